@@ -1,0 +1,238 @@
+//! The machine border: what the exokernel asks of a machine, and nothing more.
+//!
+//! Four small traits stand between the kernel's logic and a machine. [`Paging`] is a pure codec, so that both ISAs' page-table formats
+//! are tested on any host. [`Context`] is the state of a stopped thread of control. [`Cpu`] runs a context until it traps and
+//! keeps time, [`Board`] holds the devices that a kernel cannot do without. [`Machine`] is the four together; `Native` is the one
+//! that this build is for, and [`fake`] the one that a test scripts.
+//!
+//! | folder | what is in it |
+//! |---|---|
+//! | `aarch64/` | boot by the Linux image protocol, vectors, GIC, generic timer, PL011 |
+//! | `x86_64/` | boot by PVH, descriptor tables, `syscall`, APICs, TSC, 16550 |
+//! | `fake/` | memory in a `Vec`, traps off a list |
+#![cfg_attr(target_os = "none", no_std)]
+
+use abi::{FaultKind, Registers, Rights, UpcallPage};
+use arrayvec::ArrayVec;
+
+pub mod aarch64;
+#[cfg(not(target_os = "none"))]
+pub mod fake;
+pub mod x86_64;
+
+#[cfg(all(target_os = "none", target_arch = "aarch64"))]
+pub use aarch64::Native;
+#[cfg(all(target_os = "none", target_arch = "x86_64"))]
+pub use x86_64::Native;
+
+/// Levels of a page-table tree, on both ISAs: 3 is the root, 0 holds 4 KiB leaves.
+pub const LEVELS: usize = 4;
+/// Entries of a page table, on both ISAs.
+pub const TABLE_ENTRIES: usize = 512;
+
+/// A page-table entry that maps memory, as a neutral value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Leaf {
+    /// Number of the (first) frame.
+    pub frame: u64,
+    /// Current and maximum rights, `COW` and `DEVICE`. An entry with no current rights still holds its frame.
+    pub rights: Rights,
+}
+
+/// A page-table entry, as a neutral value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Entry {
+    /// Nothing: the word 0.
+    Absent,
+    /// The next table's frame number.
+    Table(u64),
+    /// Memory: 4 KiB at level 0, 2 MiB at level 1.
+    Leaf(Leaf),
+}
+
+/// A page-table format, as pure functions on integers. `decode(encode(entry)) == entry` for every consistent entry, and 0 is `Absent`.
+pub trait Paging {
+    /// What the word means in a table of `level` (0 to 3).
+    fn decode(word: u64, level: usize) -> Entry;
+    /// The word that means `entry` in a table of `level`. Leaves are user pages: not global, accessed and dirty from the start,
+    /// write-back unless `DEVICE`.
+    fn encode(entry: Entry, level: usize) -> u64;
+}
+
+/// Why user mode stopped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Trap {
+    /// A kernel call, by number.
+    Call(u16),
+    /// A syscall that is not the kernel's, when no upcall page is set (else the entry assembly reflects it itself).
+    Foreign,
+    /// A fault.
+    Fault(Fault),
+    /// An interrupt is waiting: ask [`Board::interrupt`].
+    Interrupt,
+}
+
+/// A fault, as far as ISAs agree about it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Fault {
+    /// What happened.
+    pub kind: FaultKind,
+    /// Where, for Read, Write and Execute.
+    pub address: u64,
+    /// See [`UpcallPage::code`].
+    pub code: u64,
+}
+
+/// The state of a stopped thread of control: registers, TLS base, vector state, address space and upcall page. Lives in a zeroed
+/// frame of the kernel's; [`Context::init`] makes it valid.
+pub trait Context {
+    /// Make a zeroed context valid: initial vector state, interrupts on in user mode.
+    fn init(&mut self, root: u64, asid: u16);
+    /// Argument `index` (0 to 5) of the call that it is in.
+    fn argument(&self, index: usize) -> u64;
+    /// Set the status and value words.
+    fn set_result(&mut self, status: i64, value: u64);
+    /// Set the words that a transfer brings (x2–x5; rdi, r10, r8, r9).
+    fn set_message(&mut self, words: [u64; 4]);
+    /// All registers. The TLS base of a context that is loaded on a CPU may be stale.
+    fn registers(&self) -> Registers;
+    /// Set all registers, after reducing `pc`, `tls` and flags to what user mode may have.
+    fn set_registers(&mut self, registers: &Registers);
+    /// Where it is: program counter.
+    fn pc(&self) -> u64;
+    /// Set the upcall page: its frame's direct-map address and its user address (for GS base or TPIDRRO_EL0), and the entry for foreign
+    /// syscalls (0: none, [`Trap::Foreign`] is reported).
+    fn set_upcall(&mut self, page: *mut UpcallPage, address: u64, syscall_entry: u64);
+    /// Save pc, sp, flags and scratch registers in `page.fault` and continue at `entry`.
+    fn enter_fault(&mut self, page: &mut UpcallPage, entry: u64);
+    /// Take pc, sp, flags and scratch registers from `page.syscall` (the `Return` call, should it reach the kernel's loop).
+    fn leave_syscall(&mut self, page: &UpcallPage);
+}
+
+/// The CPU: runs contexts, translates addresses, keeps time.
+pub trait Cpu {
+    /// This ISA's context.
+    type Context: Context + 'static;
+    /// This ISA's page-table format.
+    type Paging: Paging;
+
+    /// Make `next` the context that `run` runs: save the vector state and TLS base of `previous`, load those of `next`, its address
+    /// space and its upcall page.
+    ///
+    /// # Safety
+    /// `previous` is what was loaded before, if that still exists; `next` stays where it is until the next switch, and its root is a page table whose
+    /// user half the kernel keeps sound.
+    unsafe fn switch(&mut self, previous: Option<&mut Self::Context>, next: &mut Self::Context);
+    /// Load again what `set_registers` or `set_upcall` changed in the loaded context and the CPU holds: TLS base, upcall registers.
+    fn reload(&mut self, context: &Self::Context);
+    /// Run the loaded context until it traps.
+    fn run(&mut self, context: &mut Self::Context) -> Trap;
+    /// Leave any user address space: before the loaded context's root is freed.
+    fn unload(&mut self);
+    /// Write what a new root table needs besides user entries (x86_64: the kernel's half). The frame is zeroed.
+    fn init_root(&mut self, root: u64);
+    /// Forget the translation of one page.
+    fn flush_page(&mut self, asid: u16, address: u64);
+    /// Forget all translations of an address space.
+    fn flush_space(&mut self, asid: u16);
+    /// Make what was written to a frame visible to instruction fetch.
+    fn sync_icache(&mut self, frame: u64);
+    /// The counter, in ticks.
+    fn clock(&self) -> u64;
+    /// Ask for an interrupt when the counter reaches `deadline` (`u64::MAX`: none).
+    fn set_timer(&mut self, deadline: u64);
+    /// Sleep until an interrupt is waiting.
+    fn idle(&mut self);
+}
+
+/// What [`Board::interrupt`] found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Interrupt {
+    /// The timer that `set_timer` set.
+    Timer,
+    /// A device's, by number; now masked.
+    Device(usize),
+}
+
+/// The devices that a kernel cannot do without: memory, the interrupt controller, a console, a way to stop.
+pub trait Board {
+    /// A frame's bytes, in the kernel's direct map.
+    fn frame(&self, frame: u64) -> *mut u8;
+    /// Take the interrupt that is waiting, if one is: acknowledged, and masked if a device's.
+    fn interrupt(&mut self) -> Option<Interrupt>;
+    /// Let a device's interrupt come.
+    fn unmask(&mut self, irq: usize);
+    /// Never mind a device's interrupt.
+    fn mask(&mut self, irq: usize);
+    /// Write a byte to the console.
+    fn put(&mut self, byte: u8);
+    /// The byte that the console has, if any.
+    fn get(&mut self) -> Option<u8>;
+    /// Stop the machine.
+    fn exit(&mut self, exit: Exit) -> !;
+}
+
+/// A whole machine.
+pub trait Machine: Cpu + Board {}
+impl<M: Cpu + Board> Machine for M {}
+
+/// How the machine stops.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Exit {
+    /// Software asked for it, with this code.
+    Code(u8),
+    /// The kernel found itself broken.
+    Panic,
+    /// The first environment took a fault that it had no entry for.
+    FirstEnvironmentFault,
+}
+
+impl Exit {
+    /// The code that a kernel panic has, by Rust's custom.
+    pub const PANIC: u8 = 101;
+
+    /// The code of the first environment's fault.
+    pub const FAULT: u8 = 102;
+
+    /// The code that reaches the emulator's caller.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Exit::Code(code) => code,
+            Exit::Panic => Self::PANIC,
+            Exit::FirstEnvironmentFault => Self::FAULT,
+        }
+    }
+}
+
+/// A run of frames.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct FrameRange {
+    /// First frame number.
+    pub first: u64,
+    /// How many.
+    pub count: u64,
+}
+
+/// What a machine knows when it has started.
+#[derive(Clone, Debug, Default)]
+pub struct Boot {
+    /// RAM, all of it in the direct map.
+    pub memory: ArrayVec<FrameRange, 16>,
+    /// Parts of it that are taken: the kernel and its tables, the device tree.
+    pub reserved: ArrayVec<FrameRange, 16>,
+    /// Device memory that software may ask for by number; not in `memory`.
+    pub devices: ArrayVec<FrameRange, 16>,
+    /// The boot image, inside `memory`; its first frame holds the header.
+    pub image: FrameRange,
+    /// Counter ticks per second.
+    pub clock_hz: u64,
+    /// Nanoseconds since 1970 by the machine's clock chip; 0 if it has none.
+    pub unix_ns: u64,
+    /// Interrupt number of the console's input.
+    pub console_irq: usize,
+    /// [`abi::InfoPage::features`].
+    pub features: u64,
+    /// Physical address of the device tree, or 0.
+    pub device_tree: u64,
+}

@@ -1,0 +1,156 @@
+//! Builds what boots: the kernel, the library OS, the first environment's programs, Linux programs; and checks each link.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::SystemTime;
+
+use anyhow::{Context, Result, bail, ensure};
+use goblin::elf::Elf;
+use goblin::elf::program_header::PT_LOAD;
+
+use crate::elf::{Rules, verify};
+use crate::isa::Isa;
+use crate::{libos_image, tree};
+
+/// Packages that are built for the bare targets, and the folders of those with several programs.
+pub const BARE_PACKAGES: [&str; 4] = ["exokernel", "libos", "init", "native"];
+/// The package of Linux programs.
+pub const LINUX_PACKAGE: &str = "linux-programs";
+/// Bytes of code that a real kernel has at the least.
+const KERNEL_TEXT_FLOOR: u64 = 8 << 10;
+/// The same for the library OS.
+const LIBOS_TEXT_FLOOR: u64 = 8 << 10;
+/// The same for a native program.
+const NATIVE_TEXT_FLOOR: u64 = 64;
+
+/// The kernel in the form that boots.
+pub fn kernel(isa: Isa) -> PathBuf {
+    tree::output(isa).join("kernel")
+}
+
+/// The kernel with its symbols.
+pub fn kernel_symbols(isa: Isa) -> PathBuf {
+    tree::bare_release(isa).join("chitin")
+}
+
+/// The library OS with its symbols.
+pub fn libos_symbols(isa: Isa) -> PathBuf {
+    tree::bare_release(isa).join("libos")
+}
+
+/// The library OS's module.
+pub fn libos_module(isa: Isa) -> PathBuf {
+    tree::output(isa).join("libos")
+}
+
+/// A native program.
+pub fn native(isa: Isa, name: &str) -> PathBuf {
+    tree::bare_release(isa).join(name)
+}
+
+/// A Linux program of ours, stripped.
+pub fn linux(isa: Isa, name: &str) -> PathBuf {
+    tree::output(isa).join("linux").join(name)
+}
+
+/// Build everything for an ISA.
+pub fn build(isa: Isa) -> Result<()> {
+    cargo_build(isa.bare_target(), &BARE_PACKAGES)?;
+    cargo_build(isa.linux_target(), &[LINUX_PACKAGE])?;
+    std::fs::create_dir_all(tree::output(isa).join("linux"))?;
+    derive(&kernel_symbols(isa), &kernel(isa), |from, to| boot_form(isa, from, to))?;
+    derive(&libos_symbols(isa), &libos_module(isa), |from, to| {
+        let linked = checked(from, Rules { isa, text_floor: LIBOS_TEXT_FLOOR })?;
+        Ok(std::fs::write(to, libos_image::lay_out(&linked, isa)?)?)
+    })?;
+    for name in tree::programs_of("user/exo").iter().map(String::as_str).chain(["init"]) {
+        let mark = tree::output(isa).join(format!("{name}.checked"));
+        derive(&native(isa, name), &mark, |from, to| {
+            checked(from, Rules { isa, text_floor: NATIVE_TEXT_FLOOR })?;
+            Ok(std::fs::write(to, "")?)
+        })?;
+    }
+    for name in tree::programs_of("user/linux") {
+        derive(&tree::linux_release(isa).join(&name), &linux(isa, &name), strip)?;
+    }
+    Ok(())
+}
+
+fn cargo_build(target: &str, packages: &[&str]) -> Result<()> {
+    let mut command = Command::new("cargo");
+    command.args(["build", "--quiet", "--release", "--bins", "--target", target]).current_dir(tree::root());
+    for package in packages {
+        command.args(["--package", package]);
+    }
+    let status = command.status().context("cannot start cargo")?;
+    ensure!(status.success(), "cargo build for {target} failed");
+    Ok(())
+}
+
+/// Make `to` of `from` if it is older. A failure leaves nothing at `to`.
+fn derive(from: &Path, to: &Path, make: impl Fn(&Path, &Path) -> Result<()>) -> Result<()> {
+    let modified = |path: &Path| -> Option<SystemTime> { path.metadata().ok()?.modified().ok() };
+    let source = modified(from).with_context(|| format!("{} was not built", from.display()))?;
+    if modified(to).is_some_and(|made| made > source) && modified(to) > modified(&std::env::current_exe()?) {
+        return Ok(());
+    }
+    let fresh = to.with_extension("new");
+    make(from, &fresh).with_context(|| format!("making {}", to.display()))?;
+    Ok(std::fs::rename(fresh, to)?)
+}
+
+/// A linked file's bytes, if it is as it must be.
+fn checked(path: &Path, rules: Rules) -> Result<Vec<u8>> {
+    let bytes = std::fs::read(path)?;
+    match verify(&bytes, rules) {
+        Ok(()) => Ok(bytes),
+        Err(faults) => bail!("{} is badly linked:\n  {}", path.display(), faults.join("\n  ")),
+    }
+}
+
+/// The kernel as its machine loads it: x86_64 by the PVH note of the ELF file, stripped; aarch64 as a flat Linux `Image`.
+fn boot_form(isa: Isa, from: &Path, to: &Path) -> Result<()> {
+    let linked = checked(from, Rules { isa, text_floor: KERNEL_TEXT_FLOOR })?;
+    match isa {
+        Isa::X86_64 => strip(from, to),
+        Isa::Aarch64 => Ok(std::fs::write(to, flatten(&linked)?)?),
+    }
+}
+
+/// The loaded bytes of an ELF file, by physical address from the lowest on.
+fn flatten(linked: &[u8]) -> Result<Vec<u8>> {
+    let elf = Elf::parse(linked)?;
+    let loads = elf.program_headers.iter().filter(|load| load.p_type == PT_LOAD && load.p_filesz > 0);
+    let base = loads.clone().map(|load| load.p_paddr).min().context("nothing to load")?;
+    let mut flat = Vec::new();
+    for load in loads {
+        let start = usize::try_from(load.p_paddr - base)?;
+        let bytes = linked.get(load.p_offset as usize..(load.p_offset + load.p_filesz) as usize).context("a segment is cut off")?;
+        ensure!(start + bytes.len() < 1 << 28, "the segment at {:#x} is far from the others", load.p_paddr);
+        flat.resize(flat.len().max(start + bytes.len()), 0);
+        flat[start..start + bytes.len()].copy_from_slice(bytes);
+    }
+    const MAGIC: &[u8] = b"ARM\x64";
+    ensure!(flat.get(56..60) == Some(MAGIC), "the kernel does not begin with the header of a Linux Image");
+    Ok(flat)
+}
+
+/// Copy a program without symbols and debug sections.
+fn strip(from: &Path, to: &Path) -> Result<()> {
+    let tool = llvm_tool("llvm-objcopy")?;
+    let status =
+        Command::new(&tool).arg("--strip-all").arg(from).arg(to).status().with_context(|| format!("cannot start {}", tool.display()))?;
+    ensure!(status.success(), "stripping {} failed", from.display());
+    Ok(())
+}
+
+/// A program of rustup's `llvm-tools`.
+fn llvm_tool(name: &str) -> Result<PathBuf> {
+    let output = Command::new("rustc").args(["--print", "sysroot"]).current_dir(tree::root()).output().context("cannot start rustc")?;
+    let libraries = PathBuf::from(String::from_utf8(output.stdout)?.trim()).join("lib/rustlib");
+    std::fs::read_dir(&libraries)?
+        .flatten()
+        .map(|entry| entry.path().join("bin").join(name))
+        .find(|path| path.exists())
+        .with_context(|| format!("{name} is not in {}: rustup component add llvm-tools", libraries.display()))
+}

@@ -1,0 +1,71 @@
+//! `cargo x`: everything that one does with Chitin, by one command.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `setup` | checks for and installs what is missing |
+//! | `build`, `elf`, `image`, `libos_image`, `initramfs` | builds, verifies, lays out what boots |
+//! | `run`, `gdb`, `qemu` | boots it |
+
+mod build;
+mod elf;
+mod image;
+mod initramfs;
+mod isa;
+mod libos_image;
+mod progress;
+mod qemu;
+mod run;
+mod setup;
+mod tree;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::isa::Isa;
+
+/// Set up, build, run, test, check and measure Chitin.
+#[derive(Parser)]
+#[command(name = "cargo x", bin_name = "cargo x", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Check for and install what is missing: Rust targets, QEMU, compilers, musl, real programs
+    Setup,
+    /// Build the kernel, the library OS, the native and the Linux programs, and check each link
+    Build {
+        /// For this instruction set only
+        #[arg(long)]
+        arch: Option<Isa>,
+    },
+    /// Boot a machine and run a program on it, its console this terminal (implies setup and build)
+    Run(run::Options),
+}
+
+fn main() -> ExitCode {
+    match perform(Arguments::parse().verb) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("cargo x: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn perform(verb: Verb) -> Result<ExitCode> {
+    match verb {
+        Verb::Setup => setup::ensure(&Isa::ALL)?,
+        Verb::Build { arch } => {
+            for isa in arch.map_or(Isa::ALL.to_vec(), |isa| vec![isa]) {
+                build::build(isa)?;
+            }
+        }
+        Verb::Run(options) => return run::run(&options),
+    }
+    Ok(ExitCode::SUCCESS)
+}

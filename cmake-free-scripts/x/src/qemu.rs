@@ -1,0 +1,242 @@
+//! The emulator: how a machine is asked for, and how its end is read.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+
+use crate::isa::Isa;
+
+/// A kind of machine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Kind {
+    /// x86_64: a PC with PCI Express.
+    Q35,
+    /// x86_64: virtio-mmio and little else.
+    Microvm,
+    /// aarch64: QEMU's own board.
+    Virt,
+}
+
+/// A machine to boot.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    /// Its instruction set.
+    pub isa: Isa,
+    /// Its kind.
+    pub kind: Kind,
+    /// Its CPU model, by QEMU's name.
+    pub cpu: String,
+    /// Its memory, as QEMU's `-m` takes it.
+    pub memory: String,
+    /// aarch64: its interrupt controller's version, 2 or 3.
+    pub gic: u8,
+    /// Count instructions: one tick of the clock each.
+    pub icount: bool,
+    /// Run on the host's CPU instead of an emulated one.
+    pub kvm: bool,
+}
+
+impl Machine {
+    /// The machine that is used where none is asked for.
+    pub fn default_for(isa: Isa) -> Machine {
+        let kind = match isa {
+            Isa::Aarch64 => Kind::Virt,
+            Isa::X86_64 => Kind::Q35,
+        };
+        Machine { isa, kind, cpu: "max".into(), memory: "512M".into(), gic: 3, icount: false, kvm: false }
+    }
+
+    /// The command that boots it, without its console. `exit_codes`: the file for the byte that the guest exits with (x86_64).
+    pub fn command(&self, kernel: &Path, image: &Path, exit_codes: &Path) -> Command {
+        let mut command = Command::new(format!("qemu-system-{}", self.isa));
+        let kind = match self.kind {
+            Kind::Q35 => "q35".to_owned(),
+            Kind::Microvm => "microvm,rtc=on".to_owned(),
+            Kind::Virt => format!("virt,gic-version={}", self.gic),
+        };
+        command.args(["-M", &kind, "-m", &self.memory, "-nodefaults", "-display", "none", "-monitor", "none", "-no-reboot"]);
+        match (self.kvm, self.icount) {
+            (true, _) => command.args(["-accel", "kvm", "-cpu", "host"]),
+            // An erms copy counts one instruction per byte, which no processor takes.
+            (false, true) if self.isa == Isa::X86_64 && self.cpu == "max" => {
+                command.args(["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off", "-cpu", "max,-erms,-fsrm"])
+            }
+            (false, true) => command.args(["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off", "-cpu", &self.cpu]),
+            (false, false) => command.args(["-accel", "tcg", "-cpu", &self.cpu]),
+        };
+        match self.isa {
+            Isa::Aarch64 => {
+                command.args(["-semihosting-config", "enable=on,target=native"]);
+            }
+            Isa::X86_64 => {
+                command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-debugcon"]);
+                command.arg(format!("file:{}", exit_codes.display()));
+            }
+        }
+        command.arg("-kernel").arg(kernel).arg("-initrd").arg(image);
+        command
+    }
+}
+
+/// How a machine ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum End {
+    /// By the guest's wish, with its code.
+    Exit(u8),
+    /// Without the guest's wish: reset by a triple fault, or powered off.
+    Reset,
+    /// Still running when its time was over.
+    Timeout,
+    /// The emulator failed.
+    Emulator(String),
+}
+
+impl std::fmt::Display for End {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
+        match self {
+            End::Exit(code) => write!(formatter, "exit {code}"),
+            End::Reset => formatter.write_str("reset"),
+            End::Timeout => formatter.write_str("timeout"),
+            End::Emulator(message) => write!(formatter, "emulator: {message}"),
+        }
+    }
+}
+
+impl End {
+    /// The status that the tool itself ends with.
+    pub fn status(&self) -> u8 {
+        match self {
+            End::Exit(code) => *code,
+            End::Timeout => 124,
+            End::Reset | End::Emulator(_) => 125,
+        }
+    }
+}
+
+/// Read the end off the emulator's exit status. On aarch64 it is the guest's code. On x86_64 the exit device gives an odd status whose
+/// other seven bits are the code's low ones, and the whole byte is the last in `exit_codes`; 0 is a reset.
+fn end(isa: Isa, status: ExitStatus, errors: &str, exit_codes: &[u8]) -> End {
+    let Some(code) = status.code() else { return End::Emulator(format!("{status} {errors}")) };
+    let complained = errors.lines().find(|line| line.starts_with("qemu-system") && !line.contains("warning:"));
+    match (isa, complained) {
+        (_, Some(complaint)) if code == 1 => End::Emulator(complaint.to_owned()),
+        (Isa::Aarch64, _) => End::Exit(code as u8),
+        (Isa::X86_64, _) if code == 0 => End::Reset,
+        (Isa::X86_64, _) => match exit_codes.last() {
+            Some(byte) if (byte & 0x7f) << 1 | 1 == code as u8 => End::Exit(*byte),
+            _ => End::Emulator(format!("status {code} without an exit code {errors}")),
+        },
+    }
+}
+
+/// A folder for one boot's files, gone when dropped.
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    /// A fresh one.
+    pub fn new() -> Result<Scratch> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("chitin-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        Ok(Scratch(path))
+    }
+
+    /// A path in it.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // A folder that cannot be removed is in the system's temporary place and goes with it.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// What a boot left behind.
+pub struct Outcome {
+    /// How it ended.
+    pub end: End,
+    /// What came out of the console; empty where the console was the terminal.
+    pub output: Vec<u8>,
+    /// From start to end.
+    pub took: Duration,
+}
+
+/// Boot with the console on this process's own streams.
+pub fn boot_on_terminal(machine: &Machine, kernel: &Path, image: &Path, timeout: Option<Duration>) -> Result<Outcome> {
+    let scratch = Scratch::new()?;
+    let mut command = machine.command(kernel, image, &scratch.path("exit"));
+    command.args(["-serial", "stdio"]).stderr(std::fs::File::create(scratch.path("errors"))?);
+    finish(machine, command, &scratch, timeout)
+}
+
+/// Boot with the console's output kept and no input.
+pub fn boot_captured(machine: &Machine, kernel: &Path, image: &[u8], timeout: Duration) -> Result<Outcome> {
+    let scratch = Scratch::new()?;
+    std::fs::write(scratch.path("image"), image)?;
+    let mut command = machine.command(kernel, &scratch.path("image"), &scratch.path("exit"));
+    command.arg("-chardev").arg(format!("file,id=console,path={}", scratch.path("console").display())).args(["-serial", "chardev:console"]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(std::fs::File::create(scratch.path("errors"))?);
+    let mut outcome = finish(machine, command, &scratch, Some(timeout))?;
+    outcome.output = std::fs::read(scratch.path("console")).unwrap_or_default();
+    Ok(outcome)
+}
+
+fn finish(machine: &Machine, mut command: Command, scratch: &Scratch, timeout: Option<Duration>) -> Result<Outcome> {
+    let start = Instant::now();
+    let program = command.get_program().to_owned();
+    let mut child = command.spawn().with_context(|| format!("cannot start {}: run `cargo x setup`", program.display()))?;
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break Some(status);
+        }
+        if timeout.is_some_and(|timeout| start.elapsed() > timeout) {
+            child.kill()?;
+            child.wait()?;
+            break None;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    let errors = std::fs::read_to_string(scratch.path("errors")).unwrap_or_default();
+    let exit_codes = std::fs::read(scratch.path("exit")).unwrap_or_default();
+    let end = status.map_or(End::Timeout, |status| end(machine.isa, status, &errors, &exit_codes));
+    Ok(Outcome { end, output: Vec::new(), took: start.elapsed() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
+    use super::*;
+
+    fn exited(code: i32) -> ExitStatus {
+        ExitStatus::from_raw(code << 8)
+    }
+
+    #[test]
+    fn an_x86_64_code_above_127_is_read_whole() {
+        let status = (255 << 1 | 1) & 0xff;
+        assert_eq!(end(Isa::X86_64, exited(status), "", &[255]), End::Exit(255));
+        assert_eq!(end(Isa::X86_64, exited(1), "", &[128]), End::Exit(128));
+    }
+
+    #[test]
+    fn a_triple_fault_is_not_success() {
+        assert_eq!(end(Isa::X86_64, exited(0), "", &[]), End::Reset);
+        assert_eq!(End::Reset.status(), 125);
+    }
+
+    #[test]
+    fn an_exit_that_the_guest_did_not_ask_for_is_the_emulators() {
+        assert!(matches!(end(Isa::X86_64, exited(1), "", &[]), End::Emulator(_)));
+        assert!(matches!(end(Isa::Aarch64, exited(1), "qemu-system-aarch64: no such CPU", &[]), End::Emulator(_)));
+        assert_eq!(end(Isa::Aarch64, exited(1), "", &[]), End::Exit(1));
+    }
+}

@@ -1,0 +1,207 @@
+//! `cargo x run`: a program on Chitin, its console this terminal.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use exo::command::CommandFlags;
+
+use crate::image::{Content, lay_out};
+use crate::initramfs::{Files, Node};
+use crate::isa::Isa;
+use crate::qemu::{Kind, Machine, Scratch, boot_on_terminal};
+use crate::{build, setup, tree};
+
+/// The program that runs where none is named.
+const DEFAULT_PROGRAM: &str = "/bin/hello";
+
+/// What machine to boot.
+#[derive(Args, Clone, Debug)]
+pub struct MachineOptions {
+    /// Instruction set of the machine [default: the host's]
+    #[arg(long)]
+    pub arch: Option<Isa>,
+    /// CPU model, by QEMU's name
+    #[arg(long, value_name = "MODEL", default_value = "max")]
+    pub cpu: String,
+    /// Memory
+    #[arg(long, value_name = "SIZE", default_value = "512M")]
+    pub mem: String,
+    /// Kind of machine [default: q35 or virt]
+    #[arg(long)]
+    pub machine: Option<Kind>,
+    /// Version of the interrupt controller (aarch64)
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(2..=3))]
+    pub gic: u8,
+    /// Count instructions: one tick of the guest's clock each
+    #[arg(long)]
+    pub icount: bool,
+    /// Use the host's CPU (a host of the same instruction set, with KVM)
+    #[arg(long)]
+    pub kvm: bool,
+}
+
+impl MachineOptions {
+    /// The machine that the options describe.
+    pub fn machine(&self) -> Result<Machine> {
+        let isa = self.arch.unwrap_or_else(Isa::host);
+        let default = Machine::default_for(isa);
+        let kind = self.machine.unwrap_or(default.kind);
+        if (kind == Kind::Virt) != (isa == Isa::Aarch64) {
+            bail!("{kind:?} is no machine of {isa}: aarch64 has virt, x86_64 has q35 and microvm");
+        }
+        let (cpu, memory) = (self.cpu.clone(), self.mem.clone());
+        Ok(Machine { kind, cpu, memory, gic: self.gic, icount: self.icount, kvm: self.kvm, ..default })
+    }
+}
+
+/// What to run and with what.
+#[derive(Args, Clone, Debug)]
+pub struct Options {
+    /// The machine.
+    #[command(flatten)]
+    pub machine: MachineOptions,
+    /// Print each Linux call that the program makes
+    #[arg(long)]
+    pub strace: bool,
+    /// Put a host file or folder into the guest (repeatable)
+    #[arg(long = "add", value_name = "HOST:GUEST")]
+    pub add: Vec<String>,
+    /// Set a variable of the program's environment (repeatable)
+    #[arg(long = "env", value_name = "NAME=VALUE")]
+    pub environment: Vec<String>,
+    /// Stop the machine after this many seconds, with status 124
+    #[arg(long, value_name = "SECONDS")]
+    pub timeout: Option<u64>,
+    /// The program and its arguments: a path in the guest or a program of the host's, which is put into the guest's /bin
+    /// [default: /bin/hello]
+    #[arg(last = true, value_name = "PROGRAM ARGUMENTS")]
+    pub command: Vec<String>,
+}
+
+/// What the first environment is given.
+pub struct Guest {
+    /// The guest's files.
+    pub files: Files,
+    /// The program's path in the guest and its arguments.
+    pub arguments: Vec<String>,
+    /// The program's environment.
+    pub environment: Vec<String>,
+    /// How to run it.
+    pub flags: CommandFlags,
+    /// The program's input, where it is no terminal.
+    pub input: Vec<u8>,
+}
+
+impl Guest {
+    /// The boot image.
+    pub fn image(&self, isa: Isa) -> Result<Vec<u8>> {
+        let read = |path: PathBuf| std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()));
+        let modules = [
+            Content { name: "libos", bytes: read(build::libos_module(isa))? },
+            Content { name: "initramfs", bytes: self.files.archive() },
+            Content { name: "command", bytes: self.command_block() },
+            Content { name: "stdin", bytes: self.input.clone() },
+        ];
+        lay_out(&read(build::native(isa, "init"))?, &modules)
+    }
+
+    fn command_block(&self) -> Vec<u8> {
+        let counts = [self.arguments.len() as u32, self.environment.len() as u32, self.flags.bits()];
+        let mut block: Vec<u8> = counts.iter().flat_map(|count| count.to_le_bytes()).collect();
+        for string in self.arguments.iter().chain(&self.environment) {
+            block.extend_from_slice(string.as_bytes());
+            block.push(0);
+        }
+        block
+    }
+}
+
+/// Set up, build and run. The program's status is the tool's.
+pub fn run(options: &Options) -> Result<ExitCode> {
+    let machine = options.machine.machine()?;
+    setup::ensure(&[machine.isa])?;
+    build::build(machine.isa)?;
+    let image = guest(options, machine.isa)?.image(machine.isa)?;
+    let scratch = Scratch::new()?;
+    std::fs::write(scratch.path("image"), image)?;
+    let timeout = options.timeout.map(Duration::from_secs);
+    let outcome = boot_on_terminal(&machine, &build::kernel(machine.isa), &scratch.path("image"), timeout)?;
+    if !matches!(outcome.end, crate::qemu::End::Exit(_)) {
+        eprintln!("cargo x run: {}", outcome.end);
+    }
+    Ok(ExitCode::from(outcome.end.status()))
+}
+
+/// The guest that the options describe.
+pub fn guest(options: &Options, isa: Isa) -> Result<Guest> {
+    let mut files = standard_files(isa)?;
+    for pair in &options.add {
+        let (host, guest) = pair.split_once(':').with_context(|| format!("--add {pair}: HOST:GUEST is wanted"))?;
+        add_tree(&mut files, Path::new(host), guest)?;
+    }
+    let mut arguments = options.command.clone();
+    match arguments.first_mut() {
+        None => arguments.push(DEFAULT_PROGRAM.into()),
+        Some(program) => *program = place(&mut files, program)?,
+    }
+    let terminal = std::env::var("TERM").unwrap_or_else(|_| "dumb".into());
+    let mut environment = vec!["PATH=/bin:/usr/bin".to_owned(), "HOME=/root".to_owned(), format!("TERM={terminal}")];
+    environment.extend(options.environment.iter().cloned());
+    let flags = if options.strace { CommandFlags::STRACE } else { CommandFlags::empty() };
+    Ok(Guest { files, arguments, environment, flags, input: Vec::new() })
+}
+
+/// The guest's path of a program: as it is, in the guest's `/bin`, or the host's file of that name, put there.
+fn place(files: &mut Files, program: &str) -> Result<String> {
+    if files.contains(program) && program.starts_with('/') {
+        return Ok(program.into());
+    }
+    let host = Path::new(program);
+    let name = host.file_name().with_context(|| format!("{program} names no program"))?.to_string_lossy();
+    let guest = format!("/bin/{name}");
+    if host.is_file() {
+        files.add_program(&guest, std::fs::read(host)?);
+    } else if program.contains('/') || !files.contains(&guest) {
+        // The guest's own error is the right one for a program that is nowhere.
+        return Ok(program.into());
+    }
+    Ok(guest)
+}
+
+fn add_tree(files: &mut Files, host: &Path, guest: &str) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let metadata = std::fs::symlink_metadata(host).with_context(|| format!("cannot read {}", host.display()))?;
+    if metadata.is_dir() {
+        files.add(guest, Node::Directory);
+        for entry in std::fs::read_dir(host)? {
+            let entry = entry?;
+            add_tree(files, &entry.path(), &format!("{guest}/{}", entry.file_name().to_string_lossy()))?;
+        }
+    } else if metadata.is_symlink() {
+        files.add(guest, Node::Link(std::fs::read_link(host)?.to_string_lossy().into_owned()));
+    } else {
+        files.add(guest, Node::File(metadata.permissions().mode() & 0o7777, std::fs::read(host)?));
+    }
+    Ok(())
+}
+
+/// What every guest of `cargo x run` has: our programs, the distribution's, and busybox under the names of its applets.
+fn standard_files(isa: Isa) -> Result<Files> {
+    let mut files = Files::new();
+    for name in tree::programs_of("user/linux") {
+        files.add_program(&format!("/bin/{name}"), std::fs::read(build::linux(isa, &name))?);
+    }
+    for name in setup::PROGRAMS {
+        let path = tree::distribution_program(isa, name);
+        files.add_program(&format!("/bin/{name}"), std::fs::read(&path).with_context(|| format!("{} is missing", path.display()))?);
+    }
+    for path in setup::busybox_applets(isa)? {
+        if !files.contains(&path) {
+            files.add(&path, Node::Link("/bin/busybox".into()));
+        }
+    }
+    Ok(files)
+}

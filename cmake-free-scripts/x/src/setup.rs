@@ -1,0 +1,191 @@
+//! `cargo x setup`: what the build and the tests need, checked first, installed where it is missing.
+//!
+//! A step is done when its results exist and its recipe is the one that made them. Recipes are shell scripts beside this crate. Nothing is
+//! asked; what cannot be installed is named with the command that would.
+
+use std::collections::hash_map::DefaultHasher;
+use std::fs;
+use std::hash::{Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::isa::Isa;
+use crate::{progress, tree};
+
+/// Real programs, from distribution packages.
+pub const PROGRAMS: [&str; 4] = ["busybox", "busybox-glibc", "lua", "sqlite3"];
+
+/// Make sure that all is there for these ISAs.
+pub fn ensure(isas: &[Isa]) -> Result<()> {
+    let sysroot = sysroot()?;
+    rust(&sysroot)?;
+    emulators()?;
+    compilers(isas)?;
+    for &isa in isas {
+        let compiler = tree::cache().join("musl").join(isa.name()).join("cc");
+        let recipe = ["musl.sh", "source.sh", "apt-view.sh"];
+        step(&format!("musl-{isa}"), &recipe, &sysroot.display().to_string(), &[compiler], &[isa.name()])?;
+        for name in PROGRAMS {
+            let mut results = vec![tree::distribution_program(isa, name)];
+            if name == "busybox" {
+                results.push(tree::distribution_program(isa, "busybox.links"));
+            }
+            step(&format!("{name}-{isa}"), &["programs.sh", "source.sh", "apt-view.sh"], name, &results, &[name, isa.name()])?;
+        }
+    }
+    Ok(())
+}
+
+/// The absolute paths that busybox answers to.
+pub fn busybox_applets(isa: Isa) -> Result<Vec<String>> {
+    let list = tree::distribution_program(isa, "busybox.links");
+    let text = fs::read_to_string(&list).with_context(|| format!("cannot read {}", list.display()))?;
+    Ok(text.lines().map(str::to_owned).collect())
+}
+
+/// Run a recipe's first script with `arguments` and the cache's path, unless its stamp and results are there.
+fn step(name: &str, recipe: &[&str], salt: &str, results: &[PathBuf], arguments: &[&str]) -> Result<()> {
+    let scripts = tree::root().join("cmake-free-scripts");
+    let mut hasher = DefaultHasher::new();
+    salt.hash(&mut hasher);
+    for script in recipe {
+        fs::read(scripts.join(script)).with_context(|| format!("cannot read {script}"))?.hash(&mut hasher);
+    }
+    let stamp = tree::cache().join("stamps").join(name);
+    let value = format!("{:016x}", hasher.finish());
+    if results.iter().all(|result| result.exists()) && fs::read_to_string(&stamp).is_ok_and(|old| old == value) {
+        return Ok(());
+    }
+    let mut command = Command::new(scripts.join(recipe[0]));
+    command.args(arguments).arg(tree::cache()).current_dir(tree::root());
+    logged(&format!("setup: {name}"), name, &mut command)?;
+    fs::create_dir_all(stamp.parent().context("a stamp has a folder")?)?;
+    Ok(fs::write(stamp, value)?)
+}
+
+/// Run a command with its output in a log file; on failure show the log's end.
+fn logged(message: &str, name: &str, command: &mut Command) -> Result<()> {
+    let logs = tree::cache().join("logs");
+    fs::create_dir_all(&logs)?;
+    let log = logs.join(format!("{name}.log"));
+    let file = fs::File::create(&log)?;
+    let spinner = progress::spinner(message);
+    let status = command.stdout(file.try_clone()?).stderr(file).status().with_context(|| format!("cannot start {command:?}"))?;
+    spinner.finish_and_clear();
+    if !status.success() {
+        let text = String::from_utf8_lossy(&fs::read(&log)?).into_owned();
+        let lines: Vec<&str> = text.lines().collect();
+        let end = lines[lines.len().saturating_sub(25)..].join("\n");
+        bail!("{message} failed ({status}); the end of {}:\n{end}", log.display());
+    }
+    Ok(())
+}
+
+fn sysroot() -> Result<PathBuf> {
+    let output = Command::new("rustc").args(["--print", "sysroot"]).current_dir(tree::root()).output().context("cannot start rustc")?;
+    ensure!(output.status.success(), "rustc: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim()))
+}
+
+/// The targets and components that `rust-toolchain.toml` names. Asked of the file system, since rustup may want the network.
+fn rust(sysroot: &Path) -> Result<()> {
+    let libraries = sysroot.join("lib/rustlib");
+    let missing: Vec<&str> = Isa::ALL
+        .iter()
+        .flat_map(|isa| [isa.bare_target(), isa.linux_target()])
+        .filter(|target| !libraries.join(target).join("lib").exists())
+        .collect();
+    if !missing.is_empty() {
+        let mut command = Command::new("rustup");
+        command.args(["target", "add"]).args(&missing).current_dir(tree::root());
+        logged("setup: Rust targets", "rust-targets", &mut command)
+            .with_context(|| format!("by hand: rustup target add {}", missing.join(" ")))?;
+    }
+    let tools = fs::read_dir(&libraries)?.flatten().any(|entry| entry.path().join("bin/llvm-objcopy").exists());
+    let there = tools && sysroot.join("bin/cargo-clippy").exists() && sysroot.join("bin/cargo-fmt").exists();
+    if !there {
+        let mut command = Command::new("rustup");
+        command.args(["component", "add", "llvm-tools", "clippy", "rustfmt"]).current_dir(tree::root());
+        logged("setup: Rust components", "rust-components", &mut command)
+            .context("by hand: rustup component add llvm-tools clippy rustfmt")?;
+    }
+    Ok(())
+}
+
+/// Whether a program can be started by its name.
+pub fn installed(program: &str) -> bool {
+    std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
+}
+
+/// The emulator that runs an ISA's Linux programs on a host of the other.
+pub fn user_emulator(isa: Isa) -> String {
+    format!("qemu-{isa}-static")
+}
+
+fn emulators() -> Result<()> {
+    let mut programs: Vec<String> = Isa::ALL.iter().map(|isa| format!("qemu-system-{isa}")).collect();
+    programs.extend(Isa::ALL.iter().filter(|&&isa| isa != Isa::host()).map(|&isa| user_emulator(isa)));
+    if programs.iter().all(|program| installed(program)) {
+        return Ok(());
+    }
+    let script = tree::root().join("cmake-free-scripts/qemu.sh");
+    privileged("setup: QEMU", "qemu", &[&script.display().to_string()])
+}
+
+/// gcc for each ISA, with the host's kernel headers, and what unpacks and builds source packages.
+fn compilers(isas: &[Isa]) -> Result<()> {
+    let mut packages = Vec::new();
+    let mut need = |there: bool, package: &'static str| {
+        if !there {
+            packages.push(package);
+        }
+    };
+    for (program, package) in
+        [("gcc", "gcc"), ("make", "make"), ("xz", "xz-utils"), ("bzip2", "bzip2"), ("dpkg", "dpkg"), ("strip", "binutils")]
+    {
+        need(installed(program), package);
+    }
+    need(Path::new("/usr/include/linux").exists(), "libc6-dev");
+    for &isa in isas.iter().filter(|&&isa| isa != Isa::host()) {
+        // The cross compiler's C library package brings the kernel headers for its ISA.
+        let headers = Path::new(&format!("/usr/{isa}-linux-gnu/include/linux")).exists();
+        let compiler = installed(&format!("{isa}-linux-gnu-gcc"));
+        match isa {
+            Isa::Aarch64 => {
+                need(compiler, "gcc-aarch64-linux-gnu");
+                need(headers, "libc6-dev-arm64-cross");
+            }
+            Isa::X86_64 => {
+                need(compiler, "gcc-x86-64-linux-gnu");
+                need(headers, "libc6-dev-amd64-cross");
+            }
+        }
+    }
+    if packages.is_empty() {
+        return Ok(());
+    }
+    let install = ["apt-get", "install", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300"];
+    let update = privileged("setup: package lists", "apt-update", &["apt-get", "-qq", "update"]);
+    update.and_then(|()| privileged("setup: C compilers", "compilers", &[&install[..], &packages].concat()))
+}
+
+/// Run a command as root: directly, or by a sudo that asks nothing.
+fn privileged(message: &str, name: &str, words: &[&str]) -> Result<()> {
+    let by_hand = format!("as root: {}", words.join(" "));
+    ensure!(installed("apt-get"), "{message}: this is no system with apt; install by other means what this would: {by_hand}");
+    let identity = Command::new("id").arg("-u").output().context("cannot start id")?;
+    let root = identity.stdout.trim_ascii() == b"0";
+    let mut command = if root {
+        Command::new(words[0])
+    } else {
+        let sudo = Command::new("sudo").args(["-n", "true"]).output().is_ok_and(|output| output.status.success());
+        ensure!(sudo, "{message} needs root, and sudo wants a password; {by_hand}");
+        let mut command = Command::new("sudo");
+        command.args(["-n", words[0]]);
+        command
+    };
+    command.args(&words[1..]).env("DEBIAN_FRONTEND", "noninteractive");
+    logged(message, name, &mut command).with_context(|| by_hand.clone())
+}

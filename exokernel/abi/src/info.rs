@@ -1,0 +1,160 @@
+//! The pages that show what the kernel knows, mapped read-only wherever an environment asks (`info_map`).
+//!
+//! Page 0 is [`InfoPage`]; pages from [`INFO_ENVS_PAGE`] hold the environment table ([`EnvEntry`] by slot), those from
+//! [`INFO_SLICES_PAGE`] the slice vectors ([`SliceEntry`], one page per CPU), and from `frames_page` on the frame table ([`FrameEntry`] by
+//! frame number less `first_frame`). Words here can be waited on: an environment's death changes its `state`, an interrupt its count.
+
+use static_assertions::const_assert_eq;
+
+use crate::{MAX_ENVS, MAX_IRQS, MAX_SLICES, PAGE_SIZE};
+
+/// First info page of the environment table.
+pub const INFO_ENVS_PAGE: usize = 1;
+/// First info page of the slice vectors.
+pub const INFO_SLICES_PAGE: usize = INFO_ENVS_PAGE + MAX_ENVS * size_of::<EnvEntry>() / PAGE_SIZE;
+
+/// The first info page.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct InfoPage {
+    /// Offset 0: ticks per second of the counter that `wait` deadlines count in: the TSC, or CNTVCT_EL0.
+    pub clock_hz: u64,
+    /// Offset 8: nanoseconds per tick, as a fixed-point number with 32 fraction bits.
+    pub clock_mult: u64,
+    /// Offset 16: the counter's value when `boot_unix_ns` was read.
+    pub boot_ticks: u64,
+    /// Offset 24: nanoseconds since 1970-01-01 UTC at `boot_ticks`; whole seconds off the machine's clock chip.
+    pub boot_unix_ns: u64,
+    /// Offset 32: length of a slice, in ticks.
+    pub slice_ticks: u64,
+    /// Offset 40: frames that no one holds.
+    pub free_frames: u64,
+    /// Offset 48: the lowest frame number that the frame table covers.
+    pub first_frame: u64,
+    /// Offset 56: how many frame numbers it covers.
+    pub frame_count: u64,
+    /// Offset 64: first info page of the frame table.
+    pub frames_page: u64,
+    /// Offset 72: all info pages.
+    pub pages: u64,
+    /// Offset 80: frames that were free when the first environment started, its own included.
+    pub usable_frames: u64,
+    /// Offset 88: CPUs that run.
+    pub cpus: u64,
+    /// Offset 96: what the CPU has: [`InfoPage::FSGSBASE`] and its like.
+    pub features: u64,
+    /// Offset 104: the interrupt number of the console's input.
+    pub console_irq: u64,
+    /// Offset 112: traps handled since boot, by way of the kernel's loop (a reflected syscall is not one).
+    pub traps: u64,
+    /// Offset 120: times that the CPU went to another context.
+    pub switches: u64,
+    /// Offset 128: aarch64: the physical address of the device tree; else 0.
+    pub device_tree: u64,
+    /// Offset 136: zero.
+    pub reserved: [u64; 15],
+    /// Offset 256: how often each interrupt came; wait on it, then `irq_ack`.
+    pub irqs: [u32; MAX_IRQS],
+}
+const_assert_eq!(core::mem::offset_of!(InfoPage, irqs), 256);
+
+impl InfoPage {
+    /// x86_64: user mode may write FS base itself (`wrfsbase`).
+    pub const FSGSBASE: u64 = 1 << 0;
+}
+
+/// The life of an environment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum EnvState {
+    /// The slot is free.
+    Free = 0,
+    /// Alive.
+    Alive = 1,
+    /// Dead, its status kept and its frames held until an ancestor reaps it.
+    Dead = 2,
+}
+
+/// A slot of the environment table.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct EnvEntry {
+    /// Offset 0: an [`EnvState`]. Changes, and wakes, at birth, death and reaping.
+    pub state: u32,
+    /// Offset 4: generation of the current or last environment in the slot.
+    pub generation: u32,
+    /// Offset 8: slot of the parent.
+    pub parent: u32,
+    /// Offset 12: why it died: see [`EnvEntry::KILLED`].
+    pub reason: u32,
+    /// Offset 16: the status that `env_destroy` gave, or the address that a fatal fault was at.
+    pub status: u64,
+    /// Offset 24: frames that it may be charged for.
+    pub quota: u64,
+    /// Offset 32: frames that it is charged for.
+    pub used: u64,
+    /// Offset 40: program counter of a fatal fault.
+    pub pc: u64,
+    /// Offset 48: [`crate::Privileges`].
+    pub privileges: u64,
+    /// Offset 56: zero.
+    pub reserved: u64,
+}
+const_assert_eq!(size_of::<EnvEntry>(), 64);
+
+impl EnvEntry {
+    /// `reason`: it ended itself.
+    pub const EXITED: u32 = 1;
+    /// `reason`: an ancestor ended it.
+    pub const KILLED: u32 = 2;
+    /// `reason` above this: a trap that it had no entry for, or a double fault: this plus the [`crate::FaultKind`].
+    pub const FAULTED: u32 = 0x100;
+    /// `FaultKind` stand-in for a foreign syscall without an entry.
+    pub const FOREIGN: u32 = 0;
+}
+
+/// A slot of a CPU's slice vector: a share of time.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct SliceEntry {
+    /// The environment that owns the slot, an [`crate::EnvId`]'s word; 0: nobody.
+    pub owner: u64,
+    /// Which of its contexts runs.
+    pub context: u32,
+    /// How often the slot's slice ended by force.
+    pub expired: u32,
+}
+const_assert_eq!(size_of::<SliceEntry>() * MAX_SLICES, PAGE_SIZE);
+
+/// What a frame is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum FrameKind {
+    /// Not memory, or firmware's.
+    Absent = 0,
+    /// Nobody's.
+    Free = 1,
+    /// Memory that environments hold by mapping it.
+    User = 2,
+    /// A page table; `count` is its live entries.
+    Table = 3,
+    /// The kernel's own, or an environment's or context's record.
+    Kernel = 4,
+    /// Device memory.
+    Device = 5,
+}
+
+/// One frame, as the frame table has it.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct FrameEntry {
+    /// A [`FrameKind`].
+    pub kind: u32,
+    /// Mappings (and the kernel's own pins) of a `User` frame; live entries of a `Table`.
+    pub count: u32,
+    /// The next free frame, less `first_frame`, if the frame is free.
+    pub next: u32,
+    /// The free frame before it, likewise.
+    pub previous: u32,
+}
+const_assert_eq!(size_of::<FrameEntry>(), 16);

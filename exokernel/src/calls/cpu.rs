@@ -1,0 +1,144 @@
+//! Calls on the CPU: contexts, time, sleeping and waking.
+
+use abi::{Error, MAX_SLICES, MAX_WAIT_WORDS, NO_DEADLINE, PAGE_SIZE, Registers, Rights, RunState, WaitWord};
+use arch::{Context, Machine};
+
+use super::{Caller, Reply};
+use crate::{
+    Kernel, Result,
+    context::Run,
+    queue::{NodeRef, bucket},
+    schedule::UNUSED,
+};
+
+impl<M: Machine> Kernel<M> {
+    /// A new context, stopped. `Full`: the environment has all it can have. `Quota`: the environment's.
+    pub(super) fn context_create(&mut self, caller: Caller, env: u64) -> Result<u64> {
+        let id = self.under(caller.id, env)?;
+        self.new_context(id).map(|index| index as u64)
+    }
+
+    /// Load a context's registers, and set how it runs.
+    ///
+    /// - `BadArgument`: a state that is none; registers for the caller itself (that is `resume`).
+    /// - `BadAddress`, `NotMapped`: the registers are not aligned in one readable page.
+    pub(super) fn context_set(&mut self, caller: Caller, env: u64, index: u64, registers: u64, state: u64) -> Result<Reply> {
+        let id = self.under(caller.id, env)?;
+        let context = self.context_of(id, index)?;
+        let own = context == caller.context;
+        if state > RunState::Unchanged as u64 || own && registers != 0 {
+            return Err(Error::BadArgument);
+        }
+        let registers = if registers == 0 { None } else { Some(self.read_user::<Registers>(caller.root, registers)?) };
+        let record = self.context(context);
+        if own {
+            record.machine().set_result(0, 0);
+        }
+        if state != RunState::Unchanged as u64 {
+            self.give_up(context, Error::Interrupted);
+            let stopped = state == RunState::Stopped as u64;
+            record.run.set(if stopped { Run::Stopped } else { Run::Runnable });
+            if stopped && own {
+                self.schedule.current = None;
+            }
+        }
+        if let Some(registers) = registers {
+            record.machine().set_registers(&registers);
+        }
+        Ok(if own { Reply::Later } else { Reply::Now(0) })
+    }
+
+    /// Store a context's registers. `BadArgument`: it is the caller. `BadAddress`, `NotMapped`: not aligned in one writable page.
+    pub(super) fn context_get(&mut self, caller: Caller, env: u64, index: u64, registers: u64) -> Result<u64> {
+        let id = self.under(caller.id, env)?;
+        let context = self.context_of(id, index)?;
+        if context == caller.context {
+            return Err(Error::BadArgument);
+        }
+        self.write_user(caller.root, registers, self.context(context).machine().registers())?;
+        Ok(0)
+    }
+
+    /// Continue with a full register frame. `BadAddress`, `NotMapped`: it is not aligned in one readable page.
+    pub(super) fn resume(&mut self, caller: Caller, registers: u64) -> Result<Reply> {
+        let registers = self.read_user::<Registers>(caller.root, registers)?;
+        let machine = self.context(caller.context).machine();
+        machine.set_registers(&registers);
+        self.machine.reload(machine);
+        Ok(Reply::Later)
+    }
+
+    /// Give the rest of the slice away. `Busy`: the context cannot run.
+    pub(super) fn yield_to(&mut self, caller: Caller, env: u64, index: u64) -> Result<Reply> {
+        let target = if env == 0 {
+            None
+        } else {
+            let id = self.living(caller.id, env)?;
+            Some(self.context_of(id, index)?)
+        };
+        if target.is_some_and(|target| self.context(target).run.get() != Run::Runnable) {
+            return Err(Error::Busy);
+        }
+        self.context(caller.context).machine().set_result(0, 0);
+        self.schedule.current = target;
+        Ok(Reply::Later)
+    }
+
+    /// Sleep on words, until a time.
+    ///
+    /// - `BadArgument`: too many words. `BadAddress`: a list or word that is not aligned. `NotMapped`: one that is not readable.
+    /// - `TimedOut`: the deadline passed, or had. `Interrupted`: the context was set runnable.
+    pub(super) fn wait(&mut self, caller: Caller, words: u64, count: u64, deadline: u64) -> Result<Reply> {
+        if count > MAX_WAIT_WORDS as u64 {
+            return Err(Error::BadArgument);
+        }
+        let mut keys = [0; MAX_WAIT_WORDS];
+        for index in 0..count {
+            let word: WaitWord = self.read_user(caller.root, words + index * size_of::<WaitWord>() as u64)?;
+            keys[index as usize] = self.word(caller.root, word.address)?;
+            if self.read_user::<u32>(caller.root, word.address)? != word.value {
+                return Ok(Reply::Now(index));
+            }
+        }
+        if deadline != NO_DEADLINE && deadline <= self.machine.clock() {
+            return Err(Error::TimedOut);
+        }
+        for (index, &key) in keys.iter().enumerate().take(count as usize) {
+            self.enqueue(bucket(key), NodeRef { context: caller.context, index }, key);
+        }
+        self.sleep(caller.context, count as usize, deadline);
+        Ok(Reply::Later)
+    }
+
+    /// Wake those who sleep on a word. `BadAddress`, `NotMapped`: it is not aligned in a readable page.
+    pub(super) fn wake(&mut self, caller: Caller, address: u64, most: u64) -> Result<u64> {
+        let word = self.word(caller.root, address)?;
+        Ok(self.wake_word(word, usize::try_from(most).unwrap_or(usize::MAX)) as u64)
+    }
+
+    /// The physical address of a word.
+    fn word(&self, root: u64, address: u64) -> Result<u64> {
+        if !address.is_multiple_of(size_of::<u32>() as u64) {
+            return Err(Error::BadAddress);
+        }
+        let (frame, offset) = self.user(root, address, size_of::<u32>(), Rights::READ)?;
+        Ok(frame * PAGE_SIZE as u64 + offset as u64)
+    }
+
+    /// Give a slot of a slice vector to a context (index `u32::MAX`: leave it unused).
+    ///
+    /// - `BadArgument`: no such CPU or slot. `Denied`: the caller is not over the slot's owner.
+    pub(super) fn slice_set(&mut self, caller: Caller, cpu: u64, slot: u64, env: u64, index: u64) -> Result<u64> {
+        if cpu >= self.info_page().cpus || slot >= MAX_SLICES as u64 {
+            return Err(Error::BadArgument);
+        }
+        let id = self.living(caller.id, env)?;
+        let context = if index == u64::from(UNUSED) { None } else { Some(self.context_of(id, index)?) };
+        let owner = abi::EnvId(self.slice(slot as usize).owner);
+        if !self.is_over(caller.id.slot(), owner.slot()) {
+            return Err(Error::Denied);
+        }
+        self.set_slice(slot as usize, id, context);
+        Ok(0)
+    }
+}

@@ -1,0 +1,75 @@
+//! Calls for honesty: what the kernel knows, the debug console, the machine's end.
+
+use abi::{Error, FrameKind, PAGE_SIZE, Privileges, Rights};
+use arch::{Exit, Leaf, Machine};
+
+use super::Caller;
+use crate::{Kernel, Result, space::check_range};
+
+impl<M: Machine> Kernel<M> {
+    /// Map info pages read-only. `BadAddress`: not pages of user space. `BadArgument`: beyond the last info page. `Occupied`, `Quota`: see
+    /// [`Kernel::insert`].
+    pub(super) fn info_map(&mut self, caller: Caller, env: u64, address: u64, first: u64, pages: u64) -> Result<u64> {
+        let id = self.under(caller.id, env)?;
+        check_range(address, pages)?;
+        let all = self.info_page().pages;
+        if first > all || pages > all - first {
+            return Err(Error::BadArgument);
+        }
+        let pages = pages.min(abi::BATCH_PAGES as u64);
+        for done in 0..pages {
+            let frame = self.info + first + done;
+            debug_assert!(self.frames.kind(frame) == FrameKind::Kernel as u32);
+            match self.insert(id, address + done * PAGE_SIZE as u64, 0, Leaf { frame, rights: Rights::READ_ONLY }) {
+                Err(error) if done == 0 => return Err(error),
+                Err(_) => return Ok(done),
+                Ok(()) => {}
+            }
+        }
+        Ok(pages)
+    }
+
+    /// Write to the debug console, up to the end of a page. `NotMapped`: not readable. `BadAddress`: not in user space.
+    pub(super) fn debug_put(&mut self, caller: Caller, address: u64, length: u64) -> Result<u64> {
+        let (bytes, count) = self.console_bytes(caller, address, length, Rights::READ)?;
+        for index in 0..count {
+            // SAFETY: `count` bytes from `bytes` on are in one readable frame.
+            let byte = unsafe { bytes.add(index).read() };
+            self.machine.put(byte);
+        }
+        Ok(count as u64)
+    }
+
+    /// Read what the console has. `Denied`: without the privilege. `NotMapped`: not writable. `BadAddress`: not in user space.
+    pub(super) fn debug_get(&mut self, caller: Caller, address: u64, length: u64) -> Result<u64> {
+        if !self.has(caller.id, Privileges::CONSOLE) {
+            return Err(Error::Denied);
+        }
+        let (bytes, count) = self.console_bytes(caller, address, length, Rights::WRITE)?;
+        let mut done = 0;
+        while done < count
+            && let Some(byte) = self.machine.get()
+        {
+            // SAFETY: `count` bytes from `bytes` on are in one writable frame.
+            unsafe { bytes.add(done).write(byte) };
+            done += 1;
+        }
+        Ok(done as u64)
+    }
+
+    fn console_bytes(&self, caller: Caller, address: u64, length: u64, need: Rights) -> Result<(*mut u8, usize)> {
+        let left = PAGE_SIZE as u64 - address % PAGE_SIZE as u64;
+        let count = length.min(left) as usize;
+        let (frame, offset) = self.user(caller.root, address, count, need)?;
+        Ok((self.machine.frame(frame).wrapping_add(offset), count))
+    }
+
+    /// Stop the machine. `Denied`: without the privilege. `BadArgument`: a code above 255.
+    pub(super) fn machine_exit(&mut self, caller: Caller, code: u64) -> Result<u64> {
+        if !self.has(caller.id, Privileges::MACHINE) {
+            return Err(Error::Denied);
+        }
+        let code = u8::try_from(code).map_err(|_| Error::BadArgument)?;
+        self.machine.exit(Exit::Code(code))
+    }
+}

@@ -1,0 +1,322 @@
+//! Calls on pages.
+
+use abi::{
+    ANY_FRAME, BATCH_PAGES, CloneMode, CloneRange, EnvId, Error, FrameKind, LARGE_PAGES, MAX_CLONE_RANGES, PAGE_SIZE, PageInfo, Privileges,
+    Rights,
+};
+use arch::{Entry, Leaf, Machine};
+
+use super::Caller;
+use crate::{
+    Kernel, Result,
+    space::{Flush, Slot, check_range, leaf_pages},
+};
+
+const BYTES: u64 = PAGE_SIZE as u64;
+
+/// Rights as a call gives them. `BadArgument`: a bit that has no meaning here. `BadRights`: a right without its `MAY_*`, or W and X.
+fn rights_argument(word: u64, allowed: Rights) -> Result<Rights> {
+    let mut rights = Rights::from_bits(word).ok_or(Error::BadArgument)?;
+    if !(Rights::all() - Rights::COW - Rights::DEVICE - Rights::LARGE | allowed).contains(rights) {
+        return Err(Error::BadArgument);
+    }
+    if rights.intersects(Rights::WRITE | Rights::EXECUTE) {
+        rights |= Rights::READ;
+    }
+    if rights.is_consistent() { Ok(rights) } else { Err(Error::BadRights) }
+}
+
+/// The rights of a mapping derived from one with `held`, when `asked`.
+fn derive(held: Rights, asked: Rights) -> Result<Rights> {
+    let mut rights = asked | (held & (Rights::COW | Rights::DEVICE));
+    if held.contains(Rights::COW) {
+        rights -= Rights::WRITE;
+    }
+    let executable_device = held.contains(Rights::DEVICE) && rights.contains(Rights::EXECUTE);
+    if !held.maximum().contains(asked.maximum()) || executable_device { Err(Error::BadRights) } else { Ok(rights) }
+}
+
+impl<M: Machine> Kernel<M> {
+    /// Map free frames, zeroed, here.
+    ///
+    /// - `BadAddress`: the range is not pages of user space; `LARGE` and not 2 MiB-aligned.
+    /// - `BadArgument`: rights that are none; `LARGE` and pages or frame not multiples of 512, or any frame.
+    /// - `BadRights`: inconsistent rights; executable device memory.
+    /// - `NoFrame`: the frame is not free, or there is none such. `Denied`: a device's, without the privilege.
+    /// - `Occupied`, `Quota`: see [`Kernel::insert`].
+    pub(super) fn page_alloc(&mut self, caller: Caller, address: u64, pages: u64, rights: u64, frame: u64) -> Result<u64> {
+        check_range(address, pages)?;
+        let rights = rights_argument(rights, Rights::LARGE)?;
+        let level = usize::from(rights.contains(Rights::LARGE));
+        let rights = rights - Rights::LARGE;
+        let large = LARGE_PAGES as u64;
+        if level == 1 && !(pages.is_multiple_of(large) && frame.is_multiple_of(large)) {
+            return Err(Error::BadArgument);
+        }
+        if level == 1 && !address.is_multiple_of(large * BYTES) {
+            return Err(Error::BadAddress);
+        }
+        let mut done = 0;
+        while done < pages.min(BATCH_PAGES as u64) {
+            let wanted = (frame != ANY_FRAME).then(|| frame.saturating_add(done));
+            match self.alloc_leaf(caller, address + done * BYTES, level, rights, wanted) {
+                Ok(()) => done += leaf_pages(level),
+                Err(error) if done == 0 => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(done)
+    }
+
+    /// One step of `page_alloc`.
+    fn alloc_leaf(&mut self, caller: Caller, address: u64, level: usize, rights: Rights, wanted: Option<u64>) -> Result<()> {
+        if let Some(frame) = wanted
+            && self.frames.kind(frame) == FrameKind::Device as u32
+        {
+            if !self.has(caller.id, Privileges::DEVICES) {
+                return Err(Error::Denied);
+            }
+            let rights = derive(Rights::MAY_ALL | Rights::DEVICE, rights)?;
+            return if level == 0 { self.insert(caller.id, address, 0, Leaf { frame, rights }) } else { Err(Error::BadArgument) };
+        }
+        let Some(wanted) = wanted else {
+            let frame = self.frames.take(None, FrameKind::User).ok_or(Error::NoFrame)?;
+            return self.map_taken(caller.id, address, frame, 1, rights);
+        };
+        let all = wanted..wanted.saturating_add(leaf_pages(level));
+        if !all.clone().all(|frame| self.frames.kind(frame) == FrameKind::Free as u32) {
+            return Err(Error::NoFrame);
+        }
+        for frame in all {
+            self.frames.take(Some(frame), FrameKind::User);
+        }
+        self.map_taken(caller.id, address, wanted, leaf_pages(level), rights)
+    }
+
+    /// Map frames that were just taken, or free them again.
+    fn map_taken(&mut self, id: EnvId, address: u64, first: u64, count: u64, rights: Rights) -> Result<()> {
+        let level = usize::from(count > 1);
+        let inserted = self.insert(id, address, level, Leaf { frame: first, rights });
+        for frame in first..first + count {
+            if inserted.is_ok() { self.zero(frame) } else { self.frames.free(frame) }
+        }
+        inserted?;
+        self.becomes_executable(first, count, Rights::empty(), rights);
+        Ok(())
+    }
+
+    /// Map pages held here into `env` too: one that the caller is over, or a peer whose window covers the target.
+    ///
+    /// - `BadAddress`: a range is not pages of user space. `BadArgument`: rights that are none.
+    /// - `NotMapped`: nothing is held at the source. `BadRights`: more than is held there, inconsistent, or executable device memory.
+    /// - `Denied`: neither over `env` nor let in by its window.
+    /// - `Occupied`, `Quota` (of `env`): see [`Kernel::insert`].
+    pub(super) fn page_map(&mut self, caller: Caller, env: u64, target: u64, source: u64, pages: u64, rights: u64) -> Result<u64> {
+        let id = self.living(caller.id, env)?;
+        check_range(target, pages)?;
+        check_range(source, pages)?;
+        let asked = rights_argument(rights, Rights::empty())?;
+        if !self.is_over(caller.id.slot(), id.slot()) && !self.window_covers(id, caller.id, target, pages) {
+            return Err(Error::Denied);
+        }
+        let mut done = 0;
+        while done < pages.min(BATCH_PAGES as u64) {
+            match self.map_page(caller.root, source + done * BYTES, id, target + done * BYTES, asked) {
+                Ok(()) => done += 1,
+                Err(error) if done == 0 => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(done)
+    }
+
+    fn map_page(&mut self, root: u64, source: u64, id: EnvId, target: u64, asked: Rights) -> Result<()> {
+        let (held, _) = self.leaf(root, source).ok_or(Error::NotMapped)?;
+        let rights = derive(held.rights, asked)?;
+        self.insert(id, target, 0, Leaf { frame: held.frame, rights })?;
+        self.becomes_executable(held.frame, 1, held.rights, rights);
+        Ok(())
+    }
+
+    fn window_covers(&self, host: EnvId, guest: EnvId, address: u64, pages: u64) -> bool {
+        let window = self.env(host.slot()).window.get();
+        let end = window.address + window.pages * BYTES;
+        window.peer == guest.0 && address >= window.address && address + pages * BYTES <= end
+    }
+
+    /// Give up mappings; pages not mapped are passed over.
+    ///
+    /// - `BadAddress`: the range is not pages of user space.
+    /// - `Occupied`: it covers a part of a 2 MiB mapping.
+    pub(super) fn page_unmap(&mut self, caller: Caller, env: u64, address: u64, pages: u64) -> Result<u64> {
+        let id = self.under(caller.id, env)?;
+        check_range(address, pages)?;
+        let mut flush = Flush::new(id.slot());
+        let root = self.env(id.slot()).root.get();
+        let done = self.for_leaves(root, address, pages, |kernel, slot, leaf, at| {
+            kernel.clear(id, slot, leaf, at, &mut flush);
+            Ok(())
+        });
+        self.flush(flush);
+        done
+    }
+
+    /// Set current rights and lower the maximum; pages not mapped are passed over.
+    ///
+    /// - `BadAddress`: the range is not pages of user space. `BadArgument`: rights that are none.
+    /// - `BadRights`: a current right outside the maximum that would be left, W and X, or executable device memory.
+    /// - `Occupied`: it covers a part of a 2 MiB mapping.
+    pub(super) fn page_protect(&mut self, caller: Caller, env: u64, address: u64, pages: u64, rights: u64) -> Result<u64> {
+        let id = self.under(caller.id, env)?;
+        check_range(address, pages)?;
+        let asked = rights_argument(rights, Rights::empty())?;
+        let mut flush = Flush::new(id.slot());
+        let root = self.env(id.slot()).root.get();
+        let done = self.for_leaves(root, address, pages, |kernel, slot, leaf, at| {
+            let asked = asked.current() | (asked.maximum() & leaf.rights.maximum());
+            if !asked.is_consistent() {
+                return Err(Error::BadRights);
+            }
+            let rights = derive(leaf.rights, asked)?;
+            kernel.becomes_executable(leaf.frame, leaf_pages(slot.level), leaf.rights, rights);
+            kernel.change(&slot, at, Leaf { rights, ..leaf }, &mut flush);
+            Ok(())
+        });
+        self.flush(flush);
+        done
+    }
+
+    /// Clone ranges into `env`: the whole of a fork's memory in one call, or as few as it takes.
+    ///
+    /// - `BadArgument`: too many ranges, a mode that is none, a cursor that no call answered.
+    /// - `NotMapped`: the list is not readable. `BadAddress`: it is not aligned, or a range is not pages of user space.
+    /// - `Occupied`: the target has a page already; a 2 MiB mapping in part, at another alignment, or to be copied.
+    /// - `Quota`: of `env`.
+    pub(super) fn page_clone(&mut self, caller: Caller, env: u64, list: u64, count: u64, cursor: u64) -> Result<u64> {
+        let id = self.under(caller.id, env)?;
+        let (mut index, mut done) = (cursor >> 40, cursor & ((1 << 40) - 1));
+        if count > MAX_CLONE_RANGES as u64 || index > count {
+            return Err(Error::BadArgument);
+        }
+        let mut flush = Flush::new(caller.id.slot());
+        let mut passed = 0;
+        let mut outcome = Ok(());
+        while index < count && passed < BATCH_PAGES as u64 {
+            match self.clone_range(caller, id, list + index * size_of::<CloneRange>() as u64, done, &mut flush) {
+                Ok((pages, more)) => {
+                    passed += pages + 1;
+                    (index, done) = if more { (index, done + pages) } else { (index + 1, 0) };
+                }
+                Err(error) => {
+                    outcome = if passed == 0 { Err(error) } else { Ok(()) };
+                    break;
+                }
+            }
+        }
+        self.flush(flush);
+        outcome?;
+        Ok(if index == count { u64::MAX } else { index << 40 | done })
+    }
+
+    /// Clone a piece of one range, from page `done` of it on; answers how many pages, and whether more are left.
+    fn clone_range(&mut self, caller: Caller, id: EnvId, at: u64, done: u64, flush: &mut Flush) -> Result<(u64, bool)> {
+        let range: CloneRange = self.read_user(caller.root, at)?;
+        check_range(range.source, range.pages)?;
+        check_range(range.target, range.pages)?;
+        let modes = [CloneMode::Share, CloneMode::CopyOnWrite, CloneMode::Copy];
+        let mode = *usize::try_from(range.mode).ok().and_then(|mode| modes.get(mode)).ok_or(Error::BadArgument)?;
+        let left = range.pages.checked_sub(done).ok_or(Error::BadArgument)?;
+        let pages = self.for_leaves(caller.root, range.source + done * BYTES, left, |kernel, slot, leaf, source| {
+            kernel.clone_leaf(id, slot, leaf, source, range.target + (source - range.source), mode, flush)
+        })?;
+        Ok((pages, pages < left))
+    }
+
+    fn clone_leaf(
+        &mut self,
+        id: EnvId,
+        slot: Slot,
+        leaf: Leaf,
+        source: u64,
+        target: u64,
+        mode: CloneMode,
+        flush: &mut Flush,
+    ) -> Result<()> {
+        let large = slot.level > 0;
+        if large && (mode == CloneMode::Copy || !target.is_multiple_of(LARGE_PAGES as u64 * BYTES)) {
+            return Err(Error::Occupied);
+        }
+        let writable = leaf.rights.contains(Rights::MAY_WRITE) && !leaf.rights.contains(Rights::DEVICE);
+        match mode {
+            CloneMode::Copy if writable => {
+                let frame = self.frames.take(None, FrameKind::User).ok_or(Error::NoFrame)?;
+                let rights = leaf.rights - Rights::COW;
+                self.insert(id, target, 0, Leaf { frame, rights }).inspect_err(|_| self.frames.free(frame))?;
+                self.copy_frame(leaf.frame, frame);
+                self.becomes_executable(frame, 1, Rights::empty(), rights);
+            }
+            CloneMode::CopyOnWrite if writable => {
+                let shared = Leaf { rights: (leaf.rights | Rights::COW) - Rights::WRITE, ..leaf };
+                self.insert(id, target, slot.level, shared)?;
+                if shared != leaf {
+                    self.change(&slot, source, shared, flush);
+                }
+            }
+            _ => self.insert(id, target, slot.level, leaf)?,
+        }
+        Ok(())
+    }
+
+    fn copy_frame(&mut self, from: u64, to: u64) {
+        let (from, to) = (self.machine.frame(from), self.machine.frame(to));
+        // SAFETY: both are whole frames; `to` was just taken, so they are not the same.
+        unsafe { to.copy_from_nonoverlapping(from, PAGE_SIZE) };
+    }
+
+    /// Make a copy-on-write page the caller's own and writable: take the frame over if nobody else maps it, else copy it.
+    ///
+    /// - `NotMapped`: nothing is mapped there. `BadRights`: the page is not copy-on-write.
+    /// - `Occupied`: a 2 MiB mapping that others still share: split it first.
+    pub(super) fn page_break(&mut self, caller: Caller, address: u64) -> Result<u64> {
+        check_range(address & !(BYTES - 1), 1)?;
+        let slot = self.find(caller.root, address, 0);
+        let Entry::Leaf(leaf) = slot.entry else { return Err(Error::NotMapped) };
+        if !leaf.rights.contains(Rights::COW | Rights::MAY_WRITE) {
+            return Err(Error::BadRights);
+        }
+        let mut frames = leaf.frame..leaf.frame + leaf_pages(slot.level);
+        let sole = frames.all(|frame| self.frames.uses(frame) == 1);
+        if slot.level > 0 && !sole {
+            return Err(Error::Occupied);
+        }
+        let rights = (leaf.rights - Rights::COW - Rights::EXECUTE) | Rights::READ | Rights::WRITE;
+        let mut own = Leaf { rights, ..leaf };
+        if !sole {
+            own.frame = self.frames.take(None, FrameKind::User).expect("every frame in use has a payer, this mapping's charge too");
+            self.copy_frame(leaf.frame, own.frame);
+            self.frames.hold(own.frame);
+            self.frames.release(leaf.frame);
+        }
+        let mut flush = Flush::new(caller.id.slot());
+        self.change(&slot, address, own, &mut flush);
+        self.flush(flush);
+        Ok(u64::from(!sole))
+    }
+
+    /// What is mapped at an address. `NotMapped`: nothing.
+    pub(super) fn page_query(&mut self, caller: Caller, env: u64, address: u64) -> Result<u64> {
+        let id = self.under(caller.id, env)?;
+        check_range(address & !(BYTES - 1), 1)?;
+        let (leaf, level) = self.leaf(self.env(id.slot()).root.get(), address).ok_or(Error::NotMapped)?;
+        let large = if level > 0 { Rights::LARGE } else { Rights::empty() };
+        Ok(PageInfo { frame: leaf.frame, rights: leaf.rights | large }.pack())
+    }
+
+    /// Turn the 2 MiB mapping around an address into small ones. `NotMapped`: nothing is mapped there. `Quota`: for the table.
+    pub(super) fn page_split(&mut self, caller: Caller, env: u64, address: u64) -> Result<u64> {
+        let id = self.under(caller.id, env)?;
+        check_range(address & !(BYTES - 1), 1)?;
+        self.split(id, address)?;
+        Ok(0)
+    }
+}

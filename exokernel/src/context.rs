@@ -1,0 +1,105 @@
+//! The record of a context: a stopped thread of control, in a frame that its environment pays for.
+
+use core::cell::{Cell, UnsafeCell};
+
+use abi::{EnvId, MAX_WAIT_WORDS, PAGE_SIZE, UpcallEntries, UpcallPage};
+use arch::{Context, Cpu, Machine};
+
+use crate::{Kernel, Result, queue::Node};
+
+/// A context, by the number of the frame that its record is in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct ContextRef(pub(crate) u64);
+
+/// What a context is doing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Run {
+    /// Nothing, until `context_set`.
+    Stopped,
+    /// It runs when it has time.
+    Runnable,
+    /// It sleeps on words, or for a time.
+    Waiting,
+    /// It sleeps until a call comes.
+    Accepting,
+    /// It sleeps until this context answers its call.
+    Calling(ContextRef),
+}
+
+/// Queue nodes of a record: one per word that it sleeps on, then these two.
+pub(crate) const TIMER_NODE: usize = MAX_WAIT_WORDS;
+/// The node by which a caller stands in its receiver's queue.
+pub(crate) const CALLER_NODE: usize = MAX_WAIT_WORDS + 1;
+pub(crate) const NODES: usize = MAX_WAIT_WORDS + 2;
+
+/// A context's record.
+pub(crate) struct Record<C> {
+    /// Registers and vector state.
+    pub(crate) machine: UnsafeCell<C>,
+    pub(crate) env: Cell<EnvId>,
+    pub(crate) index: Cell<usize>,
+    pub(crate) run: Cell<Run>,
+    /// Set when a slice was ended by force, cleared when the library has been told.
+    pub(crate) preempted: Cell<bool>,
+    /// Frame of the upcall page; 0: none.
+    pub(crate) upcall: Cell<u64>,
+    pub(crate) entries: Cell<UpcallEntries>,
+    /// How many word nodes are queued.
+    pub(crate) words: Cell<usize>,
+    pub(crate) nodes: [Node; NODES],
+}
+
+impl<C: Context> Record<C> {
+    /// The machine's part.
+    #[expect(clippy::mut_from_ref, reason = "the part is in an UnsafeCell: see SAFETY")]
+    pub(crate) fn machine(&self) -> &mut C {
+        // SAFETY: each use is one short expression in the kernel, which has one thread; `run` holds the only long one, and nothing else
+        // executes while it does.
+        unsafe { &mut *self.machine.get() }
+    }
+
+    /// The name under which a transfer's other side sees it.
+    pub(crate) fn sender(&self) -> u64 {
+        self.env.get().0 | (self.index.get() as u64) << 56
+    }
+}
+
+impl<M: Machine> Kernel<M> {
+    /// The record of a context.
+    pub(crate) fn context<'a>(&self, context: ContextRef) -> &'a Record<<M as Cpu>::Context> {
+        const { assert!(size_of::<Record<<M as Cpu>::Context>>() <= PAGE_SIZE) };
+        // SAFETY: a ContextRef is made by `new_context` only, and dropped from every table before its frame is freed.
+        unsafe { &*self.machine.frame(context.0).cast() }
+    }
+
+    /// A new, stopped context of the environment in `slot`, charged to it.
+    pub(crate) fn new_context(&mut self, id: EnvId) -> Result<usize> {
+        let env = self.env(id.slot());
+        let index = env.contexts.iter().position(|context| context.get().is_none()).ok_or(abi::Error::Full)?;
+        self.charge(id.slot(), 1)?;
+        let frame = self.take_zeroed(abi::FrameKind::Kernel);
+        let record = Record::<<M as Cpu>::Context> {
+            // SAFETY: a context's zeroed bytes are what `Context::init` expects.
+            machine: unsafe { core::mem::zeroed() },
+            env: Cell::new(id),
+            index: Cell::new(index),
+            run: Cell::new(Run::Stopped),
+            preempted: Cell::new(false),
+            upcall: Cell::new(0),
+            entries: Cell::new(UpcallEntries::default()),
+            words: Cell::new(0),
+            nodes: Default::default(),
+        };
+        // SAFETY: the frame was just taken; it is large enough (see `context`) and page-aligned.
+        unsafe { self.machine.frame(frame).cast::<Record<<M as Cpu>::Context>>().write(record) };
+        let context = ContextRef(frame);
+        self.context(context).machine().init(env.root.get(), env.asid());
+        env.contexts[index].set(Some(context));
+        Ok(index)
+    }
+
+    /// The upcall page of a context, in the direct map.
+    pub(crate) fn upcall_page(&self, frame: u64) -> Option<*mut UpcallPage> {
+        (frame != 0).then(|| self.machine.frame(frame).cast())
+    }
+}

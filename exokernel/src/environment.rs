@@ -1,0 +1,222 @@
+//! The tree of environments: names, quotas, death and reaping.
+//!
+//! What everyone may see of an environment is its [`EnvEntry`] in the info pages; the rest is a record in a frame of its own. An
+//! environment that dies keeps its slot and its frames until an ancestor reaps it, a bounded piece a call.
+
+use core::cell::Cell;
+
+use abi::{EnvEntry, EnvId, EnvState, Error, FrameKind, INFO_ENVS_PAGE, MAX_CONTEXTS, PAGE_SIZE, Privileges, USER_BOTTOM, USER_TOP};
+use arch::{Exit, Machine};
+
+use crate::{
+    Kernel, Result,
+    context::{ContextRef, Run},
+    space::Flush,
+};
+
+/// Where a peer may map pages.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Window {
+    pub(crate) peer: u64,
+    pub(crate) address: u64,
+    pub(crate) pages: u64,
+}
+
+/// An environment's record.
+#[derive(Default)]
+pub(crate) struct Env {
+    pub(crate) slot: Cell<usize>,
+    /// Frame of the root page table.
+    pub(crate) root: Cell<u64>,
+    pub(crate) contexts: [Cell<Option<ContextRef>>; MAX_CONTEXTS],
+    pub(crate) window: Cell<Window>,
+    /// How far its reaping got.
+    reaped: Cell<u64>,
+}
+
+impl Env {
+    /// Its address space identifier.
+    pub(crate) fn asid(&self) -> u16 {
+        self.slot.get() as u16 + 1
+    }
+}
+
+const NO_PARENT: u32 = u32::MAX;
+
+impl<M: Machine> Kernel<M> {
+    /// The record in a slot that is in use.
+    pub(crate) fn env<'a>(&self, slot: usize) -> &'a Env {
+        debug_assert!(self.records[slot] != 0);
+        // SAFETY: the frame holds the record until `reap` zeroes the table's word; all fields are Cells.
+        unsafe { &*self.machine.frame(self.records[slot]).cast() }
+    }
+
+    /// The physical address of a slot's public entry.
+    fn entry_address(&self, slot: usize) -> u64 {
+        (self.info + INFO_ENVS_PAGE as u64) * PAGE_SIZE as u64 + (slot * size_of::<EnvEntry>()) as u64
+    }
+
+    /// A slot's public entry.
+    pub(crate) fn entry(&mut self, slot: usize) -> &mut EnvEntry {
+        assert!(slot < abi::MAX_ENVS);
+        let first = self.machine.frame(self.info + INFO_ENVS_PAGE as u64).cast::<EnvEntry>();
+        // SAFETY: the table has MAX_ENVS entries, and user mode can only read it.
+        unsafe { &mut *first.add(slot) }
+    }
+
+    /// The environment that `name` names for `caller`, in whatever state.
+    fn known(&mut self, caller: EnvId, name: u64) -> Result<EnvId> {
+        let id = if name == 0 { caller } else { EnvId(name) };
+        let slot = id.slot();
+        let exact = slot < abi::MAX_ENVS && id == EnvId::new(slot, id.generation());
+        if exact && self.records[slot] != 0 && self.entry(slot).generation == id.generation() { Ok(id) } else { Err(Error::NoEnv) }
+    }
+
+    /// The living environment that `name` names for `caller`.
+    pub(crate) fn living(&mut self, caller: EnvId, name: u64) -> Result<EnvId> {
+        let id = self.known(caller, name)?;
+        if self.entry(id.slot()).state == EnvState::Alive as u32 { Ok(id) } else { Err(Error::NoEnv) }
+    }
+
+    /// The same, which `caller` must be over.
+    pub(crate) fn under(&mut self, caller: EnvId, name: u64) -> Result<EnvId> {
+        let id = self.living(caller, name)?;
+        if self.is_over(caller.slot(), id.slot()) { Ok(id) } else { Err(Error::Denied) }
+    }
+
+    /// Whether one slot's environment is another's, or an ancestor of it.
+    #[must_use]
+    pub(crate) fn is_over(&mut self, over: usize, mut under: usize) -> bool {
+        while under != over {
+            match self.entry(under).parent {
+                NO_PARENT => return false,
+                parent => under = parent as usize,
+            }
+        }
+        true
+    }
+
+    /// Charge frames to an environment.
+    pub(crate) fn charge(&mut self, slot: usize, frames: u64) -> Result<()> {
+        let entry = self.entry(slot);
+        if frames > entry.quota - entry.used {
+            return Err(Error::Quota);
+        }
+        entry.used += frames;
+        Ok(())
+    }
+
+    /// Give a charge back.
+    pub(crate) fn credit(&mut self, slot: usize, frames: u64) {
+        self.entry(slot).used -= frames;
+    }
+
+    /// A new environment with an empty space; two frames are charged to itself. The parent's charge is the caller's business.
+    pub(crate) fn new_env(&mut self, parent: Option<usize>, quota: u64, privileges: Privileges) -> Result<EnvId> {
+        let slot = self.records.iter().position(|&record| record == 0).ok_or(Error::Full)?;
+        let record = self.take_zeroed(FrameKind::Kernel);
+        let root = self.take_zeroed(FrameKind::Table);
+        self.machine.init_root(root);
+        let env = Env { slot: Cell::new(slot), root: Cell::new(root), ..Env::default() };
+        env.reaped.set(USER_BOTTOM);
+        // SAFETY: the frame was just taken, and is page-aligned and large enough.
+        unsafe { self.machine.frame(record).cast::<Env>().write(env) };
+        self.records[slot] = record;
+        let entry = self.entry(slot);
+        let generation = entry.generation + 1;
+        let parent = parent.map_or(NO_PARENT, |parent| parent as u32);
+        *entry = EnvEntry { generation, parent, quota, used: 2, privileges: privileges.bits(), ..EnvEntry::default() };
+        self.set_state(slot, EnvState::Alive);
+        Ok(EnvId::new(slot, generation))
+    }
+
+    /// Change an environment's public state, and wake who waits for that.
+    fn set_state(&mut self, slot: usize, state: EnvState) {
+        self.entry(slot).state = state as u32;
+        self.wake_word(self.entry_address(slot), usize::MAX);
+    }
+
+    /// Whether an environment has a privilege.
+    pub(crate) fn has(&mut self, id: EnvId, privilege: Privileges) -> bool {
+        Privileges::from_bits_truncate(self.entry(id.slot()).privileges).contains(privilege)
+    }
+
+    /// End an environment: nothing of it runs afterwards, its time and its children go to its parent. The first environment's end is the
+    /// machine's.
+    pub(crate) fn kill(&mut self, id: EnvId, reason: u32, status: u64, pc: u64) {
+        let slot = id.slot();
+        let entry = self.entry(slot);
+        (entry.reason, entry.status, entry.pc) = (reason, status, pc);
+        let parent = entry.parent;
+        if parent == NO_PARENT {
+            let exit = if reason < EnvEntry::FAULTED { Exit::Code(status as u8) } else { Exit::FirstEnvironmentFault };
+            self.machine.exit(exit);
+        }
+        for context in self.env(slot).contexts.iter().filter_map(Cell::get) {
+            self.give_up(context, Error::Dead);
+            self.context(context).run.set(Run::Stopped);
+            self.forget(context);
+        }
+        self.pass_slices_on(id, parent as usize);
+        self.pass_children_on(slot, parent);
+        for irq in 0..abi::MAX_IRQS {
+            if self.irqs[irq] == id {
+                self.irqs[irq] = EnvId::SELF;
+                self.machine.mask(irq);
+            }
+        }
+        self.set_state(slot, EnvState::Dead);
+    }
+
+    /// Make the children of a dying environment its parent's, quotas included: they were part of the dead one's, which was part of the
+    /// parent's, so that the parent's charge stays what it was.
+    fn pass_children_on(&mut self, slot: usize, parent: u32) {
+        for child in 0..abi::MAX_ENVS {
+            if self.records[child] != 0 && self.entry(child).parent == slot as u32 {
+                let quota = self.entry(child).quota;
+                self.entry(child).parent = parent;
+                let dead = self.entry(slot);
+                dead.used -= quota;
+                dead.quota -= quota;
+            }
+        }
+    }
+
+    /// Give back a piece of what a dead environment holds; true when that was the last.
+    pub(crate) fn reap(&mut self, id: EnvId) -> Result<bool> {
+        let slot = id.slot();
+        let env = self.env(slot);
+        let from = env.reaped.get();
+        if from < USER_TOP {
+            let mut flush = Flush::new(slot);
+            let pages = (USER_TOP - from) / PAGE_SIZE as u64;
+            let done = self.for_leaves(env.root.get(), from, pages, |kernel, slot, leaf, address| {
+                kernel.clear(id, slot, leaf, address, &mut flush);
+                Ok(())
+            })?;
+            env.reaped.set(from + done * PAGE_SIZE as u64);
+            return Ok(false);
+        }
+        for context in env.contexts.iter().filter_map(Cell::take) {
+            self.unpin(self.context(context).upcall.get());
+            self.frames.free(context.0);
+        }
+        self.machine.flush_space(env.asid());
+        self.frames.free(env.root.get());
+        self.frames.free(self.records[slot]);
+        self.records[slot] = 0;
+        let (parent, quota) = (self.entry(slot).parent as usize, self.entry(slot).quota);
+        self.credit(parent, quota);
+        self.set_state(slot, EnvState::Free);
+        Ok(true)
+    }
+
+    /// The dead environment that `name` names, which `caller` is over.
+    pub(crate) fn dead(&mut self, caller: EnvId, name: u64) -> Result<EnvId> {
+        let id = self.known(caller, name)?;
+        if !self.is_over(caller.slot(), id.slot()) {
+            return Err(Error::Denied);
+        }
+        if self.entry(id.slot()).state == EnvState::Dead as u32 { Ok(id) } else { Err(Error::Busy) }
+    }
+}

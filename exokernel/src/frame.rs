@@ -1,0 +1,114 @@
+//! The frame table and the free list.
+//!
+//! The table is an array of [`FrameEntry`] in the info pages, so every environment can read it: which frames are free, and which
+//! runs of them, is for libraries to find out. Free frames form a doubly linked list through their entries, so that taking one by number
+//! costs what taking any costs.
+
+use abi::{FrameEntry, FrameKind, InfoPage};
+use arch::{Boot, FrameRange};
+use arrayvec::ArrayVec;
+
+const NONE: u32 = u32::MAX;
+
+/// All frames of the machine.
+pub(crate) struct Frames {
+    table: *mut FrameEntry,
+    info: *mut InfoPage,
+    first: u64,
+    count: u64,
+    head: u32,
+    devices: ArrayVec<FrameRange, 16>,
+}
+
+impl Frames {
+    /// A table of `count` absent frames from `first` on. `table` and `info` are the kernel's own memory for good, zeroed.
+    pub(crate) fn new(table: *mut FrameEntry, info: *mut InfoPage, first: u64, count: u64, boot: &Boot) -> Self {
+        Frames { table, info, first, count, head: NONE, devices: boot.devices.clone() }
+    }
+
+    fn index(&self, frame: u64) -> Option<u32> {
+        let index = frame.checked_sub(self.first)?;
+        (index < self.count).then_some(index as u32)
+    }
+
+    fn entry(&mut self, index: u32) -> &mut FrameEntry {
+        debug_assert!(u64::from(index) < self.count);
+        // SAFETY: indices come from `index` or from the list, which holds only such; the table has `count` entries.
+        unsafe { &mut *self.table.add(index as usize) }
+    }
+
+    /// What a frame is. Device memory is outside the table.
+    pub(crate) fn kind(&mut self, frame: u64) -> u32 {
+        match self.index(frame) {
+            Some(index) => self.entry(index).kind,
+            None if self.devices.iter().any(|range| frame.wrapping_sub(range.first) < range.count) => FrameKind::Device as u32,
+            None => FrameKind::Absent as u32,
+        }
+    }
+
+    /// Mappings of a user frame, or live entries of a table.
+    pub(crate) fn uses(&mut self, frame: u64) -> u32 {
+        self.index(frame).map_or(0, |index| self.entry(index).count)
+    }
+
+    /// Make a frame that nobody has free: at boot, or when its last use ends.
+    pub(crate) fn free(&mut self, frame: u64) {
+        let Some(index) = self.index(frame) else { return };
+        let head = self.head;
+        *self.entry(index) = FrameEntry { kind: FrameKind::Free as u32, count: 0, next: head, previous: NONE };
+        if head != NONE {
+            self.entry(head).previous = index;
+        }
+        self.head = index;
+        // SAFETY: the info page is the kernel's own for good.
+        unsafe { (*self.info).free_frames += 1 };
+    }
+
+    /// Take a free frame, `frame` or any, for `kind`, with no uses yet. Its contents are whatever they were.
+    pub(crate) fn take(&mut self, frame: Option<u64>, kind: FrameKind) -> Option<u64> {
+        let index = match frame {
+            Some(frame) => self.index(frame)?,
+            None => (self.head != NONE).then_some(self.head)?,
+        };
+        let FrameEntry { kind: FREE, next, previous, .. } = *self.entry(index) else { return None };
+        match previous {
+            NONE => self.head = next,
+            previous => self.entry(previous).next = next,
+        }
+        if next != NONE {
+            self.entry(next).previous = previous;
+        }
+        *self.entry(index) = FrameEntry { kind: kind as u32, count: 0, next: NONE, previous: NONE };
+        // SAFETY: the info page is the kernel's own for good.
+        unsafe { (*self.info).free_frames -= 1 };
+        Some(self.first + u64::from(index))
+    }
+
+    /// Set what a frame is, at boot.
+    pub(crate) fn mark(&mut self, frame: u64, kind: FrameKind) {
+        if let Some(index) = self.index(frame) {
+            self.entry(index).kind = kind as u32;
+        }
+    }
+
+    /// One more mapping or entry. Device and info frames are not counted: they are never freed.
+    pub(crate) fn hold(&mut self, frame: u64) {
+        if let Some(index) = self.index(frame) {
+            self.entry(index).count += 1;
+        }
+    }
+
+    /// One mapping or entry less; true if that was the last. A user frame is then free.
+    pub(crate) fn release(&mut self, frame: u64) -> bool {
+        let Some(index) = self.index(frame) else { return false };
+        let entry = self.entry(index);
+        entry.count -= 1;
+        let last = entry.count == 0;
+        if last && entry.kind == FrameKind::User as u32 {
+            self.free(frame);
+        }
+        last
+    }
+}
+
+const FREE: u32 = FrameKind::Free as u32;

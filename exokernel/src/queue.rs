@@ -1,0 +1,112 @@
+//! The lists that sleeping contexts stand in: by word, by time, by whom they called.
+//!
+//! Nodes are in the contexts' records, so a list needs no memory. Words and receivers hash into buckets; a bucket's order is the order of
+//! arrival, and a key that is not the one looked for is passed over.
+
+use core::cell::Cell;
+
+use arch::Machine;
+
+use crate::{Kernel, context::ContextRef};
+
+const BUCKETS: usize = 64;
+/// The list of contexts that have a deadline.
+pub(crate) const TIMED: usize = BUCKETS;
+
+/// A node's name: the record's frame and the node's index in it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NodeRef {
+    pub(crate) context: ContextRef,
+    pub(crate) index: usize,
+}
+
+/// A place in a list.
+#[derive(Default)]
+pub(crate) struct Node {
+    /// A word's physical address, a receiver (see [`receiver_key`]) or a deadline.
+    pub(crate) key: Cell<u64>,
+    next: Cell<Option<NodeRef>>,
+    previous: Cell<Option<NodeRef>>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Ends {
+    first: Option<NodeRef>,
+    last: Option<NodeRef>,
+}
+
+/// All lists.
+pub(crate) struct Queues([Ends; BUCKETS + 1]);
+
+impl Queues {
+    pub(crate) fn new() -> Self {
+        Queues([Ends::default(); BUCKETS + 1])
+    }
+}
+
+/// The list for a key.
+pub(crate) fn bucket(key: u64) -> usize {
+    ((key >> 2).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58) as usize
+}
+
+/// The key of those who called a context: not a multiple of 4, so never a word's address.
+pub(crate) fn receiver_key(receiver: ContextRef) -> u64 {
+    receiver.0 << 2 | 1
+}
+
+impl<M: Machine> Kernel<M> {
+    fn node<'a>(&self, node: NodeRef) -> &'a Node {
+        &self.context(node.context).nodes[node.index]
+    }
+
+    /// Put a node at the end of a list.
+    pub(crate) fn enqueue(&mut self, list: usize, node: NodeRef, key: u64) {
+        let last = self.queues.0[list].last.replace(node);
+        let this = self.node(node);
+        this.key.set(key);
+        this.next.set(None);
+        this.previous.set(last);
+        match last {
+            Some(last) => self.node(last).next.set(Some(node)),
+            None => self.queues.0[list].first = Some(node),
+        }
+    }
+
+    /// Take a node out of the list that it is in.
+    pub(crate) fn dequeue(&mut self, list: usize, node: NodeRef) {
+        let this = self.node(node);
+        let (next, previous) = (this.next.take(), this.previous.take());
+        match previous {
+            Some(previous) => self.node(previous).next.set(next),
+            None => self.queues.0[list].first = next,
+        }
+        match next {
+            Some(next) => self.node(next).previous.set(previous),
+            None => self.queues.0[list].last = previous,
+        }
+    }
+
+    /// The first node whose key `matches`.
+    pub(crate) fn find_node(&self, list: usize, matches: impl Fn(u64) -> bool) -> Option<NodeRef> {
+        let mut at = self.queues.0[list].first;
+        while let Some(node) = at {
+            if matches(self.node(node).key.get()) {
+                return Some(node);
+            }
+            at = self.node(node).next.get();
+        }
+        None
+    }
+
+    /// The smallest key of a list.
+    pub(crate) fn least_key(&self, list: usize) -> Option<u64> {
+        let mut least = None;
+        let mut at = self.queues.0[list].first;
+        while let Some(node) = at {
+            let key = self.node(node).key.get();
+            least = Some(least.map_or(key, |least: u64| least.min(key)));
+            at = self.node(node).next.get();
+        }
+        least
+    }
+}

@@ -1,0 +1,259 @@
+//! Time: slices, directed yield, sleeping and waking.
+//!
+//! A CPU's time is a vector of slots, walked round and round; a slot's context runs for one slice unless it sleeps or gives the rest
+//! away. Who owns which slot is the environments' business.
+
+use abi::{EnvId, Error, INFO_SLICES_PAGE, InfoPage, MAX_SLICES, NO_DEADLINE, PAGE_SIZE, SliceEntry};
+use arch::{Context, Interrupt, Machine};
+
+use crate::{
+    Kernel,
+    context::{CALLER_NODE, ContextRef, Run, TIMER_NODE},
+    queue::{NodeRef, TIMED, bucket, receiver_key},
+};
+
+const BITS: usize = u64::BITS as usize;
+/// `SliceEntry::context` of a slot that its owner leaves unused.
+pub(crate) const UNUSED: u32 = u32::MAX;
+
+/// What one CPU is doing.
+pub(crate) struct Schedule {
+    /// Who runs; none: whoever `pick` finds.
+    pub(crate) current: Option<ContextRef>,
+    /// Whose state is on the CPU.
+    pub(crate) loaded: Option<ContextRef>,
+    slot: usize,
+    slice_end: u64,
+    timer: u64,
+    runners: [Option<ContextRef>; MAX_SLICES],
+    occupied: [u64; MAX_SLICES / BITS],
+}
+
+impl Schedule {
+    pub(crate) fn new() -> Self {
+        Schedule {
+            current: None,
+            loaded: None,
+            slot: 0,
+            slice_end: 0,
+            timer: NO_DEADLINE,
+            runners: [None; MAX_SLICES],
+            occupied: [0; MAX_SLICES / BITS],
+        }
+    }
+
+    /// The first slot in use at or after `from`.
+    fn used_slot(&self, from: usize) -> Option<usize> {
+        (from / BITS..self.occupied.len()).find_map(|word| {
+            let mask = if word == from / BITS { u64::MAX << (from % BITS) } else { u64::MAX };
+            let bits = self.occupied[word] & mask;
+            (bits != 0).then(|| word * BITS + bits.trailing_zeros() as usize)
+        })
+    }
+}
+
+impl<M: Machine> Kernel<M> {
+    /// The context to run, loaded.
+    pub(crate) fn next_context(&mut self) -> ContextRef {
+        let context = match self.schedule.current {
+            Some(context) => context,
+            None => self.pick(),
+        };
+        if self.schedule.loaded != Some(context) {
+            let previous = self.schedule.loaded.replace(context).map(|previous| self.context(previous).machine());
+            let next = self.context(context).machine();
+            // SAFETY: `loaded` is what was loaded last (`forget` unloads what goes away), and the context's root stays a sound table until
+            // its environment is reaped, which needs its death, which unloads it.
+            unsafe { self.machine.switch(previous, next) };
+            self.info_page().switches += 1;
+        }
+        context
+    }
+
+    /// Begin the next slice that somebody can use; sleep while nobody can.
+    fn pick(&mut self) -> ContextRef {
+        loop {
+            if let Some(slot) = self.next_slot() {
+                let context = self.schedule.runners[slot].expect("a used slot has a context");
+                self.schedule.slot = slot;
+                self.schedule.slice_end = self.machine.clock() + self.info_page().slice_ticks;
+                self.schedule.current = Some(context);
+                self.set_timer();
+                self.tell_slice(context);
+                return context;
+            }
+            self.schedule.slice_end = NO_DEADLINE;
+            self.set_timer();
+            self.machine.idle();
+            self.interrupt();
+        }
+    }
+
+    /// The next slot, round from the last, whose context can run.
+    fn next_slot(&self) -> Option<usize> {
+        let runnable = |slot: usize| {
+            let context = self.schedule.runners[slot];
+            context.is_some_and(|context| self.context(context).run.get() == Run::Runnable)
+        };
+        let start = self.schedule.slot + 1;
+        let mut from = start;
+        while let Some(slot) = self.schedule.used_slot(from) {
+            if runnable(slot) {
+                return Some(slot);
+            }
+            from = slot + 1;
+        }
+        let mut from = 0;
+        while let Some(slot) = self.schedule.used_slot(from).filter(|&slot| slot < start) {
+            if runnable(slot) {
+                return Some(slot);
+            }
+            from = slot + 1;
+        }
+        None
+    }
+
+    /// Set the timer for what comes first: the slice's end or a sleeper's deadline.
+    fn set_timer(&mut self) {
+        let deadline = self.least_key(TIMED).unwrap_or(NO_DEADLINE).min(self.schedule.slice_end);
+        if deadline != self.schedule.timer {
+            self.schedule.timer = deadline;
+            self.machine.set_timer(deadline);
+        }
+    }
+
+    /// Take what interrupts are waiting.
+    pub(crate) fn interrupt(&mut self) {
+        while let Some(interrupt) = self.machine.interrupt() {
+            match interrupt {
+                Interrupt::Timer => self.tick(),
+                Interrupt::Device(irq) => {
+                    let count = &mut self.info_page().irqs[irq];
+                    *count = count.wrapping_add(1);
+                    let offset = core::mem::offset_of!(InfoPage, irqs) + irq * size_of::<u32>();
+                    self.wake_word(self.info * PAGE_SIZE as u64 + offset as u64, usize::MAX);
+                }
+            }
+        }
+    }
+
+    /// Wake those whose deadline passed; end the slice if its time is over.
+    fn tick(&mut self) {
+        let now = self.machine.clock();
+        while let Some(node) = self.find_node(TIMED, |deadline| deadline <= now) {
+            self.give_up(node.context, Error::TimedOut);
+        }
+        if now >= self.schedule.slice_end
+            && let Some(context) = self.schedule.current.take()
+        {
+            self.context(context).preempted.set(true);
+            self.slice(self.schedule.slot).expired += 1;
+            self.count_lost_slice(context);
+        }
+        // The timer fired: whatever it was set to is gone.
+        self.schedule.timer = 0;
+        if self.schedule.current.is_some() {
+            self.set_timer();
+        }
+    }
+
+    /// A slot of the slice vector.
+    pub(crate) fn slice(&mut self, slot: usize) -> &mut SliceEntry {
+        assert!(slot < MAX_SLICES);
+        let first = self.machine.frame(self.info + INFO_SLICES_PAGE as u64).cast::<SliceEntry>();
+        // SAFETY: the page holds MAX_SLICES entries, and user mode can only read it.
+        unsafe { &mut *first.add(slot) }
+    }
+
+    /// Give a slot to an environment, and to one of its contexts or to none.
+    pub(crate) fn set_slice(&mut self, slot: usize, owner: EnvId, context: Option<ContextRef>) {
+        let index = context.map_or(UNUSED, |context| self.context(context).index.get() as u32);
+        let entry = self.slice(slot);
+        (entry.owner, entry.context) = (owner.0, index);
+        self.schedule.runners[slot] = context;
+        let bit = 1 << (slot % BITS);
+        match context {
+            Some(_) => self.schedule.occupied[slot / BITS] |= bit,
+            None => self.schedule.occupied[slot / BITS] &= !bit,
+        }
+    }
+
+    /// Give a dying environment's slots to its parent, unused.
+    pub(crate) fn pass_slices_on(&mut self, dead: EnvId, parent: usize) {
+        let heir = EnvId::new(parent, self.entry(parent).generation);
+        for slot in 0..MAX_SLICES {
+            if self.slice(slot).owner == dead.0 {
+                self.set_slice(slot, heir, None);
+            }
+        }
+    }
+
+    /// Put a context to sleep until one of its queued words is woken or `deadline` passes.
+    pub(crate) fn sleep(&mut self, context: ContextRef, words: usize, deadline: u64) {
+        let record = self.context(context);
+        record.words.set(words);
+        record.run.set(Run::Waiting);
+        record.nodes[TIMER_NODE].key.set(deadline);
+        if deadline != NO_DEADLINE {
+            self.enqueue(TIMED, NodeRef { context, index: TIMER_NODE }, deadline);
+        }
+        self.schedule.current = None;
+    }
+
+    /// Wake up to `most` contexts that sleep on the word at a physical address.
+    ///
+    /// A sleeper does not hold its word's frame: should the frame change hands, it may be woken for nothing, and never sees anything.
+    pub(crate) fn wake_word(&mut self, word: u64, most: usize) -> usize {
+        let mut woken = 0;
+        while woken < most
+            && let Some(node) = self.find_node(bucket(word), |key| key == word)
+        {
+            self.rouse(node.context, 0, node.index as u64);
+            woken += 1;
+        }
+        woken
+    }
+
+    /// End a context's sleep, whatever it sleeps on, with the words that its call gives.
+    pub(crate) fn rouse(&mut self, context: ContextRef, status: i64, value: u64) {
+        let record = self.context(context);
+        match record.run.get() {
+            Run::Waiting => {
+                for index in 0..record.words.take() {
+                    self.dequeue(bucket(record.nodes[index].key.get()), NodeRef { context, index });
+                }
+                if record.nodes[TIMER_NODE].key.get() != NO_DEADLINE {
+                    self.dequeue(TIMED, NodeRef { context, index: TIMER_NODE });
+                }
+            }
+            Run::Calling(receiver) => {
+                self.dequeue(bucket(receiver_key(receiver)), NodeRef { context, index: CALLER_NODE });
+            }
+            _ => {}
+        }
+        record.machine().set_result(status, value);
+        record.run.set(Run::Runnable);
+    }
+
+    /// End a context's sleep with an error, if it sleeps.
+    pub(crate) fn give_up(&mut self, context: ContextRef, error: Error) {
+        if !matches!(self.context(context).run.get(), Run::Runnable | Run::Stopped) {
+            self.rouse(context, error as i64, 0);
+        }
+    }
+
+    /// Take a context that will never run again off the CPU, and tell those who wait for its answer.
+    pub(crate) fn forget(&mut self, context: ContextRef) {
+        let key = receiver_key(context);
+        while let Some(node) = self.find_node(bucket(key), |other| other == key) {
+            self.give_up(node.context, Error::Dead);
+        }
+        if self.schedule.current == Some(context) {
+            self.schedule.current = None;
+        }
+        if self.schedule.loaded == Some(context) {
+            self.schedule.loaded = None;
+            self.machine.unload();
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Traps sent back to their own library, through the context's upcall page.
+//!
+//! A foreign syscall usually never gets here: the entry assembly reflects it. What is here is the rest, and the end of those who cannot
+//! take their own faults.
+
+use abi::{EnvEntry, FaultKind, UpcallPage};
+use arch::{Context, Fault, Machine};
+
+use crate::{Kernel, context::ContextRef};
+
+impl<M: Machine> Kernel<M> {
+    /// Send a fault to the context's library. One that has no entry for it, or that still handles a fault, dies.
+    pub(crate) fn fault(&mut self, context: ContextRef, fault: Fault) {
+        if !self.send(context, fault) {
+            let record = self.context(context);
+            self.kill(record.env.get(), EnvEntry::FAULTED + fault.kind as u32, fault.address, record.machine().pc());
+        }
+    }
+
+    /// A foreign syscall of a context that has no entry for one.
+    pub(crate) fn foreign(&mut self, context: ContextRef) {
+        let record = self.context(context);
+        self.kill(record.env.get(), EnvEntry::FAULTED + EnvEntry::FOREIGN, 0, record.machine().pc());
+    }
+
+    fn send(&mut self, context: ContextRef, fault: Fault) -> bool {
+        let record = self.context(context);
+        let entry = record.entries.get().fault;
+        let Some(page) = self.page(context).filter(|page| entry != 0 && page.fault_active == 0) else { return false };
+        page.kind = fault.kind as u64;
+        page.address = fault.address;
+        page.code = fault.code;
+        page.fault_active = 1;
+        record.machine().enter_fault(page, entry);
+        true
+    }
+
+    /// Tell a context whose slice ended by force that a new one begins, if it asked for that and can take it now.
+    pub(crate) fn tell_slice(&mut self, context: ContextRef) {
+        let record = self.context(context);
+        if !record.preempted.get() {
+            return;
+        }
+        let armed = match self.page(context) {
+            Some(page) if page.fault_active != 0 && page.slice_armed != 0 => return,
+            Some(page) => core::mem::take(&mut page.slice_armed) != 0,
+            None => false,
+        };
+        record.preempted.set(false);
+        if armed {
+            self.send(context, Fault { kind: FaultKind::Slice, address: 0, code: 0 });
+        }
+    }
+
+    /// Count a slice that ended by force, where the library can see it.
+    pub(crate) fn count_lost_slice(&mut self, context: ContextRef) {
+        if let Some(page) = self.page(context) {
+            page.slices_lost = page.slices_lost.wrapping_add(1);
+        }
+    }
+
+    /// A context's upcall page.
+    pub(crate) fn page<'a>(&mut self, context: ContextRef) -> Option<&'a mut UpcallPage> {
+        let page = self.upcall_page(self.context(context).upcall.get())?;
+        // SAFETY: the page's frame is pinned, whole and aligned; any bytes are valid in it; user mode, which also writes to it, does not run
+        // while the kernel does.
+        Some(unsafe { &mut *page })
+    }
+}

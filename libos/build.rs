@@ -1,0 +1,16 @@
+//! Links the library OS with `linkers/libos.ld`: position-independent, with the symbols that a vDSO exports.
+
+fn main() {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../linkers/libos.ld");
+    println!("cargo:rerun-if-changed={script}");
+    println!("cargo:rerun-if-changed=build.rs");
+    if std::env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("none") {
+        let arguments = ["-pie", "--no-dynamic-linker", "-T", script, "-z", "max-page-size=4096", "--gc-sections", "--hash-style=sysv"];
+        for argument in arguments {
+            println!("cargo:rustc-link-arg={argument}");
+        }
+        println!("cargo:rustc-link-arg=--export-dynamic-symbol=__vdso_*");
+        println!("cargo:rustc-link-arg=--export-dynamic-symbol=__kernel_*");
+        println!("cargo:rustc-link-arg=--export-dynamic-symbol=__chitin_*");
+    }
+}

@@ -1,0 +1,55 @@
+//! What to run: the block that the build tool hands to the first environment as the module `command`.
+//!
+//! Three little-endian words of 32 bits (arguments, environment strings, [`CommandFlags`]), then the strings, each with a NUL at its
+//! end: the arguments and after them the environment. The first argument is the program's path in the guest.
+
+use bitflags::bitflags;
+
+bitflags! {
+    /// How to run it.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+    pub struct CommandFlags: u32 {
+        /// Print each Linux call.
+        const STRACE = 1 << 0;
+        /// The standard streams are not a terminal: input comes from the module `stdin` as from a regular file (empty if there is
+        /// none), output goes to the console as into a pipe.
+        const BATCH = 1 << 1;
+    }
+}
+
+/// The block, taken apart.
+#[derive(Clone, Copy, Debug)]
+pub struct Command<'a> {
+    /// How to run it.
+    pub flags: CommandFlags,
+    arguments: usize,
+    environment: usize,
+    strings: &'a [u8],
+}
+
+impl<'a> Command<'a> {
+    /// Take a block apart. None if it is too short or lacks a string.
+    #[must_use]
+    pub fn parse(block: &'a [u8]) -> Option<Self> {
+        let word = |index: usize| block.get(index * 4..index * 4 + 4)?.try_into().ok().map(u32::from_le_bytes);
+        let (arguments, environment) = (word(0)? as usize, word(1)? as usize);
+        let strings = block.get(12..)?;
+        let ends = strings.iter().filter(|&&byte| byte == 0).count();
+        (arguments.checked_add(environment)? <= ends).then_some(Command {
+            flags: CommandFlags::from_bits_truncate(word(2)?),
+            arguments,
+            environment,
+            strings,
+        })
+    }
+
+    /// The arguments, without their NULs.
+    pub fn arguments(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        self.strings.split(|&byte| byte == 0).take(self.arguments)
+    }
+
+    /// The environment, without its NULs.
+    pub fn environment(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        self.strings.split(|&byte| byte == 0).skip(self.arguments).take(self.environment)
+    }
+}

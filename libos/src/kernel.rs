@@ -1,0 +1,53 @@
+//! What the personality asks of the exokernel: the seam between policy and machine.
+//!
+//! `Native` makes the calls; `FakeKernel` keeps pages in a map and holds the same rules, so that everything above this trait is
+//! tested on a host.
+
+use abi::{InfoPage, PageInfo, Registers, Rights, WaitWord};
+
+use crate::user::UserMemory;
+
+/// The exokernel's calls, as one process uses them on itself. Addresses of pages are multiples of the page size.
+pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
+    /// Map zeroed frames. On an error none is mapped.
+    fn page_alloc(&self, address: usize, pages: usize, rights: Rights) -> exo::Result<()>;
+    /// Give frames back; pages that are not mapped are passed over.
+    fn page_unmap(&self, address: usize, pages: usize);
+    /// Set current rights; pages that are not mapped are passed over.
+    fn page_protect(&self, address: usize, pages: usize, rights: Rights) -> exo::Result<()>;
+    /// Map pages held at `source` at `target` too.
+    fn page_map(&self, target: usize, source: usize, pages: usize, rights: Rights) -> exo::Result<()>;
+    /// What is mapped at an address.
+    fn page_query(&self, address: usize) -> exo::Result<PageInfo>;
+    /// Work on the bytes of pages just mapped writable, which the program cannot see change.
+    fn with_pages(&self, address: usize, pages: usize, work: &mut dyn FnMut(&mut [u8]));
+
+    /// The first info page.
+    fn info(&self) -> &InfoPage;
+    /// The counter, in ticks.
+    fn clock(&self) -> u64;
+    /// Sleep until a word differs or is woken, or the counter passes `deadline`.
+    fn wait(&self, words: &[WaitWord], deadline: Option<u64>) -> exo::Result<usize>;
+    /// Frames that this process may be charged for, and frames that it is charged for.
+    fn quota(&self) -> (usize, usize);
+    /// A word off the CPU's random number generator, if it has one.
+    fn entropy(&self) -> Option<u64>;
+
+    /// Write to the debug console.
+    fn put(&self, bytes: &[u8]);
+    /// Read what the console has; 0 if nothing.
+    fn get(&self, buffer: &mut [u8]) -> usize;
+    /// Sleep until the console may have input, or the counter passes `deadline`.
+    fn wait_for_console(&self, deadline: Option<u64>) -> exo::Result<()>;
+
+    /// The program's thread pointer: FS base or TPIDR_EL0.
+    fn thread_pointer(&self) -> u64;
+    /// Set it.
+    fn set_thread_pointer(&self, address: u64);
+    /// The program's registers at the syscall that is being served, its result register as the call found it.
+    fn registers(&self) -> Registers;
+    /// Continue the program with a full register frame.
+    fn resume(&self, registers: &Registers) -> !;
+    /// End the process, with a status word as wait(2) packs it.
+    fn exit(&self, status: u32) -> !;
+}

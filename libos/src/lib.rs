@@ -1,0 +1,30 @@
+//! The Linux personality: a library inside each process that turns pages, the CPU and traps into Linux's semantics.
+//!
+//! ```text
+//!   program ─► entry (per ISA; unsafe lives here) ─► syscall::table (a row a call) ─► syscall::* (parse, errno)
+//!                 memory    file    vfs    signal    time    load        safe Rust, generic over the kernel
+//!                          trait Kernel  ◄── Native (the calls) | FakeKernel (host tests)
+//! ```
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | `entry` | where the image starts, where foreign syscalls and faults arrive |
+//! | `syscall` | the table of calls and their handlers |
+//! | `memory` | regions, and what is resident in them |
+//! | `load` | ELF programs, the first stack |
+//! | `vfs`, `file` | names and inodes; descriptors and what stands behind them |
+//! | `user` | the program's memory |
+//! | `kernel` | what is asked of the exokernel |
+#![cfg_attr(target_os = "none", no_std)]
+
+extern crate alloc;
+
+pub mod errno;
+pub mod kernel;
+pub mod memory {
+    //! skeleton
+    pub mod backing;
+}
+pub mod process;
+pub mod syscall;
+pub mod user;

@@ -1,0 +1,163 @@
+//! What a page fault means: a frame to be had, or a signal.
+
+use abi::{PAGE_SIZE, Rights};
+
+use crate::kernel::Kernel;
+use crate::memory::{Contents, FileMapping, Label, Memory, Protection, rights};
+
+/// What the program tried.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Access {
+    /// A load.
+    Read,
+    /// A store.
+    Write,
+    /// An instruction fetch.
+    Execute,
+}
+
+/// Why it may not.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    /// No region is there: `SIGSEGV`, `SEGV_MAPERR`.
+    Unmapped,
+    /// The region does not allow it: `SIGSEGV`, `SEGV_ACCERR`.
+    Denied,
+    /// A file's mapping, past the file's end: `SIGBUS`, `BUS_ADRERR`.
+    PastEnd,
+    /// The file could not be read: `SIGBUS`, `BUS_ADRERR`.
+    Unreadable,
+    /// The quota is used up: `SIGKILL`, as Linux ends what it has no memory for.
+    NoMemory,
+}
+
+/// Pages that one fault brings in when the program walks through memory in order, and always from a file (Linux's fault-around).
+/// One fault costs some hundred instructions; a page that is brought in for nothing costs a frame.
+const AHEAD_PAGES: usize = 16;
+
+impl Memory {
+    /// Make an address accessible, if its region allows the access.
+    ///
+    /// # Errors
+    /// The [`Refusal`] that becomes a signal.
+    pub fn resolve<K: Kernel>(&mut self, kernel: &K, address: usize, access: Access) -> Result<(), Refusal> {
+        let page = address & !(PAGE_SIZE - 1);
+        if self.regions.find(page).is_none() {
+            self.grow_stack(page).ok_or(Refusal::Unmapped)?;
+        }
+        let (start, region) = self.regions.find(page).ok_or(Refusal::Unmapped)?;
+        let needed = match access {
+            Access::Read => Protection::READ,
+            Access::Write => Protection::WRITE,
+            Access::Execute => Protection::EXECUTE,
+        };
+        // Neither ISA can map a page for stores or fetches that does not allow loads.
+        let allowed = region.protection.contains(needed) || access == Access::Read && !region.protection.is_empty();
+        if !allowed {
+            return Err(Refusal::Denied);
+        }
+        if self.resident.contains(page) {
+            return kernel.page_protect(page, 1, rights_for(region.protection, access)).map_err(|_| Refusal::Denied);
+        }
+        let contents = region.contents.clone();
+        let (protection, end) = (region.protection, region.end);
+        let pages = match &contents {
+            Contents::Anonymous if self.sequential == page => self.missing(page, end),
+            Contents::Anonymous => 1,
+            Contents::File(_) => self.missing(page, end),
+        };
+        let pages = match &contents {
+            Contents::Anonymous => bring_zeros(kernel, page, pages, rights_for(protection, access))?,
+            Contents::File(file) => bring_file(kernel, file, page, page - start, pages, rights_for(protection, access))?,
+        };
+        self.sequential = page + pages * PAGE_SIZE;
+        self.resident.insert(page..self.sequential);
+        self.most_resident = self.most_resident.max(self.resident.pages());
+        self.faults += 1;
+        Ok(())
+    }
+
+    /// Bring in every page of a range, for reading: `MAP_POPULATE`, mlock(2). Stops at the first that cannot be had.
+    pub fn populate<K: Kernel>(&mut self, kernel: &K, range: core::ops::Range<usize>) -> Result<(), Refusal> {
+        let mut at = range.start;
+        while at < range.end {
+            if !self.resident.contains(at) {
+                self.resolve(kernel, at, Access::Read)?;
+            }
+            at += PAGE_SIZE;
+        }
+        Ok(())
+    }
+
+    /// Pages from `page` on that are not resident, at most [`AHEAD_PAGES`], before `end`.
+    fn missing(&self, page: usize, end: usize) -> usize {
+        let most = AHEAD_PAGES.min((end - page) / PAGE_SIZE);
+        (1..most).find(|&index| self.resident.contains(page + index * PAGE_SIZE)).unwrap_or(most)
+    }
+
+    /// Let the main stack reach down to `page`, if the address is near enough above its end and below its limit.
+    fn grow_stack(&mut self, page: usize) -> Option<()> {
+        let (start, region) = self.regions.next_above(page)?;
+        if region.label != Label::Stack || region.end - page > self.stack_limit {
+            return None;
+        }
+        self.regions.grow_down(start, page);
+        Some(())
+    }
+}
+
+/// The rights that serve an access: of a page that may be both written and executed, the half that is asked for.
+fn rights_for(protection: Protection, access: Access) -> Rights {
+    let both = Protection::WRITE | Protection::EXECUTE;
+    if protection.contains(both) && access == Access::Execute { rights(protection - Protection::WRITE) } else { rights(protection) }
+}
+
+/// Map zeroed frames: as many as there are, at least one.
+fn bring_zeros<K: Kernel>(kernel: &K, page: usize, pages: usize, rights: Rights) -> Result<usize, Refusal> {
+    if kernel.page_alloc(page, pages, rights).is_ok() {
+        return Ok(pages);
+    }
+    if pages > 1 && kernel.page_alloc(page, 1, rights).is_ok() {
+        return Ok(1);
+    }
+    Err(Refusal::NoMemory)
+}
+
+/// Map frames with a file's contents; gives how many. `distance` is that of `page` from the region's start.
+fn bring_file<K: Kernel>(
+    kernel: &K,
+    file: &FileMapping,
+    page: usize,
+    distance: usize,
+    pages: usize,
+    rights: Rights,
+) -> Result<usize, Refusal> {
+    let offset = file.offset + distance as u64;
+    let left = file.backing.size().saturating_sub(offset);
+    if left == 0 {
+        return Err(Refusal::PastEnd);
+    }
+    let pages = pages.min(left.div_ceil(PAGE_SIZE as u64) as usize);
+    let pages = bring_zeros(kernel, page, pages, Rights::READ_WRITE)?;
+    let mut outcome = Ok(0);
+    kernel.with_pages(page, pages, &mut |bytes| outcome = read_fully(file, offset, bytes));
+    if outcome.is_err() {
+        kernel.page_unmap(page, pages);
+        return Err(Refusal::Unreadable);
+    }
+    if rights != Rights::READ_WRITE {
+        kernel.page_protect(page, pages, rights).map_err(|_| Refusal::Denied)?;
+    }
+    Ok(pages)
+}
+
+fn read_fully(file: &FileMapping, offset: u64, bytes: &mut [u8]) -> crate::errno::Result<usize> {
+    let mut done = 0;
+    while done < bytes.len() {
+        match file.backing.read_at(offset + done as u64, &mut bytes[done..])? {
+            0 => break,
+            count => done += count,
+        }
+    }
+    Ok(done)
+}

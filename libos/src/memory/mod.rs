@@ -1,0 +1,268 @@
+//! The address space of a program: regions, what is resident in them, and the calls that change both.
+//!
+//! Memory is lazy: a region is only a promise, and a frame comes when the page-fault upcall asks for it (`fault`). What a program
+//! unmaps goes back to the exokernel at once.
+#![forbid(unsafe_code)]
+
+pub mod backing;
+pub mod fault;
+pub mod maps;
+pub mod region;
+pub mod resident;
+#[cfg(test)]
+mod tests;
+
+use core::ops::Range;
+
+use abi::{PAGE_SIZE, Rights};
+
+use crate::errno::{Errno, Result};
+use crate::kernel::Kernel;
+use crate::user::PROGRAM_TOP;
+pub use region::{Contents, FileMapping, Label, Protection, Region, Regions};
+pub use resident::Resident;
+
+/// The lowest address that a program may map.
+pub const PROGRAM_BOTTOM: usize = abi::USER_BOTTOM as usize;
+/// One past the main stack.
+pub const STACK_TOP: usize = PROGRAM_TOP - 0x1000;
+/// Room kept below the stack's top for it to grow, as Linux keeps (128 MiB); mappings are placed below.
+pub const STACK_ROOM: usize = 128 << 20;
+/// Where the search for room for a mapping starts, downwards.
+pub const MAPPING_TOP: usize = STACK_TOP - STACK_ROOM;
+/// Bytes of the main stack's region at first, as Linux makes it (32 pages and the arguments).
+pub const STACK_FIRST: usize = 33 * PAGE_SIZE;
+/// `RLIMIT_STACK` at first: how far the main stack may grow.
+pub const STACK_LIMIT: usize = 8 << 20;
+
+/// Round up to whole pages; `None` if that overflows.
+#[must_use]
+pub fn pages_up(bytes: usize) -> Option<usize> {
+    Some(bytes.checked_add(PAGE_SIZE - 1)? & !(PAGE_SIZE - 1))
+}
+
+/// Where a mapping goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Placement {
+    /// Anywhere; here if there is room.
+    Hint(usize),
+    /// Here, in place of what is there (`MAP_FIXED`).
+    Fixed(usize),
+    /// Here, if nothing is there (`MAP_FIXED_NOREPLACE`).
+    FixedFree(usize),
+}
+
+/// An address space.
+pub struct Memory {
+    /// What the program asked for.
+    pub regions: Regions,
+    /// What is there.
+    pub resident: Resident,
+    /// The brk(2) area: where it starts, and the break.
+    pub heap: Range<usize>,
+    /// How far the main stack may grow, in bytes.
+    pub stack_limit: usize,
+    /// The most pages that were resident at once.
+    pub most_resident: usize,
+    /// Page faults resolved so far.
+    pub faults: u64,
+    /// The end of the last faults' run: where a fault counts as sequential.
+    sequential: usize,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Memory {
+    /// An empty address space.
+    #[must_use]
+    pub const fn new() -> Memory {
+        Memory {
+            regions: Regions::new(),
+            resident: Resident::new(),
+            heap: 0..0,
+            stack_limit: STACK_LIMIT,
+            most_resident: 0,
+            faults: 0,
+            sequential: 0,
+        }
+    }
+
+    /// mmap(2), its arguments checked already: `length` is not 0 and whole pages.
+    ///
+    /// # Errors
+    /// `ENOMEM`: no room, beyond the program's half, or more than all memory asked for at once. `EPERM`: below what may be mapped.
+    /// `EINVAL`: a fixed address that is no page's. `EEXIST`: `FixedFree` and something is there.
+    pub fn map<K: Kernel>(&mut self, kernel: &K, placement: Placement, length: usize, region: Region) -> Result<usize> {
+        if length > PROGRAM_TOP {
+            return Err(Errno::ENOMEM);
+        }
+        let charged = matches!(region.contents, Contents::Anonymous) && region.protection.contains(Protection::WRITE);
+        if charged && length / PAGE_SIZE > kernel.quota().0 {
+            return Err(Errno::ENOMEM);
+        }
+        let start = self.place(placement, length)?;
+        self.discard(kernel, start..start + length);
+        self.regions.insert(start, Region { end: start + length, ..region });
+        Ok(start)
+    }
+
+    /// Find where a mapping goes.
+    fn place(&self, placement: Placement, length: usize) -> Result<usize> {
+        let (Placement::Hint(address) | Placement::Fixed(address) | Placement::FixedFree(address)) = placement;
+        let fits = address.checked_add(length).is_some_and(|end| end <= PROGRAM_TOP);
+        if let Placement::Hint(_) = placement {
+            let hint = pages_up(address).unwrap_or(0);
+            let end = hint.saturating_add(length);
+            if hint >= PROGRAM_BOTTOM && end <= PROGRAM_TOP && self.regions.is_free(hint..end) {
+                return Ok(hint);
+            }
+            let low = PROGRAM_BOTTOM.max(0x1_0000);
+            // A large mapping on a large page's boundary, so that it may have large pages.
+            let alignment = if length >= 4 << 20 { 2 << 20 } else { PAGE_SIZE };
+            let gap = |alignment| self.regions.gap(length, alignment, low..MAPPING_TOP);
+            return gap(alignment).or_else(|| gap(PAGE_SIZE)).ok_or(Errno::ENOMEM);
+        }
+        if !address.is_multiple_of(PAGE_SIZE) {
+            return Err(Errno::EINVAL);
+        }
+        if !fits {
+            return Err(Errno::ENOMEM);
+        }
+        if address < PROGRAM_BOTTOM {
+            return Err(Errno::EPERM);
+        }
+        if matches!(placement, Placement::FixedFree(_)) && !self.regions.is_free(address..address + length) {
+            return Err(Errno::EEXIST);
+        }
+        Ok(address)
+    }
+
+    /// munmap(2) of whole pages.
+    pub fn unmap<K: Kernel>(&mut self, kernel: &K, range: Range<usize>) {
+        self.discard(kernel, range.clone());
+        self.regions.remove(range);
+    }
+
+    /// Give back the frames of a range; its regions stay.
+    pub fn discard<K: Kernel>(&mut self, kernel: &K, range: Range<usize>) {
+        self.resident.remove(range, |run| kernel.page_unmap(run.start, run.len() / PAGE_SIZE));
+    }
+
+    /// mprotect(2) of whole pages.
+    ///
+    /// # Errors
+    /// `ENOMEM`: a part of the range is in no region; what comes before it was changed.
+    pub fn protect<K: Kernel>(&mut self, kernel: &K, range: Range<usize>, protection: Protection) -> Result<()> {
+        let outcome = self.regions.protect(range.clone(), protection);
+        let Memory { regions, resident, .. } = self;
+        for (part, region) in regions.overlapping(range) {
+            if region.protection == protection {
+                resident.for_runs(part, |run| {
+                    // Every frame was mapped with all rights to come, so that none of the right ones is refused.
+                    let _ = kernel.page_protect(run.start, run.len() / PAGE_SIZE, rights(protection));
+                });
+            }
+        }
+        outcome
+    }
+
+    /// brk(2): move the break to `address` if that can be done; gives where it is.
+    pub fn set_break<K: Kernel>(&mut self, kernel: &K, address: usize) -> usize {
+        let (Some(old_end), Some(new_end)) = (pages_up(self.heap.end), pages_up(address)) else { return self.heap.end };
+        if address < self.heap.start || new_end > PROGRAM_TOP {
+            return self.heap.end;
+        }
+        if new_end > old_end {
+            let grown = old_end..new_end;
+            // A page is kept free between the heap and what is above, so that one does not run into the other unnoticed.
+            if grown.len() / PAGE_SIZE > kernel.quota().0 || !self.regions.is_free(old_end..new_end.saturating_add(PAGE_SIZE)) {
+                return self.heap.end;
+            }
+            self.regions.insert(old_end, Region::anonymous(new_end, Protection::READ | Protection::WRITE, Label::Heap));
+        } else {
+            self.unmap(kernel, new_end..old_end);
+        }
+        self.heap.end = address;
+        address
+    }
+
+    /// mremap(2) of whole pages: `old` becomes `length` bytes, in place or (with `target` or `may_move`) elsewhere.
+    ///
+    /// # Errors
+    /// `EFAULT`: `old` is not in one region. `ENOMEM`: no room there and it may not move. Others as [`Memory::map`].
+    pub fn remap<K: Kernel>(
+        &mut self,
+        kernel: &K,
+        old: Range<usize>,
+        length: usize,
+        may_move: bool,
+        target: Option<usize>,
+    ) -> Result<usize> {
+        let (start, region) = self.regions.find(old.start).ok_or(Errno::EFAULT)?;
+        if region.end < old.end {
+            return Err(Errno::EFAULT);
+        }
+        let mut moved = region.clone();
+        if let Contents::File(file) = &mut moved.contents {
+            file.offset += (old.start - start) as u64;
+        }
+        if target.is_none() && length <= old.len() {
+            self.unmap(kernel, old.start + length..old.end);
+            return Ok(old.start);
+        }
+        let grown = old.start.checked_add(length).filter(|&end| end <= PROGRAM_TOP).ok_or(Errno::ENOMEM);
+        if target.is_none() && grown.is_ok_and(|end| self.regions.is_free(old.end..end)) {
+            moved.end = old.start + length;
+            self.regions.insert(old.start, moved);
+            return Ok(old.start);
+        }
+        if target.is_none() && !may_move {
+            return Err(Errno::ENOMEM);
+        }
+        moved.label = Label::None;
+        let placement = target.map_or(Placement::Hint(0), Placement::Fixed);
+        let to = self.map(kernel, placement, length, moved.clone())?;
+        let kept = old.start..old.start + old.len().min(length);
+        self.move_frames(kernel, kept, to, moved.protection)?;
+        self.unmap(kernel, old);
+        Ok(to)
+    }
+
+    /// Map the frames of a range at `to` too; the caller unmaps them where they were.
+    fn move_frames<K: Kernel>(&mut self, kernel: &K, from: Range<usize>, to: usize, protection: Protection) -> Result<()> {
+        let mut at = from.start;
+        while let Some(run) = self.resident.first_run(at..from.end) {
+            at = run.end;
+            let target = run.start - from.start + to;
+            kernel.page_map(target, run.start, run.len() / PAGE_SIZE, rights(protection))?;
+            self.resident.insert(target..target + run.len());
+        }
+        Ok(())
+    }
+
+    /// Bytes of address space in use.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.regions.bytes()
+    }
+}
+
+/// The rights of a page of a region. Writable and executable at once is not to be had: such a page starts writable, and a fetch from
+/// it makes it executable until the next store (`fault`).
+#[must_use]
+pub fn rights(protection: Protection) -> Rights {
+    let current = if protection.contains(Protection::WRITE) {
+        Rights::READ | Rights::WRITE
+    } else if protection.contains(Protection::EXECUTE) {
+        Rights::READ | Rights::EXECUTE
+    } else if protection.contains(Protection::READ) {
+        Rights::READ
+    } else {
+        Rights::empty()
+    };
+    current | Rights::MAY_ALL
+}

@@ -1,0 +1,247 @@
+//! The map of regions: what the program has asked to be where. Pure: no page is touched here.
+
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use core::ops::Range;
+
+use bitflags::bitflags;
+
+use crate::errno::{Errno, Result};
+use crate::memory::backing::Backing;
+
+bitflags! {
+    /// What a region allows, as mmap(2)'s `PROT_*`.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+    pub struct Protection: u32 {
+        /// `PROT_READ`
+        const READ = 1;
+        /// `PROT_WRITE`
+        const WRITE = 2;
+        /// `PROT_EXEC`
+        const EXECUTE = 4;
+    }
+}
+
+/// A file behind a region.
+#[derive(Clone)]
+pub struct FileMapping {
+    /// The contents.
+    pub backing: Arc<dyn Backing>,
+    /// Offset in the file of the region's first byte.
+    pub offset: u64,
+    /// The path that it was opened by.
+    pub path: Arc<[u8]>,
+}
+
+/// What a region's pages start as.
+#[derive(Clone)]
+pub enum Contents {
+    /// Zeros.
+    Anonymous,
+    /// A file's.
+    File(FileMapping),
+}
+
+/// What `/proc/self/maps` calls a region that has no file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Label {
+    /// Nothing.
+    #[default]
+    None,
+    /// `[heap]`: what brk(2) moves.
+    Heap,
+    /// `[stack]`: the main stack, which grows down by itself.
+    Stack,
+}
+
+/// A stretch of the address space with the same attributes.
+#[derive(Clone)]
+pub struct Region {
+    /// One past its last address.
+    pub end: usize,
+    /// What it allows.
+    pub protection: Protection,
+    /// `MAP_SHARED`.
+    pub shared: bool,
+    /// What its pages start as.
+    pub contents: Contents,
+    /// Its name without a file.
+    pub label: Label,
+}
+
+impl Region {
+    /// A private anonymous region that ends at `end`.
+    #[must_use]
+    pub fn anonymous(end: usize, protection: Protection, label: Label) -> Region {
+        Region { end, protection, shared: false, contents: Contents::Anonymous, label }
+    }
+
+    /// The same region, starting `bytes` later.
+    fn advanced(&self, bytes: usize) -> Region {
+        let mut region = self.clone();
+        if let Contents::File(file) = &mut region.contents {
+            file.offset += bytes as u64;
+        }
+        region
+    }
+
+    /// Whether `next`, which starts where this region of `length` bytes ends, continues it.
+    fn continues(&self, length: usize, next: &Region) -> bool {
+        let same_contents = match (&self.contents, &next.contents) {
+            (Contents::Anonymous, Contents::Anonymous) => true,
+            (Contents::File(a), Contents::File(b)) => {
+                Arc::ptr_eq(&a.backing, &b.backing) && Arc::ptr_eq(&a.path, &b.path) && a.offset + length as u64 == b.offset
+            }
+            _ => false,
+        };
+        same_contents && self.protection == next.protection && self.shared == next.shared && self.label == next.label
+    }
+}
+
+/// The regions of an address space, by first address. They never overlap and are never empty.
+#[derive(Default)]
+pub struct Regions {
+    map: BTreeMap<usize, Region>,
+}
+
+impl Regions {
+    /// An empty address space.
+    #[must_use]
+    pub const fn new() -> Regions {
+        Regions { map: BTreeMap::new() }
+    }
+
+    /// The region that holds an address, and where it starts.
+    #[must_use]
+    pub fn find(&self, address: usize) -> Option<(usize, &Region)> {
+        let (&start, region) = self.map.range(..=address).next_back()?;
+        (address < region.end).then_some((start, region))
+    }
+
+    /// The first region that starts above an address.
+    #[must_use]
+    pub fn next_above(&self, address: usize) -> Option<(usize, &Region)> {
+        self.map.range(address.checked_add(1)?..).next().map(|(&start, region)| (start, region))
+    }
+
+    /// All regions, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, &Region)> {
+        self.map.iter().map(|(&start, region)| (start, region))
+    }
+
+    /// The parts of regions that lie in a range, in order.
+    pub fn overlapping(&self, range: Range<usize>) -> impl Iterator<Item = (Range<usize>, &Region)> {
+        let from = self.find(range.start).map_or(range.start, |(start, _)| start);
+        self.map
+            .range(from..range.end.max(from))
+            .map(move |(&start, region)| (start.max(range.start)..region.end.min(range.end), region))
+            .filter(|(part, _)| !part.is_empty())
+    }
+
+    /// Whether no region is in a range.
+    #[must_use]
+    pub fn is_free(&self, range: Range<usize>) -> bool {
+        self.overlapping(range).next().is_none()
+    }
+
+    /// Whether every address of a range is in a region.
+    #[must_use]
+    pub fn covers(&self, range: Range<usize>) -> bool {
+        let mut at = range.start;
+        for (part, _) in self.overlapping(range.clone()) {
+            if part.start != at {
+                return false;
+            }
+            at = part.end;
+        }
+        at >= range.end
+    }
+
+    /// Put a region at `start`, in place of whatever was there, joined with neighbours that it continues.
+    pub fn insert(&mut self, mut start: usize, mut region: Region) {
+        self.remove(start..region.end);
+        if let Some((&before, previous)) = self.map.range(..start).next_back()
+            && previous.end == start
+            && previous.continues(start - before, &region)
+        {
+            let previous = self.map.remove(&before).expect("just found");
+            region.contents = previous.contents;
+            start = before;
+        }
+        if let Some(next) = self.map.get(&region.end)
+            && region.continues(region.end - start, next)
+        {
+            let next = self.map.remove(&region.end).expect("just found");
+            region.end = next.end;
+        }
+        self.map.insert(start, region);
+    }
+
+    /// Take a range out.
+    pub fn remove(&mut self, range: Range<usize>) {
+        self.split(range.start);
+        self.split(range.end);
+        while let Some((&start, _)) = self.map.range(range.clone()).next() {
+            self.map.remove(&start);
+        }
+    }
+
+    /// Let a region begin at `address`, if one holds it.
+    fn split(&mut self, address: usize) {
+        let Some((start, region)) = self.find(address) else { return };
+        if start == address {
+            return;
+        }
+        let upper = region.advanced(address - start);
+        self.map.insert(address, upper);
+        self.map.get_mut(&start).expect("just found").end = address;
+    }
+
+    /// Set what a range allows. As mprotect(2), the part before a hole is changed even though the whole fails with `ENOMEM`.
+    pub fn protect(&mut self, range: Range<usize>, protection: Protection) -> Result<()> {
+        let mut at = range.start;
+        while at < range.end {
+            let Some((start, region)) = self.find(at) else { return Err(Errno::ENOMEM) };
+            let mut part = region.advanced(at - start);
+            part.end = region.end.min(range.end);
+            part.protection = protection;
+            let next = part.end;
+            self.insert(at, part);
+            at = next;
+        }
+        Ok(())
+    }
+
+    /// Lower the start of the region at `start`: a stack that grows.
+    pub fn grow_down(&mut self, start: usize, new_start: usize) {
+        if let Some(region) = self.map.remove(&start) {
+            self.map.insert(new_start, region);
+        }
+    }
+
+    /// The highest free range of `length` bytes inside `within`, at a multiple of `alignment` (a power of two).
+    #[must_use]
+    pub fn gap(&self, length: usize, alignment: usize, within: Range<usize>) -> Option<usize> {
+        let mut top = within.end;
+        let fits = |low: usize, top: usize| {
+            let start = top.checked_sub(length)? & !(alignment - 1);
+            (start >= low).then_some(start)
+        };
+        for (&start, region) in self.map.range(..within.end).rev() {
+            if let Some(found) = fits(region.end.max(within.start), top) {
+                return Some(found);
+            }
+            top = top.min(start);
+            if top <= within.start {
+                return None;
+            }
+        }
+        fits(within.start, top)
+    }
+
+    /// Bytes in all regions.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.map.iter().map(|(start, region)| region.end - start).sum()
+    }
+}

@@ -1,0 +1,44 @@
+//! The calls of Linux: a table of rows and the modules that serve them.
+//!
+//! A handler parses its arguments, calls the part of the process that knows, and answers a value or an errno. It never
+//! crashes: a pointer goes through `user`, a number is checked.
+#![forbid(unsafe_code)]
+
+pub mod table;
+
+use crate::errno::Result;
+use crate::process::Process;
+
+/// A call's six argument registers, in order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(transparent)]
+pub struct Arguments(pub [u64; 6]);
+
+impl Arguments {
+    /// An argument as a word: an address or a size.
+    #[must_use]
+    pub fn word(&self, index: usize) -> usize {
+        self.0[index] as usize
+    }
+
+    /// An argument as C's `int`: the low half of the register.
+    #[must_use]
+    pub fn int(&self, index: usize) -> i32 {
+        self.0[index] as i32
+    }
+
+    /// An argument as C's `unsigned int`.
+    #[must_use]
+    pub fn unsigned(&self, index: usize) -> u32 {
+        self.0[index] as u32
+    }
+
+    /// An argument as a signed 64-bit number: an `off_t`.
+    #[must_use]
+    pub fn signed(&self, index: usize) -> i64 {
+        self.0[index] as i64
+    }
+}
+
+/// What serves a call.
+pub type Handler<K> = fn(&Process<K>, &Arguments) -> Result<usize>;

@@ -1,0 +1,123 @@
+//! The program's memory, as an allegation.
+//!
+//! A pointer in a syscall is only what the program says. [`UserMemory`] copies in and out of it, once, and answers `EFAULT` where
+//! Linux would; nothing is probed first, since a check and a use apart can disagree. Memory that is lazily mapped is resolved
+//! by the page-fault upcall in the middle of the copy, so two rules hold for every caller:
+//!
+//! 1. Never touch user memory while holding the lock of `Process::memory`: the upcall takes it.
+//! 2. Never touch user memory while holding the lock of a file's contents: the upcall may have to read a page of that file.
+
+use alloc::vec::Vec;
+use core::mem::MaybeUninit;
+
+use crate::errno::{Errno, Result};
+
+/// One past the last address that belongs to programs. What is above is Chitin's own.
+pub const PROGRAM_TOP: usize = 0x7bff_ffff_f000;
+
+/// A struct that may be copied from and to a program byte by byte.
+///
+/// # Safety
+/// Every bit pattern is a value, and no byte of it is padding.
+pub unsafe trait Plain: Copy {}
+
+macro_rules! plain {
+    ($($type:ty),*) => { $(
+        // SAFETY: integers have neither padding nor invalid values.
+        unsafe impl Plain for $type {}
+    )* };
+}
+plain!(u8, u16, u32, u64, usize, i8, i16, i32, i64, isize);
+
+// SAFETY: an array of such values has no padding between them.
+unsafe impl<T: Plain, const N: usize> Plain for [T; N] {}
+
+/// A stretch of user memory: an element of readv(2)'s vector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Stretch {
+    /// Where it starts.
+    pub address: usize,
+    /// Bytes.
+    pub length: usize,
+}
+// SAFETY: two words, no padding.
+unsafe impl Plain for Stretch {}
+
+/// The most elements that a vector may have (`UIO_MAXIOV`).
+pub const MOST_STRETCHES: usize = 1024;
+/// The most bytes that one read or write moves (`MAX_RW_COUNT`).
+pub const MOST_BYTES: usize = 0x7fff_f000;
+
+/// Access to the program's memory.
+pub trait UserMemory {
+    /// Copy from the program. `EFAULT` if any byte cannot be read; then some bytes of `into` may have been written.
+    fn read(&self, address: usize, into: &mut [u8]) -> Result<()>;
+
+    /// Copy to the program. `EFAULT` if any byte cannot be written; then some may have been.
+    fn write(&self, address: usize, from: &[u8]) -> Result<()>;
+
+    /// Read a value.
+    fn read_value<T: Plain>(&self, address: usize) -> Result<T>
+    where
+        Self: Sized,
+    {
+        let mut value = MaybeUninit::<T>::zeroed();
+        // SAFETY: the bytes are initialised (zeroed) and belong to `value`, which nothing else refers to.
+        let bytes = unsafe { core::slice::from_raw_parts_mut(value.as_mut_ptr().cast::<u8>(), size_of::<T>()) };
+        self.read(address, bytes)?;
+        // SAFETY: every bit pattern of a `Plain` type is a value.
+        Ok(unsafe { value.assume_init() })
+    }
+
+    /// Write a value.
+    fn write_value<T: Plain>(&self, address: usize, value: &T) -> Result<()>
+    where
+        Self: Sized,
+    {
+        // SAFETY: a `Plain` type has no padding, so that all its bytes are initialised.
+        let bytes = unsafe { core::slice::from_raw_parts(core::ptr::from_ref(value).cast::<u8>(), size_of::<T>()) };
+        self.write(address, bytes)
+    }
+
+    /// Read a NUL-terminated string, without the NUL. `ENAMETOOLONG` if there is none in the first `most` bytes.
+    fn read_string(&self, address: usize, most: usize) -> Result<Vec<u8>> {
+        let mut string = Vec::new();
+        let mut chunk = [0u8; 256];
+        while string.len() < most {
+            let at = address.checked_add(string.len()).ok_or(Errno::EFAULT)?;
+            // Within one page, so that a string at the end of a mapping is read without touching the next.
+            let length = (abi::PAGE_SIZE - at % abi::PAGE_SIZE).min(chunk.len()).min(most - string.len());
+            self.read(at, &mut chunk[..length])?;
+            if let Some(end) = chunk[..length].iter().position(|&byte| byte == 0) {
+                string.extend_from_slice(&chunk[..end]);
+                return Ok(string);
+            }
+            string.extend_from_slice(&chunk[..length]);
+        }
+        Err(Errno::ENAMETOOLONG)
+    }
+
+    /// Read the vector of a readv(2) or writev(2): `EINVAL` for a count or a length that is negative or too large, lengths cut
+    /// so that their sum is at most [`MOST_BYTES`].
+    fn read_vectors(&self, address: usize, count: usize) -> Result<Vec<Stretch>>
+    where
+        Self: Sized,
+    {
+        if count > MOST_STRETCHES {
+            return Err(Errno::EINVAL);
+        }
+        let mut stretches = Vec::with_capacity(count);
+        let mut room = MOST_BYTES;
+        for index in 0..count {
+            let mut stretch: Stretch = self.read_value(address.wrapping_add(index * size_of::<Stretch>()))?;
+            if isize::try_from(stretch.length).is_err() {
+                return Err(Errno::EINVAL);
+            }
+            stretch.length = stretch.length.min(room);
+            room -= stretch.length;
+            stretches.push(stretch);
+        }
+        Ok(stretches)
+    }
+}

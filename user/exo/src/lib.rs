@@ -1,0 +1,2 @@
+//! To be.
+#![cfg_attr(target_os = "none", no_std)]
