@@ -51,7 +51,7 @@ pub enum Entry {
 }
 
 /// A page-table format, as pure functions on integers. `decode(encode(entry)) == entry` for every consistent entry, and 0 is `Absent`.
-pub trait Paging {
+pub trait Paging: 'static {
     /// What the word means in a table of `level` (0 to 3).
     fn decode(word: u64, level: usize) -> Entry;
     /// The word that means `entry` in a table of `level`. Leaves are user pages: not global, accessed and dirty from the start,

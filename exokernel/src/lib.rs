@@ -33,6 +33,8 @@ mod calls;
 mod context;
 mod environment;
 mod frame;
+#[cfg(not(target_os = "none"))]
+mod inspect;
 mod queue;
 mod schedule;
 mod space;

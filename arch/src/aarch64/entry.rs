@@ -1,0 +1,222 @@
+//! Between kernel and user mode: the vectors, `enter_user`, and the two paths that never reach Rust.
+//!
+//! Reasons: `SP_EL1` points at the loaded [`Context`] while user mode runs, so a trap has somewhere to put two registers without
+//! touching the kernel's stack. A foreign `svc #0` and its `Return` are told from all else with those two, and answered on the spot.
+
+use core::arch::{asm, global_asm};
+use core::mem::offset_of;
+
+use abi::{Call, Registers, SavedState, UpcallPage};
+
+use super::context::{BRANCH_TYPE, Context};
+use super::trap;
+
+global_asm!(r#"
+.section .text.vectors, "ax"
+
+// extern "C" fn vectors(); the table that VBAR_EL1 points at (Arm ARM D1.3.1)
+.balign 2048
+.global vectors
+vectors:
+.macro vector target
+    .balign 128
+    b \target
+.endm
+    // From EL1: the kernel is broken.
+    .rept 8
+    vector broken
+    .endr
+    // From EL0 in AArch64 state: synchronous, IRQ, FIQ, SError. An SError has its syndrome in ESR_EL1 too.
+    vector synchronous
+    vector interrupt
+    vector interrupt
+    vector synchronous
+    // From EL0 in AArch32 state, which no context can be in.
+    .rept 4
+    vector broken
+    .endr
+
+// 1. Take a stack that no one needs any more. 2. Report, which does not return.
+broken:
+    mrs x9, tpidr_el1
+    ldr x9, [x9, #{CPU_STACK_TOP}]
+    mov sp, x9
+    mrs x0, esr_el1
+    mrs x1, elr_el1
+    mrs x2, far_el1
+    b {report}
+
+// Entered with all of user mode's registers; sp = the context.
+// 1. Make two registers free. 2. Foreign syscall or `Return`: the short paths. 3. Else leave with the syndrome.
+.balign 64
+synchronous:
+    stp x16, x17, [sp, #{X} + 16 * 8]
+    mrs x16, esr_el1
+    movz x17, #({SVC} >> 16), lsl #16
+    sub x17, x16, x17
+    cbz x17, foreign
+    cmp x17, #{RETURN}
+    b.eq return
+
+// 1. Store what user mode had, except x16 and x17, which are stored. 2. Back to the kernel's stack. 3. Return the syndrome (x16) out of
+// `enter_user`.
+leave_user:
+    stp x0, x1, [sp, #{X}]
+    stp x2, x3, [sp, #{X} + 2 * 8]
+    stp x4, x5, [sp, #{X} + 4 * 8]
+    stp x6, x7, [sp, #{X} + 6 * 8]
+    stp x8, x9, [sp, #{X} + 8 * 8]
+    stp x10, x11, [sp, #{X} + 10 * 8]
+    stp x12, x13, [sp, #{X} + 12 * 8]
+    stp x14, x15, [sp, #{X} + 14 * 8]
+    stp x18, x19, [sp, #{X} + 18 * 8]
+    stp x20, x21, [sp, #{X} + 20 * 8]
+    stp x22, x23, [sp, #{X} + 22 * 8]
+    stp x24, x25, [sp, #{X} + 24 * 8]
+    stp x26, x27, [sp, #{X} + 26 * 8]
+    stp x28, x29, [sp, #{X} + 28 * 8]
+    mrs x17, sp_el0
+    mrs x18, elr_el1
+    mrs x19, spsr_el1
+    stp x30, x17, [sp, #{X} + 30 * 8]
+    stp x18, x19, [sp, #{PC}]
+    mov x0, x16
+    ldr x17, [sp, #{KERNEL_STACK}]
+    mov sp, x17
+    ldp x29, x30, [sp]
+    ldr x19, [sp, #16]
+    add sp, sp, #32
+    ret
+
+interrupt:
+    stp x16, x17, [sp, #{X} + 16 * 8]
+    movz x16, #({INTERRUPT} >> 16), lsl #16
+    movk x16, #({INTERRUPT} & 0xffff)
+    b leave_user
+
+// Entered with x16 = syndrome, x17 free. 1. Save pc, sp, flags, x16 and x17 in the upcall page. 2. Continue at the entry, whatever branch came
+// before. No address of the kernel's stays in x16 or x17: they hold the upcall page's user address and the entry.
+.balign 64
+foreign:
+    ldr x17, [sp, #{ENTRY}]
+    cbz x17, leave_user
+    ldr x16, [sp, #{UPCALL_PAGE}]
+    mrs x17, elr_el1
+    str x17, [x16, #{SYSCALL} + {SAVED_PC}]
+    mrs x17, sp_el0
+    str x17, [x16, #{SYSCALL} + {SAVED_SP}]
+    mrs x17, spsr_el1
+    str x17, [x16, #{SYSCALL} + {SAVED_FLAGS}]
+    and x17, x17, #~{BRANCH_TYPE}
+    msr spsr_el1, x17
+    ldr x17, [sp, #{X} + 16 * 8]
+    str x17, [x16, #{SYSCALL} + {SAVED_SCRATCH}]
+    ldr x17, [sp, #{X} + 17 * 8]
+    str x17, [x16, #{SYSCALL} + {SAVED_SCRATCH} + 8]
+    ldr x17, [sp, #{ENTRY}]
+    msr elr_el1, x17
+    mrs x16, tpidrro_el0
+    eret
+    sb
+
+// Entered with x16 = syndrome, x17 free. 1. Take pc, sp, flags, x16 and x17 from the upcall page. 2. Reduce the flags, which user mode
+// wrote, to those that are its own (USER_FLAGS: three runs of zeros to clear). 3. Continue.
+.balign 64
+return:
+    ldr x17, [sp, #{UPCALL_PAGE}]
+    cbz x17, leave_user
+    mov x16, x17
+    ldr x17, [x16, #{SYSCALL} + {SAVED_PC}]
+    msr elr_el1, x17
+    ldr x17, [x16, #{SYSCALL} + {SAVED_SP}]
+    msr sp_el0, x17
+    ldr x17, [x16, #{SYSCALL} + {SAVED_FLAGS}]
+    and x17, x17, #0x00000000fffffc00
+    and x17, x17, #~0x0e000000
+    and x17, x17, #~0x00ffe000
+    msr spsr_el1, x17
+    ldp x16, x17, [x16, #{SYSCALL} + {SAVED_SCRATCH}]
+    eret
+    sb
+
+// extern "C" fn enter_user(context: *mut Context) -> u64; returns the syndrome of the trap, clobbers everything but sp, x19, x29.
+// 1. Leave a return path on the kernel's stack and that stack in the context. 2. Load user mode's registers. 3. Page-table entries written
+// since the last trap are seen by the walker (dsb) before user mode may need them; eret does the rest (it is a context
+// synchronisation event).
+.balign 64
+.global enter_user
+enter_user:
+    sub sp, sp, #32
+    stp x29, x30, [sp]
+    str x19, [sp, #16]
+    mov x1, sp
+    str x1, [x0, #{KERNEL_STACK}]
+    mov sp, x0
+    ldp x18, x19, [sp, #{PC}]
+    ldp x30, x17, [sp, #{X} + 30 * 8]
+    msr elr_el1, x18
+    msr spsr_el1, x19
+    msr sp_el0, x17
+    ldp x0, x1, [sp, #{X}]
+    ldp x2, x3, [sp, #{X} + 2 * 8]
+    ldp x4, x5, [sp, #{X} + 4 * 8]
+    ldp x6, x7, [sp, #{X} + 6 * 8]
+    ldp x8, x9, [sp, #{X} + 8 * 8]
+    ldp x10, x11, [sp, #{X} + 10 * 8]
+    ldp x12, x13, [sp, #{X} + 12 * 8]
+    ldp x14, x15, [sp, #{X} + 14 * 8]
+    ldp x16, x17, [sp, #{X} + 16 * 8]
+    ldp x18, x19, [sp, #{X} + 18 * 8]
+    ldp x20, x21, [sp, #{X} + 20 * 8]
+    ldp x22, x23, [sp, #{X} + 22 * 8]
+    ldp x24, x25, [sp, #{X} + 24 * 8]
+    ldp x26, x27, [sp, #{X} + 26 * 8]
+    ldp x28, x29, [sp, #{X} + 28 * 8]
+    dsb ishst
+    eret
+    sb
+
+// extern "C" fn save_vectors(context: *mut Context)
+.arch_extension fp
+.arch_extension simd
+.global save_vectors
+save_vectors:
+    add x1, x0, #{VECTORS}
+    .irp n, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
+    stp q\n, q\n + 1, [x1, #\n * 16]
+    .endr
+    mrs x2, fpcr
+    mrs x3, fpsr
+    stp x2, x3, [x0, #{FLOATING}]
+    ret
+
+// extern "C" fn load_vectors(context: *const Context)
+.global load_vectors
+load_vectors:
+    ldp x2, x3, [x0, #{FLOATING}]
+    msr fpcr, x2
+    msr fpsr, x3
+    add x1, x0, #{VECTORS}
+    ret
+.arch_extension nosimd
+.arch_extension nofp
+"#,
+    X = const offset_of!(Context, registers) + offset_of!(Registers, x),
+    PC = const offset_of!(Context, registers) + offset_of!(Registers, pc),
+    KERNEL_STACK = const offset_of!(Context, kernel_stack),
+    ENTRY = const offset_of!(Context, syscall_entry),
+    UPCALL_PAGE = const offset_of!(Context, upcall_page),
+    VECTORS = const offset_of!(Context, vectors),
+    FLOATING = const offset_of!(Context, floating_control),
+    SYSCALL = const offset_of!(UpcallPage, syscall),
+    SAVED_PC = const offset_of!(SavedState, pc),
+    SAVED_SP = const offset_of!(SavedState, sp),
+    SAVED_FLAGS = const offset_of!(SavedState, flags),
+    SAVED_SCRATCH = const offset_of!(SavedState, scratch),
+    CPU_STACK_TOP = const 0,
+    SVC = const trap::SVC,
+    INTERRUPT = const trap::INTERRUPT,
+    RETURN = const Call::Return as u16,
+    BRANCH_TYPE = const BRANCH_TYPE,
+    report = sym super::board::report_broken,
+);

@@ -1,0 +1,219 @@
+//! Time and traps: slices, sleeping and waking, control transfer, upcalls.
+
+mod world;
+
+use abi::{ANY_FRAME, Call, EnvEntry, EnvState, Error, FaultKind, Rights, TransferFlags, UpcallEntries, UpcallPage, WaitWord};
+use arch::fake::FakeContext;
+use arch::{Board, Fault, Paging, Trap};
+use world::World;
+
+const A: u64 = 0x40_0000;
+const ACCEPT: u64 = TransferFlags::ACCEPT.bits() << 32;
+const REPLY: u64 = TransferFlags::REPLY.bits() << 32;
+
+on_both_formats! {
+    a_word_that_differs_does_not_sleep
+    a_sleeper_wakes_by_its_word_through_another_mapping
+    a_sleeper_wakes_at_its_deadline
+    a_death_wakes_who_waits_for_it
+    a_slice_ends_and_the_next_context_runs
+    a_call_carries_its_words_there_and_back
+    a_call_to_one_who_dies_ends
+    nobody_is_called_who_does_not_accept
+    a_fault_without_an_entry_ends_the_environment
+    a_fault_goes_to_its_own_library_and_a_double_fault_ends_it
+    an_interrupt_counts_and_wakes_and_stays_masked_until_acknowledged
+}
+
+fn page<P: Paging>(world: &mut World<P>, slot: usize) -> u64 {
+    world.call(slot, Call::PageAlloc, &[A, 1, Rights::READ_WRITE.bits(), ANY_FRAME]).unwrap();
+    world.mapping(slot, A).unwrap().leaf.frame
+}
+
+fn put<P: Paging, T>(world: &World<P>, frame: u64, offset: usize, value: T) {
+    // SAFETY: inside one frame of the fake's RAM, aligned by the callers.
+    unsafe { world.kernel.machine.frame(frame).add(offset).cast::<T>().write(value) };
+}
+
+/// Let environment `slot` trap as told.
+fn trap<P: Paging>(world: &mut World<P>, slot: usize, trap: Trap) {
+    let id = world.id(slot);
+    for _ in 0..4 {
+        let done = std::rc::Rc::new(std::cell::Cell::new(false));
+        let report = done.clone();
+        world.kernel.machine.script.push_back(Box::new(move |context: &mut FakeContext| {
+            if usize::from(context.asid) == slot + 1 {
+                report.set(true);
+                return trap;
+            }
+            context.arguments = [id, 0, 0, 0, 0, 0];
+            Trap::Call(Call::Yield as u16)
+        }));
+        world.kernel.step();
+        if done.get() {
+            return;
+        }
+    }
+    panic!("environment {slot} cannot be brought to run");
+}
+
+fn a_word_that_differs_does_not_sleep<P: Paging>() {
+    let mut world = World::<P>::new();
+    let frame = page(&mut world, 0);
+    put(&world, frame, 0, [WaitWord { address: A + 64, value: 0, reserved: 0 }, WaitWord { address: A + 68, value: 1, reserved: 0 }]);
+    assert_eq!(world.call(0, Call::Wait, &[A, 2, u64::MAX]), Ok(1));
+    assert_eq!(world.call(0, Call::Wait, &[A, 9, u64::MAX]), Err(Error::BadArgument));
+    assert_eq!(world.call(0, Call::Wait, &[A + 4, 1, u64::MAX]), Err(Error::BadAddress));
+    assert_eq!(world.call(0, Call::Wait, &[A, 1, 0]), Err(Error::TimedOut));
+}
+
+fn a_sleeper_wakes_by_its_word_through_another_mapping<P: Paging>() {
+    let mut world = World::<P>::new();
+    let child = world.child(0, 16);
+    let id = world.id(child);
+    let frame = page(&mut world, 0);
+    put(&world, frame, 0, WaitWord { address: A + 64, value: 0, reserved: 0 });
+    world.call(0, Call::PageMap, &[id, 0x90_0000, A, 1, Rights::READ_WRITE.bits()]).unwrap();
+    world.call(0, Call::SliceSet, &[0, 1, id, 0]).unwrap();
+    let sleeper = world.start_call(0, Call::Wait, &[A, 1, u64::MAX]);
+    assert_eq!(world.call(child, Call::Wake, &[0x90_0000 + 68, 1]), Ok(0));
+    assert_eq!(world.call(child, Call::Wake, &[0x90_0000 + 64, 1]), Ok(1));
+    // SAFETY: the record stays where it is.
+    assert_eq!(unsafe { (*sleeper).result }, (0, 0));
+    assert!(world.call(0, Call::Identify, &[]).is_ok());
+}
+
+fn a_sleeper_wakes_at_its_deadline<P: Paging>() {
+    let mut world = World::<P>::new();
+    let sleeper = world.start_call(0, Call::Wait, &[0, 0, 5_000_000]);
+    // Nobody else can run: the machine idles until the timer that the kernel set.
+    world.kernel.machine.script.push_back(Box::new(|_| Trap::Call(Call::Identify as u16)));
+    world.kernel.step();
+    let now = world.kernel.machine.clock.get();
+    assert!((5_000_000..5_001_000).contains(&now), "woken at {now}");
+    // SAFETY: the record stays where it is.
+    assert_eq!(unsafe { (*sleeper).result }.0, 0, "the null call that came after the sleep");
+}
+
+fn a_death_wakes_who_waits_for_it<P: Paging>() {
+    let mut world = World::<P>::new();
+    let child = world.child(0, 16);
+    let id = world.id(child);
+    let frame = page(&mut world, 0);
+    world.call(0, Call::InfoMap, &[0, 0x100_0000, 0, 18]).unwrap();
+    let word = 0x100_0000 + 4096 + child as u64 * size_of::<EnvEntry>() as u64;
+    put(&world, frame, 0, WaitWord { address: word, value: EnvState::Alive as u32, reserved: 0 });
+    world.call(0, Call::SliceSet, &[0, 1, id, 0]).unwrap();
+    let sleeper = world.start_call(0, Call::Wait, &[A, 1, u64::MAX]);
+    world.start_call(child, Call::EnvDestroy, &[0, 7]);
+    // SAFETY: the record stays where it is.
+    assert_eq!(unsafe { (*sleeper).result }, (0, 0));
+    let end = world.entry(child);
+    assert_eq!((end.state, end.reason, end.status), (EnvState::Dead as u32, EnvEntry::EXITED, 7));
+    world.check();
+}
+
+fn a_slice_ends_and_the_next_context_runs<P: Paging>() {
+    let mut world = World::<P>::new();
+    let child = world.child(0, 16);
+    let id = world.id(child);
+    world.call(0, Call::SliceSet, &[0, 9, id, 0]).unwrap();
+    let mut seen = Vec::new();
+    for _ in 0..4 {
+        let who = std::rc::Rc::new(std::cell::Cell::new(0));
+        let report = who.clone();
+        world.kernel.machine.script.push_back(Box::new(move |context: &mut FakeContext| {
+            report.set(context.asid);
+            Trap::Call(Call::Identify as u16)
+        }));
+        world.kernel.step();
+        seen.push(who.get());
+        world.kernel.machine.fire_timer();
+        world.kernel.machine.script.push_back(Box::new(|_| Trap::Interrupt));
+        world.kernel.step();
+    }
+    assert_eq!(seen, [1, 2, 1, 2]);
+}
+
+fn a_call_carries_its_words_there_and_back<P: Paging>() {
+    let mut world = World::<P>::new();
+    let server = world.child(0, 16);
+    let id = world.id(server);
+    let root = world.id(0);
+    let accepting = world.start_call(server, Call::TransferReply, &[0, ACCEPT]);
+    let calling = world.start_call(0, Call::TransferCall, &[id, 0, 1, 2, 3, 4]);
+    // SAFETY: the records stay where they are.
+    unsafe {
+        assert_eq!(((*accepting).result, (*accepting).message), ((0, root), [1, 2, 3, 4]));
+        world.start_call(server, Call::TransferReply, &[root, ACCEPT | REPLY, 5, 6, 7, 8]);
+        assert_eq!(((*calling).result, (*calling).message), ((0, id), [5, 6, 7, 8]));
+    }
+    assert!(world.call(0, Call::Identify, &[]).is_ok(), "the slice is the caller's again");
+}
+
+fn a_call_to_one_who_dies_ends<P: Paging>() {
+    let mut world = World::<P>::new();
+    let server = world.child(0, 16);
+    let id = world.id(server);
+    world.start_call(server, Call::TransferReply, &[0, ACCEPT]);
+    let calling = world.start_call(0, Call::TransferCall, &[id, 0]);
+    world.start_call(server, Call::EnvDestroy, &[0, 0]);
+    // SAFETY: the record stays where it is.
+    assert_eq!(unsafe { (*calling).result.0 }, Error::Dead as i64);
+}
+
+fn nobody_is_called_who_does_not_accept<P: Paging>() {
+    let mut world = World::<P>::new();
+    let other = world.child(0, 16);
+    let (id, root) = (world.id(other), world.id(0));
+    assert_eq!(world.call(0, Call::TransferCall, &[id, 0]), Err(Error::Busy));
+    assert_eq!(world.call(0, Call::TransferCall, &[root, 0]), Err(Error::Busy), "oneself neither");
+    assert_eq!(world.call(0, Call::TransferCall, &[id, 5]), Err(Error::NoEnv));
+    assert_eq!(world.call(0, Call::TransferReply, &[id, REPLY]), Err(Error::Busy));
+    assert_eq!(world.call(0, Call::TransferReply, &[id, 0]), Err(Error::BadArgument));
+}
+
+fn fault(kind: FaultKind) -> Trap {
+    Trap::Fault(Fault { kind, address: 0x1234, code: 5 })
+}
+
+fn a_fault_without_an_entry_ends_the_environment<P: Paging>() {
+    let mut world = World::<P>::new();
+    let child = world.child(0, 16);
+    trap(&mut world, child, fault(FaultKind::Write));
+    let end = world.entry(child);
+    assert_eq!((end.state, end.reason, end.status), (EnvState::Dead as u32, EnvEntry::FAULTED + FaultKind::Write as u32, 0x1234));
+    world.check();
+}
+
+fn a_fault_goes_to_its_own_library_and_a_double_fault_ends_it<P: Paging>() {
+    let mut world = World::<P>::new();
+    let child = world.child(0, 16);
+    let frame = page(&mut world, child);
+    put(&world, frame, 1024, UpcallEntries { syscall: 0, fault: 0x5000 });
+    assert_eq!(world.call(child, Call::UpcallSet, &[0, 0, A, A + 1024]), Ok(0));
+    world.check();
+    trap(&mut world, child, fault(FaultKind::Read));
+    let upcall: UpcallPage = world.read(frame, 0);
+    assert_eq!((upcall.kind, upcall.address, upcall.code, upcall.fault_active), (FaultKind::Read as u64, 0x1234, 5, 1));
+    trap(&mut world, child, fault(FaultKind::Execute));
+    assert_eq!(world.entry(child).reason, EnvEntry::FAULTED + FaultKind::Execute as u32);
+    world.check();
+}
+
+fn an_interrupt_counts_and_wakes_and_stays_masked_until_acknowledged<P: Paging>() {
+    let mut world = World::<P>::new();
+    let child = world.child(0, 16);
+    let id = world.id(child);
+    assert_eq!(world.call(child, Call::IrqBind, &[40, 0]), Err(Error::Denied));
+    assert_eq!(world.call(0, Call::IrqBind, &[40, id]), Ok(0));
+    assert_eq!(world.call(0, Call::IrqBind, &[40, 0]), Err(Error::Busy));
+    assert_eq!(world.call(0, Call::IrqAck, &[40]), Err(Error::Denied));
+    assert_eq!(world.call(child, Call::IrqAck, &[40]), Ok(0));
+    assert_eq!(world.kernel.machine.unmasked, [40]);
+    world.kernel.machine.interrupts.push_back(arch::Interrupt::Device(40));
+    trap(&mut world, child, Trap::Interrupt);
+    assert_eq!((world.info().irqs[40], world.kernel.machine.unmasked.len()), (1, 0));
+    world.call(0, Call::EnvDestroy, &[id, 0]).unwrap();
+    assert_eq!(world.call(0, Call::IrqBind, &[40, 0]), Ok(0), "the dead have no interrupts");
+}
