@@ -9,6 +9,9 @@ fn main() {
         for argument in arguments {
             println!("cargo:rustc-link-arg={argument}");
         }
+        // The standard library of the bare aarch64 target keeps tables of pointers in read-only sections. The build tool relocates before
+        // anything is mapped, so that these are read-only all the same.
+        println!("cargo:rustc-link-arg=-znotext");
         println!("cargo:rustc-link-arg=--export-dynamic-symbol=__vdso_*");
         println!("cargo:rustc-link-arg=--export-dynamic-symbol=__kernel_*");
         println!("cargo:rustc-link-arg=--export-dynamic-symbol=__chitin_*");

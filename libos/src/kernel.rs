@@ -7,6 +7,28 @@ use abi::{InfoPage, PageInfo, Registers, Rights, WaitWord};
 
 use crate::user::UserMemory;
 
+/// Room for the vector state of a program, as the CPU's own instructions align it.
+#[derive(Clone, Debug)]
+#[repr(C, align(64))]
+pub struct VectorState {
+    /// The state, and room for what a signal frame adds.
+    pub bytes: [u8; 4096],
+}
+
+impl VectorState {
+    /// Zeros.
+    #[must_use]
+    pub const fn new() -> VectorState {
+        VectorState { bytes: [0; 4096] }
+    }
+}
+
+impl Default for VectorState {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// The exokernel's calls, as one process uses them on itself. Addresses of pages are multiples of the page size.
 pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     /// Map zeroed frames. On an error none is mapped.
@@ -44,6 +66,19 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn thread_pointer(&self) -> u64;
     /// Set it.
     fn set_thread_pointer(&self, address: u64);
+    /// Store the program's vector state; gives how many bytes of it there are. x86_64: an `fxsave` or `xsave` area; aarch64: q0 to q31, FPSR,
+    /// FPCR.
+    fn save_vectors(&self, state: &mut VectorState) -> usize;
+    /// Load the first `length` bytes of a vector state, reduced to what the CPU takes.
+    fn restore_vectors(&self, state: &mut VectorState, length: usize);
+    /// `AT_HWCAP` and `AT_HWCAP2`.
+    fn capabilities(&self) -> (u64, u64);
+    /// The most bytes that a signal frame takes: `AT_MINSIGSTKSZ`.
+    fn signal_frame_bytes(&self) -> usize;
+    /// Address of code that calls rt_sigreturn(2).
+    fn signal_return(&self) -> usize;
+    /// Address of the ELF image that programs take their vDSO's functions from; 0 if none.
+    fn vdso(&self) -> usize;
     /// The program's registers at the syscall that is being served, its result register as the call found it.
     fn registers(&self) -> Registers;
     /// Continue the program with a full register frame.

@@ -19,12 +19,22 @@
 
 extern crate alloc;
 
+#[cfg(target_os = "none")]
+pub mod entry;
 pub mod errno;
+#[cfg(test)]
+pub mod fake;
+pub mod file;
 pub mod kernel;
-pub mod memory {
-    //! skeleton
-    pub mod backing;
-}
+pub mod limits;
+pub mod load;
+pub mod memory;
 pub mod process;
+pub mod random;
+pub mod report;
+pub mod signal;
+pub mod strace;
 pub mod syscall;
+pub mod time;
 pub mod user;
+pub mod vfs;

@@ -2,30 +2,151 @@
 //!
 //! Every part has a lock of its own, so that a page-fault upcall in the middle of a call's user copy needs the lock of `memory`
 //! alone. Calls get `&Process`.
+#![forbid(unsafe_code)]
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::AtomicU64;
 
+use abi::Registers;
 use spin::Mutex;
 
-use crate::errno::Result;
+use crate::errno::{Errno, Result};
+use crate::file::Files;
 use crate::kernel::Kernel;
+use crate::limits::Limits;
+use crate::load::Executable;
+use crate::load::auxiliary::Entry;
+use crate::memory::Memory;
+use crate::random::Random;
+use crate::signal::{Ending, Signals, Trap};
+use crate::syscall::table;
+use crate::time::Times;
 use crate::user::UserMemory;
+use crate::vfs::attributes::Kind;
 
-/// A process, and the parts of it that no policy layer owns.
+/// What runs, as `/proc/self` tells it.
+#[derive(Default)]
+pub struct Running {
+    /// The executable's absolute path.
+    pub path: Vec<u8>,
+    /// The arguments, each with its NUL.
+    pub arguments: Vec<u8>,
+    /// The environment strings, each with its NUL.
+    pub environment: Vec<u8>,
+    /// The auxiliary vector.
+    pub vector: Vec<Entry>,
+    /// The thread's name: at most 15 bytes.
+    pub name: Vec<u8>,
+}
+
+/// A process.
 pub struct Process<K: Kernel> {
     /// The exokernel.
     pub kernel: K,
     /// Whether calls are printed as strace(1) does.
     pub strace: bool,
-    /// The path that the program was started by, absolute: `/proc/self/exe`.
-    pub executable: Mutex<Vec<u8>>,
-    /// The arguments, each with its NUL: `/proc/self/cmdline`.
-    pub command_line: Mutex<Vec<u8>>,
+    /// The address space.
+    pub memory: Mutex<Memory>,
+    /// Signals.
+    pub signals: Signals,
+    /// Descriptors, directories and what is mounted.
+    pub files: Files,
+    /// Resource limits.
+    pub limits: Mutex<Limits>,
+    /// The random generator.
+    pub random: Random,
+    /// Clocks.
+    pub times: Times,
+    /// What runs.
+    pub running: Mutex<Running>,
+    /// The address that set_robust_list(2) gave.
+    pub robust_list: AtomicU64,
 }
 
 impl<K: Kernel> Process<K> {
     /// The process's id, its group's and its session's: it is the first and only one.
     pub const ID: u32 = 1;
+
+    /// A process with an empty address space, the files of `initramfs`, and the console as its first three descriptors.
+    #[must_use]
+    pub fn new(kernel: K, initramfs: &'static [u8], strace: bool) -> Process<K> {
+        let began_ns = crate::time::ns_since_boot(kernel.info(), kernel.clock());
+        let now_ns = kernel.info().boot_unix_ns.wrapping_add(began_ns);
+        Process {
+            strace,
+            memory: Mutex::new(Memory::new()),
+            signals: Signals::new(),
+            files: Files::new(initramfs, now_ns),
+            limits: Mutex::new(Limits::new()),
+            random: Random::new(&kernel),
+            times: Times::beginning(began_ns),
+            running: Mutex::new(Running::default()),
+            robust_list: AtomicU64::new(0),
+            kernel,
+        }
+    }
+
+    /// The file that execve(2) is to run.
+    ///
+    /// # Errors
+    /// Those of the walk; `EACCES`: it is no regular file, or nobody may execute it.
+    pub fn open_executable(&self, path: &[u8]) -> Result<Executable> {
+        let entry = self.files.find(self, path)?;
+        let attributes = entry.node.attributes();
+        if attributes.kind != Kind::Regular || attributes.permissions & 0o111 == 0 {
+            return Err(Errno::EACCES);
+        }
+        let backing = Arc::clone(&entry.node).backing().ok_or(Errno::EACCES)?;
+        Ok(Executable { backing, path: Arc::from(entry.path()) })
+    }
+
+    /// Note what runs now.
+    pub fn note_program(&self, path: &[u8], arguments: &[Vec<u8>], environment: &[Vec<u8>], vector: &[Entry]) {
+        const NAME_MOST: usize = 15;
+        let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
+        *self.running.lock() = Running {
+            path: path.to_vec(),
+            arguments: with_ends(arguments),
+            environment: with_ends(environment),
+            vector: vector.to_vec(),
+            name: name[..name.len().min(NAME_MOST)].to_vec(),
+        };
+    }
+
+    /// End the process.
+    pub fn end(&self, ending: Ending) -> ! {
+        if self.strace {
+            crate::strace::ended(self, ending);
+        }
+        self.kernel.exit(ending.status())
+    }
+
+    /// Write a line to the console that is Chitin's, not the program's.
+    pub fn report(&self, text: &str) {
+        let mut line = Vec::from(*b"chitin: ");
+        line.extend_from_slice(text.as_bytes());
+        line.push(b'\n');
+        self.kernel.put(&line);
+    }
+
+    /// Report a call that does not exist.
+    pub fn report_absent(&self, number: usize) {
+        match table::row(number) {
+            Some(row) => self.report(&alloc::format!("[ENOSYS] {}", row.name)),
+            None => self.report(&alloc::format!("[ENOSYS] {number}")),
+        }
+    }
+
+    /// Report the fault that ends the process.
+    pub fn report_fault(&self, registers: &Registers, trap: &Trap, signal: u32) {
+        let name = crate::signal::name(signal);
+        self.report(&alloc::format!("{name} at pc {:#x}, address {:#x}, sp {:#x}", registers.pc, trap.address, registers.sp));
+    }
+}
+
+fn with_ends(strings: &[Vec<u8>]) -> Vec<u8> {
+    strings.iter().flat_map(|string| string.iter().copied().chain([0])).collect()
 }
 
 impl<K: Kernel> UserMemory for Process<K> {

@@ -9,10 +9,19 @@ use core::mem::offset_of;
 use abi::{Call, Registers, SavedState, UpcallPage};
 
 use super::context::{BRANCH_TYPE, Context};
+use super::cpu::PerCpu;
 use super::trap;
 
-global_asm!(r#"
+global_asm!(
+    r#"
 .section .text.vectors, "ax"
+
+// Speculation stops here: the barriers are never reached otherwise.
+.macro return_to_user
+    eret
+    dsb nsh
+    isb
+.endm
 
 // extern "C" fn vectors(); the table that VBAR_EL1 points at (Arm ARM D1.3.1)
 .balign 2048
@@ -56,7 +65,7 @@ synchronous:
     sub x17, x16, x17
     cbz x17, foreign
     cmp x17, #{RETURN}
-    b.eq return
+    b.eq return_call
 
 // 1. Store what user mode had, except x16 and x17, which are stored. 2. Back to the kernel's stack. 3. Return the syndrome (x16) out of
 // `enter_user`.
@@ -83,9 +92,8 @@ leave_user:
     mov x0, x16
     ldr x17, [sp, #{KERNEL_STACK}]
     mov sp, x17
-    ldp x29, x30, [sp]
     ldr x19, [sp, #16]
-    add sp, sp, #32
+    ldp x29, x30, [sp], #32
     ret
 
 interrupt:
@@ -116,13 +124,12 @@ foreign:
     ldr x17, [sp, #{ENTRY}]
     msr elr_el1, x17
     mrs x16, tpidrro_el0
-    eret
-    sb
+    return_to_user
 
 // Entered with x16 = syndrome, x17 free. 1. Take pc, sp, flags, x16 and x17 from the upcall page. 2. Reduce the flags, which user mode
 // wrote, to those that are its own (USER_FLAGS: three runs of zeros to clear). 3. Continue.
 .balign 64
-return:
+return_call:
     ldr x17, [sp, #{UPCALL_PAGE}]
     cbz x17, leave_user
     mov x16, x17
@@ -136,8 +143,7 @@ return:
     and x17, x17, #~0x00ffe000
     msr spsr_el1, x17
     ldp x16, x17, [x16, #{SYSCALL} + {SAVED_SCRATCH}]
-    eret
-    sb
+    return_to_user
 
 // extern "C" fn enter_user(context: *mut Context) -> u64; returns the syndrome of the trap, clobbers everything but sp, x19, x29.
 // 1. Leave a return path on the kernel's stack and that stack in the context. 2. Load user mode's registers. 3. Page-table entries written
@@ -146,8 +152,7 @@ return:
 .balign 64
 .global enter_user
 enter_user:
-    sub sp, sp, #32
-    stp x29, x30, [sp]
+    stp x29, x30, [sp, #-32]!
     str x19, [sp, #16]
     mov x1, sp
     str x1, [x0, #{KERNEL_STACK}]
@@ -173,18 +178,34 @@ enter_user:
     ldp x26, x27, [sp, #{X} + 26 * 8]
     ldp x28, x29, [sp, #{X} + 28 * 8]
     dsb ishst
-    eret
-    sb
+    return_to_user
 
-// extern "C" fn save_vectors(context: *mut Context)
 .arch_extension fp
 .arch_extension simd
+.macro each_vector_pair operation
+    add x1, x0, #{VECTORS}
+    \operation q0, q1, [x1, #0 * 16]
+    \operation q2, q3, [x1, #2 * 16]
+    \operation q4, q5, [x1, #4 * 16]
+    \operation q6, q7, [x1, #6 * 16]
+    \operation q8, q9, [x1, #8 * 16]
+    \operation q10, q11, [x1, #10 * 16]
+    \operation q12, q13, [x1, #12 * 16]
+    \operation q14, q15, [x1, #14 * 16]
+    \operation q16, q17, [x1, #16 * 16]
+    \operation q18, q19, [x1, #18 * 16]
+    \operation q20, q21, [x1, #20 * 16]
+    \operation q22, q23, [x1, #22 * 16]
+    \operation q24, q25, [x1, #24 * 16]
+    \operation q26, q27, [x1, #26 * 16]
+    \operation q28, q29, [x1, #28 * 16]
+    \operation q30, q31, [x1, #30 * 16]
+.endm
+
+// extern "C" fn save_vectors(context: *mut Context)
 .global save_vectors
 save_vectors:
-    add x1, x0, #{VECTORS}
-    .irp n, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
-    stp q\n, q\n + 1, [x1, #\n * 16]
-    .endr
+    each_vector_pair stp
     mrs x2, fpcr
     mrs x3, fpsr
     stp x2, x3, [x0, #{FLOATING}]
@@ -193,10 +214,10 @@ save_vectors:
 // extern "C" fn load_vectors(context: *const Context)
 .global load_vectors
 load_vectors:
+    each_vector_pair ldp
     ldp x2, x3, [x0, #{FLOATING}]
     msr fpcr, x2
     msr fpsr, x3
-    add x1, x0, #{VECTORS}
     ret
 .arch_extension nosimd
 .arch_extension nofp
@@ -213,10 +234,39 @@ load_vectors:
     SAVED_SP = const offset_of!(SavedState, sp),
     SAVED_FLAGS = const offset_of!(SavedState, flags),
     SAVED_SCRATCH = const offset_of!(SavedState, scratch),
-    CPU_STACK_TOP = const 0,
+    CPU_STACK_TOP = const offset_of!(PerCpu, stack_top),
     SVC = const trap::SVC,
     INTERRUPT = const trap::INTERRUPT,
     RETURN = const Call::Return as u16,
     BRANCH_TYPE = const BRANCH_TYPE,
     report = sym super::board::report_broken,
 );
+
+unsafe extern "C" {
+    /// Store q0 to q31, FPCR and FPSR in a context.
+    pub(super) fn save_vectors(context: *mut Context);
+    /// Load q0 to q31, FPCR and FPSR from a context.
+    pub(super) fn load_vectors(context: *const Context);
+}
+
+/// Run the loaded context until it traps; gives the syndrome.
+///
+/// # Safety
+/// The context's address space is the loaded one, and what it maps for user mode is nothing that the kernel relies on.
+#[inline(always)]
+pub(super) unsafe fn enter_user(context: &mut Context) -> u64 {
+    let syndrome;
+    // SAFETY: `enter_user` restores sp, x19 and x29; everything else is declared as clobbered, so that the compiler keeps what it needs and
+    // no more. The context is the only memory that is written, apart from user memory and the kernel's stack below sp.
+    unsafe {
+        asm!(
+            "bl enter_user",
+            inlateout("x0") core::ptr::from_mut(context) => syndrome,
+            out("x1") _, out("x2") _, out("x3") _, out("x4") _, out("x5") _, out("x6") _, out("x7") _, out("x8") _, out("x9") _,
+            out("x10") _, out("x11") _, out("x12") _, out("x13") _, out("x14") _, out("x15") _, out("x16") _, out("x17") _,
+            out("x18") _, out("x20") _, out("x21") _, out("x22") _, out("x23") _, out("x24") _, out("x25") _, out("x26") _,
+            out("x27") _, out("x28") _, out("x30") _,
+        );
+    }
+    syndrome
+}

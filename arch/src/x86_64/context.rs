@@ -55,17 +55,17 @@ pub(super) struct VectorState(pub(super) [u8; VECTOR_BYTES]);
 pub struct UserContext {
     /// General registers and FS base. `sp`, `pc` and `flags` in here are unused.
     pub(super) general: Registers,
+    /// Physical address of the root table.
+    pub(super) root: u64,
     /// Why it stopped: a vector, [`SYSCALL`] or [`SET`].
     pub(super) vector: u64,
     /// The CPU's error code.
-    error: u64,
+    pub(super) error: u64,
     pub(super) pc: u64,
     pub(super) cs: u64,
     pub(super) flags: u64,
     pub(super) sp: u64,
     ss: u64,
-    /// Physical address of the root table.
-    pub(super) root: u64,
     pub(super) asid: u16,
     /// Whether `general.tls` is newer than the CPU's FS base.
     pub(super) tls_changed: Cell<bool>,

@@ -7,7 +7,8 @@
 use core::arch::{asm, global_asm};
 use core::mem::offset_of;
 
-use abi::{Registers, SavedState, UpcallPage};
+use abi::UpcallPage;
+use x86_64::registers::{control::Cr2, rflags::RFlags};
 
 use super::context::{FIRST_INTERRUPT, SYSCALL, UserContext};
 use super::cpu::PerCpu;
@@ -19,6 +20,8 @@ pub(super) const VECTORS: usize = 96;
 pub(super) const LAST_WORDS: u32 = 1 << 2 | 1 << 8 | 1 << 18;
 /// Exceptions with which the CPU stores an error code (Intel SDM volume 3, table 7-1; AMD's 29 and 30).
 const WITH_ERROR: u32 = 1 << 8 | 0x1f << 10 | 1 << 17 | 1 << 21 | 1 << 29 | 1 << 30;
+/// What the kernel runs with: nothing set but bit 1, which always is.
+const KERNEL_FLAGS: u64 = 1 << 1;
 
 unsafe extern "C" {
     /// Entry of the `syscall` instruction.
@@ -50,21 +53,137 @@ unsafe extern "C" {
 //
 // Gate n: push an error code of 0 if the CPU pushed none, push n, go on at 1. or 3.
 global_asm!(
-    ".macro general_registers op:req, store=0",
-    ".irp pair, rax/{rax}, rbx/{rbx}, rdx/{rdx}, rsi/{rsi}, rbp/{rbp}, r8/{r8}, r9/{r9}, r10/{r10}, r12/{r12}, r13/{r13}, r14/{r14}, r15/{r15}",
-    ".endr",
+    ".macro store_registers",
+    "mov [rsp + {rax}], rax; mov [rsp + {rbx}], rbx; mov [rsp + {rdx}], rdx; mov [rsp + {rsi}], rsi; mov [rsp + {rdi}], rdi",
+    "mov [rsp + {rbp}], rbp; mov [rsp + {r8}], r8; mov [rsp + {r9}], r9; mov [rsp + {r10}], r10; mov [rsp + {r12}], r12",
+    "mov [rsp + {r13}], r13; mov [rsp + {r14}], r14; mov [rsp + {r15}], r15",
+    ".endm",
+    ".macro load_registers",
+    "mov rax, [rsp + {rax}]; mov rbx, [rsp + {rbx}]; mov rdx, [rsp + {rdx}]; mov rsi, [rsp + {rsi}]; mov rdi, [rsp + {rdi}]",
+    "mov rbp, [rsp + {rbp}]; mov r8, [rsp + {r8}]; mov r9, [rsp + {r9}]; mov r10, [rsp + {r10}]; mov r12, [rsp + {r12}]",
+    "mov r13, [rsp + {r13}]; mov r14, [rsp + {r14}]; mov r15, [rsp + {r15}]",
     ".endm",
     "",
-    rax = const offset_of!(UserContext, general.rax),
-    rbx = const offset_of!(UserContext, general.rbx),
-    rdx = const offset_of!(UserContext, general.rdx),
-    rsi = const offset_of!(UserContext, general.rsi),
-    rbp = const offset_of!(UserContext, general.rbp),
-    r8 = const R8,
-    r9 = const R8 + 8,
-    r10 = const R8 + 16,
-    r12 = const R8 + 32,
-    r13 = const R8 + 40,
-    r14 = const R8 + 48,
-    r15 = const R8 + 56,
+    "chitin_enter:",
+    "mov gs:[{kernel_sp}], rsp",
+    "mov rsp, rdi",
+    "cmp qword ptr [rsp + {vector}], {syscall}",
+    "load_registers",
+    "jne 1f",
+    "mov rcx, [rsp + {pc}]; mov r11, [rsp + {flags}]; mov rsp, [rsp + {sp}]",
+    "swapgs; sysretq",
+    "1: mov rcx, [rsp + {rcx}]; mov r11, [rsp + {r11}]; add rsp, {pc}",
+    "swapgs; iretq",
+    "",
+    ".global chitin_syscall",
+    "chitin_syscall:",
+    "swapgs",
+    "mov gs:[{user_sp}], rsp",
+    "test eax, eax",
+    "jns 3f",
+    "2: mov rsp, gs:[{context}]",
+    "store_registers",
+    "mov [rsp + {pc}], rcx; mov [rsp + {flags}], r11",
+    "mov rcx, gs:[{user_sp}]; mov [rsp + {sp}], rcx",
+    "mov qword ptr [rsp + {vector}], {syscall}",
+    "mov rsp, gs:[{kernel_sp}]",
+    "ret",
+    "3: mov rsp, gs:[{upcall}]",
+    "test rsp, rsp",
+    "jz 2b",
+    "mov [rsp + {saved_pc}], rcx; mov [rsp + {saved_flags}], r11",
+    "mov rcx, gs:[{user_sp}]; mov [rsp + {saved_sp}], rcx; mov rsp, rcx",
+    "mov rcx, gs:[{syscall_entry}]",
+    "btr r11, {trap_flag}",
+    "swapgs; sysretq",
+    "",
+    "chitin_trap:",
+    "test byte ptr [rsp + {cs} - {vector}], 3",
+    "jz 4f",
+    "sub rsp, {vector}",
+    "store_registers",
+    "mov [rsp + {rcx}], rcx; mov [rsp + {r11}], r11",
+    "swapgs",
+    "mov rsp, gs:[{kernel_sp}]",
+    "push {kernel_flags}; popfq",
+    "ret",
+    "4: cmp qword ptr [rsp], {first_interrupt}",
+    "jb chitin_last_words",
+    "pop gs:[{pending}]",
+    "add rsp, {pc} - {error}",
+    "and dword ptr [rsp + {flags} - {pc}], ~{interrupt_flag}",
+    "iretq",
+    "chitin_last_words:",
+    "mov rdi, rsp",
+    "and rsp, -16",
+    "call chitin_broken",
+    "",
+    ".pushsection .rodata.chitin_gates, \"a\"",
+    ".balign 8",
+    ".global chitin_gates",
+    "chitin_gates:",
+    ".popsection",
+    ".set number, 0",
+    ".rept {vectors}",
+    "5:",
+    ".ifeq ({with_error} >> (number % 32)) & 1 & (number < {first_interrupt})",
+    "push 0",
+    ".endif",
+    "push number",
+    ".ifeq ({last_words} >> (number % 32)) & 1 & (number < {first_interrupt})",
+    "jmp chitin_trap",
+    ".else",
+    "jmp chitin_last_words",
+    ".endif",
+    ".pushsection .rodata.chitin_gates; .quad 5b; .popsection",
+    ".set number, number + 1",
+    ".endr",
+    rax = const offset_of!(UserContext, general.rax), rbx = const offset_of!(UserContext, general.rbx),
+    rcx = const offset_of!(UserContext, general.rcx), rdx = const offset_of!(UserContext, general.rdx),
+    rsi = const offset_of!(UserContext, general.rsi), rdi = const offset_of!(UserContext, general.rdi),
+    rbp = const offset_of!(UserContext, general.rbp), r8 = const numbered(8), r9 = const numbered(9), r10 = const numbered(10),
+    r11 = const numbered(11), r12 = const numbered(12), r13 = const numbered(13), r14 = const numbered(14), r15 = const numbered(15),
+    vector = const offset_of!(UserContext, vector), error = const offset_of!(UserContext, error),
+    pc = const offset_of!(UserContext, pc), cs = const offset_of!(UserContext, cs),
+    flags = const offset_of!(UserContext, flags), sp = const offset_of!(UserContext, sp),
+    user_sp = const offset_of!(PerCpu, user_sp), kernel_sp = const offset_of!(PerCpu, kernel_sp),
+    context = const offset_of!(PerCpu, context), pending = const offset_of!(PerCpu, pending),
+    upcall = const offset_of!(PerCpu, upcall), syscall_entry = const offset_of!(PerCpu, syscall_entry),
+    saved_pc = const offset_of!(UpcallPage, syscall.pc), saved_sp = const offset_of!(UpcallPage, syscall.sp),
+    saved_flags = const offset_of!(UpcallPage, syscall.flags),
+    trap_flag = const RFlags::TRAP_FLAG.bits().trailing_zeros(), interrupt_flag = const RFlags::INTERRUPT_FLAG.bits(),
+    kernel_flags = const KERNEL_FLAGS, syscall = const SYSCALL, first_interrupt = const FIRST_INTERRUPT,
+    vectors = const VECTORS, with_error = const WITH_ERROR, last_words = const LAST_WORDS,
 );
+
+/// Offset of one of r8 to r15.
+const fn numbered(register: usize) -> usize {
+    offset_of!(UserContext, general.r) + (register - 8) * size_of::<u64>()
+}
+
+/// Run the loaded context until something stops it.
+#[inline(always)]
+pub(super) fn enter(context: &mut UserContext) {
+    // SAFETY: 1. `context` is the loaded one, so that RSP0 and the per-CPU block point at it. 2. Every register that `chitin_enter` loses
+    // is declared, or (rbx and rbp, which cannot be) saved here. 3. It comes back with the stack pointer that it was called with.
+    unsafe {
+        asm!(
+            "push rbx",
+            "push rbp",
+            "call chitin_enter",
+            "pop rbp",
+            "pop rbx",
+            inout("rdi") core::ptr::from_mut(context) => _,
+            out("rax") _, out("rcx") _, out("rdx") _, out("rsi") _,
+            out("r8") _, out("r9") _, out("r10") _, out("r11") _,
+            out("r12") _, out("r13") _, out("r14") _, out("r15") _,
+        );
+    }
+}
+
+/// The kernel met an exception of its own, or one that nobody can mend.
+#[unsafe(no_mangle)]
+extern "C" fn chitin_broken(frame: &[u64; 7]) -> ! {
+    let [vector, error, pc, cs, _, sp, _] = frame;
+    panic!("exception {vector} error {error:#x} at {cs:#x}:{pc:#x} sp {sp:#x} cr2 {:#x}", Cr2::read_raw())
+}

@@ -12,8 +12,10 @@ use crate::elf::{Rules, verify};
 use crate::isa::Isa;
 use crate::{libos_image, tree};
 
-/// Packages that are built for the bare targets, and the folders of those with several programs.
-pub const BARE_PACKAGES: [&str; 4] = ["exokernel", "libos", "init", "native"];
+/// The kernel and the programs that stand straight on it.
+const KERNEL_PACKAGES: [&str; 2] = ["exokernel", "native"];
+/// What Linux programs need beyond the kernel.
+const PERSONALITY_PACKAGES: [&str; 2] = ["libos", "init"];
 /// The package of Linux programs.
 pub const LINUX_PACKAGE: &str = "linux-programs";
 /// Bytes of code that a real kernel has at the least.
@@ -55,21 +57,37 @@ pub fn linux(isa: Isa, name: &str) -> PathBuf {
 
 /// Build everything for an ISA.
 pub fn build(isa: Isa) -> Result<()> {
-    cargo_build(isa.bare_target(), &BARE_PACKAGES)?;
-    cargo_build(isa.linux_target(), &[LINUX_PACKAGE])?;
-    std::fs::create_dir_all(tree::output(isa).join("linux"))?;
-    derive(&kernel_symbols(isa), &kernel(isa), |from, to| boot_form(isa, from, to))?;
+    build_kernel(isa)?;
+    cargo_build(isa.bare_target(), &PERSONALITY_PACKAGES)?;
     derive(&libos_symbols(isa), &libos_module(isa), |from, to| {
         let linked = checked(from, Rules { isa, text_floor: LIBOS_TEXT_FLOOR })?;
         Ok(std::fs::write(to, libos_image::lay_out(&linked, isa)?)?)
     })?;
-    for name in tree::programs_of("user/exo").iter().map(String::as_str).chain(["init"]) {
-        let mark = tree::output(isa).join(format!("{name}.checked"));
-        derive(&native(isa, name), &mark, |from, to| {
-            checked(from, Rules { isa, text_floor: NATIVE_TEXT_FLOOR })?;
-            Ok(std::fs::write(to, "")?)
-        })?;
-    }
+    check_native(isa, "init")?;
+    build_linux(isa)
+}
+
+/// Build the kernel and the native programs for an ISA.
+pub fn build_kernel(isa: Isa) -> Result<()> {
+    cargo_build(isa.bare_target(), &KERNEL_PACKAGES)?;
+    std::fs::create_dir_all(tree::output(isa))?;
+    derive(&kernel_symbols(isa), &kernel(isa), |from, to| boot_form(isa, from, to))?;
+    tree::programs_of("user/exo").iter().try_for_each(|name| check_native(isa, name))
+}
+
+/// Check a native program's link; an empty file beside the others says that it was good.
+fn check_native(isa: Isa, name: &str) -> Result<()> {
+    let mark = tree::output(isa).join(format!("{name}.checked"));
+    derive(&native(isa, name), &mark, |from, to| {
+        checked(from, Rules { isa, text_floor: NATIVE_TEXT_FLOOR })?;
+        Ok(std::fs::write(to, "")?)
+    })
+}
+
+/// Build our Linux programs for an ISA.
+pub fn build_linux(isa: Isa) -> Result<()> {
+    cargo_build(isa.linux_target(), &[LINUX_PACKAGE])?;
+    std::fs::create_dir_all(tree::output(isa).join("linux"))?;
     for name in tree::programs_of("user/linux") {
         derive(&tree::linux_release(isa).join(&name), &linux(isa, &name), strip)?;
     }

@@ -5,17 +5,24 @@
 //! | `setup` | checks for and installs what is missing |
 //! | `build`, `elf`, `image`, `libos_image`, `initramfs` | builds, verifies, lays out what boots |
 //! | `run`, `gdb`, `qemu` | boots it |
+//! | `test` | runs the tests of all levels |
+//! | `check`, `size`, `lines` | hold it to its standards and budgets |
 
 mod build;
+mod check;
 mod elf;
+mod gdb;
 mod image;
 mod initramfs;
 mod isa;
 mod libos_image;
+mod lines;
 mod progress;
 mod qemu;
 mod run;
 mod setup;
+mod size;
+mod test;
 mod tree;
 
 use std::process::ExitCode;
@@ -45,6 +52,14 @@ enum Verb {
     },
     /// Boot a machine and run a program on it, its console this terminal (implies setup and build)
     Run(run::Options),
+    /// Run the tests of all levels on both instruction sets (implies setup and build)
+    Test(test::Options),
+    /// Check format, lints, documentation, scripts and sizes; warnings are errors
+    Check,
+    /// Count the kernel's lines of code and its images' bytes against their budgets
+    Size(size::Options),
+    /// As run, but stopped at the first instruction with gdb attached, which knows kernel, library OS and program
+    Gdb(run::Options),
 }
 
 fn main() -> ExitCode {
@@ -66,6 +81,10 @@ fn perform(verb: Verb) -> Result<ExitCode> {
             }
         }
         Verb::Run(options) => return run::run(&options),
+        Verb::Test(options) => return test::test(&options),
+        Verb::Check => check::check()?,
+        Verb::Size(options) => size::size(&options)?,
+        Verb::Gdb(options) => return gdb::gdb(&options),
     }
     Ok(ExitCode::SUCCESS)
 }

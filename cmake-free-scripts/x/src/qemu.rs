@@ -165,8 +165,6 @@ pub struct Outcome {
     pub end: End,
     /// What came out of the console; empty where the console was the terminal.
     pub output: Vec<u8>,
-    /// From start to end.
-    pub took: Duration,
 }
 
 /// Boot with the console on this process's own streams.
@@ -207,7 +205,7 @@ fn finish(machine: &Machine, mut command: Command, scratch: &Scratch, timeout: O
     let errors = std::fs::read_to_string(scratch.path("errors")).unwrap_or_default();
     let exit_codes = std::fs::read(scratch.path("exit")).unwrap_or_default();
     let end = status.map_or(End::Timeout, |status| end(machine.isa, status, &errors, &exit_codes));
-    Ok(Outcome { end, output: Vec::new(), took: start.elapsed() })
+    Ok(Outcome { end, output: Vec::new() })
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::qemu::{Kind, Machine, Scratch, boot_on_terminal};
 use crate::{build, setup, tree};
 
 /// The program that runs where none is named.
-const DEFAULT_PROGRAM: &str = "/bin/hello";
+pub const DEFAULT_PROGRAM: &str = "/bin/hello";
 
 /// What machine to boot.
 #[derive(Args, Clone, Debug)]
@@ -72,6 +72,9 @@ pub struct Options {
     /// Set a variable of the program's environment (repeatable)
     #[arg(long = "env", value_name = "NAME=VALUE")]
     pub environment: Vec<String>,
+    /// Boot this program of user/exo straight on the exokernel instead
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["strace", "add", "environment", "command"])]
+    pub native: Option<String>,
     /// Stop the machine after this many seconds, with status 124
     #[arg(long, value_name = "SECONDS")]
     pub timeout: Option<u64>,
@@ -122,9 +125,7 @@ impl Guest {
 /// Set up, build and run. The program's status is the tool's.
 pub fn run(options: &Options) -> Result<ExitCode> {
     let machine = options.machine.machine()?;
-    setup::ensure(&[machine.isa])?;
-    build::build(machine.isa)?;
-    let image = guest(options, machine.isa)?.image(machine.isa)?;
+    let image = prepare(options, machine.isa)?;
     let scratch = Scratch::new()?;
     std::fs::write(scratch.path("image"), image)?;
     let timeout = options.timeout.map(Duration::from_secs);
@@ -135,8 +136,20 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     Ok(ExitCode::from(outcome.end.status()))
 }
 
+/// Set up and build what the options need. Gives the boot image.
+pub fn prepare(options: &Options, isa: Isa) -> Result<Vec<u8>> {
+    setup::ensure(&[isa])?;
+    if let Some(name) = &options.native {
+        build::build_kernel(isa)?;
+        let path = build::native(isa, name);
+        return lay_out(&std::fs::read(&path).with_context(|| format!("{name} is no program of user/exo"))?, &[]);
+    }
+    build::build(isa)?;
+    guest(options, isa)?.image(isa)
+}
+
 /// The guest that the options describe.
-pub fn guest(options: &Options, isa: Isa) -> Result<Guest> {
+fn guest(options: &Options, isa: Isa) -> Result<Guest> {
     let mut files = standard_files(isa)?;
     for pair in &options.add {
         let (host, guest) = pair.split_once(':').with_context(|| format!("--add {pair}: HOST:GUEST is wanted"))?;

@@ -4,7 +4,12 @@
 //! crashes: a pointer goes through `user`, a number is checked.
 #![forbid(unsafe_code)]
 
+pub mod futex;
+pub mod memory;
+pub mod process;
+pub mod signal;
 pub mod table;
+pub mod time;
 
 use crate::errno::Result;
 use crate::process::Process;

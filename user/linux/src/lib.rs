@@ -1,2 +1,67 @@
-//! To be.
-#![cfg_attr(target_os = "none", no_std)]
+//! What the Linux programs share: calls whose answers are printed by name.
+//!
+//! Each program prints the same on every correct Linux: no addresses, no times, no identifiers. That its output is the same on Chitin is
+//! the test.
+
+use std::fmt::Debug;
+
+/// The names of the errors that the programs meet.
+const ERRORS: &[(i32, &str)] = &[
+    (libc::EACCES, "EACCES"),
+    (libc::EAGAIN, "EAGAIN"),
+    (libc::EBADF, "EBADF"),
+    (libc::EBUSY, "EBUSY"),
+    (libc::ECHILD, "ECHILD"),
+    (libc::EEXIST, "EEXIST"),
+    (libc::EFAULT, "EFAULT"),
+    (libc::EFBIG, "EFBIG"),
+    (libc::EINVAL, "EINVAL"),
+    (libc::EISDIR, "EISDIR"),
+    (libc::ELOOP, "ELOOP"),
+    (libc::EMFILE, "EMFILE"),
+    (libc::ENAMETOOLONG, "ENAMETOOLONG"),
+    (libc::ENODEV, "ENODEV"),
+    (libc::ENOENT, "ENOENT"),
+    (libc::ENOEXEC, "ENOEXEC"),
+    (libc::ENOMEM, "ENOMEM"),
+    (libc::ENOSPC, "ENOSPC"),
+    (libc::ENOSYS, "ENOSYS"),
+    (libc::ENOTDIR, "ENOTDIR"),
+    (libc::ENOTEMPTY, "ENOTEMPTY"),
+    (libc::ENOTTY, "ENOTTY"),
+    (libc::ENXIO, "ENXIO"),
+    (libc::EOVERFLOW, "EOVERFLOW"),
+    (libc::EPERM, "EPERM"),
+    (libc::EPIPE, "EPIPE"),
+    (libc::ERANGE, "ERANGE"),
+    (libc::EROFS, "EROFS"),
+    (libc::ESPIPE, "ESPIPE"),
+    (libc::ESRCH, "ESRCH"),
+    (libc::EXDEV, "EXDEV"),
+];
+
+/// An error's name.
+#[must_use]
+pub fn error_name(number: i32) -> String {
+    ERRORS.iter().find(|(error, _)| *error == number).map_or_else(|| format!("error {number}"), |(_, name)| (*name).into())
+}
+
+/// A Linux call by number: its value, or its error's name.
+///
+/// # Safety
+/// The call does nothing to memory that Rust uses, or only what its arguments own.
+pub unsafe fn call(number: libc::c_long, arguments: &[usize]) -> Result<i64, String> {
+    let mut six = [0; 6];
+    six[..arguments.len()].copy_from_slice(arguments);
+    // SAFETY: the caller answers for the arguments; superfluous ones are not looked at.
+    let value = unsafe { libc::syscall(number, six[0], six[1], six[2], six[3], six[4], six[5]) };
+    if value == -1 { Err(error_name(std::io::Error::last_os_error().raw_os_error().unwrap_or(0))) } else { Ok(value as i64) }
+}
+
+/// Print what an operation of the standard library gave: the value, or the error's name.
+pub fn report<T: Debug>(label: &str, outcome: std::io::Result<T>) {
+    match outcome {
+        Ok(value) => println!("{label}: {value:?}"),
+        Err(error) => println!("{label}: {}", error.raw_os_error().map_or_else(|| error.kind().to_string(), error_name)),
+    }
+}

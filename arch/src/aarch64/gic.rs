@@ -1,0 +1,111 @@
+//! The interrupt controller: GICv2 or GICv3, whichever the device tree has.
+
+use core::fmt;
+use core::ptr::NonNull;
+
+use aarch64_cpu::asm::barrier;
+use aarch64_cpu::registers::{CNTV_CVAL_EL0, Writeable};
+use arm_gic::gicv2::GicV2;
+use arm_gic::gicv3::{GicCpuInterface, GicV3};
+use arm_gic::{IntId, InterruptGroup, UniqueMmioPointer};
+
+use super::memory::map_device;
+use super::tree::Tree;
+use crate::Interrupt;
+
+/// The virtual timer's interrupt (Arm Base System Architecture, "PPI assignments").
+const TIMER: IntId = IntId::ppi(11);
+/// Lower than nothing: every interrupt is let through.
+const LOWEST_PRIORITY: u8 = 0xff;
+/// A redistributor's two frames.
+const REDISTRIBUTOR_SIZE: u64 = 0x2_0000;
+
+/// The controller's driver.
+pub(super) enum Gic {
+    /// Memory-mapped CPU interface. Without the security extensions its interrupts are in group 0; with them, the non-secure view of these
+    /// registers is that of group 1.
+    V2(GicV2<'static>),
+    /// System-register CPU interface, group 1.
+    V3(GicV3<'static>),
+}
+
+impl fmt::Debug for Gic {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Gic::V2(_) => "GICv2",
+            Gic::V3(_) => "GICv3",
+        })
+    }
+}
+
+impl Gic {
+    /// Find it and set it up: all masked but the timer.
+    pub(super) fn new(tree: Tree<'_>, image: u64) -> Self {
+        let v2 = tree.device("arm,cortex-a15-gic").or_else(|| tree.device("arm,gic-400"));
+        let node = v2.as_ref();
+        let mut gic = if let Some(node) = node {
+            let [distributor, interface] = [0, 1].map(|index| node.window(index).expect("two windows of a GICv2"));
+            // SAFETY: the device tree says that these are the GIC's; they are mapped as device memory, and nobody else uses them.
+            let mut gic = unsafe {
+                GicV2::new(map_device(image, distributor.0, distributor.1).cast(), map_device(image, interface.0, interface.1).cast())
+            };
+            gic.setup();
+            gic.enable_all_interrupts(false);
+            Gic::V2(gic)
+        } else {
+            let node = tree.device("arm,gic-v3").expect("a GIC in the device tree");
+            let [distributor, redistributor] = [0, 1].map(|index| node.window(index).expect("two windows of a GICv3"));
+            let [distributor, redistributor] = [(distributor.0, distributor.1), (redistributor.0, REDISTRIBUTOR_SIZE)]
+                .map(|(address, size)| map_device(image, address, size));
+            // SAFETY: as above; the pointers are in the direct map, so not null.
+            let gic = unsafe {
+                let distributor = UniqueMmioPointer::new(NonNull::new_unchecked(distributor.cast()));
+                GicV3::new(distributor, NonNull::new_unchecked(redistributor.cast()), 1)
+            };
+            let Ok(mut gic) = gic else { panic!("a redistributor of an unknown layout") };
+            gic.setup(0);
+            gic.enable_all_interrupts(false);
+            GicCpuInterface::set_priority_mask(LOWEST_PRIORITY);
+            Gic::V3(gic)
+        };
+        gic.set(TIMER, true);
+        gic
+    }
+
+    /// Let a device's interrupt come, or not. The timer's and those between CPUs are the kernel's own.
+    pub(super) fn enable(&mut self, irq: usize, enable: bool) {
+        match IntId::try_from(irq as u32) {
+            Ok(interrupt) if interrupt != TIMER && !interrupt.is_sgi() => self.set(interrupt, enable),
+            _ => {}
+        }
+    }
+
+    /// A line that the controller does not have stays silent, whatever is asked.
+    fn set(&mut self, interrupt: IntId, enable: bool) {
+        match self {
+            Gic::V2(gic) => drop(gic.enable_interrupt(interrupt, enable)),
+            Gic::V3(gic) => drop(gic.enable_interrupt(interrupt, Some(0), enable)),
+        }
+    }
+
+    /// Acknowledge what is waiting and end it: the timer quietened, a device masked, so that neither comes again at once.
+    pub(super) fn take(&mut self) -> Option<Interrupt> {
+        let interrupt = match self {
+            Gic::V2(gic) => gic.get_and_acknowledge_interrupt(InterruptGroup::Group0),
+            Gic::V3(_) => GicCpuInterface::get_and_acknowledge_interrupt(InterruptGroup::Group1),
+        }?;
+        let taken = if interrupt == TIMER {
+            CNTV_CVAL_EL0.set(u64::MAX);
+            barrier::isb(barrier::SY);
+            Interrupt::Timer
+        } else {
+            self.set(interrupt, false);
+            Interrupt::Device(u32::from(interrupt) as usize)
+        };
+        match self {
+            Gic::V2(gic) => gic.end_interrupt(interrupt, InterruptGroup::Group0),
+            Gic::V3(_) => GicCpuInterface::end_interrupt(interrupt, InterruptGroup::Group1),
+        }
+        Some(taken)
+    }
+}

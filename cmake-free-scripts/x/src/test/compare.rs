@@ -1,0 +1,225 @@
+//! A Linux program, run on Linux and on Chitin: the output's bytes and the status must be the same.
+
+use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use exo::command::CommandFlags;
+
+use crate::initramfs::{Files, Node};
+use crate::isa::Isa;
+use crate::qemu::{End, Machine, Outcome, Scratch, boot_captured};
+use crate::run::Guest;
+use crate::{build, setup, tree};
+
+/// Where a program comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Program {
+    /// One of `user/linux`. Its output does not depend on the ISA, so the host's own run is the truth for both: user-mode QEMU answers
+    /// some calls otherwise than Linux.
+    Ours(&'static str),
+    /// One that `setup` got from the distribution. The same binary runs on the host, through user-mode QEMU if need be.
+    Distribution(&'static str),
+}
+
+/// A program with all that it is given.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// What the test is called.
+    pub name: String,
+    /// The program.
+    pub program: Program,
+    /// Its arguments, without the zeroth.
+    pub arguments: Vec<String>,
+    /// Its environment beyond PATH and HOME.
+    pub environment: Vec<String>,
+    /// Its standard input.
+    pub input: Vec<u8>,
+    /// Files in its working directory.
+    pub files: Vec<(String, Vec<u8>)>,
+    /// How long it may take in the guest.
+    pub timeout: Duration,
+}
+
+impl Case {
+    /// A program with arguments.
+    pub fn new(program: Program, arguments: &[&str]) -> Case {
+        let (Program::Ours(name) | Program::Distribution(name)) = program;
+        Case {
+            name: format!("linux/{name}"),
+            program,
+            arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
+            environment: Vec::new(),
+            input: Vec::new(),
+            files: Vec::new(),
+            timeout: Duration::from_secs(60),
+        }
+    }
+
+    fn file_name(&self) -> &'static str {
+        let (Program::Ours(name) | Program::Distribution(name)) = self.program;
+        name
+    }
+
+    fn guest_path(&self) -> String {
+        format!("/bin/{}", self.file_name())
+    }
+
+    fn binary(&self, isa: Isa) -> PathBuf {
+        match self.program {
+            Program::Ours(name) => build::linux(isa, name),
+            Program::Distribution(name) => tree::distribution_program(isa, name),
+        }
+    }
+
+    fn environment(&self) -> Vec<String> {
+        let fixed = ["PATH=/bin:/usr/bin", "HOME=/root", "TERM=dumb"].map(str::to_owned);
+        fixed.into_iter().chain(self.environment.iter().cloned()).collect()
+    }
+
+    /// Run on both and compare.
+    pub fn run(&self, machine: &Machine) -> Result<()> {
+        let truth = self.on_linux(machine.isa).context("on Linux")?;
+        let found = self.on_chitin(machine)?;
+        let output = without_log(&found.output);
+        let code = match found.end {
+            End::Exit(code) => code,
+            ref other => bail!("{other}; it printed:\n{}", tail(&found.output)),
+        };
+        if code == truth.status && output == truth.output {
+            return Ok(());
+        }
+        let kept = self.keep(machine.isa, &truth.output, &found.output)?;
+        ensure!(code == truth.status, "status {code}, on Linux {}; outputs in {kept}; it printed:\n{}", truth.status, tail(&found.output));
+        bail!("{}\noutputs in {kept}", difference(&truth.output, &output))
+    }
+
+    fn keep(&self, isa: Isa, truth: &[u8], found: &[u8]) -> Result<String> {
+        let folder = tree::target().join("chitin/failures");
+        fs::create_dir_all(&folder)?;
+        let base = folder.join(format!("{}-{isa}", self.name.replace('/', "-")));
+        fs::write(base.with_extension("linux"), truth)?;
+        fs::write(base.with_extension("chitin"), found)?;
+        Ok(format!("{}.{{linux,chitin}}", base.display()))
+    }
+
+    fn on_chitin(&self, machine: &Machine) -> Result<Outcome> {
+        let mut files = Files::new();
+        files.add_program(&self.guest_path(), fs::read(self.binary(machine.isa))?);
+        for (name, contents) in &self.files {
+            files.add(name, Node::File(0o644, contents.clone()));
+        }
+        let guest = Guest {
+            files,
+            arguments: std::iter::once(self.guest_path()).chain(self.arguments.iter().cloned()).collect(),
+            environment: self.environment(),
+            flags: CommandFlags::BATCH,
+            input: self.input.clone(),
+        };
+        boot_captured(machine, &build::kernel(machine.isa), &guest.image(machine.isa)?, self.timeout)
+    }
+
+    /// Run on the host: a fresh working directory, both output streams into one file.
+    fn on_linux(&self, isa: Isa) -> Result<Truth> {
+        let isa = if matches!(self.program, Program::Ours(_)) { Isa::host() } else { isa };
+        let scratch = Scratch::new()?;
+        let directory = scratch.path("directory");
+        fs::create_dir(&directory)?;
+        for (name, contents) in &self.files {
+            let path = directory.join(name);
+            fs::write(&path, contents)?;
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o644))?;
+        }
+        fs::write(scratch.path("input"), &self.input)?;
+        let output = fs::OpenOptions::new().create(true).append(true).open(scratch.path("output"))?;
+        let binary = self.binary(isa);
+        let mut command = if isa == Isa::host() {
+            let mut command = Command::new(&binary);
+            command.arg0(self.guest_path());
+            command
+        } else {
+            let mut command = Command::new(setup::user_emulator(isa));
+            command.arg("-0").arg(self.guest_path()).arg(&binary);
+            command
+        };
+        command.args(&self.arguments).env_clear().current_dir(&directory).stdin(File::open(scratch.path("input"))?);
+        for variable in self.environment() {
+            let (name, value) = variable.split_once('=').context("a variable without a value")?;
+            command.env(name, value);
+        }
+        command.stdout(output.try_clone()?).stderr(output);
+        let status = wait(&mut command, &binary, self.timeout)?;
+        Ok(Truth { status: status_byte(status), output: fs::read(scratch.path("output"))? })
+    }
+}
+
+/// What Linux gave.
+struct Truth {
+    status: u8,
+    output: Vec<u8>,
+}
+
+/// A status as a shell has it: the exit code, or 128 plus the signal.
+pub fn status_byte(status: ExitStatus) -> u8 {
+    status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)) as u8
+}
+
+fn wait(command: &mut Command, binary: &Path, timeout: Duration) -> Result<ExitStatus> {
+    let mut child = command.spawn().with_context(|| format!("cannot start {}", binary.display()))?;
+    let start = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        if start.elapsed() > timeout {
+            child.kill()?;
+            child.wait()?;
+            bail!("it did not end in {} s", timeout.as_secs());
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// The program's own output: without the lines that the library OS writes about calls that it does not know.
+fn without_log(output: &[u8]) -> Vec<u8> {
+    output.split_inclusive(|&byte| byte == b'\n').filter(|line| !line.starts_with(b"chitin: ")).flatten().copied().collect()
+}
+
+/// The last lines of an output, for a message.
+pub fn tail(output: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&output[output.len().saturating_sub(2000)..]).into_owned();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(15)..].join("\n")
+}
+
+/// The first line in which two outputs differ.
+fn difference(truth: &[u8], found: &[u8]) -> String {
+    let lines = |bytes: &[u8]| -> Vec<String> {
+        bytes.split(|&byte| byte == b'\n').map(|line| String::from_utf8_lossy(line).into_owned()).collect()
+    };
+    let (truth, found) = (lines(truth), lines(found));
+    let at = truth.iter().zip(&found).position(|(one, other)| one != other).unwrap_or(truth.len().min(found.len()));
+    let show = |lines: &[String]| lines.get(at).map_or_else(|| "(the end)".to_owned(), |line| line.chars().take(200).collect());
+    format!("line {}:\n  Linux:  {}\n  Chitin: {}", at + 1, show(&truth), show(&found))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_different_line_is_shown() {
+        let message = difference(b"same\none\n", b"same\nother\n");
+        assert!(message.contains("line 2") && message.contains("one") && message.contains("other"));
+        assert!(difference(b"same", b"same\nmore").contains("(the end)"));
+    }
+
+    #[test]
+    fn only_the_library_oss_own_lines_are_taken_out() {
+        assert_eq!(without_log(b"a\nchitin: unknown call\nb chitin: \n"), b"a\nb chitin: \n");
+    }
+}

@@ -1,0 +1,138 @@
+//! `cargo x test`: all levels, on both ISAs, one table.
+//!
+//! | level | file | proves |
+//! |---|---|---|
+//! | 0, 1 | `host` | the codecs of both ISAs; the kernel's and the library OS's logic against fakes |
+//! | 2 | `native` | programs straight on the exokernel end as their table says |
+//! | 3 | `programs`, `matrix`, `corpus` (through `compare`) | the same static binary gives the same on Linux and on Chitin |
+
+mod compare;
+mod corpus;
+mod host;
+mod matrix;
+mod native;
+mod programs;
+mod report;
+mod text;
+
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::isa::Isa;
+use crate::{build, progress, setup};
+
+/// Which tests, and how.
+#[derive(Args, Clone, Debug)]
+pub struct Options {
+    /// On this instruction set only
+    #[arg(long)]
+    pub arch: Option<Isa>,
+    /// Only tests whose name contains this
+    #[arg(long, value_name = "TEXT")]
+    pub filter: Option<String>,
+    /// Only this level: 1 (on the host, level 0 included), 2 or 3
+    #[arg(long, value_parser = clap::value_parser!(u8).range(0..=3))]
+    pub level: Option<u8>,
+    /// Machines that run at the same time
+    #[arg(long, default_value_t = 2)]
+    pub jobs: usize,
+    /// Only list the tests
+    #[arg(long)]
+    pub list: bool,
+    /// Write the results to standard output as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A test on one ISA (or on the host).
+pub struct Test {
+    /// What it is called; a path of words.
+    pub name: String,
+    /// Its level.
+    pub level: u8,
+    /// Where it runs; none for the host.
+    pub isa: Option<Isa>,
+    /// What it does; an error says what was wrong.
+    pub work: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
+}
+
+/// What became of a test.
+pub struct Verdict {
+    /// The test's name.
+    pub name: String,
+    /// Its level.
+    pub level: u8,
+    /// Where it ran.
+    pub isa: Option<Isa>,
+    /// What was wrong, if anything.
+    pub failure: Option<String>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// Set up, build, test, report.
+pub fn test(options: &Options) -> Result<ExitCode> {
+    let isas = options.arch.map_or(Isa::ALL.to_vec(), |isa| vec![isa]);
+    let wanted = |level: u8| options.level.is_none_or(|only| only.max(1) == level);
+    let mut verdicts = Vec::new();
+    setup::ensure(&isas)?;
+    if wanted(1) && !options.list {
+        verdicts.extend(host::run(options.filter.as_deref())?);
+    }
+    if wanted(2) || wanted(3) {
+        let mut tests = Vec::new();
+        for &isa in isas.iter().filter(|_| wanted(2)) {
+            build::build_kernel(isa)?;
+            tests.extend(native::tests(isa)?);
+        }
+        if wanted(3) {
+            // Our Linux programs' truth is the host's own run of them, so they are built for the host's ISA too.
+            build::build_linux(Isa::host())?;
+        }
+        for &isa in isas.iter().filter(|_| wanted(3)) {
+            build::build(isa)?;
+            tests.extend(programs::tests(isa));
+            tests.extend(matrix::tests(isa));
+            tests.extend(corpus::tests(isa));
+        }
+        tests.retain(|test| options.filter.as_deref().is_none_or(|filter| test.name.contains(filter)));
+        if options.list {
+            tests.iter().for_each(|test| println!("{} {:?} {}", test.level, test.isa, test.name));
+            return Ok(ExitCode::SUCCESS);
+        }
+        verdicts.extend(run_all(tests, options.jobs.max(1)));
+    }
+    report::print(&verdicts, &isas, options.json);
+    Ok(if verdicts.iter().all(|verdict| verdict.failure.is_none()) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Run the tests, `jobs` at a time, in their order.
+fn run_all(tests: Vec<Test>, jobs: usize) -> Vec<Verdict> {
+    let bar = progress::bar(tests.len());
+    let next = AtomicUsize::new(0);
+    let verdicts = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..jobs {
+            scope.spawn(|| {
+                while let Some(test) = tests.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    bar.set_message(format!("{} {}", test.isa.map_or("host", Isa::name), test.name));
+                    let start = Instant::now();
+                    let failure = (test.work)().err();
+                    if let Some(failure) = &failure {
+                        bar.suspend(|| eprintln!("FAILED {} {}\n{failure}", test.isa.map_or("host", Isa::name), test.name));
+                    }
+                    let verdict = Verdict { name: test.name.clone(), level: test.level, isa: test.isa, failure, took: start.elapsed() };
+                    verdicts.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(verdict);
+                    bar.inc(1);
+                }
+            });
+        }
+    });
+    bar.finish_and_clear();
+    verdicts.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

@@ -1,0 +1,192 @@
+//! Level 3: our Linux programs, and real ones on real input.
+
+use std::time::Duration;
+
+use super::Test;
+use super::compare::{Case, Program};
+use super::text::{Numbers, prose};
+use crate::isa::Isa;
+use crate::qemu::Machine;
+
+/// Bytes of text that the text tools work on.
+const TEXT_BYTES: usize = 3 << 20;
+/// The tests that work on all of it take their time under emulation.
+const LONG: Duration = Duration::from_secs(240);
+
+/// One test for each case.
+pub fn tests(isa: Isa) -> Vec<Test> {
+    let cases = [ours(), endings(), text_tools(), shells(), interpreters()].concat();
+    cases
+        .into_iter()
+        .map(|case| {
+            let machine = Machine::default_for(isa);
+            Test {
+                name: case.name.clone(),
+                level: 3,
+                isa: Some(isa),
+                work: Box::new(move || case.run(&machine).map_err(|error| format!("{error:#}"))),
+            }
+        })
+        .collect()
+}
+
+fn ours() -> Vec<Case> {
+    let simple = ["hello", "files", "errors", "memory", "devices", "clock", "numbers", "identity"];
+    let mut cases: Vec<Case> = simple.iter().map(|&name| Case::new(Program::Ours(name), &[])).collect();
+    let long = "x".repeat(100_000);
+    let many: Vec<String> = (0..2000).map(|index| format!("argument {index}")).collect();
+    let mut arguments = Case::new(Program::Ours("arguments"), &["", "a b", "\u{fc}\u{6f22}", &long]);
+    arguments.arguments.extend(many);
+    arguments.environment = (0..500).map(|index| format!("TEST_{index}=value {index}")).collect();
+    cases.push(arguments);
+    cases
+}
+
+fn endings() -> Vec<Case> {
+    let ways = ["0", "1", "33", "127", "128", "255", "256", "abort", "null", "readonly", "noexec", "illegal", "recursion", "panic"];
+    let named = |way: &&str| Case { name: format!("linux/exits/{way}"), ..Case::new(Program::Ours("exits"), &[way]) };
+    ways.iter().map(named).collect()
+}
+
+fn text_tools() -> Vec<Case> {
+    let text = prose(TEXT_BYTES);
+    let awk = "{ for (i = 1; i <= NF; i++) { if ($i ~ /^[0-9]+$/) sum += $i; else count[$i]++ } chars += length($0) } \
+               END { for (w in count) if (count[w] > 2000) print w, count[w]; print sum, chars, NR }";
+    let tools: [(&str, &[&str]); 12] = [
+        ("awk", &["awk", awk, "text"]),
+        ("sort", &["sort", "-u", "-k2", "text"]),
+        ("sort-numbers", &["sort", "-n", "-r", "-k1,1", "text"]),
+        ("grep", &["grep", "-n", "-E", "(chi|tin)+ [0-9]+$", "text"]),
+        ("grep-count", &["grep", "-c", "-v", "-i", "THE", "text"]),
+        ("sed", &["sed", "-n", "-e", "s/\\([0-9][0-9]*\\) *\\([a-z]*\\)/<\\2 \\1>/g", "-e", "/<the/p", "text"]),
+        ("sha256sum", &["sha256sum", "text"]),
+        ("md5sum", &["md5sum", "-"]),
+        ("wc", &["wc", "text"]),
+        ("gzip", &["gzip", "-c", "text"]),
+        ("tr", &["tr", "-s", "a-y\\t", "b-z "]),
+        ("cut", &["cut", "-d", " ", "-f", "2-3", "text"]),
+    ];
+    let mut cases = Vec::new();
+    for (name, arguments) in tools {
+        let mut case = Case::new(Program::Distribution("busybox"), arguments);
+        case.name = format!("busybox/{name}");
+        case.timeout = LONG;
+        match arguments.last() {
+            Some(&"text") => case.files = vec![("text".into(), text.clone())],
+            _ => case.input.clone_from(&text),
+        }
+        cases.push(case);
+    }
+    for name in ["awk", "sort", "grep", "sed", "sha256sum"] {
+        let known = cases.iter().find(|case| case.name == format!("busybox/{name}")).cloned();
+        cases.extend(known.map(|case| Case {
+            name: format!("busybox-glibc/{name}"),
+            program: Program::Distribution("busybox-glibc"),
+            ..case
+        }));
+    }
+    for (name, arguments) in [("gunzip", ["gunzip", "-c", "text.gz"]), ("gunzip-file", ["gunzip", "-v", "text.gz"])] {
+        let mut case = Case::new(Program::Distribution("busybox"), &arguments);
+        case.name = format!("busybox/{name}");
+        case.timeout = LONG;
+        case.files = vec![("text.gz".into(), stored_gzip(&text))];
+        cases.push(case);
+    }
+    cases
+}
+
+/// A gzip file made without a compressor: stored blocks and an empty last one (RFC 1951, RFC 1952).
+fn stored_gzip(text: &[u8]) -> Vec<u8> {
+    let mut file = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
+    for block in text.chunks(0xffff) {
+        let length = block.len() as u16;
+        file.push(0);
+        file.extend_from_slice(&length.to_le_bytes());
+        file.extend_from_slice(&(!length).to_le_bytes());
+        file.extend_from_slice(block);
+    }
+    // An empty final block of the fixed code: final bit 1, kind 01, end-of-block 0000000.
+    file.extend_from_slice(&[0b011, 0]);
+    let mut crc = !0u32;
+    for &byte in text {
+        crc ^= u32::from(byte);
+        for _ in 0..8 {
+            crc = crc >> 1 ^ (0xedb8_8320 & 0u32.wrapping_sub(crc & 1));
+        }
+    }
+    file.extend_from_slice(&(!crc).to_le_bytes());
+    file.extend_from_slice(&(text.len() as u32).to_le_bytes());
+    file
+}
+
+fn shells() -> Vec<Case> {
+    let script = "i=0; while [ $i -lt 200 ]; do i=$((i + 1)); [ $((i % 50)) -eq 0 ] && echo $i; done; x=abcdef; echo ${x#abc} ${#x} ${x%f}; \
+                  set -- a 'b c' d; for w; do echo \"<$w>\"; done; printf '%s %05d\\n' text 42; echo in a file > here; read line < here; echo $line; \
+                  case $line in *file) echo matched;; esac; f() { return 3; }; f; echo $?; cd /; pwd; exit 9";
+    ["busybox", "busybox-glibc"]
+        .map(|program| Case { name: format!("{program}/sh"), ..Case::new(Program::Distribution(program), &["sh", "-c", script]) })
+        .to_vec()
+}
+
+fn interpreters() -> Vec<Case> {
+    let mut lua = Case::new(Program::Distribution("lua"), &["benchmark.lua"]);
+    lua.name = "lua/benchmark".into();
+    lua.files = vec![("benchmark.lua".into(), include_bytes!("scripts/benchmark.lua").to_vec())];
+    lua.input = b"first line\nsecond line\n".to_vec();
+    lua.timeout = LONG;
+
+    let mut memory = Case::new(Program::Distribution("sqlite3"), &["-batch", ":memory:"]);
+    memory.name = "sqlite3/memory".into();
+    memory.input = database_script().into_bytes();
+    memory.timeout = LONG;
+    let mut file = memory.clone();
+    file.name = "sqlite3/file".into();
+    file.arguments = vec!["-batch".into(), "file.db".into()];
+    vec![lua, memory, file]
+}
+
+/// A thousand inserts, an index, joins, an integrity check.
+fn database_script() -> String {
+    let mut numbers = Numbers::new(7);
+    let mut script = String::from(
+        "CREATE TABLE parts(id INTEGER PRIMARY KEY, name TEXT, weight REAL, maker INTEGER);\n\
+         CREATE TABLE makers(id INTEGER PRIMARY KEY, name TEXT UNIQUE);\nBEGIN;\n",
+    );
+    for maker in 0..20 {
+        script += &format!("INSERT INTO makers VALUES({maker}, 'maker {maker}');\n");
+    }
+    for part in 0..1000 {
+        let (weight, maker) = (numbers.below(10_000), numbers.below(20));
+        script += &format!("INSERT INTO parts VALUES({part}, 'part {}', {weight}.25, {maker});\n", numbers.below(400));
+    }
+    script
+        + "COMMIT;\nCREATE INDEX by_name ON parts(name, weight);\n\
+           SELECT makers.name, count(*), sum(weight), max(parts.name) FROM parts JOIN makers ON maker = makers.id GROUP BY makers.id ORDER BY 3;\n\
+           SELECT a.name, count(*) FROM parts a JOIN parts b ON a.name = b.name AND a.id < b.id GROUP BY a.name ORDER BY 2 DESC, 1 LIMIT 10;\n\
+           EXPLAIN QUERY PLAN SELECT * FROM parts WHERE name = 'part 7';\n\
+           WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) SELECT sum(i), avg(i * i) FROM n;\n\
+           UPDATE parts SET weight = weight * 2 WHERE maker % 3 = 0;\nDELETE FROM parts WHERE weight > 15000;\n\
+           SELECT count(*), round(avg(weight), 3), group_concat(DISTINCT maker) FROM parts;\n\
+           INSERT INTO makers VALUES(99, 'maker 3');\n\
+           SELECT upper(hex(name)), substr(name, 3), printf('%08.3f', weight) FROM parts WHERE id IN (3, 14, 159);\n\
+           VACUUM;\nPRAGMA integrity_check;\nSELECT nothing FROM nowhere;\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_is_the_same_each_time_and_large_enough() {
+        let text = prose(10_000);
+        assert!(text.len() >= 10_000 && text == prose(10_000));
+        assert!(text.ends_with(b"\n"));
+    }
+
+    #[test]
+    fn the_stored_archive_has_the_check_sum_of_its_text() {
+        // The check value of CRC-32 for these nine digits is known.
+        let file = stored_gzip(b"123456789");
+        assert_eq!(file[file.len() - 8..], [0x26, 0x39, 0xf4, 0xcb, 9, 0, 0, 0]);
+    }
+}

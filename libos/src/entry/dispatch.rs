@@ -1,0 +1,116 @@
+//! From the entries' assembly to the safe layers, and back.
+
+use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+
+use abi::{FaultKind, Registers};
+
+use crate::entry::native::Native;
+use crate::entry::isa::Frame;
+use crate::errno::Errno;
+use crate::kernel::Kernel;
+use crate::memory::fault::{Access, Refusal};
+use crate::process::Process;
+use crate::signal::Trap;
+use crate::syscall::table::{self, Handlers};
+
+/// The process, once there is one. It is never freed.
+static PROCESS: AtomicPtr<Process<Native>> = AtomicPtr::new(core::ptr::null_mut());
+
+/// Make `process` the one that the entries serve.
+pub fn install(process: &'static Process<Native>) {
+    PROCESS.store(core::ptr::from_ref(process).cast_mut(), Ordering::Release);
+}
+
+/// The process that the entries serve.
+#[inline(always)]
+fn process() -> &'static Process<Native> {
+    // SAFETY: 1. `install` ran before the first instruction of the program, and the entries are entered by the program only.
+    // 2. It stored a reference that lives for ever, and nobody holds a mutable one.
+    unsafe { &*PROCESS.load(Ordering::Relaxed) }
+}
+
+/// Serve a foreign syscall; gives what Linux leaves in the result register.
+pub extern "C" fn dispatch(frame: &Frame, number: u64) -> u64 {
+    let process = process();
+    let handler = Handlers::<Native>::TABLE.get(number as usize);
+    let outcome = if process.strace {
+        crate::strace::traced(process, number as usize, &frame.arguments, handler)
+    } else {
+        handler(process, &frame.arguments)
+    };
+    let result = match outcome {
+        Ok(value) => value as u64,
+        Err(errno) => refused(process, number as usize, errno),
+    };
+    if process.signals.is_pending() {
+        process.deliver_after_call(result);
+    }
+    result
+}
+
+/// Numbers of calls whose absence was reported already, a bit each.
+static REPORTED: [AtomicU64; table::NUMBERS / 64 + 1] = [const { AtomicU64::new(0) }; table::NUMBERS / 64 + 1];
+
+/// What a refused call leaves in the result register. A call that does not exist is reported, once.
+#[cold]
+fn refused(process: &Process<Native>, number: usize, errno: Errno) -> u64 {
+    if errno == Errno::ENOSYS {
+        let bit = number.min(table::NUMBERS);
+        if REPORTED[bit / 64].fetch_or(1 << (bit % 64), Ordering::Relaxed) & 1 << (bit % 64) == 0 {
+            process.report_absent(number);
+        }
+    }
+    (-i64::from(errno.0)) as u64
+}
+
+unsafe extern "C" {
+    #[link_name = "chitin_copy_end"]
+    static COPY_END: u8;
+    #[link_name = "chitin_copy_fixup"]
+    static COPY_FIXUP: u8;
+}
+
+/// Serve a fault. Continues the program, or a handler of a signal, or ends the process.
+pub extern "C" fn trapped(registers: &mut Registers, kind: u64, address: u64, code: u64) -> ! {
+    let pointer = PROCESS.load(Ordering::Relaxed);
+    if pointer.is_null() {
+        panic!("fault {kind} at {address:#x}, pc {:#x}", registers.pc);
+    }
+    let process = process();
+    let outcome = if kind <= FaultKind::Execute as u64 { resolve(process, kind, address as usize) } else { Err(None) };
+    if let Err(refusal) = outcome {
+        if registers.pc >= abi::IMAGE_BASE {
+            unresolved_inside(registers, kind, address);
+        } else {
+            registers.tls = process.kernel.thread_pointer();
+            let trap = Trap { kind, address, code, refusal };
+            process.raise_fault(registers, &trap);
+        }
+    }
+    // SAFETY: the fault saved where the program was; what it needs to go on is mapped now, or it is sent to a handler or a fixup.
+    unsafe { process.kernel.resume_unsafely(registers) }
+}
+
+/// Resolve a page fault.
+#[inline(always)]
+fn resolve(process: &Process<Native>, kind: u64, address: usize) -> core::result::Result<(), Option<Refusal>> {
+    let access = match kind {
+        2 => Access::Write,
+        3 => Access::Execute,
+        _ => Access::Read,
+    };
+    // Only a copy to or from the program can fault inside the library, and no copy is made with this lock held.
+    let mut memory = process.memory.try_lock().ok_or(None)?;
+    memory.resolve(&process.kernel, address, access).map_err(Some)
+}
+
+/// A fault of the library itself that no region explains: a copy's, which goes on at its fixup, or a defect.
+fn unresolved_inside(registers: &mut Registers, kind: u64, address: u64) {
+    let begin = crate::entry::isa::copy as *const () as u64;
+    let (end, fixup) = (&raw const COPY_END as u64, &raw const COPY_FIXUP as u64);
+    if (begin..end).contains(&registers.pc) {
+        registers.pc = fixup;
+        return;
+    }
+    panic!("fault {kind} at {address:#x} in the library, pc {:#x}", registers.pc);
+}

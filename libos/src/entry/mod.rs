@@ -1,0 +1,48 @@
+//! Where the machine meets the personality: the image's start, foreign syscalls, faults, and copies to and from the program.
+//!
+//! ```text
+//!   program's syscall ─► kernel ─► foreign (assembly) ─► dispatch ─► handler ─┐
+//!            ▲                                                                │
+//!            └──────── a jump (x86_64), `svc #33` (aarch64) ◄─ assembly ◄─────┘
+//!   fault ─► kernel ─► fault (assembly) ─► signal::trap ─► resume
+//! ```
+//!
+//! All that is unsafe about running a program in one's own address space is here and in `native`. Nothing in the library is built
+//! with vector instructions, so that the program's vector registers pass through untouched.
+
+#[cfg(target_arch = "aarch64")]
+#[path = "aarch64.rs"]
+mod isa;
+#[cfg(target_arch = "x86_64")]
+#[path = "x86_64.rs"]
+mod isa;
+
+mod dispatch;
+pub mod native;
+mod start;
+
+pub use isa::{Frame, image_start};
+
+/// Places in the part of Chitin's half that the library lays out itself.
+pub mod place {
+    /// The upcall page.
+    pub const UPCALL_PAGE: usize = 0x7e0e_0000_0000;
+    /// The stack that faults are handled on: its lowest address.
+    pub const FAULT_STACK: usize = 0x7e0e_0010_0000;
+    /// Bytes of it. A fault in a fault (a signal frame for a lazy stack) goes on below.
+    pub const FAULT_STACK_BYTES: usize = 0x1_0000;
+    /// Info pages: the first, and the environment table.
+    pub const INFO: usize = 0x7e0f_0000_0000;
+    /// The heap.
+    pub const HEAP: usize = 0x7e10_0000_0000;
+    /// The most that the heap may be.
+    pub const HEAP_BYTES: usize = 0xe0_0000_0000;
+
+    /// The stack that syscalls are served on: the first stack, free once the program runs.
+    pub const SYSCALL_STACK_TOP: usize = exo::start::STACK_BASE + exo::start::STACK_BYTES;
+}
+
+/// Offset in the upcall page of the word that holds the top of the syscall stack.
+const SYSCALL_STACK_WORD: usize = core::mem::offset_of!(abi::UpcallPage, library);
+/// Offset of the word that holds the top of the fault stack.
+const FAULT_STACK_WORD: usize = SYSCALL_STACK_WORD + 8;

@@ -1,0 +1,246 @@
+//! The exokernel itself, behind `Kernel`.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use abi::{EnvEntry, EnvId, INFO_ENVS_PAGE, InfoPage, PAGE_SIZE, PageInfo, Registers, Rights, UpcallPage, WaitWord};
+
+use crate::entry::isa::{self, Frame};
+use crate::entry::place;
+use crate::errno::{Errno, Result};
+use crate::kernel::{Kernel, VectorState};
+use crate::user::{PROGRAM_TOP, UserMemory};
+
+/// The calls of the environment that this runs in.
+pub struct Native {
+    /// The caller's own name.
+    identity: EnvId,
+    /// FS base where only the kernel can set it (x86_64 without FSGSBASE).
+    thread_pointer: AtomicU64,
+}
+
+impl Native {
+    /// The calls. Expects the info pages at [`place::INFO`].
+    #[must_use]
+    pub fn new() -> Native {
+        Native { identity: exo::identify(), thread_pointer: AtomicU64::new(0) }
+    }
+
+    /// Whether user mode may read and set the thread pointer itself.
+    fn has_thread_pointer_access(&self) -> bool {
+        cfg!(target_arch = "aarch64") || self.info().features & InfoPage::FSGSBASE != 0
+    }
+
+    /// Continue with a full register frame.
+    ///
+    /// # Safety
+    /// It is a state of the program, or of this library as a fault found it.
+    pub unsafe fn resume_unsafely(&self, registers: &mut Registers) -> ! {
+        registers.tls = self.thread_pointer();
+        // SAFETY: as the caller promises.
+        let error = unsafe { exo::resume(registers) };
+        panic!("cannot continue at {:#x}: {error:?}", registers.pc);
+    }
+
+    fn upcall_page(&self) -> &UpcallPage {
+        // SAFETY: `start` mapped it before anything else ran; the words read here are written by the kernel at a syscall only.
+        unsafe { &*(place::UPCALL_PAGE as *const UpcallPage) }
+    }
+
+    fn entry(&self) -> &EnvEntry {
+        let entries = (place::INFO + INFO_ENVS_PAGE * PAGE_SIZE) as *const EnvEntry;
+        // SAFETY: `start` mapped the whole table, and a slot is below its length.
+        unsafe { &*entries.add(self.identity.slot()) }
+    }
+}
+
+impl Default for Native {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Whether a range is in the program's half.
+fn is_programs(address: usize, length: usize) -> bool {
+    address.checked_add(length).is_some_and(|end| end <= PROGRAM_TOP)
+}
+
+impl UserMemory for Native {
+    fn read(&self, address: usize, into: &mut [u8]) -> Result<()> {
+        if !is_programs(address, into.len()) {
+            return Err(Errno::EFAULT);
+        }
+        // SAFETY: `into` is valid; the other side may fault, which ends the copy at its fixup.
+        match unsafe { isa::copy(into.as_mut_ptr(), address as *const u8, into.len()) } {
+            0 => Ok(()),
+            _ => Err(Errno::EFAULT),
+        }
+    }
+
+    fn write(&self, address: usize, from: &[u8]) -> Result<()> {
+        if !is_programs(address, from.len()) {
+            return Err(Errno::EFAULT);
+        }
+        // SAFETY: `from` is valid; the other side is the program's memory, which holds nothing of the library's, and may fault,
+        // which ends the copy at its fixup.
+        match unsafe { isa::copy(address as *mut u8, from.as_ptr(), from.len()) } {
+            0 => Ok(()),
+            _ => Err(Errno::EFAULT),
+        }
+    }
+}
+
+impl Kernel for Native {
+    fn page_alloc(&self, address: usize, pages: usize, rights: Rights) -> exo::Result<()> {
+        exo::page_alloc(address, pages, rights, None).inspect_err(|_| self.page_unmap(address, pages))
+    }
+
+    fn page_unmap(&self, address: usize, pages: usize) {
+        // SAFETY: the range is the program's, in which the library keeps nothing. It was mapped, so the call has nothing to refuse.
+        let _ = unsafe { exo::page_unmap(EnvId::SELF, address, pages) };
+    }
+
+    fn page_protect(&self, address: usize, pages: usize, rights: Rights) -> exo::Result<()> {
+        // SAFETY: the range is the program's.
+        unsafe { exo::page_protect(EnvId::SELF, address, pages, rights) }
+    }
+
+    fn page_map(&self, target: usize, source: usize, pages: usize, rights: Rights) -> exo::Result<()> {
+        exo::page_map(EnvId::SELF, target, source, pages, rights)
+    }
+
+    fn page_query(&self, address: usize) -> exo::Result<PageInfo> {
+        exo::page_query(EnvId::SELF, address)
+    }
+
+    fn with_pages(&self, address: usize, pages: usize, work: &mut dyn FnMut(&mut [u8])) {
+        // SAFETY: the caller has just mapped the pages writable, under the lock of `memory`, and no other reference to them exists.
+        work(unsafe { core::slice::from_raw_parts_mut(address as *mut u8, pages * PAGE_SIZE) });
+    }
+
+    fn info(&self) -> &InfoPage {
+        // SAFETY: `start` mapped it. What changes in it (counts) is read through `read_volatile` or waited on.
+        unsafe { &*(place::INFO as *const InfoPage) }
+    }
+
+    fn clock(&self) -> u64 {
+        isa::clock()
+    }
+
+    fn wait(&self, words: &[WaitWord], deadline: Option<u64>) -> exo::Result<usize> {
+        exo::wait(words, deadline)
+    }
+
+    fn quota(&self) -> (usize, usize) {
+        let entry = core::ptr::from_ref(self.entry());
+        // SAFETY: the kernel changes these words, one aligned store each.
+        unsafe { ((&raw const (*entry).quota).read_volatile() as usize, (&raw const (*entry).used).read_volatile() as usize) }
+    }
+
+    fn entropy(&self) -> Option<u64> {
+        isa::entropy()
+    }
+
+    fn put(&self, bytes: &[u8]) {
+        let _ = exo::debug_put(bytes);
+    }
+
+    fn get(&self, buffer: &mut [u8]) -> usize {
+        exo::debug_get(buffer).unwrap_or(0)
+    }
+
+    fn wait_for_console(&self, deadline: Option<u64>) -> exo::Result<()> {
+        let info = core::ptr::from_ref(self.info());
+        let irq = self.info().console_irq as usize;
+        // SAFETY: the kernel changes the word, one aligned store each time.
+        let (word, value) = unsafe {
+            let word = (&raw const (*info).irqs).cast::<u32>().add(irq);
+            (word, word.read_volatile())
+        };
+        // Whoever bound the interrupt may be slow to ask for the next one: look again every ten milliseconds.
+        let soon = self.clock() + self.info().clock_hz / 100;
+        let until = deadline.map_or(soon, |deadline| deadline.min(soon));
+        match exo::wait(&[WaitWord { address: word as u64, value, reserved: 0 }], Some(until)) {
+            Err(exo_error) if exo_error != abi::Error::TimedOut => Err(exo_error),
+            _ => Ok(()),
+        }
+    }
+
+    fn thread_pointer(&self) -> u64 {
+        if self.has_thread_pointer_access() {
+            // SAFETY: just asked.
+            return unsafe { isa::read_thread_pointer() };
+        }
+        self.thread_pointer.load(Ordering::Relaxed)
+    }
+
+    fn set_thread_pointer(&self, address: u64) {
+        self.thread_pointer.store(address, Ordering::Relaxed);
+        if self.has_thread_pointer_access() {
+            // SAFETY: just asked; the library does not use the register.
+            return unsafe { isa::write_thread_pointer(address) };
+        }
+        // The call that is served returns 0, whatever it is: only arch_prctl(2) sets the thread pointer of a running program.
+        let mut registers = self.registers();
+        set_result(&mut registers, 0);
+        self.resume(&registers)
+    }
+
+    fn save_vectors(&self, state: &mut VectorState) -> usize {
+        isa::save_vectors(state)
+    }
+
+    fn restore_vectors(&self, state: &mut VectorState, length: usize) {
+        isa::restore_vectors(state, length);
+    }
+
+    fn capabilities(&self) -> (u64, u64) {
+        isa::capabilities(self.info().features)
+    }
+
+    fn signal_frame_bytes(&self) -> usize {
+        isa::signal_frame_bytes()
+    }
+
+    fn signal_return(&self) -> usize {
+        isa::signal_return as *const () as usize
+    }
+
+    fn vdso(&self) -> usize {
+        0
+    }
+
+    fn registers(&self) -> Registers {
+        // SAFETY: this is only asked while a call is served: its frame is where the entry put it, at the top of the syscall stack.
+        let frame = unsafe { &*(Frame::ADDRESS as *const Frame) };
+        let mut registers = frame.registers(self.upcall_page());
+        registers.tls = self.thread_pointer();
+        registers
+    }
+
+    fn resume(&self, registers: &Registers) -> ! {
+        let mut registers = InOnePage(*registers);
+        // SAFETY: the caller made it from a state of the program.
+        unsafe { self.resume_unsafely(&mut registers.0) }
+    }
+
+    fn exit(&self, status: u32) -> ! {
+        let _ = exo::env_destroy(EnvId::SELF, u64::from(status));
+        unreachable!("an environment can end itself");
+    }
+}
+
+/// Registers where `resume` takes them: not across a page's end.
+#[repr(align(512))]
+struct InOnePage(Registers);
+
+/// Set the register in which a call's result is.
+pub fn set_result(registers: &mut Registers, result: u64) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        registers.rax = result;
+    }
+    #[cfg(target_arch = "aarch64")]
+    {
+        registers.x[0] = result;
+    }
+}

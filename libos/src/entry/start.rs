@@ -1,0 +1,62 @@
+//! The image's start: from what the environment's creator left to the program's first instruction.
+
+use abi::{EnvId, INFO_ENVS_PAGE, INFO_SLICES_PAGE, PAGE_SIZE, Rights, UpcallEntries, UpcallPage};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use crate::entry::native::Native;
+use crate::entry::{dispatch, isa, place};
+use crate::kernel::Kernel;
+use crate::load::Command;
+use crate::process::Process;
+use exo::start::{START_BASE, START_MAGIC, Start};
+
+/// Exit status of a shell for a command that is not there.
+const NOT_FOUND: u32 = 127;
+/// Exit status of a shell for a command that cannot be executed.
+const NOT_EXECUTABLE: u32 = 126;
+
+/// Map what the library needs for itself, send the traps here, load the program and start it.
+pub extern "C" fn start() -> ! {
+    prepare().expect("the environment's quota holds what the library needs");
+    // SAFETY: the creator mapped the block, and the magic is checked before anything else in it is believed.
+    let start = unsafe { &*(START_BASE as *const Start) };
+    assert!(start.magic == START_MAGIC, "no start block of this version");
+    // SAFETY: the creator mapped both ranges for as long as the process lives, and nobody writes to them.
+    let (initramfs, command) = unsafe {
+        (
+            core::slice::from_raw_parts(start.initramfs_address as *const u8, start.initramfs_length as usize),
+            core::slice::from_raw_parts(start.command_address as *const u8, start.command_length as usize),
+        )
+    };
+    let command = Command::parse(command).expect("a command block with a program in it");
+    let process = Box::leak(Box::new(Process::new(Native::new(), initramfs, command.flags.contains(exo::command::CommandFlags::STRACE))));
+    dispatch::install(process);
+    match process.execute(&command) {
+        Ok(registers) => process.kernel.resume(&registers),
+        Err(errno) => {
+            let mut line = Vec::from(*b"chitin: ");
+            line.extend_from_slice(&command.arguments[0]);
+            line.extend_from_slice(alloc::format!(": {} ({})\n", errno.name(), errno.text()).as_bytes());
+            process.kernel.put(&line);
+            let code = if errno == crate::errno::Errno::ENOENT { NOT_FOUND } else { NOT_EXECUTABLE };
+            process.kernel.exit(code << 8)
+        }
+    }
+}
+
+/// Map the upcall page, the fault stack and the info pages, and set the entries.
+fn prepare() -> exo::Result<()> {
+    let data = Rights::READ | Rights::WRITE | Rights::MAY_READ | Rights::MAY_WRITE;
+    exo::page_alloc(place::UPCALL_PAGE, 1, data, None)?;
+    exo::page_alloc(place::FAULT_STACK, place::FAULT_STACK_BYTES / PAGE_SIZE, data, None)?;
+    exo::info_map(EnvId::SELF, place::INFO, 0, INFO_SLICES_PAGE.max(INFO_ENVS_PAGE + 1))?;
+    let page = place::UPCALL_PAGE as *mut UpcallPage;
+    // SAFETY: the page was just mapped, zeroed; the library's part of it is nobody else's.
+    unsafe {
+        (&raw mut (*page).library[0]).write((place::SYSCALL_STACK_TOP - isa::STACK_BIAS) as u64);
+        (&raw mut (*page).library[1]).write((place::FAULT_STACK + place::FAULT_STACK_BYTES) as u64);
+    }
+    let entries = UpcallEntries { syscall: isa::foreign as *const () as u64, fault: isa::fault as *const () as u64 };
+    exo::upcall_set(EnvId::SELF, 0, place::UPCALL_PAGE, &entries)
+}

@@ -1,0 +1,187 @@
+//! The open file description: a file, its offset, its status flags.
+
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use linux_raw_sys::general::{O_APPEND, O_NONBLOCK, O_PATH, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET};
+use spin::Mutex;
+
+use crate::errno::{Errno, Result};
+use crate::file::{Access, Blocking, File, Input, Output, Place, Seek, Seeking};
+use crate::vfs::node::Entry;
+use crate::vfs::world::World;
+
+/// Flags of open(2) that fcntl(2) may change later.
+const CHANGEABLE: u32 = O_APPEND | O_NONBLOCK | linux_raw_sys::general::O_DIRECT | linux_raw_sys::general::O_NOATIME;
+
+/// An open file description.
+pub struct Description {
+    /// What it was opened by.
+    pub entry: Arc<Entry>,
+    file: Arc<dyn File>,
+    access: Access,
+    flags: AtomicU32,
+    offset: Mutex<u64>,
+}
+
+/// What `O_PATH` opens: a place in the tree, without contents.
+struct PathOnly;
+impl File for PathOnly {}
+
+impl Description {
+    /// Open a file with open(2)'s flags.
+    #[must_use]
+    pub fn new(entry: Arc<Entry>, file: Arc<dyn File>, access: Access, flags: u32) -> Arc<Description> {
+        Arc::new(Description { entry, file, access, flags: AtomicU32::new(flags), offset: Mutex::new(0) })
+    }
+
+    /// Hold a place in the tree (`O_PATH`).
+    #[must_use]
+    pub fn path_only(entry: Arc<Entry>, flags: u32) -> Arc<Description> {
+        Self::new(entry, Arc::new(PathOnly), Access::empty(), flags)
+    }
+
+    /// open(2)'s flags, those that only mattered at the opening left out.
+    #[must_use]
+    pub fn flags(&self) -> u32 {
+        self.flags.load(Ordering::Relaxed)
+    }
+
+    /// Set the flags that fcntl(2) may set.
+    pub fn set_flags(&self, flags: u32) {
+        self.flags.store(self.flags() & !CHANGEABLE | flags & CHANGEABLE, Ordering::Relaxed);
+    }
+
+    /// Whether it only holds a place (`O_PATH`).
+    #[must_use]
+    pub fn is_path_only(&self) -> bool {
+        self.flags() & O_PATH != 0
+    }
+
+    /// The file.
+    ///
+    /// # Errors
+    /// `EBADF`: it only holds a place.
+    pub fn file(&self) -> Result<&Arc<dyn File>> {
+        if self.is_path_only() { Err(Errno::EBADF) } else { Ok(&self.file) }
+    }
+
+    /// What it was opened for.
+    #[must_use]
+    pub fn access(&self) -> Access {
+        self.access
+    }
+
+    /// The file, if it was opened for that.
+    ///
+    /// # Errors
+    /// `EBADF`: it was not.
+    pub fn file_for(&self, access: Access) -> Result<&Arc<dyn File>> {
+        if self.access.contains(access) { Ok(&self.file) } else { Err(Errno::EBADF) }
+    }
+
+    fn blocking(&self) -> Blocking {
+        if self.flags() & O_NONBLOCK != 0 { Blocking::Refused } else { Blocking::Allowed }
+    }
+
+    /// read(2), at the offset, which moves.
+    ///
+    /// # Errors
+    /// `EBADF`: not open for reading. Others are the file's.
+    pub fn read(&self, world: &dyn World, output: &mut Output) -> Result<usize> {
+        let file = self.file_for(Access::READ)?;
+        if file.seeking() == Seeking::None {
+            return file.read(world, output, 0, self.blocking());
+        }
+        // The lock is not held across the copy, in the middle of which the process may be asked for a page of this very file.
+        let offset = *self.offset.lock();
+        let count = file.read(world, output, offset, self.blocking())?;
+        *self.offset.lock() = offset + count as u64;
+        Ok(count)
+    }
+
+    /// pread(2): the offset stays.
+    ///
+    /// # Errors
+    /// `ESPIPE`: there are no offsets. `EINVAL`: a negative one. Others as [`Description::read`].
+    pub fn read_at(&self, world: &dyn World, output: &mut Output, offset: i64) -> Result<usize> {
+        let offset = u64::try_from(offset).map_err(|_| Errno::EINVAL)?;
+        let file = self.file()?;
+        if file.seeking() == Seeking::None {
+            return Err(Errno::ESPIPE);
+        }
+        self.file_for(Access::READ)?.read(world, output, offset, self.blocking())
+    }
+
+    /// write(2), at the offset or the end, and the offset moves.
+    ///
+    /// # Errors
+    /// `EBADF`: not open for writing. Others are the file's.
+    pub fn write(&self, world: &dyn World, input: &mut Input) -> Result<usize> {
+        let file = self.file_for(Access::WRITE)?;
+        if file.seeking() == Seeking::None {
+            return file.write(world, input, Place::At(0), self.blocking()).map(|(count, _)| count);
+        }
+        let offset = *self.offset.lock();
+        let place = if self.flags() & O_APPEND != 0 { Place::End } else { Place::At(offset) };
+        let (count, end) = file.write(world, input, place, self.blocking())?;
+        *self.offset.lock() = end;
+        Ok(count)
+    }
+
+    /// pwrite(2): the offset stays. With `O_APPEND` the bytes go to the end all the same, as on Linux.
+    ///
+    /// # Errors
+    /// As [`Description::read_at`], for writing.
+    pub fn write_at(&self, world: &dyn World, input: &mut Input, offset: i64, append: bool) -> Result<usize> {
+        let offset = u64::try_from(offset).map_err(|_| Errno::EINVAL)?;
+        if self.file()?.seeking() == Seeking::None {
+            return Err(Errno::ESPIPE);
+        }
+        let file = self.file_for(Access::WRITE)?;
+        let place = if append || self.flags() & O_APPEND != 0 { Place::End } else { Place::At(offset) };
+        file.write(world, input, place, self.blocking()).map(|(count, _)| count)
+    }
+
+    /// The offset.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        *self.offset.lock()
+    }
+
+    /// Set the offset.
+    pub fn set_offset(&self, offset: u64) {
+        *self.offset.lock() = offset;
+    }
+
+    /// lseek(2).
+    ///
+    /// # Errors
+    /// `ESPIPE`: there are no offsets. `EINVAL`: no such whence, or a negative result. `ENXIO`: no data or hole from there on.
+    /// `EOVERFLOW`: past what an offset can be.
+    pub fn seek(&self, offset: i64, whence: u32) -> Result<u64> {
+        let file = self.file()?;
+        if whence > SEEK_HOLE {
+            return Err(Errno::EINVAL);
+        }
+        match file.seeking() {
+            Seeking::None => return Err(Errno::ESPIPE),
+            Seeking::Ignored => return Ok(0),
+            Seeking::Contents => {}
+        }
+        let mut at = self.offset.lock();
+        let base = match whence {
+            SEEK_SET => 0,
+            SEEK_CUR => *at as i64,
+            SEEK_END => file.size() as i64,
+            _ => {
+                let what = if whence == SEEK_DATA { Seek::Data } else { Seek::Hole };
+                *at = file.seek(u64::try_from(offset).map_err(|_| Errno::ENXIO)?, what)?;
+                return Ok(*at);
+            }
+        };
+        let target = base.checked_add(offset).ok_or(Errno::EOVERFLOW)?;
+        *at = u64::try_from(target).map_err(|_| Errno::EINVAL)?;
+        Ok(*at)
+    }
+}

@@ -1,0 +1,128 @@
+//! eventfd(2): a counter behind a descriptor; and the inode of what has none of its own.
+
+use alloc::sync::Arc;
+
+use spin::Mutex;
+
+use crate::errno::{Errno, Result};
+use crate::file::{Access, Blocking, File, Input, Output, Place, Readiness};
+use crate::vfs::attributes::{Attributes, Kind, Time, device_number};
+use crate::vfs::node::{Entry, Node, Statistics};
+use crate::vfs::world::World;
+
+/// The highest count; one more would be an overflow.
+const MOST: u64 = u64::MAX - 1;
+/// Between two looks at a counter that another thread may change, in nanoseconds.
+const LOOK_NS: u64 = 1_000_000;
+/// The file system of inodes without a name.
+const MAGIC: u64 = 0x0904_1934;
+
+/// A counter.
+pub struct Event {
+    count: Mutex<u64>,
+    /// A read takes 1 and not everything (`EFD_SEMAPHORE`).
+    semaphore: bool,
+}
+
+impl Event {
+    /// A counter that starts at `count`.
+    #[must_use]
+    pub fn new(count: u64, semaphore: bool) -> Arc<Event> {
+        Arc::new(Event { count: Mutex::new(count), semaphore })
+    }
+
+    fn take(&self) -> Option<u64> {
+        let mut count = self.count.lock();
+        let taken = if self.semaphore { (*count).min(1) } else { *count };
+        *count -= taken;
+        (taken > 0).then_some(taken)
+    }
+
+    fn add(&self, value: u64) -> bool {
+        let mut count = self.count.lock();
+        let fits = value <= MOST - *count;
+        if fits {
+            *count += value;
+        }
+        fits
+    }
+}
+
+/// Repeat `attempt` until it gives something, if sleeping is allowed.
+fn until<T>(world: &dyn World, blocking: Blocking, mut attempt: impl FnMut() -> Option<T>) -> Result<T> {
+    loop {
+        if let Some(value) = attempt() {
+            return Ok(value);
+        }
+        if blocking == Blocking::Refused {
+            return Err(Errno::EAGAIN);
+        }
+        match world.sleep(Some(world.monotonic_ns() + LOOK_NS)) {
+            Err(Errno::ETIMEDOUT) | Ok(()) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+impl File for Event {
+    fn read(&self, world: &dyn World, output: &mut Output, _: u64, blocking: Blocking) -> Result<usize> {
+        if output.room() < 8 {
+            return Err(Errno::EINVAL);
+        }
+        let value = until(world, blocking, || self.take())?;
+        output.put(&value.to_ne_bytes())
+    }
+
+    fn write(&self, world: &dyn World, input: &mut Input, _: Place, blocking: Blocking) -> Result<(usize, u64)> {
+        let mut bytes = [0; 8];
+        input.take_exactly(&mut bytes)?;
+        let value = u64::from_ne_bytes(bytes);
+        if value == u64::MAX {
+            return Err(Errno::EINVAL);
+        }
+        until(world, blocking, || self.add(value).then_some(()))?;
+        Ok((8, 0))
+    }
+
+    fn readiness(&self, _: &dyn World) -> Readiness {
+        let count = *self.count.lock();
+        let mut ready = Readiness::empty();
+        ready.set(Readiness::IN, count > 0);
+        ready.set(Readiness::OUT, count < MOST);
+        ready
+    }
+}
+
+/// An inode that is in no file system: an eventfd's, the console's as a stream.
+pub struct AnonymousNode {
+    /// What opening it again gives.
+    pub file: Arc<dyn File>,
+    /// What it is.
+    pub kind: Kind,
+    /// Its inode's number.
+    pub inode: u64,
+    /// When it was made.
+    pub made: Time,
+}
+
+impl AnonymousNode {
+    /// An entry for a file that is in no directory.
+    #[must_use]
+    pub fn entry(file: Arc<dyn File>, kind: Kind, inode: u64, name: &[u8], made: Time) -> Arc<Entry> {
+        Entry::detached(Arc::new(AnonymousNode { file, kind, inode, made }), name)
+    }
+}
+
+impl Node for AnonymousNode {
+    fn attributes(&self) -> Attributes {
+        Attributes::new(device_number(0, 13), self.inode, self.kind, 0o600, self.made)
+    }
+
+    fn statistics(&self, _: &dyn World) -> Statistics {
+        Statistics { magic: MAGIC, ..Statistics::default() }
+    }
+
+    fn open(self: Arc<Self>, _: &Arc<Entry>, _: Access, _: &dyn World) -> Result<Arc<dyn File>> {
+        Ok(self.file.clone())
+    }
+}

@@ -1,0 +1,207 @@
+//! Open files: what stands behind a descriptor.
+//!
+//! [`File`] is what a read, a write or an ioctl reaches. A type of file implements what it has; the trait's defaults refuse the rest with
+//! the errno that Linux gives. [`Description`] is the open file description of open(2): a file, its offset and its status flags, shared
+//! by all descriptors that dup(2) made of it.
+#![forbid(unsafe_code)]
+
+pub mod console;
+pub mod description;
+pub mod event;
+pub mod files;
+pub mod line;
+pub mod pipe;
+pub mod table;
+#[cfg(test)]
+mod tests;
+pub mod transfer;
+
+use alloc::sync::Arc;
+
+use bitflags::bitflags;
+
+use crate::errno::{Errno, Result};
+use crate::memory::backing::Backing;
+use crate::vfs::attributes::Time;
+use crate::vfs::node::Visitor;
+use crate::vfs::world::World;
+pub use description::Description;
+pub use files::{Files, Mappable, Mapping, Setup};
+pub use transfer::{Input, Output};
+
+bitflags! {
+    /// What a descriptor was opened for.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Access: u32 {
+        /// `O_RDONLY`, `O_RDWR`
+        const READ = 1;
+        /// `O_WRONLY`, `O_RDWR`
+        const WRITE = 2;
+    }
+}
+
+bitflags! {
+    /// What poll(2) tells of a file; the values are poll's.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Readiness: u32 {
+        /// `POLLIN`: a read does not block.
+        const IN = 0x1;
+        /// `POLLPRI`
+        const PRIORITY = 0x2;
+        /// `POLLOUT`: a write does not block.
+        const OUT = 0x4;
+        /// `POLLERR`: the reading end is gone.
+        const ERROR = 0x8;
+        /// `POLLHUP`: the writing end is gone.
+        const HANG_UP = 0x10;
+        /// `POLLNVAL`: not open.
+        const INVALID = 0x20;
+        /// `POLLRDNORM`
+        const IN_NORMAL = 0x40;
+        /// `POLLRDBAND`
+        const IN_BAND = 0x80;
+        /// `POLLWRNORM`
+        const OUT_NORMAL = 0x100;
+        /// `POLLWRBAND`
+        const OUT_BAND = 0x200;
+        /// `POLLRDHUP`
+        const READ_HANG_UP = 0x2000;
+    }
+}
+
+impl Readiness {
+    /// Nothing blocks.
+    pub const ALWAYS: Readiness = Readiness::IN.union(Readiness::IN_NORMAL).union(Readiness::OUT).union(Readiness::OUT_NORMAL);
+    /// A read does not block.
+    pub const READABLE: Readiness = Readiness::IN.union(Readiness::IN_NORMAL);
+    /// A write does not block.
+    pub const WRITABLE: Readiness = Readiness::OUT.union(Readiness::OUT_NORMAL);
+}
+
+/// How a file takes offsets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seeking {
+    /// It has contents of a size: offsets mean places in them.
+    Contents,
+    /// lseek(2) succeeds and gives 0, as on `/dev/null`.
+    Ignored,
+    /// There is no offset: `ESPIPE`.
+    None,
+}
+
+/// Where a write goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// At an offset.
+    At(u64),
+    /// At the end of the contents, wherever that is when the write happens (`O_APPEND`).
+    End,
+}
+
+/// Whether an operation may sleep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blocking {
+    /// It may.
+    Allowed,
+    /// It answers `EAGAIN` instead (`O_NONBLOCK`, `RWF_NOWAIT`).
+    Refused,
+}
+
+/// What lseek(2) looks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seek {
+    /// `SEEK_DATA`
+    Data,
+    /// `SEEK_HOLE`
+    Hole,
+}
+
+/// What is read, written and controlled through a descriptor.
+pub trait File: Send + Sync {
+    /// Read from `offset` on; 0 is the end.
+    fn read(&self, world: &dyn World, output: &mut Output, offset: u64, blocking: Blocking) -> Result<usize> {
+        let _ = (world, output, offset, blocking);
+        Err(Errno::EINVAL)
+    }
+
+    /// Write; gives how many bytes, and the offset behind the last.
+    fn write(&self, world: &dyn World, input: &mut Input, place: Place, blocking: Blocking) -> Result<(usize, u64)> {
+        let _ = (world, input, place, blocking);
+        Err(Errno::EINVAL)
+    }
+
+    /// How it takes offsets.
+    fn seeking(&self) -> Seeking {
+        Seeking::None
+    }
+
+    /// Bytes of contents, for `SEEK_END`.
+    fn size(&self) -> u64 {
+        0
+    }
+
+    /// The next data or hole from `offset` on: without holes, the end is the only one.
+    fn seek(&self, offset: u64, what: Seek) -> Result<u64> {
+        let size = self.size();
+        match what {
+            _ if offset >= size => Err(Errno::ENXIO),
+            Seek::Data => Ok(offset),
+            Seek::Hole => Ok(size),
+        }
+    }
+
+    /// What would not block.
+    fn readiness(&self, world: &dyn World) -> Readiness {
+        let _ = world;
+        Readiness::ALWAYS
+    }
+
+    /// Whether its readiness can change while nothing in the process runs: by the console's input.
+    fn waits_for_console(&self) -> bool {
+        false
+    }
+
+    /// Serve a request of ioctl(2) that is not common to all files.
+    fn control(&self, world: &dyn World, request: u32, argument: usize) -> Result<usize> {
+        let _ = (world, request, argument);
+        Err(Errno::ENOTTY)
+    }
+
+    /// Tell a directory's names from position `from` on.
+    fn list(&self, world: &dyn World, from: u64, visit: &mut Visitor) -> Result<()> {
+        let _ = (world, from, visit);
+        Err(Errno::ENOTDIR)
+    }
+
+    /// Cut or stretch the contents.
+    fn truncate(&self, size: u64, now: Time) -> Result<()> {
+        let _ = (size, now);
+        Err(Errno::EINVAL)
+    }
+
+    /// Reserve or punch a range: fallocate(2), with its modes.
+    fn allocate(&self, world: &dyn World, mode: u32, offset: u64, length: u64) -> Result<()> {
+        let _ = (world, mode, offset, length);
+        Err(if self.seeking() == Seeking::None { Errno::ESPIPE } else { Errno::ENODEV })
+    }
+
+    /// Bring contents to the device that keeps them.
+    fn sync(&self) -> Result<()> {
+        Err(Errno::EINVAL)
+    }
+
+    /// The contents as mmap(2) wants them.
+    fn backing(self: Arc<Self>) -> Option<Arc<dyn Backing>> {
+        None
+    }
+
+    /// Whether a private mapping of it is zeros, as of `/dev/zero`.
+    fn maps_zeros(&self) -> bool {
+        false
+    }
+
+    /// The end of a pipe that it is, for what only pipes can do.
+    fn pipe(&self) -> Option<&pipe::End> {
+        None
+    }
+}

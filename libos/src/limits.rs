@@ -1,0 +1,74 @@
+//! Resource limits: getrlimit(2).
+#![forbid(unsafe_code)]
+
+use crate::errno::{Errno, Result};
+
+/// "No limit".
+pub const UNLIMITED: u64 = u64::MAX;
+
+/// A soft and a hard limit, as `struct rlimit64` has them.
+pub type Limit = [u64; 2];
+
+/// `RLIMIT_STACK`
+pub const STACK: usize = 3;
+/// `RLIMIT_NOFILE`
+pub const FILES: usize = 7;
+/// How many resources there are.
+pub const RESOURCES: usize = 16;
+/// The most open files that a limit may allow (`fs.nr_open`).
+pub const FILES_MOST: u64 = 1 << 20;
+
+/// A process's limits, by `RLIMIT_*` number.
+#[derive(Clone, Debug)]
+pub struct Limits([Limit; RESOURCES]);
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Limits {
+    /// What Linux's first process starts with.
+    #[must_use]
+    pub const fn new() -> Limits {
+        const NONE: Limit = [UNLIMITED, UNLIMITED];
+        let mut limits = [NONE; RESOURCES];
+        limits[STACK] = [8 << 20, UNLIMITED];
+        // CORE, NPROC, NOFILE, MEMLOCK, SIGPENDING, MSGQUEUE, NICE, RTPRIO.
+        limits[4] = [0, UNLIMITED];
+        limits[6] = [1024, 1024];
+        limits[FILES] = [1024, 4096];
+        limits[8] = [8 << 20, 8 << 20];
+        limits[11] = [1024, 1024];
+        limits[12] = [819_200, 819_200];
+        limits[13] = [0, 0];
+        limits[14] = [0, 0];
+        Limits(limits)
+    }
+
+    /// A resource's limits.
+    ///
+    /// # Errors
+    /// `EINVAL`: no such resource.
+    pub fn get(&self, resource: usize) -> Result<Limit> {
+        self.0.get(resource).copied().ok_or(Errno::EINVAL)
+    }
+
+    /// Set a resource's limits. The caller may raise hard ones: it is root.
+    ///
+    /// # Errors
+    /// `EINVAL`: no such resource, or a soft limit above the hard one. `EPERM`: more files than there may be.
+    pub fn set(&mut self, resource: usize, limit: Limit) -> Result<()> {
+        let [soft, hard] = limit;
+        let place = self.0.get_mut(resource).ok_or(Errno::EINVAL)?;
+        if soft > hard {
+            return Err(Errno::EINVAL);
+        }
+        if resource == FILES && hard > FILES_MOST {
+            return Err(Errno::EPERM);
+        }
+        *place = limit;
+        Ok(())
+    }
+}

@@ -1,0 +1,66 @@
+//! The auxiliary vector: what the kernel tells a program beside its arguments (getauxval(3)).
+
+use alloc::vec::Vec;
+
+use abi::PAGE_SIZE;
+
+use crate::kernel::Kernel;
+use crate::load::elf::Program;
+use crate::load::image::Image;
+
+/// A key and its value.
+pub type Entry = (u64, u64);
+
+/// `AT_PLATFORM`'s string.
+pub const PLATFORM: &[u8] = if cfg!(target_arch = "x86_64") { b"x86_64" } else { b"aarch64" };
+
+/// Clock ticks per second in times(2) and `/proc/self/stat` (`AT_CLKTCK`).
+pub const TICKS_PER_SECOND: u64 = 100;
+
+const AT_PHDR: u64 = 3;
+const AT_PHENT: u64 = 4;
+const AT_PHNUM: u64 = 5;
+const AT_PAGESZ: u64 = 6;
+const AT_BASE: u64 = 7;
+const AT_FLAGS: u64 = 8;
+const AT_ENTRY: u64 = 9;
+const AT_UID: u64 = 11;
+const AT_EUID: u64 = 12;
+const AT_GID: u64 = 13;
+const AT_EGID: u64 = 14;
+const AT_HWCAP: u64 = 16;
+const AT_CLKTCK: u64 = 17;
+const AT_SECURE: u64 = 23;
+const AT_HWCAP2: u64 = 26;
+const AT_SYSINFO_EHDR: u64 = 33;
+const AT_MINSIGSTKSZ: u64 = 51;
+
+/// The vector, without what points at the stack. `base` is where the interpreter was loaded, 0 without one.
+#[must_use]
+pub fn vector<K: Kernel>(kernel: &K, program: &Program, image: &Image, base: usize) -> Vec<Entry> {
+    let (capabilities, more_capabilities) = kernel.capabilities();
+    let mut vector = Vec::new();
+    let vdso = kernel.vdso() as u64;
+    if vdso != 0 {
+        vector.push((AT_SYSINFO_EHDR, vdso));
+    }
+    vector.extend([
+        (AT_MINSIGSTKSZ, kernel.signal_frame_bytes() as u64),
+        (AT_HWCAP, capabilities),
+        (AT_PAGESZ, PAGE_SIZE as u64),
+        (AT_CLKTCK, TICKS_PER_SECOND),
+        (AT_PHDR, image.headers as u64),
+        (AT_PHENT, u64::from(program.header.e_phentsize)),
+        (AT_PHNUM, u64::from(program.header.e_phnum)),
+        (AT_BASE, base as u64),
+        (AT_FLAGS, 0),
+        (AT_ENTRY, image.entry as u64),
+        (AT_UID, 0),
+        (AT_EUID, 0),
+        (AT_GID, 0),
+        (AT_EGID, 0),
+        (AT_SECURE, 0),
+        (AT_HWCAP2, more_capabilities),
+    ]);
+    vector
+}

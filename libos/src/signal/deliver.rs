@@ -1,0 +1,142 @@
+//! Delivery: from a pending signal or a fault to the first instruction of a handler, or to the end.
+
+use abi::Registers;
+
+use crate::errno::{Errno, Result};
+use crate::kernel::Kernel;
+use crate::process::Process;
+use crate::signal::{AlternateStack, Action, DEFAULT, IGNORE, Information, SIGKILL, SIGSEGV, Trap, bit, frame, is_ignored_by_default};
+
+/// How a process ends, as wait(2) packs it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ending {
+    /// By exit(2), with this code.
+    Code(u8),
+    /// By a signal.
+    Signal(u32),
+}
+
+impl Ending {
+    /// The wait status word.
+    #[must_use]
+    pub fn status(self) -> u32 {
+        match self {
+            Ending::Code(code) => u32::from(code) << 8,
+            Ending::Signal(signal) => signal,
+        }
+    }
+}
+
+impl<K: Kernel> Process<K> {
+    /// Turn a fault into its signal: `registers` then start the handler. Without one that can run, the process ends.
+    pub fn raise_fault(&self, registers: &mut Registers, trap: &Trap) {
+        let information = trap.information(registers.pc);
+        let signal = information.signal as u32;
+        let caught = self.signals.with(|state| {
+            let handler = state.action(signal).handler;
+            handler != DEFAULT && handler != IGNORE && state.blocked & bit(signal) == 0
+        });
+        if !caught || signal == SIGKILL {
+            self.report_fault(registers, trap, signal);
+            self.end(Ending::Signal(signal));
+        }
+        self.start_handler(registers, &information, trap.words());
+    }
+
+    /// Deliver what is pending on the way out of a call that answers `result`. Returns if nothing has a handler.
+    pub fn deliver_after_call(&self, result: u64) {
+        let mut registers = self.kernel.registers();
+        frame::set_result(&mut registers, result);
+        if self.deliver(&mut registers) {
+            self.kernel.resume(&registers);
+        }
+    }
+
+    /// Deliver what is pending; whether `registers` were changed.
+    pub fn deliver(&self, registers: &mut Registers) -> bool {
+        let mut changed = false;
+        while let Some(information) = self.signals.with(|state| state.take(!state.blocked)) {
+            let signal = information.signal as u32;
+            match self.signals.with(|state| state.action(signal).handler) {
+                IGNORE => {}
+                DEFAULT if is_ignored_by_default(signal) => {}
+                DEFAULT => self.end(Ending::Signal(signal)),
+                _ => {
+                    self.start_handler(registers, &information, [0; 3]);
+                    changed = true;
+                }
+            }
+        }
+        changed
+    }
+
+    /// Write the frame and point `registers` at the handler.
+    fn start_handler(&self, registers: &mut Registers, information: &Information, words: [u64; 3]) {
+        let signal = information.signal as u32;
+        let (action, mask, alternate) = self.signals.with(|state| {
+            let action = state.action(signal);
+            let mask = state.suspended.take().unwrap_or(state.blocked);
+            let deferred = if action.flags & Action::NO_DEFER == 0 { bit(signal) } else { 0 };
+            state.set_blocked(state.blocked | action.mask | deferred);
+            if action.flags & Action::RESET != 0 {
+                state.actions[signal as usize - 1].handler = DEFAULT;
+            }
+            let alternate = state.alternate;
+            if alternate.flags & AlternateStack::AUTODISARM != 0 && action.flags & Action::ON_STACK != 0 {
+                state.alternate = AlternateStack::NONE;
+            }
+            (action, mask, alternate)
+        });
+        if frame::push(&self.kernel, registers, information, &action, mask, &alternate, words).is_err() {
+            // Linux sends SIGSEGV for a frame that cannot be written, whose handler's frame could not be written either.
+            self.end(Ending::Signal(SIGSEGV));
+        }
+    }
+
+    /// rt_sigreturn(2): the registers, mask and alternate stack of the frame that the stack pointer is at.
+    ///
+    /// # Errors
+    /// `EFAULT`: there is no frame. Linux sends `SIGSEGV` then.
+    pub fn sigreturn(&self) -> Result<usize> {
+        let mut registers = self.kernel.registers();
+        let Ok((mask, alternate)) = frame::pop(&self.kernel, &mut registers) else { self.end(Ending::Signal(SIGSEGV)) };
+        self.signals.with(|state| {
+            state.set_blocked(mask);
+            let _ = set_alternate(state, alternate, registers.sp);
+        });
+        self.deliver(&mut registers);
+        if registers.tls != 0 && registers.tls != self.kernel.thread_pointer() {
+            self.kernel.set_thread_pointer(registers.tls);
+        }
+        self.kernel.resume(&registers)
+    }
+}
+
+/// sigaltstack(2): set the alternate stack, for a program whose stack pointer is `sp`.
+///
+/// # Errors
+/// `EPERM`: it runs on it. `EINVAL`: unknown flags. `ENOMEM`: too small.
+pub fn set_alternate(state: &mut super::State, new: AlternateStack, sp: u64) -> Result<()> {
+    if state.alternate.holds(sp) {
+        return Err(Errno::EPERM);
+    }
+    match new.flags & !AlternateStack::AUTODISARM {
+        AlternateStack::DISABLED => state.alternate = AlternateStack::NONE,
+        0 | AlternateStack::ON_STACK if new.size < AlternateStack::LEAST => return Err(Errno::ENOMEM),
+        0 | AlternateStack::ON_STACK => state.alternate = AlternateStack { flags: new.flags & AlternateStack::AUTODISARM, ..new },
+        _ => return Err(Errno::EINVAL),
+    }
+    Ok(())
+}
+
+/// Where a handler's frame starts: below the program's stack, or at the alternate stack's top.
+pub(super) fn stack_for(action: &Action, alternate: &AlternateStack, sp: u64, red_zone: u64) -> u64 {
+    let usable = alternate.flags & AlternateStack::DISABLED == 0 && alternate.size != 0;
+    if action.flags & Action::ON_STACK != 0 && usable && !alternate.holds(sp) { alternate.address + alternate.size } else { sp - red_zone }
+}
+
+/// The alternate stack as a frame records it.
+pub(super) fn recorded(alternate: &AlternateStack, sp: u64) -> AlternateStack {
+    let on = if alternate.holds(sp) { AlternateStack::ON_STACK } else { 0 };
+    AlternateStack { flags: alternate.flags | on, ..*alternate }
+}

@@ -1,0 +1,196 @@
+//! The signal frame of x86_64, as `arch/x86/include/asm/sigframe.h` and `uapi/asm/sigcontext.h` lay it out.
+//!
+//! ```text
+//!   sp before ─ red zone (128) ─ vector state (fxsave or xsave, 64-aligned) ─ Frame ─► sp in the handler, 8 below a multiple of 16
+//! ```
+
+use core::mem::offset_of;
+
+use abi::Registers;
+use static_assertions::const_assert_eq;
+
+use crate::errno::{Errno, Result};
+use crate::kernel::{Kernel, VectorState};
+use crate::signal::deliver::{recorded, stack_for};
+use crate::signal::{Action, AlternateStack, Information, Set};
+use crate::user::Plain;
+
+/// What lies at the handler's stack pointer.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Frame {
+    return_address: u64,
+    flags: u64,
+    link: u64,
+    alternate: AlternateStack,
+    /// r8 to r15.
+    r: [u64; 8],
+    rdi: u64,
+    rsi: u64,
+    rbp: u64,
+    rbx: u64,
+    rdx: u64,
+    rax: u64,
+    rcx: u64,
+    rsp: u64,
+    rip: u64,
+    rflags: u64,
+    /// cs, gs, fs, ss, sixteen bits each.
+    selectors: u64,
+    error: u64,
+    trap: u64,
+    old_mask: u64,
+    cr2: u64,
+    vectors: u64,
+    reserved: [u64; 8],
+    mask: Set,
+    information: Information,
+}
+// SAFETY: 64-bit words and structs that are whole in them, no padding.
+unsafe impl Plain for Frame {}
+const_assert_eq!(offset_of!(Frame, r), 8 + 40);
+const_assert_eq!(offset_of!(Frame, mask), 8 + 40 + 256);
+const_assert_eq!(size_of::<Frame>(), 8 + 40 + 256 + 8 + 128);
+
+/// `UC_FP_XSTATE | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS`
+const CONTEXT_FLAGS: u64 = 7;
+/// cs and ss of user mode, as Linux has them.
+const SELECTORS: u64 = 0x33 | 0x2b << 48;
+const RED_ZONE: u64 = 128;
+/// Offset in the legacy area of what software may use.
+const SOFTWARE: usize = 464;
+/// `FP_XSTATE_MAGIC1`
+const MAGIC_1: u32 = 0x4650_5853;
+/// `FP_XSTATE_MAGIC2`
+const MAGIC_2: u32 = 0x4650_5845;
+const LEGACY_BYTES: usize = 512;
+
+/// Set the register in which a call's result is.
+pub fn set_result(registers: &mut Registers, result: u64) {
+    registers.rax = result;
+}
+
+/// Write the frame and point `registers` at the handler.
+///
+/// # Errors
+/// `EFAULT`: the stack cannot be written, or the action names no place to return to.
+pub fn push<K: Kernel>(
+    kernel: &K,
+    registers: &mut Registers,
+    information: &Information,
+    action: &Action,
+    mask: Set,
+    alternate: &AlternateStack,
+    words: [u64; 3],
+) -> Result<()> {
+    if action.flags & Action::RESTORER == 0 {
+        return Err(Errno::EFAULT);
+    }
+    let mut state = VectorState::new();
+    let length = save(kernel, &mut state);
+    let top = stack_for(action, alternate, registers.sp, RED_ZONE);
+    let vectors = top.checked_sub(length as u64).ok_or(Errno::EFAULT)? & !63;
+    let sp = (vectors.checked_sub(size_of::<Frame>() as u64).ok_or(Errno::EFAULT)? & !15) - 8;
+    let r = registers.r;
+    let frame = Frame {
+        return_address: action.restorer,
+        flags: CONTEXT_FLAGS,
+        link: 0,
+        alternate: recorded(alternate, registers.sp),
+        r,
+        rdi: registers.rdi,
+        rsi: registers.rsi,
+        rbp: registers.rbp,
+        rbx: registers.rbx,
+        rdx: registers.rdx,
+        rax: registers.rax,
+        rcx: registers.rcx,
+        rsp: registers.sp,
+        rip: registers.pc,
+        rflags: registers.flags,
+        selectors: SELECTORS,
+        error: words[0],
+        trap: words[1],
+        old_mask: mask,
+        cr2: words[2],
+        vectors,
+        reserved: [0; 8],
+        mask,
+        information: *information,
+    };
+    kernel.write(vectors as usize, &state.bytes[..length])?;
+    kernel.write_value(sp as usize, &frame)?;
+    registers.rdi = information.signal as u64;
+    registers.rsi = sp + offset_of!(Frame, information) as u64;
+    registers.rdx = sp + offset_of!(Frame, flags) as u64;
+    registers.rax = 0;
+    registers.sp = sp;
+    registers.pc = action.handler;
+    // The direction and trap flags are clear in a handler.
+    registers.flags &= !(1 << 10 | 1 << 8);
+    Ok(())
+}
+
+/// Save the vector state with Linux's markers; gives the bytes to write.
+fn save<K: Kernel>(kernel: &K, state: &mut VectorState) -> usize {
+    let length = kernel.save_vectors(state);
+    if length == LEGACY_BYTES {
+        return length;
+    }
+    let features: [u8; 8] = state.bytes[LEGACY_BYTES..LEGACY_BYTES + 8].try_into().expect("eight bytes");
+    let mut software = [0; 48];
+    software[..4].copy_from_slice(&MAGIC_1.to_le_bytes());
+    software[4..8].copy_from_slice(&(length as u32 + 4).to_le_bytes());
+    software[8..16].copy_from_slice(&features);
+    software[16..20].copy_from_slice(&(length as u32).to_le_bytes());
+    state.bytes[SOFTWARE..LEGACY_BYTES].copy_from_slice(&software);
+    state.bytes[length..length + 4].copy_from_slice(&MAGIC_2.to_le_bytes());
+    length + 4
+}
+
+/// Read the frame that a handler returned to: registers, and the mask and alternate stack to set.
+///
+/// # Errors
+/// `EFAULT`: there is none.
+pub fn pop<K: Kernel>(kernel: &K, registers: &mut Registers) -> Result<(Set, AlternateStack)> {
+    // The handler's return took the return address.
+    let frame: Frame = kernel.read_value((registers.sp as usize).wrapping_sub(8))?;
+    if frame.vectors != 0 {
+        restore(kernel, frame.vectors as usize)?;
+    }
+    *registers = Registers {
+        rax: frame.rax,
+        rbx: frame.rbx,
+        rcx: frame.rcx,
+        rdx: frame.rdx,
+        rsi: frame.rsi,
+        rdi: frame.rdi,
+        rbp: frame.rbp,
+        r: frame.r,
+        sp: frame.rsp,
+        pc: frame.rip,
+        flags: frame.rflags,
+        tls: registers.tls,
+        reserved: 0,
+    };
+    Ok((frame.mask, frame.alternate))
+}
+
+/// Load the vector state of a frame: all of it if its markers are whole, else the legacy part.
+fn restore<K: Kernel>(kernel: &K, address: usize) -> Result<()> {
+    let mut state = VectorState::new();
+    kernel.read(address, &mut state.bytes[..LEGACY_BYTES])?;
+    let word = |bytes: &[u8], at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
+    let mut length = LEGACY_BYTES;
+    if word(&state.bytes, SOFTWARE) == MAGIC_1 {
+        let claimed = word(&state.bytes, SOFTWARE + 16) as usize;
+        if (LEGACY_BYTES..state.bytes.len() - 4).contains(&claimed) {
+            kernel.read(address, &mut state.bytes[..claimed + 4])?;
+            if word(&state.bytes, claimed) == MAGIC_2 {
+                length = claimed;
+            }
+        }
+    }
+    kernel.restore_vectors(&mut state, length);
+    Ok(())
+}

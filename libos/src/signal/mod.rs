@@ -1,0 +1,305 @@
+//! Signals: actions, masks, what is pending, and what a fault becomes.
+//!
+//! A signal reaches a program in two places only: on the way out of a call, and at a fault. Both have all registers of the program
+//! at hand (`deliver`), and write the frame that Linux writes (`frame`).
+
+mod deliver;
+#[cfg(target_arch = "aarch64")]
+#[path = "frame_aarch64.rs"]
+pub mod frame;
+#[cfg(target_arch = "x86_64")]
+#[path = "frame_x86_64.rs"]
+pub mod frame;
+mod trap;
+
+use alloc::collections::VecDeque;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use spin::Mutex;
+
+use crate::errno::{Errno, Result};
+use crate::user::Plain;
+pub use deliver::{Ending, set_alternate};
+pub use trap::Trap;
+
+/// Signals are numbered 1 to this.
+pub const SIGNALS: u32 = 64;
+/// A set of signals: signal n is bit n-1.
+pub type Set = u64;
+
+macro_rules! signals {
+    ($($name:ident $number:literal,)*) => {
+        #[expect(missing_docs, reason = "signal(7) documents each")]
+        mod numbers {
+            $(pub const $name: u32 = $number;)*
+        }
+        pub use numbers::*;
+
+        const NAMES: &[&str] = &[$(stringify!($name)),*];
+    };
+}
+
+signals! {
+    SIGHUP 1, SIGINT 2, SIGQUIT 3, SIGILL 4, SIGTRAP 5, SIGABRT 6, SIGBUS 7, SIGFPE 8, SIGKILL 9, SIGUSR1 10, SIGSEGV 11, SIGUSR2 12,
+    SIGPIPE 13, SIGALRM 14, SIGTERM 15, SIGSTKFLT 16, SIGCHLD 17, SIGCONT 18, SIGSTOP 19, SIGTSTP 20, SIGTTIN 21, SIGTTOU 22, SIGURG 23,
+    SIGXCPU 24, SIGXFSZ 25, SIGVTALRM 26, SIGPROF 27, SIGWINCH 28, SIGIO 29, SIGPWR 30, SIGSYS 31,
+}
+
+/// A signal's name; empty for a real-time signal.
+#[must_use]
+pub fn name(signal: u32) -> &'static str {
+    NAMES.get((signal as usize).wrapping_sub(1)).copied().unwrap_or("")
+}
+
+/// The set that holds one signal.
+#[must_use]
+pub const fn bit(signal: u32) -> Set {
+    1 << (signal - 1)
+}
+
+/// Signals that can be neither caught, ignored nor blocked.
+pub const UNSTOPPABLE: Set = bit(SIGKILL) | bit(SIGSTOP);
+
+/// Handler value: the default action.
+pub const DEFAULT: u64 = 0;
+/// Handler value: ignore.
+pub const IGNORE: u64 = 1;
+
+/// `struct sigaction`, as the kernel has it on both ISAs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Action {
+    /// The handler's address, [`DEFAULT`] or [`IGNORE`].
+    pub handler: u64,
+    /// `SA_*`
+    pub flags: u64,
+    /// Where the handler returns to, with [`Action::RESTORER`].
+    pub restorer: u64,
+    /// Signals blocked while the handler runs.
+    pub mask: Set,
+}
+// SAFETY: four words, no padding.
+unsafe impl Plain for Action {}
+
+impl Action {
+    /// `SA_ONSTACK`
+    pub const ON_STACK: u64 = 0x0800_0000;
+    /// `SA_RESTART`
+    pub const RESTART: u64 = 0x1000_0000;
+    /// `SA_NODEFER`
+    pub const NO_DEFER: u64 = 0x4000_0000;
+    /// `SA_RESETHAND`
+    pub const RESET: u64 = 0x8000_0000;
+    /// `SA_RESTORER`
+    pub const RESTORER: u64 = 0x0400_0000;
+}
+
+/// `siginfo_t`: three numbers and what depends on them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Information {
+    /// The signal.
+    pub signal: i32,
+    /// An errno; 0.
+    pub errno: i32,
+    /// `SI_*`, or a fault's own code.
+    pub code: i32,
+    /// Zero.
+    pub reserved: i32,
+    /// The sender (process id, user id << 32) and value, or a fault's address.
+    pub payload: [u64; 14],
+}
+// SAFETY: four 32-bit words and 64-bit words at offset 16, no padding.
+unsafe impl Plain for Information {}
+
+impl Information {
+    /// Sent by kill(2).
+    pub const USER: i32 = 0;
+    /// Sent by tkill(2) and tgkill(2).
+    pub const TKILL: i32 = -6;
+    /// Sent by the kernel.
+    pub const KERNEL: i32 = 128;
+
+    /// A signal with a code and the first word of its payload.
+    #[must_use]
+    pub fn new(signal: u32, code: i32, word: u64) -> Information {
+        let mut payload = [0; 14];
+        payload[0] = word;
+        Information { signal: signal as i32, errno: 0, code, reserved: 0, payload }
+    }
+}
+
+/// `stack_t`: the alternate stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct AlternateStack {
+    /// Its lowest address.
+    pub address: u64,
+    /// `SS_*`
+    pub flags: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// Bytes.
+    pub size: u64,
+}
+// SAFETY: words that fill the struct, no padding.
+unsafe impl Plain for AlternateStack {}
+
+impl AlternateStack {
+    /// `SS_ONSTACK`
+    pub const ON_STACK: u32 = 1;
+    /// `SS_DISABLE`
+    pub const DISABLED: u32 = 2;
+    /// `SS_AUTODISARM`
+    pub const AUTODISARM: u32 = 1 << 31;
+    /// The least size that is taken (`MINSIGSTKSZ`).
+    pub const LEAST: u64 = if cfg!(target_arch = "x86_64") { 2048 } else { 5120 };
+    /// No alternate stack.
+    pub const NONE: AlternateStack = AlternateStack { address: 0, flags: Self::DISABLED, reserved: 0, size: 0 };
+
+    /// Whether a stack pointer is on it.
+    #[must_use]
+    pub fn holds(&self, sp: u64) -> bool {
+        self.flags & Self::AUTODISARM == 0 && sp > self.address && sp - self.address <= self.size
+    }
+}
+
+/// What is under the lock.
+pub struct State {
+    /// What to do at each signal.
+    pub actions: [Action; SIGNALS as usize],
+    /// What is held back.
+    pub blocked: Set,
+    /// The mask to restore after the handler that ends a sigsuspend(2).
+    pub suspended: Option<Set>,
+    /// The alternate stack.
+    pub alternate: AlternateStack,
+    /// What waits to be delivered, in order.
+    pending: VecDeque<Information>,
+}
+
+/// A process's signals.
+pub struct Signals {
+    /// Whether something is pending and not blocked: what every call asks on its way out.
+    ready: AtomicBool,
+    state: Mutex<State>,
+}
+
+impl Default for Signals {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Signals {
+    /// No handlers, nothing blocked, nothing pending.
+    #[must_use]
+    pub const fn new() -> Signals {
+        let state = State {
+            actions: [Action { handler: DEFAULT, flags: 0, restorer: 0, mask: 0 }; SIGNALS as usize],
+            blocked: 0,
+            suspended: None,
+            alternate: AlternateStack::NONE,
+            pending: VecDeque::new(),
+        };
+        Signals { ready: AtomicBool::new(false), state: Mutex::new(state) }
+    }
+
+    /// Whether a signal waits to be delivered.
+    #[must_use]
+    #[inline(always)]
+    pub fn is_pending(&self) -> bool {
+        self.ready.load(Ordering::Relaxed)
+    }
+
+    /// Work on the state; what is ready is found anew afterwards.
+    pub fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.state.lock();
+        let result = work(&mut state);
+        self.ready.store(state.pending_set() & !state.blocked != 0, Ordering::Relaxed);
+        result
+    }
+
+    /// Send a signal to the process: pending, unless it is ignored.
+    pub fn send(&self, information: Information) {
+        self.with(|state| state.send(information));
+    }
+}
+
+/// What a signal does that has no handler.
+fn is_ignored_by_default(signal: u32) -> bool {
+    // There is no one to continue a stopped process: it is the only one, and goes on.
+    let harmless = bit(SIGCHLD) | bit(SIGURG) | bit(SIGWINCH) | bit(SIGCONT);
+    let stops = bit(SIGSTOP) | bit(SIGTSTP) | bit(SIGTTIN) | bit(SIGTTOU);
+    (harmless | stops) & bit(signal) != 0
+}
+
+impl State {
+    /// The action of a signal.
+    #[must_use]
+    pub fn action(&self, signal: u32) -> Action {
+        self.actions[signal as usize - 1]
+    }
+
+    /// sigaction(2): set an action, give the one before.
+    ///
+    /// # Errors
+    /// `EINVAL`: no such signal, or one whose action cannot be set.
+    pub fn set_action(&mut self, signal: u32, action: Option<Action>) -> Result<Action> {
+        if signal == 0 || signal > SIGNALS || action.is_some() && UNSTOPPABLE & bit(signal) != 0 {
+            return Err(Errno::EINVAL);
+        }
+        let old = self.action(signal);
+        if let Some(action) = action {
+            self.actions[signal as usize - 1] = Action { mask: action.mask & !UNSTOPPABLE, ..action };
+            if self.is_ignored(signal) {
+                self.pending.retain(|pending| pending.signal as u32 != signal);
+            }
+        }
+        Ok(old)
+    }
+
+    /// Whether a signal would be dropped.
+    fn is_ignored(&self, signal: u32) -> bool {
+        match self.action(signal).handler {
+            DEFAULT => is_ignored_by_default(signal),
+            handler => handler == IGNORE,
+        }
+    }
+
+    /// Set the mask; what cannot be blocked is not.
+    pub fn set_blocked(&mut self, blocked: Set) {
+        self.blocked = blocked & !UNSTOPPABLE;
+    }
+
+    /// What is pending.
+    #[must_use]
+    pub fn pending_set(&self) -> Set {
+        self.pending.iter().fold(0, |set, information| set | bit(information.signal as u32))
+    }
+
+    /// Make a signal pending: once for a standard signal, as often as it is sent for a real-time one.
+    fn send(&mut self, information: Information) {
+        let signal = information.signal as u32;
+        let blocked = self.blocked & bit(signal) != 0;
+        if !blocked && self.is_ignored(signal) {
+            return;
+        }
+        const FIRST_REAL_TIME: u32 = 32;
+        if signal < FIRST_REAL_TIME && self.pending_set() & bit(signal) != 0 {
+            return;
+        }
+        self.pending.push_back(information);
+    }
+
+    /// Take the lowest-numbered pending signal that is in `set`.
+    pub fn take(&mut self, set: Set) -> Option<Information> {
+        let chosen = self.pending_set() & set;
+        if chosen == 0 {
+            return None;
+        }
+        let signal = chosen.trailing_zeros() + 1;
+        let index = self.pending.iter().position(|information| information.signal as u32 == signal)?;
+        self.pending.remove(index)
+    }
+}

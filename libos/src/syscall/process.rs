@@ -1,0 +1,363 @@
+//! Calls of the process: identity, limits, its end, and what it may ask about the machine.
+
+use core::sync::atomic::Ordering;
+
+use crate::errno::{Errno, Result};
+use crate::kernel::Kernel;
+use crate::limits::{FILES, RESOURCES, STACK};
+use crate::process::Process;
+use crate::signal::Ending;
+use crate::syscall::Arguments;
+use crate::time::{Clock, SECOND, timeval};
+use crate::user::UserMemory;
+
+/// exit(2), exit_group(2)
+pub fn exit<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    process.end(Ending::Code(arguments.0[0] as u8))
+}
+
+/// getpid(2), gettid(2), getpgrp(2): the only process, thread and group.
+pub fn identity<K: Kernel>(_: &Process<K>, _: &Arguments) -> Result<usize> {
+    Ok(Process::<K>::ID as usize)
+}
+
+/// getppid(2), getuid(2) and its like: no parent, and root.
+pub fn zero<K: Kernel>(_: &Process<K>, _: &Arguments) -> Result<usize> {
+    Ok(0)
+}
+
+/// getpgid(2), getsid(2)
+pub fn group<K: Kernel>(_: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    if arguments.int(0) == 0 || arguments.unsigned(0) == Process::<K>::ID { Ok(Process::<K>::ID as usize) } else { Err(Errno::ESRCH) }
+}
+
+/// setpgid(2), setsid(2): a session's leader can do neither.
+pub fn set_group<K: Kernel>(_: &Process<K>, _: &Arguments) -> Result<usize> {
+    Err(Errno::EPERM)
+}
+
+/// setuid(2) and its like, up to three ids: root may become root.
+pub fn set_identity<K: Kernel>(_: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    one_of_root(&[arguments.int(0)])
+}
+
+/// setreuid(2), setregid(2)
+pub fn set_two_identities<K: Kernel>(_: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    one_of_root(&[arguments.int(0), arguments.int(1)])
+}
+
+/// setresuid(2), setresgid(2)
+pub fn set_three_identities<K: Kernel>(_: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    one_of_root(&[arguments.int(0), arguments.int(1), arguments.int(2)])
+}
+
+/// There is no user but root: -1 leaves an id, 0 sets it to what it is.
+fn one_of_root(ids: &[i32]) -> Result<usize> {
+    if ids.iter().all(|&id| matches!(id, 0 | -1)) { Ok(0) } else { Err(Errno::EINVAL) }
+}
+
+/// getresuid(2), getresgid(2)
+pub fn get_three_identities<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    for index in 0..3 {
+        process.write_value(arguments.word(index), &0u32)?;
+    }
+    Ok(0)
+}
+
+/// uname(2)
+pub fn uname<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    let machine = if cfg!(target_arch = "x86_64") { "x86_64" } else { "aarch64" };
+    const FIELD: usize = 65;
+    let mut bytes = [0; 6 * FIELD];
+    let fields = ["Linux", HOST_NAME, RELEASE, VERSION, machine, "(none)"];
+    for (field, text) in bytes.chunks_exact_mut(FIELD).zip(fields) {
+        field[..text.len()].copy_from_slice(text.as_bytes());
+    }
+    process.write(arguments.word(0), &bytes)?;
+    Ok(0)
+}
+
+/// The host's name.
+pub const HOST_NAME: &str = "chitin";
+/// The kernel's release: programs take from it what calls there may be.
+pub const RELEASE: &str = "6.1.0-chitin";
+/// The kernel's version.
+pub const VERSION: &str = "#1 SMP";
+
+/// sysinfo(2)
+pub fn sysinfo<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    let (quota, used) = process.kernel.quota();
+    let page = abi::PAGE_SIZE as u64;
+    // uptime, three loads, total, free, shared, buffers, total swap, free swap, processes, total high, free high, unit.
+    let mut words = [0u64; 14];
+    words[0] = process.now_ns() / SECOND;
+    words[4] = quota as u64 * page;
+    words[5] = (quota - used.min(quota)) as u64 * page;
+    words[10] = 1;
+    words[13] = 1;
+    process.write_value(arguments.word(0), &words)?;
+    Ok(0)
+}
+
+/// getrusage(2)
+pub fn getrusage<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    const CHILDREN: i32 = -1;
+    const OWN: i32 = 0;
+    const THREAD: i32 = 1;
+    let mut words = [0i64; 18];
+    match arguments.int(0) {
+        OWN | THREAD => {
+            words[..2].copy_from_slice(&timeval(process.clock_ns(Clock::Process)));
+            let memory = process.memory.lock();
+            words[4] = (memory.most_resident * abi::PAGE_SIZE / 1024) as i64;
+            words[8] = memory.faults as i64;
+        }
+        CHILDREN => {}
+        _ => return Err(Errno::EINVAL),
+    }
+    process.write_value(arguments.word(1), &words)?;
+    Ok(0)
+}
+
+/// getrlimit(2)
+pub fn getrlimit<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    let limit = process.limits.lock().get(arguments.unsigned(0) as usize)?;
+    process.write_value(arguments.word(1), &limit)?;
+    Ok(0)
+}
+
+/// setrlimit(2)
+pub fn setrlimit<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    let limit = process.read_value(arguments.word(1))?;
+    set_limit(process, arguments.unsigned(0) as usize, limit)
+}
+
+/// prlimit64(2)
+pub fn prlimit64<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    let resource = arguments.unsigned(1) as usize;
+    if resource >= RESOURCES {
+        return Err(Errno::EINVAL);
+    }
+    group(process, arguments)?;
+    let new = match arguments.word(2) {
+        0 => None,
+        address => Some(process.read_value(address)?),
+    };
+    let old = process.limits.lock().get(resource)?;
+    if let Some(new) = new {
+        set_limit(process, resource, new)?;
+    }
+    if arguments.word(3) != 0 {
+        process.write_value(arguments.word(3), &old)?;
+    }
+    Ok(0)
+}
+
+fn set_limit<K: Kernel>(process: &Process<K>, resource: usize, limit: [u64; 2]) -> Result<usize> {
+    process.limits.lock().set(resource, limit)?;
+    match resource {
+        STACK => process.memory.lock().stack_limit = limit[0] as usize,
+        FILES => process.files.set_limit(limit[0] as usize),
+        _ => {}
+    }
+    Ok(0)
+}
+
+/// set_tid_address(2): the address matters at a thread's end, and this thread's is the process's.
+pub fn set_tid_address<K: Kernel>(_: &Process<K>, _: &Arguments) -> Result<usize> {
+    Ok(Process::<K>::ID as usize)
+}
+
+/// Bytes of `struct robust_list_head`.
+const ROBUST_LIST_BYTES: usize = 24;
+
+/// set_robust_list(2)
+pub fn set_robust_list<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    if arguments.word(1) != ROBUST_LIST_BYTES {
+        return Err(Errno::EINVAL);
+    }
+    process.robust_list.store(arguments.0[0], Ordering::Relaxed);
+    Ok(0)
+}
+
+/// get_robust_list(2)
+pub fn get_robust_list<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    group(process, arguments)?;
+    process.write_value(arguments.word(1), &process.robust_list.load(Ordering::Relaxed))?;
+    process.write_value(arguments.word(2), &ROBUST_LIST_BYTES)?;
+    Ok(0)
+}
+
+/// wait4(2), waitid(2): there are no children.
+pub fn no_child<K: Kernel>(_: &Process<K>, _: &Arguments) -> Result<usize> {
+    Err(Errno::ECHILD)
+}
+
+/// prctl(2)
+pub fn prctl<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    const SET_PDEATHSIG: i32 = 1;
+    const GET_PDEATHSIG: i32 = 2;
+    const GET_DUMPABLE: i32 = 3;
+    const SET_DUMPABLE: i32 = 4;
+    const SET_NAME: i32 = 15;
+    const GET_NAME: i32 = 16;
+    const GET_SECCOMP: i32 = 21;
+    const CAPBSET_READ: i32 = 23;
+    const SET_NO_NEW_PRIVS: i32 = 38;
+    const GET_NO_NEW_PRIVS: i32 = 39;
+    const NAME_MOST: usize = 15;
+    match arguments.int(0) {
+        SET_PDEATHSIG | SET_NO_NEW_PRIVS | GET_SECCOMP => Ok(0),
+        GET_PDEATHSIG => process.write_value(arguments.word(1), &0i32).map(|()| 0),
+        GET_DUMPABLE => Ok(1),
+        SET_DUMPABLE if arguments.word(1) <= 1 => Ok(0),
+        GET_NO_NEW_PRIVS => Ok(0),
+        CAPBSET_READ => Ok(1),
+        SET_NAME => {
+            let name = match process.read_string(arguments.word(1), NAME_MOST) {
+                Err(Errno::ENAMETOOLONG) => {
+                    let mut name = alloc::vec![0; NAME_MOST];
+                    process.read(arguments.word(1), &mut name)?;
+                    name
+                }
+                name => name?,
+            };
+            process.running.lock().name = name;
+            Ok(0)
+        }
+        GET_NAME => {
+            let mut bytes = [0; NAME_MOST + 1];
+            let name = process.running.lock().name.clone();
+            bytes[..name.len()].copy_from_slice(&name);
+            process.write(arguments.word(1), &bytes)?;
+            Ok(0)
+        }
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// arch_prctl(2), which x86_64 has
+pub fn arch_prctl<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    const SET_FS: u64 = 0x1002;
+    const GET_FS: u64 = 0x1003;
+    match arguments.0[0] {
+        SET_FS if arguments.word(1) >= crate::user::PROGRAM_TOP => Err(Errno::EPERM),
+        SET_FS => {
+            process.kernel.set_thread_pointer(arguments.0[1]);
+            Ok(0)
+        }
+        GET_FS => process.write_value(arguments.word(1), &process.kernel.thread_pointer()).map(|()| 0),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// sched_yield(2)
+pub fn sched_yield<K: Kernel>(_: &Process<K>, _: &Arguments) -> Result<usize> {
+    Ok(0)
+}
+
+/// sched_getaffinity(2): the process runs on one CPU.
+pub fn sched_getaffinity<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    const SET_BYTES: usize = 8;
+    group(process, arguments)?;
+    if arguments.word(1) < SET_BYTES || !arguments.word(1).is_multiple_of(8) {
+        return Err(Errno::EINVAL);
+    }
+    process.write_value(arguments.word(2), &1u64)?;
+    Ok(SET_BYTES)
+}
+
+/// sched_setaffinity(2): a set with the only CPU in it.
+pub fn sched_setaffinity<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    group(process, arguments)?;
+    let mut first = [0];
+    process.read(arguments.word(2), &mut first[..arguments.word(1).min(1)])?;
+    if first[0] & 1 == 0 { Err(Errno::EINVAL) } else { Ok(0) }
+}
+
+/// sched_getscheduler(2): `SCHED_OTHER`.
+pub fn sched_getscheduler<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    group(process, arguments).map(|_| 0)
+}
+
+/// sched_getparam(2): the one priority of `SCHED_OTHER`.
+pub fn sched_getparam<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    group(process, arguments)?;
+    process.write_value(arguments.word(1), &0i32).map(|()| 0)
+}
+
+/// sched_get_priority_max(2), sched_get_priority_min(2)
+pub fn sched_priority_bound<K: Kernel>(_: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    match arguments.int(0) {
+        0 | 3 | 5 => Ok(0),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// getpriority(2): 20 less the nice value, which is 0.
+pub fn getpriority<K: Kernel>(_: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    if (0..=2).contains(&arguments.int(0)) { Ok(20) } else { Err(Errno::EINVAL) }
+}
+
+/// setpriority(2): nobody competes with the only process.
+pub fn setpriority<K: Kernel>(_: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    if (0..=2).contains(&arguments.int(0)) { Ok(0) } else { Err(Errno::EINVAL) }
+}
+
+/// getcpu(2)
+pub fn getcpu<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    for index in 0..2 {
+        if arguments.word(index) != 0 {
+            process.write_value(arguments.word(index), &0u32)?;
+        }
+    }
+    Ok(0)
+}
+
+/// getrandom(2)
+pub fn getrandom<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    const KNOWN: u32 = 7;
+    const RANDOM_AND_INSECURE: u32 = 6;
+    let flags = arguments.unsigned(2);
+    if flags & !KNOWN != 0 || flags & RANDOM_AND_INSECURE == RANDOM_AND_INSECURE {
+        return Err(Errno::EINVAL);
+    }
+    let wanted = arguments.word(1).min(i32::MAX as usize);
+    let mut chunk = [0; 256];
+    let mut done = 0;
+    while done < wanted {
+        let part = &mut chunk[..(wanted - done).min(256)];
+        process.random.fill(part);
+        match process.write(arguments.word(0).wrapping_add(done), part) {
+            Err(_) if done > 0 => break,
+            outcome => outcome?,
+        }
+        done += part.len();
+    }
+    Ok(done)
+}
+
+/// membarrier(2): one thread is always in step with itself.
+pub fn membarrier<K: Kernel>(_: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    const QUERY: i32 = 0;
+    const GLOBAL: i32 = 1;
+    const PRIVATE_EXPEDITED: i32 = 8;
+    const REGISTER_PRIVATE_EXPEDITED: i32 = 16;
+    match arguments.int(0) {
+        _ if arguments.unsigned(1) != 0 => Err(Errno::EINVAL),
+        QUERY => Ok((GLOBAL | PRIVATE_EXPEDITED | REGISTER_PRIVATE_EXPEDITED) as usize),
+        GLOBAL | PRIVATE_EXPEDITED | REGISTER_PRIVATE_EXPEDITED => Ok(0),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// getgroups(2): no supplementary groups.
+pub fn getgroups<K: Kernel>(_: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    if arguments.int(0) < 0 { Err(Errno::EINVAL) } else { Ok(0) }
+}
+
+/// personality(2): `PER_LINUX`, and no other.
+pub fn personality<K: Kernel>(_: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    const ASK: u32 = 0xffff_ffff;
+    if matches!(arguments.unsigned(0), 0 | ASK) { Ok(0) } else { Err(Errno::EINVAL) }
+}

@@ -1,0 +1,208 @@
+//! Calls of signals.
+
+use crate::errno::{Errno, Result};
+use crate::kernel::Kernel;
+use crate::process::Process;
+use crate::signal::{Action, AlternateStack, Information, SIGNALS, Set, UNSTOPPABLE, set_alternate};
+use crate::syscall::Arguments;
+use crate::time::Timespec;
+use crate::user::UserMemory;
+
+/// Bytes of the kernel's `sigset_t`.
+const SET_BYTES: usize = 8;
+
+fn check_set_size(size: usize) -> Result<()> {
+    if size == SET_BYTES { Ok(()) } else { Err(Errno::EINVAL) }
+}
+
+/// rt_sigaction(2)
+pub fn rt_sigaction<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    check_set_size(arguments.word(3))?;
+    let new = match arguments.word(1) {
+        0 => None,
+        address => Some(process.read_value::<Action>(address)?),
+    };
+    let old = process.signals.with(|state| state.set_action(arguments.unsigned(0), new))?;
+    if arguments.word(2) != 0 {
+        process.write_value(arguments.word(2), &old)?;
+    }
+    Ok(0)
+}
+
+/// rt_sigprocmask(2)
+pub fn rt_sigprocmask<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    check_set_size(arguments.word(3))?;
+    let set: Option<Set> = match arguments.word(1) {
+        0 => None,
+        address => Some(process.read_value(address)?),
+    };
+    let old = process.signals.with(|state| {
+        let old = state.blocked;
+        if let Some(set) = set {
+            state.set_blocked(match arguments.int(0) {
+                0 => old | set,
+                1 => old & !set,
+                2 => set,
+                _ => return Err(Errno::EINVAL),
+            });
+        }
+        Ok::<_, Errno>(old)
+    })?;
+    if arguments.word(2) != 0 {
+        process.write_value(arguments.word(2), &old)?;
+    }
+    Ok(0)
+}
+
+/// rt_sigpending(2)
+pub fn rt_sigpending<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    if arguments.word(1) > SET_BYTES {
+        return Err(Errno::EINVAL);
+    }
+    let pending = process.signals.with(|state| state.pending_set() & state.blocked);
+    process.write_value(arguments.word(0), &pending)?;
+    Ok(0)
+}
+
+/// sigaltstack(2)
+pub fn sigaltstack<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    let sp = process.kernel.registers().sp;
+    let new = match arguments.word(0) {
+        0 => None,
+        address => Some(process.read_value::<AlternateStack>(address)?),
+    };
+    let old = process.signals.with(|state| {
+        let mut old = state.alternate;
+        if old.holds(sp) {
+            old.flags |= AlternateStack::ON_STACK;
+        }
+        if let Some(new) = new {
+            set_alternate(state, new, sp)?;
+        }
+        Ok::<_, Errno>(old)
+    })?;
+    if arguments.word(1) != 0 {
+        process.write_value(arguments.word(1), &old)?;
+    }
+    Ok(0)
+}
+
+/// rt_sigreturn(2)
+pub fn rt_sigreturn<K: Kernel>(process: &Process<K>, _: &Arguments) -> Result<usize> {
+    process.sigreturn()
+}
+
+/// rt_sigsuspend(2)
+pub fn rt_sigsuspend<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    check_set_size(arguments.word(1))?;
+    let set: Set = process.read_value(arguments.word(0))?;
+    process.signals.with(|state| {
+        state.suspended = Some(state.blocked);
+        state.set_blocked(set);
+    });
+    match process.sleep_until(None) {
+        Ok(()) | Err(Errno::ETIMEDOUT) => Err(Errno::EINTR),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// pause(2)
+pub fn pause<K: Kernel>(process: &Process<K>, _: &Arguments) -> Result<usize> {
+    process.sleep_until(None).map(|()| 0)
+}
+
+/// rt_sigtimedwait(2)
+pub fn rt_sigtimedwait<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    check_set_size(arguments.word(3))?;
+    let set: Set = process.read_value(arguments.word(0))?;
+    let deadline = match arguments.word(2) {
+        0 => None,
+        address => Some(process.now_ns().saturating_add(Timespec(process.read_value(address)?).ns()?)),
+    };
+    loop {
+        if let Some(information) = process.signals.with(|state| state.take(set & !UNSTOPPABLE)) {
+            if arguments.word(1) != 0 {
+                process.write_value(arguments.word(1), &information)?;
+            }
+            return Ok(information.signal as usize);
+        }
+        match process.sleep_until(deadline) {
+            Err(Errno::ETIMEDOUT) => return Err(Errno::EAGAIN),
+            outcome => outcome?,
+        }
+    }
+}
+
+/// Whether a process id, a group's (0 or negative) or a thread's names this process.
+fn is_self<K: Kernel>(id: i32) -> bool {
+    matches!(id, 0 | -1) || id.unsigned_abs() == Process::<K>::ID
+}
+
+fn send<K: Kernel>(process: &Process<K>, signal: i32, code: i32) -> Result<usize> {
+    match u32::try_from(signal) {
+        Ok(0) => Ok(0),
+        Ok(signal @ 1..=SIGNALS) => {
+            process.signals.send(Information::new(signal, code, u64::from(Process::<K>::ID)));
+            Ok(0)
+        }
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// kill(2)
+pub fn kill<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    if !is_self::<K>(arguments.int(0)) {
+        return Err(Errno::ESRCH);
+    }
+    send(process, arguments.int(1), Information::USER)
+}
+
+/// tkill(2)
+pub fn tkill<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    if arguments.int(0) <= 0 {
+        return Err(Errno::EINVAL);
+    }
+    if arguments.unsigned(0) != Process::<K>::ID {
+        return Err(Errno::ESRCH);
+    }
+    send(process, arguments.int(1), Information::TKILL)
+}
+
+/// tgkill(2)
+pub fn tgkill<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    if arguments.int(0) <= 0 || arguments.int(1) <= 0 {
+        return Err(Errno::EINVAL);
+    }
+    if arguments.unsigned(0) != Process::<K>::ID || arguments.unsigned(1) != Process::<K>::ID {
+        return Err(Errno::ESRCH);
+    }
+    send(process, arguments.int(2), Information::TKILL)
+}
+
+/// rt_sigqueueinfo(2)
+pub fn rt_sigqueueinfo<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    queue(process, arguments.int(0), arguments.unsigned(1), arguments.word(2))
+}
+
+/// rt_tgsigqueueinfo(2)
+pub fn rt_tgsigqueueinfo<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    if arguments.unsigned(0) != Process::<K>::ID {
+        return Err(Errno::ESRCH);
+    }
+    queue(process, arguments.int(1), arguments.unsigned(2), arguments.word(3))
+}
+
+fn queue<K: Kernel>(process: &Process<K>, id: i32, signal: u32, address: usize) -> Result<usize> {
+    let mut information: Information = process.read_value(address)?;
+    if !is_self::<K>(id) {
+        return Err(Errno::ESRCH);
+    }
+    if signal > SIGNALS {
+        return Err(Errno::EINVAL);
+    }
+    if signal != 0 {
+        information.signal = signal as i32;
+        process.signals.send(information);
+    }
+    Ok(0)
+}

@@ -1,0 +1,99 @@
+//! Calls of clocks and sleep.
+
+use crate::errno::{Errno, Result};
+use crate::kernel::Kernel;
+use crate::process::Process;
+use crate::syscall::Arguments;
+use crate::time::{Clock, SECOND, Timespec, timeval};
+use crate::user::UserMemory;
+
+/// clock_gettime(2)
+pub fn clock_gettime<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    let clock = Clock::from_number(arguments.int(0))?;
+    let time = Timespec::from_ns(process.clock_ns(clock));
+    process.write_value(arguments.word(1), &time.0)?;
+    Ok(0)
+}
+
+/// clock_getres(2)
+pub fn clock_getres<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    Clock::from_number(arguments.int(0))?;
+    if arguments.word(1) != 0 {
+        process.write_value(arguments.word(1), &[0i64, 1])?;
+    }
+    Ok(0)
+}
+
+/// clock_settime(2)
+pub fn clock_settime<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    let time = Timespec(process.read_value(arguments.word(1))?);
+    if arguments.int(0) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    process.set_realtime(time.ns()?);
+    Ok(0)
+}
+
+/// gettimeofday(2)
+pub fn gettimeofday<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    if arguments.word(0) != 0 {
+        process.write_value(arguments.word(0), &timeval(process.clock_ns(Clock::Realtime)))?;
+    }
+    if arguments.word(1) != 0 {
+        process.write_value(arguments.word(1), &[0i32; 2])?;
+    }
+    Ok(0)
+}
+
+/// time(2)
+pub fn time<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    let seconds = process.clock_ns(Clock::Realtime) / SECOND;
+    if arguments.word(0) != 0 {
+        process.write_value(arguments.word(0), &seconds)?;
+    }
+    Ok(seconds as usize)
+}
+
+/// nanosleep(2)
+pub fn nanosleep<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    let wanted = Timespec(process.read_value(arguments.word(0))?).ns()?;
+    sleep(process, process.now_ns().saturating_add(wanted), arguments.word(1))
+}
+
+/// clock_nanosleep(2)
+pub fn clock_nanosleep<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    const ABSOLUTE: i32 = 1;
+    let clock = Clock::from_number(arguments.int(0))?;
+    let wanted = Timespec(process.read_value(arguments.word(2))?).ns()?;
+    if arguments.int(1) & ABSOLUTE == 0 {
+        return sleep(process, process.now_ns().saturating_add(wanted), arguments.word(3));
+    }
+    let left = wanted.saturating_sub(process.clock_ns(clock));
+    sleep(process, process.now_ns().saturating_add(left), 0)
+}
+
+/// Sleep; what is left of it goes to `remaining` if a signal breaks it off.
+fn sleep<K: Kernel>(process: &Process<K>, deadline_ns: u64, remaining: usize) -> Result<usize> {
+    match process.sleep_until(Some(deadline_ns)) {
+        Err(Errno::ETIMEDOUT) => Ok(0),
+        Err(Errno::EINTR) => {
+            if remaining != 0 {
+                let left = Timespec::from_ns(deadline_ns.saturating_sub(process.now_ns()));
+                process.write_value(remaining, &left.0)?;
+            }
+            Err(Errno::EINTR)
+        }
+        Err(errno) => Err(errno),
+        Ok(()) => Ok(0),
+    }
+}
+
+/// times(2)
+pub fn times<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    const TICK: u64 = SECOND / crate::load::auxiliary::TICKS_PER_SECOND;
+    if arguments.word(0) != 0 {
+        let user = process.clock_ns(Clock::Process) / TICK;
+        process.write_value(arguments.word(0), &[user, 0, 0, 0])?;
+    }
+    Ok((process.now_ns() / TICK) as usize)
+}

@@ -1,0 +1,276 @@
+//! Inodes and the names that they have.
+//!
+//! A [`Node`] is an inode: what it can do, its file system decides; what it cannot, the trait's defaults refuse with Linux's errno. An
+//! [`Entry`] is a name in a directory, and keeps the way up to the root. An open file holds its entry, so that its path can be told
+//! after a rename.
+//!
+//! A mounted file system's root is simply the node of the entry where it is mounted: nothing is covered, and `..` needs no special case.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::any::Any;
+
+use spin::Mutex;
+
+use crate::errno::{Errno, Result};
+use crate::file::{Access, File};
+use crate::memory::backing::Backing;
+use crate::vfs::attributes::{Attributes, Change, Kind, Time};
+use crate::vfs::world::World;
+
+/// An inode to be made.
+#[derive(Clone, Copy, Debug)]
+pub struct New<'a> {
+    /// What it is.
+    pub kind: Kind,
+    /// Its permission bits, the umask already applied.
+    pub permissions: u32,
+    /// The device that it stands for.
+    pub special: u64,
+    /// Where a symbolic link leads.
+    pub target: &'a [u8],
+}
+
+/// Where a symbolic link leads.
+pub enum Target {
+    /// To a path, relative to the link's directory.
+    Path(Vec<u8>),
+    /// Straight to an entry, whatever its path says: the links of `/proc/self`.
+    Entry(Arc<Entry>),
+}
+
+/// What a directory holds, as its listing tells it.
+pub struct Listed<'a> {
+    /// The inode's number.
+    pub inode: u64,
+    /// What it is.
+    pub kind: Kind,
+    /// Where a listing goes on after this one.
+    pub next: u64,
+    /// Its name.
+    pub name: &'a [u8],
+}
+
+/// Gets one name of a directory after the other; says false when it wants no more, and then did not take the last one.
+pub type Visitor<'a> = dyn FnMut(&Listed<'_>) -> bool + 'a;
+
+/// What statfs(2) tells of a file system.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// Its magic number.
+    pub magic: u64,
+    /// Blocks of 4096 bytes in all.
+    pub blocks: u64,
+    /// Blocks free.
+    pub free: u64,
+    /// Inodes in all.
+    pub inodes: u64,
+    /// Inodes free.
+    pub inodes_free: u64,
+}
+
+/// An inode.
+pub trait Node: Any + Send + Sync {
+    /// What it says of itself.
+    fn attributes(&self) -> Attributes;
+
+    /// What it is. Never changes.
+    fn kind(&self) -> Kind {
+        self.attributes().kind
+    }
+
+    /// What its file system says of itself.
+    fn statistics(&self, world: &dyn World) -> Statistics;
+
+    /// The entry of a name in this directory, which `here` is the entry of. The name is neither empty nor `.` nor `..`.
+    fn lookup(&self, here: &Arc<Entry>, name: &[u8], world: &dyn World) -> Result<Arc<Entry>> {
+        let _ = (here, name, world);
+        Err(Errno::ENOTDIR)
+    }
+
+    /// Tell what is in this directory (but `.` and `..`) from position `from` on. Positions from 2 on are the directory's own.
+    fn list(&self, here: &Arc<Entry>, from: u64, world: &dyn World, visit: &mut Visitor) -> Result<()> {
+        let _ = (here, from, world, visit);
+        Err(Errno::ENOTDIR)
+    }
+
+    /// Make an inode with a name in this directory.
+    fn create(&self, here: &Arc<Entry>, name: &[u8], new: &New, now: Time) -> Result<Arc<Entry>> {
+        let _ = (here, name, now);
+        Err(if new.kind == Kind::Regular { Errno::EACCES } else { Errno::EPERM })
+    }
+
+    /// Make a regular file without a name (`O_TMPFILE`).
+    fn create_unnamed(&self, here: &Arc<Entry>, permissions: u32, now: Time) -> Result<Arc<Entry>> {
+        let _ = (here, permissions, now);
+        Err(Errno::EOPNOTSUPP)
+    }
+
+    /// Give an inode of this file system one more name, in this directory.
+    fn link(&self, here: &Arc<Entry>, name: &[u8], node: &Arc<dyn Node>, now: Time) -> Result<()> {
+        let _ = (here, name, node, now);
+        Err(Errno::EPERM)
+    }
+
+    /// Take a name out of this directory: a directory's if `directory`, else another's.
+    fn unlink(&self, name: &[u8], directory: bool, now: Time) -> Result<()> {
+        let _ = (name, directory, now);
+        Err(Errno::EPERM)
+    }
+
+    /// Move a name of this directory to another of the same file system.
+    fn rename(&self, name: &[u8], to: &Arc<Entry>, new_name: &[u8], how: Rename, now: Time) -> Result<()> {
+        let _ = (name, to, new_name, how, now);
+        Err(Errno::EPERM)
+    }
+
+    /// Where this symbolic link leads.
+    fn target(&self, world: &dyn World) -> Result<Target> {
+        let _ = world;
+        Err(Errno::EINVAL)
+    }
+
+    /// Change what the inode says of itself.
+    fn change(&self, change: &Change, now: Time) -> Result<()> {
+        let _ = (change, now);
+        Err(Errno::EPERM)
+    }
+
+    /// Cut or stretch the contents.
+    fn truncate(&self, size: u64, now: Time) -> Result<()> {
+        let _ = (size, now);
+        Err(if self.kind() == Kind::Directory { Errno::EISDIR } else { Errno::EINVAL })
+    }
+
+    /// What stands behind a descriptor of it. `O_TRUNC` and such are the caller's.
+    fn open(self: Arc<Self>, entry: &Arc<Entry>, access: Access, world: &dyn World) -> Result<Arc<dyn File>> {
+        let _ = (entry, access, world);
+        Err(Errno::ENXIO)
+    }
+
+    /// The contents as mmap(2) and exec want them, of a regular file.
+    fn backing(self: Arc<Self>) -> Option<Arc<dyn Backing>> {
+        None
+    }
+}
+
+/// What renameat2(2) may do to a name that is there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rename {
+    /// Take its place.
+    Replace,
+    /// Nothing: `EEXIST`.
+    Keep,
+    /// Swap the two.
+    Exchange,
+}
+
+/// A name in a directory.
+pub struct Entry {
+    /// The inode.
+    pub node: Arc<dyn Node>,
+    /// Whether another file system begins here: the name can be neither removed nor renamed.
+    pub mount: bool,
+    place: Mutex<Place>,
+}
+
+struct Place {
+    parent: Option<Arc<Entry>>,
+    name: Box<[u8]>,
+    removed: bool,
+}
+
+impl Entry {
+    /// A name in a directory.
+    #[must_use]
+    pub fn new(node: Arc<dyn Node>, parent: &Arc<Entry>, name: &[u8]) -> Arc<Entry> {
+        Arc::new(Entry { node, mount: false, place: Mutex::new(Place { parent: Some(parent.clone()), name: name.into(), removed: false }) })
+    }
+
+    /// The name where another file system begins.
+    #[must_use]
+    pub fn mounted(node: Arc<dyn Node>, parent: &Arc<Entry>, name: &[u8]) -> Arc<Entry> {
+        Arc::new(Entry { node, mount: true, place: Mutex::new(Place { parent: Some(parent.clone()), name: name.into(), removed: false }) })
+    }
+
+    /// The root, or an inode that is in no directory, such as a pipe's (`pipe:[7]`).
+    #[must_use]
+    pub fn detached(node: Arc<dyn Node>, name: &[u8]) -> Arc<Entry> {
+        Arc::new(Entry { node, mount: name.is_empty(), place: Mutex::new(Place { parent: None, name: name.into(), removed: false }) })
+    }
+
+    /// The directory that it is in; none for the root and what is in no directory.
+    #[must_use]
+    pub fn parent(&self) -> Option<Arc<Entry>> {
+        self.place.lock().parent.clone()
+    }
+
+    /// Its name in that directory.
+    #[must_use]
+    pub fn name(&self) -> Vec<u8> {
+        self.place.lock().name.to_vec()
+    }
+
+    /// Whether the name was taken away since.
+    #[must_use]
+    pub fn is_removed(&self) -> bool {
+        self.place.lock().removed
+    }
+
+    /// Note that the name was taken away.
+    pub fn set_removed(&self) {
+        self.place.lock().removed = true;
+    }
+
+    /// Note that the name changed, or was given back.
+    pub fn set_place(&self, parent: &Arc<Entry>, name: &[u8]) {
+        *self.place.lock() = Place { parent: Some(parent.clone()), name: name.into(), removed: false };
+    }
+
+    /// Whether this is `other` or below it.
+    #[must_use]
+    pub fn is_within(self: &Arc<Entry>, other: &Arc<Entry>) -> bool {
+        let mut at = Some(self.clone());
+        while let Some(entry) = at {
+            if Arc::ptr_eq(&entry, other) {
+                return true;
+            }
+            at = entry.parent();
+        }
+        false
+    }
+
+    /// The path from the root; a removed name says so at its end, one outside every directory stands for itself.
+    #[must_use]
+    pub fn path(self: &Arc<Entry>) -> Vec<u8> {
+        let mut names = Vec::new();
+        let mut at = self.clone();
+        loop {
+            let (parent, name) = {
+                let place = at.place.lock();
+                (place.parent.clone(), place.name.to_vec())
+            };
+            let Some(parent) = parent else {
+                if !name.is_empty() {
+                    return name;
+                }
+                break;
+            };
+            names.push(name);
+            at = parent;
+        }
+        let mut path = Vec::new();
+        for name in names.iter().rev() {
+            path.push(b'/');
+            path.extend_from_slice(name);
+        }
+        if path.is_empty() {
+            path.push(b'/');
+        }
+        if self.is_removed() {
+            path.extend_from_slice(b" (deleted)");
+        }
+        path
+    }
+}

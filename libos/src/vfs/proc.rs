@@ -1,0 +1,174 @@
+//! `/proc` and `/sys`, as far as programs ask: proc(5), sysfs(5).
+
+use alloc::format;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::errno::Result;
+use crate::vfs::attributes::{Time, device_number};
+use crate::vfs::node::{Entry, Target};
+use crate::vfs::text::{Body, Item, Name, mount};
+use crate::vfs::world::{Report, World};
+
+const fn fixed(name: &'static str, text: &'static str) -> Item {
+    Item { name: Name::Fixed(name), body: Body::Fixed(text) }
+}
+
+const fn report(name: &'static str, report: Report) -> Item {
+    Item { name: Name::Fixed(name), body: Body::Report(report) }
+}
+
+const fn directory(name: &'static str, items: &'static [Item]) -> Item {
+    Item { name: Name::Fixed(name), body: Body::Directory(items) }
+}
+
+const fn link(name: &'static str, target: fn(&dyn World) -> Result<Target>) -> Item {
+    Item { name: Name::Fixed(name), body: Body::Link(target) }
+}
+
+fn to_self(world: &dyn World) -> Result<Target> {
+    Ok(Target::Path(format!("{}", world.id()).into_bytes()))
+}
+
+fn to_thread(world: &dyn World) -> Result<Target> {
+    let id = world.id();
+    Ok(Target::Path(format!("{id}/task/{id}").into_bytes()))
+}
+
+fn to_mounts(_: &dyn World) -> Result<Target> {
+    Ok(Target::Path(b"self/mounts".to_vec()))
+}
+
+fn to_executable(world: &dyn World) -> Result<Target> {
+    Ok(Target::Path(world.executable()))
+}
+
+fn to_current(world: &dyn World) -> Result<Target> {
+    Ok(Target::Entry(world.files().current_directory()))
+}
+
+fn to_root(world: &dyn World) -> Result<Target> {
+    Ok(Target::Entry(world.files().root()))
+}
+
+/// The mounts, as fstab(5) lays them out.
+const MOUNTS: &str = "rootfs / tmpfs rw,relatime 0 0\ndevtmpfs /dev devtmpfs rw,relatime 0 0\nproc /proc proc rw,relatime 0 0\n\
+                      sysfs /sys sysfs rw,relatime 0 0\n";
+/// The mounts, as `/proc/self/mountinfo` has them.
+const MOUNT_INFO: &str = "1 1 0:1 / / rw,relatime - tmpfs rootfs rw\n2 1 0:5 / /dev rw,relatime - devtmpfs devtmpfs rw\n\
+                          3 1 0:4 / /proc rw,relatime - proc proc rw\n4 1 0:6 / /sys rw,relatime - sysfs sysfs rw\n";
+
+/// What a thread's directory and its process's have in common.
+macro_rules! thread_items {
+    ($($more:expr),*) => {
+        &[
+            report("maps", Report::Maps),
+            report("stat", Report::Stat),
+            report("status", Report::Status),
+            report("statm", Report::Statm),
+            report("cmdline", Report::CommandLine),
+            report("environ", Report::Environment),
+            report("auxv", Report::AuxiliaryVector),
+            report("comm", Report::Command),
+            report("limits", Report::Limits),
+            report("io", Report::InputOutput),
+            fixed("mounts", MOUNTS),
+            fixed("mountinfo", MOUNT_INFO),
+            fixed("cgroup", "0::/\n"),
+            fixed("oom_score", "0\n"),
+            fixed("oom_score_adj", "0\n"),
+            fixed("personality", "00000000\n"),
+            fixed("uid_map", "         0          0 4294967295\n"),
+            fixed("gid_map", "         0          0 4294967295\n"),
+            link("exe", to_executable),
+            link("cwd", to_current),
+            link("root", to_root),
+            Item { name: Name::Fixed("fd"), body: Body::Descriptors },
+            Item { name: Name::Fixed("fdinfo"), body: Body::DescriptorTexts },
+            $($more),*
+        ]
+    };
+}
+
+const TASK: &[Item] = &[Item { name: Name::Id, body: Body::Directory(thread_items!()) }];
+const PROCESS: &[Item] = thread_items!(directory("task", TASK));
+
+fn processors(world: &dyn World) -> Vec<u8> {
+    world.report(Report::Cpus)
+}
+
+/// `/proc`
+const PROC: &[Item] = &[
+    Item { name: Name::Id, body: Body::Directory(PROCESS) },
+    link("self", to_self),
+    link("thread-self", to_thread),
+    link("mounts", to_mounts),
+    report("meminfo", Report::MemoryInfo),
+    report("cpuinfo", Report::CpuInfo),
+    report("uptime", Report::Uptime),
+    report("loadavg", Report::LoadAverage),
+    report("stat", Report::SystemStat),
+    report("version", Report::Version),
+    fixed("filesystems", "nodev\ttmpfs\nnodev\tdevtmpfs\nnodev\tproc\nnodev\tsysfs\n"),
+    fixed("cmdline", "\n"),
+    fixed("devices", "Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/console\n\nBlock devices:\n"),
+    directory("sys", &[
+        directory("kernel", &[
+            report("osrelease", Report::Release),
+            fixed("ostype", "Linux\n"),
+            report("version", Report::Version),
+            report("hostname", Report::HostName),
+            fixed("pid_max", "32768\n"),
+            fixed("threads-max", "32768\n"),
+            fixed("ngroups_max", "65536\n"),
+            fixed("cap_last_cap", "40\n"),
+            fixed("randomize_va_space", "0\n"),
+            fixed("core_pattern", "core\n"),
+            fixed("sched_rt_runtime_us", "950000\n"),
+            directory("random", &[
+                report("boot_id", Report::BootId),
+                report("uuid", Report::Uuid),
+                fixed("entropy_avail", "256\n"),
+                fixed("poolsize", "256\n"),
+            ]),
+        ]),
+        directory("vm", &[
+            fixed("overcommit_memory", "0\n"),
+            fixed("overcommit_ratio", "50\n"),
+            fixed("max_map_count", "65530\n"),
+            fixed("mmap_min_addr", "65536\n"),
+            fixed("swappiness", "60\n"),
+        ]),
+        directory("fs", &[
+            fixed("file-max", "1048576\n"),
+            fixed("nr_open", "1048576\n"),
+            fixed("pipe-max-size", "1048576\n"),
+        ]),
+    ]),
+];
+
+/// `/sys`
+const SYS: &[Item] = &[
+    directory("devices", &[directory("system", &[directory("cpu", &[
+        Item { name: Name::Fixed("online"), body: Body::Text(processors) },
+        Item { name: Name::Fixed("possible"), body: Body::Text(processors) },
+        Item { name: Name::Fixed("present"), body: Body::Text(processors) },
+        directory("cpu0", &[]),
+    ])])]),
+    directory("fs", &[directory("cgroup", &[])]),
+    directory("kernel", &[directory("mm", &[directory("transparent_hugepage", &[
+        fixed("enabled", "always madvise [never]\n"),
+    ])])]),
+];
+
+/// Mount `/proc`.
+#[must_use]
+pub fn mount_proc(parent: &Arc<Entry>, now: Time) -> Arc<Entry> {
+    mount(PROC, parent, b"proc", device_number(0, 4), 0x9fa0, now)
+}
+
+/// Mount `/sys`.
+#[must_use]
+pub fn mount_sys(parent: &Arc<Entry>, now: Time) -> Arc<Entry> {
+    mount(SYS, parent, b"sys", device_number(0, 6), 0x6265_6572, now)
+}

@@ -1,0 +1,284 @@
+//! An inode of a tmpfs.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+
+use linux_raw_sys::general::{FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE};
+use spin::Mutex;
+
+use crate::errno::{Errno, Result};
+use crate::file::pipe::Pipe;
+use crate::file::{Access, Blocking, File, Input, Output, Place, Seek, Seeking};
+use crate::memory::backing::Backing;
+use crate::vfs::attributes::{Attributes, Change, Kind, Time};
+use crate::vfs::device;
+use crate::vfs::listing::DirectoryFile;
+use crate::vfs::node::{Entry, New, Node, Rename, Statistics, Target, Visitor};
+use crate::vfs::tmpfs::Tmpfs;
+use crate::vfs::tmpfs::contents::Contents;
+use crate::vfs::tmpfs::directory::{Names, visit_from};
+use crate::vfs::world::World;
+
+/// What `statfs` calls a tmpfs.
+const MAGIC: u64 = 0x0102_1994;
+/// What a name adds to a directory's size, on Linux too.
+pub(super) const NAME_SIZE: u64 = 20;
+
+/// An inode: a regular file, a directory, a link or something special.
+pub struct Inode {
+    pub(super) system: Arc<Tmpfs>,
+    pub(super) attributes: Mutex<Attributes>,
+    pub(super) body: Body,
+}
+
+pub(super) enum Body {
+    Regular(Contents),
+    Directory(Mutex<Names>),
+    Link(Box<[u8]>),
+    Fifo(Arc<Pipe>),
+    /// A device, or a socket's name.
+    Special,
+}
+
+impl Inode {
+    pub(super) fn new(system: &Arc<Tmpfs>, kind: Kind, permissions: u32, special: u64, target: &[u8], now: Time) -> Arc<Inode> {
+        let mut attributes = Attributes::new(system.device, system.next_inode(), kind, permissions, now);
+        attributes.special = special;
+        let body = match kind {
+            Kind::Regular => Body::Regular(Contents::new(&[])),
+            Kind::Directory => {
+                attributes.links = 2;
+                attributes.size = 2 * NAME_SIZE;
+                Body::Directory(Mutex::default())
+            }
+            Kind::Link => {
+                attributes.size = target.len() as u64;
+                Body::Link(target.into())
+            }
+            Kind::Fifo => Body::Fifo(Pipe::new(attributes.inode)),
+            _ => Body::Special,
+        };
+        Arc::new(Inode { system: system.clone(), attributes: Mutex::new(attributes), body })
+    }
+
+    /// A regular file that shows an image until it is written, in no directory yet.
+    #[must_use]
+    pub fn from_image(&self, image: &'static [u8], permissions: u32, now: Time) -> Arc<Inode> {
+        let inode = Inode::new(&self.system, Kind::Regular, permissions, 0, &[], now);
+        inode.attributes.lock().links = 0;
+        inode.show_image(image);
+        inode
+    }
+
+    /// Let a regular file show an image in place of what it holds.
+    pub fn show_image(&self, image: &'static [u8]) {
+        if let Body::Regular(contents) = &self.body {
+            contents.show(image);
+        }
+    }
+
+    /// What has a name in this directory.
+    #[must_use]
+    pub fn find(&self, name: &[u8]) -> Option<Arc<Entry>> {
+        self.names().ok()?.lock().get(name).cloned()
+    }
+
+    fn contents(&self) -> Option<&Contents> {
+        if let Body::Regular(contents) = &self.body { Some(contents) } else { None }
+    }
+
+    fn regular(&self) -> Result<&Contents> {
+        self.contents().ok_or(Errno::EINVAL)
+    }
+
+    pub(super) fn touch(&self, now: Time) {
+        let mut attributes = self.attributes.lock();
+        attributes.modified = now;
+        attributes.changed = now;
+    }
+
+    /// Note a read, as the mount option `relatime` does: only the first one after a change.
+    fn note_read(&self, world: &dyn World) {
+        let mut attributes = self.attributes.lock();
+        if attributes.accessed <= attributes.modified || attributes.accessed <= attributes.changed {
+            attributes.accessed = world.now();
+        }
+    }
+}
+
+impl Node for Inode {
+    fn attributes(&self) -> Attributes {
+        let mut attributes = *self.attributes.lock();
+        if let Body::Regular(contents) = &self.body {
+            attributes.size = contents.size();
+            attributes.blocks = contents.pages() as u64 * 8;
+        }
+        attributes
+    }
+
+    fn kind(&self) -> Kind {
+        match &self.body {
+            Body::Regular(_) => Kind::Regular,
+            Body::Directory(_) => Kind::Directory,
+            Body::Link(_) => Kind::Link,
+            Body::Fifo(_) => Kind::Fifo,
+            Body::Special => self.attributes.lock().kind,
+        }
+    }
+
+    fn statistics(&self, world: &dyn World) -> Statistics {
+        let (free, all) = world.frames();
+        Statistics { magic: MAGIC, blocks: all as u64, free: free as u64, inodes: all as u64, inodes_free: free as u64 }
+    }
+
+    fn lookup(&self, _: &Arc<Entry>, name: &[u8], _: &dyn World) -> Result<Arc<Entry>> {
+        self.names()?.lock().get(name).cloned().ok_or(Errno::ENOENT)
+    }
+
+    fn list(&self, _: &Arc<Entry>, from: u64, world: &dyn World, visit: &mut Visitor) -> Result<()> {
+        let names = self.names()?;
+        self.note_read(world);
+        visit_from(from, |from| names.lock().next(from), visit);
+        Ok(())
+    }
+
+    fn create(&self, here: &Arc<Entry>, name: &[u8], new: &New, now: Time) -> Result<Arc<Entry>> {
+        self.create_named(here, name, new, now)
+    }
+
+    fn create_unnamed(&self, here: &Arc<Entry>, permissions: u32, now: Time) -> Result<Arc<Entry>> {
+        if self.names()?.lock().dead {
+            return Err(Errno::ENOENT);
+        }
+        let inode = self.from_image(&[], permissions, now);
+        let entry = Entry::new(inode.clone(), here, alloc::format!("#{}", inode.attributes.lock().inode).as_bytes());
+        entry.set_removed();
+        Ok(entry)
+    }
+
+    fn link(&self, here: &Arc<Entry>, name: &[u8], node: &Arc<dyn Node>, now: Time) -> Result<()> {
+        self.link_named(here, name, node, now)
+    }
+
+    fn unlink(&self, name: &[u8], directory: bool, now: Time) -> Result<()> {
+        self.unlink_named(name, directory, now)
+    }
+
+    fn rename(&self, name: &[u8], to: &Arc<Entry>, new_name: &[u8], how: Rename, now: Time) -> Result<()> {
+        self.rename_named(name, to, new_name, how, now)
+    }
+
+    fn target(&self, world: &dyn World) -> Result<Target> {
+        let Body::Link(target) = &self.body else { return Err(Errno::EINVAL) };
+        self.note_read(world);
+        Ok(Target::Path(target.to_vec()))
+    }
+
+    fn change(&self, change: &Change, now: Time) -> Result<()> {
+        let mut attributes = self.attributes.lock();
+        attributes.permissions = change.permissions.unwrap_or(attributes.permissions);
+        attributes.user = change.user.unwrap_or(attributes.user);
+        attributes.group = change.group.unwrap_or(attributes.group);
+        attributes.accessed = change.accessed.unwrap_or(attributes.accessed);
+        attributes.modified = change.modified.unwrap_or(attributes.modified);
+        attributes.changed = now;
+        Ok(())
+    }
+
+    fn truncate(&self, size: u64, now: Time) -> Result<()> {
+        match &self.body {
+            Body::Regular(contents) => contents.truncate(size)?,
+            Body::Directory(_) => return Err(Errno::EISDIR),
+            _ => return Err(Errno::EINVAL),
+        }
+        self.touch(now);
+        Ok(())
+    }
+
+    fn open(self: Arc<Self>, entry: &Arc<Entry>, access: Access, world: &dyn World) -> Result<Arc<dyn File>> {
+        match &self.body {
+            Body::Regular(_) => Ok(self),
+            Body::Directory(_) => Ok(Arc::new(DirectoryFile::new(entry.clone()))),
+            Body::Fifo(pipe) => Ok(pipe.end(access)),
+            Body::Link(_) => Err(Errno::ELOOP),
+            Body::Special => {
+                let attributes = *self.attributes.lock();
+                if attributes.kind == Kind::Character { device::open(attributes.special, world) } else { Err(Errno::ENXIO) }
+            }
+        }
+    }
+
+    fn backing(self: Arc<Self>) -> Option<Arc<dyn Backing>> {
+        if self.contents().is_some() { Some(self) } else { None }
+    }
+}
+
+impl File for Inode {
+    fn read(&self, world: &dyn World, output: &mut Output, offset: u64, _: Blocking) -> Result<usize> {
+        let count = self.regular()?.read(output, offset)?;
+        self.note_read(world);
+        Ok(count)
+    }
+
+    fn write(&self, world: &dyn World, input: &mut Input, place: Place, _: Blocking) -> Result<(usize, u64)> {
+        let outcome = self.regular()?.write(world, input, place);
+        if outcome.is_ok_and(|(count, _)| count > 0) {
+            self.touch(world.now());
+        }
+        outcome
+    }
+
+    fn seeking(&self) -> Seeking {
+        Seeking::Contents
+    }
+
+    fn size(&self) -> u64 {
+        self.contents().map_or(0, Contents::size)
+    }
+
+    fn seek(&self, offset: u64, what: Seek) -> Result<u64> {
+        self.regular()?.seek(offset, what)
+    }
+
+    fn truncate(&self, size: u64, now: Time) -> Result<()> {
+        Node::truncate(self, size, now)
+    }
+
+    fn allocate(&self, world: &dyn World, mode: u32, offset: u64, length: u64) -> Result<()> {
+        let contents = self.regular()?;
+        match mode & !FALLOC_FL_KEEP_SIZE {
+            0 => contents.reserve(world, offset, length, mode & FALLOC_FL_KEEP_SIZE != 0)?,
+            FALLOC_FL_PUNCH_HOLE if mode & FALLOC_FL_KEEP_SIZE != 0 => contents.punch(offset, length),
+            FALLOC_FL_ZERO_RANGE => {
+                contents.reserve(world, offset, length, mode & FALLOC_FL_KEEP_SIZE != 0)?;
+                contents.punch(offset, length);
+            }
+            _ => return Err(Errno::EOPNOTSUPP),
+        }
+        self.touch(world.now());
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn backing(self: Arc<Self>) -> Option<Arc<dyn Backing>> {
+        Node::backing(self)
+    }
+}
+
+impl Backing for Inode {
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<usize> {
+        self.regular()?.read(&mut Output::own(into), offset)
+    }
+
+    fn size(&self) -> u64 {
+        self.contents().map_or(0, Contents::size)
+    }
+
+    fn identity(&self) -> (u64, u64) {
+        let attributes = self.attributes.lock();
+        (attributes.device, attributes.inode)
+    }
+}

@@ -1,0 +1,159 @@
+//! Making, removing and moving names in a tmpfs.
+
+use alloc::sync::Arc;
+use core::any::Any;
+
+use spin::Mutex;
+
+use crate::errno::{Errno, Result};
+use crate::vfs::attributes::{Kind, Time};
+use crate::vfs::node::{Entry, New, Node, Rename};
+use crate::vfs::tmpfs::Inode;
+use crate::vfs::tmpfs::directory::Names;
+use crate::vfs::tmpfs::inode::{Body, NAME_SIZE};
+
+fn inode_of(node: &Arc<dyn Node>) -> Result<&Inode> {
+    (&**node as &dyn Any).downcast_ref().ok_or(Errno::EXDEV)
+}
+
+impl Inode {
+    pub(super) fn names(&self) -> Result<&Mutex<Names>> {
+        if let Body::Directory(names) = &self.body { Ok(names) } else { Err(Errno::ENOTDIR) }
+    }
+
+    /// Note that names came or went, and with them subdirectories.
+    fn count_names(&self, names: i64, directories: i32, now: Time) {
+        let mut attributes = self.attributes.lock();
+        attributes.size = attributes.size.wrapping_add_signed(names * NAME_SIZE as i64);
+        attributes.links = attributes.links.wrapping_add_signed(directories);
+        attributes.modified = now;
+        attributes.changed = now;
+    }
+
+    fn count_links(&self, links: i32, now: Time) {
+        let mut attributes = self.attributes.lock();
+        attributes.links = attributes.links.wrapping_add_signed(links);
+        attributes.changed = now;
+    }
+
+    pub(super) fn create_named(&self, here: &Arc<Entry>, name: &[u8], new: &New, now: Time) -> Result<Arc<Entry>> {
+        let mut names = self.names()?.lock();
+        names.check_free(name)?;
+        let inode = Inode::new(&self.system, new.kind, new.permissions, new.special, new.target, now);
+        let entry = Entry::new(inode, here, name);
+        names.insert(name, entry.clone());
+        drop(names);
+        self.count_names(1, i32::from(new.kind == Kind::Directory), now);
+        Ok(entry)
+    }
+
+    /// Put an entry that was made elsewhere, such as a file with an image or another file system's root, under its name.
+    ///
+    /// # Errors
+    /// `EEXIST`: the name is taken. `ENOENT`: this directory is gone.
+    pub fn adopt(&self, entry: &Arc<Entry>, now: Time) -> Result<()> {
+        let name = entry.name();
+        let mut names = self.names()?.lock();
+        names.check_free(&name)?;
+        names.insert(&name, entry.clone());
+        drop(names);
+        let directory = entry.node.kind() == Kind::Directory;
+        self.count_names(1, i32::from(directory), now);
+        if !directory && let Ok(inode) = inode_of(&entry.node) {
+            inode.count_links(1, now);
+        }
+        Ok(())
+    }
+
+    pub(super) fn link_named(&self, here: &Arc<Entry>, name: &[u8], node: &Arc<dyn Node>, now: Time) -> Result<()> {
+        inode_of(node)?;
+        self.adopt(&Entry::new(node.clone(), here, name), now)
+    }
+
+    pub(super) fn unlink_named(&self, name: &[u8], directory: bool, now: Time) -> Result<()> {
+        let mut names = self.names()?.lock();
+        let entry = names.get(name).ok_or(Errno::ENOENT)?.clone();
+        let inode = removable(&entry)?;
+        match (&inode.body, directory) {
+            (Body::Directory(_), false) => return Err(Errno::EISDIR),
+            (Body::Directory(inner), true) => close_down(inner)?,
+            (_, true) => return Err(Errno::ENOTDIR),
+            (_, false) => {}
+        }
+        names.remove(name);
+        drop(names);
+        entry.set_removed();
+        inode.count_links(if directory { -2 } else { -1 }, now);
+        self.count_names(-1, -i32::from(directory), now);
+        Ok(())
+    }
+
+    pub(super) fn rename_named(&self, name: &[u8], to: &Arc<Entry>, new_name: &[u8], how: Rename, now: Time) -> Result<()> {
+        let target = inode_of(&to.node)?;
+        let _moving = self.system.moving.lock();
+        let entry = self.names()?.lock().get(name).ok_or(Errno::ENOENT)?.clone();
+        let over = {
+            let names = target.names()?.lock();
+            if names.dead {
+                return Err(Errno::ENOENT);
+            }
+            names.get(new_name).cloned()
+        };
+        let is_directory = removable(&entry)?.kind() == Kind::Directory;
+        match (over, how) {
+            (Some(_), Rename::Keep) => Err(Errno::EEXIST),
+            (None, Rename::Exchange) => Err(Errno::ENOENT),
+            (Some(over), _) if core::ptr::addr_eq(Arc::as_ptr(&over.node), Arc::as_ptr(&entry.node)) => Ok(()),
+            (Some(over), Rename::Exchange) => {
+                let over_directory = removable(&over)?.kind() == Kind::Directory;
+                let here = entry.parent().ok_or(Errno::EBUSY)?;
+                self.names()?.lock().replace(name, over.clone());
+                target.names()?.lock().replace(new_name, entry.clone());
+                over.set_place(&here, name);
+                entry.set_place(to, new_name);
+                self.count_names(0, i32::from(over_directory) - i32::from(is_directory), now);
+                target.count_names(0, i32::from(is_directory) - i32::from(over_directory), now);
+                Ok(())
+            }
+            (over, _) => {
+                if let Some(over) = over {
+                    target.make_way(&over, new_name, is_directory, now)?;
+                }
+                self.names()?.lock().remove(name);
+                target.names()?.lock().insert(new_name, entry.clone());
+                entry.set_place(to, new_name);
+                self.count_names(-1, -i32::from(is_directory), now);
+                target.count_names(1, i32::from(is_directory), now);
+                removable(&entry)?.count_links(0, now);
+                Ok(())
+            }
+        }
+    }
+
+    /// Remove what a rename replaces.
+    fn make_way(&self, over: &Arc<Entry>, name: &[u8], directory: bool, now: Time) -> Result<()> {
+        let inode = removable(over)?;
+        if directory && inode.kind() != Kind::Directory {
+            return Err(Errno::ENOTDIR);
+        }
+        if !directory && inode.kind() == Kind::Directory {
+            return Err(Errno::EISDIR);
+        }
+        self.unlink_named(name, directory, now)
+    }
+}
+
+/// The inode of a name that may be removed or moved.
+fn removable(entry: &Arc<Entry>) -> Result<&Inode> {
+    if entry.mount { Err(Errno::EBUSY) } else { inode_of(&entry.node) }
+}
+
+/// Let an empty directory take no more names.
+fn close_down(names: &Mutex<Names>) -> Result<()> {
+    let mut names = names.lock();
+    if !names.is_empty() {
+        return Err(Errno::ENOTEMPTY);
+    }
+    names.dead = true;
+    Ok(())
+}

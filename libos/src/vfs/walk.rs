@@ -1,0 +1,174 @@
+//! From a path to an entry, as path_resolution(7) says.
+//!
+//! One walk serves every call; they differ in what they do at the last component ([`Last`]). All calls run as root, who may search every
+//! directory, so that no permission is asked on the way.
+
+use alloc::borrow::Cow;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::errno::{Errno, Result};
+use crate::vfs::attributes::Kind;
+use crate::vfs::node::{Entry, Target};
+use crate::vfs::world::World;
+
+/// The most bytes of a component (`NAME_MAX`).
+pub const NAME_MAX: usize = 255;
+/// The most bytes of a path, its NUL included (`PATH_MAX`).
+pub const PATH_MAX: usize = 4096;
+/// The most symbolic links followed in one walk.
+const LINKS_MAX: usize = 40;
+
+/// What to do at the last component.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Last {
+    /// Follow it if it is a symbolic link.
+    Follow,
+    /// Do not, unless a slash stands behind it.
+    Keep,
+    /// Never: it is a name to be made, removed or moved.
+    Name,
+}
+
+/// Where a walk begins and what it may do.
+#[derive(Clone)]
+pub struct Start {
+    /// `/`.
+    pub root: Arc<Entry>,
+    /// Where a relative path begins.
+    pub from: Arc<Entry>,
+}
+
+/// What kind of name the last component is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// A name.
+    Name,
+    /// `.`
+    Dot,
+    /// `..`
+    DotDot,
+    /// The path is all slashes.
+    Root,
+}
+
+/// Where a walk came to.
+pub struct Found {
+    /// The directory of the last component. For `.`, `..` and `/`, what was found itself.
+    pub parent: Arc<Entry>,
+    /// The last component.
+    pub name: Vec<u8>,
+    /// What kind of name it is.
+    pub ending: Ending,
+    /// Whether a slash stands behind it.
+    pub slash: bool,
+    /// What has that name; `None` if nothing.
+    pub entry: Option<Arc<Entry>>,
+}
+
+impl Found {
+    /// The entry.
+    ///
+    /// # Errors
+    /// `ENOENT`: nothing has that name.
+    pub fn existing(self) -> Result<Arc<Entry>> {
+        self.entry.ok_or(Errno::ENOENT)
+    }
+}
+
+/// Walk a path.
+///
+/// # Errors
+/// `ENOENT`: the path is empty, or a directory on the way is missing. `ENOTDIR`: what is on the way is no directory.
+/// `ENAMETOOLONG`, `ELOOP`: as path_resolution(7).
+pub fn walk(world: &dyn World, start: &Start, path: &[u8], last: Last) -> Result<Found> {
+    if path.is_empty() {
+        return Err(Errno::ENOENT);
+    }
+    if path.len() >= PATH_MAX {
+        return Err(Errno::ENAMETOOLONG);
+    }
+    let mut rest: Cow<[u8]> = Cow::Borrowed(path);
+    let mut at = if path[0] == b'/' { start.root.clone() } else { start.from.clone() };
+    let mut links = 0;
+    let mut position = 0;
+    loop {
+        position += rest[position..].iter().take_while(|&&byte| byte == b'/').count();
+        if position == rest.len() {
+            return Ok(Found { parent: at.clone(), name: Vec::new(), ending: Ending::Root, slash: true, entry: Some(at) });
+        }
+        let length = rest[position..].iter().position(|&byte| byte == b'/').unwrap_or(rest.len() - position);
+        let name = &rest[position..position + length];
+        let end = position + length;
+        let next = end + rest[end..].iter().take_while(|&&byte| byte == b'/').count();
+        let (is_last, slash) = (next == rest.len(), next > end);
+        if at.node.kind() != Kind::Directory {
+            return Err(Errno::ENOTDIR);
+        }
+        let step = step(world, start, &at, name)?;
+        let ending = match name {
+            b"." => Ending::Dot,
+            b".." => Ending::DotDot,
+            _ => Ending::Name,
+        };
+        let link = step.as_ref().filter(|entry| entry.node.kind() == Kind::Link && ending == Ending::Name);
+        let follow = !is_last || last == Last::Follow || last == Last::Keep && slash;
+        if let (Some(link), true) = (link, follow) {
+            links += 1;
+            if links > LINKS_MAX {
+                return Err(Errno::ELOOP);
+            }
+            match link.node.target(world)? {
+                Target::Path(target) => {
+                    if target.is_empty() {
+                        return Err(Errno::ENOENT);
+                    }
+                    if target[0] == b'/' {
+                        at = start.root.clone();
+                    }
+                    let mut longer = target;
+                    longer.extend_from_slice(&rest[end..]);
+                    rest = Cow::Owned(longer);
+                    position = 0;
+                    continue;
+                }
+                Target::Entry(entry) if is_last => {
+                    directory_if(slash, Some(&entry))?;
+                    return Ok(Found { parent: at, name: name.to_vec(), ending, slash, entry: Some(entry) });
+                }
+                Target::Entry(entry) => at = entry,
+            }
+        } else if is_last {
+            if last != Last::Name {
+                directory_if(slash, step.as_ref())?;
+            }
+            let parent = if ending == Ending::Name { at } else { step.clone().unwrap_or(at) };
+            return Ok(Found { parent, name: name.to_vec(), ending, slash, entry: step });
+        } else {
+            at = step.ok_or(Errno::ENOENT)?;
+        }
+        position = next;
+    }
+}
+
+fn directory_if(slash: bool, entry: Option<&Arc<Entry>>) -> Result<()> {
+    match entry {
+        Some(entry) if slash && entry.node.kind() != Kind::Directory => Err(Errno::ENOTDIR),
+        _ => Ok(()),
+    }
+}
+
+/// One component; `None` if nothing has that name.
+fn step(world: &dyn World, start: &Start, at: &Arc<Entry>, name: &[u8]) -> Result<Option<Arc<Entry>>> {
+    match name {
+        b"." => Ok(Some(at.clone())),
+        b".." if Arc::ptr_eq(at, &start.root) => Ok(Some(at.clone())),
+        b".." => Ok(Some(at.parent().unwrap_or_else(|| at.clone()))),
+        _ if name.len() > NAME_MAX => Err(Errno::ENAMETOOLONG),
+        _ => match at.node.lookup(at, name, world) {
+            Ok(entry) => Ok(Some(entry)),
+            Err(Errno::ENOENT) => Ok(None),
+            Err(error) => Err(error),
+        },
+    }
+}

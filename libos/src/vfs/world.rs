@@ -1,0 +1,96 @@
+//! What files ask of the process that they live in.
+//!
+//! Time, randomness, the console and the texts of `/proc` are arguments, so that everything in `vfs` and `file` runs on a host against
+//! a world that a test makes up, and none of it knows the exokernel.
+
+use alloc::vec::Vec;
+
+use crate::errno::Result;
+use crate::file::Files;
+use crate::user::UserMemory;
+use crate::vfs::attributes::Time;
+
+/// A text that the process writes about itself or its machine, as proc(5) lays it out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// `/proc/self/maps`
+    Maps,
+    /// `/proc/self/stat`
+    Stat,
+    /// `/proc/self/status`
+    Status,
+    /// `/proc/self/statm`
+    Statm,
+    /// `/proc/self/cmdline`
+    CommandLine,
+    /// `/proc/self/environ`
+    Environment,
+    /// `/proc/self/auxv`
+    AuxiliaryVector,
+    /// `/proc/self/comm`
+    Command,
+    /// `/proc/self/limits`
+    Limits,
+    /// `/proc/self/io`
+    InputOutput,
+    /// `/proc/meminfo`
+    MemoryInfo,
+    /// `/proc/cpuinfo`
+    CpuInfo,
+    /// `/proc/uptime`
+    Uptime,
+    /// `/proc/loadavg`
+    LoadAverage,
+    /// `/proc/stat`
+    SystemStat,
+    /// `/proc/version`
+    Version,
+    /// `/proc/sys/kernel/osrelease`
+    Release,
+    /// `/proc/sys/kernel/hostname`
+    HostName,
+    /// `/proc/sys/kernel/random/boot_id`
+    BootId,
+    /// `/proc/sys/kernel/random/uuid`
+    Uuid,
+    /// `/sys/devices/system/cpu/online` and its like: `0` or `0-3`.
+    Cpus,
+}
+
+/// The process, as files see it.
+pub trait World: UserMemory {
+    /// The time of day.
+    fn now(&self) -> Time;
+    /// Nanoseconds of the monotonic clock.
+    fn monotonic_ns(&self) -> u64;
+    /// Fill with random bytes.
+    fn random(&self, into: &mut [u8]);
+    /// Write to the console.
+    fn console_put(&self, bytes: &[u8]);
+    /// Read what the console has; 0 if nothing.
+    fn console_get(&self, into: &mut [u8]) -> usize;
+    /// Sleep until the console may have input or the monotonic clock passes `deadline_ns`.
+    ///
+    /// # Errors
+    /// `ETIMEDOUT`: the deadline passed. `EINTR`: a signal came.
+    fn console_wait(&self, deadline_ns: Option<u64>) -> Result<()>;
+    /// Sleep until the monotonic clock passes `deadline_ns`; with `None`, until a signal comes.
+    ///
+    /// # Errors
+    /// `ETIMEDOUT`: the deadline passed. `EINTR`: a signal came.
+    fn sleep(&self, deadline_ns: Option<u64>) -> Result<()>;
+    /// Send the process a signal, such as `SIGPIPE`.
+    fn signal(&self, number: u32);
+    /// Frames of memory free and in all.
+    fn frames(&self) -> (usize, usize);
+    /// A text about the process or the machine.
+    fn report(&self, report: Report) -> Vec<u8>;
+    /// The process's id.
+    fn id(&self) -> u32;
+    /// The path of the program that it runs.
+    fn executable(&self) -> Vec<u8>;
+    /// The process's own files: what `/proc/self/fd` lists.
+    fn files(&self) -> &Files;
+    /// The process's memory, as what buffers point into.
+    fn memory(&self) -> &dyn UserMemory;
+}

@@ -1,0 +1,113 @@
+//! The info pages, read.
+
+use abi::{
+    EnvEntry, EnvId, FrameEntry, FrameKind, INFO_ENVS_PAGE, INFO_SLICES_PAGE, InfoPage, MAX_SLICES, PAGE_SIZE, SliceEntry,
+};
+
+use crate::place::{INFO, page};
+
+/// Info pages before the frame table.
+pub const FIRST_PAGES: usize = INFO_SLICES_PAGE + 1;
+
+/// Map all info pages here.
+pub fn map() {
+    exo::info_map(EnvId::SELF, INFO, 0, FIRST_PAGES).expect("the first info pages");
+    let rest = header().pages as usize - FIRST_PAGES;
+    exo::info_map(EnvId::SELF, page(INFO, FIRST_PAGES), FIRST_PAGES, rest).expect("the frame table");
+}
+
+/// The first info page, as it is now.
+#[must_use]
+pub fn header() -> InfoPage {
+    // SAFETY: every program maps the page before it asks; the kernel changes it behind our back, hence volatile.
+    unsafe { (INFO as *const InfoPage).read_volatile() }
+}
+
+/// Frames that no one holds.
+#[must_use]
+pub fn free_frames() -> u64 {
+    header().free_frames
+}
+
+/// Where the public entry of a slot is.
+#[must_use]
+pub fn environment_address(slot: usize) -> *const EnvEntry {
+    (page(INFO, INFO_ENVS_PAGE) as *const EnvEntry).wrapping_add(slot)
+}
+
+/// The public entry of an environment.
+#[must_use]
+pub fn environment(env: EnvId) -> EnvEntry {
+    // SAFETY: as in `header`; the table covers every slot that a name can have been given for.
+    unsafe { environment_address(env.slot() % abi::MAX_ENVS).read_volatile() }
+}
+
+/// A slot of the slice vector.
+#[must_use]
+pub fn slice(slot: usize) -> SliceEntry {
+    assert!(slot < MAX_SLICES);
+    // SAFETY: as in `header`; the page has MAX_SLICES entries.
+    unsafe { (page(INFO, INFO_SLICES_PAGE) as *const SliceEntry).add(slot).read_volatile() }
+}
+
+/// A slice slot that this environment owns and leaves unused.
+#[must_use]
+pub fn unused_slice() -> Option<usize> {
+    let own = exo::identify().0;
+    (0..MAX_SLICES).find(|&slot| slice(slot).owner == own && slice(slot).context == u32::MAX)
+}
+
+/// A frame as the frame table has it. Only where `map` mapped it.
+#[must_use]
+pub fn frame(number: u64) -> FrameEntry {
+    let header = header();
+    let index = number.wrapping_sub(header.first_frame);
+    assert!(index < header.frame_count, "frame {number:#x} is outside the table");
+    let table = page(INFO, header.frames_page as usize) as *const FrameEntry;
+    // SAFETY: as in `header`; the index is inside the table.
+    unsafe { table.add(index as usize).read_volatile() }
+}
+
+/// Whether a frame is of a kind.
+#[must_use]
+pub fn is(number: u64, kind: FrameKind) -> bool {
+    frame(number).kind == kind as u32
+}
+
+/// The lowest of `count` free frames in a row, the first a multiple of `count`.
+#[must_use]
+pub fn free_run(count: u64) -> Option<u64> {
+    let header = header();
+    let end = header.first_frame + header.frame_count;
+    (header.first_frame.next_multiple_of(count)..end.saturating_sub(count))
+        .step_by(count as usize)
+        .find(|&first| (first..first + count).all(|number| is(number, FrameKind::Free)))
+}
+
+/// Some frame of a kind.
+#[must_use]
+pub fn any_frame(kind: FrameKind) -> Option<u64> {
+    let header = header();
+    (header.first_frame..header.first_frame + header.frame_count).find(|&number| is(number, kind))
+}
+
+/// Ticks in a number of milliseconds.
+#[must_use]
+pub fn milliseconds(count: u64) -> u64 {
+    header().clock_hz / 1000 * count
+}
+
+/// The counter's value so many milliseconds from now.
+#[must_use]
+pub fn deadline(count: u64) -> u64 {
+    crate::isa::ticks() + milliseconds(count)
+}
+
+/// Sleep.
+pub fn sleep(count: u64) {
+    let result = exo::wait(&[], Some(deadline(count)));
+    assert_eq!(result, Err(abi::Error::TimedOut));
+}
+
+/// Bytes of a page, as a number for arithmetic on addresses.
+pub const BYTES: u64 = PAGE_SIZE as u64;
