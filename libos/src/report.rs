@@ -75,7 +75,9 @@ impl<K: Kernel> World for Process<K> {
             Report::AuxiliaryVector => self.vector(),
             Report::Command => [self.running.lock().name.as_slice(), b"\n"].concat(),
             Report::Limits => self.limits_text().into_bytes(),
-            Report::InputOutput => b"rchar: 0\nwchar: 0\nsyscr: 0\nsyscw: 0\nread_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n".to_vec(),
+            Report::InputOutput => {
+                b"rchar: 0\nwchar: 0\nsyscr: 0\nsyscw: 0\nread_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n".to_vec()
+            }
             Report::MemoryInfo => self.memory_text().into_bytes(),
             Report::CpuInfo => cpu_text().into_bytes(),
             Report::Uptime => self.uptime().into_bytes(),
@@ -241,7 +243,9 @@ impl<K: Kernel> Process<K> {
     fn system_stat(&self) -> String {
         let ticks = self.now_ns() * TICKS_PER_SECOND / SECOND;
         let booted = self.kernel.info().boot_unix_ns / SECOND;
-        format!("cpu  {ticks} 0 0 0 0 0 0 0 0 0\ncpu0 {ticks} 0 0 0 0 0 0 0 0 0\nbtime {booted}\nprocesses 1\nprocs_running 1\nprocs_blocked 0\n")
+        format!(
+            "cpu  {ticks} 0 0 0 0 0 0 0 0 0\ncpu0 {ticks} 0 0 0 0 0 0 0 0 0\nbtime {booted}\nprocesses 1\nprocs_running 1\nprocs_blocked 0\n"
+        )
     }
 
     /// A random UUID of version 4, as text.

@@ -89,7 +89,7 @@ impl Times {
 #[must_use]
 pub fn ns_since_boot(info: &InfoPage, ticks: u64) -> u64 {
     let elapsed = ticks.saturating_sub(info.boot_ticks);
-    (u128::from(elapsed) * u128::from(info.clock_mult) >> 32) as u64
+    ((u128::from(elapsed) * u128::from(info.clock_mult)) >> 32) as u64
 }
 
 /// The counter's value at a point of the monotonic clock, rounded up.

@@ -5,9 +5,11 @@ use core::fmt::{self, Write};
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use aarch64_cpu::registers::{CNTFRQ_EL0, ELR_EL1, ESR_EL1, FAR_EL1, Readable};
+
 use super::gic::Gic;
 use super::memory::{self, direct, map_device};
-use super::tree::Tree;
+use super::tree::{Tree, interrupt, window};
 use super::{Native, cpu};
 use crate::{Board, Boot, Exit, FrameRange, Interrupt};
 
@@ -23,58 +25,52 @@ static FIRMWARE_BY_SMC: AtomicBool = AtomicBool::new(false);
 /// Whether semihosting was asked to stop the machine: if that comes back as an exception, nobody serves it.
 static STOPPING: AtomicBool = AtomicBool::new(false);
 
-/// The PL011 (Arm PrimeCell UART, DDI 0183): registers, as offsets in bytes, and their bits.
+/// The PL011 (Arm PrimeCell UART, DDI 0183): registers, as offsets in bytes.
 struct Console;
 
 impl Console {
     const DATA: usize = 0x00;
     const FLAGS: usize = 0x18;
-    const LINE: usize = 0x2c;
-    const CONTROL: usize = 0x30;
-    const INTERRUPT_MASK: usize = 0x38;
-    const RECEIVE_EMPTY: u32 = 1 << 4;
-    const TRANSMIT_FULL: u32 = 1 << 5;
 
-    fn register(offset: usize) -> Option<*mut u32> {
-        match CONSOLE.load(Ordering::Relaxed) {
-            0 => None,
-            base => Some(core::ptr::with_exposed_provenance_mut(base + offset)),
-        }
+    fn register(offset: usize) -> *mut u32 {
+        core::ptr::with_exposed_provenance_mut(CONSOLE.load(Ordering::Relaxed) + offset)
     }
 
     fn read(offset: usize) -> u32 {
         // SAFETY: the register is one of the PL011's, in the direct map; reading has no effect on memory.
-        Self::register(offset).map_or(Self::RECEIVE_EMPTY, |register| unsafe { register.read_volatile() })
+        unsafe { Self::register(offset).read_volatile() }
     }
 
     fn write(offset: usize, value: u32) {
-        if let Some(register) = Self::register(offset) {
-            // SAFETY: as above; the PL011 does no DMA, since its DMA control stays off.
-            unsafe { register.write_volatile(value) };
+        // SAFETY: as above; the PL011 does no DMA, since its DMA control stays off.
+        unsafe { Self::register(offset).write_volatile(value) };
+    }
+
+    /// LCR_H: 8 bits, FIFOs on. CR: sending and receiving on. IMSC: an interrupt for input, full enough or waiting for long enough.
+    fn init(registers: *mut u8) {
+        CONSOLE.store(registers.expose_provenance(), Ordering::Relaxed);
+        for (offset, value) in [(0x2c, 0b11 << 5 | 1 << 4), (0x30, 1 << 9 | 1 << 8 | 1), (0x38, 1 << 6 | 1 << 4)] {
+            Self::write(offset, value);
         }
     }
 
-    /// 8 bits, FIFOs on, sending and receiving on, an interrupt for input (full enough, or waiting for long enough).
-    fn init(registers: *mut u8) {
-        CONSOLE.store(registers.expose_provenance(), Ordering::Relaxed);
-        Self::write(Self::LINE, 0b11 << 5 | 1 << 4);
-        Self::write(Self::CONTROL, 1 << 9 | 1 << 8 | 1);
-        Self::write(Self::INTERRUPT_MASK, 1 << 6 | 1 << 4);
-    }
-
     fn put(byte: u8) {
-        while Self::read(Self::FLAGS) & Self::TRANSMIT_FULL != 0 {}
+        // TXFF: the FIFO is full.
+        while Self::read(Self::FLAGS) >> 5 & 1 == 1 {}
         Self::write(Self::DATA, u32::from(byte));
     }
 
     fn get() -> Option<u8> {
-        (Self::read(Self::FLAGS) & Self::RECEIVE_EMPTY == 0).then(|| Self::read(Self::DATA) as u8)
+        // RXFE: the FIFO is empty.
+        (Self::read(Self::FLAGS) >> 4 & 1 == 0).then(|| Self::read(Self::DATA) as u8)
     }
 }
 
 impl Write for Console {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        text.bytes().for_each(Console::put);
+        if CONSOLE.load(Ordering::Relaxed) != 0 {
+            text.bytes().for_each(Console::put);
+        }
         Ok(())
     }
 }
@@ -118,10 +114,11 @@ impl Native {
 }
 
 /// Print what the kernel did wrong, and stop: the end of every exception that is not user mode's.
-pub(super) extern "C" fn report_broken(syndrome: u64, pc: u64, address: u64) -> ! {
+pub(super) extern "C" fn report_broken() -> ! {
     if STOPPING.load(Ordering::Relaxed) {
         power_off()
     }
+    let (syndrome, pc, address) = (ESR_EL1.get(), ELR_EL1.get(), FAR_EL1.get());
     let _ = writeln!(Console, "\nkernel exception: ESR {syndrome:#x} ELR {pc:#x} FAR {address:#x}");
     stop(Exit::Panic)
 }
@@ -141,44 +138,37 @@ fn stop(exit: Exit) -> ! {
 /// Stop by firmware (PSCI, DEN 0022, SYSTEM_OFF), which knows no codes.
 fn power_off() -> ! {
     const SYSTEM_OFF: u64 = 0x8400_0008;
+    let by_smc = u32::from(FIRMWARE_BY_SMC.load(Ordering::Relaxed));
     loop {
         // SAFETY: firmware does not come back; if it is not there, this loop is as good an end as any.
-        unsafe {
-            if FIRMWARE_BY_SMC.load(Ordering::Relaxed) {
-                asm!("smc #0", "wfi", in("x0") SYSTEM_OFF);
-            } else {
-                asm!("hvc #0", "wfi", in("x0") SYSTEM_OFF);
-            }
-        }
+        unsafe { asm!("cbz {0:w}, 2f", "smc #0", "2: hvc #0", "wfi", in(reg) by_smc, inout("x0") SYSTEM_OFF => _) };
     }
 }
 
 /// The first Rust code: called on the boot stack with the physical addresses of the device tree and of the image, the identity map in place.
 pub(super) extern "C" fn start(device_tree: u64, image: u64) -> ! {
-    let wide_asids = cpu::init();
+    cpu::init();
     // SAFETY: the boot protocol says that it is there, and the identity map covers it; it is not used beyond this function.
     let tree = unsafe { Tree::new(core::ptr::without_provenance(device_tree as usize)) };
     FIRMWARE_BY_SMC.store(tree.firmware_by_smc(), Ordering::Relaxed);
-    let console = tree.device("arm,pl011");
-    if let Some((address, size)) = console.as_ref().and_then(|console| console.window(0)) {
-        Console::init(map_device(image, address, size));
-    }
-    let mut boot = Boot { clock_hz: cpu::clock_hz(), device_tree, ..Boot::default() };
-    boot.console_irq = console.and_then(|console| console.interrupt()).unwrap_or(0);
+    let console = tree.device("arm,pl011").expect("a PL011 in the device tree");
+    let (address, size) = window(console, 0).expect("registers of the PL011");
+    Console::init(map_device(image, address, size));
+    let mut boot = Boot { clock_hz: CNTFRQ_EL0.get(), device_tree, ..Boot::default() };
+    boot.console_irq = interrupt(console).unwrap_or(0);
     boot.unix_ns = clock_chip(tree, image);
     describe_memory(&mut boot, tree, image);
-    for (address, size) in tree.devices("virtio,mmio").filter_map(|device| device.window(0)) {
+    for (address, size) in tree.devices("virtio,mmio").filter_map(|device| window(device, 0)) {
         add_device(&mut boot, frames(address, size));
     }
-    let machine = Native { gic: Gic::new(tree, image), wide_asids };
-    memory::forget_identity(image);
+    let machine = Native { gic: Gic::new(tree, image), empty_root: memory::forget_identity(image) };
     // SAFETY: the binary defines it with this signature; this is its one call.
     unsafe { kernel_main(machine, boot) }
 }
 
 /// Nanoseconds since 1970 by the PL031 (DDI 0224), whose first register counts seconds; 0 without one.
 fn clock_chip(tree: Tree<'_>, image: u64) -> u64 {
-    let Some((address, size)) = tree.device("arm,pl031").and_then(|chip| chip.window(0)) else { return 0 };
+    let Some((address, size)) = tree.device("arm,pl031").and_then(|chip| window(chip, 0)) else { return 0 };
     // SAFETY: the device tree says that it is there; reading has no effect.
     let seconds = unsafe { map_device(image, address, size).cast::<u32>().read_volatile() };
     u64::from(seconds) * 1_000_000_000

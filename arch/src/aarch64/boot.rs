@@ -5,43 +5,35 @@
 
 use core::arch::global_asm;
 
-use aarch64_cpu::registers::{SCTLR_EL1, TCR_EL1};
+use aarch64_cpu::registers::TCR_EL1;
 
 use super::memory::{IDENTITY, IDENTITY_LARGE, IMAGE_LARGE, IMAGE_SMALL, ROOT, TABLE};
 use super::paging::{ATTRIBUTE_NORMAL, MAIR, encode_kernel};
 
-/// Both halves have 4 KiB pages and write-back walks. The user half has 48 bits, the kernel's 39, which saves a level. User mode's top byte
-/// is ignored, as Linux has it. Physical size and ASID size are added at boot.
+/// Inner shareable, write-back walks of the user half.
+const WALKS: u64 = TCR_EL1::SH0::Inner.value
+    | TCR_EL1::IRGN0::WriteBack_ReadAlloc_WriteAlloc_Cacheable.value
+    | TCR_EL1::ORGN0::WriteBack_ReadAlloc_WriteAlloc_Cacheable.value;
+
+/// Both halves have 4 KiB pages (TG0 is 0) and the same walks, whose fields are 16 bits apart. The user half has 48 bits, the kernel's 39,
+/// which saves a level. User mode's top byte is ignored, as Linux has it. The physical size is
+/// added at boot.
 const TCR: u64 = TCR_EL1::T0SZ.val(16).value
     | TCR_EL1::T1SZ.val(25).value
-    | TCR_EL1::TG0::KiB_4.value
     | TCR_EL1::TG1::KiB_4.value
-    | TCR_EL1::SH0::Inner.value
-    | TCR_EL1::SH1::Inner.value
-    | TCR_EL1::IRGN0::WriteBack_ReadAlloc_WriteAlloc_Cacheable.value
-    | TCR_EL1::ORGN0::WriteBack_ReadAlloc_WriteAlloc_Cacheable.value
-    | TCR_EL1::IRGN1::WriteBack_ReadAlloc_WriteAlloc_Cacheable.value
-    | TCR_EL1::ORGN1::WriteBack_ReadAlloc_WriteAlloc_Cacheable.value
-    | TCR_EL1::TBI0::Ignored.value;
+    | TCR_EL1::TBI0::Ignored.value
+    | TCR_EL1::AS::ASID16Bits.value
+    | WALKS
+    | WALKS << 16;
 
 /// Bits that are 1 wherever their feature is missing: LSMAOE, nTLSMD, SPAN, EIS, TSCXT, EOS.
 const SCTLR_ONES: u64 = 1 << 29 | 1 << 28 | 1 << 23 | 1 << 22 | 1 << 20 | 1 << 11;
 
-/// MMU, caches and stack alignment checks on; user mode may maintain caches, read CTR_EL0, use DC ZVA, WFI and WFE. SETEND and IT are of
-/// AArch32 only and disabled.
-const SCTLR: u64 = SCTLR_ONES
-    | SCTLR_EL1::M::Enable.value
-    | SCTLR_EL1::C::Cacheable.value
-    | SCTLR_EL1::I::Cacheable.value
-    | SCTLR_EL1::SA::Enable.value
-    | SCTLR_EL1::SA0::Enable.value
-    | SCTLR_EL1::UCI::DontTrap.value
-    | SCTLR_EL1::UCT::DontTrap.value
-    | SCTLR_EL1::DZE::DontTrap.value
-    | SCTLR_EL1::NTWI::DontTrap.value
-    | SCTLR_EL1::NTWE::DontTrap.value
-    | 1 << 8
-    | 1 << 7;
+/// MMU, caches (I, C) and stack alignment checks (SA0, SA) on; SETEND and IT, which are AArch32's, disabled.
+const SCTLR_KERNEL: u64 = SCTLR_ONES | 1 << 12 | 1 << 8 | 1 << 7 | 1 << 4 | 1 << 3 | 1 << 2 | 1;
+
+/// User mode may maintain caches (UCI), wait (nTWE, nTWI), read CTR_EL0 (UCT) and zero cache lines (DZE).
+const SCTLR: u64 = SCTLR_KERNEL | 1 << 26 | 1 << 18 | 1 << 16 | 1 << 15 | 1 << 14;
 
 global_asm!(
     r#"
@@ -107,12 +99,11 @@ boot:
     orr x4, x3, #{TABLE}
     str x4, [x2]
     ldr x5, ={IDENTITY_BLOCK}
-    ubfx x6, x1, #30, #9
+    .irp address, x0, x1
+    ubfx x6, \address, #30, #9
     orr x4, x5, x6, lsl #30
     str x4, [x3, x6, lsl #3]
-    ubfx x6, x0, #30, #9
-    orr x4, x5, x6, lsl #30
-    str x4, [x3, x6, lsl #3]
+    .endr
 
     adrp x3, {ROOT}
     adrp x4, {IMAGE_LARGE}
@@ -152,8 +143,6 @@ boot:
     mov x5, #5
     csel x4, x4, x5, lo
     bfi x2, x4, #32, #3
-    ubfx x3, x3, #5, #1
-    bfi x2, x3, #36, #1
     msr tcr_el1, x2
     dsb sy
     tlbi vmalle1
@@ -170,8 +159,6 @@ boot:
     mov sp, x2
     ldr x2, =vectors
     msr vbar_el1, x2
-    mov x29, xzr
-    mov x30, xzr
     ldr x2, ={start}
     br x2
 .ltorg

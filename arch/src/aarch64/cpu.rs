@@ -1,11 +1,12 @@
 //! The CPU: switching, TLB and cache upkeep, the virtual timer.
 
 use core::arch::asm;
+use core::sync::atomic::AtomicPtr;
 
 use aarch64_cpu::asm::{barrier, wfi};
 use aarch64_cpu::registers::{
-    CNTFRQ_EL0, CNTKCTL_EL1, CNTV_CTL_EL0, CNTV_CVAL_EL0, CNTVCT_EL0, CPACR_EL1, FAR_EL1, ID_AA64MMFR0_EL1, ID_AA64MMFR1_EL1, MDSCR_EL1,
-    Readable, SCTLR_EL1, TPIDR_EL0, TPIDRRO_EL0, TTBR0_EL1, Writeable,
+    CNTKCTL_EL1, CNTV_CTL_EL0, CNTV_CVAL_EL0, CNTVCT_EL0, CPACR_EL1, FAR_EL1, ID_AA64MMFR0_EL1, ID_AA64MMFR1_EL1, MDSCR_EL1, Readable,
+    SCTLR_EL1, TPIDR_EL0, TPIDRRO_EL0, TTBR0_EL1, Writeable,
 };
 
 use super::context::Context;
@@ -16,20 +17,19 @@ use crate::{Cpu, Trap};
 #[repr(C)]
 pub(super) struct PerCpu {
     /// The top of its kernel stack.
-    pub(super) stack_top: *const u8,
+    pub(super) stack_top: AtomicPtr<u8>,
 }
-// SAFETY: the pointer is an address to load into sp, never dereferenced by another CPU.
-unsafe impl Sync for PerCpu {}
 
 unsafe extern "C" {
     static __stack_top: u8;
 }
 
 /// The CPU that boots.
-pub(super) static FIRST_CPU: PerCpu = PerCpu { stack_top: &raw const __stack_top };
+pub(super) static FIRST_CPU: PerCpu = PerCpu { stack_top: AtomicPtr::new((&raw const __stack_top).cast_mut()) };
 
-/// Set up what user mode may do on this CPU, and its timer; whether ASIDs have 16 bits.
-pub(super) fn init() -> bool {
+/// Set up what user mode may do on this CPU, and its timer.
+pub(super) fn init() {
+    assert!(ID_AA64MMFR0_EL1.read(ID_AA64MMFR0_EL1::ASIDBits) == 2, "ASIDs of 8 bits are too few");
     CPACR_EL1.write(CPACR_EL1::FPEN::TrapNothing);
     CNTKCTL_EL1.write(CNTKCTL_EL1::EL0VCTEN::SET);
     MDSCR_EL1.set(0);
@@ -42,20 +42,12 @@ pub(super) fn init() -> bool {
         unsafe { asm!("msr s0_0_c4_c1_4, xzr", options(nomem, nostack)) };
     }
     barrier::isb(barrier::SY);
-    ID_AA64MMFR0_EL1.read(ID_AA64MMFR0_EL1::ASIDBits) == 2
 }
 
 /// Forget every translation of user mode's on all CPUs.
 pub(super) fn flush_all() {
     // SAFETY: to forget translations is always sound.
     unsafe { asm!("dsb ishst", "tlbi vmalle1is", "dsb ish", "isb", options(nostack)) };
-}
-
-impl Native {
-    fn load(&self, context: &Context) {
-        TPIDR_EL0.set(context.registers.tls);
-        TPIDRRO_EL0.set(context.upcall_address);
-    }
 }
 
 impl Cpu for Native {
@@ -70,15 +62,13 @@ impl Cpu for Native {
         }
         // SAFETY: the kernel is compiled without vector registers, so only user mode sees these.
         unsafe { entry::load_vectors(next) };
-        self.load(next);
+        self.reload(next);
         TTBR0_EL1.set(next.translation);
-        if !self.wide_asids {
-            flush_all();
-        }
     }
 
     fn reload(&mut self, context: &Context) {
-        self.load(context);
+        TPIDR_EL0.set(context.registers.tls);
+        TPIDRRO_EL0.set(context.upcall_address);
     }
 
     #[inline(always)]
@@ -89,7 +79,8 @@ impl Cpu for Native {
     }
 
     fn unload(&mut self) {
-        memory::load_empty_root();
+        TTBR0_EL1.set(self.empty_root);
+        barrier::isb(barrier::SY);
     }
 
     fn init_root(&mut self, _root: u64) {}
@@ -107,28 +98,16 @@ impl Cpu for Native {
 
     fn sync_icache(&mut self, frame: u64) {
         let start = memory::direct(frame << 12) as u64;
-        // SAFETY: cleaning a frame of the direct map changes no memory.
-        // 1. Clean each line (CTR_EL0.DminLine: its words, as a power of two) to where instruction fetch sees it. 2. Forget what was fetched before.
-        unsafe {
-            asm!(
-                "mrs {line}, ctr_el0",
-                "ubfx {line}, {line}, #16, #4",
-                "lsl {line}, {word}, {line}",
-                "2: dc cvau, {at}",
-                "add {at}, {at}, {line}",
-                "cmp {at}, {end}",
-                "b.lo 2b",
-                "dsb ish",
-                "ic ialluis",
-                "dsb ish",
-                "isb",
-                line = out(reg) _,
-                word = in(reg) 4u64,
-                at = inout(reg) start => _,
-                end = in(reg) start + abi::PAGE_SIZE as u64,
-                options(nostack),
-            );
+        let types: u64;
+        // SAFETY: reads a register that is always there.
+        unsafe { asm!("mrs {0}, ctr_el0", out(reg) types, options(nomem, nostack)) };
+        // CTR_EL0.DminLine: the words of the smallest line, as a power of two.
+        for line in (start..start + abi::PAGE_SIZE as u64).step_by(4 << (types >> 16 & 0xf)) {
+            // SAFETY: cleaning a line of the direct map, to where instruction fetch sees it, changes no memory.
+            unsafe { asm!("dc cvau, {0}", in(reg) line, options(nostack)) };
         }
+        // SAFETY: to forget what was fetched is always sound.
+        unsafe { asm!("dsb ish", "ic ialluis", "dsb ish", "isb", options(nostack)) };
     }
 
     #[inline(always)]
@@ -145,9 +124,4 @@ impl Cpu for Native {
         barrier::dsb(barrier::SY);
         wfi();
     }
-}
-
-/// Ticks of the counter per second.
-pub(super) fn clock_hz() -> u64 {
-    CNTFRQ_EL0.get()
 }

@@ -6,7 +6,7 @@
 use core::arch::{asm, global_asm};
 use core::mem::offset_of;
 
-use abi::{Call, Registers, SavedState, UpcallPage};
+use abi::{Call, UpcallPage};
 
 use super::context::{BRANCH_TYPE, Context};
 use super::cpu::PerCpu;
@@ -21,6 +21,24 @@ global_asm!(
     eret
     dsb nsh
     isb
+.endm
+
+// x0 to x29 without x16 and x17, which are stored first and loaded last.
+.macro each_pair operation
+    \operation x0, x1, [sp, #{X}]
+    \operation x2, x3, [sp, #{X} + 2 * 8]
+    \operation x4, x5, [sp, #{X} + 4 * 8]
+    \operation x6, x7, [sp, #{X} + 6 * 8]
+    \operation x8, x9, [sp, #{X} + 8 * 8]
+    \operation x10, x11, [sp, #{X} + 10 * 8]
+    \operation x12, x13, [sp, #{X} + 12 * 8]
+    \operation x14, x15, [sp, #{X} + 14 * 8]
+    \operation x18, x19, [sp, #{X} + 18 * 8]
+    \operation x20, x21, [sp, #{X} + 20 * 8]
+    \operation x22, x23, [sp, #{X} + 22 * 8]
+    \operation x24, x25, [sp, #{X} + 24 * 8]
+    \operation x26, x27, [sp, #{X} + 26 * 8]
+    \operation x28, x29, [sp, #{X} + 28 * 8]
 .endm
 
 // extern "C" fn vectors(); the table that VBAR_EL1 points at (Arm ARM D1.3.1)
@@ -50,14 +68,10 @@ broken:
     mrs x9, tpidr_el1
     ldr x9, [x9, #{CPU_STACK_TOP}]
     mov sp, x9
-    mrs x0, esr_el1
-    mrs x1, elr_el1
-    mrs x2, far_el1
     b {report}
 
 // Entered with all of user mode's registers; sp = the context.
 // 1. Make two registers free. 2. Foreign syscall or `Return`: the short paths. 3. Else leave with the syndrome.
-.balign 64
 synchronous:
     stp x16, x17, [sp, #{X} + 16 * 8]
     mrs x16, esr_el1
@@ -70,20 +84,7 @@ synchronous:
 // 1. Store what user mode had, except x16 and x17, which are stored. 2. Back to the kernel's stack. 3. Return the syndrome (x16) out of
 // `enter_user`.
 leave_user:
-    stp x0, x1, [sp, #{X}]
-    stp x2, x3, [sp, #{X} + 2 * 8]
-    stp x4, x5, [sp, #{X} + 4 * 8]
-    stp x6, x7, [sp, #{X} + 6 * 8]
-    stp x8, x9, [sp, #{X} + 8 * 8]
-    stp x10, x11, [sp, #{X} + 10 * 8]
-    stp x12, x13, [sp, #{X} + 12 * 8]
-    stp x14, x15, [sp, #{X} + 14 * 8]
-    stp x18, x19, [sp, #{X} + 18 * 8]
-    stp x20, x21, [sp, #{X} + 20 * 8]
-    stp x22, x23, [sp, #{X} + 22 * 8]
-    stp x24, x25, [sp, #{X} + 24 * 8]
-    stp x26, x27, [sp, #{X} + 26 * 8]
-    stp x28, x29, [sp, #{X} + 28 * 8]
+    each_pair stp
     mrs x17, sp_el0
     mrs x18, elr_el1
     mrs x19, spsr_el1
@@ -98,29 +99,27 @@ leave_user:
 
 interrupt:
     stp x16, x17, [sp, #{X} + 16 * 8]
-    movz x16, #({INTERRUPT} >> 16), lsl #16
-    movk x16, #({INTERRUPT} & 0xffff)
+    mov x16, #{INTERRUPT}
     b leave_user
 
 // Entered with x16 = syndrome, x17 free. 1. Save pc, sp, flags, x16 and x17 in the upcall page. 2. Continue at the entry, whatever branch came
 // before. No address of the kernel's stays in x16 or x17: they hold the upcall page's user address and the entry.
-.balign 64
 foreign:
     ldr x17, [sp, #{ENTRY}]
     cbz x17, leave_user
     ldr x16, [sp, #{UPCALL_PAGE}]
     mrs x17, elr_el1
-    str x17, [x16, #{SYSCALL} + {SAVED_PC}]
+    str x17, [x16, #{SAVED_PC}]
     mrs x17, sp_el0
-    str x17, [x16, #{SYSCALL} + {SAVED_SP}]
+    str x17, [x16, #{SAVED_SP}]
     mrs x17, spsr_el1
-    str x17, [x16, #{SYSCALL} + {SAVED_FLAGS}]
+    str x17, [x16, #{SAVED_FLAGS}]
     and x17, x17, #~{BRANCH_TYPE}
     msr spsr_el1, x17
     ldr x17, [sp, #{X} + 16 * 8]
-    str x17, [x16, #{SYSCALL} + {SAVED_SCRATCH}]
+    str x17, [x16, #{SAVED_SCRATCH}]
     ldr x17, [sp, #{X} + 17 * 8]
-    str x17, [x16, #{SYSCALL} + {SAVED_SCRATCH} + 8]
+    str x17, [x16, #{SAVED_SCRATCH} + 8]
     ldr x17, [sp, #{ENTRY}]
     msr elr_el1, x17
     mrs x16, tpidrro_el0
@@ -128,28 +127,26 @@ foreign:
 
 // Entered with x16 = syndrome, x17 free. 1. Take pc, sp, flags, x16 and x17 from the upcall page. 2. Reduce the flags, which user mode
 // wrote, to those that are its own (USER_FLAGS: three runs of zeros to clear). 3. Continue.
-.balign 64
 return_call:
     ldr x17, [sp, #{UPCALL_PAGE}]
     cbz x17, leave_user
     mov x16, x17
-    ldr x17, [x16, #{SYSCALL} + {SAVED_PC}]
+    ldr x17, [x16, #{SAVED_PC}]
     msr elr_el1, x17
-    ldr x17, [x16, #{SYSCALL} + {SAVED_SP}]
+    ldr x17, [x16, #{SAVED_SP}]
     msr sp_el0, x17
-    ldr x17, [x16, #{SYSCALL} + {SAVED_FLAGS}]
+    ldr x17, [x16, #{SAVED_FLAGS}]
     and x17, x17, #0x00000000fffffc00
     and x17, x17, #~0x0e000000
     and x17, x17, #~0x00ffe000
     msr spsr_el1, x17
-    ldp x16, x17, [x16, #{SYSCALL} + {SAVED_SCRATCH}]
+    ldp x16, x17, [x16, #{SAVED_SCRATCH}]
     return_to_user
 
 // extern "C" fn enter_user(context: *mut Context) -> u64; returns the syndrome of the trap, clobbers everything but sp, x19, x29.
 // 1. Leave a return path on the kernel's stack and that stack in the context. 2. Load user mode's registers. 3. Page-table entries written
 // since the last trap are seen by the walker (dsb) before user mode may need them; eret does the rest (it is a context
 // synchronisation event).
-.balign 64
 .global enter_user
 enter_user:
     stp x29, x30, [sp, #-32]!
@@ -162,50 +159,29 @@ enter_user:
     msr elr_el1, x18
     msr spsr_el1, x19
     msr sp_el0, x17
-    ldp x0, x1, [sp, #{X}]
-    ldp x2, x3, [sp, #{X} + 2 * 8]
-    ldp x4, x5, [sp, #{X} + 4 * 8]
-    ldp x6, x7, [sp, #{X} + 6 * 8]
-    ldp x8, x9, [sp, #{X} + 8 * 8]
-    ldp x10, x11, [sp, #{X} + 10 * 8]
-    ldp x12, x13, [sp, #{X} + 12 * 8]
-    ldp x14, x15, [sp, #{X} + 14 * 8]
+    each_pair ldp
     ldp x16, x17, [sp, #{X} + 16 * 8]
-    ldp x18, x19, [sp, #{X} + 18 * 8]
-    ldp x20, x21, [sp, #{X} + 20 * 8]
-    ldp x22, x23, [sp, #{X} + 22 * 8]
-    ldp x24, x25, [sp, #{X} + 24 * 8]
-    ldp x26, x27, [sp, #{X} + 26 * 8]
-    ldp x28, x29, [sp, #{X} + 28 * 8]
     dsb ishst
     return_to_user
 
 .arch_extension fp
 .arch_extension simd
-.macro each_vector_pair operation
+.macro each_vector operation
     add x1, x0, #{VECTORS}
-    \operation q0, q1, [x1, #0 * 16]
-    \operation q2, q3, [x1, #2 * 16]
-    \operation q4, q5, [x1, #4 * 16]
-    \operation q6, q7, [x1, #6 * 16]
-    \operation q8, q9, [x1, #8 * 16]
-    \operation q10, q11, [x1, #10 * 16]
-    \operation q12, q13, [x1, #12 * 16]
-    \operation q14, q15, [x1, #14 * 16]
-    \operation q16, q17, [x1, #16 * 16]
-    \operation q18, q19, [x1, #18 * 16]
-    \operation q20, q21, [x1, #20 * 16]
-    \operation q22, q23, [x1, #22 * 16]
-    \operation q24, q25, [x1, #24 * 16]
-    \operation q26, q27, [x1, #26 * 16]
-    \operation q28, q29, [x1, #28 * 16]
-    \operation q30, q31, [x1, #30 * 16]
+    \operation {{v0.2d-v3.2d}}, [x1], #64
+    \operation {{v4.2d-v7.2d}}, [x1], #64
+    \operation {{v8.2d-v11.2d}}, [x1], #64
+    \operation {{v12.2d-v15.2d}}, [x1], #64
+    \operation {{v16.2d-v19.2d}}, [x1], #64
+    \operation {{v20.2d-v23.2d}}, [x1], #64
+    \operation {{v24.2d-v27.2d}}, [x1], #64
+    \operation {{v28.2d-v31.2d}}, [x1], #64
 .endm
 
 // extern "C" fn save_vectors(context: *mut Context)
 .global save_vectors
 save_vectors:
-    each_vector_pair stp
+    each_vector st1
     mrs x2, fpcr
     mrs x3, fpsr
     stp x2, x3, [x0, #{FLOATING}]
@@ -214,7 +190,7 @@ save_vectors:
 // extern "C" fn load_vectors(context: *const Context)
 .global load_vectors
 load_vectors:
-    each_vector_pair ldp
+    each_vector ld1
     ldp x2, x3, [x0, #{FLOATING}]
     msr fpcr, x2
     msr fpsr, x3
@@ -222,18 +198,17 @@ load_vectors:
 .arch_extension nosimd
 .arch_extension nofp
 "#,
-    X = const offset_of!(Context, registers) + offset_of!(Registers, x),
-    PC = const offset_of!(Context, registers) + offset_of!(Registers, pc),
+    X = const offset_of!(Context, registers.x),
+    PC = const offset_of!(Context, registers.pc),
     KERNEL_STACK = const offset_of!(Context, kernel_stack),
     ENTRY = const offset_of!(Context, syscall_entry),
     UPCALL_PAGE = const offset_of!(Context, upcall_page),
     VECTORS = const offset_of!(Context, vectors),
     FLOATING = const offset_of!(Context, floating_control),
-    SYSCALL = const offset_of!(UpcallPage, syscall),
-    SAVED_PC = const offset_of!(SavedState, pc),
-    SAVED_SP = const offset_of!(SavedState, sp),
-    SAVED_FLAGS = const offset_of!(SavedState, flags),
-    SAVED_SCRATCH = const offset_of!(SavedState, scratch),
+    SAVED_PC = const offset_of!(UpcallPage, syscall.pc),
+    SAVED_SP = const offset_of!(UpcallPage, syscall.sp),
+    SAVED_FLAGS = const offset_of!(UpcallPage, syscall.flags),
+    SAVED_SCRATCH = const offset_of!(UpcallPage, syscall.scratch),
     CPU_STACK_TOP = const offset_of!(PerCpu, stack_top),
     SVC = const trap::SVC,
     INTERRUPT = const trap::INTERRUPT,

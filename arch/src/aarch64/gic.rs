@@ -1,6 +1,5 @@
 //! The interrupt controller: GICv2 or GICv3, whichever the device tree has.
 
-use core::fmt;
 use core::ptr::NonNull;
 
 use aarch64_cpu::asm::barrier;
@@ -10,13 +9,11 @@ use arm_gic::gicv3::{GicCpuInterface, GicV3};
 use arm_gic::{IntId, InterruptGroup, UniqueMmioPointer};
 
 use super::memory::map_device;
-use super::tree::Tree;
+use super::tree::{Tree, window};
 use crate::Interrupt;
 
 /// The virtual timer's interrupt (Arm Base System Architecture, "PPI assignments").
 const TIMER: IntId = IntId::ppi(11);
-/// Lower than nothing: every interrupt is let through.
-const LOWEST_PRIORITY: u8 = 0xff;
 /// A redistributor's two frames.
 const REDISTRIBUTOR_SIZE: u64 = 0x2_0000;
 
@@ -29,34 +26,21 @@ pub(super) enum Gic {
     V3(GicV3<'static>),
 }
 
-impl fmt::Debug for Gic {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Gic::V2(_) => "GICv2",
-            Gic::V3(_) => "GICv3",
-        })
-    }
-}
-
 impl Gic {
     /// Find it and set it up: all masked but the timer.
     pub(super) fn new(tree: Tree<'_>, image: u64) -> Self {
-        let v2 = tree.device("arm,cortex-a15-gic").or_else(|| tree.device("arm,gic-400"));
-        let node = v2.as_ref();
-        let mut gic = if let Some(node) = node {
-            let [distributor, interface] = [0, 1].map(|index| node.window(index).expect("two windows of a GICv2"));
+        let windows = |device| [0, 1].map(|index| window(device, index).expect("a GIC has two windows"));
+        let mut gic = if let Some(device) = tree.device("arm,cortex-a15-gic").or_else(|| tree.device("arm,gic-400")) {
+            let [distributor, interface] = windows(device).map(|(address, size)| map_device(image, address, size));
             // SAFETY: the device tree says that these are the GIC's; they are mapped as device memory, and nobody else uses them.
-            let mut gic = unsafe {
-                GicV2::new(map_device(image, distributor.0, distributor.1).cast(), map_device(image, interface.0, interface.1).cast())
-            };
+            let mut gic = unsafe { GicV2::new(distributor.cast(), interface.cast()) };
             gic.setup();
             gic.enable_all_interrupts(false);
             Gic::V2(gic)
         } else {
-            let node = tree.device("arm,gic-v3").expect("a GIC in the device tree");
-            let [distributor, redistributor] = [0, 1].map(|index| node.window(index).expect("two windows of a GICv3"));
-            let [distributor, redistributor] = [(distributor.0, distributor.1), (redistributor.0, REDISTRIBUTOR_SIZE)]
-                .map(|(address, size)| map_device(image, address, size));
+            let device = tree.device("arm,gic-v3").expect("a GIC in the device tree");
+            let [distributor, redistributor] =
+                windows(device).map(|(address, size)| map_device(image, address, size.min(REDISTRIBUTOR_SIZE)));
             // SAFETY: as above; the pointers are in the direct map, so not null.
             let gic = unsafe {
                 let distributor = UniqueMmioPointer::new(NonNull::new_unchecked(distributor.cast()));
@@ -65,7 +49,8 @@ impl Gic {
             let Ok(mut gic) = gic else { panic!("a redistributor of an unknown layout") };
             gic.setup(0);
             gic.enable_all_interrupts(false);
-            GicCpuInterface::set_priority_mask(LOWEST_PRIORITY);
+            // Every priority is let through.
+            GicCpuInterface::set_priority_mask(0xff);
             Gic::V3(gic)
         };
         gic.set(TIMER, true);
@@ -74,9 +59,9 @@ impl Gic {
 
     /// Let a device's interrupt come, or not. The timer's and those between CPUs are the kernel's own.
     pub(super) fn enable(&mut self, irq: usize, enable: bool) {
-        match IntId::try_from(irq as u32) {
-            Ok(interrupt) if interrupt != TIMER && !interrupt.is_sgi() => self.set(interrupt, enable),
-            _ => {}
+        let interrupt = u32::try_from(irq).ok().and_then(|number| IntId::try_from(number).ok());
+        if let Some(interrupt) = interrupt.filter(|interrupt| (interrupt.is_ppi() || interrupt.is_spi()) && *interrupt != TIMER) {
+            self.set(interrupt, enable);
         }
     }
 

@@ -10,7 +10,6 @@
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use aarch64_cpu::asm::barrier;
-use aarch64_cpu::registers::{TTBR0_EL1, Writeable};
 
 use super::paging::{ATTRIBUTE_DEVICE, ATTRIBUTE_NORMAL, encode_kernel};
 use crate::{FrameRange, TABLE_ENTRIES};
@@ -119,18 +118,9 @@ fn table_for(image: u64, huge: &AtomicU64, word: u64) -> &'static Table {
     table
 }
 
-/// Take the identity map away: no user address means anything afterwards.
-pub(super) fn forget_identity(image: u64) {
+/// Take the identity map away: no user address means anything afterwards. Gives the root, now empty, for `TTBR0_EL1`.
+pub(super) fn forget_identity(image: u64) -> u64 {
     IDENTITY.0[0].store(0, Ordering::Relaxed);
-    EMPTY_ROOT.store(IDENTITY.physical(image), Ordering::Relaxed);
-    load_empty_root();
     super::cpu::flush_all();
-}
-
-static EMPTY_ROOT: AtomicU64 = AtomicU64::new(0);
-
-/// Load an empty user half.
-pub(super) fn load_empty_root() {
-    TTBR0_EL1.set(EMPTY_ROOT.load(Ordering::Relaxed));
-    barrier::isb(barrier::SY);
+    IDENTITY.physical(image)
 }

@@ -36,14 +36,10 @@ mod memory;
 #[cfg(all(target_os = "none", target_arch = "aarch64"))]
 mod tree;
 
-#[cfg(all(target_os = "none", target_arch = "aarch64"))]
-pub use context::Context;
-
 /// This machine, as the kernel on one of its CPUs sees it.
 #[cfg(all(target_os = "none", target_arch = "aarch64"))]
-#[derive(Debug)]
 pub struct Native {
     gic: gic::Gic,
-    /// Whether ASIDs have 16 bits; with 8, a switch forgets all user translations.
-    wide_asids: bool,
+    /// A user half with nothing in it: `TTBR0_EL1` of no context.
+    empty_root: u64,
 }

@@ -95,17 +95,10 @@ impl Paging for Format {
 /// A word for the kernel's own half: global, never for user mode. `block`: at level 1 or 2.
 #[must_use]
 pub const fn encode_kernel(address: u64, attribute: u64, writable: bool, executable: bool, block: bool) -> u64 {
-    let mut word = address | attribute << 2 | INNER_SHAREABLE | ACCESSED | USER_EXECUTE_NEVER | VALID;
-    if !block {
-        word |= TABLE_OR_PAGE;
-    }
-    if !writable {
-        word |= READ_ONLY;
-    }
-    if !executable {
-        word |= PRIVILEGED_EXECUTE_NEVER;
-    }
-    word
+    let page = if block { 0 } else { TABLE_OR_PAGE };
+    let store = if writable { 0 } else { READ_ONLY };
+    let fetch = if executable { 0 } else { PRIVILEGED_EXECUTE_NEVER };
+    address | attribute << 2 | INNER_SHAREABLE | ACCESSED | USER_EXECUTE_NEVER | VALID | page | store | fetch
 }
 
 #[cfg(test)]

@@ -6,9 +6,8 @@ use crate::{Fault, Trap};
 
 /// `ESR_EL1` of `svc #0` in AArch64 state; a kernel call's is this plus its number.
 pub const SVC: u64 = 0x15 << 26 | 1 << 25;
-/// What the entry code gives in place of a syndrome when an interrupt is waiting. Such a syndrome does not exist: it is an `svc` whose
-/// instruction is not 32 bits long.
-pub const INTERRUPT: u64 = SVC - 1;
+/// What the entry code gives in place of a syndrome when an interrupt is waiting: no syndrome has all bits set.
+pub const INTERRUPT: u64 = u64::MAX;
 
 /// The trap that `ESR_EL1` describes; `address` reads `FAR_EL1`, which calls and interrupts leave alone.
 #[inline(always)]

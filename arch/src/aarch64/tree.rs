@@ -2,7 +2,7 @@
 
 use dtoolkit::fdt::{Fdt, FdtNode};
 use dtoolkit::standard::NodeStandard;
-use dtoolkit::{Node, Property};
+use dtoolkit::{Node, Property, ToCellInt};
 
 /// The device tree.
 #[derive(Clone, Copy)]
@@ -40,12 +40,12 @@ impl<'a> Tree<'a> {
     }
 
     /// The devices that call themselves so.
-    pub(super) fn devices(self, compatible: &'static str) -> impl Iterator<Item = Device<'a>> {
-        self.0.root().children().filter(move |node| node.is_compatible(compatible)).map(Device)
+    pub(super) fn devices(self, compatible: &'static str) -> impl Iterator<Item = FdtNode<'a>> {
+        self.0.root().children().filter(move |node| node.is_compatible(compatible))
     }
 
     /// The first of them.
-    pub(super) fn device(self, compatible: &'static str) -> Option<Device<'a>> {
+    pub(super) fn device(self, compatible: &'static str) -> Option<FdtNode<'a>> {
         self.devices(compatible).next()
     }
 
@@ -68,22 +68,17 @@ impl<'a> Tree<'a> {
     }
 }
 
-/// A device.
-pub(super) struct Device<'a>(FdtNode<'a>);
+/// The `index`th window of a device's registers.
+pub(super) fn window(device: FdtNode<'_>, index: usize) -> Option<Window> {
+    windows(device).nth(index)
+}
 
-impl Device<'_> {
-    /// Its `index`th window of registers.
-    pub(super) fn window(&self, index: usize) -> Option<Window> {
-        windows(self.0).nth(index)
-    }
-
-    /// The number of its first interrupt, as the GIC counts: shared ones from 32, private ones from 16.
-    pub(super) fn interrupt(&self) -> Option<usize> {
-        let property = self.0.property("interrupts")?;
-        let [kind, number, _flags] =
-            property.as_prop_encoded_array([1, 1, 1]).ok()?.next()?.map(|cell| dtoolkit::ToCellInt::to_int::<u32>(cell).ok());
-        Some(number? as usize + if kind? == 0 { 32 } else { 16 })
-    }
+/// The number of a device's first interrupt, as the GIC counts: shared ones from 32, private ones from 16.
+pub(super) fn interrupt(device: FdtNode<'_>) -> Option<usize> {
+    let property = device.property("interrupts")?;
+    let cells = property.as_prop_encoded_array([1, 1, 1]).ok()?.next()?;
+    let [kind, number, _flags] = cells.map(|cell| cell.to_int::<u32>().ok());
+    Some(number? as usize + if kind? == 0 { 32 } else { 16 })
 }
 
 /// The `reg` windows of a node.

@@ -115,17 +115,21 @@ impl Native {
 
     fn save_vectors(&self, state: &mut VectorState) {
         // SAFETY: the area is 64-byte aligned and has room for every component that XCR0 enables (`enable_vectors`).
-        match self.features.xsave {
-            true => unsafe { asm!("xsave64 [{}]", in(reg) state, in("eax") -1, in("edx") -1, options(nostack)) },
-            false => unsafe { asm!("fxsave64 [{}]", in(reg) state, options(nostack)) },
+        unsafe {
+            match self.features.xsave {
+                true => asm!("xsave64 [{}]", in(reg) state, in("eax") -1, in("edx") -1, options(nostack)),
+                false => asm!("fxsave64 [{}]", in(reg) state, options(nostack)),
+            }
         }
     }
 
     fn load_vectors(&self, state: &VectorState) {
         // SAFETY: as above; what is in the area comes from `Context::init` or `save_vectors`, hence is valid.
-        match self.features.xsave {
-            true => unsafe { asm!("xrstor64 [{}]", in(reg) state, in("eax") -1, in("edx") -1, options(nostack)) },
-            false => unsafe { asm!("fxrstor64 [{}]", in(reg) state, options(nostack)) },
+        unsafe {
+            match self.features.xsave {
+                true => asm!("xrstor64 [{}]", in(reg) state, in("eax") -1, in("edx") -1, options(nostack)),
+                false => asm!("fxrstor64 [{}]", in(reg) state, options(nostack)),
+            }
         }
     }
 

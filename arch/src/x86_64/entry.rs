@@ -32,7 +32,7 @@ unsafe extern "C" {
 
 // unsafe extern "C" fn chitin_enter(context: *mut UserContext)
 //   1. Remember where to return to, for whatever trap comes next.
-//   2. Load all registers but rcx, r11, rdi and rsp.
+//   2. Load all registers but rcx, r11 and rsp.
 //   3. If the context is in a `syscall`, leave by `sysret`: pc is in rcx and flags are in r11.
 //   4. Else leave by `iret`, through the frame that lies in the context.
 //   Comes back through chitin_syscall or chitin_trap, with no register preserved but rsp.
@@ -114,6 +114,7 @@ global_asm!(
     "and dword ptr [rsp + {flags} - {pc}], ~{interrupt_flag}",
     "iretq",
     "chitin_last_words:",
+    "cld",
     "mov rdi, rsp",
     "and rsp, -16",
     "call chitin_broken",

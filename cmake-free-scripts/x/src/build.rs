@@ -12,10 +12,6 @@ use crate::elf::{Rules, verify};
 use crate::isa::Isa;
 use crate::{libos_image, tree};
 
-/// The kernel and the programs that stand straight on it.
-const KERNEL_PACKAGES: [&str; 2] = ["exokernel", "native"];
-/// What Linux programs need beyond the kernel.
-const PERSONALITY_PACKAGES: [&str; 2] = ["libos", "init"];
 /// The package of Linux programs.
 pub const LINUX_PACKAGE: &str = "linux-programs";
 /// Bytes of code that a real kernel has at the least.
@@ -58,21 +54,34 @@ pub fn linux(isa: Isa, name: &str) -> PathBuf {
 /// Build everything for an ISA.
 pub fn build(isa: Isa) -> Result<()> {
     build_kernel(isa)?;
-    cargo_build(isa.bare_target(), &PERSONALITY_PACKAGES)?;
+    build_native(isa)?;
+    build_personality(isa)
+}
+
+/// Build the kernel for an ISA.
+pub fn build_kernel(isa: Isa) -> Result<()> {
+    cargo_build(isa.bare_target(), &["exokernel"])?;
+    std::fs::create_dir_all(tree::output(isa))?;
+    derive(&kernel_symbols(isa), &kernel(isa), |from, to| boot_form(isa, from, to))
+}
+
+/// Build the programs that stand straight on the kernel for an ISA.
+pub fn build_native(isa: Isa) -> Result<()> {
+    cargo_build(isa.bare_target(), &["native"])?;
+    std::fs::create_dir_all(tree::output(isa))?;
+    tree::programs_of("user/exo").iter().try_for_each(|name| check_native(isa, name))
+}
+
+/// Build what Linux programs need beyond the kernel, and ours of them, for an ISA.
+pub fn build_personality(isa: Isa) -> Result<()> {
+    cargo_build(isa.bare_target(), &["libos", "init"])?;
+    std::fs::create_dir_all(tree::output(isa))?;
     derive(&libos_symbols(isa), &libos_module(isa), |from, to| {
         let linked = checked(from, Rules { isa, text_floor: LIBOS_TEXT_FLOOR })?;
         Ok(std::fs::write(to, libos_image::lay_out(&linked, isa)?)?)
     })?;
     check_native(isa, "init")?;
     build_linux(isa)
-}
-
-/// Build the kernel and the native programs for an ISA.
-pub fn build_kernel(isa: Isa) -> Result<()> {
-    cargo_build(isa.bare_target(), &KERNEL_PACKAGES)?;
-    std::fs::create_dir_all(tree::output(isa))?;
-    derive(&kernel_symbols(isa), &kernel(isa), |from, to| boot_form(isa, from, to))?;
-    tree::programs_of("user/exo").iter().try_for_each(|name| check_native(isa, name))
 }
 
 /// Check a native program's link; an empty file beside the others says that it was good.

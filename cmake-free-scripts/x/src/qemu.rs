@@ -1,7 +1,7 @@
 //! The emulator: how a machine is asked for, and how its end is read.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -196,8 +196,7 @@ fn finish(machine: &Machine, mut command: Command, scratch: &Scratch, timeout: O
             break Some(status);
         }
         if timeout.is_some_and(|timeout| start.elapsed() > timeout) {
-            child.kill()?;
-            child.wait()?;
+            end_gently(&mut child)?;
             break None;
         }
         std::thread::sleep(Duration::from_millis(10));
@@ -206,6 +205,20 @@ fn finish(machine: &Machine, mut command: Command, scratch: &Scratch, timeout: O
     let exit_codes = std::fs::read(scratch.path("exit")).unwrap_or_default();
     let end = status.map_or(End::Timeout, |status| end(machine.isa, status, &errors, &exit_codes));
     Ok(Outcome { end, output: Vec::new() })
+}
+
+/// Ask the emulator to end, so that it gives the terminal back as it was; after a second, end it.
+fn end_gently(child: &mut Child) -> Result<()> {
+    Command::new("kill").arg(child.id().to_string()).status().context("cannot start kill")?;
+    for _ in 0..100 {
+        if child.try_wait()?.is_some() {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    child.kill()?;
+    child.wait()?;
+    Ok(())
 }
 
 #[cfg(test)]

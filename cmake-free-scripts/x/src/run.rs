@@ -139,12 +139,13 @@ pub fn run(options: &Options) -> Result<ExitCode> {
 /// Set up and build what the options need. Gives the boot image.
 pub fn prepare(options: &Options, isa: Isa) -> Result<Vec<u8>> {
     setup::ensure(&[isa])?;
+    build::build_kernel(isa)?;
     if let Some(name) = &options.native {
-        build::build_kernel(isa)?;
+        build::build_native(isa)?;
         let path = build::native(isa, name);
         return lay_out(&std::fs::read(&path).with_context(|| format!("{name} is no program of user/exo"))?, &[]);
     }
-    build::build(isa)?;
+    build::build_personality(isa)?;
     guest(options, isa)?.image(isa)
 }
 

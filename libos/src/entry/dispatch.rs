@@ -4,14 +4,15 @@ use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 use abi::{FaultKind, Registers};
 
-use crate::entry::native::Native;
 use crate::entry::isa::Frame;
+use crate::entry::native::Native;
 use crate::errno::Errno;
 use crate::kernel::Kernel;
 use crate::memory::fault::{Access, Refusal};
 use crate::process::Process;
 use crate::signal::Trap;
 use crate::syscall::table::{self, Handlers};
+use crate::user::PROGRAM_TOP;
 
 /// The process, once there is one. It is never freed.
 static PROCESS: AtomicPtr<Process<Native>> = AtomicPtr::new(core::ptr::null_mut());
@@ -23,7 +24,7 @@ pub fn install(process: &'static Process<Native>) {
 
 /// The process that the entries serve.
 #[inline(always)]
-fn process() -> &'static Process<Native> {
+pub fn process() -> &'static Process<Native> {
     // SAFETY: 1. `install` ran before the first instruction of the program, and the entries are entered by the program only.
     // 2. It stored a reference that lives for ever, and nobody holds a mutable one.
     unsafe { &*PROCESS.load(Ordering::Relaxed) }
@@ -79,7 +80,8 @@ pub extern "C" fn trapped(registers: &mut Registers, kind: u64, address: u64, co
     let process = process();
     let outcome = if kind <= FaultKind::Execute as u64 { resolve(process, kind, address as usize) } else { Err(None) };
     if let Err(refusal) = outcome {
-        if registers.pc >= abi::IMAGE_BASE {
+        // The vDSO's functions are the library's code on the program's stack: their faults are the program's.
+        if registers.pc >= abi::IMAGE_BASE && registers.sp >= PROGRAM_TOP as u64 {
             unresolved_inside(registers, kind, address);
         } else {
             registers.tls = process.kernel.thread_pointer();

@@ -20,6 +20,7 @@ mod isa;
 mod dispatch;
 pub mod native;
 mod start;
+mod vdso;
 
 pub use isa::{Frame, image_start};
 

@@ -206,7 +206,7 @@ impl Kernel for Native {
     }
 
     fn vdso(&self) -> usize {
-        0
+        exo::start::LIBOS_BASE
     }
 
     fn registers(&self) -> Registers {

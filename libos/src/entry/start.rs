@@ -9,6 +9,8 @@ use crate::entry::{dispatch, isa, place};
 use crate::kernel::Kernel;
 use crate::load::Command;
 use crate::process::Process;
+use crate::time::Clock;
+use exo::command::CommandFlags;
 use exo::start::{START_BASE, START_MAGIC, Start};
 
 /// Exit status of a shell for a command that is not there.
@@ -22,16 +24,20 @@ pub extern "C" fn start() -> ! {
     // SAFETY: the creator mapped the block, and the magic is checked before anything else in it is believed.
     let start = unsafe { &*(START_BASE as *const Start) };
     assert!(start.magic == START_MAGIC, "no start block of this version");
-    // SAFETY: the creator mapped both ranges for as long as the process lives, and nobody writes to them.
-    let (initramfs, command) = unsafe {
+    // SAFETY: the creator mapped the ranges for as long as the process lives, and nobody writes to them.
+    let (initramfs, command, input) = unsafe {
         (
             core::slice::from_raw_parts(start.initramfs_address as *const u8, start.initramfs_length as usize),
             core::slice::from_raw_parts(start.command_address as *const u8, start.command_length as usize),
+            core::slice::from_raw_parts(start.input_address as *const u8, start.input_length as usize),
         )
     };
     let command = Command::parse(command).expect("a command block with a program in it");
-    let process = Box::leak(Box::new(Process::new(Native::new(), initramfs, command.flags.contains(exo::command::CommandFlags::STRACE))));
+    let process = Box::leak(Box::new(Process::new(Native::new(), initramfs, command.flags.contains(CommandFlags::STRACE))));
     dispatch::install(process);
+    if command.flags.contains(CommandFlags::BATCH) {
+        process.files.set_batch(input, process.clock_ns(Clock::Realtime)).expect("an empty root directory takes a file");
+    }
     match process.execute(&command) {
         Ok(registers) => process.kernel.resume(&registers),
         Err(errno) => {

@@ -26,7 +26,7 @@ use crate::vfs::attributes::Time;
 use crate::vfs::node::Visitor;
 use crate::vfs::world::World;
 pub use description::Description;
-pub use files::{Files, Mappable, Mapping, Setup};
+pub use files::Files;
 pub use transfer::{Input, Output};
 
 bitflags! {

@@ -62,7 +62,8 @@ impl Program {
         let mut bytes = [0; HEADER_BYTES];
         file.read_at(0, &mut bytes)?;
         let header = Elf::parse_header(&bytes).map_err(|_| wrong)?;
-        let is_64 = header.container().is_ok_and(|container| container == Container::Big) && header.endianness().is_ok_and(|endian| endian == Endian::Little);
+        let is_64 = header.container().is_ok_and(|container| container == Container::Big)
+            && header.endianness().is_ok_and(|endian| endian == Endian::Little);
         if &bytes[..4] != ELFMAG || !is_64 || !matches!(header.e_type, ET_EXEC | ET_DYN) || header.e_machine != MACHINE {
             return Err(wrong);
         }

@@ -5,7 +5,7 @@ use abi::Registers;
 use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::process::Process;
-use crate::signal::{AlternateStack, Action, DEFAULT, IGNORE, Information, SIGKILL, SIGSEGV, Trap, bit, frame, is_ignored_by_default};
+use crate::signal::{Action, AlternateStack, DEFAULT, IGNORE, Information, SIGKILL, SIGSEGV, Trap, bit, frame, is_ignored_by_default};
 
 /// How a process ends, as wait(2) packs it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

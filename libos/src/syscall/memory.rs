@@ -168,7 +168,10 @@ pub fn madvise<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result
         0..=3 | 10..=17 | 20 | 21 => {}
         // DONTNEED. FREE may do the same: contents are lost at any time from the call on.
         advice @ (4 | 8) => {
-            let anonymous = memory.regions.overlapping(range.clone()).all(|(_, region)| matches!(region.contents, Contents::Anonymous) && !region.shared);
+            let anonymous = memory
+                .regions
+                .overlapping(range.clone())
+                .all(|(_, region)| matches!(region.contents, Contents::Anonymous) && !region.shared);
             if advice == 8 && !anonymous {
                 return Err(Errno::EINVAL);
             }

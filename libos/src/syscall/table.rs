@@ -289,3 +289,37 @@ rows! {
 
     // Files.
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_number_or_name_stands_twice() {
+        for (index, row) in ROWS.iter().enumerate() {
+            for other in &ROWS[index + 1..] {
+                assert_ne!(row.name, other.name);
+                assert!(row.x86_64 == NONE || row.x86_64 != other.x86_64, "{} and {}", row.name, other.name);
+                assert!(row.aarch64 == NONE || row.aarch64 != other.aarch64, "{} and {}", row.name, other.name);
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_are_in_range() {
+        assert!(ROWS.iter().flat_map(|row| [row.x86_64, row.aarch64]).all(|number| number == NONE || (number as usize) < NUMBERS));
+    }
+
+    #[test]
+    fn numbers_above_the_common_point_agree() {
+        // From 424 on, Linux gives a new call the same number on all ISAs.
+        assert!(ROWS.iter().filter(|row| row.x86_64 >= 424 && row.x86_64 != NONE).all(|row| row.x86_64 == row.aarch64));
+    }
+
+    #[test]
+    fn a_handler_is_found_by_its_number() {
+        let brk = ROWS.iter().find(|row| row.name == "brk").expect("brk has a row");
+        assert_eq!(row(brk.number().into()).map(|row| row.name), Some("brk"));
+        assert!(row(NUMBERS + 1).is_none());
+    }
+}

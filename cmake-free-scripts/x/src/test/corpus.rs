@@ -100,8 +100,8 @@ fn good(isa: Isa) -> Vec<u8> {
     file
 }
 
-/// The good file with fields changed: (offset, value, bytes).
-fn changed(isa: Isa, changes: &[(usize, u64, usize)]) -> Vec<u8> {
+/// The good file with fields changed.
+fn changed(isa: Isa, changes: &[Change]) -> Vec<u8> {
     let mut file = good(isa);
     for &(at, value, size) in changes {
         file[at..at + size].copy_from_slice(&value.to_le_bytes()[..size]);
@@ -124,8 +124,11 @@ fn interpreted(isa: Isa, path: &[u8], length: u64) -> Vec<u8> {
     file
 }
 
+/// A field's new value: its offset, the value, its bytes.
+type Change = (usize, u64, usize);
+
 /// The header fields that are changed, one file for each row.
-fn field_changes() -> Vec<(&'static str, Vec<(usize, u64, usize)>)> {
+fn field_changes() -> Vec<(&'static str, Vec<Change>)> {
     use header as h;
     use segment as s;
     let text = |field: usize, value: u64| (TEXT_HEADER + field, value, 8);

@@ -88,6 +88,7 @@ pub fn test(options: &Options) -> Result<ExitCode> {
         let mut tests = Vec::new();
         for &isa in isas.iter().filter(|_| wanted(2)) {
             build::build_kernel(isa)?;
+            build::build_native(isa)?;
             tests.extend(native::tests(isa)?);
         }
         if wanted(3) {
@@ -95,7 +96,8 @@ pub fn test(options: &Options) -> Result<ExitCode> {
             build::build_linux(Isa::host())?;
         }
         for &isa in isas.iter().filter(|_| wanted(3)) {
-            build::build(isa)?;
+            build::build_kernel(isa)?;
+            build::build_personality(isa)?;
             tests.extend(programs::tests(isa));
             tests.extend(matrix::tests(isa));
             tests.extend(corpus::tests(isa));

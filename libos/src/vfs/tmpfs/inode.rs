@@ -83,6 +83,19 @@ impl Inode {
         self.names().ok()?.lock().get(name).cloned()
     }
 
+    /// All names in this directory.
+    #[must_use]
+    pub fn all_names(&self) -> alloc::vec::Vec<alloc::vec::Vec<u8>> {
+        let mut all = alloc::vec::Vec::new();
+        let Ok(names) = self.names() else { return all };
+        let mut from = 0;
+        while let Some((position, entry)) = names.lock().next(from) {
+            all.push(entry.name());
+            from = position + 1;
+        }
+        all
+    }
+
     fn contents(&self) -> Option<&Contents> {
         if let Body::Regular(contents) = &self.body { Some(contents) } else { None }
     }

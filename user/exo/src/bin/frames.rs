@@ -23,10 +23,10 @@ const CONTROLLERS: [u64; 1] = [0x8000];
 fn main() -> u8 {
     let mut scene = Scene::new();
     let header = info::header();
-    // SAFETY of what follows: all in children, or on pages mapped here.
     let user = exo::page_query(scene.neighbour(), native::place::stack(0)).expect("the neighbour has a stack").frame;
     let kinds = [FrameKind::Kernel, FrameKind::Table].map(|kind| info::any_frame(kind).expect("there are such frames"));
-    let outside = [header.first_frame.wrapping_sub(1), header.first_frame + header.frame_count, u64::MAX - 1, 1 << 40, 1 << 52];
+    let end = header.first_frame + header.frame_count;
+    let outside = [header.first_frame.saturating_sub(1), end, u64::MAX - 1, 1 << 40, 1 << 52];
     for frame in [user].into_iter().chain(kinds).chain(outside).chain(CONTROLLERS) {
         scene.act("a frame that is not free, by number", End::Exited(0), claim, frame);
         privileged_claim(frame);

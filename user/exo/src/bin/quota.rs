@@ -127,6 +127,8 @@ fn pin(_: u64) -> u64 {
         exo::upcall_set(EnvId::SELF, 0, FREE, &UpcallEntries::default()).expect("a good page");
         assert_eq!(left(), before - 1, "one pin, one charge");
     }
+    exo::env_destroy(rest, 0).expect("it lives");
+    exo::env_reap(rest).expect("it is dead");
     0
 }
 
@@ -154,17 +156,19 @@ fn environments() {
 
 /// The first environment takes all that there is. A child's quota is as good as taken: it can be given to nobody else.
 fn machine() {
-    let reserved = Child::new(native::child::QUOTA, native::NONE);
+    let child = Child::new(native::child::QUOTA, native::NONE);
+    let all = |_| {
+        assert_eq!(exo::page_alloc(FREE, 4096, Rights::READ_WRITE, None), Err(Error::Quota));
+        assert_eq!(left(), 0, "what was promised was there");
+        0
+    };
+    let context = child.context(all, 0);
     let before = left();
-    assert_eq!(exo::page_alloc(FREE, 1 << 26, Rights::READ_WRITE, None), Err(Error::Quota));
+    assert_eq!(exo::page_alloc(FREE, 1 << 22, Rights::READ_WRITE, None), Err(Error::Quota));
     assert_eq!(left(), 0);
     assert!(info::free_frames() > 0, "what others may still ask for is left");
-    reserved.start(
-        |_| {
-            assert_eq!(exo::page_alloc(FREE, 4096, Rights::READ_WRITE, None), Err(Error::Quota));
-            assert_eq!(left(), 0);
-            0
-        },
-        0,
-    );
+    child.give_slice(context);
+    child.expect("a child whose parent took the rest", End::Exited(0));
+    unmap(FREE, 1 << 22);
+    assert_eq!(left(), before + native::child::QUOTA as u64);
 }

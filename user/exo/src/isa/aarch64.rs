@@ -117,7 +117,7 @@ pub fn tls() -> u64 {
 pub fn fill_vectors(seed: u64) {
     let mut vectors: [Vector; 32] = [[0; 2]; 32];
     for (index, vector) in vectors.iter_mut().enumerate() {
-        *vector = [seed + index as u64, seed + index as u64];
+        *vector = [seed + index as u64; 2];
     }
     macro_rules! load {
         ($($register:literal)*) => {
@@ -138,6 +138,16 @@ pub fn fill_vectors(seed: u64) {
 /// Whether all vector registers still are as [`fill_vectors`] left them.
 #[must_use]
 pub fn vectors_are(seed: u64) -> bool {
+    vectors().iter().enumerate().all(|(index, vector)| *vector == [seed + index as u64; 2])
+}
+
+/// Whether all vector registers are zero, as a new context's are.
+#[must_use]
+pub fn vectors_are_zero() -> bool {
+    vectors() == [[0; 2]; 32]
+}
+
+fn vectors() -> [Vector; 32] {
     let mut vectors: [Vector; 32] = [[0; 2]; 32];
     macro_rules! store {
         ($($register:literal)*) => {
@@ -153,7 +163,7 @@ pub fn vectors_are(seed: u64) -> bool {
         };
     }
     store!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31);
-    vectors.iter().enumerate().all(|(index, vector)| *vector == [seed + index as u64, seed + index as u64])
+    vectors
 }
 
 /// Code for `fn() -> u32` that answers `value`.
@@ -165,6 +175,48 @@ pub fn answering_code(value: u16) -> [u8; 8] {
     code[..4].copy_from_slice(&words[0].to_le_bytes());
     code[4..].copy_from_slice(&words[1].to_le_bytes());
     code
+}
+
+/// Go on after the undefined instruction of [`registers_survive_undefined`].
+pub fn skip_undefined(registers: &mut Registers) {
+    registers.pc += 4;
+}
+
+/// Whether all general registers are the same after a fault that [`skip_undefined`] handles: each holds `seed` plus its number.
+#[must_use]
+pub fn registers_survive_undefined(seed: u64) -> bool {
+    survive_undefined(seed) == 0
+}
+
+macro_rules! with_registers {
+    ($($before:literal)* ; $($fill:literal)* ; $($check:literal)* ; $($after:literal)*) => {
+        naked_asm!(
+            $($before,)*
+            $(concat!("add x", $fill, ", x0, #", $fill),)*
+            "cmp x0, x0",
+            "udf #0",
+            "b.ne 2f",
+            $(concat!("sub x", $check, ", x", $check, ", x0"), concat!("cmp x", $check, ", #", $check), "b.ne 2f",)*
+            "mov x0, #0",
+            "b 3f",
+            "2: mov x0, #1",
+            "3:",
+            $($after),*
+        )
+    };
+}
+
+#[unsafe(naked)]
+extern "C" fn survive_undefined(_: u64) -> u64 {
+    // 1. Fill all registers but x0 and sp, and the flags. 2. Fault. 3. Subtract what they held from each and compare what is left.
+    with_registers!(
+        "stp x29, x30, [sp, #-96]!" "stp x19, x20, [sp, #16]" "stp x21, x22, [sp, #32]" "stp x23, x24, [sp, #48]"
+        "stp x25, x26, [sp, #64]" "stp x27, x28, [sp, #80]" ;
+        1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 ;
+        1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 ;
+        "ldp x19, x20, [sp, #16]" "ldp x21, x22, [sp, #32]" "ldp x23, x24, [sp, #48]" "ldp x25, x26, [sp, #64]"
+        "ldp x27, x28, [sp, #80]" "ldp x29, x30, [sp], #96" "ret"
+    )
 }
 
 macro_rules! instruction {
@@ -250,10 +302,9 @@ instruction!(misaligned_stack, "mov x1, sp", "add x2, x1, #4", "mov sp, x2", "ld
 instruction!(misaligned_branch, "adr x1, 2f", "add x1, x1, #2", "br x1", "2:");
 
 /// Instructions with the one kind of fault that each gives.
-pub const FAULTS: [(Instruction, FaultKind); 4] = [
+pub const FAULTS: [(Instruction, FaultKind); 3] = [
     (("udf", undefined), FaultKind::IllegalInstruction),
     (("brk", software_breakpoint), FaultKind::Breakpoint),
-    (("a misaligned stack pointer", misaligned_stack), FaultKind::Alignment),
     (("a misaligned branch", misaligned_branch), FaultKind::Alignment),
 ];
 
@@ -262,9 +313,14 @@ instruction!(wait_for_event, "wfe");
 instruction!(clean_line, "mov x0, sp", "dc cvau, x0");
 instruction!(zero_line, "mov x1, sp", "sub x1, x1, #1024", "dc zva, x1");
 
-/// Instructions that may fault or do nothing, but no harm.
-pub const HARMLESS: [Instruction; 4] =
-    [("wfi", wait_for_interrupt), ("wfe", wait_for_event), ("dc cvau", clean_line), ("dc zva", zero_line)];
+/// Instructions that may fault or do nothing, but no harm. (QEMU does not check the stack pointer's alignment.)
+pub const HARMLESS: [Instruction; 5] = [
+    ("wfi", wait_for_interrupt),
+    ("wfe", wait_for_event),
+    ("dc cvau", clean_line),
+    ("dc zva", zero_line),
+    ("a misaligned stack pointer", misaligned_stack),
+];
 
 /// What user mode must not set in its flags, in [`Registers::flags`]: EL1, masked interrupts, AArch32, an illegal state, single step.
 pub const BAD_FLAGS: [u64; 6] = [0x5, 0x3c0, 0x10, 1 << 20, 1 << 21, u64::MAX & !(0xf << 28)];

@@ -126,7 +126,7 @@ pub fn tls() -> u64 {
 pub fn fill_vectors(seed: u64) {
     let mut vectors: [Vector; 16] = [[0; 2]; 16];
     for (index, vector) in vectors.iter_mut().enumerate() {
-        *vector = [seed + index as u64, seed + index as u64];
+        *vector = [seed + index as u64; 2];
     }
     macro_rules! load {
         ($($register:literal)*) => {
@@ -140,6 +140,16 @@ pub fn fill_vectors(seed: u64) {
 /// Whether all vector registers still are as [`fill_vectors`] left them.
 #[must_use]
 pub fn vectors_are(seed: u64) -> bool {
+    vectors().iter().enumerate().all(|(index, vector)| *vector == [seed + index as u64; 2])
+}
+
+/// Whether all vector registers are zero, as a new context's are.
+#[must_use]
+pub fn vectors_are_zero() -> bool {
+    vectors() == [[0; 2]; 16]
+}
+
+fn vectors() -> [Vector; 16] {
     let mut vectors: [Vector; 16] = [[0; 2]; 16];
     macro_rules! store {
         ($($register:literal)*) => {
@@ -148,7 +158,7 @@ pub fn vectors_are(seed: u64) -> bool {
         };
     }
     store!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
-    vectors.iter().enumerate().all(|(index, vector)| *vector == [seed + index as u64, seed + index as u64])
+    vectors
 }
 
 /// Code for `fn() -> u32` that answers `value`.
@@ -157,6 +167,68 @@ pub fn answering_code(value: u16) -> [u8; 8] {
     let [low, high] = value.to_le_bytes();
     // mov eax, value; ret
     [0xb8, low, high, 0, 0, 0xc3, 0xcc, 0xcc]
+}
+
+/// Go on after the undefined instruction of [`registers_survive_undefined`].
+pub fn skip_undefined(registers: &mut Registers) {
+    registers.pc += 2;
+}
+
+/// Whether all general registers are the same after a fault that [`skip_undefined`] handles: each holds `seed` plus its number.
+#[must_use]
+pub fn registers_survive_undefined(seed: u64) -> bool {
+    survive_undefined(seed) == 0
+}
+
+#[unsafe(naked)]
+extern "C" fn survive_undefined(seed: u64) -> u64 {
+    // 1. Fill all registers but rsp, and the flags.
+    // 2. Fault. 3. Subtract what they held from each and gather what is left, carry flag included.
+    naked_asm!(
+        "push rbx; push rbp; push r12; push r13; push r14; push r15",
+        "lea rax, [rdi + 1]; lea rbx, [rdi + 2]; lea rcx, [rdi + 3]; lea rdx, [rdi + 4]; lea rsi, [rdi + 5]; lea rbp, [rdi + 6]",
+        "lea r8, [rdi + 8]; lea r9, [rdi + 9]; lea r10, [rdi + 10]; lea r11, [rdi + 11]; lea r12, [rdi + 12]; lea r13, [rdi + 13]",
+        "lea r14, [rdi + 14]; lea r15, [rdi + 15]",
+        "stc",
+        "ud2",
+        "jnc 2f",
+        "sub rax, rdi; sub rbx, rdi; sub rcx, rdi; sub rdx, rdi; sub rsi, rdi; sub rbp, rdi; sub r8, rdi; sub r9, rdi; sub r10, rdi",
+        "sub r11, rdi; sub r12, rdi; sub r13, rdi; sub r14, rdi; sub r15, rdi",
+        "xor rax, 1; xor rbx, 2; xor rcx, 3; xor rdx, 4; xor rsi, 5; xor rbp, 6; xor r8, 8; xor r9, 9; xor r10, 10; xor r11, 11",
+        "xor r12, 12; xor r13, 13; xor r14, 14; xor r15, 15",
+        "or rax, rbx; or rax, rcx; or rax, rdx; or rax, rsi; or rax, rbp; or rax, r8; or rax, r9; or rax, r10; or rax, r11",
+        "or rax, r12; or rax, r13; or rax, r14; or rax, r15",
+        "jmp 3f",
+        "2: mov eax, 1",
+        "3: pop r15; pop r14; pop r13; pop r12; pop rbp; pop rbx",
+        "ret",
+    )
+}
+
+/// A syscall in the middle of single steps: the trap flag is set before it and cleared after it. Gives rax.
+#[must_use]
+pub fn stepped_syscall(number: u64) -> u64 {
+    let answer;
+    // SAFETY: the calls that are made so change nothing; the step handler keeps all registers.
+    unsafe {
+        asm!(
+            "pushfq",
+            "or qword ptr [rsp], 0x100",
+            "popfq",
+            "nop",
+            "syscall",
+            "nop",
+            "pushfq",
+            "and qword ptr [rsp], ~0x100",
+            "popfq",
+            "nop",
+            inlateout("rax") number => answer,
+            inlateout("rdi") 0u64 => _,
+            inlateout("rsi") 0u64 => _,
+            lateout("rcx") _, lateout("r11") _, lateout("rdx") _,
+        );
+    }
+    answer
 }
 
 macro_rules! instruction {
@@ -202,7 +274,7 @@ instruction!(interrupt_return, "push 0", "push rsp", "push 0x3202", "push 8", "l
 instruction!(set_control_register, "xor ecx, ecx", "xor eax, eax", "xor edx, edx", "xsetbv");
 
 /// Instructions that are not for user mode and leave no doubt about the fault.
-pub const PRIVILEGED: [Instruction; 27] = [
+pub const PRIVILEGED: [Instruction; 26] = [
     ("cli", clear_interrupts),
     ("sti", set_interrupts),
     ("hlt", halt),
@@ -217,7 +289,6 @@ pub const PRIVILEGED: [Instruction; 27] = [
     ("lldt", load_ldt),
     ("ltr", load_task),
     ("invlpg", invalidate_page),
-    ("wbinvd", invalidate_caches),
     ("swapgs", swap_gs),
     ("sysret", system_return),
     ("clts", clear_task_switched),
@@ -249,15 +320,16 @@ instruction!(divide_by_zero, "xor edx, edx", "xor eax, eax", "xor ecx, ecx", "di
 instruction!(noncanonical_load, "mov rax, 0x8000000000000000", "mov rax, [rax]");
 // The trap flag: the exception comes after the next instruction.
 instruction!(single_step, "pushfq", "or qword ptr [rsp], 0x100", "popfq", "nop", "nop");
-// Division by zero with its mask bit in MXCSR clear.
+// Division by zero with its mask bit in the x87 control word clear. (QEMU has no exceptions of vector arithmetic.)
 instruction!(
-    vector_divide,
-    "mov dword ptr [rsp - 8], 0x1d80",
-    "ldmxcsr [rsp - 8]",
-    "xorps xmm0, xmm0",
-    "mov eax, 1",
-    "cvtsi2ss xmm1, eax",
-    "divss xmm1, xmm0"
+    unmasked_divide,
+    "fninit",
+    "mov dword ptr [rsp - 8], 0x37b",
+    "fldcw [rsp - 8]",
+    "fld1",
+    "fldz",
+    "fdivp st(1), st",
+    "fwait"
 );
 
 /// Instructions with the one kind of fault that each gives.
@@ -267,11 +339,11 @@ pub const FAULTS: [(Instruction, FaultKind); 6] = [
     (("div by zero", divide_by_zero), FaultKind::Divide),
     (("a noncanonical load", noncanonical_load), FaultKind::Protection),
     (("a single step", single_step), FaultKind::Debug),
-    (("a vector division by zero", vector_divide), FaultKind::FloatingPoint),
+    (("a floating-point division by zero", unmasked_divide), FaultKind::FloatingPoint),
 ];
 
-/// Instructions that may fault or do nothing, but no harm.
-pub const HARMLESS: [Instruction; 0] = [];
+/// Instructions that may fault or do nothing, but no harm. QEMU, which has no caches, lets user mode write them back.
+pub const HARMLESS: [Instruction; 1] = [("wbinvd", invalidate_caches)];
 
 /// What user mode must not set in its flags, in [`Registers::flags`]: IOPL, NT, VM and the interrupt flag's absence.
 pub const BAD_FLAGS: [u64; 4] = [0x3000, 0x4000, 0x2_0000, 0xffff_ffff_ffff_feff];

@@ -10,9 +10,8 @@ use super::{FRAME, OWN, handle};
 /// Answers rax + 1, and goes on as if nothing had been. No stack is used.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn foreign() {
-    // 1. rcx and r11 hold pc and flags, as `syscall` left them.
-    // 2. The flags of the program do not matter to the programs here; a C function call would not keep them either.
-    naked_asm!("inc rax", "jmp rcx")
+    // The program's flags are not set back: to the programs here they do not matter, as to a C function call.
+    naked_asm!("inc rax", "jmp gs:[{pc}]", pc = const offset_of!(UpcallPage, syscall.pc))
 }
 
 /// Saves all registers that the kernel did not save, and goes to [`handle`] on the handler's stack.

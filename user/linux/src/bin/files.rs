@@ -91,7 +91,7 @@ fn sizes() -> Result<()> {
     File::create("sizes")?;
     report("truncated by opening", file.metadata().map(|metadata| metadata.len()));
     let mut big = File::create("big")?;
-    let block: Vec<u8> = (0..65536u32).map(|index| (index * 31 >> 3) as u8).collect();
+    let block: Vec<u8> = (0..65536u32).map(|index| ((index * 31) >> 3) as u8).collect();
     for _ in 0..48 {
         big.write_all(&block)?;
     }

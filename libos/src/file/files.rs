@@ -1,0 +1,254 @@
+//! A process's files: its descriptors, its directories, its umask, and the tree that all paths start in.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use linux_raw_sys::general::{AT_FDCWD, O_RDONLY, O_RDWR, O_WRONLY};
+use spin::Mutex;
+
+use crate::errno::{Errno, Result};
+use crate::file::console::{Stream, Terminal};
+use crate::file::event::AnonymousNode;
+use crate::file::table::{Slot, Table};
+use crate::file::{Access, Description, File};
+use crate::vfs::attributes::{Attributes, Kind, Time, device_number};
+use crate::vfs::node::{Entry, Node};
+use crate::vfs::tmpfs::{Inode, Tmpfs};
+use crate::vfs::walk::{Found, Last, Start, walk};
+use crate::vfs::world::World;
+use crate::vfs::{device, initramfs, proc};
+
+/// The device number of the root file system.
+const ROOT_DEVICE: u64 = device_number(0, 1);
+
+/// A process's files.
+pub struct Files {
+    table: Mutex<Table>,
+    start: Mutex<Start>,
+    umask: AtomicU32,
+    /// The last number given to an inode that is in no file system.
+    inodes: AtomicU64,
+    console: Arc<Terminal>,
+    /// Whether the console is the process's controlling terminal.
+    controls: core::sync::atomic::AtomicBool,
+}
+
+impl Files {
+    /// The tree of an initramfs with `/dev`, `/proc` and `/sys`, and the console as the first three descriptors, a terminal.
+    ///
+    /// # Panics
+    /// If the archive puts something else where a file system is to be mounted.
+    #[must_use]
+    pub fn new(archive: &'static [u8], now_ns: u64) -> Files {
+        let now = Time::from_nanoseconds(now_ns);
+        let root = Tmpfs::create(ROOT_DEVICE, 0o755, now);
+        let entry = Entry::detached(root.clone(), b"");
+        initramfs::unpack(archive, &entry, now);
+        mount_all(&root, &entry, now).expect("an archive whose /dev, /proc, /sys and /tmp are directories");
+        let console = Arc::new(Terminal::new());
+        let files = Files {
+            table: Mutex::new(Table::new()),
+            start: Mutex::new(Start { root: entry.clone(), from: entry.clone() }),
+            umask: AtomicU32::new(0o022),
+            inodes: AtomicU64::new(0),
+            console: console.clone(),
+            controls: true.into(),
+        };
+        if let Some(place) = root.find(b"dev").and_then(|dev| inode_of(&dev)?.find(b"console")) {
+            let description = Description::new(place, console, Access::READ | Access::WRITE, O_RDWR);
+            files.set_streams([description.clone(), description.clone(), description]);
+        }
+        files
+    }
+
+    /// Make the first three descriptors what they are in a batch run: `input` as a file to read, and the console as a stream.
+    ///
+    /// # Errors
+    /// Those of making a file in the root directory.
+    pub fn set_batch(&self, input: &'static [u8], now_ns: u64) -> Result<()> {
+        let now = Time::from_nanoseconds(now_ns);
+        let root = self.root();
+        let inode = inode_of(&root).ok_or(Errno::ENODEV)?.from_image(input, 0o400, now);
+        let place = Entry::new(inode.clone(), &root, b"stdin");
+        place.set_removed();
+        let output = |number| {
+            let place = AnonymousNode::entry(Arc::new(Stream), Kind::Fifo, number, alloc::format!("pipe:[{number}]").as_bytes(), now);
+            Description::new(place, Arc::new(Stream), Access::WRITE, O_WRONLY)
+        };
+        let input = Description::new(place, inode, Access::READ, O_RDONLY);
+        self.set_streams([input, output(self.next_inode()), output(self.next_inode())]);
+        self.controls.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn set_streams(&self, streams: [Arc<Description>; 3]) {
+        let mut table = self.table.lock();
+        for (number, description) in streams.into_iter().enumerate() {
+            // Room for three descriptors there always is.
+            let _ = table.replace(number as i32, Slot { description, close_on_exec: false });
+        }
+    }
+
+    /// A number for an inode that is in no file system.
+    #[must_use]
+    pub fn next_inode(&self) -> u64 {
+        self.inodes.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// `/dev/console`
+    #[must_use]
+    pub fn console(&self) -> Arc<dyn File> {
+        self.console.clone()
+    }
+
+    /// The controlling terminal, if the process has one.
+    #[must_use]
+    pub fn terminal(&self) -> Option<Arc<dyn File>> {
+        self.controls.load(Ordering::Relaxed).then(|| self.console.clone() as Arc<dyn File>)
+    }
+
+    /// What a descriptor refers to.
+    ///
+    /// # Errors
+    /// `EBADF`: it is not open.
+    #[inline]
+    pub fn get(&self, fd: i32) -> Result<Arc<Description>> {
+        self.table.lock().get(fd).map(|slot| slot.description.clone())
+    }
+
+    /// Work on the table of descriptors. What falls out of it is to be dropped outside.
+    pub fn with_table<T>(&self, work: impl FnOnce(&mut Table) -> T) -> T {
+        work(&mut self.table.lock())
+    }
+
+    /// Give a description the lowest free descriptor.
+    ///
+    /// # Errors
+    /// `EMFILE`: there is none.
+    pub fn insert(&self, description: Arc<Description>, close_on_exec: bool) -> Result<i32> {
+        self.table.lock().insert(Slot { description, close_on_exec }, 0)
+    }
+
+    /// The descriptors in use.
+    #[must_use]
+    pub fn numbers(&self) -> Vec<i32> {
+        self.table.lock().numbers(0).collect()
+    }
+
+    /// Set how many descriptors there may be (`RLIMIT_NOFILE`).
+    pub fn set_limit(&self, limit: usize) {
+        self.table.lock().limit = limit;
+    }
+
+    /// Set the umask; gives what it was.
+    pub fn set_umask(&self, mask: u32) -> u32 {
+        self.umask.swap(mask & 0o777, Ordering::Relaxed)
+    }
+
+    /// The umask.
+    #[must_use]
+    pub fn umask(&self) -> u32 {
+        self.umask.load(Ordering::Relaxed)
+    }
+
+    /// `/`
+    #[must_use]
+    pub fn root(&self) -> Arc<Entry> {
+        self.start.lock().root.clone()
+    }
+
+    /// The current directory.
+    #[must_use]
+    pub fn current_directory(&self) -> Arc<Entry> {
+        self.start.lock().from.clone()
+    }
+
+    /// Set the current directory, or the root.
+    ///
+    /// # Errors
+    /// `ENOTDIR`: it is none.
+    pub fn set_directory(&self, entry: Arc<Entry>, root: bool) -> Result<()> {
+        if entry.node.kind() != Kind::Directory {
+            return Err(Errno::ENOTDIR);
+        }
+        let mut start = self.start.lock();
+        *(if root { &mut start.root } else { &mut start.from }) = entry;
+        Ok(())
+    }
+
+    /// Where a walk from a directory's descriptor begins. The descriptor is not looked at if the path is absolute.
+    ///
+    /// # Errors
+    /// `EBADF`: the descriptor is not open. `ENOTDIR`: it is no directory's.
+    pub fn start(&self, directory: i32, path: &[u8]) -> Result<Start> {
+        let mut start = self.start.lock().clone();
+        if directory != AT_FDCWD && path.first() != Some(&b'/') {
+            let entry = self.get(directory)?.entry.clone();
+            if entry.node.kind() != Kind::Directory {
+                return Err(Errno::ENOTDIR);
+            }
+            start.from = entry;
+        }
+        Ok(start)
+    }
+
+    /// Walk a path from a directory's descriptor or the current directory.
+    ///
+    /// # Errors
+    /// Those of [`Files::start`] and of the walk.
+    pub fn walk(&self, world: &dyn World, directory: i32, path: &[u8], last: Last) -> Result<Found> {
+        if path.is_empty() {
+            return Err(Errno::ENOENT);
+        }
+        walk(world, &self.start(directory, path)?, path, last)
+    }
+
+    /// What a path from the current directory leads to.
+    ///
+    /// # Errors
+    /// Those of the walk; `ENOENT`: nothing.
+    pub fn find(&self, world: &dyn World, path: &[u8]) -> Result<Arc<Entry>> {
+        self.walk(world, AT_FDCWD, path, Last::Follow)?.existing()
+    }
+}
+
+fn inode_of(entry: &Arc<Entry>) -> Option<&Inode> {
+    (&*entry.node as &dyn core::any::Any).downcast_ref()
+}
+
+/// Mount what every process has; a directory of that name in the archive gives way.
+fn mount_all(root: &Arc<Inode>, entry: &Arc<Entry>, now: Time) -> Result<()> {
+    for mounted in [device::mount(entry, now)?, proc::mount_proc(entry, now), proc::mount_sys(entry, now)] {
+        if root.find(&mounted.name()).is_some() {
+            clear(root, &mounted.name(), now)?;
+        }
+        root.adopt(&mounted, now)?;
+    }
+    let new = crate::vfs::node::New { kind: Kind::Directory, permissions: 0o1777, special: 0, target: &[] };
+    match root.create(entry, b"tmp", &new, now) {
+        Err(Errno::EEXIST) => Ok(()),
+        outcome => outcome.map(drop),
+    }
+}
+
+/// Remove a directory and what is in it.
+fn clear(directory: &Inode, name: &[u8], now: Time) -> Result<()> {
+    let Some(entry) = directory.find(name) else { return Ok(()) };
+    let is_directory = entry.node.kind() == Kind::Directory;
+    if is_directory && let Some(inner) = inode_of(&entry) {
+        for below in inner.all_names() {
+            clear(inner, &below, now)?;
+        }
+    }
+    directory.unlink(name, is_directory, now)
+}
+
+/// What fstat(2) says of a descriptor.
+impl Description {
+    /// The attributes of what it was opened by.
+    #[must_use]
+    pub fn attributes(&self) -> Attributes {
+        self.entry.node.attributes()
+    }
+}

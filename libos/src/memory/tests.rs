@@ -1,0 +1,299 @@
+//! The region map against a naive model, and the address space on a fake kernel.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use abi::{PAGE_SIZE, Rights};
+use proptest::prelude::*;
+
+use super::fault::{Access, Refusal};
+use super::*;
+use crate::fake::FakeKernel;
+use crate::kernel::Kernel;
+use crate::memory::backing::Backing;
+use crate::user::UserMemory;
+
+const PAGES: usize = 24;
+const BASE: usize = 0x10_0000;
+
+fn address(page: usize) -> usize {
+    BASE + page * PAGE_SIZE
+}
+
+fn span(pages: Range<usize>) -> Range<usize> {
+    address(pages.start)..address(pages.end)
+}
+
+/// What the model knows of a page.
+type Model = [Option<Protection>; PAGES];
+
+#[derive(Clone, Debug)]
+enum Step {
+    Insert(Range<usize>, u32),
+    Remove(Range<usize>),
+    Protect(Range<usize>, u32),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let pages = (0..PAGES, 1..=PAGES).prop_map(|(start, length)| start..(start + length).min(PAGES));
+    let step = prop_oneof![
+        (pages.clone(), 0..8u32).prop_map(|(pages, bits)| Step::Insert(pages, bits)),
+        pages.clone().prop_map(Step::Remove),
+        (pages, 0..8u32).prop_map(|(pages, bits)| Step::Protect(pages, bits)),
+    ];
+    prop::collection::vec(step, 1..40)
+}
+
+fn check(regions: &Regions, model: &Model) {
+    for (page, expected) in model.iter().enumerate() {
+        assert_eq!(regions.find(address(page) + 7).map(|(_, region)| region.protection), *expected, "page {page}");
+    }
+    let all: Vec<(usize, usize)> = regions.iter().map(|(start, region)| (start, region.end)).collect();
+    assert!(all.iter().all(|(start, end)| start < end), "no region is empty");
+    assert!(all.windows(2).all(|pair| pair[0].1 <= pair[1].0), "no two regions overlap");
+}
+
+proptest! {
+    #[test]
+    fn regions_are_what_a_table_of_pages_would_be(steps in steps()) {
+        let mut regions = Regions::new();
+        let mut model: Model = [None; PAGES];
+        for step in steps {
+            match step {
+                Step::Insert(pages, bits) => {
+                    let protection = Protection::from_bits_truncate(bits);
+                    regions.insert(address(pages.start), Region::anonymous(address(pages.end), protection, Label::None));
+                    model[pages].fill(Some(protection));
+                }
+                Step::Remove(pages) => {
+                    regions.remove(span(pages.clone()));
+                    model[pages].fill(None);
+                }
+                Step::Protect(pages, bits) => {
+                    let protection = Protection::from_bits_truncate(bits);
+                    let outcome = regions.protect(span(pages.clone()), protection);
+                    let hole = pages.clone().find(|&page| model[page].is_none());
+                    prop_assert_eq!(outcome.is_err(), hole.is_some());
+                    model[pages.start..hole.unwrap_or(pages.end)].fill(Some(protection));
+                }
+            }
+            check(&regions, &model);
+        }
+    }
+
+    #[test]
+    fn a_gap_is_free_and_the_highest(steps in steps(), length in 1..6usize) {
+        let mut regions = Regions::new();
+        for step in steps {
+            if let Step::Insert(pages, bits) = step {
+                regions.insert(address(pages.start), Region::anonymous(address(pages.end), Protection::from_bits_truncate(bits), Label::None));
+            }
+        }
+        let within = span(0..PAGES);
+        let expected = (0..=PAGES - length).rev().map(address).find(|&start| regions.is_free(start..start + length * PAGE_SIZE));
+        prop_assert_eq!(regions.gap(length * PAGE_SIZE, PAGE_SIZE, within), expected);
+    }
+
+    #[test]
+    fn the_resident_set_is_a_set_of_pages(ranges in prop::collection::vec((any::<bool>(), 0..1500usize, 1..700usize), 1..20)) {
+        let mut resident = Resident::new();
+        let mut model = alloc::collections::BTreeSet::new();
+        for (insert, first, length) in ranges {
+            let range = address(first)..address(first + length);
+            if insert {
+                resident.insert(range);
+                model.extend(first..first + length);
+            } else {
+                let mut removed = Vec::new();
+                resident.remove(range, |run| removed.push(run));
+                prop_assert_eq!(removed.iter().map(|run| run.len() / PAGE_SIZE).sum::<usize>(), model.range(first..first + length).count());
+                model.retain(|page| !(first..first + length).contains(page));
+            }
+            prop_assert_eq!(resident.pages(), model.len());
+            prop_assert!((0..2200).all(|page| resident.contains(address(page)) == model.contains(&page)));
+        }
+    }
+}
+
+fn data(protection: Protection) -> Region {
+    Region::anonymous(0, protection, Label::None)
+}
+
+const READ_WRITE: Protection = Protection::READ.union(Protection::WRITE);
+
+#[test]
+fn memory_is_lazy_and_comes_back() {
+    let kernel = FakeKernel::new(64);
+    let mut memory = Memory::new();
+    let at = memory.map(&kernel, Placement::Hint(0), 1 << 16, data(READ_WRITE)).unwrap();
+    assert_eq!(kernel.used(), 0);
+    memory.resolve(&kernel, at + 0x3123, Access::Write).unwrap();
+    assert_eq!(kernel.used(), 1);
+    memory.unmap(&kernel, at..at + (1 << 16));
+    assert_eq!(kernel.used(), 0);
+    assert_eq!(memory.resolve(&kernel, at, Access::Read), Err(Refusal::Unmapped));
+}
+
+#[test]
+fn a_walk_through_memory_brings_pages_in_by_runs() {
+    let kernel = FakeKernel::new(256);
+    let mut memory = Memory::new();
+    let at = memory.map(&kernel, Placement::Hint(0), 100 * PAGE_SIZE, data(READ_WRITE)).unwrap();
+    for page in 0..100 {
+        if !memory.resident.contains(at + page * PAGE_SIZE) {
+            memory.resolve(&kernel, at + page * PAGE_SIZE, Access::Write).unwrap();
+        }
+    }
+    assert_eq!(kernel.used(), 100);
+    assert!(memory.faults < 12, "{} faults", memory.faults);
+}
+
+#[test]
+fn a_page_is_never_writable_and_executable_at_once() {
+    let kernel = FakeKernel::new(8);
+    let mut memory = Memory::new();
+    let at = memory.map(&kernel, Placement::Hint(0), PAGE_SIZE, data(Protection::all())).unwrap();
+    memory.resolve(&kernel, at, Access::Write).unwrap();
+    assert_eq!(kernel.rights(at).unwrap().current(), Rights::READ | Rights::WRITE);
+    memory.resolve(&kernel, at, Access::Execute).unwrap();
+    assert_eq!(kernel.rights(at).unwrap().current(), Rights::READ | Rights::EXECUTE);
+    memory.resolve(&kernel, at, Access::Write).unwrap();
+    assert_eq!(kernel.rights(at).unwrap().current(), Rights::READ | Rights::WRITE);
+}
+
+#[test]
+fn what_a_region_does_not_allow_is_denied() {
+    let kernel = FakeKernel::new(8);
+    let mut memory = Memory::new();
+    let at = memory.map(&kernel, Placement::Hint(0), PAGE_SIZE, data(Protection::READ)).unwrap();
+    assert_eq!(memory.resolve(&kernel, at, Access::Write), Err(Refusal::Denied));
+    assert_eq!(memory.resolve(&kernel, at, Access::Execute), Err(Refusal::Denied));
+    memory.protect(&kernel, at..at + PAGE_SIZE, Protection::empty()).unwrap();
+    assert_eq!(memory.resolve(&kernel, at, Access::Read), Err(Refusal::Denied));
+}
+
+#[test]
+fn the_quota_is_the_end() {
+    let kernel = FakeKernel::new(2);
+    let mut memory = Memory::new();
+    assert_eq!(memory.map(&kernel, Placement::Hint(0), 3 * PAGE_SIZE, data(READ_WRITE)), Err(Errno::ENOMEM));
+    let at = memory.map(&kernel, Placement::Hint(0), 2 * PAGE_SIZE, data(READ_WRITE)).unwrap();
+    let other = memory.map(&kernel, Placement::Hint(0), PAGE_SIZE, data(READ_WRITE)).unwrap();
+    memory.resolve(&kernel, at, Access::Write).unwrap();
+    memory.resolve(&kernel, at + PAGE_SIZE, Access::Write).unwrap();
+    assert_eq!(memory.resolve(&kernel, other, Access::Write), Err(Refusal::NoMemory));
+}
+
+/// A file of given bytes.
+struct Bytes(Vec<u8>);
+
+impl Backing for Bytes {
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<usize> {
+        let rest = self.0.get(offset as usize..).unwrap_or_default();
+        let count = rest.len().min(into.len());
+        into[..count].copy_from_slice(&rest[..count]);
+        Ok(count)
+    }
+
+    fn size(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn identity(&self) -> (u64, u64) {
+        (1, 1)
+    }
+}
+
+#[test]
+fn a_mapped_file_is_read_zeros_follow_and_past_its_pages_is_a_bus_error() {
+    let kernel = FakeKernel::new(64);
+    let mut memory = Memory::new();
+    let file = FileMapping { backing: Arc::new(Bytes(alloc::vec![7; PAGE_SIZE + 10])), offset: 0, path: Arc::from(&b"/file"[..]) };
+    let region = Region { contents: Contents::File(file), ..data(Protection::READ) };
+    let at = memory.map(&kernel, Placement::Hint(0), 3 * PAGE_SIZE, region).unwrap();
+    memory.resolve(&kernel, at, Access::Read).unwrap();
+    let mut bytes = [0; PAGE_SIZE];
+    kernel.read(at + PAGE_SIZE, &mut bytes).unwrap();
+    assert!(bytes[..10].iter().all(|&byte| byte == 7) && bytes[10..].iter().all(|&byte| byte == 0));
+    assert_eq!(memory.resolve(&kernel, at + 2 * PAGE_SIZE, Access::Read), Err(Refusal::PastEnd));
+    assert!(!kernel.rights(at).unwrap().contains(Rights::WRITE));
+}
+
+#[test]
+fn remap_keeps_contents_wherever_it_goes() {
+    let kernel = FakeKernel::new(64);
+    let mut memory = Memory::new();
+    let at = memory.map(&kernel, Placement::Fixed(0x100_0000), 2 * PAGE_SIZE, data(READ_WRITE)).unwrap();
+    memory.resolve(&kernel, at + PAGE_SIZE, Access::Write).unwrap();
+    kernel.write(at + PAGE_SIZE, b"kept").unwrap();
+    // In place.
+    assert_eq!(memory.remap(&kernel, at..at + 2 * PAGE_SIZE, 4 * PAGE_SIZE, false, None), Ok(at));
+    // Something is above now: it has to move.
+    memory.map(&kernel, Placement::Fixed(at + 4 * PAGE_SIZE), PAGE_SIZE, data(Protection::READ)).unwrap();
+    assert_eq!(memory.remap(&kernel, at..at + 4 * PAGE_SIZE, 5 * PAGE_SIZE, false, None), Err(Errno::ENOMEM));
+    let to = memory.remap(&kernel, at..at + 4 * PAGE_SIZE, 5 * PAGE_SIZE, true, None).unwrap();
+    assert_ne!(to, at);
+    let mut bytes = [0; 4];
+    kernel.read(to + PAGE_SIZE, &mut bytes).unwrap();
+    assert_eq!(&bytes, b"kept");
+    assert!(memory.regions.is_free(at..at + 4 * PAGE_SIZE));
+    assert_eq!(kernel.used(), 1);
+    assert_eq!(memory.remap(&kernel, at..at + PAGE_SIZE, PAGE_SIZE, true, None), Err(Errno::EFAULT));
+}
+
+#[test]
+fn the_stack_grows_to_its_limit_and_no_further() {
+    let kernel = FakeKernel::new(64);
+    let mut memory = Memory::new();
+    memory.regions.insert(STACK_TOP - STACK_FIRST, Region::anonymous(STACK_TOP, READ_WRITE, Label::Stack));
+    memory.resolve(&kernel, STACK_TOP - (1 << 20), Access::Write).unwrap();
+    assert!(memory.regions.covers(STACK_TOP - (1 << 20)..STACK_TOP));
+    assert_eq!(memory.resolve(&kernel, STACK_TOP - STACK_LIMIT - 1, Access::Write), Err(Refusal::Unmapped));
+}
+
+#[test]
+fn the_break_moves_both_ways_and_stops_at_a_mapping() {
+    let kernel = FakeKernel::new(64);
+    let mut memory = Memory::new();
+    memory.heap = 0x40_0000..0x40_0000;
+    assert_eq!(memory.set_break(&kernel, 0x40_1234), 0x40_1234);
+    memory.resolve(&kernel, 0x40_1000, Access::Write).unwrap();
+    assert_eq!(memory.set_break(&kernel, 0x40_0800), 0x40_0800);
+    assert_eq!(kernel.used(), 0);
+    memory.map(&kernel, Placement::Fixed(0x40_4000), PAGE_SIZE, data(READ_WRITE)).unwrap();
+    assert_eq!(memory.set_break(&kernel, 0x40_5000), 0x40_0800);
+    assert_eq!(memory.set_break(&kernel, 0x3f_0000), 0x40_0800);
+}
+
+#[test]
+fn fixed_places_are_checked_as_linux_checks_them() {
+    let kernel = FakeKernel::new(64);
+    let mut memory = Memory::new();
+    let mut map = |placement, length| memory.map(&kernel, placement, length, data(Protection::READ));
+    assert_eq!(map(Placement::Fixed(0), PAGE_SIZE), Err(Errno::EPERM));
+    assert_eq!(map(Placement::Fixed(0x1001), PAGE_SIZE), Err(Errno::EINVAL));
+    assert_eq!(map(Placement::Fixed(PROGRAM_TOP), PAGE_SIZE), Err(Errno::ENOMEM));
+    assert_eq!(map(Placement::Fixed(0x1000), PAGE_SIZE), Ok(0x1000));
+    assert_eq!(map(Placement::FixedFree(0x1000), PAGE_SIZE), Err(Errno::EEXIST));
+    assert_eq!(map(Placement::Fixed(0x1000), PAGE_SIZE), Ok(0x1000));
+    assert_eq!(map(Placement::Hint(0x1000), PROGRAM_TOP + PAGE_SIZE), Err(Errno::ENOMEM));
+}
+
+#[test]
+fn maps_reads_as_procs() {
+    let kernel = FakeKernel::new(64);
+    let mut memory = Memory::new();
+    let file = FileMapping { backing: Arc::new(Bytes(alloc::vec![1])), offset: 0x1000, path: Arc::from(&b"/bin/it"[..]) };
+    let text = Region { contents: Contents::File(file), ..data(Protection::READ | Protection::EXECUTE) };
+    memory.map(&kernel, Placement::Fixed(0x40_0000), PAGE_SIZE, text).unwrap();
+    memory.regions.insert(STACK_TOP - STACK_FIRST, Region::anonymous(STACK_TOP, READ_WRITE, Label::Stack));
+    let text = alloc::string::String::from_utf8(memory.maps()).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], "00400000-00401000 r-xp 00001000 00:01 1                                  /bin/it");
+    assert_eq!(
+        lines[1],
+        "7bffffffd000-7bffffffe000 rw-p 00000000 00:00 0                          [stack]".replace("7bffffffd000", "7bfffffdd000")
+    );
+    assert!(kernel.info().clock_hz > 0);
+}
