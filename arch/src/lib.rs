@@ -3,7 +3,7 @@
 //! Four small traits stand between the kernel's logic and a machine. [`Paging`] is a pure codec, so that both ISAs' page-table formats
 //! are tested on any host. [`Context`] is the state of a stopped thread of control. [`Cpu`] runs a context until it traps and
 //! keeps time, [`Board`] holds the devices that a kernel cannot do without. [`Machine`] is the four together; `Native` is the one
-//! that this build is for, and [`fake`] the one that a test scripts.
+//! that this build is for, and `fake` the one that a test scripts.
 //!
 //! | folder | what is in it |
 //! |---|---|

@@ -11,7 +11,6 @@ use arch::{Exit, Machine};
 use crate::{
     Kernel, Result,
     context::{ContextRef, Run},
-    space::Flush,
 };
 
 /// Where a peer may map pages.
@@ -188,10 +187,9 @@ impl<M: Machine> Kernel<M> {
         let env = self.env(slot);
         let from = env.reaped.get();
         if from < USER_TOP {
-            let mut flush = Flush::new(slot);
             let pages = (USER_TOP - from) / PAGE_SIZE as u64;
             let done = self.for_leaves(env.root.get(), from, pages, |kernel, slot, leaf, address| {
-                kernel.clear(id, slot, leaf, address, &mut flush);
+                kernel.clear(id, slot, leaf, address);
                 Ok(())
             })?;
             env.reaped.set(from + done * PAGE_SIZE as u64);

@@ -37,12 +37,12 @@ impl Frames {
         unsafe { &mut *self.table.add(index as usize) }
     }
 
-    /// What a frame is. Device memory is outside the table.
+    /// What a frame is. The table does not know device memory.
     pub(crate) fn kind(&mut self, frame: u64) -> u32 {
         match self.index(frame) {
-            Some(index) => self.entry(index).kind,
-            None if self.devices.iter().any(|range| frame.wrapping_sub(range.first) < range.count) => FrameKind::Device as u32,
-            None => FrameKind::Absent as u32,
+            Some(index) if self.entry(index).kind != FrameKind::Absent as u32 => self.entry(index).kind,
+            _ if self.devices.iter().any(|range| frame.wrapping_sub(range.first) < range.count) => FrameKind::Device as u32,
+            _ => FrameKind::Absent as u32,
         }
     }
 

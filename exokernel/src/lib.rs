@@ -34,6 +34,7 @@ mod context;
 mod environment;
 mod frame;
 #[cfg(not(target_os = "none"))]
+#[path = "../tests/world/inspect.rs"]
 mod inspect;
 mod queue;
 mod schedule;

@@ -86,27 +86,17 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
+    fn nodes(&self, list: usize) -> impl Iterator<Item = NodeRef> {
+        core::iter::successors(self.queues.0[list].first, |&node| self.node(node).next.get())
+    }
+
     /// The first node whose key `matches`.
     pub(crate) fn find_node(&self, list: usize, matches: impl Fn(u64) -> bool) -> Option<NodeRef> {
-        let mut at = self.queues.0[list].first;
-        while let Some(node) = at {
-            if matches(self.node(node).key.get()) {
-                return Some(node);
-            }
-            at = self.node(node).next.get();
-        }
-        None
+        self.nodes(list).find(|&node| matches(self.node(node).key.get()))
     }
 
     /// The smallest key of a list.
     pub(crate) fn least_key(&self, list: usize) -> Option<u64> {
-        let mut least = None;
-        let mut at = self.queues.0[list].first;
-        while let Some(node) = at {
-            let key = self.node(node).key.get();
-            least = Some(least.map_or(key, |least: u64| least.min(key)));
-            at = self.node(node).next.get();
-        }
-        least
+        self.nodes(list).map(|node| self.node(node).key.get()).min()
     }
 }

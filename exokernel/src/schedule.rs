@@ -12,7 +12,6 @@ use crate::{
     queue::{NodeRef, TIMED, bucket, receiver_key},
 };
 
-const BITS: usize = u64::BITS as usize;
 /// `SliceEntry::context` of a slot that its owner leaves unused.
 pub(crate) const UNUSED: u32 = u32::MAX;
 
@@ -25,30 +24,16 @@ pub(crate) struct Schedule {
     slot: usize,
     slice_end: u64,
     timer: u64,
+    /// Who runs in each slot.
     runners: [Option<ContextRef>; MAX_SLICES],
-    occupied: [u64; MAX_SLICES / BITS],
+    /// One past the last slot that is in use.
+    end: usize,
 }
 
 impl Schedule {
     pub(crate) fn new() -> Self {
-        Schedule {
-            current: None,
-            loaded: None,
-            slot: 0,
-            slice_end: 0,
-            timer: NO_DEADLINE,
-            runners: [None; MAX_SLICES],
-            occupied: [0; MAX_SLICES / BITS],
-        }
-    }
-
-    /// The first slot in use at or after `from`.
-    fn used_slot(&self, from: usize) -> Option<usize> {
-        (from / BITS..self.occupied.len()).find_map(|word| {
-            let mask = if word == from / BITS { u64::MAX << (from % BITS) } else { u64::MAX };
-            let bits = self.occupied[word] & mask;
-            (bits != 0).then(|| word * BITS + bits.trailing_zeros() as usize)
-        })
+        let runners = [None; MAX_SLICES];
+        Schedule { current: None, loaded: None, slot: 0, slice_end: 0, timer: NO_DEADLINE, runners, end: 0 }
     }
 }
 
@@ -91,26 +76,12 @@ impl<M: Machine> Kernel<M> {
 
     /// The next slot, round from the last, whose context can run.
     fn next_slot(&self) -> Option<usize> {
-        let runnable = |slot: usize| {
-            let context = self.schedule.runners[slot];
+        let runnable = |slot: &usize| {
+            let context = self.schedule.runners[*slot];
             context.is_some_and(|context| self.context(context).run.get() == Run::Runnable)
         };
-        let start = self.schedule.slot + 1;
-        let mut from = start;
-        while let Some(slot) = self.schedule.used_slot(from) {
-            if runnable(slot) {
-                return Some(slot);
-            }
-            from = slot + 1;
-        }
-        let mut from = 0;
-        while let Some(slot) = self.schedule.used_slot(from).filter(|&slot| slot < start) {
-            if runnable(slot) {
-                return Some(slot);
-            }
-            from = slot + 1;
-        }
-        None
+        let next = (self.schedule.slot + 1).min(self.schedule.end);
+        (next..self.schedule.end).chain(0..next).find(runnable)
     }
 
     /// Set the timer for what comes first: the slice's end or a sleeper's deadline.
@@ -171,11 +142,8 @@ impl<M: Machine> Kernel<M> {
         let entry = self.slice(slot);
         (entry.owner, entry.context) = (owner.0, index);
         self.schedule.runners[slot] = context;
-        let bit = 1 << (slot % BITS);
-        match context {
-            Some(_) => self.schedule.occupied[slot / BITS] |= bit,
-            None => self.schedule.occupied[slot / BITS] &= !bit,
-        }
+        let used = self.schedule.runners.iter().rposition(Option::is_some);
+        self.schedule.end = used.map_or(0, |last| last + 1);
     }
 
     /// Give a dying environment's slots to its parent, unused.

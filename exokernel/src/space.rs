@@ -5,7 +5,6 @@
 
 use abi::{EnvId, Error, FrameKind, LARGE_PAGES, PAGE_SIZE, Rights, USER_BOTTOM, USER_TOP};
 use arch::{Cpu, Entry, LEVELS, Leaf, Machine, Paging, TABLE_ENTRIES};
-use arrayvec::ArrayVec;
 
 use crate::{Kernel, Result};
 
@@ -17,22 +16,8 @@ pub(crate) struct Slot {
     pub(crate) entry: Entry,
 }
 
-/// Translations to forget at the end of a call.
-pub(crate) struct Flush {
-    slot: usize,
-    pages: ArrayVec<u64, 16>,
-    all: bool,
-}
-
-impl Flush {
-    pub(crate) fn new(slot: usize) -> Self {
-        Flush { slot, pages: ArrayVec::new(), all: false }
-    }
-
-    fn add(&mut self, address: u64) {
-        self.all |= self.pages.try_push(address).is_err();
-    }
-}
+/// More single pages than this are forgotten by forgetting the whole space.
+const FLUSH_PAGES: u64 = 16;
 
 /// Pages that a leaf of a level covers.
 pub(crate) const fn leaf_pages(level: usize) -> u64 {
@@ -107,17 +92,15 @@ impl<M: Machine> Kernel<M> {
         Ok(())
     }
 
-    /// Give other rights to a leaf, or break it: change what its entry says, not how often frames are held.
-    pub(crate) fn change(&mut self, slot: &Slot, address: u64, leaf: Leaf, flush: &mut Flush) {
+    /// Give other rights to a leaf, or break it: change what its entry says, not how often frames are held. To be flushed.
+    pub(crate) fn change(&mut self, slot: &Slot, leaf: Leaf) {
         self.write(slot, Entry::Leaf(leaf));
-        flush.add(address);
     }
 
-    /// Take a leaf away, with tables that it leaves empty.
-    pub(crate) fn clear(&mut self, id: EnvId, slot: Slot, leaf: Leaf, address: u64, flush: &mut Flush) {
+    /// Take a leaf away, with tables that it leaves empty. To be flushed.
+    pub(crate) fn clear(&mut self, id: EnvId, slot: Slot, leaf: Leaf, address: u64) {
         let root = self.env(id.slot()).root.get();
         self.write(&slot, Entry::Absent);
-        flush.add(address);
         for frame in leaf.frame..leaf.frame + leaf_pages(slot.level) {
             self.frames.release(frame);
         }
@@ -165,14 +148,14 @@ impl<M: Machine> Kernel<M> {
         Ok(done.min(pages))
     }
 
-    /// Forget what a call changed.
-    pub(crate) fn flush(&mut self, flush: Flush) {
-        let asid = self.env(flush.slot).asid();
-        if flush.all {
+    /// Forget the translations of a range that a call changed: once a call, at its end.
+    pub(crate) fn flush(&mut self, id: EnvId, address: u64, pages: u64) {
+        let asid = self.env(id.slot()).asid();
+        if pages > FLUSH_PAGES {
             return self.machine.flush_space(asid);
         }
-        for address in flush.pages {
-            self.machine.flush_page(asid, address);
+        for page in 0..pages {
+            self.machine.flush_page(asid, address + page * PAGE_SIZE as u64);
         }
     }
 

@@ -24,8 +24,11 @@ const COW: u64 = 1 << 55;
 const NO_EXECUTE: u64 = 1 << 63;
 const FRAME: u64 = 0x000f_ffff_ffff_f000;
 
-/// Rights that have a bit of their own, whether or not there are current rights.
-const SOFTWARE: [(Rights, u64); 5] = [
+/// The bits that stand for a right, once `NO_EXECUTE` is turned over.
+const BITS: [(Rights, u64); 8] = [
+    (Rights::READ, PRESENT),
+    (Rights::WRITE, WRITABLE),
+    (Rights::EXECUTE, NO_EXECUTE),
     (Rights::MAY_READ, MAY_READ),
     (Rights::MAY_WRITE, MAY_WRITE),
     (Rights::MAY_EXECUTE, MAY_EXECUTE),
@@ -46,15 +49,8 @@ impl Paging for PageFormat {
         if word & LEAF == 0 {
             return Entry::Table(frame);
         }
-        let mut rights = Rights::empty();
-        if word & PRESENT != 0 {
-            rights |= Rights::READ;
-            rights.set(Rights::WRITE, word & WRITABLE != 0);
-            rights.set(Rights::EXECUTE, word & NO_EXECUTE == 0);
-        }
-        for (right, bits) in SOFTWARE {
-            rights.set(right, word & bits == bits);
-        }
+        let has = |bits: u64| (word ^ NO_EXECUTE) & bits == bits;
+        let rights = BITS.iter().filter(|(_, bits)| has(*bits)).map(|(right, _)| *right).collect();
         Entry::Leaf(Leaf { frame, rights })
     }
 
@@ -64,25 +60,10 @@ impl Paging for PageFormat {
             Entry::Table(frame) => return frame << 12 | PRESENT | WRITABLE | USER | ACCESSED,
             Entry::Leaf(Leaf { frame, rights }) => (frame, rights),
         };
-        let mut word = frame << 12 | LEAF | USER | ACCESSED | DIRTY;
-        if level == 1 {
-            word |= LARGE;
-        }
-        if !rights.current().is_empty() {
-            word |= PRESENT;
-        }
-        if rights.contains(Rights::WRITE) {
-            word |= WRITABLE;
-        }
-        if !rights.contains(Rights::EXECUTE) {
-            word |= NO_EXECUTE;
-        }
-        for (right, bits) in SOFTWARE {
-            if rights.contains(right) {
-                word |= bits;
-            }
-        }
-        word
+        let size = if level == 1 { LARGE } else { 0 };
+        let present = if rights.current().is_empty() { 0 } else { PRESENT };
+        let bits = BITS.iter().filter(|(right, _)| rights.contains(*right)).fold(0, |word, (_, bits)| word | bits);
+        frame << 12 | LEAF | USER | ACCESSED | DIRTY | size | present | (bits ^ NO_EXECUTE)
     }
 }
 

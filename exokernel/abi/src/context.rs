@@ -5,22 +5,16 @@ use static_assertions::const_assert;
 
 /// A full register frame of x86_64: what `resume` loads and `context_get` reads. Vector state stays where it is.
 #[cfg(target_arch = "x86_64")]
+#[expect(missing_docs, reason = "most are named as the architecture names them")]
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
 #[repr(C, align(16))]
 pub struct Registers {
-    #[expect(missing_docs, reason = "named as the architecture names them")]
     pub rax: u64,
-    #[expect(missing_docs, reason = "named as the architecture names them")]
     pub rbx: u64,
-    #[expect(missing_docs, reason = "named as the architecture names them")]
     pub rcx: u64,
-    #[expect(missing_docs, reason = "named as the architecture names them")]
     pub rdx: u64,
-    #[expect(missing_docs, reason = "named as the architecture names them")]
     pub rsi: u64,
-    #[expect(missing_docs, reason = "named as the architecture names them")]
     pub rdi: u64,
-    #[expect(missing_docs, reason = "named as the architecture names them")]
     pub rbp: u64,
     /// r8 to r15.
     pub r: [u64; 8],

@@ -27,7 +27,6 @@ mod context;
 mod image;
 mod info;
 mod rights;
-mod start;
 mod upcall;
 
 pub use call::{Call, Error};
@@ -35,7 +34,6 @@ pub use context::{Registers, RunState, TransferFlags};
 pub use image::{IMAGE_BASE, IMAGE_MAGIC, IMAGE_MODULES, IMAGE_SEGMENTS, ImageHeader, Module, Segment};
 pub use info::{EnvEntry, EnvState, FrameEntry, FrameKind, INFO_ENVS_PAGE, INFO_SLICES_PAGE, InfoPage, SliceEntry};
 pub use rights::{CloneMode, CloneRange, PageInfo, Privileges, Rights};
-pub use start::ROOT_UPCALL_PAGE;
 pub use upcall::{FaultKind, SavedState, UpcallEntries, UpcallPage, WaitWord};
 
 /// Bytes in a frame and in a page.

@@ -88,9 +88,9 @@ pub enum CloneMode {
 }
 
 /// One range of a `page_clone` list: pages at `source` here to the same number of pages at `target` there. Pages of the range that
-/// are not mapped are passed over.
+/// are not mapped are passed over. Aligned to its size, so that none lies across two pages.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(C)]
+#[repr(C, align(32))]
 pub struct CloneRange {
     /// First page here.
     pub source: u64,

@@ -82,10 +82,10 @@ const_assert_eq!(core::mem::offset_of!(UpcallPage, library), 152);
 
 /// Where a context's traps go. An entry of 0 means none: such a trap ends the environment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-#[repr(C)]
+#[repr(C, align(16))]
 pub struct UpcallEntries {
-    /// For foreign syscalls. Entered with the trapping context's registers; x86_64: rcx and r11 hold pc and flags as `syscall` left
-    /// them; aarch64: x16 and x17 are undefined.
+    /// For foreign syscalls. Entered with the trapping context's registers, but for the two scratch registers: on x86_64 rcx holds this
+    /// entry and r11 the flags with TF cleared, on aarch64 both are undefined. pc is in [`UpcallPage::syscall`] only.
     pub syscall: u64,
     /// For faults. Entered with the scratch registers undefined, all others as they were.
     pub fault: u64,
@@ -93,7 +93,7 @@ pub struct UpcallEntries {
 
 /// One word of a `wait`: sleep while the 32-bit word at `address` holds `value`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(C)]
+#[repr(C, align(16))]
 pub struct WaitWord {
     /// A mapped, readable address, a multiple of 4.
     pub address: u64,

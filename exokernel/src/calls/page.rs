@@ -9,7 +9,7 @@ use arch::{Entry, Leaf, Machine};
 use super::Caller;
 use crate::{
     Kernel, Result,
-    space::{Flush, Slot, check_range, leaf_pages},
+    space::{Slot, check_range, leaf_pages},
 };
 
 const BYTES: u64 = PAGE_SIZE as u64;
@@ -151,14 +151,13 @@ impl<M: Machine> Kernel<M> {
     pub(super) fn page_unmap(&mut self, caller: Caller, env: u64, address: u64, pages: u64) -> Result<u64> {
         let id = self.under(caller.id, env)?;
         check_range(address, pages)?;
-        let mut flush = Flush::new(id.slot());
         let root = self.env(id.slot()).root.get();
         let done = self.for_leaves(root, address, pages, |kernel, slot, leaf, at| {
-            kernel.clear(id, slot, leaf, at, &mut flush);
+            kernel.clear(id, slot, leaf, at);
             Ok(())
-        });
-        self.flush(flush);
-        done
+        })?;
+        self.flush(id, address, done);
+        Ok(done)
     }
 
     /// Set current rights and lower the maximum; pages not mapped are passed over.
@@ -170,20 +169,19 @@ impl<M: Machine> Kernel<M> {
         let id = self.under(caller.id, env)?;
         check_range(address, pages)?;
         let asked = rights_argument(rights, Rights::empty())?;
-        let mut flush = Flush::new(id.slot());
         let root = self.env(id.slot()).root.get();
-        let done = self.for_leaves(root, address, pages, |kernel, slot, leaf, at| {
+        let done = self.for_leaves(root, address, pages, |kernel, slot, leaf, _| {
             let asked = asked.current() | (asked.maximum() & leaf.rights.maximum());
             if !asked.is_consistent() {
                 return Err(Error::BadRights);
             }
             let rights = derive(leaf.rights, asked)?;
             kernel.becomes_executable(leaf.frame, leaf_pages(slot.level), leaf.rights, rights);
-            kernel.change(&slot, at, Leaf { rights, ..leaf }, &mut flush);
+            kernel.change(&slot, Leaf { rights, ..leaf });
             Ok(())
-        });
-        self.flush(flush);
-        done
+        })?;
+        self.flush(id, address, done);
+        Ok(done)
     }
 
     /// Clone ranges into `env`: the whole of a fork's memory in one call, or as few as it takes.
@@ -198,11 +196,10 @@ impl<M: Machine> Kernel<M> {
         if count > MAX_CLONE_RANGES as u64 || index > count {
             return Err(Error::BadArgument);
         }
-        let mut flush = Flush::new(caller.id.slot());
         let mut passed = 0;
         let mut outcome = Ok(());
         while index < count && passed < BATCH_PAGES as u64 {
-            match self.clone_range(caller, id, list + index * size_of::<CloneRange>() as u64, done, &mut flush) {
+            match self.clone_range(caller, id, list + index * size_of::<CloneRange>() as u64, done) {
                 Ok((pages, more)) => {
                     passed += pages + 1;
                     (index, done) = if more { (index, done + pages) } else { (index + 1, 0) };
@@ -213,13 +210,13 @@ impl<M: Machine> Kernel<M> {
                 }
             }
         }
-        self.flush(flush);
+        self.flush(caller.id, 0, u64::MAX);
         outcome?;
         Ok(if index == count { u64::MAX } else { index << 40 | done })
     }
 
     /// Clone a piece of one range, from page `done` of it on; answers how many pages, and whether more are left.
-    fn clone_range(&mut self, caller: Caller, id: EnvId, at: u64, done: u64, flush: &mut Flush) -> Result<(u64, bool)> {
+    fn clone_range(&mut self, caller: Caller, id: EnvId, at: u64, done: u64) -> Result<(u64, bool)> {
         let range: CloneRange = self.read_user(caller.root, at)?;
         check_range(range.source, range.pages)?;
         check_range(range.target, range.pages)?;
@@ -227,21 +224,12 @@ impl<M: Machine> Kernel<M> {
         let mode = *usize::try_from(range.mode).ok().and_then(|mode| modes.get(mode)).ok_or(Error::BadArgument)?;
         let left = range.pages.checked_sub(done).ok_or(Error::BadArgument)?;
         let pages = self.for_leaves(caller.root, range.source + done * BYTES, left, |kernel, slot, leaf, source| {
-            kernel.clone_leaf(id, slot, leaf, source, range.target + (source - range.source), mode, flush)
+            kernel.clone_leaf(id, slot, leaf, range.target + (source - range.source), mode)
         })?;
         Ok((pages, pages < left))
     }
 
-    fn clone_leaf(
-        &mut self,
-        id: EnvId,
-        slot: Slot,
-        leaf: Leaf,
-        source: u64,
-        target: u64,
-        mode: CloneMode,
-        flush: &mut Flush,
-    ) -> Result<()> {
+    fn clone_leaf(&mut self, id: EnvId, slot: Slot, leaf: Leaf, target: u64, mode: CloneMode) -> Result<()> {
         let large = slot.level > 0;
         if large && (mode == CloneMode::Copy || !target.is_multiple_of(LARGE_PAGES as u64 * BYTES)) {
             return Err(Error::Occupied);
@@ -259,7 +247,7 @@ impl<M: Machine> Kernel<M> {
                 let shared = Leaf { rights: (leaf.rights | Rights::COW) - Rights::WRITE, ..leaf };
                 self.insert(id, target, slot.level, shared)?;
                 if shared != leaf {
-                    self.change(&slot, source, shared, flush);
+                    self.change(&slot, shared);
                 }
             }
             _ => self.insert(id, target, slot.level, leaf)?,
@@ -297,9 +285,8 @@ impl<M: Machine> Kernel<M> {
             self.frames.hold(own.frame);
             self.frames.release(leaf.frame);
         }
-        let mut flush = Flush::new(caller.id.slot());
-        self.change(&slot, address, own, &mut flush);
-        self.flush(flush);
+        self.change(&slot, own);
+        self.flush(caller.id, address, 1);
         Ok(u64::from(!sole))
     }
 

@@ -90,6 +90,7 @@ impl UserMemory for Native {
 }
 
 impl Kernel for Native {
+    #[inline(always)]
     fn page_alloc(&self, address: usize, pages: usize, rights: Rights) -> exo::Result<()> {
         exo::page_alloc(address, pages, rights, None).inspect_err(|_| self.page_unmap(address, pages))
     }

@@ -108,6 +108,19 @@ impl Files {
         self.controls.load(Ordering::Relaxed).then(|| self.console.clone() as Arc<dyn File>)
     }
 
+    /// A regular file that has no name and never had one: memfd_create(2)'s.
+    ///
+    /// # Errors
+    /// `ENODEV`: the root is no file system that could hold it.
+    pub fn unnamed_file(&self, name: &[u8], now: Time) -> Result<Arc<Entry>> {
+        const PERMISSIONS: u32 = 0o777;
+        let root = self.root();
+        let inode = inode_of(&root).ok_or(Errno::ENODEV)?.from_image(&[], PERMISSIONS, now);
+        let entry = Entry::new(inode, &root, &[b"memfd:", name].concat());
+        entry.set_removed();
+        Ok(entry)
+    }
+
     /// What a descriptor refers to.
     ///
     /// # Errors

@@ -57,14 +57,7 @@ impl Default for Termios {
             input: linux::ICRNL | linux::IXON | linux::IUTF8,
             output: linux::OPOST | linux::ONLCR,
             control: linux::B38400 | linux::CS8 | linux::CREAD | linux::HUPCL,
-            local: linux::ISIG
-                | linux::ICANON
-                | linux::ECHO
-                | linux::ECHOE
-                | linux::ECHOK
-                | linux::ECHOCTL
-                | linux::ECHOKE
-                | linux::IEXTEN,
+            local: linux::ISIG | linux::ICANON | linux::ECHO | linux::ECHOE | linux::ECHOK | linux::ECHOCTL | linux::ECHOKE | linux::IEXTEN,
             discipline: 0,
             characters,
         }
@@ -145,7 +138,11 @@ impl Line {
             self.show(byte, echo);
             return Some(signal);
         }
-        if termios.has(linux::ICANON) { self.edit(byte, echo) } else { self.add(byte, echo) }
+        if termios.has(linux::ICANON) {
+            self.edit(byte, echo)
+        } else {
+            self.add(byte, echo)
+        }
         None
     }
 
@@ -288,5 +285,107 @@ impl Line {
             }
             out.push(byte);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Type keys; gives what is shown, and the signals.
+    fn keys(line: &mut Line, keys: &[u8]) -> (Vec<u8>, Vec<u32>) {
+        let mut echo = Vec::new();
+        let signals = keys.iter().filter_map(|&key| line.receive(key, &mut echo)).collect();
+        (echo, signals)
+    }
+
+    fn raw() -> Line {
+        let mut line = Line::default();
+        let termios = line.termios;
+        line.set_termios(Termios { local: termios.local & !(linux::ICANON | linux::ECHO | linux::ISIG), ..termios });
+        line
+    }
+
+    #[test]
+    fn a_line_is_read_when_it_is_ended_and_not_before() {
+        let mut line = Line::default();
+        keys(&mut line, b"ab");
+        assert!(!line.is_ready());
+        keys(&mut line, b"c\rnext");
+        assert_eq!(line.take(100), b"abc\n");
+        assert!(!line.is_ready());
+    }
+
+    #[test]
+    fn a_short_read_leaves_the_rest_of_the_line() {
+        let mut line = Line::default();
+        keys(&mut line, b"abc\nd\n");
+        assert_eq!(line.take(2), b"ab");
+        assert_eq!(line.take(100), b"c\n");
+        assert_eq!(line.take(100), b"d\n");
+    }
+
+    #[test]
+    fn editing_takes_characters_words_and_lines_back() {
+        let mut line = Line::default();
+        assert_eq!(keys(&mut line, b"ax\x7f").0, b"ax\x08 \x08");
+        keys(&mut line, b"b one two\x17three\n");
+        assert_eq!(line.take(100), b"ab one three\n");
+        keys(&mut line, b"wrong\x15right\n");
+        assert_eq!(line.take(100), b"right\n");
+        assert_eq!(keys(&mut line, "é\x7f".as_bytes()).0, "é\x08 \x08".as_bytes());
+        assert_eq!(keys(&mut line, b"\x7f").0, b"");
+    }
+
+    #[test]
+    fn control_d_ends_the_file_or_the_line() {
+        let mut line = Line::default();
+        keys(&mut line, b"part\x04");
+        assert_eq!(line.take(100), b"part");
+        keys(&mut line, b"\x04");
+        assert!(line.is_ready());
+        assert_eq!(line.take(100), b"");
+        assert!(!line.is_ready());
+    }
+
+    #[test]
+    fn control_c_sends_a_signal_and_drops_the_line() {
+        let mut line = Line::default();
+        let (echo, signals) = keys(&mut line, b"half\x03");
+        assert_eq!((echo.as_slice(), signals.as_slice()), (b"half^C".as_slice(), [2].as_slice()));
+        keys(&mut line, b"\n");
+        assert_eq!(line.take(100), b"\n");
+    }
+
+    #[test]
+    fn a_quoted_control_character_is_itself() {
+        let mut line = Line::default();
+        assert_eq!(keys(&mut line, b"\x16\x03\n").1, []);
+        assert_eq!(line.take(100), b"\x03\n");
+    }
+
+    #[test]
+    fn without_editing_every_byte_is_there_at_once() {
+        let mut line = raw();
+        assert_eq!(keys(&mut line, b"a\x03\x7f").0, b"");
+        assert_eq!((line.available(), line.take(2), line.take(2)), (3, b"a\x03".to_vec(), b"\x7f".to_vec()));
+    }
+
+    #[test]
+    fn newlines_are_told_apart_on_the_way_out_only_if_asked() {
+        let mut out = Vec::new();
+        Line::default().process_output(b"a\nb", &mut out);
+        assert_eq!(out, b"a\r\nb");
+        let mut line = Line::default();
+        line.termios.output = 0;
+        out.clear();
+        line.process_output(b"a\nb", &mut out);
+        assert_eq!(out, b"a\nb");
+    }
+
+    #[test]
+    fn the_modes_survive_their_layout() {
+        let termios = Termios::default();
+        assert_eq!(Termios::from_bytes(&termios.to_bytes()), termios);
     }
 }

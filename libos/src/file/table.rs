@@ -75,6 +75,16 @@ impl Table {
         Ok(number as i32)
     }
 
+    /// Whether there is a number for one more.
+    ///
+    /// # Errors
+    /// `EMFILE`: there is none.
+    pub fn check_room(&self) -> Result<()> {
+        let free = self.slots.iter().skip(self.lowest_free).position(Option::is_none);
+        let number = free.map_or(self.slots.len().max(self.lowest_free), |distance| self.lowest_free + distance);
+        if number < self.limit { Ok(()) } else { Err(Errno::EMFILE) }
+    }
+
     /// Give a description this number; gives what had it.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use goblin::container::{Container, Ctx, Endian};
 use goblin::elf::Elf;
-use goblin::elf::header::{ELFMAG, EM_AARCH64, EM_X86_64, ET_DYN, ET_EXEC, Header};
+use goblin::elf::header::{EI_CLASS, EI_DATA, ELFCLASS64, ELFDATA2LSB, ELFMAG, EM_AARCH64, EM_X86_64, ET_DYN, ET_EXEC, Header};
 use goblin::elf::program_header::{PF_X, PT_GNU_STACK, PT_INTERP, ProgramHeader};
 use goblin::elf64;
 
@@ -61,10 +61,14 @@ impl Program {
         // A shorter file reads as if zeros followed.
         let mut bytes = [0; HEADER_BYTES];
         file.read_at(0, &mut bytes)?;
+        if &bytes[..4] != ELFMAG {
+            return Err(wrong);
+        }
+        // Linux goes by the machine alone, and takes the class and the byte order from it.
+        bytes[EI_CLASS] = ELFCLASS64;
+        bytes[EI_DATA] = ELFDATA2LSB;
         let header = Elf::parse_header(&bytes).map_err(|_| wrong)?;
-        let is_64 = header.container().is_ok_and(|container| container == Container::Big)
-            && header.endianness().is_ok_and(|endian| endian == Endian::Little);
-        if &bytes[..4] != ELFMAG || !is_64 || !matches!(header.e_type, ET_EXEC | ET_DYN) || header.e_machine != MACHINE {
+        if !matches!(header.e_type, ET_EXEC | ET_DYN) || header.e_machine != MACHINE {
             return Err(wrong);
         }
         let wrong = if wrong == Errno::ENOEXEC { Errno::ENOEXEC } else { Errno::EINVAL };

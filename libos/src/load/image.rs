@@ -11,7 +11,9 @@ use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::load::Executable;
 use crate::load::elf::Program;
-use crate::memory::{Contents, FileMapping, Label, MAPPING_TOP, Memory, PROGRAM_BOTTOM, Placement, Protection, Region, pages_up};
+use crate::memory::{
+    Contents, FileMapping, Label, MAPPING_TOP, Memory, PROGRAM_BOTTOM, Placement, Protection, Region, is_in_a_file, may_reserve, pages_up,
+};
 use crate::user::PROGRAM_TOP;
 
 /// Where a position-independent program goes: two thirds up, where Linux puts it without randomization.
@@ -61,6 +63,9 @@ fn check(segment: &ProgramHeader) -> Result<()> {
     if segment.p_filesz > segment.p_memsz || !fits || segment.p_offset % PAGE_SIZE as u64 != segment.p_vaddr % PAGE_SIZE as u64 {
         return Err(Errno::EINVAL);
     }
+    if segment.p_filesz > 0 && !is_in_a_file(segment.p_offset, segment.p_filesz) {
+        return Err(Errno::EOVERFLOW);
+    }
     Ok(())
 }
 
@@ -99,6 +104,9 @@ fn map_segment<K: Kernel>(
         memory.map(kernel, place(start), pages_end - start, region)?;
     }
     if end > pages_end {
+        if !may_reserve(kernel, end - pages_end) {
+            return Err(Errno::ENOMEM);
+        }
         memory.map(kernel, place(pages_end), end - pages_end, Region::anonymous(end, protection, Label::None))?;
     }
     if segment.p_memsz > segment.p_filesz && pages_end > contents_end {

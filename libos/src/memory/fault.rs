@@ -42,39 +42,67 @@ impl Memory {
     /// The [`Refusal`] that becomes a signal.
     pub fn resolve<K: Kernel>(&mut self, kernel: &K, address: usize, access: Access) -> Result<(), Refusal> {
         let page = address & !(PAGE_SIZE - 1);
+        match self.regions.find_recent(page) {
+            Some((protection, end)) => self.resolve_zeros(kernel, page, access, protection, end),
+            None => self.resolve_anywhere(kernel, page, access),
+        }
+    }
+
+    /// [`Memory::resolve`], but for the region that the last fault was in.
+    #[cold]
+    fn resolve_anywhere<K: Kernel>(&mut self, kernel: &K, page: usize, access: Access) -> Result<(), Refusal> {
         if self.regions.find(page).is_none() {
             self.grow_stack(page).ok_or(Refusal::Unmapped)?;
         }
         let (start, region) = self.regions.find(page).ok_or(Refusal::Unmapped)?;
-        let needed = match access {
-            Access::Read => Protection::READ,
-            Access::Write => Protection::WRITE,
-            Access::Execute => Protection::EXECUTE,
+        let (protection, end) = (region.protection, region.end);
+        let Contents::File(file) = &region.contents else {
+            self.regions.note_recent(start);
+            return self.resolve_zeros(kernel, page, access, protection, end);
         };
-        // Neither ISA can map a page for stores or fetches that does not allow loads.
-        let allowed = region.protection.contains(needed) || access == Access::Read && !region.protection.is_empty();
-        if !allowed {
+        let file = file.clone();
+        if !allows(protection, access) {
             return Err(Refusal::Denied);
         }
+        let rights = rights_for(protection, access);
         if self.resident.contains(page) {
-            return kernel.page_protect(page, 1, rights_for(region.protection, access)).map_err(|_| Refusal::Denied);
+            return kernel.page_protect(page, 1, rights).map_err(|_| Refusal::Denied);
         }
-        let contents = region.contents.clone();
-        let (protection, end) = (region.protection, region.end);
-        let pages = match &contents {
-            Contents::Anonymous if self.sequential == page => self.missing(page, end),
-            Contents::Anonymous => 1,
-            Contents::File(_) => self.missing(page, end),
-        };
-        let pages = match &contents {
-            Contents::Anonymous => bring_zeros(kernel, page, pages, rights_for(protection, access))?,
-            Contents::File(file) => bring_file(kernel, file, page, page - start, pages, rights_for(protection, access))?,
-        };
+        let pages = self.missing(page, end);
+        let pages = bring_file(kernel, &file, page, page - start, pages, rights)?;
+        self.note_resident(page, pages);
+        Ok(())
+    }
+
+    /// A fault in an anonymous region that ends at `end`.
+    #[inline(always)]
+    fn resolve_zeros<K: Kernel>(
+        &mut self,
+        kernel: &K,
+        page: usize,
+        access: Access,
+        protection: Protection,
+        end: usize,
+    ) -> Result<(), Refusal> {
+        if !allows(protection, access) {
+            return Err(Refusal::Denied);
+        }
+        let rights = rights_for(protection, access);
+        if self.resident.contains(page) {
+            return kernel.page_protect(page, 1, rights).map_err(|_| Refusal::Denied);
+        }
+        let pages = if self.sequential == page { self.missing(page, end) } else { 1 };
+        let pages = bring_zeros(kernel, page, pages, rights)?;
+        self.note_resident(page, pages);
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn note_resident(&mut self, page: usize, pages: usize) {
         self.sequential = page + pages * PAGE_SIZE;
         self.resident.insert(page..self.sequential);
         self.most_resident = self.most_resident.max(self.resident.pages());
         self.faults += 1;
-        Ok(())
     }
 
     /// Bring in every page of a range, for reading: `MAP_POPULATE`, mlock(2). Stops at the first that cannot be had.
@@ -104,6 +132,18 @@ impl Memory {
         self.regions.grow_down(start, page);
         Some(())
     }
+}
+
+/// Whether a region allows an access.
+#[inline(always)]
+fn allows(protection: Protection, access: Access) -> bool {
+    let needed = match access {
+        // Neither ISA can map a page for stores or fetches that does not allow loads.
+        Access::Read => return !protection.is_empty(),
+        Access::Write => Protection::WRITE,
+        Access::Execute => Protection::EXECUTE,
+    };
+    protection.contains(needed)
 }
 
 /// The rights that serve an access: of a page that may be both written and executed, the half that is asked for.

@@ -35,6 +35,21 @@ pub const STACK_FIRST: usize = 33 * PAGE_SIZE;
 /// `RLIMIT_STACK` at first: how far the main stack may grow.
 pub const STACK_LIMIT: usize = 8 << 20;
 
+/// The most bytes that a mapped file may have, and with it where a mapping of one must end (ext4's limit).
+pub const FILE_MOST: u64 = (1 << 44) - PAGE_SIZE as u64;
+
+/// Whether so many bytes could be had at all: Linux refuses what is obviously too much, and lets the rest fail when it is used.
+#[must_use]
+pub fn may_reserve<K: Kernel>(kernel: &K, bytes: usize) -> bool {
+    bytes / PAGE_SIZE <= kernel.quota().0
+}
+
+/// Whether a mapping of so much of a file ends where a file can.
+#[must_use]
+pub fn is_in_a_file(offset: u64, length: u64) -> bool {
+    offset.checked_add(length).is_some_and(|end| end <= FILE_MOST)
+}
+
 /// Round up to whole pages; `None` if that overflows.
 #[must_use]
 pub fn pages_up(bytes: usize) -> Option<usize> {
@@ -94,14 +109,10 @@ impl Memory {
     /// mmap(2), its arguments checked already: `length` is not 0 and whole pages.
     ///
     /// # Errors
-    /// `ENOMEM`: no room, beyond the program's half, or more than all memory asked for at once. `EPERM`: below what may be mapped.
+    /// `ENOMEM`: no room, or beyond the program's half. `EPERM`: below what may be mapped.
     /// `EINVAL`: a fixed address that is no page's. `EEXIST`: `FixedFree` and something is there.
     pub fn map<K: Kernel>(&mut self, kernel: &K, placement: Placement, length: usize, region: Region) -> Result<usize> {
         if length > PROGRAM_TOP {
-            return Err(Errno::ENOMEM);
-        }
-        let charged = matches!(region.contents, Contents::Anonymous) && region.protection.contains(Protection::WRITE);
-        if charged && length / PAGE_SIZE > kernel.quota().0 {
             return Err(Errno::ENOMEM);
         }
         let start = self.place(placement, length)?;
@@ -179,7 +190,7 @@ impl Memory {
         if new_end > old_end {
             let grown = old_end..new_end;
             // A page is kept free between the heap and what is above, so that one does not run into the other unnoticed.
-            if grown.len() / PAGE_SIZE > kernel.quota().0 || !self.regions.is_free(old_end..new_end.saturating_add(PAGE_SIZE)) {
+            if !may_reserve(kernel, grown.len()) || !self.regions.is_free(old_end..new_end.saturating_add(PAGE_SIZE)) {
                 return self.heap.end;
             }
             self.regions.insert(old_end, Region::anonymous(new_end, Protection::READ | Protection::WRITE, Label::Heap));

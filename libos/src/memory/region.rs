@@ -102,13 +102,15 @@ impl Region {
 #[derive(Default)]
 pub struct Regions {
     map: BTreeMap<usize, Region>,
+    /// The anonymous region that the last fault was in: most faults are where the one before was. Empty when the map changed since.
+    recent: Option<(Range<usize>, Protection)>,
 }
 
 impl Regions {
     /// An empty address space.
     #[must_use]
     pub const fn new() -> Regions {
-        Regions { map: BTreeMap::new() }
+        Regions { map: BTreeMap::new(), recent: None }
     }
 
     /// The region that holds an address, and where it starts.
@@ -116,6 +118,22 @@ impl Regions {
     pub fn find(&self, address: usize) -> Option<(usize, &Region)> {
         let (&start, region) = self.map.range(..=address).next_back()?;
         (address < region.end).then_some((start, region))
+    }
+
+    /// What the region that holds an address allows and where it ends, if it is anonymous and the last one asked for.
+    #[must_use]
+    #[inline(always)]
+    pub fn find_recent(&self, address: usize) -> Option<(Protection, usize)> {
+        let (range, protection) = self.recent.as_ref()?;
+        range.contains(&address).then_some((*protection, range.end))
+    }
+
+    /// Remember the region that starts at `start`, if it is anonymous.
+    pub fn note_recent(&mut self, start: usize) {
+        self.recent = self.map.get(&start).and_then(|region| match region.contents {
+            Contents::Anonymous => Some((start..region.end, region.protection)),
+            Contents::File(_) => None,
+        });
     }
 
     /// The first region that starts above an address.
@@ -159,6 +177,7 @@ impl Regions {
 
     /// Put a region at `start`, in place of whatever was there, joined with neighbours that it continues.
     pub fn insert(&mut self, mut start: usize, mut region: Region) {
+        self.recent = None;
         self.remove(start..region.end);
         if let Some((&before, previous)) = self.map.range(..start).next_back()
             && previous.end == start
@@ -179,6 +198,7 @@ impl Regions {
 
     /// Take a range out.
     pub fn remove(&mut self, range: Range<usize>) {
+        self.recent = None;
         self.split(range.start);
         self.split(range.end);
         while let Some((&start, _)) = self.map.range(range.clone()).next() {
@@ -214,6 +234,7 @@ impl Regions {
 
     /// Lower the start of the region at `start`: a stack that grows.
     pub fn grow_down(&mut self, start: usize, new_start: usize) {
+        self.recent = None;
         if let Some(region) = self.map.remove(&start) {
             self.map.insert(new_start, region);
         }

@@ -4,6 +4,7 @@
 //! fault from one on a page that is there, and is the process's resident set.
 
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 use core::ops::Range;
 
 use abi::PAGE_SIZE;
@@ -12,17 +13,31 @@ const CHUNK_PAGES: usize = 512;
 const WORDS: usize = CHUNK_PAGES / 64;
 
 /// The set of resident pages, by address.
-#[derive(Default)]
 pub struct Resident {
-    chunks: BTreeMap<usize, [u64; WORDS]>,
+    /// Where a chunk's bits are.
+    chunks: BTreeMap<usize, usize>,
+    bits: Vec<[u64; WORDS]>,
+    /// Places in `bits` that no chunk has.
+    free: Vec<usize>,
+    /// The chunk that was last added to, and where its bits are: most pages come beside the one before.
+    recent: (usize, usize),
     pages: usize,
+}
+
+/// No chunk's number.
+const NOWHERE: usize = usize::MAX;
+
+impl Default for Resident {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Resident {
     /// Nothing.
     #[must_use]
     pub const fn new() -> Resident {
-        Resident { chunks: BTreeMap::new(), pages: 0 }
+        Resident { chunks: BTreeMap::new(), bits: Vec::new(), free: Vec::new(), recent: (NOWHERE, 0), pages: 0 }
     }
 
     /// How many pages.
@@ -31,19 +46,46 @@ impl Resident {
         self.pages
     }
 
+    /// Where a chunk's bits are.
+    #[inline(always)]
+    fn place(&self, chunk: usize) -> Option<usize> {
+        if self.recent.0 == chunk { Some(self.recent.1) } else { self.chunks.get(&chunk).copied() }
+    }
+
     /// Whether the page that holds an address is there.
     #[must_use]
+    #[inline(always)]
     pub fn contains(&self, address: usize) -> bool {
         let page = address / PAGE_SIZE;
-        self.chunks.get(&(page / CHUNK_PAGES)).is_some_and(|words| bit(words, page % CHUNK_PAGES))
+        self.place(page / CHUNK_PAGES).is_some_and(|place| bit(&self.bits[place], page % CHUNK_PAGES))
+    }
+
+    /// Where a chunk's bits are, made if need be.
+    #[inline(always)]
+    fn place_or_make(&mut self, chunk: usize) -> usize {
+        if self.recent.0 != chunk {
+            self.recent = (chunk, self.find_or_make(chunk));
+        }
+        self.recent.1
+    }
+
+    fn find_or_make(&mut self, chunk: usize) -> usize {
+        let Resident { chunks, bits, free, .. } = self;
+        *chunks.entry(chunk).or_insert_with(|| {
+            free.pop().unwrap_or_else(|| {
+                bits.push([0; WORDS]);
+                bits.len() - 1
+            })
+        })
     }
 
     /// Add the pages of a range.
+    #[inline(always)]
     pub fn insert(&mut self, range: Range<usize>) {
         for page in range.start / PAGE_SIZE..range.end / PAGE_SIZE {
-            let words = self.chunks.entry(page / CHUNK_PAGES).or_insert([0; WORDS]);
+            let place = self.place_or_make(page / CHUNK_PAGES);
+            let word = &mut self.bits[place][page % CHUNK_PAGES / 64];
             let mask = 1 << (page % 64);
-            let word = &mut words[page % CHUNK_PAGES / 64];
             self.pages += usize::from(*word & mask == 0);
             *word |= mask;
         }
@@ -57,14 +99,25 @@ impl Resident {
             return None;
         }
         let mut run: Option<Range<usize>> = None;
-        for (&chunk, words) in self.chunks.range(first / CHUNK_PAGES..last.div_ceil(CHUNK_PAGES)) {
+        for (&chunk, &place) in self.chunks.range(first / CHUNK_PAGES..last.div_ceil(CHUNK_PAGES)) {
             let base = chunk * CHUNK_PAGES;
-            for page in first.max(base)..last.min(base + CHUNK_PAGES) {
-                match (&mut run, bit(words, page - base)) {
-                    (None, true) => run = Some(page..page + 1),
-                    (Some(run), true) if run.end == page => run.end += 1,
-                    (Some(run), _) => return Some(run.start * PAGE_SIZE..run.end * PAGE_SIZE),
-                    (None, false) => {}
+            if run.as_ref().is_some_and(|run| run.end != base) {
+                break;
+            }
+            let end = last.min(base + CHUNK_PAGES);
+            let mut page = first.max(base);
+            while page < end {
+                let wanted = run.is_none();
+                page = next_bit(&self.bits[place], page - base, wanted) + base;
+                match &mut run {
+                    _ if page >= end && wanted => break,
+                    None => run = Some(page..page),
+                    Some(run) => {
+                        run.end = page.min(end);
+                        if page < end {
+                            return Some(run.start * PAGE_SIZE..run.end * PAGE_SIZE);
+                        }
+                    }
                 }
             }
         }
@@ -82,14 +135,18 @@ impl Resident {
 
     /// Take the pages of a range out, and call `work` for each run.
     pub fn remove(&mut self, range: Range<usize>, mut work: impl FnMut(Range<usize>)) {
-        while let Some(run) = self.first_run(range.clone()) {
+        let mut at = range.start;
+        while let Some(run) = self.first_run(at..range.end) {
+            at = run.end;
             for page in run.start / PAGE_SIZE..run.end / PAGE_SIZE {
-                let chunk = page / CHUNK_PAGES;
-                if let Some(words) = self.chunks.get_mut(&chunk) {
-                    words[page % CHUNK_PAGES / 64] &= !(1 << (page % 64));
-                    if words.iter().all(|&word| word == 0) {
-                        self.chunks.remove(&chunk);
-                    }
+                let Some(place) = self.place(page / CHUNK_PAGES) else { continue };
+                let words = &mut self.bits[place];
+                words[page % CHUNK_PAGES / 64] &= !(1 << (page % 64));
+                let last = page % CHUNK_PAGES == CHUNK_PAGES - 1 || page + 1 == run.end / PAGE_SIZE;
+                if last && words.iter().all(|&word| word == 0) {
+                    self.chunks.remove(&(page / CHUNK_PAGES));
+                    self.free.push(place);
+                    self.recent.0 = NOWHERE;
                 }
             }
             self.pages -= run.len() / PAGE_SIZE;
@@ -98,6 +155,20 @@ impl Resident {
     }
 }
 
+#[inline(always)]
 fn bit(words: &[u64; WORDS], page: usize) -> bool {
     words[page / 64] & 1 << (page % 64) != 0
+}
+
+/// The first page from `page` on that is there (or, if not `wanted`, that is not); [`CHUNK_PAGES`] if none is.
+fn next_bit(words: &[u64; WORDS], page: usize, wanted: bool) -> usize {
+    let mut at = page;
+    while at < CHUNK_PAGES {
+        let word = if wanted { words[at / 64] } else { !words[at / 64] } >> (at % 64);
+        if word != 0 {
+            return at + word.trailing_zeros() as usize;
+        }
+        at = (at / 64 + 1) * 64;
+    }
+    CHUNK_PAGES
 }

@@ -73,6 +73,9 @@ impl<K: Kernel> Process<K> {
     /// Write the frame and point `registers` at the handler.
     fn start_handler(&self, registers: &mut Registers, information: &Information, words: [u64; 3]) {
         let signal = information.signal as u32;
+        if self.strace {
+            crate::strace::delivered(self, information);
+        }
         let (action, mask, alternate) = self.signals.with(|state| {
             let action = state.action(signal);
             let mask = state.suspended.take().unwrap_or(state.blocked);

@@ -10,6 +10,8 @@ pub mod frame;
 #[cfg(target_arch = "x86_64")]
 #[path = "frame_x86_64.rs"]
 pub mod frame;
+#[cfg(test)]
+mod tests;
 mod trap;
 
 use alloc::collections::VecDeque;

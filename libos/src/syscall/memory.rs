@@ -8,7 +8,7 @@ use abi::PAGE_SIZE;
 use crate::errno::{Errno, Result};
 use crate::file::Access;
 use crate::kernel::Kernel;
-use crate::memory::{Contents, FileMapping, Label, PROGRAM_BOTTOM, Placement, Protection, Region, pages_up};
+use crate::memory::{Contents, FileMapping, Label, PROGRAM_BOTTOM, Placement, Protection, Region, is_in_a_file, may_reserve, pages_up};
 use crate::process::Process;
 use crate::syscall::Arguments;
 use crate::user::{PROGRAM_TOP, UserMemory};
@@ -21,6 +21,7 @@ const MAP_FIXED: u32 = 0x10;
 const MAP_ANONYMOUS: u32 = 0x20;
 const MAP_GROWSDOWN: u32 = 0x100;
 const MAP_LOCKED: u32 = 0x2000;
+const MAP_NORESERVE: u32 = 0x4000;
 const MAP_POPULATE: u32 = 0x8000;
 const MAP_HUGETLB: u32 = 0x4_0000;
 const MAP_FIXED_NOREPLACE: u32 = 0x10_0000;
@@ -72,6 +73,10 @@ pub fn mmap<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<us
     } else {
         file_contents(process, arguments.int(4), protection, shared, offset, length)?
     };
+    let charged = !shared && protection.contains(Protection::WRITE) && flags & MAP_NORESERVE == 0;
+    if charged && !may_reserve(&process.kernel, length) {
+        return Err(Errno::ENOMEM);
+    }
     let placement = match (flags & MAP_FIXED_NOREPLACE != 0, flags & MAP_FIXED != 0) {
         (true, _) => Placement::FixedFree(address),
         (false, true) => Placement::Fixed(address),
@@ -98,7 +103,9 @@ fn file_contents<K: Kernel>(
 ) -> Result<Contents> {
     let description = process.files.get(fd)?;
     let file = description.file()?;
-    offset.checked_add(length as u64).filter(|&end| i64::try_from(end).is_ok()).ok_or(Errno::EOVERFLOW)?;
+    if !is_in_a_file(offset, length as u64) {
+        return Err(Errno::EOVERFLOW);
+    }
     if !description.access().contains(Access::READ) {
         return Err(Errno::EACCES);
     }

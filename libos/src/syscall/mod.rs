@@ -4,12 +4,22 @@
 //! crashes: a pointer goes through `user`, a number is checked.
 #![forbid(unsafe_code)]
 
+pub mod descriptor;
+pub mod directory;
 pub mod futex;
 pub mod memory;
+#[cfg(test)]
+mod numbers;
+pub mod open;
+pub mod path;
+pub mod poll;
 pub mod process;
 pub mod signal;
+pub mod stat;
+pub mod stream;
 pub mod table;
 pub mod time;
+pub mod times;
 
 use crate::errno::Result;
 use crate::process::Process;

@@ -8,7 +8,9 @@
 use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::process::Process;
-use crate::syscall::{Arguments, Handler, futex, memory, process, signal, time};
+use crate::syscall::{
+    Arguments, Handler, descriptor, directory, futex, memory, open, path, poll, process, signal, stat, stream, time, times,
+};
 
 /// How much of a call works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -287,7 +289,136 @@ rows! {
     tkill: 200, 130, signal::tkill, Partial("this thread; stops are ignored"), [Int, Signal];
     tgkill: 234, 131, signal::tgkill, Partial("this thread; stops are ignored"), [Int, Int, Signal];
 
-    // Files.
+    // Bytes.
+    read: 0, 63, stream::read, Full, [Fd, BufferOut, Unsigned];
+    write: 1, 64, stream::write, Full, [Fd, BufferIn, Unsigned];
+    pread64: 17, 67, stream::pread64, Full, [Fd, BufferOut, Unsigned, Int];
+    pwrite64: 18, 68, stream::pwrite64, Full, [Fd, BufferIn, Unsigned, Int];
+    readv: 19, 65, stream::readv, Full, [Fd, VectorOut, Unsigned];
+    writev: 20, 66, stream::writev, Full, [Fd, VectorIn, Unsigned];
+    preadv: 295, 69, stream::preadv, Full, [Fd, VectorOut, Unsigned, Int];
+    pwritev: 296, 70, stream::pwritev, Full, [Fd, VectorIn, Unsigned, Int];
+    lseek: 8, 62, stream::lseek, Full, [Fd, Int, Whence];
+    ioctl: 16, 29, stream::ioctl, Partial("what the files here have"), [Fd, IoctlRequest, Pointer];
+    sendfile: 40, 71, stream::sendfile, Full, [Fd, Fd, Pointer, Unsigned];
+    copy_file_range: 326, 285, stream::copy_file_range, Full, [Fd, Pointer, Fd, Pointer, Unsigned, Hex];
+    preadv2: 327, 286, stream::preadv2, Partial("NOWAIT never refuses"), [Fd, VectorOut, Unsigned, Int, Hex, Hex];
+    pwritev2: 328, 287, stream::pwritev2, Partial("NOWAIT never refuses"), [Fd, VectorIn, Unsigned, Int, Hex, Hex];
+    poll: 7, -, poll::poll, Full, [Pointer, Unsigned, Int];
+    ppoll: 271, 73, poll::ppoll, Partial("does not write back what is left of the time"), [Pointer, Unsigned, TimeIn, SignalSet, Unsigned];
+    select: 23, -, poll::select, Partial("does not write back what is left of the time"), [Int, Pointer, Pointer, Pointer, Pointer];
+    pselect6: 270, 72, poll::pselect6, Partial("does not write back what is left of the time"), [Int, Pointer, Pointer, Pointer, TimeIn, Pointer];
+
+    // Descriptors.
+    close: 3, 57, descriptor::close, Full, [Fd];
+    close_range: 436, 436, descriptor::close_range, Full, [Unsigned, Unsigned, Hex];
+    dup: 32, 23, descriptor::dup, Full, [Fd];
+    dup2: 33, -, descriptor::dup2, Full, [Fd, Fd];
+    dup3: 292, 24, descriptor::dup3, Full, [Fd, Fd, OpenFlags];
+    fcntl: 72, 25, descriptor::fcntl, Partial("locks of one process; no leases, no owner"), [Fd, FcntlCommand, Hex];
+    memfd_create: 319, 279, descriptor::memfd_create, Partial("no seals, no huge pages"), [Path, Hex];
+    flock: 73, 32, descriptor::flock, Partial("locks of one process"), [Fd, Hex];
+    pipe: 22, -, descriptor::pipe, Full, [Pointer];
+    pipe2: 293, 59, descriptor::pipe2, Partial("no packets"), [Pointer, OpenFlags];
+    eventfd: 284, -, descriptor::eventfd, Full, [Unsigned];
+    eventfd2: 290, 19, descriptor::eventfd2, Full, [Unsigned, Hex];
+    fsync: 74, 82, descriptor::fsync, Full, [Fd];
+    fdatasync: 75, 83, descriptor::fsync, Full, [Fd];
+    sync: 162, 81, descriptor::sync, Full, [];
+    syncfs: 306, 267, descriptor::fsync, Full, [Fd];
+    ftruncate: 77, 46, descriptor::ftruncate, Full, [Fd, Int];
+    fallocate: 285, 47, descriptor::fallocate, Partial("no collapse, no insert"), [Fd, Hex, Int, Int];
+    fadvise64: 221, 223, descriptor::fadvise, Stub("all is in memory"), [Fd, Int, Int, Int];
+    sync_file_range: 277, 84, descriptor::fadvise, Stub("all is in memory"), [Fd, Int, Int, Hex];
+    readahead: 187, 213, descriptor::fadvise, Stub("all is in memory"), [Fd, Int, Unsigned];
+
+    // Files by name.
+    open: 2, -, open::open, Full, [Path, OpenFlags, Octal];
+    openat: 257, 56, open::openat, Full, [DirectoryFd, Path, OpenFlags, Octal];
+    creat: 85, -, open::creat, Full, [Path, Octal];
+    mkdir: 83, -, path::mkdir, Full, [Path, Octal];
+    mkdirat: 258, 34, path::mkdirat, Full, [DirectoryFd, Path, Octal];
+    mknod: 133, -, path::mknod, Full, [Path, Octal, Hex];
+    mknodat: 259, 33, path::mknodat, Full, [DirectoryFd, Path, Octal, Hex];
+    symlink: 88, -, path::symlink, Full, [Path, Path];
+    symlinkat: 266, 36, path::symlinkat, Full, [Path, DirectoryFd, Path];
+    link: 86, -, path::link, Full, [Path, Path];
+    linkat: 265, 37, path::linkat, Full, [DirectoryFd, Path, DirectoryFd, Path, AtFlags];
+    unlink: 87, -, path::unlink, Full, [Path];
+    rmdir: 84, -, path::rmdir, Full, [Path];
+    unlinkat: 263, 35, path::unlinkat, Full, [DirectoryFd, Path, AtFlags];
+    rename: 82, -, path::rename, Full, [Path, Path];
+    renameat: 264, 38, path::renameat, Full, [DirectoryFd, Path, DirectoryFd, Path];
+    renameat2: 316, 276, path::renameat2, Partial("no whiteout"), [DirectoryFd, Path, DirectoryFd, Path, Hex];
+    readlink: 89, -, path::readlink, Full, [Path, BufferOut, Unsigned];
+    readlinkat: 267, 78, path::readlinkat, Full, [DirectoryFd, Path, BufferOut, Unsigned];
+    getcwd: 79, 17, path::getcwd, Full, [BufferOut, Unsigned];
+    chdir: 80, 49, path::chdir, Full, [Path];
+    fchdir: 81, 50, path::fchdir, Full, [Fd];
+    chroot: 161, 51, path::chroot, Full, [Path];
+    access: 21, -, path::access, Full, [Path, Octal];
+    faccessat: 269, 48, path::faccessat, Full, [DirectoryFd, Path, Octal];
+    faccessat2: 439, 439, path::faccessat2, Full, [DirectoryFd, Path, Octal, AtFlags];
+    truncate: 76, 45, path::truncate, Full, [Path, Int];
+    umask: 95, 166, path::umask, Full, [Octal];
+    getdents: 78, -, directory::getdents, Full, [Fd, Pointer, Unsigned];
+    getdents64: 217, 61, directory::getdents64, Full, [Fd, Pointer, Unsigned];
+    stat: 4, -, stat::stat, Full, [Path, StatOut];
+    lstat: 6, -, stat::lstat, Full, [Path, StatOut];
+    fstat: 5, 80, stat::fstat, Full, [Fd, StatOut];
+    newfstatat: 262, 79, stat::newfstatat, Full, [DirectoryFd, Path, StatOut, AtFlags];
+    statx: 332, 291, stat::statx, Full, [DirectoryFd, Path, AtFlags, Hex, Pointer];
+    statfs: 137, 43, stat::statfs, Full, [Path, Pointer];
+    fstatfs: 138, 44, stat::fstatfs, Full, [Fd, Pointer];
+    chmod: 90, -, stat::chmod, Full, [Path, Octal];
+    fchmod: 91, 52, stat::fchmod, Full, [Fd, Octal];
+    fchmodat: 268, 53, stat::fchmodat, Full, [DirectoryFd, Path, Octal];
+    chown: 92, -, stat::chown, Full, [Path, Int, Int];
+    lchown: 94, -, stat::lchown, Full, [Path, Int, Int];
+    fchown: 93, 55, stat::fchown, Full, [Fd, Int, Int];
+    fchownat: 260, 54, stat::fchownat, Full, [DirectoryFd, Path, Int, Int, AtFlags];
+    utimensat: 280, 88, times::utimensat, Full, [DirectoryFd, Path, Pointer, AtFlags];
+    futimesat: 261, -, times::futimesat, Full, [DirectoryFd, Path, Pointer];
+    utimes: 235, -, times::utimes, Full, [Path, Pointer];
+    utime: 132, -, times::utime, Full, [Path, Pointer];
+    fchmodat2: 452, 452, stat::fchmodat2, Full, [DirectoryFd, Path, Octal, AtFlags];
+    getxattr: 191, 8, stat::attribute, Stub("no file system keeps any"), [Path, Path, Pointer, Unsigned];
+    lgetxattr: 192, 9, stat::attribute, Stub("no file system keeps any"), [Path, Path, Pointer, Unsigned];
+    fgetxattr: 193, 10, stat::descriptor_attribute, Stub("no file system keeps any"), [Fd, Path, Pointer, Unsigned];
+    setxattr: 188, 5, stat::attribute, Stub("no file system keeps any"), [Path, Path, Pointer, Unsigned, Hex];
+    lsetxattr: 189, 6, stat::attribute, Stub("no file system keeps any"), [Path, Path, Pointer, Unsigned, Hex];
+    fsetxattr: 190, 7, stat::descriptor_attribute, Stub("no file system keeps any"), [Fd, Path, Pointer, Unsigned, Hex];
+    listxattr: 194, 11, stat::list_attributes, Stub("no file system keeps any"), [Path, Pointer, Unsigned];
+    llistxattr: 195, 12, stat::list_attributes, Stub("no file system keeps any"), [Path, Pointer, Unsigned];
+    flistxattr: 196, 13, stat::list_descriptor_attributes, Stub("no file system keeps any"), [Fd, Pointer, Unsigned];
+    removexattr: 197, 14, stat::attribute, Stub("no file system keeps any"), [Path, Path];
+    lremovexattr: 198, 15, stat::attribute, Stub("no file system keeps any"), [Path, Path];
+    fremovexattr: 199, 16, stat::descriptor_attribute, Stub("no file system keeps any"), [Fd, Path];
+
+    // Known by name, so that the log can tell what a program missed.
+    openat2: 437, 437, absent, Absent, [DirectoryFd, Path, Pointer, Unsigned];
+    epoll_create: 213, -, absent, Absent, [Int];
+    epoll_create1: 291, 20, absent, Absent, [Hex];
+    epoll_ctl: 233, 21, absent, Absent, [Fd, Int, Fd, Pointer];
+    epoll_wait: 232, -, absent, Absent, [Fd, Pointer, Int, Int];
+    epoll_pwait: 281, 22, absent, Absent, [Fd, Pointer, Int, Int, SignalSet];
+    inotify_init: 253, -, absent, Absent, [];
+    inotify_init1: 294, 26, absent, Absent, [Hex];
+    inotify_add_watch: 254, 27, absent, Absent, [Fd, Path, Hex];
+    inotify_rm_watch: 255, 28, absent, Absent, [Fd, Int];
+    timerfd_create: 283, 85, absent, Absent, [Clock, Hex];
+    signalfd4: 289, 74, absent, Absent, [Fd, SignalSet, Unsigned, Hex];
+    splice: 275, 76, absent, Absent, [Fd, Pointer, Fd, Pointer, Unsigned, Hex];
+    tee: 276, 77, absent, Absent, [Fd, Fd, Unsigned, Hex];
+    vmsplice: 278, 75, absent, Absent, [Fd, VectorIn, Unsigned, Hex];
+    mount: 165, 40, absent, Absent, [Path, Path, Path, Hex, Pointer];
+    umount2: 166, 39, absent, Absent, [Path, Hex];
+    socket: 41, 198, absent, Absent, [Int, Int, Int];
+    socketpair: 53, 199, absent, Absent, [Int, Int, Int, Pointer];
+    connect: 42, 203, absent, Absent, [Fd, Pointer, Unsigned];
+    bind: 49, 200, absent, Absent, [Fd, Pointer, Unsigned];
+    io_uring_setup: 425, 425, absent, Absent, [Unsigned, Pointer];
+    pidfd_open: 434, 434, absent, Absent, [Int, Hex];
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 
 use crate::errno::Errno;
 use crate::vfs::attributes::{Change, Kind, Time, device_number};
-use crate::vfs::node::{Entry, New, Node};
+use crate::vfs::node::{Entry, New};
 use crate::vfs::tmpfs::Inode;
 
 /// Bytes of a header: the magic number and thirteen fields of eight hexadecimal digits.
@@ -83,8 +83,11 @@ pub fn unpack(archive: &'static [u8], root: &Arc<Entry>, now: Time) -> usize {
     count
 }
 
+/// A directory, and a name in it.
+type Place<'a> = (Arc<Entry>, &'a [u8]);
+
 /// The directory that a name is in, made if need be, and the name's last part.
-fn directory_of<'a>(name: &'a [u8], root: &Arc<Entry>, now: Time) -> Result<Option<(Arc<Entry>, &'a [u8])>, Errno> {
+fn directory_of<'a>(name: &'a [u8], root: &Arc<Entry>, now: Time) -> Result<Option<Place<'a>>, Errno> {
     let parts: Vec<&[u8]> = name.split(|&byte| byte == b'/').filter(|part| !part.is_empty() && *part != b".").collect();
     let Some((&last, directories)) = parts.split_last() else { return Ok(None) };
     let mut at = root.clone();

@@ -9,7 +9,6 @@
 //! |---|---|
 //! | `node` | the traits of inodes, the names that they have |
 //! | `walk` | from a path to an entry |
-//! | `operations` | open, make, remove, move: what the calls do with what a walk found |
 //! | `tmpfs`, `initramfs` | files in memory, and the archive that the first ones come from |
 //! | `device` | `/dev` |
 //! | `text`, `proc` | files that are written as they are read: `/proc`, `/sys` |
@@ -21,7 +20,6 @@ pub mod device;
 pub mod initramfs;
 pub mod listing;
 pub mod node;
-pub mod operations;
 pub mod proc;
 #[cfg(test)]
 mod tests;

@@ -112,53 +112,68 @@ const PROC: &[Item] = &[
     fixed("filesystems", "nodev\ttmpfs\nnodev\tdevtmpfs\nnodev\tproc\nnodev\tsysfs\n"),
     fixed("cmdline", "\n"),
     fixed("devices", "Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/console\n\nBlock devices:\n"),
-    directory("sys", &[
-        directory("kernel", &[
-            report("osrelease", Report::Release),
-            fixed("ostype", "Linux\n"),
-            report("version", Report::Version),
-            report("hostname", Report::HostName),
-            fixed("pid_max", "32768\n"),
-            fixed("threads-max", "32768\n"),
-            fixed("ngroups_max", "65536\n"),
-            fixed("cap_last_cap", "40\n"),
-            fixed("randomize_va_space", "0\n"),
-            fixed("core_pattern", "core\n"),
-            fixed("sched_rt_runtime_us", "950000\n"),
-            directory("random", &[
-                report("boot_id", Report::BootId),
-                report("uuid", Report::Uuid),
-                fixed("entropy_avail", "256\n"),
-                fixed("poolsize", "256\n"),
-            ]),
-        ]),
-        directory("vm", &[
-            fixed("overcommit_memory", "0\n"),
-            fixed("overcommit_ratio", "50\n"),
-            fixed("max_map_count", "65530\n"),
-            fixed("mmap_min_addr", "65536\n"),
-            fixed("swappiness", "60\n"),
-        ]),
-        directory("fs", &[
-            fixed("file-max", "1048576\n"),
-            fixed("nr_open", "1048576\n"),
-            fixed("pipe-max-size", "1048576\n"),
-        ]),
-    ]),
+    directory(
+        "sys",
+        &[
+            directory(
+                "kernel",
+                &[
+                    report("osrelease", Report::Release),
+                    fixed("ostype", "Linux\n"),
+                    report("version", Report::Version),
+                    report("hostname", Report::HostName),
+                    fixed("pid_max", "32768\n"),
+                    fixed("threads-max", "32768\n"),
+                    fixed("ngroups_max", "65536\n"),
+                    fixed("cap_last_cap", "40\n"),
+                    fixed("randomize_va_space", "0\n"),
+                    fixed("core_pattern", "core\n"),
+                    fixed("sched_rt_runtime_us", "950000\n"),
+                    directory(
+                        "random",
+                        &[
+                            report("boot_id", Report::BootId),
+                            report("uuid", Report::Uuid),
+                            fixed("entropy_avail", "256\n"),
+                            fixed("poolsize", "256\n"),
+                        ],
+                    ),
+                ],
+            ),
+            directory(
+                "vm",
+                &[
+                    fixed("overcommit_memory", "0\n"),
+                    fixed("overcommit_ratio", "50\n"),
+                    fixed("max_map_count", "65530\n"),
+                    fixed("mmap_min_addr", "65536\n"),
+                    fixed("swappiness", "60\n"),
+                ],
+            ),
+            directory("fs", &[fixed("file-max", "1048576\n"), fixed("nr_open", "1048576\n"), fixed("pipe-max-size", "1048576\n")]),
+        ],
+    ),
 ];
 
 /// `/sys`
 const SYS: &[Item] = &[
-    directory("devices", &[directory("system", &[directory("cpu", &[
-        Item { name: Name::Fixed("online"), body: Body::Text(processors) },
-        Item { name: Name::Fixed("possible"), body: Body::Text(processors) },
-        Item { name: Name::Fixed("present"), body: Body::Text(processors) },
-        directory("cpu0", &[]),
-    ])])]),
+    directory(
+        "devices",
+        &[directory(
+            "system",
+            &[directory(
+                "cpu",
+                &[
+                    Item { name: Name::Fixed("online"), body: Body::Text(processors) },
+                    Item { name: Name::Fixed("possible"), body: Body::Text(processors) },
+                    Item { name: Name::Fixed("present"), body: Body::Text(processors) },
+                    directory("cpu0", &[]),
+                ],
+            )],
+        )],
+    ),
     directory("fs", &[directory("cgroup", &[])]),
-    directory("kernel", &[directory("mm", &[directory("transparent_hugepage", &[
-        fixed("enabled", "always madvise [never]\n"),
-    ])])]),
+    directory("kernel", &[directory("mm", &[directory("transparent_hugepage", &[fixed("enabled", "always madvise [never]\n")])])]),
 ];
 
 /// Mount `/proc`.

@@ -1,6 +1,6 @@
 //! Environments that run a function of the program.
 
-use abi::{CloneMode, CloneRange, EnvEntry, EnvId, EnvState, FaultKind, IMAGE_BASE, PAGE_SIZE, Privileges, Registers, Rights, RunState, WaitWord};
+use abi::{CloneMode, CloneRange, EnvEntry, EnvId, EnvState, FaultKind, IMAGE_BASE, Privileges, Registers, Rights, RunState, WaitWord};
 
 use crate::{
     info,
@@ -192,13 +192,6 @@ extern "C" fn run_function(function: Function, argument: u64) -> ! {
     loop {
         let _ = exo::env_destroy(EnvId::SELF, status);
     }
-}
-
-/// A page's bytes as words. The page is mapped, at least readable.
-#[must_use]
-pub fn words(address: usize) -> &'static [u64; PAGE_SIZE / 8] {
-    // SAFETY: the caller names a page that it mapped; nothing writes to it while the answer is looked at.
-    unsafe { &*(address as *const [u64; PAGE_SIZE / 8]) }
 }
 
 /// Read a word that the kernel, the machine or another may have changed.

@@ -1,8 +1,6 @@
 //! The info pages, read.
 
-use abi::{
-    EnvEntry, EnvId, FrameEntry, FrameKind, INFO_ENVS_PAGE, INFO_SLICES_PAGE, InfoPage, MAX_SLICES, PAGE_SIZE, SliceEntry,
-};
+use abi::{EnvEntry, EnvId, FrameEntry, FrameKind, INFO_ENVS_PAGE, INFO_SLICES_PAGE, InfoPage, MAX_SLICES, PAGE_SIZE, SliceEntry};
 
 use crate::place::{INFO, page};
 
@@ -16,17 +14,18 @@ pub fn map() {
     exo::info_map(EnvId::SELF, page(INFO, FIRST_PAGES), FIRST_PAGES, rest).expect("the frame table");
 }
 
-/// The first info page, as it is now.
+/// The first info page, for the words of it that never change.
 #[must_use]
-pub fn header() -> InfoPage {
-    // SAFETY: every program maps the page before it asks; the kernel changes it behind our back, hence volatile.
-    unsafe { (INFO as *const InfoPage).read_volatile() }
+pub fn header() -> &'static InfoPage {
+    // SAFETY: every program maps the page before it asks.
+    unsafe { &*(INFO as *const InfoPage) }
 }
 
 /// Frames that no one holds.
 #[must_use]
 pub fn free_frames() -> u64 {
-    header().free_frames
+    // SAFETY: as in `header`; the kernel changes the word behind our back, hence volatile.
+    unsafe { (&raw const header().free_frames).read_volatile() }
 }
 
 /// Where the public entry of a slot is.

@@ -11,6 +11,7 @@
 //! | `child` | environments that run a function |
 //! | `upcall` | faults handed to Rust, and attempts that survive them |
 //! | `scene` | evil acts in front of neighbours, with the frames counted |
+//! | `crowd` | actors that make calls with any arguments |
 //! | `shared` | the words that all of a program's environments share |
 //! | `numbered` | a call by its number |
 //! | `random` | reproducible numbers |
@@ -19,6 +20,7 @@
 #![no_std]
 
 pub mod child;
+pub mod crowd;
 pub mod info;
 pub mod isa;
 pub mod numbered;

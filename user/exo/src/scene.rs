@@ -42,11 +42,16 @@ impl Scene {
         self.after(what);
     }
 
-    /// Nothing is lost and nobody was disturbed by `what`.
+    /// Nothing is lost and nobody was disturbed by `what`, which is now done.
     pub fn after(&mut self, what: &str) {
+        self.check(what);
+        exo::println!("  {what}");
+    }
+
+    /// Nothing is lost and nobody was disturbed by `what`, so far.
+    pub fn check(&mut self, what: &str) {
         assert_eq!(info::free_frames(), self.free, "free frames after {what}");
         self.listen(what);
-        exo::println!("  {what}");
     }
 
     /// Each neighbour lives and makes progress.
@@ -67,6 +72,12 @@ impl Scene {
     #[must_use]
     pub fn neighbour(&self) -> EnvId {
         self.neighbours[0].id
+    }
+
+    /// Whether an environment is one of the neighbours.
+    #[must_use]
+    pub fn has(&self, env: EnvId) -> bool {
+        self.neighbours.iter().any(|neighbour| neighbour.id == env)
     }
 
     /// Send the neighbours away; the program passed if all frames are back.

@@ -95,22 +95,27 @@ impl State {
 
     /// Make a range zeros, giving whole pages back.
     fn clear(&mut self, from: u64, to: u64) {
-        let mut at = from;
-        while at < to {
-            let (index, within) = split(at);
-            let count = (PAGE_SIZE - within).min((to - at) as usize);
-            let shows_image = index * (PAGE_SIZE as u64) < self.image.len() as u64;
-            if count == PAGE_SIZE && !shows_image {
-                self.pages.remove(&index);
-                // What is left of a long hole has pages only here and there.
-                let next = self.pages.range(index..).next().map_or(to, |(&next, _)| next * PAGE_SIZE as u64);
-                at = (at + count as u64).max(next.min(to - (to - at) % PAGE_SIZE as u64));
-                continue;
-            }
-            if shows_image || self.pages.contains_key(&index) {
-                self.page_mut(index).0[within..within + count].fill(0);
-            }
-            at += count as u64;
+        const PAGE: u64 = PAGE_SIZE as u64;
+        let (first, last) = (from.div_ceil(PAGE), to / PAGE);
+        if first > last {
+            return self.clear_within(from, to);
+        }
+        self.clear_within(from, first * PAGE);
+        self.clear_within(last * PAGE, to);
+        let mut behind = self.pages.split_off(&first);
+        self.pages.append(&mut behind.split_off(&last));
+        // Where the image would show again, zeros must hide it.
+        for index in first..last.min((self.image.len() as u64).div_ceil(PAGE)) {
+            self.pages.insert(index, Arc::new(Page::ZERO));
+        }
+    }
+
+    /// Make a range inside one page zeros.
+    fn clear_within(&mut self, from: u64, to: u64) {
+        let (index, within) = split(from);
+        let shows_image = from - (within as u64) < self.image.len() as u64;
+        if from < to && (shows_image || self.pages.contains_key(&index)) {
+            self.page_mut(index).0[within..within + (to - from) as usize].fill(0);
         }
     }
 }
@@ -133,10 +138,12 @@ impl Contents {
         self.state.lock().size
     }
 
-    /// Pages with storage of their own.
+    /// Pages that are no holes: those that the image shows, and those with storage of their own behind it.
     #[must_use]
     pub fn pages(&self) -> usize {
-        self.state.lock().pages.len()
+        let state = self.state.lock();
+        let shown = state.image.len().div_ceil(PAGE_SIZE);
+        shown + state.pages.range(shown as u64..).count()
     }
 
     /// Copy out from `offset` on.
@@ -271,9 +278,8 @@ impl Contents {
         let mut at = offset;
         loop {
             let (hole, length) = match state.piece(at) {
-                Piece::End if what == Seek::Hole && at > offset || at == state.size && at > offset => {
-                    return if what == Seek::Hole { Ok(state.size) } else { Err(Errno::ENXIO) };
-                }
+                // The end is a hole, but not one to start from.
+                Piece::End if what == Seek::Hole && at > offset => return Ok(state.size),
                 Piece::End => return Err(Errno::ENXIO),
                 Piece::Zeros(count) => (true, count),
                 Piece::Page(_, from, to) => (false, to - from),

@@ -4,6 +4,8 @@ pub mod contents;
 pub mod directory;
 mod inode;
 mod names;
+#[cfg(test)]
+mod tests;
 
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};

@@ -19,24 +19,36 @@ const TIME: u64 = 150;
 fn main() -> u8 {
     let mut scene = Scene::new();
     let loops: [(&str, Function); 8] = [
-        ("an empty loop", |_| loop {
-            core::hint::spin_loop();
+        ("an empty loop", |_| {
+            loop {
+                core::hint::spin_loop();
+            }
         }),
-        ("null calls", |_| loop {
-            exo::identify();
+        ("null calls", |_| {
+            loop {
+                exo::identify();
+            }
         }),
         ("long batches", batches),
-        ("wakes that nobody waits for", |_| loop {
-            exo::wake(shared::word(shared::FREE).as_ptr(), usize::MAX).expect("a mapped word");
+        ("wakes that nobody waits for", |_| {
+            loop {
+                exo::wake(shared::word(shared::FREE).as_ptr(), usize::MAX).expect("a mapped word");
+            }
         }),
-        ("sleeps that end at once", |_| loop {
-            assert!(exo::wait(&[], Some(0)).is_err());
+        ("sleeps that end at once", |_| {
+            loop {
+                assert!(exo::wait(&[], Some(0)).is_err());
+            }
         }),
-        ("deadlines a tick away", |_| loop {
-            assert!(exo::wait(&[], Some(native::isa::ticks() + 1)).is_err());
+        ("deadlines a tick away", |_| {
+            loop {
+                assert!(exo::wait(&[], Some(native::isa::ticks() + 1)).is_err());
+            }
         }),
-        ("yields to itself", |_| loop {
-            exo::yield_to(exo::identify(), 0).expect("it can run");
+        ("yields to itself", |_| {
+            loop {
+                exo::yield_to(exo::identify(), 0).expect("it can run");
+            }
         }),
         ("children made and ended", families),
     ];

@@ -23,16 +23,26 @@ fn main() -> u8 {
     scene.act("a sibling's pages, contexts and life", End::Exited(0), not_under, neighbour);
     stale(&mut scene);
     scene.act("context numbers that are none", End::Exited(0), contexts, 0);
-    scene.act("calls that are none", End::Exited(0), |_| {
-        assert_eq!(unknown_calls(), [Error::NoCall as i64; 4]);
-        0
-    }, 0);
+    scene.act(
+        "calls that are none",
+        End::Exited(0),
+        |_| {
+            assert_eq!(unknown_calls(), [Error::NoCall as i64; 4]);
+            0
+        },
+        0,
+    );
     scene.act("privileges that the parent lacks", End::Exited(0), privileges, 0);
-    scene.act("stopping the machine", End::Exited(0), |_| {
-        assert_eq!(exo::machine_exit(33), Err(Error::Denied));
-        assert_eq!(exo::debug_get(&mut [0; 4]), Err(Error::Denied));
-        0
-    }, 0);
+    scene.act(
+        "stopping the machine",
+        End::Exited(0),
+        |_| {
+            assert_eq!(exo::machine_exit(33), Err(Error::Denied));
+            assert_eq!(exo::debug_get(&mut [0; 4]), Err(Error::Denied));
+            0
+        },
+        0,
+    );
     scene.close()
 }
 

@@ -71,7 +71,7 @@ fn map_what_is_not_held(_: u64) -> u64 {
     for source in sources {
         assert_eq!(exo::page_map(EnvId::SELF, FREE, source, 1, Rights::READ_ONLY), Err(Error::NotMapped));
     }
-    for source in [0, 0x7fff_ffff_f000, 0x8000_0000_0000, 0xffff_8000_0000_0000, usize::MAX & !0xfff, FREE + 1, SHARED + 8] {
+    for source in [0, 0x7fff_ffff_f000, 0x8000_0000_0000, 0xffff_8000_0000_0000, !0xfff, FREE + 1, SHARED + 8] {
         assert_eq!(exo::page_map(EnvId::SELF, FREE, source, 1, Rights::READ_ONLY), Err(Error::BadAddress), "{source:#x}");
         assert_eq!(exo::page_map(EnvId::SELF, source, SHARED, 1, Rights::READ_ONLY), Err(Error::BadAddress), "{source:#x}");
         assert_eq!(exo::page_alloc(source, 1, Rights::READ_WRITE, None), Err(Error::BadAddress), "{source:#x}");

@@ -53,7 +53,8 @@ fn attempts(_: u64) -> u64 {
     install_attempts();
     for address in KERNEL.into_iter().chain(NOBODY).chain(UNMAPPED) {
         // Without a canonical address x86_64 has no page fault to report, but a protection fault.
-        let canonical = cfg!(target_arch = "aarch64") || address << 16 >> 16 == address & (u64::MAX >> 16) && (address as i64) << 16 >> 16 == address as i64;
+        let canonical = cfg!(target_arch = "aarch64")
+            || address << 16 >> 16 == address & (u64::MAX >> 16) && (address as i64) << 16 >> 16 == address as i64;
         let is = |caught: Option<Caught>, kind| {
             let caught = caught.unwrap_or_else(|| panic!("{address:#x} is open to user mode"));
             if canonical {

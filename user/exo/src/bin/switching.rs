@@ -4,7 +4,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use abi::{EnvId, FaultKind, RunState};
+use abi::{FaultKind, RunState};
 use native::{
     child::{Child, End, PATIENCE, QUOTA},
     info, isa,
@@ -147,15 +147,25 @@ fn masked(_: u64) -> u64 {
 
 /// Registers and vector state outlive a stop.
 fn stopped() {
-    let child = Child::run(keep_vectors, 0x4000_0000);
-    for _ in 0..20 {
+    shared::set(READY, 0);
+    let child = Child::run(
+        |seed| {
+            isa::fill_vectors(seed);
+            while shared::get(READY) == 0 {
+                assert!(isa::vectors_are(seed));
+            }
+            0
+        },
+        0x4000_0000,
+    );
+    for _ in 0..10 {
         info::sleep(3);
         exo::context_set(child.id, 0, None, RunState::Stopped).expect("ours");
         let pc = child.registers(0).pc;
         info::sleep(1);
         assert_eq!(child.registers(0).pc, pc, "the stopped do not run");
         exo::context_set(child.id, 0, None, RunState::Runnable).expect("ours");
-        let _ = exo::yield_to(EnvId::SELF, 0);
     }
+    shared::set(READY, 1);
     child.expect("one that was stopped often", End::Exited(0));
 }

@@ -207,9 +207,12 @@ fn destroyed_below() {
         child.give_unused_slices(1);
         let context = child.context(
             |_| {
-                let grandchild = Child::run(|_| loop {
-                    core::hint::spin_loop();
-                }, 0);
+                let grandchild = Child::run(
+                    |_| loop {
+                        core::hint::spin_loop();
+                    },
+                    0,
+                );
                 tell(grandchild.id);
                 loop {
                     exo::yield_now();

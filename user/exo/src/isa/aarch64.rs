@@ -41,6 +41,22 @@ pub fn foreign(number: u64, argument: u64) -> u64 {
     answer
 }
 
+/// A foreign syscall and no more.
+#[inline(always)]
+pub fn foreign_call() {
+    // SAFETY: as in `foreign`.
+    unsafe { asm!("svc #0", out("x0") _, in("x8") 172u64) };
+}
+
+/// The ticks that a loop of two instructions takes, `count` times.
+#[must_use]
+pub fn known_loop(count: u64) -> u64 {
+    let start = ticks();
+    // SAFETY: the loop changes its own register only.
+    unsafe { asm!("2: subs {0}, {0}, #1", "b.ne 2b", inout(reg) count => _, options(nomem, nostack)) };
+    ticks() - start
+}
+
 /// A syscall with any stack pointer: a null call of the kernel if `number` is [`call_number`]'s, else foreign; gives x0.
 ///
 /// # Safety
@@ -323,7 +339,7 @@ pub const HARMLESS: [Instruction; 5] = [
 ];
 
 /// What user mode must not set in its flags, in [`Registers::flags`]: EL1, masked interrupts, AArch32, an illegal state, single step.
-pub const BAD_FLAGS: [u64; 6] = [0x5, 0x3c0, 0x10, 1 << 20, 1 << 21, u64::MAX & !(0xf << 28)];
+pub const BAD_FLAGS: [u64; 6] = [0x5, 0x3c0, 0x10, 1 << 20, 1 << 21, !(0xf << 28)];
 
 /// The condition flags that a program sees in itself; others cannot be read.
 #[must_use]

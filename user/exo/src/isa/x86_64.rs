@@ -40,6 +40,22 @@ pub fn foreign(number: u64, argument: u64) -> u64 {
     answer
 }
 
+/// A foreign syscall and no more.
+#[inline(always)]
+pub fn foreign_call() {
+    // SAFETY: as in `foreign`.
+    unsafe { asm!("syscall", inlateout("rax") 39u64 => _, lateout("rcx") _, lateout("r11") _) };
+}
+
+/// The ticks that a loop of two instructions takes, `count` times.
+#[must_use]
+pub fn known_loop(count: u64) -> u64 {
+    let start = ticks();
+    // SAFETY: the loop changes its own register only.
+    unsafe { asm!("2: dec {0}", "jnz 2b", inout(reg) count => _, options(nomem, nostack)) };
+    ticks() - start
+}
+
 /// A syscall with any stack pointer and any `rax`; gives rax.
 ///
 /// # Safety
@@ -307,12 +323,8 @@ pub const PRIVILEGED: [Instruction; 26] = [
 pub const PRIVILEGED_KINDS: [FaultKind; 2] = [FaultKind::Protection, FaultKind::IllegalInstruction];
 
 /// Instructions that try to get at the kernel's segments and control registers.
-pub const SEGMENTS: [Instruction; 4] = [
-    ("load of ss", kernel_stack_segment),
-    ("far return", far_return),
-    ("iret", interrupt_return),
-    ("xsetbv", set_control_register),
-];
+pub const SEGMENTS: [Instruction; 4] =
+    [("load of ss", kernel_stack_segment), ("far return", far_return), ("iret", interrupt_return), ("xsetbv", set_control_register)];
 
 instruction!(undefined, "ud2");
 instruction!(software_breakpoint, "int3");
@@ -321,16 +333,7 @@ instruction!(noncanonical_load, "mov rax, 0x8000000000000000", "mov rax, [rax]")
 // The trap flag: the exception comes after the next instruction.
 instruction!(single_step, "pushfq", "or qword ptr [rsp], 0x100", "popfq", "nop", "nop");
 // Division by zero with its mask bit in the x87 control word clear. (QEMU has no exceptions of vector arithmetic.)
-instruction!(
-    unmasked_divide,
-    "fninit",
-    "mov dword ptr [rsp - 8], 0x37b",
-    "fldcw [rsp - 8]",
-    "fld1",
-    "fldz",
-    "fdivp st(1), st",
-    "fwait"
-);
+instruction!(unmasked_divide, "fninit", "mov dword ptr [rsp - 8], 0x37b", "fldcw [rsp - 8]", "fld1", "fldz", "fdivp st(1), st", "fwait");
 
 /// Instructions with the one kind of fault that each gives.
 pub const FAULTS: [(Instruction, FaultKind); 6] = [

@@ -44,6 +44,41 @@ pub(super) unsafe extern "C" fn fault() {
     )
 }
 
+/// Page faults to [`map_page`]: what a Rust function may change is kept on the handler's stack, and `Return`, since a fault is being
+/// handled, ends that and restores pc, flags, stack pointer, x16 and x17 at once.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn map_fault() {
+    naked_asm!(
+        "mrs x16, tpidrro_el0",
+        "sub sp, x16, #160",
+        "stp x0, x1, [sp]",
+        "stp x2, x3, [sp, #16]",
+        "stp x4, x5, [sp, #32]",
+        "stp x6, x7, [sp, #48]",
+        "stp x8, x9, [sp, #64]",
+        "stp x10, x11, [sp, #80]",
+        "stp x12, x13, [sp, #96]",
+        "stp x14, x15, [sp, #112]",
+        "stp x18, x30, [sp, #128]",
+        "ldr x0, [x16, #{address}]",
+        "bl {map_page}",
+        "ldp x0, x1, [sp]",
+        "ldp x2, x3, [sp, #16]",
+        "ldp x4, x5, [sp, #32]",
+        "ldp x6, x7, [sp, #48]",
+        "ldp x8, x9, [sp, #64]",
+        "ldp x10, x11, [sp, #80]",
+        "ldp x12, x13, [sp, #96]",
+        "ldp x14, x15, [sp, #112]",
+        "ldp x18, x30, [sp, #128]",
+        "svc #{leave}",
+        "brk #1",
+        address = const offset_of!(UpcallPage, address),
+        leave = const Call::Return as u16,
+        map_page = sym super::map_page,
+    )
+}
+
 /// Put the two registers that the kernel saved into the frame.
 pub(super) fn set_scratch(registers: &mut Registers, scratch: [u64; 2]) {
     registers.x[16..18].copy_from_slice(&scratch);

@@ -49,6 +49,41 @@ pub(super) unsafe extern "C" fn fault() {
     )
 }
 
+/// Page faults to [`map_page`]: what a Rust function may change is kept on the handler's stack, and `iretq`, which user mode may
+/// execute too, restores pc, flags and stack pointer at once.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn map_fault() {
+    // 1. The handler's stack, and on it the frame that `iretq` takes and the registers that are not saved yet.
+    // 2. The handler.
+    // 3. Everything back, the two registers of the page included. The fault is over one instruction before the program goes on.
+    naked_asm!(
+        "mov rcx, rsp",
+        "mov rsp, gs:[{own}]",
+        "mov r11d, ss",
+        "push r11",
+        "push rcx",
+        "push gs:[{flags}]",
+        "mov r11d, cs",
+        "push r11",
+        "push gs:[{pc}]",
+        "push rax; push rdx; push rsi; push rdi; push r8; push r9; push r10",
+        "mov rdi, gs:[{address}]",
+        "call {map_page}",
+        "pop r10; pop r9; pop r8; pop rdi; pop rsi; pop rdx; pop rax",
+        "mov rcx, gs:[{scratch}]",
+        "mov r11, gs:[{scratch} + 8]",
+        "mov qword ptr gs:[{active}], 0",
+        "iretq",
+        own = const OWN,
+        flags = const offset_of!(UpcallPage, fault.flags),
+        pc = const offset_of!(UpcallPage, fault.pc),
+        scratch = const offset_of!(UpcallPage, fault.scratch),
+        address = const offset_of!(UpcallPage, address),
+        active = const offset_of!(UpcallPage, fault_active),
+        map_page = sym super::map_page,
+    )
+}
+
 /// Put the two registers that the kernel saved into the frame.
 pub(super) fn set_scratch(registers: &mut Registers, scratch: [u64; 2]) {
     registers.rcx = scratch[0];
@@ -94,5 +129,5 @@ pub(super) fn give_up(registers: &mut Registers) {
     registers.flags = 0x202;
 }
 
-const _: () = assert!(OWN + 8 <= FRAME && FRAME % 16 == 0 && offset_of!(UpcallPage, library) <= OWN);
+const _: () = assert!(OWN + 8 <= FRAME && FRAME.is_multiple_of(16) && offset_of!(UpcallPage, library) <= OWN);
 const _: () = assert!(size_of::<SavedState>() == 40);

@@ -1,0 +1,125 @@
+//! The CPU: switching, TLB and cache upkeep, the virtual timer.
+
+use core::arch::asm;
+use core::sync::atomic::AtomicPtr;
+
+use aarch64_cpu::asm::{barrier, wfi};
+use aarch64_cpu::registers::*;
+
+use super::context::Context;
+use super::{Native, entry, memory};
+use crate::aarch64::{paging, trap};
+use crate::{Cpu, Trap};
+
+/// What each CPU has for itself: TPIDR_EL1 points at it.
+#[repr(C)]
+pub(super) struct PerCpu {
+    /// The top of its kernel stack.
+    pub(super) stack_top: AtomicPtr<u8>,
+}
+
+unsafe extern "C" {
+    static __stack_top: u8;
+}
+
+/// The CPU that boots.
+pub(super) static FIRST_CPU: PerCpu = PerCpu { stack_top: AtomicPtr::new((&raw const __stack_top).cast_mut()) };
+
+/// Set up what user mode may do on this CPU, and its timer.
+pub(super) fn init() {
+    assert!(ID_AA64MMFR0_EL1.read(ID_AA64MMFR0_EL1::ASIDBits) == 2, "ASIDs of 8 bits are too few");
+    CPACR_EL1.write(CPACR_EL1::FPEN::TrapNothing);
+    CNTKCTL_EL1.write(CNTKCTL_EL1::EL0VCTEN::SET);
+    MDSCR_EL1.set(0);
+    CNTV_CVAL_EL0.set(u64::MAX);
+    CNTV_CTL_EL0.write(CNTV_CTL_EL0::ENABLE::SET);
+    if ID_AA64MMFR1_EL1.read(ID_AA64MMFR1_EL1::PAN) != 0 {
+        // PAN on now, and again with each exception: SPAN is "leave it", and 1 where there is no PAN.
+        SCTLR_EL1.set(SCTLR_EL1.get() & !(1 << 23));
+        // SAFETY: `msr pan, #1` by its encoding, since the target's baseline lacks the name: the kernel has no pointers to user addresses.
+        unsafe { asm!("msr s0_0_c4_c1_4, xzr", options(nomem, nostack)) };
+    }
+    barrier::isb(barrier::SY);
+}
+
+/// Forget every translation of user mode's on all CPUs.
+pub(super) fn flush_all() {
+    // SAFETY: to forget translations is always sound.
+    unsafe { asm!("dsb ishst", "tlbi vmalle1is", "dsb ish", "isb", options(nostack)) };
+}
+
+impl Cpu for Native {
+    type Context = Context;
+    type Paging = paging::Format;
+
+    unsafe fn switch(&mut self, previous: Option<&mut Context>, next: &mut Context) {
+        let previous = previous.map_or(core::ptr::null_mut(), |previous| {
+            previous.registers.tls = TPIDR_EL0.get();
+            core::ptr::from_mut(previous)
+        });
+        // SAFETY: `previous` is ours to write, and it is the one whose vector state is in the registers; the kernel is compiled without
+        // vector registers, so only user mode sees these.
+        unsafe { entry::switch_vectors(previous, next) };
+        self.reload(next);
+        TTBR0_EL1.set(next.translation);
+    }
+
+    fn reload(&mut self, context: &Context) {
+        TPIDR_EL0.set(context.registers.tls);
+        TPIDRRO_EL0.set(context.upcall_address);
+    }
+
+    #[inline(always)]
+    fn run(&mut self, context: &mut Context) -> Trap {
+        // SAFETY: `switch` loaded this context, and its caller promised that the address space is sound.
+        let syndrome = unsafe { entry::enter_user(context) };
+        trap::decode(syndrome, || FAR_EL1.get())
+    }
+
+    fn unload(&mut self) {
+        TTBR0_EL1.set(memory::IDENTITY.address());
+        barrier::isb(barrier::SY);
+    }
+
+    fn init_root(&mut self, _root: u64) {}
+
+    fn flush_page(&mut self, asid: u16, address: u64) {
+        let page = u64::from(asid) << 48 | address << 8 >> 20;
+        // SAFETY: to forget a translation is always sound; the store that changed it is complete before, the forgetting is after.
+        unsafe { asm!("dsb ishst", "tlbi vae1is, {0}", "dsb ish", in(reg) page, options(nostack)) };
+    }
+
+    fn flush_space(&mut self, asid: u16) {
+        // SAFETY: as for `flush_page`.
+        unsafe { asm!("dsb ishst", "tlbi aside1is, {0}", "dsb ish", in(reg) u64::from(asid) << 48, options(nostack)) };
+    }
+
+    fn sync_icache(&mut self, frame: u64) {
+        let start = memory::direct(frame << 12) as u64;
+        let types: u64;
+        // SAFETY: reads a register that is always there.
+        unsafe { asm!("mrs {0}, ctr_el0", out(reg) types, options(nomem, nostack)) };
+        // CTR_EL0.DminLine: the words of the smallest line, as a power of two.
+        for line in (start..start + abi::PAGE_SIZE as u64).step_by(4 << (types >> 16 & 0xf)) {
+            // SAFETY: cleaning a line of the direct map, to where instruction fetch sees it, changes no memory.
+            unsafe { asm!("dc cvau, {0}", in(reg) line, options(nostack)) };
+        }
+        // SAFETY: to forget what was fetched is always sound.
+        unsafe { asm!("dsb ish", "ic ialluis", "dsb ish", "isb", options(nostack)) };
+    }
+
+    #[inline(always)]
+    fn clock(&self) -> u64 {
+        CNTVCT_EL0.get()
+    }
+
+    #[inline(always)]
+    fn set_timer(&mut self, deadline: u64) {
+        CNTV_CVAL_EL0.set(deadline);
+    }
+
+    fn idle(&mut self) {
+        barrier::dsb(barrier::SY);
+        wfi();
+    }
+}

@@ -1,0 +1,216 @@
+//! Between kernel and user mode: the vectors, `enter_user`, and the two paths that never reach Rust.
+//!
+//! Reasons: `SP_EL1` points at the loaded [`Context`] while user mode runs, so a trap has somewhere to put two registers without
+//! touching the kernel's stack. A foreign `svc #0` and its `Return` are told from all else with those two, and answered on the spot.
+
+use core::arch::{asm, global_asm};
+use core::mem::offset_of;
+
+use abi::{Call, UpcallPage};
+
+use super::context::{BRANCH_TYPE, Context};
+use super::cpu::PerCpu;
+use crate::aarch64::trap;
+
+global_asm!(
+    r#"
+.section .text.vectors, "ax"
+
+// Speculation stops here: the barriers are never reached otherwise.
+.macro return_to_user
+    eret
+    dsb nsh
+    isb
+.endm
+
+// With .altmacro, `%` computes an argument.
+.altmacro
+.macro two operation, first, second
+    \operation x\first, x\second, [sp, #{X} + 8 * \first]
+.endm
+.macro four operation, first, last
+    \operation {{v\first\().2d-v\last\().2d}}, [x2], #64
+.endm
+// x0 to x29 without x16 and x17, which are stored first and loaded last.
+.macro each_pair operation
+    .irp first, 0, 2, 4, 6, 8, 10, 12, 14, 18, 20, 22, 24, 26, 28
+    two \operation, \first, %\first + 1
+    .endr
+.endm
+.macro each_vector operation, context
+    add x2, \context, #{VECTORS}
+    .irp first, 0, 4, 8, 12, 16, 20, 24, 28
+    four \operation, \first, %\first + 3
+    .endr
+.endm
+
+// extern "C" fn vectors(); the table that VBAR_EL1 points at (Arm ARM D1.3.1)
+.balign 2048
+.global vectors
+vectors:
+    // Eight from EL1: the kernel is broken. Four from EL0 in AArch64 state: synchronous, IRQ, FIQ, SError (which has its syndrome in
+    // ESR_EL1 too). Four from EL0 in AArch32 state, which no context can be in.
+.irp target, halt, halt, halt, halt, halt, halt, halt, halt, synchronous, interrupt, interrupt, synchronous, halt, halt, halt, halt
+    .balign 128
+    b \target
+.endr
+
+// 1. Take a stack that no one needs any more. 2. Report, which does not return.
+halt:
+    mrs x9, tpidr_el1
+    ldr x9, [x9, #{CPU_STACK_TOP}]
+    mov sp, x9
+    b {report}
+
+// Entered with all of user mode's registers; sp = the context.
+// 1. Make two registers free. 2. Foreign syscall or `Return`: the short paths. 3. Else leave with the syndrome.
+synchronous:
+    stp x16, x17, [sp, #{X} + 16 * 8]
+    mrs x16, esr_el1
+    movz x17, #({SVC} >> 16), lsl #16
+    sub x17, x16, x17
+    cbz x17, foreign
+    cmp x17, #{RETURN}
+    b.eq return_call
+
+// 1. Store what user mode had, except x16 and x17, which are stored. 2. Back to the kernel's stack. 3. Return the syndrome (x16) out of
+// `enter_user`.
+leave_user:
+    each_pair stp
+    mrs x17, sp_el0
+    mrs x18, elr_el1
+    mrs x19, spsr_el1
+    stp x30, x17, [sp, #{X} + 30 * 8]
+    stp x18, x19, [sp, #{PC}]
+    mov x0, x16
+    ldr x17, [sp, #{KERNEL_STACK}]
+    mov sp, x17
+    ldr x19, [sp, #16]
+    ldp x29, x30, [sp], #32
+    ret
+
+interrupt:
+    stp x16, x17, [sp, #{X} + 16 * 8]
+    mov x16, #{INTERRUPT}
+    b leave_user
+
+// Entered with x16 = syndrome, x17 free. 1. Save pc, sp, flags, x16 and x17 in the upcall page. 2. Continue at the entry, whatever branch
+// came before. No address of the kernel's stays in x16 or x17: they hold what was in x17 and the upcall page's user address.
+foreign:
+    ldr x17, [sp, #{ENTRY}]
+    cbz x17, leave_user
+    mrs x16, elr_el1
+    msr elr_el1, x17
+    ldr x17, [sp, #{UPCALL_PAGE}]
+    str x16, [x17, #{SAVED_PC}]
+    mrs x16, sp_el0
+    str x16, [x17, #{SAVED_SP}]
+    mrs x16, spsr_el1
+    str x16, [x17, #{SAVED_FLAGS}]
+    and x16, x16, #~{BRANCH_TYPE}
+    msr spsr_el1, x16
+    ldr x16, [sp, #{X} + 16 * 8]
+    str x16, [x17, #{SAVED_SCRATCH}]
+    ldr x16, [sp, #{X} + 17 * 8]
+    str x16, [x17, #{SAVED_SCRATCH} + 8]
+    mrs x17, tpidrro_el0
+    return_to_user
+
+// Entered with x16 = syndrome, x17 free. 1. Take pc, sp, flags, x16 and x17 from the upcall page. 2. Reduce the flags, which user mode
+// wrote, to those that are its own (USER_FLAGS: three runs of zeros to clear). 3. Continue.
+return_call:
+    ldr x17, [sp, #{UPCALL_PAGE}]
+    cbz x17, leave_user
+    ldr x16, [x17, #{SAVED_PC}]
+    msr elr_el1, x16
+    ldr x16, [x17, #{SAVED_SP}]
+    msr sp_el0, x16
+    ldr x16, [x17, #{SAVED_FLAGS}]
+    and x16, x16, #0x00000000fffffc00
+    and x16, x16, #~0x0e000000
+    and x16, x16, #~0x00ffe000
+    msr spsr_el1, x16
+    ldp x16, x17, [x17, #{SAVED_SCRATCH}]
+    return_to_user
+
+// extern "C" fn enter_user(context: *mut Context) -> u64; returns the syndrome of the trap, clobbers everything but sp, x19, x29.
+// 1. Leave a return path on the kernel's stack and that stack in the context. 2. Load user mode's registers. 3. Page-table entries written
+// since the last trap are seen by the walker (dsb) before user mode may need them; eret does the rest (it is a context
+// synchronisation event).
+.global enter_user
+enter_user:
+    stp x29, x30, [sp, #-32]!
+    str x19, [sp, #16]
+    mov x1, sp
+    str x1, [x0, #{KERNEL_STACK}]
+    mov sp, x0
+    ldp x18, x19, [sp, #{PC}]
+    ldp x30, x17, [sp, #{X} + 30 * 8]
+    msr elr_el1, x18
+    msr spsr_el1, x19
+    msr sp_el0, x17
+    each_pair ldp
+    ldp x16, x17, [sp, #{X} + 16 * 8]
+    dsb ishst
+    return_to_user
+
+.arch_extension simd
+// extern "C" fn switch_vectors(previous: *mut Context, next: *const Context)
+// 1. Store the vector state in `previous`, unless that is null. 2. Load that of `next`.
+.global switch_vectors
+switch_vectors:
+    cbz x0, 1f
+    each_vector st1, x0
+    mrs x2, fpcr
+    mrs x3, fpsr
+    stp x2, x3, [x0, #{FLOATING}]
+1:  each_vector ld1, x1
+    ldp x2, x3, [x1, #{FLOATING}]
+    msr fpcr, x2
+    msr fpsr, x3
+    ret
+.arch_extension nofp
+"#,
+    X = const offset_of!(Context, registers.x),
+    PC = const offset_of!(Context, registers.pc),
+    KERNEL_STACK = const offset_of!(Context, kernel_stack),
+    ENTRY = const offset_of!(Context, syscall_entry),
+    UPCALL_PAGE = const offset_of!(Context, upcall_page),
+    VECTORS = const offset_of!(Context, vectors),
+    FLOATING = const offset_of!(Context, floating_control),
+    SAVED_PC = const offset_of!(UpcallPage, syscall.pc),
+    SAVED_SP = const offset_of!(UpcallPage, syscall.sp),
+    SAVED_FLAGS = const offset_of!(UpcallPage, syscall.flags),
+    SAVED_SCRATCH = const offset_of!(UpcallPage, syscall.scratch),
+    CPU_STACK_TOP = const offset_of!(PerCpu, stack_top),
+    SVC = const trap::SVC,
+    INTERRUPT = const trap::INTERRUPT,
+    RETURN = const Call::Return as u16,
+    BRANCH_TYPE = const BRANCH_TYPE,
+    report = sym super::board::report_broken,
+);
+
+unsafe extern "C" {
+    /// Store q0 to q31, FPCR and FPSR in the first context, unless it is null, and load those of the second.
+    pub(super) fn switch_vectors(previous: *mut Context, next: *const Context);
+}
+
+/// Run the loaded context until it traps; gives the syndrome.
+///
+/// # Safety
+/// The context's address space is the loaded one, and what it maps for user mode is nothing that the kernel relies on.
+#[inline(always)]
+pub(super) unsafe fn enter_user(context: &mut Context) -> u64 {
+    let syndrome;
+    // SAFETY: `enter_user` restores sp, x19 and x29; everything else is declared as clobbered, so that the compiler keeps what it needs and
+    // no more. The context is the only memory that is written, apart from user memory and the kernel's stack below sp.
+    unsafe {
+        asm!(
+            "bl enter_user",
+            inlateout("x0") core::ptr::from_mut(context) => syndrome,
+            out("x20") _, out("x21") _, out("x22") _, out("x23") _, out("x24") _, out("x25") _, out("x26") _, out("x27") _, out("x28") _,
+            clobber_abi("C"),
+        );
+    }
+    syndrome
+}

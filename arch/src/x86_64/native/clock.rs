@@ -1,0 +1,129 @@
+//! How fast the clocks run, and what time it is.
+
+use x86_64::instructions::port::Port;
+
+use super::apic;
+
+/// Input clock of the 8254 interval timer, in Hz.
+const PIT_HZ: u64 = 1_193_182;
+/// The local APIC's clock under QEMU, in Hz, divided by one; believed only where there is no PIT.
+const QEMU_APIC_HZ: u64 = 1_000_000_000;
+/// Reads without any change after which there is no PIT.
+const PATIENCE: u32 = 100_000;
+/// Reads of which the quickest counts. The first are slow, as an emulator has yet to translate them and to start its timers.
+const TRIES: u32 = 100;
+
+/// How fast the counter runs, and the APIC timer against it.
+#[derive(Clone, Copy)]
+pub(super) struct Rates {
+    /// TSC ticks per second.
+    pub(super) counter_hz: u64,
+    /// APIC timer ticks per TSC tick, with 32 fraction bits.
+    timer_ratio: u64,
+}
+
+/// The TSC.
+#[inline]
+pub(super) fn counter() -> u64 {
+    // SAFETY: every 64-bit CPU has a TSC, and the kernel may always read it.
+    unsafe { core::arch::x86_64::_rdtsc() }
+}
+
+impl Rates {
+    /// Measure the TSC and the APIC timer for 10 ms against the PIT; or, where there is none, the TSC against the APIC timer.
+    pub(super) fn measure() -> Self {
+        let timer = || u64::from(u32::MAX - apic::timer_left());
+        start_pit();
+        let has_pit = (0..PATIENCE).any(|_| pit_ticks() > 0);
+        let (hz, ticks): (u64, &dyn Fn() -> u64) = if has_pit { (PIT_HZ, &pit_ticks) } else { (QEMU_APIC_HZ, &timer) };
+        // An emulator may lose the host's CPU between two reads: the quickest of some tries tells the clocks at a tick best.
+        let sample_after = |limit: u64| {
+            while ticks() < limit {}
+            let tries = (0..TRIES).map(|_| (counter(), ticks(), timer(), counter()));
+            tries.min_by_key(|(before, .., after)| after - before).expect("there are some tries")
+        };
+        let measure = || {
+            apic::set_timer(u32::MAX);
+            start_pit();
+            (sample_after(0), sample_after(hz / 100))
+        };
+        // Once more, if the host's CPU was away for so long that the PIT has begun anew.
+        let (first, last) = core::iter::repeat_with(measure).find(|(first, last)| last.1 > first.1 + hz / 200).expect("time passes");
+        apic::set_timer(0);
+        let [counters, ticks, timers] = [last.0 - first.0, last.1 - first.1, last.2 - first.2];
+        let counter_hz = u128::from(counters) * u128::from(hz) / u128::from(ticks);
+        Rates { counter_hz: counter_hz as u64, timer_ratio: (timers << 32) / counters }
+    }
+
+    /// The APIC timer's count for a number of TSC ticks: rounded up, at least 1, at most what 32 bits can say.
+    pub(super) fn timer_count(&self, ticks: u64) -> u32 {
+        let count = (u128::from(ticks) * u128::from(self.timer_ratio)) >> 32;
+        u32::try_from(count).map_or(u32::MAX, |count| count.saturating_add(1))
+    }
+}
+
+/// The control port of the 8254, and channel 0. (`microvm` has no port 0x61, by which channel 2 would be read.)
+const PIT: (Port<u8>, Port<u8>) = (Port::new(0x43), Port::new(0x40));
+
+/// Let PIT channel 0 count down from 65535, once.
+fn start_pit() {
+    const CHANNEL_0_MODE_0: u8 = 0x30;
+    let (mut control, mut channel) = PIT;
+    // SAFETY: the kernel alone uses the PIT, and its interrupts go nowhere: the I/O APIC's input is masked. The low byte comes first.
+    unsafe {
+        control.write(CHANNEL_0_MODE_0);
+        channel.write(0xff);
+        channel.write(0xff);
+    }
+}
+
+/// Ticks that PIT channel 0 has counted: 0 where there is none.
+fn pit_ticks() -> u64 {
+    const LATCH_CHANNEL_0: u8 = 0;
+    let (mut control, mut channel) = PIT;
+    // SAFETY: as in `start_pit`.
+    let left = unsafe {
+        control.write(LATCH_CHANNEL_0);
+        u16::from_le_bytes([channel.read(), channel.read()])
+    };
+    u64::from(u16::MAX - left)
+}
+
+/// Nanoseconds since 1970 by the CMOS clock (MC146818A data sheet), taken to run in UTC and in this century; 0 if there is none.
+pub(super) fn unix_ns() -> u64 {
+    loop {
+        // A reading across an update is not like the one after it.
+        let seconds = read_cmos();
+        if seconds == read_cmos() {
+            return seconds * 1_000_000_000;
+        }
+    }
+}
+
+/// Seconds since 1970; 0 if the clock is absent, when reads give all ones, or does not count in BCD and 24 hours, as QEMU's does.
+fn read_cmos() -> u64 {
+    const BINARY_AND_24_HOURS: u8 = 0b110;
+    const BCD_24_HOURS: u8 = 0b010;
+    let read = |register: u8| {
+        // SAFETY: the CMOS index and data ports, which the kernel alone uses; reading has no effect.
+        unsafe {
+            Port::<u8>::new(0x70).write(register);
+            Port::<u8>::new(0x71).read()
+        }
+    };
+    if read(0x0b) & BINARY_AND_24_HOURS != BCD_24_HOURS {
+        return 0;
+    }
+    let [second, minute, hour, day, month, year] =
+        [0x00, 0x02, 0x04, 0x07, 0x08, 0x09].map(read).map(|value| u64::from((value >> 4) * 10 + (value & 0xf)));
+    ((days_since_1970(2000 + year, month, day) * 24 + hour) * 60 + minute) * 60 + second
+}
+
+/// Days from 1970-01-01 to a date of this century, in which every fourth year is a leap year. Years are taken to begin in March, so that
+/// a leap day is their last: then every five months have 153 days.
+fn days_since_1970(year: u64, month: u64, day: u64) -> u64 {
+    /// The same sum for 1970-01-01.
+    const BEFORE_1970: u64 = 719_484;
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    year * 365 + year / 4 + (153 * month + 2) / 5 + day - BEFORE_1970
+}

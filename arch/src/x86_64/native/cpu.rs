@@ -1,0 +1,290 @@
+//! The CPU: what it can do, its tables, and its side of the machine border.
+
+use core::arch::{asm, x86_64::__cpuid, x86_64::__cpuid_count};
+use core::cell::{Cell, UnsafeCell};
+
+use abi::InfoPage;
+use spin::Once;
+use uart_16550::{Uart16550, backend::PioBackend};
+use x86_64::instructions::tables::{lidt, load_tss};
+use x86_64::registers::control::{Cr3, Cr4, Cr4Flags};
+use x86_64::registers::model_specific::{FsBase, GsBase, KernelGsBase, LStar, SFMask, Star};
+use x86_64::registers::rflags::RFlags;
+use x86_64::registers::segmentation::{CS, FS, SS, Segment, Segment64};
+use x86_64::registers::xcontrol::{XCr0, XCr0Flags};
+use x86_64::structures::gdt::{Descriptor, GlobalDescriptorTable, SegmentSelector};
+use x86_64::structures::idt::{Entry, HandlerFunc};
+use x86_64::structures::{DescriptorTablePointer, tss::TaskStateSegment};
+use x86_64::{PrivilegeLevel, VirtAddr, instructions::tlb};
+
+use super::context::{FIRST_INTERRUPT, TRAP_TOP, UserContext, VECTOR_BYTES};
+use super::entry::{self, GATE_BYTES, LAST_WORDS, VECTORS, chitin_gates, chitin_syscall};
+use super::{apic, clock, memory};
+use crate::x86_64::paging::PageFormat;
+use crate::{Cpu, Trap};
+
+const KERNEL_CODE: SegmentSelector = SegmentSelector::new(1, PrivilegeLevel::Ring0);
+const KERNEL_DATA: SegmentSelector = SegmentSelector::new(2, PrivilegeLevel::Ring0);
+/// `sysret` takes the user's selectors from one base: data at 8 above it, code at 16.
+pub(super) const USER_DATA: SegmentSelector = SegmentSelector::new(3, PrivilegeLevel::Ring3);
+pub(super) const USER_CODE: SegmentSelector = SegmentSelector::new(4, PrivilegeLevel::Ring3);
+
+const TASK: SegmentSelector = SegmentSelector::new(5, PrivilegeLevel::Ring0);
+
+unsafe extern "C" {
+    /// From the linker script: end of the stack that the vectors of [`LAST_WORDS`] get. It is the far end of the kernel's stack, for which
+    /// nobody has a use any more.
+    static chitin_last_words_top: u8;
+}
+
+/// What each CPU has of its own. GS points here while the kernel runs.
+#[derive(Default)]
+#[repr(C, align(64))]
+pub(super) struct PerCpu {
+    /// Scratch of the `syscall` entry.
+    pub(super) user_sp: Cell<u64>,
+    /// Where a trap from user mode finds the kernel.
+    pub(super) kernel_sp: Cell<u64>,
+    /// The loaded context, and what the reflection needs of it.
+    pub(super) context: Cell<u64>,
+    pub(super) upcall: Cell<u64>,
+    pub(super) syscall_entry: Cell<u64>,
+    /// Vector of an interrupt that was taken and not yet asked for; 0: none.
+    pub(super) pending: Cell<u64>,
+    /// Physical address of the root table in CR3, and its address space: none if it is the kernel's own.
+    root: Cell<u64>,
+    asid: Cell<Option<u16>>,
+    segments: Once<GlobalDescriptorTable>,
+    task: UnsafeCell<TaskStateSegment>,
+}
+// SAFETY: a CPU uses its own block only.
+unsafe impl Sync for PerCpu {}
+
+static FIRST_CPU: Once<PerCpu> = Once::new();
+static GATES: Once<[Entry<HandlerFunc>; VECTORS]> = Once::new();
+
+/// The machine that this build is for.
+pub struct Native {
+    pub(super) cpu: &'static PerCpu,
+    /// What the CPU has, as far as the kernel turned it on.
+    features: Cr4Flags,
+    /// Physical address of the root table that has the kernel's half and nothing else.
+    kernel_root: u64,
+    pub(super) rates: clock::Rates,
+    pub(super) console: Uart16550<PioBackend>,
+}
+
+/// Save or load the vector state of a context, as much of it as the CPU has: by instructions for XSAVE, or for FXSAVE.
+macro_rules! vectors {
+    ($machine:ident, $context:ident, $extended:literal, $plain:literal) => {
+        // SAFETY: the area is 64-byte aligned and has room for every component that XCR0 enables (`enable_features`); what is in it comes
+        // from `Context::init` or from saving, hence is valid.
+        unsafe {
+            match $machine.features.contains(Cr4Flags::OSXSAVE) {
+                true => asm!($extended, in(reg) &raw mut $context.vectors, in("eax") -1, in("edx") -1, options(nostack)),
+                false => asm!($plain, in(reg) &raw mut $context.vectors, options(nostack)),
+            }
+        }
+    };
+}
+
+impl Native {
+    /// The first CPU, set up, with the rest of the machine around it.
+    pub(super) fn new(rates: clock::Rates, console: Uart16550<PioBackend>) -> Self {
+        let cpu = FIRST_CPU.call_once(PerCpu::default);
+        let kernel_root = Cr3::read().0.start_address().as_u64();
+        cpu.root.set(kernel_root);
+        // SAFETY: this is called once, at boot.
+        unsafe { cpu.load_tables() };
+        Native { cpu, features: enable_features(), kernel_root, rates, console }
+    }
+
+    /// [`abi::InfoPage::features`].
+    pub(super) fn features(&self) -> u64 {
+        if self.features.contains(Cr4Flags::FSGSBASE) { InfoPage::FSGSBASE } else { 0 }
+    }
+
+    /// Load an address space, unless it is.
+    fn load_root(&self, root: u64, asid: Option<u16>) {
+        self.cpu.asid.set(asid);
+        if self.cpu.root.replace(root) != root {
+            memory::load_root(root);
+        }
+    }
+
+    /// Set the user's FS base. The kernel uses no FS.
+    fn set_tls(&self, base: u64) {
+        let base = VirtAddr::new_truncate(base);
+        match self.features.contains(Cr4Flags::FSGSBASE) {
+            // SAFETY: FSGSBASE is on, and the base canonical.
+            true => unsafe { FS::write_base(base) },
+            false => FsBase::write(base),
+        }
+    }
+}
+
+impl Cpu for Native {
+    type Context = UserContext;
+    type Paging = PageFormat;
+
+    unsafe fn switch(&mut self, previous: Option<&mut UserContext>, next: &mut UserContext) {
+        if let Some(previous) = previous {
+            vectors!(self, previous, "xsave64 [{}]", "fxsave64 [{}]");
+            if self.features.contains(Cr4Flags::FSGSBASE) && !previous.tls_changed.get() {
+                previous.general.tls = FS::read_base().as_u64();
+            }
+        }
+        vectors!(self, next, "xrstor64 [{}]", "fxrstor64 [{}]");
+        self.load_root(next.root, Some(next.asid));
+        let address = core::ptr::from_mut(next).expose_provenance() as u64;
+        self.cpu.context.set(address);
+        // SAFETY: nothing else refers to the task state, which the CPU reads when a trap leaves user mode.
+        unsafe { (*self.cpu.task.get()).privilege_stack_table[0] = VirtAddr::new_truncate(address + TRAP_TOP as u64) };
+        next.tls_changed.set(true);
+        self.reload(next);
+    }
+
+    fn reload(&mut self, context: &UserContext) {
+        if context.tls_changed.take() {
+            self.set_tls(context.general.tls);
+        }
+        self.cpu.upcall.set(context.upcall);
+        self.cpu.syscall_entry.set(context.syscall_entry);
+        KernelGsBase::write(VirtAddr::new_truncate(context.upcall_address));
+    }
+
+    #[inline]
+    fn run(&mut self, context: &mut UserContext) -> Trap {
+        debug_assert_eq!(self.cpu.context.get(), core::ptr::from_mut(context).addr() as u64, "only the loaded context runs");
+        entry::enter(context);
+        let trap = context.trap();
+        if trap == Trap::Interrupt {
+            self.cpu.pending.set(context.vector);
+        }
+        trap
+    }
+
+    fn unload(&mut self) {
+        self.cpu.upcall.set(0);
+        self.load_root(self.kernel_root, None);
+    }
+
+    fn init_root(&mut self, root: u64) {
+        memory::share(self.kernel_root >> 12, root);
+    }
+
+    /// Translations carry no address space (PCIDs are off: TCG has none), so those of spaces that are not loaded are gone already.
+    fn flush_page(&mut self, _asid: u16, address: u64) {
+        tlb::flush(VirtAddr::new_truncate(address));
+    }
+
+    fn flush_space(&mut self, asid: u16) {
+        if self.cpu.asid.get() == Some(asid) {
+            tlb::flush_all();
+        }
+    }
+
+    /// Instruction fetch is coherent with stores on x86_64 (Intel SDM volume 3, section 13.6); the way back to user mode serialises.
+    fn sync_icache(&mut self, _frame: u64) {}
+
+    #[inline]
+    fn clock(&self) -> u64 {
+        clock::counter()
+    }
+
+    /// The timer may come early: a deadline further away than its 32-bit count can say is cut short.
+    fn set_timer(&mut self, deadline: u64) {
+        let count = match deadline {
+            u64::MAX => 0,
+            deadline => self.rates.timer_count(deadline.saturating_sub(self.clock())),
+        };
+        apic::set_timer(count);
+    }
+
+    fn idle(&mut self) {
+        if self.cpu.pending.get() == 0 {
+            // SAFETY: an interrupt that comes here, and only here, notes its vector and turns interrupts off (see `entry`). `sti` takes
+            // effect after `hlt` has begun, so that none is slept through.
+            unsafe { asm!("sti", "hlt", "cli") };
+        }
+    }
+}
+
+impl PerCpu {
+    /// Load descriptor tables, task state, gates and the `syscall` registers; GS is this block from here on.
+    ///
+    /// # Safety
+    /// Called once per CPU, before it runs user code.
+    unsafe fn load_tables(&'static self) {
+        // SAFETY: 1. No one else has a reference to the task state yet (the caller's promise), and it stays for good. 2. The selectors are
+        // those of the table. 3. What is left in the other segment registers is the firmware's, and user mode would see it.
+        unsafe {
+            (*self.task.get()).interrupt_stack_table[0] = VirtAddr::from_ptr(&raw const chitin_last_words_top);
+            let task = Descriptor::tss_segment_unchecked(self.task.get());
+            let (code, data) = (Descriptor::kernel_code_segment(), Descriptor::kernel_data_segment());
+            let mut segments = GlobalDescriptorTable::new();
+            for segment in [code, data, Descriptor::user_data_segment(), Descriptor::user_code_segment(), task] {
+                segments.append(segment);
+            }
+            self.segments.call_once(|| segments).load();
+            CS::set_reg(KERNEL_CODE);
+            SS::set_reg(KERNEL_DATA);
+            asm!("mov ds, {0:e}; mov es, {0:e}; mov fs, {0:e}; mov gs, {0:e}", in(reg) 0, options(nostack));
+            load_tss(TASK);
+            let gates = GATES.call_once(|| core::array::from_fn(gate));
+            lidt(&DescriptorTablePointer { limit: (size_of_val(gates) - 1) as u16, base: VirtAddr::from_ptr(gates) });
+        }
+        GsBase::write(VirtAddr::from_ptr(self));
+        Star::write(USER_CODE, USER_DATA, KERNEL_CODE, KERNEL_DATA).expect("the selectors are laid out for sysret");
+        LStar::write(VirtAddr::from_ptr(chitin_syscall as *const ()));
+        SFMask::write(RFlags::TRAP_FLAG | RFlags::INTERRUPT_FLAG | RFlags::DIRECTION_FLAG | RFlags::NESTED_TASK | RFlags::ALIGNMENT_CHECK);
+    }
+}
+
+/// The interrupt gate of a vector. User mode may raise `int3` itself and no other.
+fn gate(vector: usize) -> Entry<HandlerFunc> {
+    let mut gate = Entry::missing();
+    // SAFETY: `chitin_gates` has an entry for every vector, and the task state a stack for those of `LAST_WORDS`.
+    unsafe {
+        let options = gate.set_handler_addr(VirtAddr::from_ptr(chitin_gates as *const ()) + (vector * GATE_BYTES) as u64);
+        if vector < FIRST_INTERRUPT as usize && LAST_WORDS >> vector & 1 != 0 {
+            options.set_stack_index(0);
+        }
+        if vector == 3 {
+            options.set_privilege_level(PrivilegeLevel::Ring3);
+        }
+    }
+    gate
+}
+
+/// Turn on what the CPU has, x87, SSE, AVX and AVX-512 among it.
+fn enable_features() -> Cr4Flags {
+    const VECTORS: XCr0Flags = XCr0Flags::X87
+        .union(XCr0Flags::SSE)
+        .union(XCr0Flags::AVX)
+        .union(XCr0Flags::OPMASK)
+        .union(XCr0Flags::ZMM_HI256)
+        .union(XCr0Flags::HI16_ZMM);
+    let structured = (__cpuid(0).eax >= 7).then(|| __cpuid_count(7, 0));
+    let (ebx, ecx) = structured.map_or((0, 0), |leaf| (leaf.ebx, leaf.ecx));
+    let optional = [
+        (Cr4Flags::OSXSAVE, __cpuid(1).ecx, 26),
+        (Cr4Flags::FSGSBASE, ebx, 0),
+        (Cr4Flags::SUPERVISOR_MODE_EXECUTION_PROTECTION, ebx, 7),
+        (Cr4Flags::SUPERVISOR_MODE_ACCESS_PREVENTION, ebx, 20),
+        (Cr4Flags::USER_MODE_INSTRUCTION_PREVENTION, ecx, 2),
+    ];
+    let mut control = Cr4Flags::PHYSICAL_ADDRESS_EXTENSION | Cr4Flags::PAGE_GLOBAL | Cr4Flags::OSFXSR | Cr4Flags::OSXMMEXCPT_ENABLE;
+    for (flag, register, bit) in optional {
+        control.set(flag, register >> bit & 1 != 0);
+    }
+    // SAFETY: each flag is set only where CPUID has it (the first four are part of every 64-bit CPU), and none changes what the kernel,
+    // which touches no user page through user addresses, does.
+    unsafe { Cr4::write(control) };
+    if control.contains(Cr4Flags::OSXSAVE) {
+        // SAFETY: CPUID has these components, and a CPU has those of AVX-512 together.
+        unsafe { XCr0::write(XCr0Flags::from_bits_truncate(__cpuid_count(0xd, 0).eax.into()) & VECTORS) };
+        assert!(__cpuid_count(0xd, 0).ebx as usize <= VECTOR_BYTES, "vector state larger than a context has room for");
+    }
+    control
+}

@@ -1,0 +1,180 @@
+//! All ways into and out of user mode.
+//!
+//! Nothing here touches memory but the per-CPU block (through GS), the loaded context, its upcall page and the kernel stack. No
+//! instruction that leaves the kernel can fault: `pc` and the reflection's entry are below the canonical hole, the selectors are constants,
+//! and the flags are such as user mode may have.
+
+use core::arch::{asm, global_asm};
+use core::mem::offset_of;
+
+use abi::UpcallPage;
+use x86_64::registers::{control::Cr2, rflags::RFlags};
+
+use super::context::{FIRST_INTERRUPT, SYSCALL, UserContext};
+use super::cpu::PerCpu;
+
+/// Vectors that have a gate.
+pub(super) const VECTORS: usize = 96;
+/// Room that each gate's entry has.
+pub(super) const GATE_BYTES: usize = 16;
+/// NMI, double fault and machine check: taken on a stack of their own, and always the end. NMIs and machine checks can come in the few
+/// instructions where the kernel runs on a user's stack pointer.
+pub(super) const LAST_WORDS: u32 = 1 << 2 | 1 << 8 | 1 << 18;
+/// Exceptions with which the CPU stores an error code (Intel SDM volume 3, table 7-1; AMD's 29 and 30).
+const WITH_ERROR: u32 = 1 << 8 | 0x1f << 10 | 1 << 17 | 1 << 21 | 1 << 29 | 1 << 30;
+/// What the kernel runs with: nothing set but bit 1, which always is.
+const KERNEL_FLAGS: u64 = 1 << 1;
+
+unsafe extern "C" {
+    /// Entry of the `syscall` instruction.
+    pub(super) fn chitin_syscall();
+    /// The gates' entries, each [`GATE_BYTES`] after the one before.
+    pub(super) fn chitin_gates();
+}
+
+// unsafe extern "C" fn chitin_enter(context: *mut UserContext)
+//   1. Remember where to return to, for whatever trap comes next.
+//   2. Load all registers but rcx, r11 and rsp.
+//   3. If the context is in a `syscall`, leave by `sysret`: pc is in rcx and flags are in r11.
+//   4. Else leave by `iret`, through the frame that lies in the context.
+//   Comes back through chitin_syscall or chitin_trap, with no register preserved but rsp.
+//
+// chitin_syscall: rcx = pc, r11 = flags, all else the user's; interrupts, trap flag and direction flag are off.
+//   1. Put the stack pointer aside; sort out foreign syscalls by bit 31 of eax.
+//   2. Kernel call: store all registers in the context and return from chitin_enter.
+//   3. Foreign, with an upcall page: store pc, sp and flags there and continue at its entry with the trap flag off. This is the
+//      reflection's whole path. rcx is the entry then, r11 the flags.
+//   4. Foreign, without one: as 2.
+//
+// chitin_trap: stack = vector, error code, pc, cs, flags, sp, ss
+//   1. From user mode the stack is the end of the loaded context: store the registers below, and return from chitin_enter, with flags
+//      that the user did not choose (interrupt gates leave AC and DF).
+//   2. From kernel mode, an interrupt: only `idle` lets one come, once. Note its vector and go on there, interrupts off.
+//   3. From kernel mode, an exception, and from anywhere the vectors of LAST_WORDS:
+//      extern "C" fn chitin_broken(frame: &[u64; 7]) -> !
+//
+// Gate n: push an error code of 0 if the CPU pushed none, push n, go on at 1. or 3.
+global_asm!(
+    ".set offset, {general}",
+    ".irp register, rax, rbx, rcx, rdx, rsi, rdi, rbp, r8, r9, r10, r11, r12, r13, r14, r15",
+    ".set at_\\register, offset",
+    ".set offset, offset + 8",
+    ".endr",
+    ".macro store registers:vararg",
+    ".irp register, \\registers; mov [rsp + at_\\register], \\register; .endr",
+    ".endm",
+    ".macro load registers:vararg",
+    ".irp register, \\registers; mov \\register, [rsp + at_\\register]; .endr",
+    ".endm",
+    "",
+    "chitin_enter:",
+    "mov gs:[{kernel_sp}], rsp",
+    "mov rsp, rdi",
+    "cmp qword ptr [rsp + {vector}], {syscall}",
+    "load rax, rbx, rdx, rsi, rdi, rbp, r8, r9, r10, r12, r13, r14, r15",
+    "jne 1f",
+    "mov rcx, [rsp + {pc}]; mov r11, [rsp + {flags}]; mov rsp, [rsp + {sp}]",
+    "swapgs; sysretq",
+    "1: load rcx, r11",
+    "add rsp, {pc}",
+    "swapgs; iretq",
+    "",
+    ".global chitin_syscall",
+    "chitin_syscall:",
+    "swapgs",
+    "mov gs:[{user_sp}], rsp",
+    "test eax, eax",
+    "jns 3f",
+    "2: mov rsp, gs:[{context}]",
+    "store rax, rbx, rdx, rsi, rdi, rbp, r8, r9, r10, r12, r13, r14, r15",
+    "mov [rsp + {pc}], rcx; mov [rsp + {flags}], r11",
+    "mov rcx, gs:[{user_sp}]; mov [rsp + {sp}], rcx",
+    "mov qword ptr [rsp + {vector}], {syscall}",
+    "mov rsp, gs:[{kernel_sp}]",
+    "ret",
+    "3: mov rsp, gs:[{upcall}]",
+    "test rsp, rsp",
+    "jz 2b",
+    "mov [rsp + {saved_pc}], rcx; mov [rsp + {saved_flags}], r11",
+    "mov rcx, gs:[{user_sp}]; mov [rsp + {saved_sp}], rcx; mov rsp, rcx",
+    "mov rcx, gs:[{syscall_entry}]",
+    "btr r11, {trap_flag}",
+    "swapgs; sysretq",
+    "",
+    "chitin_trap:",
+    "test byte ptr [rsp + {cs} - {vector}], 3",
+    "jz 4f",
+    "sub rsp, {vector}",
+    "store rax, rbx, rdx, rsi, rdi, rbp, r8, r9, r10, r12, r13, r14, r15, rcx, r11",
+    "swapgs",
+    "mov rsp, gs:[{kernel_sp}]",
+    "push {kernel_flags}; popfq",
+    "ret",
+    "4: cmp qword ptr [rsp], {first_interrupt}",
+    "jb chitin_last_words",
+    "pop gs:[{pending}]",
+    "add rsp, {pc} - {error}",
+    "and dword ptr [rsp + {flags} - {pc}], ~{interrupt_flag}",
+    "iretq",
+    "chitin_last_words:",
+    "cld",
+    "mov rdi, rsp",
+    "and rsp, -16",
+    "call chitin_broken",
+    "",
+    ".balign {gate_bytes}",
+    ".global chitin_gates",
+    "chitin_gates:",
+    ".set number, 0",
+    ".rept {vectors}",
+    ".ifeq ({with_error} >> (number % 32)) & 1 & (number < {first_interrupt})",
+    "push 0",
+    ".endif",
+    "push number",
+    ".ifeq ({last_words} >> (number % 32)) & 1 & (number < {first_interrupt})",
+    "jmp chitin_trap",
+    ".else",
+    "jmp chitin_last_words",
+    ".endif",
+    ".balign {gate_bytes}",
+    ".set number, number + 1",
+    ".endr",
+    general = const offset_of!(UserContext, general), gate_bytes = const GATE_BYTES,
+    vector = const offset_of!(UserContext, vector), error = const offset_of!(UserContext, error),
+    pc = const offset_of!(UserContext, pc), cs = const offset_of!(UserContext, cs),
+    flags = const offset_of!(UserContext, flags), sp = const offset_of!(UserContext, sp),
+    user_sp = const offset_of!(PerCpu, user_sp), kernel_sp = const offset_of!(PerCpu, kernel_sp),
+    context = const offset_of!(PerCpu, context), pending = const offset_of!(PerCpu, pending),
+    upcall = const offset_of!(PerCpu, upcall), syscall_entry = const offset_of!(PerCpu, syscall_entry),
+    saved_pc = const offset_of!(UpcallPage, syscall.pc), saved_sp = const offset_of!(UpcallPage, syscall.sp),
+    saved_flags = const offset_of!(UpcallPage, syscall.flags),
+    trap_flag = const RFlags::TRAP_FLAG.bits().trailing_zeros(), interrupt_flag = const RFlags::INTERRUPT_FLAG.bits(),
+    kernel_flags = const KERNEL_FLAGS, syscall = const SYSCALL, first_interrupt = const FIRST_INTERRUPT,
+    vectors = const VECTORS, with_error = const WITH_ERROR, last_words = const LAST_WORDS,
+);
+
+/// Run the loaded context until something stops it.
+#[inline(always)]
+pub(super) fn enter(context: &mut UserContext) {
+    // SAFETY: 1. `context` is the loaded one, so that RSP0 and the per-CPU block point at it. 2. Every register that `chitin_enter` loses
+    // is declared, or (rbx and rbp, which cannot be) saved here. 3. It comes back with the stack pointer that it was called with.
+    unsafe {
+        asm!(
+            "push rbx",
+            "push rbp",
+            "call chitin_enter",
+            "pop rbp",
+            "pop rbx",
+            inout("rdi") core::ptr::from_mut(context) => _,
+            out("r12") _, out("r13") _, out("r14") _, out("r15") _,
+            clobber_abi("C"),
+        );
+    }
+}
+
+/// The kernel met an exception of its own, or one that nobody can mend.
+#[unsafe(no_mangle)]
+extern "C" fn chitin_broken(frame: &[u64; 7]) -> ! {
+    let [vector, error, pc, cs, _, sp, _] = frame;
+    panic!("exception {vector} error {error:#x} at {cs:#x}:{pc:#x} sp {sp:#x} cr2 {:#x}", Cr2::read_raw())
+}

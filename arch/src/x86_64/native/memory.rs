@@ -1,0 +1,120 @@
+//! Where the kernel sees memory. The lower half of every address space is the user's; the upper half is the same in all:
+//!
+//! | address | what |
+//! |---|---|
+//! | `0xffff_8000_0000_0000` | direct map: all RAM, never executable; the interrupt controllers, uncached |
+//! | `0xffff_ffff_8020_0000` | the kernel's image (`linkers/x86_64.ld`): text executable, the rest not, text and constants read-only |
+//!
+//! Both are global: a switch of address space leaves their translations.
+
+use x86_64::PhysAddr;
+use x86_64::registers::control::{Cr3, Cr3Flags};
+use x86_64::structures::paging::{PageTableFlags as Flags, PhysFrame};
+
+use super::apic::{IO_APICS, LOCAL_APIC};
+use crate::{Boot, FrameRange, LEVELS, TABLE_ENTRIES};
+
+/// Where the direct map begins. It has one entry of the root table to itself: 512 GiB.
+pub(super) const DIRECT_MAP: u64 = 0xffff_8000_0000_0000;
+/// What the direct map has room for, in frames.
+pub(super) const DIRECT_FRAMES: u64 = 1 << (39 - 12);
+/// Difference between the addresses that the image is linked and loaded at.
+pub(super) const IMAGE_OFFSET: u64 = 0xffff_ffff_8000_0000;
+/// Entries of a root table that the direct map and the image are in.
+const KERNEL_ENTRIES: [usize; 2] = [256, 511];
+/// Frames in a large page.
+const LARGE: u64 = 1 << 9;
+
+// From the linker script: bounds of what is mapped alike. The page below the stack stays unmapped.
+unsafe extern "C" {
+    static chitin_text: u8;
+    static chitin_constants: u8;
+    static chitin_data: u8;
+    static chitin_guard: u8;
+    static chitin_stack: u8;
+    static chitin_end: u8;
+}
+
+/// Physical memory, in the direct map.
+#[inline]
+pub(super) fn direct(physical: u64) -> *mut u8 {
+    core::ptr::with_exposed_provenance_mut((DIRECT_MAP + physical) as usize)
+}
+
+/// Load a root table, by its physical address.
+pub(super) fn load_root(root: u64) {
+    // SAFETY: every root table has the kernel's half, from `map` or `share`, and so maps the code that runs, its stack and data.
+    unsafe { Cr3::write(PhysFrame::containing_address(PhysAddr::new_truncate(root)), Cr3Flags::empty()) };
+}
+
+/// Copy the kernel's half from one root table to another, both by their frames.
+pub(super) fn share(from: u64, to: u64) {
+    KERNEL_ENTRIES.into_iter().for_each(|index| *entry_of(to, index) = *entry_of(from, index));
+}
+
+/// An entry of a table, by the table's frame.
+fn entry_of<'a>(table: u64, index: usize) -> &'a mut u64 {
+    assert!(index < TABLE_ENTRIES);
+    // SAFETY: `table` is the frame of a page table, in the direct map; references made here live for one expression.
+    unsafe { &mut *direct(table << 12).cast::<u64>().add(index) }
+}
+
+/// Takes frames after the kernel's image for its tables.
+struct Tables {
+    root: u64,
+    next: u64,
+}
+
+impl Tables {
+    fn new_table(&mut self) -> u64 {
+        let table = self.next;
+        self.next += 1;
+        // SAFETY: QEMU loads the boot image at the end of RAM below 4 GiB, so that nothing uses what is after the kernel; the boot tables
+        // map it.
+        unsafe { direct(table << 12).write_bytes(0, 4096) };
+        table
+    }
+
+    /// Map one page of 4 KiB (level 0) or 2 MiB (level 1).
+    fn map(&mut self, address: u64, physical: u64, level: usize, flags: Flags) {
+        let index = |level: usize| (address >> (12 + 9 * level)) as usize % TABLE_ENTRIES;
+        let mut table = self.root;
+        for above in (level + 1..LEVELS).rev() {
+            if *entry_of(table, index(above)) == 0 {
+                *entry_of(table, index(above)) = self.new_table() << 12 | (Flags::PRESENT | Flags::WRITABLE).bits();
+            }
+            table = *entry_of(table, index(above)) >> 12;
+        }
+        *entry_of(table, index(level)) = physical | (flags | Flags::PRESENT | Flags::GLOBAL).bits();
+    }
+}
+
+/// Leave the boot tables for ones that map all of `boot.memory`, and reserve the image's and the tables' frames.
+///
+/// # Panics
+/// If there is no room for the tables (a frame per GiB, and a few) between the kernel's image and the boot image.
+pub(super) fn map(boot: &mut Boot) {
+    const DATA: Flags = Flags::WRITABLE.union(Flags::NO_EXECUTE);
+    const REGISTERS: Flags = DATA.union(Flags::NO_CACHE).union(Flags::WRITE_THROUGH);
+    let bounds = [&raw const chitin_text, &raw const chitin_constants, &raw const chitin_data, &raw const chitin_guard];
+    let [text, constants, data, guard] = bounds.map(|bound| bound.addr() as u64);
+    let [stack, end] = [&raw const chitin_stack, &raw const chitin_end].map(|bound| bound.addr() as u64);
+    let root = (end - IMAGE_OFFSET) >> 12;
+    let mut tables = Tables { root, next: root };
+    tables.new_table();
+    let memory = boot.memory.iter().map(|range| (range.first, range.first + range.count, DATA));
+    let registers = [LOCAL_APIC, IO_APICS[0], IO_APICS[1]].map(|address| (address >> 12, (address >> 12) + 1, REGISTERS));
+    for (first, end, flags) in memory.chain(registers) {
+        for physical in (first / LARGE..end.div_ceil(LARGE)).map(|page| (page * LARGE) << 12) {
+            tables.map(DIRECT_MAP + physical, physical, 1, flags | Flags::HUGE_PAGE);
+        }
+    }
+    let parts = [(text, constants, Flags::empty()), (constants, data, Flags::NO_EXECUTE), (data, guard, DATA), (stack, end, DATA)];
+    for (first, end, flags) in parts {
+        (first..end).step_by(4096).for_each(|address| tables.map(address, address - IMAGE_OFFSET, 0, flags));
+    }
+    let image = (text - IMAGE_OFFSET) >> 12;
+    assert!(tables.next <= boot.image.first, "no room for page tables");
+    load_root(root << 12);
+    boot.reserved.push(FrameRange { first: image, count: tables.next - image });
+}

@@ -1,0 +1,266 @@
+//! A kernel for tests: pages in a map, with the exokernel's rules about them.
+
+pub mod calls;
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::ops::Range;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use abi::{InfoPage, PAGE_SIZE, PageInfo, Registers, Rights, WaitWord};
+use spin::Mutex;
+
+use crate::errno::{Errno, Result};
+use crate::kernel::{Kernel, VectorState};
+use crate::memory::fault::Access;
+use crate::process::Process;
+use crate::user::UserMemory;
+
+struct Page {
+    bytes: Box<[u8; PAGE_SIZE]>,
+    rights: Rights,
+}
+
+/// What a test's process says when it exits.
+pub const EXITED: &str = "the process ended with status";
+
+/// The upcall that resolves a page fault of a copy, as the native entry does.
+type OnFault = Box<dyn Fn(usize, Access) -> bool + Send + Sync>;
+
+/// See the module.
+pub struct FakeKernel {
+    pages: Mutex<BTreeMap<usize, Page>>,
+    quota: usize,
+    info: InfoPage,
+    ticks: AtomicU64,
+    thread_pointer: AtomicU64,
+    registers: Mutex<Registers>,
+    on_fault: Mutex<Option<OnFault>>,
+    /// What was written to the console.
+    pub output: Mutex<Vec<u8>>,
+    /// What the console has.
+    pub input: Mutex<Vec<u8>>,
+}
+
+impl FakeKernel {
+    /// A kernel that gives at most `quota` frames.
+    #[must_use]
+    pub fn new(quota: usize) -> FakeKernel {
+        // SAFETY: the struct is all integers.
+        let zeroed: InfoPage = unsafe { core::mem::zeroed() };
+        FakeKernel {
+            pages: Mutex::new(BTreeMap::new()),
+            quota,
+            info: InfoPage { clock_hz: 1_000_000_000, clock_mult: 1 << 32, boot_unix_ns: 1_700_000_000_000_000_000, ..zeroed },
+            ticks: AtomicU64::new(0),
+            thread_pointer: AtomicU64::new(0),
+            registers: Mutex::new(Registers::default()),
+            on_fault: Mutex::new(None),
+            output: Mutex::new(Vec::new()),
+            input: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// Frames in use.
+    #[must_use]
+    pub fn used(&self) -> usize {
+        self.pages.lock().len()
+    }
+
+    /// The rights of a page.
+    #[must_use]
+    pub fn rights(&self, address: usize) -> Option<Rights> {
+        self.pages.lock().get(&(address / PAGE_SIZE)).map(|page| page.rights)
+    }
+
+    /// Visit the bytes of a range page by page, as far as `access` is allowed.
+    fn visit(&self, address: usize, length: usize, access: Access, mut work: impl FnMut(Range<usize>, &mut [u8])) -> Result<()> {
+        let needed = if access == Access::Write { Rights::WRITE } else { Rights::READ };
+        let mut done = 0;
+        while done < length {
+            let at = address.checked_add(done).ok_or(Errno::EFAULT)?;
+            let part = (PAGE_SIZE - at % PAGE_SIZE).min(length - done);
+            let mut pages = self.pages.lock();
+            match pages.get_mut(&(at / PAGE_SIZE)) {
+                Some(page) if page.rights.contains(needed) => {
+                    work(done..done + part, &mut page.bytes[at % PAGE_SIZE..][..part]);
+                    done += part;
+                }
+                _ => {
+                    drop(pages);
+                    if !self.on_fault.lock().as_ref().is_some_and(|resolve| resolve(at, access)) {
+                        return Err(Errno::EFAULT);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A process on a fake kernel, whose copies resolve faults as the native upcall does.
+#[must_use]
+pub fn process(quota: usize, initramfs: &'static [u8]) -> &'static Process<FakeKernel> {
+    let process: &'static Process<FakeKernel> = Box::leak(Box::new(Process::new(FakeKernel::new(quota), initramfs, false)));
+    let resolve = move |address, access| {
+        let mut memory = process.memory.try_lock().expect("no user memory is touched while the memory lock is held");
+        memory.resolve(&process.kernel, address, access).is_ok()
+    };
+    *process.kernel.on_fault.lock() = Some(Box::new(resolve));
+    process
+}
+
+impl UserMemory for FakeKernel {
+    fn read(&self, address: usize, into: &mut [u8]) -> Result<()> {
+        self.visit(address, into.len(), Access::Read, |part, bytes| into[part].copy_from_slice(bytes))
+    }
+
+    fn write(&self, address: usize, from: &[u8]) -> Result<()> {
+        self.visit(address, from.len(), Access::Write, |part, bytes| bytes.copy_from_slice(&from[part]))
+    }
+}
+
+impl Kernel for FakeKernel {
+    fn page_alloc(&self, address: usize, pages: usize, rights: Rights) -> exo::Result<()> {
+        let mut map = self.pages.lock();
+        let first = address / PAGE_SIZE;
+        assert!(address.is_multiple_of(PAGE_SIZE) && rights.is_consistent(), "page_alloc({address:#x}, {rights:?})");
+        assert!(!(first..first + pages).any(|page| map.contains_key(&page)), "page_alloc over a mapped page");
+        if map.len() + pages > self.quota {
+            return Err(abi::Error::Quota);
+        }
+        for page in first..first + pages {
+            map.insert(page, Page { bytes: Box::new([0; PAGE_SIZE]), rights });
+        }
+        Ok(())
+    }
+
+    fn page_unmap(&self, address: usize, pages: usize) {
+        let mut map = self.pages.lock();
+        for page in address / PAGE_SIZE..address / PAGE_SIZE + pages {
+            map.remove(&page);
+        }
+    }
+
+    fn page_protect(&self, address: usize, pages: usize, rights: Rights) -> exo::Result<()> {
+        assert!(rights.is_consistent(), "page_protect to {rights:?}");
+        let mut map = self.pages.lock();
+        for page in address / PAGE_SIZE..address / PAGE_SIZE + pages {
+            if let Some(page) = map.get_mut(&page) {
+                assert!(page.rights.maximum().contains(rights.maximum()), "rights go down only");
+                page.rights = rights;
+            }
+        }
+        Ok(())
+    }
+
+    fn page_map(&self, target: usize, source: usize, pages: usize, rights: Rights) -> exo::Result<()> {
+        let mut map = self.pages.lock();
+        for index in 0..pages {
+            let page = map.remove(&(source / PAGE_SIZE + index)).ok_or(abi::Error::NotMapped)?;
+            let moved = Page { bytes: page.bytes, rights };
+            assert!(map.insert(target / PAGE_SIZE + index, moved).is_none(), "page_map over a mapped page");
+        }
+        Ok(())
+    }
+
+    fn page_query(&self, address: usize) -> exo::Result<PageInfo> {
+        let rights = self.rights(address).ok_or(abi::Error::NotMapped)?;
+        Ok(PageInfo { frame: (address / PAGE_SIZE) as u64, rights })
+    }
+
+    fn with_pages(&self, address: usize, pages: usize, work: &mut dyn FnMut(&mut [u8])) {
+        let mut bytes = alloc::vec![0; pages * PAGE_SIZE];
+        work(&mut bytes);
+        let mut map = self.pages.lock();
+        for (index, chunk) in bytes.chunks_exact(PAGE_SIZE).enumerate() {
+            let page = map.get_mut(&(address / PAGE_SIZE + index)).expect("with_pages of a mapped page");
+            assert!(page.rights.contains(Rights::WRITE), "with_pages of a writable page");
+            page.bytes.copy_from_slice(chunk);
+        }
+    }
+
+    fn info(&self) -> &InfoPage {
+        &self.info
+    }
+
+    fn clock(&self) -> u64 {
+        self.ticks.fetch_add(1000, Ordering::Relaxed)
+    }
+
+    fn wait(&self, _words: &[WaitWord], deadline: Option<u64>) -> exo::Result<usize> {
+        let deadline = deadline.expect("a wait that ends");
+        self.ticks.fetch_max(deadline, Ordering::Relaxed);
+        Err(abi::Error::TimedOut)
+    }
+
+    fn quota(&self) -> (usize, usize) {
+        (self.quota, self.used())
+    }
+
+    fn entropy(&self) -> Option<u64> {
+        None
+    }
+
+    fn put(&self, bytes: &[u8]) {
+        self.output.lock().extend_from_slice(bytes);
+    }
+
+    fn get(&self, buffer: &mut [u8]) -> usize {
+        let mut input = self.input.lock();
+        let count = buffer.len().min(input.len());
+        buffer[..count].copy_from_slice(&input[..count]);
+        input.drain(..count);
+        count
+    }
+
+    fn wait_for_console(&self, deadline: Option<u64>) -> exo::Result<()> {
+        if let Some(deadline) = deadline {
+            self.ticks.fetch_max(deadline, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn thread_pointer(&self) -> u64 {
+        self.thread_pointer.load(Ordering::Relaxed)
+    }
+
+    fn set_thread_pointer(&self, address: u64) {
+        self.thread_pointer.store(address, Ordering::Relaxed);
+    }
+
+    fn save_vectors(&self, _state: &mut VectorState) -> usize {
+        if cfg!(target_arch = "x86_64") { 512 } else { 520 }
+    }
+
+    fn restore_vectors(&self, _state: &mut VectorState, _length: usize) {}
+
+    fn capabilities(&self) -> (u64, u64) {
+        (3, 0)
+    }
+
+    fn signal_frame_bytes(&self) -> usize {
+        4096
+    }
+
+    fn signal_return(&self) -> usize {
+        0x7e00_0000_1000
+    }
+
+    fn vdso(&self) -> usize {
+        0
+    }
+
+    fn registers(&self) -> Registers {
+        *self.registers.lock()
+    }
+
+    fn resume(&self, registers: &Registers) -> ! {
+        panic!("continued at {:#x}", registers.pc)
+    }
+
+    fn exit(&self, status: u32) -> ! {
+        panic!("{EXITED} {status}")
+    }
+}

@@ -1,0 +1,263 @@
+//! What kernel calls cost, in instructions: on a machine that counts one tick of its clock for each.
+//!
+//! A loop of known length says first whether the machine does (`-icount shift=0` does). Each figure is the average over many rounds, the loop's
+//! own instructions subtracted, the entering instruction included. The program passes if no figure is above its bound.
+#![no_std]
+#![no_main]
+
+use abi::{Call, CloneMode, CloneRange, EnvId, Rights, TransferFlags, WaitWord};
+use native::{
+    child::{Child, QUOTA, poke},
+    isa,
+    place::{FREE, FREE_TOO, page},
+    scene::prepare,
+    shared, upcall,
+};
+
+exo::program!(main);
+
+const ROUNDS: u64 = 2000;
+const WORD: usize = shared::FREE;
+
+/// What was measured, and whether all of it was within bounds.
+struct Report {
+    met: bool,
+}
+
+impl Report {
+    /// One line: a name, a count and, where there is one, its bound.
+    fn line(&mut self, name: &str, count: u64, bound: Option<u64>) {
+        match bound {
+            None => exo::println!("{name} {count}"),
+            Some(bound) => {
+                let verdict = if count <= bound { "within" } else { "ABOVE" };
+                exo::println!("{name} {count} ({verdict} {bound})");
+                self.met &= count <= bound;
+            }
+        }
+    }
+}
+
+fn main() -> u8 {
+    prepare();
+    if !calibrated() {
+        return 1;
+    }
+    let mut report = Report { met: true };
+    report.line(
+        "null call",
+        average(|_| {
+            exo::identify();
+        }),
+        Some(120),
+    );
+    install();
+    report.line("foreign syscall, reflected and back", average(|_| isa::foreign_call()), Some(180));
+    faults(&mut report);
+    transfer(&mut report);
+    yields(&mut report);
+    sleeps(&mut report);
+    pages(&mut report);
+    clones(&mut report);
+    let cycle = average(|_| {
+        let child = exo::env_create(8, native::NONE).expect("a child");
+        exo::env_destroy(child, 0).expect("it lives");
+        exo::env_reap(child).expect("it is dead");
+    });
+    report.line("environment made, ended and reaped", cycle, None);
+    if report.met { native::PASSED } else { 1 }
+}
+
+/// Ticks of `rounds` rounds.
+#[inline(always)]
+fn ticks(rounds: u64, mut round: impl FnMut(u64)) -> u64 {
+    let start = isa::ticks();
+    for number in 0..rounds {
+        round(core::hint::black_box(number));
+    }
+    isa::ticks() - start
+}
+
+/// The average of a round, without the loop's own instructions.
+#[inline(always)]
+fn average(round: impl FnMut(u64)) -> u64 {
+    average_of(ROUNDS, round)
+}
+
+#[inline(always)]
+fn average_of(rounds: u64, round: impl FnMut(u64)) -> u64 {
+    let empty = ticks(rounds, |_| ());
+    (ticks(rounds, round).saturating_sub(empty) + rounds / 2) / rounds
+}
+
+/// Whether a loop of 2 x 100 000 instructions takes so many ticks, within a per cent for the clock's own reading and the timer.
+fn calibrated() -> bool {
+    let ticks = isa::known_loop(100_000);
+    let exact = (198_000..=202_000).contains(&ticks);
+    exo::println!("200000 instructions take {ticks} ticks");
+    if !exact {
+        exo::println!("this machine does not count an instruction as a tick: run it with icount");
+    }
+    exact
+}
+
+/// Faults of this environment map a page where they were; foreign syscalls are answered by a minimal entry.
+fn install() {
+    upcall::install_mapper();
+}
+
+fn unmap(address: usize, count: usize) {
+    // SAFETY: nothing here keeps a reference into what it maps.
+    unsafe { exo::page_unmap(EnvId::SELF, address, count) }.expect("pages of user space");
+}
+
+fn faults(report: &mut Report) {
+    const PAGES: u64 = 256;
+    // A neighbouring page keeps the tables there: a table is not made for each fault.
+    exo::page_alloc(page(FREE, 300), 1, Rights::READ_WRITE, None).expect("a page");
+    let whole = average_of(PAGES, |number| poke(page(FREE, number as usize), 1));
+    unmap(FREE, PAGES as usize);
+    let call = average_of(PAGES, |number| exo::page_alloc(page(FREE, number as usize), 1, Rights::READ_WRITE, None).expect("a page"));
+    let zero = average_of(PAGES, |number| {
+        // SAFETY: the page is mapped, and nothing else refers to it.
+        unsafe { core::ptr::write_bytes(page(FREE, number as usize) as *mut u8, 0, 4096) };
+    });
+    unmap(FREE, 512);
+    report.line("page fault, to the handler, page_alloc, resume", whole, None);
+    report.line("zeroing a page", zero, None);
+    report.line("page fault, to the handler, page_alloc, resume, without zeroing", whole - zero, Some(700));
+    report.line("page_alloc without zeroing", call - zero, None);
+}
+
+/// Answers calls for good.
+fn serve(_: u64) -> u64 {
+    const ANSWER: u64 = TransferFlags::REPLY.union(TransferFlags::ACCEPT).bits() << 32;
+    let mut message = [0; 4];
+    let (mut env, mut context) = (0, TransferFlags::ACCEPT.bits() << 32);
+    loop {
+        let [a, b, c, d] = message;
+        // SAFETY: the call changes nothing but the registers that `raw_call` declares.
+        let (_, sender) = unsafe { exo::raw_call::<{ Call::TransferReply as u16 }>([env, context, a, b, c, d], &mut message) };
+        (env, context) = (sender << 8 >> 8, sender >> 56 | ANSWER);
+    }
+}
+
+/// A child that has no slice: it runs when it is yielded to, or called.
+fn partner(function: fn(u64) -> u64, argument: u64) -> Child {
+    let child = Child::new(QUOTA, native::NONE);
+    let context = child.context(function, argument);
+    exo::context_set(child.id, context, None, abi::RunState::Runnable).expect("ours");
+    exo::yield_to(child.id, 0).expect("it can run");
+    child
+}
+
+fn transfer(report: &mut Report) {
+    let server = partner(serve, 0);
+    let answer = exo::transfer_call(server.id, 0, [5, 6, 7, 8]).expect("an answer");
+    assert_eq!((answer.sender, answer.words), (server.id, [5, 6, 7, 8]));
+    let count = average(|number| {
+        let mut message = [0; 4];
+        // SAFETY: as in `serve`.
+        unsafe { exo::raw_call::<{ Call::TransferCall as u16 }>([server.id.0, 0, number, 2, 3, 4], &mut message) };
+    });
+    report.line("protected control transfer, call and reply", count, Some(400));
+    server.end();
+}
+
+fn yields(report: &mut Report) {
+    let back = |giver| loop {
+        let _ = exo::yield_to(EnvId(giver), 0);
+    };
+    let child = partner(back, exo::identify().0);
+    let both = average(|_| exo::yield_to(child.id, 0).expect("it can run"));
+    report.line("directed yield to another environment", both / 2, Some(300));
+    child.end();
+    report.line("yield to oneself", average(|_| exo::yield_to(exo::identify(), 0).expect("it can run")), None);
+}
+
+/// Two environments wake each other in turn.
+fn sleeps(report: &mut Report) {
+    let nobody = average(|_| {
+        let _ = exo::wake(shared::word(WORD).as_ptr(), 1);
+    });
+    report.line("wake, nobody sleeps", nobody, None);
+    let differs = WaitWord { value: !0, ..shared::while_is(WORD, 0) };
+    report.line(
+        "wait on a word that differs",
+        average(|_| {
+            let _ = exo::wait(&[differs], None);
+        }),
+        None,
+    );
+    shared::set(WORD, 0);
+    let child = Child::run(
+        |_| {
+            let mut next = 1;
+            loop {
+                while shared::get(WORD) != next {
+                    let _ = exo::wait(&[shared::while_is(WORD, next.wrapping_sub(1))], None);
+                }
+                shared::set(WORD, next.wrapping_add(1));
+                next = next.wrapping_add(2);
+            }
+        },
+        0,
+    );
+    exo::yield_now();
+    let mut now = 0;
+    let round = average(|_| {
+        shared::set(WORD, now + 1);
+        now += 2;
+        while shared::get(WORD) != now {
+            let _ = exo::wait(&[shared::while_is(WORD, now - 1)], None);
+        }
+    });
+    report.line("wake another and sleep until woken, both sides", round, None);
+    child.end();
+}
+
+fn pages(report: &mut Report) {
+    exo::page_alloc(page(FREE, 100), 1, Rights::READ_WRITE, None).expect("a page");
+    exo::page_alloc(page(FREE_TOO, 100), 1, Rights::READ_WRITE, None).expect("a page");
+    let both = average(|_| {
+        exo::page_map(EnvId::SELF, FREE_TOO, page(FREE, 100), 1, Rights::READ_ONLY).expect("a mapping");
+        unmap(FREE_TOO, 1);
+    });
+    report.line("page_map and page_unmap", both, None);
+    let protect = average(|number| {
+        let rights = if number & 1 == 0 { Rights::READ } else { Rights::READ | Rights::WRITE };
+        // SAFETY: nothing refers to the page.
+        unsafe { exo::page_protect(EnvId::SELF, page(FREE, 100), 1, rights | Rights::MAY_ALL) }.expect("within the maximum");
+    });
+    report.line("page_protect", protect, None);
+    report.line(
+        "page_query",
+        average(|_| {
+            let _ = exo::page_query(EnvId::SELF, page(FREE, 100));
+        }),
+        None,
+    );
+    unmap(FREE, 512);
+    unmap(FREE_TOO, 512);
+}
+
+fn clones(report: &mut Report) {
+    const PAGES: usize = 100;
+    exo::page_alloc(FREE, PAGES, Rights::READ_WRITE, None).expect("pages");
+    let child = exo::env_create(QUOTA, native::NONE).expect("a child");
+    exo::page_map(child, page(FREE_TOO, 300), FREE, 1, Rights::READ_ONLY).expect("a page that keeps the tables");
+    for (name, mode) in [("shared", CloneMode::Share), ("copied on write", CloneMode::CopyOnWrite)] {
+        let range = CloneRange { source: FREE as u64, target: FREE_TOO as u64, pages: PAGES as u64, mode: mode as u64 };
+        let mut total = 0;
+        for _ in 0..20 {
+            total += ticks(1, |_| exo::page_clone(child, &[range]).expect("a clone"));
+            // SAFETY: the child runs nothing.
+            unsafe { exo::page_unmap(child, FREE_TOO, PAGES) }.expect("they are mapped");
+        }
+        exo::print!("100 pages cloned, ");
+        report.line(name, total / 20, None);
+    }
+    exo::env_destroy(child, 0).expect("it lives");
+    exo::env_reap(child).expect("it is dead");
+    unmap(FREE, PAGES);
+}
