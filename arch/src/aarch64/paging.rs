@@ -55,8 +55,8 @@ impl Paging for Format {
             TABLE if level > 0 => Entry::Table(frame),
             _ => {
                 let given = word ^ REFUSALS;
-                let rights = BITS.iter().filter(|(_, bit)| given & bit != 0).map(|(right, _)| *right).collect();
-                Entry::Leaf(Leaf { frame, rights })
+                let rights = BITS.iter().fold(0, |rights, (right, bit)| rights | if given & bit != 0 { right.bits() } else { 0 });
+                Entry::Leaf(Leaf { frame, rights: Rights::from_bits_retain(rights) })
             }
         }
     }
@@ -69,7 +69,7 @@ impl Paging for Format {
         };
         rights.set(Rights::READ, !rights.current().is_empty());
         rights.set(Rights::EXECUTE, rights & (Rights::EXECUTE | Rights::DEVICE) == Rights::EXECUTE);
-        let given: u64 = BITS.iter().filter(|(right, _)| rights.contains(*right)).map(|(_, bit)| bit).sum();
+        let given: u64 = BITS.iter().fold(0, |given, (right, bit)| given | if rights.contains(*right) { *bit } else { 0 });
         let page = if level == 0 { TABLE_OR_PAGE } else { 0 };
         frame << 12 | USER | INNER_SHAREABLE | ACCESSED | NOT_GLOBAL | PRIVILEGED_EXECUTE_NEVER | page | given ^ REFUSALS
     }

@@ -50,8 +50,8 @@ impl Paging for PageFormat {
             return Entry::Table(frame);
         }
         let has = |bits: u64| (word ^ NO_EXECUTE) & bits == bits;
-        let rights = BITS.iter().filter(|(_, bits)| has(*bits)).map(|(right, _)| *right).collect();
-        Entry::Leaf(Leaf { frame, rights })
+        let rights = BITS.iter().fold(0, |rights, (right, bits)| rights | if has(*bits) { right.bits() } else { 0 });
+        Entry::Leaf(Leaf { frame, rights: Rights::from_bits_retain(rights) })
     }
 
     fn encode(entry: Entry, level: usize) -> u64 {
@@ -62,7 +62,7 @@ impl Paging for PageFormat {
         };
         let size = if level == 1 { LARGE } else { 0 };
         let present = if rights.current().is_empty() { 0 } else { PRESENT };
-        let bits = BITS.iter().filter(|(right, _)| rights.contains(*right)).fold(0, |word, (_, bits)| word | bits);
+        let bits = BITS.iter().fold(0, |word, (right, bits)| word | if rights.contains(*right) { *bits } else { 0 });
         frame << 12 | LEAF | USER | ACCESSED | DIRTY | size | present | (bits ^ NO_EXECUTE)
     }
 }

@@ -8,10 +8,10 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::errno::{Errno, Result};
-use crate::file::{Access, Blocking, File, Output, Seeking};
+use crate::file::{Access, Blocking, File, Input, Output, Place, Seeking};
 use crate::vfs::attributes::{Attributes, Kind, Time};
 use crate::vfs::listing::DirectoryFile;
-use crate::vfs::node::{Entry, Listed, Node, Statistics, Target, Visitor};
+use crate::vfs::node::{Entry, Listed, New, Node, Statistics, Target, Visitor};
 use crate::vfs::world::{Report, World};
 
 /// A name in a tree.
@@ -181,6 +181,11 @@ impl Node for TextNode {
         Ok(())
     }
 
+    fn create(&self, _: &Arc<Entry>, _: &[u8], _: &New, _: Time) -> Result<Arc<Entry>> {
+        // A name that these file systems do not know can neither be found nor made.
+        Err(Errno::ENOENT)
+    }
+
     fn target(&self, world: &dyn World) -> Result<Target> {
         match self.body {
             Body::Link(target) => target(world),
@@ -204,6 +209,10 @@ struct TextFile(Vec<u8>);
 impl File for TextFile {
     fn read(&self, _: &dyn World, output: &mut Output, offset: u64, _: Blocking) -> Result<usize> {
         output.put_from(&self.0, offset)
+    }
+
+    fn write(&self, _: &dyn World, _: &mut Input, _: Place, _: Blocking) -> Result<(usize, u64)> {
+        Err(Errno::EIO)
     }
 
     fn seeking(&self) -> Seeking {

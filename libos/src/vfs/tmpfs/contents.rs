@@ -254,6 +254,10 @@ impl Contents {
             return Err(Errno::ENOSPC);
         }
         let mut state = self.state.lock();
+        let shown = state.image.len().div_ceil(PAGE_SIZE) as u64;
+        for index in shown.max(offset / PAGE_SIZE as u64)..end.div_ceil(PAGE_SIZE as u64) {
+            state.pages.entry(index).or_insert_with(|| Arc::new(Page::ZERO));
+        }
         if !keep {
             state.size = state.size.max(end);
         }
