@@ -54,6 +54,8 @@ pub enum Entry {
 pub trait Paging: 'static {
     /// What the word means in a table of `level` (0 to 3).
     fn decode(word: u64, level: usize) -> Entry;
+    /// The next table's frame number, if the word in a table of `level` (1 to 3) means one: the short form of `decode` for walks.
+    fn next(word: u64) -> Option<u64>;
     /// The word that means `entry` in a table of `level`. Leaves are user pages: not global, accessed and dirty from the start,
     /// write-back unless `DEVICE`.
     fn encode(entry: Entry, level: usize) -> u64;

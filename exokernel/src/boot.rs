@@ -4,9 +4,9 @@
 //! environment may have all of it.
 
 use abi::{
-    EnvId, FrameEntry, FrameKind, IMAGE_BASE, IMAGE_MAGIC, INFO_SLICES_PAGE, ImageHeader, InfoPage, MAX_SLICES, PAGE_SIZE, Privileges,
-    Registers, Rights,
+    EnvId, FrameEntry, FrameKind, IMAGE_BASE, IMAGE_MAGIC, INFO_ENVS_PAGE, INFO_SLICES_PAGE, ImageHeader, InfoPage, MAX_SLICES, PAGE_SIZE,
 };
+use abi::{Privileges, Registers, Rights};
 use arch::{Boot, Context, FrameRange, Leaf, Machine};
 
 use crate::{Kernel, Queues, Schedule, context::Run, frame::Frames};
@@ -31,7 +31,8 @@ impl<M: Machine> Kernel<M> {
         let frames = Frames::new(table, machine.frame(info).cast(), first, end - first, boot);
         let records = [0; abi::MAX_ENVS];
         let irqs = [EnvId::SELF; abi::MAX_IRQS];
-        let mut kernel = Kernel { machine, frames, queues: Queues::new(), schedule: Schedule::new(), info, records, irqs };
+        let entries = machine.frame(info + INFO_ENVS_PAGE as u64).cast();
+        let mut kernel = Kernel { machine, frames, queues: Queues::new(), schedule: Schedule::new(), info, entries, records, irqs };
         kernel.sort_frames(boot, FrameRange { first: info, count: pages });
         let usable_frames = kernel.info_page().free_frames + boot.image.count;
         *kernel.info_page() = InfoPage {

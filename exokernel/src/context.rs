@@ -1,15 +1,16 @@
 //! The record of a context: a stopped thread of control, in a frame that its environment pays for.
 
 use core::cell::{Cell, UnsafeCell};
+use core::num::NonZeroUsize;
 
 use abi::{EnvId, MAX_WAIT_WORDS, PAGE_SIZE, UpcallEntries, UpcallPage};
 use arch::{Context, Cpu, Machine};
 
 use crate::{Kernel, Result, queue::Node};
 
-/// A context, by the number of the frame that its record is in.
+/// A context, by the address of its record in the direct map.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct ContextRef(pub(crate) u64);
+pub(crate) struct ContextRef(NonZeroUsize);
 
 /// What a context is doing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,14 +29,16 @@ pub(crate) enum Run {
 
 /// Queue nodes of a record: one per word that it sleeps on, then these two.
 pub(crate) const TIMER_NODE: usize = MAX_WAIT_WORDS;
-/// The node by which a caller stands in its receiver's queue.
-pub(crate) const CALLER_NODE: usize = MAX_WAIT_WORDS + 1;
-pub(crate) const NODES: usize = MAX_WAIT_WORDS + 2;
+pub(crate) const NODES: usize = MAX_WAIT_WORDS + 1;
 
 /// A context's record.
 pub(crate) struct Record<C> {
     /// Registers and vector state.
     pub(crate) machine: UnsafeCell<C>,
+    /// The frame that the record is in.
+    pub(crate) frame: u64,
+    /// Its environment's root table.
+    pub(crate) root: u64,
     pub(crate) env: Cell<EnvId>,
     pub(crate) index: Cell<usize>,
     pub(crate) run: Cell<Run>,
@@ -69,7 +72,7 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn context<'a>(&self, context: ContextRef) -> &'a Record<<M as Cpu>::Context> {
         const { assert!(size_of::<Record<<M as Cpu>::Context>>() <= PAGE_SIZE) };
         // SAFETY: a ContextRef is made by `new_context` only, and dropped from every table before its frame is freed.
-        unsafe { &*self.machine.frame(context.0).cast() }
+        unsafe { &*core::ptr::with_exposed_provenance(context.0.get()) }
     }
 
     /// A new, stopped context of the environment in `slot`, charged to it.
@@ -81,6 +84,8 @@ impl<M: Machine> Kernel<M> {
         let record = Record::<<M as Cpu>::Context> {
             // SAFETY: a context's zeroed bytes are what `Context::init` expects.
             machine: unsafe { core::mem::zeroed() },
+            frame,
+            root: env.root.get(),
             env: Cell::new(id),
             index: Cell::new(index),
             run: Cell::new(Run::Stopped),
@@ -90,9 +95,10 @@ impl<M: Machine> Kernel<M> {
             words: Cell::new(0),
             nodes: Default::default(),
         };
+        let place = self.machine.frame(frame).cast::<Record<<M as Cpu>::Context>>();
         // SAFETY: the frame was just taken; it is large enough (see `context`) and page-aligned.
-        unsafe { self.machine.frame(frame).cast::<Record<<M as Cpu>::Context>>().write(record) };
-        let context = ContextRef(frame);
+        unsafe { place.write(record) };
+        let context = ContextRef(NonZeroUsize::new(place.expose_provenance()).expect("the direct map does not begin at 0"));
         self.context(context).machine().init(env.root.get(), env.asid());
         env.contexts[index].set(Some(context));
         Ok(index)

@@ -8,10 +8,8 @@ use core::cell::Cell;
 use abi::{EnvEntry, EnvId, EnvState, Error, FrameKind, INFO_ENVS_PAGE, MAX_CONTEXTS, PAGE_SIZE, Privileges, USER_BOTTOM, USER_TOP};
 use arch::{Exit, Machine};
 
-use crate::{
-    Kernel, Result,
-    context::{ContextRef, Run},
-};
+use crate::context::{ContextRef, Run};
+use crate::{Kernel, Result};
 
 /// Where a peer may map pages.
 #[derive(Clone, Copy, Default)]
@@ -24,6 +22,8 @@ pub(crate) struct Window {
 /// An environment's record.
 #[derive(Default)]
 pub(crate) struct Env {
+    /// The frame that the record is in.
+    frame: u64,
     pub(crate) slot: Cell<usize>,
     /// Frame of the root page table.
     pub(crate) root: Cell<u64>,
@@ -41,13 +41,14 @@ impl Env {
 }
 
 const NO_PARENT: u32 = u32::MAX;
+const ALIVE: u32 = EnvState::Alive as u32;
 
 impl<M: Machine> Kernel<M> {
     /// The record in a slot that is in use.
     pub(crate) fn env<'a>(&self, slot: usize) -> &'a Env {
         debug_assert!(self.records[slot] != 0);
         // SAFETY: the frame holds the record until `reap` zeroes the table's word; all fields are Cells.
-        unsafe { &*self.machine.frame(self.records[slot]).cast() }
+        unsafe { &*core::ptr::with_exposed_provenance(self.records[slot]) }
     }
 
     /// The physical address of a slot's public entry.
@@ -58,23 +59,28 @@ impl<M: Machine> Kernel<M> {
     /// A slot's public entry.
     pub(crate) fn entry(&mut self, slot: usize) -> &mut EnvEntry {
         assert!(slot < abi::MAX_ENVS);
-        let first = self.machine.frame(self.info + INFO_ENVS_PAGE as u64).cast::<EnvEntry>();
         // SAFETY: the table has MAX_ENVS entries, and user mode can only read it.
-        unsafe { &mut *first.add(slot) }
+        unsafe { &mut *self.entries.add(slot) }
     }
 
-    /// The environment that `name` names for `caller`, in whatever state.
-    fn known(&mut self, caller: EnvId, name: u64) -> Result<EnvId> {
+    /// The state of the environment that `name` names for `caller`.
+    fn known(&mut self, caller: EnvId, name: u64) -> Result<(EnvId, u32)> {
         let id = if name == 0 { caller } else { EnvId(name) };
         let slot = id.slot();
-        let exact = slot < abi::MAX_ENVS && id == EnvId::new(slot, id.generation());
-        if exact && self.records[slot] != 0 && self.entry(slot).generation == id.generation() { Ok(id) } else { Err(Error::NoEnv) }
+        if slot >= abi::MAX_ENVS {
+            return Err(Error::NoEnv);
+        }
+        let EnvEntry { generation, state, .. } = *self.entry(slot);
+        let known = id == EnvId::new(slot, generation) && state != EnvState::Free as u32;
+        if known { Ok((id, state)) } else { Err(Error::NoEnv) }
     }
 
     /// The living environment that `name` names for `caller`.
     pub(crate) fn living(&mut self, caller: EnvId, name: u64) -> Result<EnvId> {
-        let id = self.known(caller, name)?;
-        if self.entry(id.slot()).state == EnvState::Alive as u32 { Ok(id) } else { Err(Error::NoEnv) }
+        match self.known(caller, name)? {
+            (id, ALIVE) => Ok(id),
+            _ => Err(Error::NoEnv),
+        }
     }
 
     /// The same, which `caller` must be over.
@@ -113,14 +119,15 @@ impl<M: Machine> Kernel<M> {
     /// A new environment with an empty space; two frames are charged to itself. The parent's charge is the caller's business.
     pub(crate) fn new_env(&mut self, parent: Option<usize>, quota: u64, privileges: Privileges) -> Result<EnvId> {
         let slot = self.records.iter().position(|&record| record == 0).ok_or(Error::Full)?;
-        let record = self.take_zeroed(FrameKind::Kernel);
+        let frame = self.take_zeroed(FrameKind::Kernel);
         let root = self.take_zeroed(FrameKind::Table);
         self.machine.init_root(root);
-        let env = Env { slot: Cell::new(slot), root: Cell::new(root), ..Env::default() };
+        let env = Env { frame, slot: Cell::new(slot), root: Cell::new(root), ..Env::default() };
         env.reaped.set(USER_BOTTOM);
+        let place = self.machine.frame(frame).cast::<Env>();
         // SAFETY: the frame was just taken, and is page-aligned and large enough.
-        unsafe { self.machine.frame(record).cast::<Env>().write(env) };
-        self.records[slot] = record;
+        unsafe { place.write(env) };
+        self.records[slot] = place.expose_provenance();
         let entry = self.entry(slot);
         let generation = entry.generation + 1;
         let parent = parent.map_or(NO_PARENT, |parent| parent as u32);
@@ -197,11 +204,11 @@ impl<M: Machine> Kernel<M> {
         }
         for context in env.contexts.iter().filter_map(Cell::take) {
             self.unpin(self.context(context).upcall.get());
-            self.frames.free(context.0);
+            self.frames.free(self.context(context).frame);
         }
         self.machine.flush_space(env.asid());
         self.frames.free(env.root.get());
-        self.frames.free(self.records[slot]);
+        self.frames.free(env.frame);
         self.records[slot] = 0;
         let (parent, quota) = (self.entry(slot).parent as usize, self.entry(slot).quota);
         self.credit(parent, quota);
@@ -211,10 +218,10 @@ impl<M: Machine> Kernel<M> {
 
     /// The dead environment that `name` names, which `caller` is over.
     pub(crate) fn dead(&mut self, caller: EnvId, name: u64) -> Result<EnvId> {
-        let id = self.known(caller, name)?;
+        let (id, state) = self.known(caller, name)?;
         if !self.is_over(caller.slot(), id.slot()) {
             return Err(Error::Denied);
         }
-        if self.entry(id.slot()).state == EnvState::Dead as u32 { Ok(id) } else { Err(Error::Busy) }
+        if state == EnvState::Dead as u32 { Ok(id) } else { Err(Error::Busy) }
     }
 }

@@ -13,7 +13,7 @@ const NONE: u32 = u32::MAX;
 /// All frames of the machine.
 pub(crate) struct Frames {
     table: *mut FrameEntry,
-    info: *mut InfoPage,
+    pub(crate) info: *mut InfoPage,
     first: u64,
     count: u64,
     head: u32,

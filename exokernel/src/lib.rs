@@ -58,8 +58,10 @@ pub struct Kernel<M: Machine> {
     schedule: Schedule,
     /// First frame of the info pages.
     info: u64,
-    /// Frame of each slot's environment record; 0: none.
-    records: [u64; abi::MAX_ENVS],
+    /// The environment table, in the info pages.
+    entries: *mut abi::EnvEntry,
+    /// Address of each slot's environment record in the direct map; 0: none.
+    records: [usize; abi::MAX_ENVS],
     /// Who has each interrupt.
     irqs: [EnvId; abi::MAX_IRQS],
 }
@@ -90,6 +92,6 @@ impl<M: Machine> Kernel<M> {
 
     fn info_page(&mut self) -> &mut InfoPage {
         // SAFETY: the first info page is the kernel's, and user mode can only read it.
-        unsafe { &mut *self.machine.frame(self.info).cast() }
+        unsafe { &mut *self.frames.info }
     }
 }

@@ -23,7 +23,7 @@ pub(crate) struct NodeRef {
 /// A place in a list.
 #[derive(Default)]
 pub(crate) struct Node {
-    /// A word's physical address, a receiver (see [`receiver_key`]) or a deadline.
+    /// A word's physical address, or a deadline.
     pub(crate) key: Cell<u64>,
     next: Cell<Option<NodeRef>>,
     previous: Cell<Option<NodeRef>>,
@@ -47,11 +47,6 @@ impl Queues {
 /// The list for a key.
 pub(crate) fn bucket(key: u64) -> usize {
     ((key >> 2).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58) as usize
-}
-
-/// The key of those who called a context: not a multiple of 4, so never a word's address.
-pub(crate) fn receiver_key(receiver: ContextRef) -> u64 {
-    receiver.0 << 2 | 1
 }
 
 impl<M: Machine> Kernel<M> {

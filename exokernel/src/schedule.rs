@@ -6,11 +6,9 @@
 use abi::{EnvId, Error, INFO_SLICES_PAGE, InfoPage, MAX_SLICES, NO_DEADLINE, PAGE_SIZE, SliceEntry};
 use arch::{Context, Interrupt, Machine};
 
-use crate::{
-    Kernel,
-    context::{CALLER_NODE, ContextRef, Run, TIMER_NODE},
-    queue::{NodeRef, TIMED, bucket, receiver_key},
-};
+use crate::Kernel;
+use crate::context::{ContextRef, Run, TIMER_NODE};
+use crate::queue::{NodeRef, TIMED, bucket};
 
 /// `SliceEntry::context` of a slot that its owner leaves unused.
 pub(crate) const UNUSED: u32 = u32::MAX;
@@ -185,19 +183,13 @@ impl<M: Machine> Kernel<M> {
     /// End a context's sleep, whatever it sleeps on, with the words that its call gives.
     pub(crate) fn rouse(&mut self, context: ContextRef, status: i64, value: u64) {
         let record = self.context(context);
-        match record.run.get() {
-            Run::Waiting => {
-                for index in 0..record.words.take() {
-                    self.dequeue(bucket(record.nodes[index].key.get()), NodeRef { context, index });
-                }
-                if record.nodes[TIMER_NODE].key.get() != NO_DEADLINE {
-                    self.dequeue(TIMED, NodeRef { context, index: TIMER_NODE });
-                }
+        if record.run.get() == Run::Waiting {
+            for index in 0..record.words.take() {
+                self.dequeue(bucket(record.nodes[index].key.get()), NodeRef { context, index });
             }
-            Run::Calling(receiver) => {
-                self.dequeue(bucket(receiver_key(receiver)), NodeRef { context, index: CALLER_NODE });
+            if record.nodes[TIMER_NODE].key.get() != NO_DEADLINE {
+                self.dequeue(TIMED, NodeRef { context, index: TIMER_NODE });
             }
-            _ => {}
         }
         record.machine().set_result(status, value);
         record.run.set(Run::Runnable);
@@ -212,9 +204,13 @@ impl<M: Machine> Kernel<M> {
 
     /// Take a context that will never run again off the CPU, and tell those who wait for its answer.
     pub(crate) fn forget(&mut self, context: ContextRef) {
-        let key = receiver_key(context);
-        while let Some(node) = self.find_node(bucket(key), |other| other == key) {
-            self.give_up(node.context, Error::Dead);
+        for slot in 0..abi::MAX_ENVS {
+            let contexts = if self.records[slot] == 0 { &[] } else { self.env(slot).contexts.as_slice() };
+            for caller in contexts.iter().filter_map(core::cell::Cell::get) {
+                if self.context(caller).run.get() == Run::Calling(context) {
+                    self.give_up(caller, Error::Dead);
+                }
+            }
         }
         if self.schedule.current == Some(context) {
             self.schedule.current = None;

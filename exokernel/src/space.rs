@@ -43,12 +43,12 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn find(&self, root: u64, address: u64, level: usize) -> Slot {
         let (mut table, mut at) = (root, LEVELS - 1);
         loop {
-            let word = self.machine.frame(table).cast::<u64>().wrapping_add(index(address, at));
+            let place = self.machine.frame(table).cast::<u64>().wrapping_add(index(address, at));
             // SAFETY: `table` is a root or came out of a `Table` entry: a page-table frame, of 512 words.
-            let entry = <M as Cpu>::Paging::decode(unsafe { word.read() }, at);
-            match entry {
-                Entry::Table(next) if at > level => (table, at) = (next, at - 1),
-                _ => return Slot { table, word, level: at, entry },
+            let word = unsafe { place.read() };
+            match <M as Cpu>::Paging::next(word) {
+                Some(next) if at > level => (table, at) = (next, at - 1),
+                _ => return Slot { table, word: place, level: at, entry: <M as Cpu>::Paging::decode(word, at) },
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Reading and writing user memory: an address from user mode is an allegation, looked up page by page in its page tables and reached
 //! through the direct map.
 
-use abi::{Error, PAGE_SIZE, Rights, USER_TOP};
+use abi::{Error, PAGE_SIZE, Registers, Rights, USER_TOP};
 use arch::Machine;
 
 use crate::{Kernel, Result};
@@ -27,6 +27,16 @@ impl<M: Machine> Kernel<M> {
         let (frame, offset) = self.user(root, address, size_of::<T>(), Rights::READ)?;
         // SAFETY: the bytes are in one mapped frame, aligned; callers name types of plain integers only, for which any bytes will do.
         Ok(unsafe { self.machine.frame(frame).add(offset).cast::<T>().read() })
+    }
+
+    /// A register frame, where it is: looked at before user mode runs again.
+    pub(crate) fn registers_at<'a>(&self, root: u64, address: u64) -> Result<&'a Registers> {
+        if !address.is_multiple_of(align_of::<Registers>() as u64) {
+            return Err(Error::BadAddress);
+        }
+        let (frame, offset) = self.user(root, address, size_of::<Registers>(), Rights::READ)?;
+        // SAFETY: as above; nothing writes to the frame while the kernel looks.
+        Ok(unsafe { &*self.machine.frame(frame).add(offset).cast() })
     }
 
     /// The other way round.

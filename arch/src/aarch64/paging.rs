@@ -61,6 +61,11 @@ impl Paging for Format {
         }
     }
 
+    #[inline(always)]
+    fn next(word: u64) -> Option<u64> {
+        (word & TABLE == TABLE).then_some((word & ADDRESS) >> 12)
+    }
+
     fn encode(entry: Entry, level: usize) -> u64 {
         let Leaf { frame, mut rights } = match entry {
             Entry::Absent => return 0,

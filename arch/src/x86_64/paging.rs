@@ -54,6 +54,11 @@ impl Paging for PageFormat {
         Entry::Leaf(Leaf { frame, rights: Rights::from_bits_retain(rights) })
     }
 
+    #[inline(always)]
+    fn next(word: u64) -> Option<u64> {
+        (word & (LEAF | PRESENT) == PRESENT).then_some((word & FRAME) >> 12)
+    }
+
     fn encode(entry: Entry, level: usize) -> u64 {
         let (frame, rights) = match entry {
             Entry::Absent => return 0,

@@ -1,14 +1,24 @@
 //! The calls and their errors.
 
-/// An enum and the list of its variants, in order, as `ALL`.
+/// An enum, the list of its variants, in order, as `ALL`, and the way back from a number.
 macro_rules! numbered {
-    ($(#[$about:meta])* pub enum $name:ident { $($(#[$doc:meta])* $variant:ident = $number:literal,)* }) => {
+    ($(#[$about:meta])* pub enum $name:ident: $repr:ident { $($(#[$doc:meta])* $variant:ident = $number:literal,)* }) => {
         $(#[$about])*
+        #[repr($repr)]
         pub enum $name { $($(#[$doc])* $variant = $number,)* }
 
         impl $name {
             /// All of them, in order.
             pub const ALL: &[$name] = &[$($name::$variant),*];
+
+            /// The one with this number, if there is one.
+            #[must_use]
+            pub const fn from_number(number: $repr) -> Option<$name> {
+                match number {
+                    $($number => Some($name::$variant),)*
+                    _ => None,
+                }
+            }
         }
     };
 }
@@ -20,8 +30,7 @@ numbered! {
     ///
     /// Authority is position: "over" an environment means being it or one of its ancestors.
     #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-    #[repr(u16)]
-    pub enum Call {
+    pub enum Call: u16 {
         /// `() → own EnvId`. The null call.
         Identify = 1,
 
@@ -105,25 +114,17 @@ numbered! {
         DebugGet = 31,
         /// `(code)`. Stop the machine. With [`crate::Privileges::MACHINE`].
         MachineExit = 32,
-        /// `()`. Only for a context's foreign-syscall upcall: continue with `pc`, `sp`, `flags` and the scratch registers of
-        /// [`crate::UpcallPage::syscall`], all other registers as they are. (x86_64 code can do this without the kernel.)
+        /// `()`. Only for an upcall's end: continue with `pc`, `sp`, `flags` and the scratch registers of [`crate::UpcallPage::syscall`], all
+        /// other registers as they are. On aarch64, while `fault_active` is set: of [`crate::UpcallPage::fault`], and the flag is cleared.
+        /// (x86_64 code can do either without the kernel: `iretq` is for user mode too.)
         Return = 33,
-    }
-}
-
-impl Call {
-    /// The call with this number.
-    #[must_use]
-    pub fn from_number(number: u16) -> Option<Call> {
-        Self::ALL.get(usize::from(number).checked_sub(1)?).copied()
     }
 }
 
 numbered! {
     /// Why a call was refused. Nothing was changed.
     #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-    #[repr(i64)]
-    pub enum Error {
+    pub enum Error: i64 {
         /// No such call.
         NoCall = -1,
         /// An address is misaligned, outside user space, or a range overflows.
@@ -161,7 +162,6 @@ impl Error {
     /// The error that a status word stands for, if it is one.
     #[must_use]
     pub fn from_status(status: i64) -> Option<Error> {
-        let index = usize::try_from(status.checked_neg()?).ok()?.checked_sub(1)?;
-        Self::ALL.get(index).copied()
+        Self::from_number(status)
     }
 }

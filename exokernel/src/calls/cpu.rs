@@ -1,15 +1,13 @@
 //! Calls on the CPU: contexts, time, sleeping and waking.
 
-use abi::{Error, MAX_SLICES, MAX_WAIT_WORDS, NO_DEADLINE, PAGE_SIZE, Registers, Rights, RunState, WaitWord};
+use abi::{Error, MAX_SLICES, MAX_WAIT_WORDS, NO_DEADLINE, PAGE_SIZE, Rights, RunState, WaitWord};
 use arch::{Context, Machine};
 
 use super::{Caller, Reply};
-use crate::{
-    Kernel, Result,
-    context::Run,
-    queue::{NodeRef, bucket},
-    schedule::UNUSED,
-};
+use crate::context::Run;
+use crate::queue::{NodeRef, bucket};
+use crate::schedule::UNUSED;
+use crate::{Kernel, Result};
 
 impl<M: Machine> Kernel<M> {
     /// A new context, stopped. `Full`: the environment has all it can have. `Quota`: the environment's.
@@ -29,7 +27,7 @@ impl<M: Machine> Kernel<M> {
         if state > RunState::Unchanged as u64 || own && registers != 0 {
             return Err(Error::BadArgument);
         }
-        let registers = if registers == 0 { None } else { Some(self.read_user::<Registers>(caller.root, registers)?) };
+        let registers = if registers == 0 { None } else { Some(self.registers_at(caller.root, registers)?) };
         let record = self.context(context);
         if own {
             record.machine().set_result(0, 0);
@@ -43,7 +41,7 @@ impl<M: Machine> Kernel<M> {
             }
         }
         if let Some(registers) = registers {
-            record.machine().set_registers(&registers);
+            record.machine().set_registers(registers);
         }
         Ok(if own { Reply::Later } else { Reply::Now(0) })
     }
@@ -61,9 +59,9 @@ impl<M: Machine> Kernel<M> {
 
     /// Continue with a full register frame. `BadAddress`, `NotMapped`: it is not aligned in one readable page.
     pub(super) fn resume(&mut self, caller: Caller, registers: u64) -> Result<Reply> {
-        let registers = self.read_user::<Registers>(caller.root, registers)?;
+        let registers = self.registers_at(caller.root, registers)?;
         let machine = self.context(caller.context).machine();
-        machine.set_registers(&registers);
+        machine.set_registers(registers);
         self.machine.reload(machine);
         Ok(Reply::Later)
     }

@@ -32,18 +32,15 @@ pub(crate) enum Reply {
 
 impl<M: Machine> Kernel<M> {
     /// Do the kernel call that a context is in.
+    #[inline(always)]
     pub(crate) fn call(&mut self, context: ContextRef, number: u16) {
         let record = self.context(context);
-        let id = record.env.get();
-        let reply = match Call::from_number(number) {
-            None => Err(Error::NoCall),
-            Some(Call::Identify) => Ok(Reply::Now(id.0)),
-            Some(call) => {
-                let caller = Caller { context, id, root: self.env(id.slot()).root.get() };
-                let machine = record.machine();
-                self.dispatch(caller, call, core::array::from_fn(|index| machine.argument(index)))
-            }
+        let machine = record.machine();
+        let Some(call) = Call::from_number(number) else {
+            return machine.set_result(Error::NoCall as i64, 0);
         };
+        let caller = Caller { context, id: record.env.get(), root: record.root };
+        let reply = self.dispatch(caller, call, core::array::from_fn(|index| machine.argument(index)));
         match reply {
             Ok(Reply::Now(value)) => record.machine().set_result(0, value),
             Ok(Reply::Later) => {}
@@ -51,6 +48,7 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
+    #[inline(always)]
     fn dispatch(&mut self, caller: Caller, call: Call, [a, b, c, d, e, f]: [u64; 6]) -> Result<Reply> {
         let value = match call {
             Call::Identify => caller.id.0,

@@ -1,25 +1,21 @@
 //! Calls on pages.
 
+use abi::Rights;
 use abi::{
     ANY_FRAME, BATCH_PAGES, CloneMode, CloneRange, EnvId, Error, FrameKind, LARGE_PAGES, MAX_CLONE_RANGES, PAGE_SIZE, PageInfo, Privileges,
-    Rights,
 };
 use arch::{Entry, Leaf, Machine};
 
 use super::Caller;
-use crate::{
-    Kernel, Result,
-    space::{Slot, check_range, leaf_pages},
-};
+use crate::space::{Slot, check_range, leaf_pages};
+use crate::{Kernel, Result};
 
 const BYTES: u64 = PAGE_SIZE as u64;
 
 /// Rights as a call gives them. `BadArgument`: a bit that has no meaning here. `BadRights`: a right without its `MAY_*`, or W and X.
 fn rights_argument(word: u64, allowed: Rights) -> Result<Rights> {
-    let mut rights = Rights::from_bits(word).ok_or(Error::BadArgument)?;
-    if !(Rights::all() - Rights::COW - Rights::DEVICE - Rights::LARGE | allowed).contains(rights) {
-        return Err(Error::BadArgument);
-    }
+    let allowed = Rights::MAY_ALL | Rights::READ | Rights::WRITE | Rights::EXECUTE | allowed;
+    let mut rights = Rights::from_bits(word).filter(|rights| allowed.contains(*rights)).ok_or(Error::BadArgument)?;
     if rights.intersects(Rights::WRITE | Rights::EXECUTE) {
         rights |= Rights::READ;
     }

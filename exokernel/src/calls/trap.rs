@@ -4,11 +4,8 @@ use abi::{EnvId, Error, FrameKind, MAX_IRQS, PAGE_SIZE, Privileges, Rights, Tran
 use arch::{Context, Machine};
 
 use super::{Caller, Reply};
-use crate::{
-    Kernel, Result,
-    context::{CALLER_NODE, ContextRef, Run},
-    queue::{NodeRef, bucket, receiver_key},
-};
+use crate::context::{ContextRef, Run};
+use crate::{Kernel, Result};
 
 impl<M: Machine> Kernel<M> {
     /// Set a context's upcall page and entries. The page is pinned, and the pin charged.
@@ -91,8 +88,6 @@ impl<M: Machine> Kernel<M> {
         if self.context(receiver).run.get() != Run::Accepting {
             return Err(Error::Busy);
         }
-        let key = receiver_key(receiver);
-        self.enqueue(bucket(key), NodeRef { context: caller.context, index: CALLER_NODE }, key);
         self.context(caller.context).run.set(Run::Calling(receiver));
         self.deliver(caller.context, receiver, words);
         self.schedule.current = Some(receiver);
@@ -104,7 +99,10 @@ impl<M: Machine> Kernel<M> {
     /// - `BadArgument`: flags that are none, or neither. `NoEnv`, `Busy`: the context to answer is gone, or does not wait for this.
     /// - `Interrupted`: the caller was set runnable while it accepted.
     pub(super) fn transfer_reply(&mut self, caller: Caller, env: u64, index: u64, words: [u64; 4]) -> Result<Reply> {
-        let flags = TransferFlags::from_bits(index >> 32).filter(|flags| !flags.is_empty()).ok_or(Error::BadArgument)?;
+        if !(1..=TransferFlags::all().bits()).contains(&(index >> 32)) {
+            return Err(Error::BadArgument);
+        }
+        let flags = TransferFlags::from_bits_retain(index >> 32);
         let accepts = flags.contains(TransferFlags::ACCEPT);
         let mut answered = None;
         if flags.contains(TransferFlags::REPLY) {
@@ -113,7 +111,6 @@ impl<M: Machine> Kernel<M> {
             if self.context(to).run.get() != Run::Calling(caller.context) {
                 return Err(Error::Busy);
             }
-            self.rouse(to, 0, 0);
             self.deliver(caller.context, to, words);
             answered = Some(to);
         }

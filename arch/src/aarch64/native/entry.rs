@@ -116,12 +116,17 @@ foreign:
     mrs x17, tpidrro_el0
     return_to_user
 
-// Entered with x16 = syndrome, x17 free. 1. Take pc, sp, flags, x16 and x17 from the upcall page. 2. Reduce the flags, which user mode
-// wrote, to those that are its own (USER_FLAGS: three runs of zeros to clear). 3. Continue.
+// Entered with x16 = syndrome, x17 free. 1. From a fault, which then is over, or from a foreign syscall? 2. Take pc, sp, flags, x16 and x17
+// from the upcall page. 3. Reduce the flags, which user mode wrote, to those that are its own (USER_FLAGS: three runs of zeros to
+// clear). 4. Continue.
 return_call:
     ldr x17, [sp, #{UPCALL_PAGE}]
     cbz x17, leave_user
-    ldr x16, [x17, #{SAVED_PC}]
+    ldr x16, [x17, #{FAULT_ACTIVE}]
+    cbz x16, 2f
+    str xzr, [x17, #{FAULT_ACTIVE}]
+    add x17, x17, #{FAULT}
+2:  ldr x16, [x17, #{SAVED_PC}]
     msr elr_el1, x16
     ldr x16, [x17, #{SAVED_SP}]
     msr sp_el0, x16
@@ -178,6 +183,8 @@ switch_vectors:
     UPCALL_PAGE = const offset_of!(Context, upcall_page),
     VECTORS = const offset_of!(Context, vectors),
     FLOATING = const offset_of!(Context, floating_control),
+    FAULT_ACTIVE = const offset_of!(UpcallPage, fault_active),
+    FAULT = const offset_of!(UpcallPage, fault) - offset_of!(UpcallPage, syscall),
     SAVED_PC = const offset_of!(UpcallPage, syscall.pc),
     SAVED_SP = const offset_of!(UpcallPage, syscall.sp),
     SAVED_FLAGS = const offset_of!(UpcallPage, syscall.flags),

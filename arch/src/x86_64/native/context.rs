@@ -18,7 +18,7 @@ const SET: u64 = 0x101;
 pub(super) const FIRST_INTERRUPT: u64 = 32;
 
 /// Bit 31 of eax: the call is the kernel's.
-const KERNEL_CALL: u64 = 1 << 31;
+const KERNEL_CALL: u32 = 1 << 31;
 /// A number that no call has.
 const NO_CALL: u16 = 0xffff;
 
@@ -56,7 +56,6 @@ pub struct UserContext {
     pub(super) flags: u64,
     pub(super) sp: u64,
     ss: u64,
-    pub(super) asid: u16,
     /// Whether `general.tls` is newer than the CPU's FS base.
     pub(super) tls_changed: Cell<bool>,
     /// The upcall page in the direct map, or 0 if foreign syscalls are not reflected.
@@ -76,9 +75,9 @@ impl UserContext {
     /// Why it stopped. Right after `run`: CR2 is read here.
     pub(super) fn trap(&self) -> Trap {
         match self.vector {
-            SYSCALL => match self.general.rax as u32 as u64 ^ KERNEL_CALL {
-                number if number & KERNEL_CALL != 0 => Trap::Foreign,
-                number => Trap::Call(u16::try_from(number).unwrap_or(NO_CALL)),
+            SYSCALL => match self.general.rax as u32 {
+                number if number & KERNEL_CALL == 0 => Trap::Foreign,
+                number => Trap::Call((number & !KERNEL_CALL).min(NO_CALL.into()) as u16),
             },
             FIRST_INTERRUPT.. => Trap::Interrupt,
             vector => Trap::Fault(fault(vector, self.error)),
@@ -114,9 +113,8 @@ fn user_flags(flags: u64) -> u64 {
 }
 
 impl Context for UserContext {
-    fn init(&mut self, root: u64, asid: u16) {
+    fn init(&mut self, root: u64, _asid: u16) {
         self.root = root << 12;
-        self.asid = asid;
         self.cs = USER_CODE.0.into();
         self.ss = USER_DATA.0.into();
         self.vector = SET;

@@ -17,7 +17,7 @@ use x86_64::structures::idt::{Entry, HandlerFunc};
 use x86_64::structures::{DescriptorTablePointer, tss::TaskStateSegment};
 use x86_64::{PrivilegeLevel, VirtAddr, instructions::tlb};
 
-use super::context::{FIRST_INTERRUPT, TRAP_TOP, UserContext, VECTOR_BYTES};
+use super::context::{FIRST_INTERRUPT, TRAP_TOP, UserContext, VECTOR_BYTES, VectorState};
 use super::entry::{self, GATE_BYTES, LAST_WORDS, VECTORS, chitin_gates, chitin_syscall};
 use super::{apic, clock, memory};
 use crate::x86_64::paging::PageFormat;
@@ -51,9 +51,8 @@ pub(super) struct PerCpu {
     pub(super) syscall_entry: Cell<u64>,
     /// Vector of an interrupt that was taken and not yet asked for; 0: none.
     pub(super) pending: Cell<u64>,
-    /// Physical address of the root table in CR3, and its address space: none if it is the kernel's own.
+    /// Physical address of the root table in CR3.
     root: Cell<u64>,
-    asid: Cell<Option<u16>>,
     segments: Once<GlobalDescriptorTable>,
     task: UnsafeCell<TaskStateSegment>,
 }
@@ -74,15 +73,16 @@ pub struct Native {
     pub(super) console: Uart16550<PioBackend>,
 }
 
-/// Save or load the vector state of a context, as much of it as the CPU has: by instructions for XSAVE, or for FXSAVE.
+/// Save a context's vector state (if there is one whose state anybody wants back) and load another's, as much of it as the CPU has: by
+/// instructions for XSAVE, or for FXSAVE.
 macro_rules! vectors {
-    ($machine:ident, $context:ident, $extended:literal, $plain:literal) => {
-        // SAFETY: the area is 64-byte aligned and has room for every component that XCR0 enables (`enable_features`); what is in it comes
-        // from `Context::init` or from saving, hence is valid.
+    ($machine:ident, $from:expr, $to:expr, $extended:literal, $plain:literal) => {
+        // SAFETY: the areas are 64-byte aligned and have room for every component that XCR0 enables (`enable_features`); what is loaded
+        // comes from `Context::init` or from saving, hence is valid.
         unsafe {
             match $machine.features.contains(Cr4Flags::OSXSAVE) {
-                true => asm!($extended, in(reg) &raw mut $context.vectors, in("eax") -1, in("edx") -1, options(nostack)),
-                false => asm!($plain, in(reg) &raw mut $context.vectors, options(nostack)),
+                true => asm!($extended, "xrstor64 [{}]", in(reg) $from, in(reg) $to, in("eax") -1, in("edx") -1, options(nostack)),
+                false => asm!($plain, "fxrstor64 [{}]", in(reg) $from, in(reg) $to, options(nostack)),
             }
         }
     };
@@ -105,8 +105,7 @@ impl Native {
     }
 
     /// Load an address space, unless it is.
-    fn load_root(&self, root: u64, asid: Option<u16>) {
-        self.cpu.asid.set(asid);
+    fn load_root(&self, root: u64) {
         if self.cpu.root.replace(root) != root {
             memory::load_root(root);
         }
@@ -114,7 +113,8 @@ impl Native {
 
     /// Set the user's FS base. The kernel uses no FS.
     fn set_tls(&self, base: u64) {
-        let base = VirtAddr::new_truncate(base);
+        // SAFETY: `set_registers` made it an address of the lower half, or user mode loaded it, which the CPU lets only canonical ones be.
+        let base = unsafe { VirtAddr::new_unsafe(base) };
         match self.features.contains(Cr4Flags::FSGSBASE) {
             // SAFETY: FSGSBASE is on, and the base canonical.
             true => unsafe { FS::write_base(base) },
@@ -128,18 +128,22 @@ impl Cpu for Native {
     type Paging = PageFormat;
 
     unsafe fn switch(&mut self, previous: Option<&mut UserContext>, next: &mut UserContext) {
-        if let Some(previous) = previous {
-            vectors!(self, previous, "xsave64 [{}]", "fxsave64 [{}]");
-            if self.features.contains(Cr4Flags::FSGSBASE) && !previous.tls_changed.get() {
-                previous.general.tls = FS::read_base().as_u64();
+        let cpu = self.cpu;
+        match previous {
+            Some(previous) => {
+                vectors!(self, &raw mut previous.vectors, &raw const next.vectors, "xsave64 [{}]", "fxsave64 [{}]");
+                if self.features.contains(Cr4Flags::FSGSBASE) && !previous.tls_changed.get() {
+                    previous.general.tls = FS::read_base().as_u64();
+                }
             }
+            None => vectors!(self, core::ptr::null_mut::<VectorState>(), &raw const next.vectors, "/* {} */", "/* {} */"),
         }
-        vectors!(self, next, "xrstor64 [{}]", "fxrstor64 [{}]");
-        self.load_root(next.root, Some(next.asid));
+        self.load_root(next.root);
         let address = core::ptr::from_mut(next).expose_provenance() as u64;
-        self.cpu.context.set(address);
-        // SAFETY: nothing else refers to the task state, which the CPU reads when a trap leaves user mode.
-        unsafe { (*self.cpu.task.get()).privilege_stack_table[0] = VirtAddr::new_truncate(address + TRAP_TOP as u64) };
+        cpu.context.set(address);
+        // SAFETY: nothing else refers to the task state, which the CPU reads when a trap leaves user mode; the direct map's addresses are
+        // canonical.
+        unsafe { (*cpu.task.get()).privilege_stack_table[0] = VirtAddr::new_unsafe(address + TRAP_TOP as u64) };
         next.tls_changed.set(true);
         self.reload(next);
     }
@@ -150,7 +154,8 @@ impl Cpu for Native {
         }
         self.cpu.upcall.set(context.upcall);
         self.cpu.syscall_entry.set(context.syscall_entry);
-        KernelGsBase::write(VirtAddr::new_truncate(context.upcall_address));
+        // SAFETY: `set_upcall` made it an address of the lower half.
+        KernelGsBase::write(unsafe { VirtAddr::new_unsafe(context.upcall_address) });
     }
 
     #[inline]
@@ -166,7 +171,7 @@ impl Cpu for Native {
 
     fn unload(&mut self) {
         self.cpu.upcall.set(0);
-        self.load_root(self.kernel_root, None);
+        self.load_root(self.kernel_root);
     }
 
     fn init_root(&mut self, root: u64) {
@@ -178,10 +183,8 @@ impl Cpu for Native {
         tlb::flush(VirtAddr::new_truncate(address));
     }
 
-    fn flush_space(&mut self, asid: u16) {
-        if self.cpu.asid.get() == Some(asid) {
-            tlb::flush_all();
-        }
+    fn flush_space(&mut self, _asid: u16) {
+        tlb::flush_all();
     }
 
     /// Instruction fetch is coherent with stores on x86_64 (Intel SDM volume 3, section 13.6); the way back to user mode serialises.

@@ -43,8 +43,9 @@ pub(super) fn direct(physical: u64) -> *mut u8 {
 
 /// Load a root table, by its physical address.
 pub(super) fn load_root(root: u64) {
-    // SAFETY: every root table has the kernel's half, from `map` or `share`, and so maps the code that runs, its stack and data.
-    unsafe { Cr3::write(PhysFrame::containing_address(PhysAddr::new_truncate(root)), Cr3Flags::empty()) };
+    // SAFETY: every root table is a frame of RAM and has the kernel's half, from `map` or `share`, and so maps the code that runs, its stack
+    // and data.
+    unsafe { Cr3::write(PhysFrame::from_start_address_unchecked(PhysAddr::new_unsafe(root)), Cr3Flags::empty()) };
 }
 
 /// Copy the kernel's half from one root table to another, both by their frames.

@@ -14,7 +14,9 @@ fn main() {
         arguments.len(),
         checksum(arguments.iter().flat_map(|argument| argument.as_bytes().to_vec()))
     );
-    let environment: Vec<_> = std::env::vars_os().filter(|(name, _)| name.as_bytes().starts_with(b"TEST_")).collect();
+    // Sorted: the order in which a launcher hands variables over is its own.
+    let mut environment: Vec<_> = std::env::vars_os().filter(|(name, _)| name.as_bytes().starts_with(b"TEST_")).collect();
+    environment.sort();
     let joined = environment.iter().flat_map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat());
     println!("{} variables, {:08x}", environment.len(), checksum(joined));
 }
