@@ -77,10 +77,8 @@ impl<M: Machine> Kernel<M> {
 
     /// The living environment that `name` names for `caller`.
     pub(crate) fn living(&mut self, caller: EnvId, name: u64) -> Result<EnvId> {
-        match self.known(caller, name)? {
-            (id, ALIVE) => Ok(id),
-            _ => Err(Error::NoEnv),
-        }
+        let (id, state) = self.known(caller, name)?;
+        if state == ALIVE { Ok(id) } else { Err(Error::NoEnv) }
     }
 
     /// The same, which `caller` must be over.

@@ -66,10 +66,7 @@ impl Frames {
 
     /// Take a free frame, `frame` or any, for `kind`, with no uses yet. Its contents are whatever they were.
     pub(crate) fn take(&mut self, frame: Option<u64>, kind: FrameKind) -> Option<u64> {
-        let index = match frame {
-            Some(frame) => self.index(frame)?,
-            None => (self.head != NONE).then_some(self.head)?,
-        };
+        let index = frame.map_or(Some(self.head), |frame| self.index(frame)).filter(|&index| index != NONE)?;
         let FrameEntry { kind: FREE, next, previous, .. } = *self.entry(index) else { return None };
         match previous {
             NONE => self.head = next,
@@ -86,16 +83,14 @@ impl Frames {
 
     /// Set what a frame is, at boot.
     pub(crate) fn mark(&mut self, frame: u64, kind: FrameKind) {
-        if let Some(index) = self.index(frame) {
-            self.entry(index).kind = kind as u32;
-        }
+        let Some(index) = self.index(frame) else { return };
+        self.entry(index).kind = kind as u32;
     }
 
     /// One more mapping or entry. Device and info frames are not counted: they are never freed.
     pub(crate) fn hold(&mut self, frame: u64) {
-        if let Some(index) = self.index(frame) {
-            self.entry(index).count += 1;
-        }
+        let Some(index) = self.index(frame) else { return };
+        self.entry(index).count += 1;
     }
 
     /// One mapping or entry less; true if that was the last. A user frame is then free.

@@ -29,7 +29,7 @@ pub(crate) struct Node {
     previous: Cell<Option<NodeRef>>,
 }
 
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Ends {
     first: Option<NodeRef>,
     last: Option<NodeRef>,
@@ -39,9 +39,7 @@ struct Ends {
 pub(crate) struct Queues([Ends; BUCKETS + 1]);
 
 impl Queues {
-    pub(crate) fn new() -> Self {
-        Queues([Ends::default(); BUCKETS + 1])
-    }
+    pub(crate) const EMPTY: Self = Queues([Ends { first: None, last: None }; BUCKETS + 1]);
 }
 
 /// The list for a key.

@@ -38,10 +38,8 @@ impl Schedule {
 impl<M: Machine> Kernel<M> {
     /// The context to run, loaded.
     pub(crate) fn next_context(&mut self) -> ContextRef {
-        let context = match self.schedule.current {
-            Some(context) => context,
-            None => self.pick(),
-        };
+        let current = self.schedule.current;
+        let context = current.unwrap_or_else(|| self.pick());
         if self.schedule.loaded != Some(context) {
             let previous = self.schedule.loaded.replace(context).map(|previous| self.context(previous).machine());
             let next = self.context(context).machine();

@@ -30,10 +30,9 @@ impl<M: Machine> Kernel<M> {
     /// End an environment. `NoEnv`: it is dead already.
     pub(super) fn env_destroy(&mut self, caller: Caller, env: u64, status: u64) -> Result<Reply> {
         let id = self.under(caller.id, env)?;
-        let (reason, reply) = if id == caller.id { (EnvEntry::EXITED, Reply::Later) } else { (EnvEntry::KILLED, Reply::Now(0)) };
-        let dies_too = self.is_over(id.slot(), caller.id.slot());
-        self.kill(id, reason, status, 0);
-        Ok(if dies_too { Reply::Later } else { reply })
+        let own = id == caller.id;
+        self.kill(id, if own { EnvEntry::EXITED } else { EnvEntry::KILLED }, status, 0);
+        Ok(if own { Reply::Later } else { Reply::Now(0) })
     }
 
     /// Give a dead environment's frames back, a piece a call. `Busy`: it lives.

@@ -52,10 +52,10 @@ fn to_root(world: &dyn World) -> Result<Target> {
 }
 
 /// The mounts, as fstab(5) lays them out.
-const MOUNTS: &str = "rootfs / tmpfs rw,relatime 0 0\ndevtmpfs /dev devtmpfs rw,relatime 0 0\nproc /proc proc rw,relatime 0 0\n\
+const MOUNTS: &str = "tmpfs / tmpfs rw,relatime 0 0\ndevtmpfs /dev devtmpfs rw,relatime 0 0\nproc /proc proc rw,relatime 0 0\n\
                       sysfs /sys sysfs rw,relatime 0 0\n";
 /// The mounts, as `/proc/self/mountinfo` has them.
-const MOUNT_INFO: &str = "1 1 0:1 / / rw,relatime - tmpfs rootfs rw\n2 1 0:5 / /dev rw,relatime - devtmpfs devtmpfs rw\n\
+const MOUNT_INFO: &str = "1 1 0:1 / / rw,relatime - tmpfs tmpfs rw\n2 1 0:5 / /dev rw,relatime - devtmpfs devtmpfs rw\n\
                           3 1 0:4 / /proc rw,relatime - proc proc rw\n4 1 0:6 / /sys rw,relatime - sysfs sysfs rw\n";
 
 /// What a thread's directory and its process's have in common.

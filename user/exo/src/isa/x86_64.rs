@@ -28,7 +28,7 @@ pub fn set_answer(registers: &mut Registers, value: u64) {
     registers.rax = value;
 }
 
-/// Length of the instruction of [`foreign`] and of [`breakpoint`]: what its pc is beyond its own address.
+/// Length of the instruction of [`foreign`] and of `int3`: what its pc is beyond its own address.
 pub const FOREIGN_LENGTH: u64 = 2;
 
 /// A foreign syscall: `number` in rax, one argument. Gives rax.
