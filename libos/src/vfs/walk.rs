@@ -56,7 +56,7 @@ pub enum Ending {
 pub struct Found {
     /// The directory of the last component. For `.`, `..` and `/`, what was found itself.
     pub parent: Arc<Entry>,
-    /// The last component.
+    /// The last component, where it is a name to be made, removed or moved; else empty.
     pub name: Vec<u8>,
     /// What kind of name it is.
     pub ending: Ending,
@@ -134,7 +134,7 @@ pub fn walk(world: &dyn World, start: &Start, path: &[u8], last: Last) -> Result
                 }
                 Target::Entry(entry) if is_last => {
                     directory_if(slash, Some(&entry))?;
-                    return Ok(Found { parent: at, name: name.to_vec(), ending, slash, entry: Some(entry) });
+                    return Ok(Found { parent: at, name: Vec::new(), ending, slash, entry: Some(entry) });
                 }
                 Target::Entry(entry) => at = entry,
             }
@@ -143,7 +143,9 @@ pub fn walk(world: &dyn World, start: &Start, path: &[u8], last: Last) -> Result
                 directory_if(slash, step.as_ref())?;
             }
             let parent = if ending == Ending::Name { at } else { step.clone().unwrap_or(at) };
-            return Ok(Found { parent, name: name.to_vec(), ending, slash, entry: step });
+            // Most walks end at something that is there, and need no copy of its name.
+            let name = if step.is_none() || last == Last::Name { name.to_vec() } else { Vec::new() };
+            return Ok(Found { parent, name, ending, slash, entry: step });
         } else {
             at = step.ok_or(Errno::ENOENT)?;
         }

@@ -22,9 +22,9 @@ fn two(number: libc::c_long, from: &str, to: &str, flags: usize) -> Result<i64, 
     unsafe { call(number, &[HERE, from.as_ptr() as usize, HERE, to.as_ptr() as usize, flags]) }
 }
 
-fn open(path: &str, flags: i32) {
+fn open(path: &str, how: &str, flags: i32) {
     let outcome = one(libc::SYS_openat, path, [flags as usize, 0o644]);
-    println!("open {path:.40} {flags:#o}: {:?}", outcome.map(|fd| close(fd as i32)));
+    println!("open {path:.40} {how}: {:?}", outcome.map(|fd| close(fd as i32)));
 }
 
 fn close(fd: i32) {
@@ -57,18 +57,18 @@ fn resolution() {
     for path in
         paths.into_iter().chain(["dangling", "dangling/", "loop", "loop/x", "", "//", "nowhere/x", &long, &long[1..], &deep, &deep[2..]])
     {
-        open(path, libc::O_RDONLY);
+        open(path, "to read", libc::O_RDONLY);
     }
     for path in ["link", "dirlink", "dirlink/", "loop", "dir"] {
-        open(path, libc::O_RDONLY | libc::O_NOFOLLOW);
-        open(path, libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_DIRECTORY);
-        open(path, libc::O_PATH | libc::O_NOFOLLOW);
+        open(path, "itself", libc::O_RDONLY | libc::O_NOFOLLOW);
+        open(path, "itself, a directory", libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_DIRECTORY);
+        open(path, "as a place", libc::O_PATH | libc::O_NOFOLLOW);
     }
     for path in ["dir", "dir/", "file/", "new/", "..", "loop", "dangling/", "nowhere/new"] {
-        open(path, libc::O_CREAT | libc::O_WRONLY);
+        open(path, "or make it", libc::O_CREAT | libc::O_WRONLY);
     }
-    open("dangling", libc::O_CREAT | libc::O_EXCL | libc::O_WRONLY);
-    open("dangling", libc::O_CREAT | libc::O_WRONLY);
+    open("dangling", "if it is new", libc::O_CREAT | libc::O_EXCL | libc::O_WRONLY);
+    open("dangling", "or make it", libc::O_CREAT | libc::O_WRONLY);
     report("made through the link", fs::metadata("nowhere").map(|metadata| metadata.len()));
     report("a file behind a slash", fs::symlink_metadata("dirlink/").map(|metadata| metadata.is_dir()));
 }
@@ -158,8 +158,8 @@ fn gone() -> std::io::Result<()> {
     fs::create_dir("gone")?;
     std::env::set_current_dir("gone")?;
     fs::remove_dir("../gone")?;
-    open("new", libc::O_CREAT | libc::O_WRONLY);
-    open("none", libc::O_RDONLY);
+    open("new", "or make it", libc::O_CREAT | libc::O_WRONLY);
+    open("none", "to read", libc::O_RDONLY);
     println!("mkdir: {:?}", one(libc::SYS_mkdirat, "new", [0o755, 0]));
     report("the current directory", std::env::current_dir());
     report("names left", fs::metadata(".").map(|metadata| metadata.nlink()));
