@@ -83,7 +83,7 @@ pub enum CloneMode {
     Share = 0,
     /// Both map the frames without `WRITE`; the first to want to write breaks its page.
     CopyOnWrite = 1,
-    /// The new holder gets frames of its own with the same contents, at once.
+    /// The new holder gets frames of its own with the same contents, at once; what may never be written is shared instead.
     Copy = 2,
 }
 

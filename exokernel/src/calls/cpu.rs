@@ -92,7 +92,7 @@ impl<M: Machine> Kernel<M> {
         }
         let mut keys = [0; MAX_WAIT_WORDS];
         for index in 0..count {
-            let word: WaitWord = self.read_user(caller.root, words + index * size_of::<WaitWord>() as u64)?;
+            let word: WaitWord = self.read_user(caller.root, words.wrapping_add(index * size_of::<WaitWord>() as u64))?;
             keys[index as usize] = self.word(caller.root, word.address)?;
             if self.read_user::<u32>(caller.root, word.address)? != word.value {
                 return Ok(Reply::Now(index));

@@ -195,7 +195,7 @@ impl<M: Machine> Kernel<M> {
         let mut passed = 0;
         let mut outcome = Ok(());
         while index < count && passed < BATCH_PAGES as u64 {
-            match self.clone_range(caller, id, list + index * size_of::<CloneRange>() as u64, done) {
+            match self.clone_range(caller, id, list.wrapping_add(index * size_of::<CloneRange>() as u64), done) {
                 Ok((pages, more)) => {
                     passed += pages + 1;
                     (index, done) = if more { (index, done + pages) } else { (index + 1, 0) };
