@@ -1,0 +1,76 @@
+//! The x86_64 page-table format: every entry comes back, and the hardware's bits are where the manual has them.
+
+use super::*;
+
+const FRAMES: [u64; 4] = [0, 1, 0x12345, (1 << 40) - 1];
+
+/// Every combination of rights that a mapping can have, with `READ` implied.
+fn all_rights() -> impl Iterator<Item = Rights> {
+    (0..1u64 << 11).map(Rights::from_bits_truncate).filter(|rights| {
+        let implied = !rights.intersects(Rights::WRITE | Rights::EXECUTE) || rights.contains(Rights::READ);
+        rights.is_consistent() && implied && !rights.contains(Rights::LARGE)
+    })
+}
+
+#[test]
+fn every_leaf_comes_back_as_it_went() {
+    for rights in all_rights() {
+        for level in 0..2 {
+            for frame in FRAMES {
+                let frame = if level == 1 { frame & !511 } else { frame };
+                let entry = Entry::Leaf(Leaf { frame, rights });
+                let word = PageFormat::encode(entry, level);
+                assert_ne!(word, 0);
+                assert_eq!(PageFormat::decode(word, level), entry);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_table_comes_back_as_it_went() {
+    for level in 1..4 {
+        for frame in FRAMES {
+            let word = PageFormat::encode(Entry::Table(frame), level);
+            assert_eq!(PageFormat::decode(word, level), Entry::Table(frame));
+            assert_eq!(word & (PRESENT | WRITABLE | USER | LARGE | NO_EXECUTE), PRESENT | WRITABLE | USER);
+        }
+    }
+    assert_eq!(PageFormat::encode(Entry::Absent, 0), 0);
+    assert_eq!(PageFormat::decode(0, 3), Entry::Absent);
+}
+
+#[test]
+fn the_hardware_reads_the_current_rights_and_nothing_else() {
+    for rights in all_rights() {
+        for level in 0..2 {
+            let word = PageFormat::encode(Entry::Leaf(Leaf { frame: 512, rights }), level);
+            assert_eq!(word & PRESENT != 0, rights.contains(Rights::READ));
+            assert_eq!(word & WRITABLE != 0, rights.contains(Rights::WRITE));
+            assert_eq!(word & NO_EXECUTE == 0, rights.contains(Rights::EXECUTE));
+            assert_eq!(word & LARGE != 0, level == 1);
+            assert_eq!(word & UNCACHED != 0, rights.contains(Rights::DEVICE));
+            assert_eq!(word & (USER | ACCESSED | DIRTY), USER | ACCESSED | DIRTY);
+            // Global, and what the kernel never uses: protection keys and the high PAT bits.
+            assert_eq!(word & (1 << 8 | 0xf << 59), 0);
+            assert_eq!(word & FRAME, 512 << 12);
+        }
+    }
+}
+
+#[test]
+fn a_leaf_is_never_writable_and_executable() {
+    for rights in all_rights() {
+        let word = PageFormat::encode(Entry::Leaf(Leaf { frame: 1, rights }), 0);
+        assert!(word & WRITABLE == 0 || word & NO_EXECUTE != 0);
+    }
+}
+
+#[test]
+fn writing_and_executing_imply_reading() {
+    for right in [Rights::WRITE, Rights::EXECUTE] {
+        let rights = right | Rights::MAY_ALL;
+        let word = PageFormat::encode(Entry::Leaf(Leaf { frame: 1, rights }), 0);
+        assert_eq!(PageFormat::decode(word, 0), Entry::Leaf(Leaf { frame: 1, rights: rights | Rights::READ }));
+    }
+}
