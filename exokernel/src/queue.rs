@@ -1,6 +1,6 @@
-//! The lists that sleeping contexts stand in: by word, by time, by whom they called.
+//! The lists that sleeping contexts stand in: by word, and by time.
 //!
-//! Nodes are in the contexts' records, so a list needs no memory. Words and receivers hash into buckets; a bucket's order is the order of
+//! Nodes are in the contexts' records, so a list needs no memory. Words hash into buckets; a bucket's order is the order of
 //! arrival, and a key that is not the one looked for is passed over.
 
 use core::cell::Cell;
