@@ -127,7 +127,7 @@ global_asm!(
 
 /// Entry of rewritten syscalls: jumped to, with rcx = the address after the syscall and all else as at the syscall. r11 is free.
 ///
-/// 1. A quick call: answer it, on at rcx. r11 is then anything.
+/// 1. A quick call: answer it; rcx and r11 (by way of the syscall stack: below the program's lies its red zone) as `syscall` leaves them.
 /// 2. Else save the program's state, and to the syscall stack.
 ///
 /// # Safety
@@ -135,13 +135,12 @@ global_asm!(
 #[unsafe(naked)]
 pub unsafe extern "C" fn rewritten() -> ! {
     naked_asm!(
-        "mov r11, rcx",
+        "mov gs:[{pc}], rcx",
+        "mov gs:[{sp}], rsp",
         "mov rcx, rax",
         "mov cl, 0",
         "jrcxz 2f",
-        "1: mov gs:[{pc}], r11",
-        "mov gs:[{sp}], rsp",
-        "mov rsp, gs:[{stack}]",
+        "1: mov rsp, gs:[{stack}]",
         "pushfq",
         "pop gs:[{flags}]",
         "lea rcx, [rip + {leave}]",
@@ -150,7 +149,11 @@ pub unsafe extern "C" fn rewritten() -> ! {
         "2: movzx ecx, byte ptr gs:[rax + {quick}]",
         "jrcxz 1b",
         "mov eax, gs:[rcx * 4]",
-        "mov rcx, r11",
+        "mov rsp, gs:[{stack}]",
+        "pushfq",
+        "pop r11",
+        "mov rsp, gs:[{sp}]",
+        "mov rcx, gs:[{pc}]",
         "jmp rcx",
         stack = const words::SYSCALL_STACK,
         quick = const words::QUICK,
