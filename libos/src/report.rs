@@ -4,6 +4,7 @@
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use abi::PAGE_SIZE;
 
@@ -103,6 +104,10 @@ impl<K: Kernel> World for Process<K> {
         &self.files
     }
 
+    fn contents_moved(&self, file: (u64, u64), pages: Range<u64>, cut: bool) {
+        self.memory.lock().forget(&self.kernel, file, pages, cut);
+    }
+
     fn memory(&self) -> &dyn UserMemory {
         self
     }
@@ -116,6 +121,7 @@ struct Sizes {
     data: usize,
     stack: usize,
     most_resident: usize,
+    shown: usize,
 }
 
 impl<K: Kernel> Process<K> {
@@ -133,7 +139,15 @@ impl<K: Kernel> Process<K> {
             }
         }
         let resident = memory.resident.pages();
-        Sizes { total: memory.size() / PAGE_SIZE, resident, text, data, stack, most_resident: memory.most_resident }
+        Sizes {
+            total: memory.size() / PAGE_SIZE,
+            resident,
+            text,
+            data,
+            stack,
+            most_resident: memory.most_resident,
+            shown: memory.shown.pages(),
+        }
     }
 
     /// proc_pid_stat(5): 52 fields, those that nothing here counts 0.
@@ -156,7 +170,7 @@ impl<K: Kernel> Process<K> {
     /// proc_pid_statm(5)
     fn statm(&self) -> String {
         let sizes = self.sizes();
-        format!("{} {} 0 {} 0 {} 0\n", sizes.total, sizes.resident, sizes.text, sizes.data + sizes.stack)
+        format!("{} {} {} {} 0 {} 0\n", sizes.total, sizes.resident, sizes.shown, sizes.text, sizes.data + sizes.stack)
     }
 
     /// proc_pid_status(5)

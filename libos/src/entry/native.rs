@@ -1,5 +1,8 @@
 //! The exokernel itself, behind `Kernel`.
 
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use abi::{EnvEntry, EnvId, INFO_ENVS_PAGE, InfoPage, PAGE_SIZE, PageInfo, Registers, Rights, UpcallPage, WaitWord};
@@ -8,6 +11,7 @@ use crate::entry::isa::{self, Frame};
 use crate::entry::place;
 use crate::errno::{Errno, Result};
 use crate::kernel::{Kernel, VectorState};
+use crate::pool::{Pool, Source};
 use crate::user::{PROGRAM_TOP, UserMemory};
 
 /// The calls of the environment that this runs in.
@@ -89,6 +93,29 @@ impl UserMemory for Native {
     }
 }
 
+/// The frames of files.
+struct FilePages;
+
+impl Source for FilePages {
+    fn map(&self, address: usize, pages: usize) -> bool {
+        let mapped = exo::page_alloc(address, pages, Rights::READ_WRITE, None);
+        if mapped.is_err() {
+            // SAFETY: nothing refers to the part that was mapped. Pages that were not are passed over.
+            let _ = unsafe { exo::page_unmap(EnvId::SELF, address, pages) };
+        }
+        mapped.is_ok()
+    }
+
+    fn unmap(&self, address: usize) {
+        // SAFETY: the pool gives up a page that nobody refers to any more.
+        let _ = unsafe { exo::page_unmap(EnvId::SELF, address, 1) };
+    }
+
+    fn bytes(&self, address: usize) -> NonNull<u8> {
+        NonNull::new(address as *mut u8).expect("the pool does not begin at 0")
+    }
+}
+
 impl Kernel for Native {
     #[inline(always)]
     fn page_alloc(&self, address: usize, pages: usize, rights: Rights) -> exo::Result<()> {
@@ -116,6 +143,16 @@ impl Kernel for Native {
     fn with_pages(&self, address: usize, pages: usize, work: &mut dyn FnMut(&mut [u8])) {
         // SAFETY: the caller has just mapped the pages writable, under the lock of `memory`, and no other reference to them exists.
         work(unsafe { core::slice::from_raw_parts_mut(address as *mut u8, pages * PAGE_SIZE) });
+    }
+
+    fn copy_pages(&self, to: usize, from: usize, pages: usize) {
+        // SAFETY: 1. The caller has just mapped the pages at `to` writable, under the lock of `memory`, and nobody else refers to them.
+        // 2. Those at `from` are the library's, in another part of the address space, and stay mapped under the same lock.
+        unsafe { (to as *mut u8).copy_from_nonoverlapping(from as *const u8, pages * PAGE_SIZE) };
+    }
+
+    fn pool(&self) -> Arc<Pool> {
+        Pool::new(Box::new(FilePages), place::FILES..place::FILES + place::FILES_BYTES)
     }
 
     fn info(&self) -> &InfoPage {

@@ -4,6 +4,7 @@
 //! a world that a test makes up, and none of it knows the exokernel.
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use crate::errno::Result;
 use crate::file::Files;
@@ -91,6 +92,9 @@ pub trait World: UserMemory {
     fn executable(&self) -> Vec<u8>;
     /// The process's own files: what `/proc/self/fd` lists.
     fn files(&self) -> &Files;
+    /// Let mappings go of pages of a file (its device and inode): the frames that they show are not the file's any more. With `cut`, private
+    /// copies of the pages go too.
+    fn contents_moved(&self, file: (u64, u64), pages: Range<u64>, cut: bool);
     /// The process's memory, as what buffers point into.
     fn memory(&self) -> &dyn UserMemory;
 }
