@@ -44,6 +44,8 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn page_map(&self, target: usize, source: usize, pages: usize, rights: Rights) -> exo::Result<()>;
     /// What is mapped at an address.
     fn page_query(&self, address: usize) -> exo::Result<PageInfo>;
+    /// How often a frame is mapped, by everybody; `None` behind the last one.
+    fn frame_uses(&self, frame: u64) -> Option<u32>;
     /// Work on the bytes of pages just mapped writable, which the program cannot see change.
     fn with_pages(&self, address: usize, pages: usize, work: &mut dyn FnMut(&mut [u8]));
     /// Copy pages that the library has to as many just mapped writable, which the program cannot see change.

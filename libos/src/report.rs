@@ -18,9 +18,9 @@ use crate::process::Process;
 use crate::signal::Information;
 use crate::syscall::process::{HOST_NAME, RELEASE, VERSION};
 use crate::time::{Clock, SECOND};
-use crate::user::UserMemory;
+use crate::user::{PROGRAM_TOP, UserMemory};
 use crate::vfs::attributes::Time;
-use crate::vfs::world::{Report, World};
+use crate::vfs::world::{Report, Table, World};
 
 impl<K: Kernel> World for Process<K> {
     fn now(&self) -> Time {
@@ -89,6 +89,13 @@ impl<K: Kernel> World for Process<K> {
             Report::HostName => format!("{HOST_NAME}\n").into_bytes(),
             Report::BootId | Report::Uuid => self.uuid().into_bytes(),
             Report::Cpus => b"0\n".to_vec(),
+        }
+    }
+
+    fn table_word(&self, table: Table, index: u64) -> Option<u64> {
+        match table {
+            Table::Pages => self.page_word(index),
+            Table::FrameCounts => self.kernel.frame_uses(index).map(u64::from),
         }
     }
 
@@ -196,6 +203,22 @@ impl<K: Kernel> Process<K> {
             kib(sizes.text),
             0,
         )
+    }
+
+    /// What `/proc/self/pagemap` says of a page.
+    fn page_word(&self, page: u64) -> Option<u64> {
+        const PRESENT: u64 = 1 << 63;
+        const OF_FILE: u64 = 1 << 61;
+        const EXCLUSIVE: u64 = 1 << 56;
+        let address = usize::try_from(page).ok()?.checked_mul(PAGE_SIZE).filter(|&address| address < PROGRAM_TOP)?;
+        let memory = self.memory.lock();
+        if !memory.resident.contains(address) {
+            return Some(0);
+        }
+        let Ok(found) = self.kernel.page_query(address) else { return Some(0) };
+        let shown = if memory.shown.contains(address) { OF_FILE } else { 0 };
+        let alone = if self.kernel.frame_uses(found.frame) == Some(1) { EXCLUSIVE } else { 0 };
+        Some(PRESENT | shown | alone | found.frame)
     }
 
     fn vector(&self) -> Vec<u8> {

@@ -38,6 +38,8 @@ pub mod place {
     pub const FAULT_STACK_BYTES: usize = 0x1_0000;
     /// Info pages: the first, and the environment table.
     pub const INFO: usize = 0x7e0f_0000_0000;
+    /// A page of the frame table, while it is looked at.
+    pub const FRAME_TABLE: usize = 0x7e0f_1000_0000;
     /// The heap.
     pub const HEAP: usize = 0x7e10_0000_0000;
     /// The most that the heap may be.

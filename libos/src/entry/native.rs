@@ -5,7 +5,9 @@ use alloc::sync::Arc;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use abi::{EnvEntry, EnvId, INFO_ENVS_PAGE, InfoPage, PAGE_SIZE, PageInfo, Registers, Rights, UpcallPage, WaitWord};
+use abi::{EnvEntry, EnvId, FrameEntry, FrameKind, INFO_ENVS_PAGE, InfoPage, PAGE_SIZE, PageInfo, Registers, Rights, UpcallPage, WaitWord};
+
+use spin::Mutex;
 
 use crate::entry::isa::{self, Frame};
 use crate::entry::place;
@@ -20,13 +22,15 @@ pub struct Native {
     identity: EnvId,
     /// FS base where only the kernel can set it (x86_64 without FSGSBASE).
     thread_pointer: AtomicU64,
+    /// Which page of the frame table is mapped.
+    frame_table: Mutex<Option<u64>>,
 }
 
 impl Native {
     /// The calls. Expects the info pages at [`place::INFO`].
     #[must_use]
     pub fn new() -> Native {
-        Native { identity: exo::identify(), thread_pointer: AtomicU64::new(0) }
+        Native { identity: exo::identify(), thread_pointer: AtomicU64::new(0), frame_table: Mutex::new(None) }
     }
 
     /// Whether user mode may read and set the thread pointer itself.
@@ -143,6 +147,30 @@ impl Kernel for Native {
     fn with_pages(&self, address: usize, pages: usize, work: &mut dyn FnMut(&mut [u8])) {
         // SAFETY: the caller has just mapped the pages writable, under the lock of `memory`, and no other reference to them exists.
         work(unsafe { core::slice::from_raw_parts_mut(address as *mut u8, pages * PAGE_SIZE) });
+    }
+
+    fn frame_uses(&self, frame: u64) -> Option<u32> {
+        const ENTRIES: u64 = (PAGE_SIZE / size_of::<FrameEntry>()) as u64;
+        let info = self.info();
+        let Some(index) = frame.checked_sub(info.first_frame) else { return Some(0) };
+        if index >= info.frame_count {
+            return None;
+        }
+        // The whole table is a page for each 256 frames, too much to keep mapped for what is asked this rarely; but whoever asks for one
+        // frame mostly asks for the next.
+        let mut mapped = self.frame_table.lock();
+        let page = info.frames_page + index / ENTRIES;
+        if *mapped != Some(page) {
+            // SAFETY: entries are copied out of the page before the lock is released.
+            let _ = unsafe { exo::page_unmap(EnvId::SELF, place::FRAME_TABLE, 1) };
+            *mapped = None;
+            exo::info_map(EnvId::SELF, place::FRAME_TABLE, page as usize, 1).ok()?;
+            *mapped = Some(page);
+        }
+        let entry = (place::FRAME_TABLE as *const FrameEntry).wrapping_add((index % ENTRIES) as usize);
+        // SAFETY: 1. The page is mapped, and has this many entries. 2. The kernel changes it behind our back, hence volatile.
+        let entry = unsafe { entry.read_volatile() };
+        Some(if entry.kind == FrameKind::User as u32 { entry.count } else { 0 })
     }
 
     fn copy_pages(&self, to: usize, from: usize, pages: usize) {

@@ -150,6 +150,11 @@ impl FakeKernel {
     }
 }
 
+/// A number that no other frame has.
+fn number(frame: &Arc<Frame>) -> u64 {
+    (Arc::as_ptr(frame).addr() / size_of::<Frame>()) as u64
+}
+
 fn used(pages: &BTreeMap<usize, Page>) -> usize {
     pages.values().filter(|page| page.charged).count()
 }
@@ -261,8 +266,7 @@ impl Kernel for FakeKernel {
 
     fn page_query(&self, address: usize) -> exo::Result<PageInfo> {
         let rights = self.rights(address).ok_or(abi::Error::NotMapped)?;
-        let frame = Arc::as_ptr(&self.pages.lock()[&(address / PAGE_SIZE)].frame).addr() / size_of::<Frame>();
-        Ok(PageInfo { frame: frame as u64, rights })
+        Ok(PageInfo { frame: number(&self.pages.lock()[&(address / PAGE_SIZE)].frame), rights })
     }
 
     fn with_pages(&self, address: usize, pages: usize, work: &mut dyn FnMut(&mut [u8])) {
@@ -274,6 +278,11 @@ impl Kernel for FakeKernel {
             assert!(page.rights.contains(Rights::WRITE), "with_pages of a writable page");
             page.frame.bytes().copy_from_slice(chunk);
         }
+    }
+
+    fn frame_uses(&self, frame: u64) -> Option<u32> {
+        let pages = self.pages.lock();
+        Some(pages.values().filter(|page| number(&page.frame) == frame).count() as u32)
     }
 
     fn copy_pages(&self, to: usize, from: usize, pages: usize) {

@@ -6,6 +6,8 @@
 
 pub mod backing;
 pub mod fault;
+#[cfg(test)]
+mod files_tests;
 pub mod maps;
 pub mod region;
 pub mod resident;

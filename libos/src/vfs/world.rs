@@ -58,6 +58,15 @@ pub enum Report {
     Cpus,
 }
 
+/// A table of 64-bit words about memory, as the kernel's Documentation/admin-guide/mm/pagemap.rst lays it out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Table {
+    /// `/proc/self/pagemap`: by page of the address space.
+    Pages,
+    /// `/proc/kpagecount`: by frame number.
+    FrameCounts,
+}
+
 /// The process, as files see it.
 pub trait World: UserMemory {
     /// The time of day.
@@ -86,6 +95,8 @@ pub trait World: UserMemory {
     fn frames(&self) -> (usize, usize);
     /// A text about the process or the machine.
     fn report(&self, report: Report) -> Vec<u8>;
+    /// A word of a table; `None` behind its end.
+    fn table_word(&self, table: Table, index: u64) -> Option<u64>;
     /// The process's id.
     fn id(&self) -> u32;
     /// The path of the program that it runs.

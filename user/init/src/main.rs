@@ -43,11 +43,11 @@ fn main() -> u8 {
         *env = process.env;
     }
     let mut status = 0;
-    for env in &envs[..copies] {
-        let code = wait_for_end(*env);
+    for &env in &envs[..copies] {
+        let code = wait_for_end(env);
         status = if status == 0 { code } else { status };
+        exo::env_reap(env).expect("it is dead");
     }
-    envs[..copies].iter().for_each(|&env| exo::env_reap(env).expect("it is dead"));
     let lost = uncharged() - before;
     if lost != 0 {
         println!("init: {lost} frames are lost");
