@@ -6,6 +6,7 @@
 //! | `build`, `elf`, `image`, `libos_image`, `initramfs` | builds, verifies, lays out what boots |
 //! | `run`, `gdb`, `qemu` | boots it |
 //! | `test` | runs the tests of all levels |
+//! | `rewrite` | the rewriter's reports, and overlays |
 //! | `check`, `size`, `lines` | hold it to its standards and budgets |
 
 mod build;
@@ -19,6 +20,7 @@ mod libos_image;
 mod lines;
 mod progress;
 mod qemu;
+mod rewrite;
 mod run;
 mod setup;
 mod size;
@@ -58,6 +60,8 @@ enum Verb {
     Check,
     /// Count the kernel's lines of code and its images' bytes against their budgets
     Size(size::Options),
+    /// Say what the rewriter makes of programs, site by site, and write overlays
+    Rewrite(rewrite::Options),
     /// As run, but stopped at the first instruction with gdb attached, which knows kernel, library OS and program
     Gdb(run::Options),
 }
@@ -84,6 +88,7 @@ fn perform(verb: Verb) -> Result<ExitCode> {
         Verb::Test(options) => return test::test(&options),
         Verb::Check => check::check()?,
         Verb::Size(options) => size::size(&options)?,
+        Verb::Rewrite(options) => return rewrite::rewrite(&options),
         Verb::Gdb(options) => return gdb::gdb(&options),
     }
     Ok(ExitCode::SUCCESS)
