@@ -106,7 +106,8 @@ fn summary(path: &Path, outcome: &Rewriting, totals: &BTreeMap<&str, usize>, too
     let machine = machine_to_str(outcome.machine);
     let (sites, patched) = (outcome.sites.len(), outcome.patched());
     let pages = (outcome.text.len(), outcome.trampolines.len());
-    let mut line = format!("{} ({machine}): {sites} sites, {patched} patched in {} pages, {} trampoline pages", path.display(), pages.0, pages.1);
+    let mut line =
+        format!("{} ({machine}): {sites} sites, {patched} patched in {} pages, {} trampoline pages", path.display(), pages.0, pages.1);
     for (reason, count) in totals {
         let _ = write!(line, ", {reason} {count}");
     }

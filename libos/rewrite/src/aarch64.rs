@@ -44,11 +44,11 @@ pub fn branch_target(address: u64, word: u32) -> Option<u64> {
 pub fn trampoline(address: u64, site: u64) -> Option<[u32; TRAMPOLINE_WORDS]> {
     let back = |index: u64| branch(address + index * 4, site + 4);
     Some([
-        0xa9bf_7bf0, // stp x16, x30, [sp, #-16]!
-        0xd53b_d070, // mrs x16, tpidrro_el0
+        0xa9bf_7bf0,                            // stp x16, x30, [sp, #-16]!
+        0xd53b_d070,                            // mrs x16, tpidrro_el0
         0xf940_0210 | ((ENTRY_WORD / 8) << 10), // ldr x16, [x16, #ENTRY_WORD]
-        0xd63f_0200, // blr x16
-        0xa8c1_7bf0, // ldp x16, x30, [sp], #16
+        0xd63f_0200,                            // blr x16
+        0xa8c1_7bf0,                            // ldp x16, x30, [sp], #16
         back(RETURN_WORD)?,
         SVC,
         back(7)?,

@@ -10,7 +10,6 @@ use goblin::elf::program_header::{PF_X, PT_DYNAMIC, PT_GNU_EH_FRAME, PT_LOAD, Pr
 use goblin::elf::section_header::{SHF_ALLOC, SHF_EXECINSTR, SHT_DYNSYM, SHT_PROGBITS, SHT_SYMTAB, SectionHeader};
 use goblin::elf::sym::{STT_FUNC, STT_GNU_IFUNC, STT_NOTYPE, Symtab};
 use goblin::elf::{Elf, header};
-use goblin::strtab::Strtab;
 
 use crate::{PAGE, Refusal, frames};
 
@@ -85,7 +84,8 @@ impl<'a> Image<'a> {
         if !programs || kind != (ELFCLASS64, ELFDATA2LSB) || usize::from(header.e_phentsize) != goblin::elf64::program_header::SIZEOF_PHDR {
             return Err(Refusal::NotAProgram);
         }
-        let headers = ProgramHeader::parse(file, header.e_phoff as usize, usize::from(header.e_phnum), CONTEXT).map_err(|_| Refusal::NotAProgram)?;
+        let headers =
+            ProgramHeader::parse(file, header.e_phoff as usize, usize::from(header.e_phnum), CONTEXT).map_err(|_| Refusal::NotAProgram)?;
         if has_text_relocations(file, &headers) {
             return Err(Refusal::TextRelocations);
         }
@@ -153,7 +153,11 @@ impl<'a> Names<'a> {
         let mut names = Vec::new();
         if let Ok(header) = Elf::parse_header(file) {
             each_symbol(file, &sections(file, &header), |name, symbol| {
-                if matches!(symbol.st_type(), STT_FUNC | STT_GNU_IFUNC | STT_NOTYPE) && symbol.st_shndx != 0 && !name.is_empty() && !name.starts_with('$') {
+                if matches!(symbol.st_type(), STT_FUNC | STT_GNU_IFUNC | STT_NOTYPE)
+                    && symbol.st_shndx != 0
+                    && !name.is_empty()
+                    && !name.starts_with('$')
+                {
                     names.push((symbol.st_value, symbol.st_size, name));
                 }
             });
@@ -210,9 +214,11 @@ fn pages(headers: &[ProgramHeader]) -> Result<Range<u64>, Refusal> {
 fn has_text_relocations(file: &[u8], headers: &[ProgramHeader]) -> bool {
     let Some(dynamic) = headers.iter().find(|header| header.p_type == PT_DYNAMIC) else { return false };
     let Some(bytes) = part(file, dynamic.p_offset, dynamic.p_filesz) else { return false };
-    bytes.chunks_exact(16).map(|entry| (word(entry, 0), word(entry, 8))).take_while(|entry| entry.0 != DT_NULL).any(|(tag, value)| {
-        tag == DT_TEXTREL || tag == DT_FLAGS && value & DF_TEXTREL != 0
-    })
+    bytes
+        .chunks_exact(16)
+        .map(|entry| (word(entry, 0), word(entry, 8)))
+        .take_while(|entry| entry.0 != DT_NULL)
+        .any(|(tag, value)| tag == DT_TEXTREL || tag == DT_FLAGS && value & DF_TEXTREL != 0)
 }
 
 fn sections(file: &[u8], header: &Header) -> Vec<SectionHeader> {
@@ -225,7 +231,8 @@ fn sections(file: &[u8], header: &Header) -> Vec<SectionHeader> {
 /// The executable sections that lie in executable segments as their addresses say.
 fn code_sections(sections: &[SectionHeader], segments: &[Segment]) -> Vec<Segment> {
     let wanted = u64::from(SHF_ALLOC | SHF_EXECINSTR);
-    let code = sections.iter().filter(|section| section.sh_type == SHT_PROGBITS && section.sh_flags & wanted == wanted && section.sh_size > 0);
+    let code =
+        sections.iter().filter(|section| section.sh_type == SHT_PROGBITS && section.sh_flags & wanted == wanted && section.sh_size > 0);
     code.map(|section| Segment { offset: section.sh_offset, address: section.sh_addr, size: section.sh_size })
         .filter(|section| {
             segments.iter().any(|segment| {
@@ -240,7 +247,9 @@ fn code_sections(sections: &[SectionHeader], segments: &[Segment]) -> Vec<Segmen
 
 fn frame_functions(file: &[u8], headers: &[ProgramHeader]) -> Vec<Function> {
     let at = |address: u64| {
-        let load = headers.iter().find(|header| header.p_type == PT_LOAD && address >= header.p_vaddr && address - header.p_vaddr < header.p_filesz)?;
+        let load = headers
+            .iter()
+            .find(|header| header.p_type == PT_LOAD && address >= header.p_vaddr && address - header.p_vaddr < header.p_filesz)?;
         let start = usize::try_from(address - load.p_vaddr + load.p_offset).ok()?;
         let end = usize::try_from(load.p_offset.checked_add(load.p_filesz)?).ok()?;
         file.get(start..end)
@@ -256,10 +265,16 @@ fn each_symbol<'a>(file: &'a [u8], sections: &[SectionHeader], mut work: impl Fn
     let count = section.sh_size as usize / goblin::elf64::sym::SIZEOF_SYM;
     let Ok(symbols) = Symtab::parse(file, section.sh_offset as usize, count, CONTEXT) else { return };
     let strings = sections.get(section.sh_link as usize).and_then(|strings| part(file, strings.sh_offset, strings.sh_size)).unwrap_or(&[]);
-    let strings = Strtab::from_slice_unparsed(strings, 0, strings.len(), 0);
     for symbol in symbols.iter() {
-        work(strings.get_unsafe(symbol.st_name).unwrap_or(""), &symbol);
+        work(string(strings, symbol.st_name).unwrap_or(""), &symbol);
     }
+}
+
+/// The string at an offset of a table.
+fn string(table: &[u8], at: usize) -> Option<&str> {
+    let rest = table.get(at..)?;
+    let end = rest.iter().position(|&byte| byte == 0)?;
+    core::str::from_utf8(&rest[..end]).ok()
 }
 
 fn part(file: &[u8], offset: u64, size: u64) -> Option<&[u8]> {

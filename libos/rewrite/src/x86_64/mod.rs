@@ -103,15 +103,16 @@ impl Work<'_> {
     /// Patch the site at `address`, before which `before` was found, the nearest last.
     fn patch(&mut self, address: u64, before: &Before, outcome: &mut Rewriting) -> Verdict {
         let mut best: Option<(Wish, usize)> = None;
+        let mut refusal = before.reason;
         for count in 1..=before.lengths.len() {
-            let lengths = &before.lengths[before.lengths.len() - count..];
-            let Some(wish) = Wish::of(address, lengths) else { continue };
-            if best.as_ref().is_none_or(|best| wish.cost() < best.0.cost()) {
-                best = Some((wish, count));
+            match Wish::of(address, &before.lengths[before.lengths.len() - count..]) {
+                Ok(wish) if best.as_ref().is_none_or(|best| wish.cost() < best.0.cost()) => best = Some((wish, count)),
+                Err(Reason::NoPlace) => refusal = Reason::NoPlace,
+                _ => {}
             }
         }
         let Some((wish, count)) = best else {
-            return Verdict::Left(before.reason);
+            return Verdict::Left(refusal);
         };
         let lengths = &before.lengths[before.lengths.len() - count..];
         let moved: usize = lengths.iter().map(|&length| usize::from(length)).sum();

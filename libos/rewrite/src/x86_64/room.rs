@@ -1,16 +1,18 @@
 //! Where trampolines go.
 //!
 //! A jump's displacement is the distance to its trampoline, so that choosing a byte of the one restricts the other: a chosen third byte
-//! leaves windows of 64 KiB, a chosen fourth one windows of 16 MiB, the first of them 96 MiB away. Pages are shared by the sites of which
-//! windows meet; windows of sites that are near each other nearly coincide.
+//! leaves windows of 64 KiB. Pages are shared by the sites of which windows meet; windows of sites that are near each other nearly coincide.
+//! A chosen fourth byte would put the trampoline 96 MiB away at least: that is never done, as only one site in a hundred has no other way.
 
 use alloc::collections::BTreeMap;
 use core::ops::Range;
 
 use super::{JUMP_BYTES, NEVER, SYSCALL};
-use crate::PAGE;
+use crate::{PAGE, Reason};
 
 const PAGE_WORD: u64 = PAGE as u64;
+/// Pages after the image that are tried where no window is asked for (16 MiB).
+const NEAR_PAGES: u64 = 4096;
 
 /// What a site asks of its trampoline's place.
 #[derive(Clone, Copy, Debug)]
@@ -18,26 +20,28 @@ pub struct Wish {
     /// What the displacement is added to.
     from: u64,
     /// Which of the displacement's bytes must be no instruction.
-    chosen: [bool; 4],
+    chosen: [bool; 3],
 }
 
 impl Wish {
-    /// The wish of the site at `site` if instructions of these lengths, the last right before the site, are replaced. None if they leave
-    /// no room for a jump.
-    pub fn of(site: u64, lengths: &[u8]) -> Option<Wish> {
+    /// The wish of the site at `site` if instructions of these lengths, the last right before the site, are replaced.
+    ///
+    /// # Errors
+    /// `NoRoomBefore`: they leave no room for a jump. `NoPlace`: only with a fourth byte chosen.
+    pub fn of(site: u64, lengths: &[u8]) -> Result<Wish, Reason> {
         let moved: u64 = lengths.iter().map(|&length| u64::from(length)).sum();
         if moved + (SYSCALL.len() as u64) < JUMP_BYTES as u64 {
-            return None;
+            return Err(Reason::NoRoomBefore);
         }
-        let mut chosen = [false; 4];
+        let mut chosen = [false; 3];
         let mut at = 0;
         for &length in lengths {
             at += usize::from(length);
             if at < JUMP_BYTES {
-                chosen[at - 1] = true;
+                *chosen.get_mut(at - 1).ok_or(Reason::NoPlace)? = true;
             }
         }
-        Some(Wish { from: site - moved + JUMP_BYTES as u64, chosen })
+        Ok(Wish { from: site - moved + JUMP_BYTES as u64, chosen })
     }
 
     /// How many bytes are chosen.
@@ -45,10 +49,10 @@ impl Wish {
         self.chosen.iter().map(|&chosen| u8::from(chosen)).sum()
     }
 
-    /// What granting it costs: a far place most, then pages that few can share.
+    /// What granting it costs: pages that few can share most.
     pub fn cost(&self) -> u32 {
-        let [first, second, third, fourth] = self.chosen.map(u32::from);
-        fourth * 8 + third * 4 + second * 2 + first
+        let [first, second, third] = self.chosen.map(u32::from);
+        third * 4 + second * 2 + first
     }
 
     /// Whether a place grants it.
@@ -59,18 +63,11 @@ impl Wish {
 
     /// Pages that may hold a place, the best for sharing first. `first` is the lowest page.
     fn pages(self, first: u64) -> impl Iterator<Item = u64> {
-        // Of a window, the last page: the next sites' windows begin later. Of a wide one, the middle.
-        let page = move |distance: u64, width: u64| {
-            let within = if width > 1 << 16 { width / 2 } else { width - PAGE_WORD };
-            (self.from + distance + within) / PAGE_WORD
-        };
-        let tops = (0..0x80u64).filter(move |top| !self.chosen[3] || NEVER.contains(&(*top as u8)));
-        let windows = tops.flat_map(move |top| {
-            let third = self.chosen[2].then_some(NEVER).into_iter().flatten().map(move |third| page(top << 24 | u64::from(third) << 16, 1 << 16));
-            let whole = (!self.chosen[2]).then(|| page(top << 24, 1 << 24));
-            third.chain(whole)
-        });
-        let near = (!self.chosen[2] && !self.chosen[3]).then_some(first..first + 0x1000).into_iter().flatten();
+        // Of a window, the last page: the next sites' windows begin later.
+        let last = move |distance: u64| (self.from + distance + (1 << 16) - PAGE_WORD) / PAGE_WORD;
+        let thirds = (0..0x80u64).flat_map(|top| NEVER.map(|third| top << 24 | u64::from(third) << 16));
+        let windows = self.chosen[2].then_some(thirds).into_iter().flatten().map(last);
+        let near = (!self.chosen[2]).then_some(first..first + NEAR_PAGES).into_iter().flatten();
         near.chain(windows).filter(move |&page| page >= first)
     }
 }
