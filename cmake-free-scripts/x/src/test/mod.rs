@@ -7,6 +7,7 @@
 //! | 3 | `programs`, `matrix`, `corpus` (through `compare`) | the same static binary gives the same on Linux and on Chitin |
 
 mod compare;
+mod copies;
 mod corpus;
 mod host;
 mod matrix;
@@ -101,6 +102,7 @@ pub fn test(options: &Options) -> Result<ExitCode> {
             tests.extend(programs::tests(isa));
             tests.extend(matrix::tests(isa));
             tests.extend(corpus::tests(isa));
+            tests.extend(copies::tests(isa));
         }
         tests.retain(|test| options.filter.as_deref().is_none_or(|filter| test.name.contains(filter)));
         if options.list {
