@@ -13,7 +13,9 @@ use rewrite::elf::Names;
 use rewrite::{Refusal, Rewriting, Verdict, overlay};
 use serde_json::json;
 
-use crate::progress;
+use crate::initramfs::{Files, Node};
+use crate::isa::Isa;
+use crate::{progress, tree};
 
 /// What to rewrite and what to say about it.
 #[derive(Args, Clone, Debug)]
@@ -143,4 +145,46 @@ fn value(path: &Path, outcome: &Rewriting, names: &Names, totals: &BTreeMap<&str
         "trampoline_pages": outcome.trampolines.len(),
         "sites": sites,
     })
+}
+
+/// Add the overlays of a guest's programs to its files. They are kept by content, so that each program is rewritten once.
+pub fn add_overlays(files: &mut Files, isa: Isa) -> Result<()> {
+    let folder = tree::output(isa).join("overlays");
+    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let is_program = |contents: &[u8]| contents.starts_with(goblin::elf::header::ELFMAG);
+    let programs: Vec<(String, Vec<u8>)> = files
+        .regular()
+        .filter(|(_, contents)| is_program(contents))
+        .map(|(path, contents)| Ok((path.to_owned(), kept(&folder, contents)?)))
+        .collect::<Result<_>>()?;
+    for (path, bytes) in programs.into_iter().filter(|(_, bytes)| !bytes.is_empty()) {
+        files.add(&format!("/{}{path}", overlay::FOLDER), Node::File(0o444, bytes));
+    }
+    Ok(())
+}
+
+/// The overlay of a program: kept, or made and kept. Empty where there is nothing to patch.
+fn kept(folder: &Path, program: &[u8]) -> Result<Vec<u8>> {
+    let path = folder.join(format!("{:016x}-{}", fingerprint(program), program.len()));
+    if let Ok(bytes) = std::fs::read(&path) {
+        return Ok(bytes);
+    }
+    let bytes = match rewrite::rewrite(program) {
+        Ok(outcome) if !outcome.is_empty() => overlay::encode(&outcome, program.len() as u64),
+        _ => Vec::new(),
+    };
+    let unfinished = path.with_extension(format!("{}", std::process::id()));
+    std::fs::write(&unfinished, &bytes).with_context(|| format!("cannot write {}", unfinished.display()))?;
+    std::fs::rename(&unfinished, &path).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(bytes)
+}
+
+/// A number of the program and of this tool, which has the rewriter in it.
+fn fingerprint(program: &[u8]) -> u64 {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    program.hash(&mut hasher);
+    let tool = std::env::current_exe().and_then(std::fs::metadata).and_then(|tool| tool.modified());
+    tool.ok().hash(&mut hasher);
+    hasher.finish()
 }

@@ -140,12 +140,20 @@ impl<'a> Overlay<'a> {
     /// Check the overlay of a file of `size` bytes for a machine. None if it is not one, or malformed.
     #[must_use]
     pub fn read(bytes: &'a [u8], size: u64, machine: u16) -> Option<Overlay<'a>> {
+        let overlay = Self::open(bytes)?;
+        let kind = VERSION << 32 | u64::from(machine);
+        let expected = read(bytes, 0) == MAGIC && read(bytes, 1) == kind && read(bytes, 2) == size && read(bytes, 14) == bytes.len() as u64;
+        let Overlay { text, trampolines, entries, origins, .. } = &overlay;
+        let ordered = [text, trampolines, entries, origins].into_iter().all(List::is_sorted);
+        let paged = text.is_of_pages() && trampolines.is_of_pages();
+        (expected && ordered && paged && overlay.is_placed_well()).then_some(overlay)
+    }
+
+    /// [`Overlay::read`] once more of the same bytes: only what keeps reading inside them is checked.
+    #[must_use]
+    pub fn open(bytes: &'a [u8]) -> Option<Overlay<'a>> {
         let lists = bytes.get(HEADER_WORDS * WORD..)?;
         let header = |index| read(bytes, index);
-        let kind = VERSION << 32 | u64::from(machine);
-        if header(0) != MAGIC || header(1) != kind || header(2) != size || header(14) != bytes.len() as u64 {
-            return None;
-        }
         let (segments, rest) = List::split(lists, header(7), 3)?;
         let (text, rest) = List::split(rest, header(8), 1)?;
         let (trampolines, rest) = List::split(rest, header(9), 1)?;
@@ -154,10 +162,7 @@ impl<'a> Overlay<'a> {
         let first = usize::try_from(header(15)).ok()?;
         let pages = (text.len() + trampolines.len()).checked_mul(PAGE)?;
         let fits = first.is_multiple_of(PAGE) && first >= bytes.len() - rest.len() && first.checked_add(pages)? == bytes.len();
-        let overlay = Overlay { bytes, segments, text, trampolines, entries, origins, first };
-        let ordered = [text, trampolines, entries, origins].iter().all(List::is_sorted);
-        let paged = text.is_of_pages() && trampolines.is_of_pages();
-        (fits && ordered && paged && overlay.is_placed_well()).then_some(overlay)
+        fits.then_some(Overlay { bytes, segments, text, trampolines, entries, origins, first })
     }
 
     /// Whether trampolines lie after the image and below what an address can be.
