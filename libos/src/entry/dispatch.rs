@@ -95,6 +95,10 @@ pub extern "C" fn trapped(registers: &mut Registers, kind: u64, address: u64, co
         if registers.pc >= abi::IMAGE_BASE && registers.sp >= PROGRAM_TOP as u64 {
             unresolved_inside(registers, kind, address);
         } else {
+            if resumes_rewritten(process, registers) {
+                // SAFETY: the program goes on where the rewriter put what it was about to execute.
+                unsafe { process.kernel.resume_unsafely(registers) }
+            }
             registers.tls = process.kernel.thread_pointer();
             let trap = Trap { kind, address, code, refusal };
             process.raise_fault(registers, &trap);
@@ -102,6 +106,20 @@ pub extern "C" fn trapped(registers: &mut Registers, kind: u64, address: u64, co
     }
     // SAFETY: the fault saved where the program was; what it needs to go on is mapped now, or it is sent to a handler or a fixup.
     unsafe { process.kernel.resume_unsafely(registers) }
+}
+
+/// Whether a fault came of rewritten text alone: the registers then say where to go on. If not, they are made to say where the
+/// program would have been without rewriting.
+fn resumes_rewritten(process: &Process<Native>, registers: &mut Registers) -> bool {
+    let Some(memory) = process.memory.try_lock() else { return false };
+    if let Some(pc) = memory.resume_rewritten(registers.pc as usize) {
+        registers.pc = pc as u64;
+        return true;
+    }
+    if let Some(pc) = memory.original_of(registers.pc as usize) {
+        registers.pc = pc as u64;
+    }
+    false
 }
 
 /// Resolve a page fault.
