@@ -107,8 +107,6 @@ pub trait Context {
     fn set_upcall(&mut self, page: *mut UpcallPage, address: u64, syscall_entry: u64);
     /// Save pc, sp, flags and scratch registers in `page.fault` and continue at `entry`.
     fn enter_fault(&mut self, page: &mut UpcallPage, entry: u64);
-    /// Take pc, sp, flags and scratch registers from `page.syscall` (the `Return` call, should it reach the kernel's loop).
-    fn leave_syscall(&mut self, page: &UpcallPage);
 }
 
 /// The CPU: runs contexts, translates addresses, keeps time.
@@ -170,42 +168,18 @@ pub trait Board {
     fn put(&mut self, byte: u8);
     /// The byte that the console has, if any.
     fn get(&mut self) -> Option<u8>;
-    /// Stop the machine.
-    fn exit(&mut self, exit: Exit) -> !;
+    /// Stop the machine with a code, which reaches the emulator's caller.
+    fn exit(&mut self, code: u8) -> !;
 }
 
 /// A whole machine.
 pub trait Machine: Cpu + Board {}
 impl<M: Cpu + Board> Machine for M {}
 
-/// How the machine stops.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Exit {
-    /// Software asked for it, with this code.
-    Code(u8),
-    /// The kernel found itself broken.
-    Panic,
-    /// The first environment took a fault that it had no entry for.
-    FirstEnvironmentFault,
-}
-
-impl Exit {
-    /// The code that a kernel panic has, by Rust's custom.
-    pub const PANIC: u8 = 101;
-
-    /// The code of the first environment's fault.
-    pub const FAULT: u8 = 102;
-
-    /// The code that reaches the emulator's caller.
-    #[must_use]
-    pub const fn code(self) -> u8 {
-        match self {
-            Exit::Code(code) => code,
-            Exit::Panic => Self::PANIC,
-            Exit::FirstEnvironmentFault => Self::FAULT,
-        }
-    }
-}
+/// The machine's code after a kernel panic, by Rust's custom.
+pub const EXIT_PANIC: u8 = 101;
+/// The machine's code when the first environment took a fault that it had no entry for.
+pub const EXIT_FAULT: u8 = 102;
 
 /// A run of frames.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -81,6 +81,14 @@ impl Frames {
         Some(self.first + u64::from(index))
     }
 
+    /// Take free frames for user memory: `wanted` and those after it, all or none, or any one.
+    pub(crate) fn take_run(&mut self, wanted: Option<u64>, count: u64) -> Option<u64> {
+        let Some(first) = wanted else { return self.take(None, FrameKind::User) };
+        let mut frames = first..first.saturating_add(count);
+        let free = frames.clone().all(|frame| self.kind(frame) == FREE);
+        (free && frames.all(|frame| self.take(Some(frame), FrameKind::User).is_some())).then_some(first)
+    }
+
     /// Set what a frame is, at boot.
     pub(crate) fn mark(&mut self, frame: u64, kind: FrameKind) {
         let Some(index) = self.index(frame) else { return };

@@ -23,7 +23,7 @@ pub(crate) struct NodeRef {
 /// A place in a list.
 #[derive(Default)]
 pub(crate) struct Node {
-    /// A word's physical address, or a deadline.
+    /// A word's address in the direct map, or a deadline.
     pub(crate) key: Cell<u64>,
     next: Cell<Option<NodeRef>>,
     previous: Cell<Option<NodeRef>>,

@@ -34,6 +34,20 @@ pub(crate) fn check_range(address: u64, pages: u64) -> Result<()> {
     Ok(())
 }
 
+/// Do the steps of a call over `pages` pages, from page 0 on, until its work is done. A step gets how many were passed so far and answers how
+/// many it passed, and its work. An error of the first is the call's; a later one ends it there. Answers how many pages were passed.
+pub(crate) fn batch(pages: u64, mut step: impl FnMut(u64) -> Result<[u64; 2]>) -> Result<u64> {
+    let (mut done, mut work) = (0, 0);
+    while done < pages && work < abi::BATCH_PAGES as u64 {
+        match step(done) {
+            Err(error) if done == 0 => return Err(error),
+            Err(_) => break,
+            Ok([passed, worked]) => (done, work) = (done + passed, work + worked),
+        }
+    }
+    Ok(done.min(pages))
+}
+
 fn index(address: u64, level: usize) -> usize {
     (address >> (12 + 9 * level)) as usize % TABLE_ENTRIES
 }
@@ -116,9 +130,7 @@ impl<M: Machine> Kernel<M> {
         self.credit(id.slot(), credit);
     }
 
-    /// Do `step` for the leaves of a range, in order, until the call's work is done. Answers how many pages were passed.
-    ///
-    /// A 2 MiB leaf that the range covers in part is `Occupied`. An error of the first step is the call's; a later one ends it there.
+    /// Do `step` for the leaves of a range, in order: see [`batch`]. A 2 MiB leaf that the range covers in part is `Occupied`.
     pub(crate) fn for_leaves(
         &mut self,
         root: u64,
@@ -126,26 +138,19 @@ impl<M: Machine> Kernel<M> {
         pages: u64,
         mut step: impl FnMut(&mut Self, Slot, Leaf, u64) -> Result<()>,
     ) -> Result<u64> {
-        let (mut done, mut work) = (0, 0);
-        while done < pages && work < abi::BATCH_PAGES as u64 {
+        batch(pages, |done| {
             let at = address + done * PAGE_SIZE as u64;
             let slot = self.find(root, at, 0);
             let span = 1u64 << (9 * slot.level);
             let offset = (at >> 12) % span;
-            let level = slot.level;
-            if let Entry::Leaf(leaf) = slot.entry {
-                let covered = offset == 0 && pages - done >= span;
-                let stepped = if covered { step(self, slot, leaf, at) } else { Err(Error::Occupied) };
-                match stepped {
-                    Err(error) if done == 0 => return Err(error),
-                    Err(_) => break,
-                    Ok(()) => work += leaf_pages(level),
-                }
+            let passed = span - offset;
+            let Entry::Leaf(leaf) = slot.entry else { return Ok([passed, 1]) };
+            if offset > 0 || pages - done < span {
+                return Err(Error::Occupied);
             }
-            work += 1;
-            done += span - offset;
-        }
-        Ok(done.min(pages))
+            step(self, slot, leaf, at)?;
+            Ok([passed, span + 1])
+        })
     }
 
     /// Forget the translations of a range that a call changed: once a call, at its end.

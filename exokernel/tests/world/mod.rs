@@ -108,7 +108,7 @@ impl<P: Paging> World<P> {
         let context = self.start_call(slot, call, arguments);
         // SAFETY: the record is in a frame of the fake's, which stays allocated.
         let (status, value) = unsafe { (*context).result };
-        if status < 0 { Err(Error::from_status(status).expect("a status is an error or 0")) } else { Ok(value) }
+        if status < 0 { Err(Error::from_number(status).expect("a status is an error or 0")) } else { Ok(value) }
     }
 
     /// The same, but the call need not have ended: gives the context.

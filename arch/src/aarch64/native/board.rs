@@ -12,7 +12,7 @@ use super::gic::Gic;
 use super::memory::{direct, forget_identity, frames, image_frames, map_device, map_memory};
 use super::tree::{self, windows};
 use super::{Native, cpu};
-use crate::{Board, Boot, Exit, Interrupt};
+use crate::{Board, Boot, EXIT_PANIC, Interrupt};
 
 unsafe extern "Rust" {
     /// The kernel, above the machine border.
@@ -93,8 +93,8 @@ impl Board for Native {
         (Console::read(Console::FLAGS) >> 4 & 1 == 0).then(|| Console::read(Console::DATA) as u8)
     }
 
-    fn exit(&mut self, exit: Exit) -> ! {
-        stop(exit)
+    fn exit(&mut self, code: u8) -> ! {
+        stop(code)
     }
 }
 
@@ -102,7 +102,7 @@ impl Native {
     /// Print why the kernel gave up, and stop.
     pub fn panic(info: &PanicInfo<'_>) -> ! {
         let _ = writeln!(Console, "\n{info}");
-        stop(Exit::Panic)
+        stop(EXIT_PANIC)
     }
 }
 
@@ -116,10 +116,10 @@ pub(super) extern "C" fn report_broken() -> ! {
 
 /// Stop by semihosting (Arm Semihosting for AArch32 and AArch64, SYS_EXIT, 0x18), which brings the code to the emulator's caller. Without
 /// it `hlt` is an undefined instruction, and [`report_broken`] goes on.
-fn stop(exit: Exit) -> ! {
+fn stop(code: u8) -> ! {
     STOPPING.store(true, Ordering::Relaxed);
     // ADP_Stopped_ApplicationExit and the code.
-    let block = [0x2_0026, u64::from(exit.code())];
+    let block = [0x2_0026, u64::from(code)];
     // SAFETY: the emulator reads the block and does not come back.
     unsafe { asm!("hlt #0xf000", in("x0") 0x18_u64, in("x1") &raw const block) };
     power_off()

@@ -70,10 +70,4 @@ impl crate::Context for Context {
         page.fault = SavedState { pc, sp, flags, scratch: [x[16], x[17]] };
         (self.registers.pc, self.registers.flags) = (entry, flags & !BRANCH_TYPE);
     }
-
-    fn leave_syscall(&mut self, page: &UpcallPage) {
-        let SavedState { pc, sp, flags, scratch } = page.syscall;
-        (self.registers.pc, self.registers.sp, self.registers.flags) = (pc, sp, flags & USER_FLAGS);
-        self.registers.x[16..18].copy_from_slice(&scratch);
-    }
 }

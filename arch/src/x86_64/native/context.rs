@@ -170,10 +170,4 @@ impl Context for UserContext {
         self.pc = entry & LOWER_HALF;
         self.flags &= !RFlags::TRAP_FLAG.bits();
     }
-
-    fn leave_syscall(&mut self, page: &UpcallPage) {
-        self.pc = page.syscall.pc & LOWER_HALF;
-        self.sp = page.syscall.sp;
-        self.flags = user_flags(page.syscall.flags);
-    }
 }
