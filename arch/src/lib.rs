@@ -5,20 +5,24 @@
 //! keeps time, [`Board`] holds the devices that a kernel cannot do without. [`Machine`] is the four together; `Native` is the one
 //! that this build is for, and `fake` the one that a test scripts.
 //!
-//! | folder | what is in it |
+//! | file or folder | what is in it |
 //! |---|---|
+//! | `paging.rs` | what the ISAs' page-table formats have in common |
 //! | `aarch64/` | boot by the Linux image protocol, vectors, GIC, generic timer, PL011 |
 //! | `x86_64/` | boot by PVH, descriptor tables, `syscall`, APICs, TSC, 16550 |
 //! | `fake/` | memory in a `Vec`, traps off a list |
 #![cfg_attr(target_os = "none", no_std)]
 
-use abi::{FaultKind, Registers, Rights, UpcallPage};
+use abi::{FaultKind, Registers, UpcallPage};
 use arrayvec::ArrayVec;
 
 pub mod aarch64;
 #[cfg(not(target_os = "none"))]
 pub mod fake;
+mod paging;
 pub mod x86_64;
+
+pub use paging::{Entry, Leaf, Paging};
 
 #[cfg(all(target_os = "none", target_arch = "aarch64"))]
 pub use aarch64::Native;
@@ -29,37 +33,6 @@ pub use x86_64::Native;
 pub const LEVELS: usize = 4;
 /// Entries of a page table, on both ISAs.
 pub const TABLE_ENTRIES: usize = 512;
-
-/// A page-table entry that maps memory, as a neutral value.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Leaf {
-    /// Number of the (first) frame.
-    pub frame: u64,
-    /// Current and maximum rights, `COW` and `DEVICE`. An entry with no current rights still holds its frame.
-    pub rights: Rights,
-}
-
-/// A page-table entry, as a neutral value.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Entry {
-    /// Nothing: the word 0.
-    Absent,
-    /// The next table's frame number.
-    Table(u64),
-    /// Memory: 4 KiB at level 0, 2 MiB at level 1.
-    Leaf(Leaf),
-}
-
-/// A page-table format, as pure functions on integers. `decode(encode(entry)) == entry` for every consistent entry, and 0 is `Absent`.
-pub trait Paging: 'static {
-    /// What the word means in a table of `level` (0 to 3).
-    fn decode(word: u64, level: usize) -> Entry;
-    /// The next table's frame number, if the word in a table of `level` (1 to 3) means one: the short form of `decode` for walks.
-    fn next(word: u64) -> Option<u64>;
-    /// The word that means `entry` in a table of `level`. Leaves are user pages: not global, accessed and dirty from the start,
-    /// write-back unless `DEVICE`.
-    fn encode(entry: Entry, level: usize) -> u64;
-}
 
 /// Why user mode stopped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -82,6 +82,7 @@ impl Frames {
     }
 
     /// Take free frames for user memory: `wanted` and those after it, all or none, or any one.
+    #[inline(always)]
     pub(crate) fn take_run(&mut self, wanted: Option<u64>, count: u64) -> Option<u64> {
         let Some(first) = wanted else { return self.take(None, FrameKind::User) };
         let mut frames = first..first.saturating_add(count);

@@ -15,7 +15,10 @@ const BYTES: u64 = PAGE_SIZE as u64;
 /// Rights as a call gives them. `BadArgument`: a bit that has no meaning here. `BadRights`: a right without its `MAY_*`, or W and X.
 fn rights_argument(word: u64, allowed: Rights) -> Result<Rights> {
     let allowed = Rights::MAY_ALL | Rights::READ | Rights::WRITE | Rights::EXECUTE | allowed;
-    let mut rights = Rights::from_bits(word).filter(|rights| allowed.contains(*rights)).ok_or(Error::BadArgument)?;
+    let mut rights = Rights::from_bits_retain(word);
+    if !allowed.contains(rights) {
+        return Err(Error::BadArgument);
+    }
     if rights.intersects(Rights::WRITE | Rights::EXECUTE) {
         rights |= Rights::READ;
     }
@@ -46,11 +49,13 @@ impl<M: Machine> Kernel<M> {
         let level = usize::from(rights.contains(Rights::LARGE));
         let rights = rights - Rights::LARGE;
         let large = LARGE_PAGES as u64;
-        if level == 1 && !(pages.is_multiple_of(large) && frame.is_multiple_of(large)) {
-            return Err(Error::BadArgument);
-        }
-        if level == 1 && !address.is_multiple_of(large * BYTES) {
-            return Err(Error::BadAddress);
+        if level == 1 {
+            if !pages.is_multiple_of(large) || !frame.is_multiple_of(large) {
+                return Err(Error::BadArgument);
+            }
+            if !address.is_multiple_of(large * BYTES) {
+                return Err(Error::BadAddress);
+            }
         }
         batch(pages, |done| {
             let wanted = (frame != ANY_FRAME).then(|| frame.saturating_add(done));
@@ -60,6 +65,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// One step of `page_alloc`.
+    #[inline(always)]
     fn alloc_leaf(&mut self, caller: Caller, address: u64, level: usize, rights: Rights, wanted: Option<u64>) -> Result<()> {
         if let Some(frame) = wanted
             && self.frames.kind(frame) == FrameKind::Device as u32
@@ -70,7 +76,17 @@ impl<M: Machine> Kernel<M> {
             let rights = derive(Rights::MAY_ALL | Rights::DEVICE, rights)?;
             return if level == 0 { self.insert(caller.id, address, 0, Leaf { frame, rights }) } else { Err(Error::BadArgument) };
         }
-        let first = self.insert_new(caller.id, address, level, wanted, rights)?;
+        match wanted {
+            // Any frame is one page: said here, so that the compiler knows it on the way that faults take.
+            None => self.alloc_new(caller.id, address, 0, None, rights),
+            Some(_) => self.alloc_new(caller.id, address, level, wanted, rights),
+        }
+    }
+
+    /// Map free frames, zeroed.
+    #[inline(always)]
+    fn alloc_new(&mut self, id: EnvId, address: u64, level: usize, wanted: Option<u64>, rights: Rights) -> Result<()> {
+        let first = self.insert_new(id, address, level, wanted, rights)?;
         let pages = leaf_pages(level);
         (first..first + pages).for_each(|frame| self.zero(frame));
         self.becomes_executable(first, pages, Rights::empty(), rights);
@@ -78,6 +94,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Map free frames, `wanted` and those after it, or any one. Answers the first; what is in them is whatever it was.
+    #[inline(always)]
     fn insert_new(&mut self, id: EnvId, address: u64, level: usize, wanted: Option<u64>, rights: Rights) -> Result<u64> {
         let pages = leaf_pages(level);
         let frame = self.frames.take_run(wanted, pages).ok_or(Error::NoFrame)?;

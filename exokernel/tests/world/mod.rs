@@ -163,7 +163,7 @@ impl<P: Paging> World<P> {
         for index in 0..TABLE_ENTRIES {
             let word = self.read::<u64>(table, index * 8);
             let address = base + ((index as u64) << (12 + 9 * level));
-            match P::decode(word, level) {
+            match P::decode(word) {
                 Entry::Absent => continue,
                 Entry::Table(next) => self.walk(slot, next, level - 1, address, all, tables),
                 Entry::Leaf(leaf) => all.push(Mapping { slot, address, level, leaf }),
