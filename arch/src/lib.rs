@@ -73,8 +73,6 @@ pub trait Context {
     fn registers(&self) -> Registers;
     /// Set all registers, after reducing `pc`, `tls` and flags to what user mode may have.
     fn set_registers(&mut self, registers: &Registers);
-    /// Where it is: program counter.
-    fn pc(&self) -> u64;
     /// Set the upcall page: its frame's direct-map address and its user address (for GS base or TPIDRRO_EL0), and the entry for foreign
     /// syscalls (0: none, [`Trap::Foreign`] is reported).
     fn set_upcall(&mut self, page: *mut UpcallPage, address: u64, syscall_entry: u64);
@@ -133,10 +131,8 @@ pub trait Board {
     fn frame(&self, frame: u64) -> *mut u8;
     /// Take the interrupt that is waiting, if one is: acknowledged, and masked if a device's.
     fn interrupt(&mut self) -> Option<Interrupt>;
-    /// Let a device's interrupt come.
-    fn unmask(&mut self, irq: usize);
-    /// Never mind a device's interrupt.
-    fn mask(&mut self, irq: usize);
+    /// Let a device's interrupt come, or not.
+    fn open(&mut self, irq: usize, open: bool);
     /// Write a byte to the console.
     fn put(&mut self, byte: u8);
     /// The byte that the console has, if any.

@@ -162,7 +162,7 @@ impl<M: Machine> Kernel<M> {
         for irq in 0..abi::MAX_IRQS {
             if self.irqs[irq] == id {
                 self.irqs[irq] = EnvId::SELF;
-                self.machine.mask(irq);
+                self.machine.open(irq, false);
             }
         }
         self.set_state(slot, EnvState::Dead);

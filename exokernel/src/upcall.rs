@@ -19,7 +19,7 @@ impl<M: Machine> Kernel<M> {
     /// The end of a context's environment by a trap that it cannot take.
     pub(crate) fn fatal(&mut self, context: ContextRef, kind: u32, address: u64) {
         let record = self.context(context);
-        self.kill(record.env.get(), EnvEntry::FAULTED + kind, address, record.machine().pc());
+        self.kill(record.env.get(), EnvEntry::FAULTED + kind, address, record.machine().registers().pc);
     }
 
     fn send(&mut self, context: ContextRef, fault: Fault) -> bool {

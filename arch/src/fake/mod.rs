@@ -70,10 +70,6 @@ impl Context for FakeContext {
         self.registers.pc = registers.pc.min(USER_TOP - 1);
     }
 
-    fn pc(&self) -> u64 {
-        self.registers.pc
-    }
-
     fn set_upcall(&mut self, page: *mut UpcallPage, address: u64, syscall_entry: u64) {
         self.upcall = (page as usize, address, syscall_entry);
     }
@@ -212,17 +208,14 @@ impl<P: Paging> Board for Fake<P> {
     fn interrupt(&mut self) -> Option<Interrupt> {
         let interrupt = self.interrupts.pop_front()?;
         if let Interrupt::Device(irq) = interrupt {
-            self.mask(irq);
+            self.open(irq, false);
         }
         Some(interrupt)
     }
 
-    fn unmask(&mut self, irq: usize) {
-        self.unmasked.push(irq);
-    }
-
-    fn mask(&mut self, irq: usize) {
+    fn open(&mut self, irq: usize, open: bool) {
         self.unmasked.retain(|&other| other != irq);
+        self.unmasked.extend(open.then_some(irq));
     }
 
     fn put(&mut self, byte: u8) {

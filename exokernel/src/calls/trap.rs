@@ -68,7 +68,7 @@ impl<M: Machine> Kernel<M> {
         if self.irqs[irq] != caller.id {
             return Err(Error::Denied);
         }
-        self.machine.unmask(irq);
+        self.machine.open(irq, true);
         Ok(0)
     }
 

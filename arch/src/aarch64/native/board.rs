@@ -51,12 +51,8 @@ impl Board for Native {
         self.gic.take()
     }
 
-    fn unmask(&mut self, irq: usize) {
-        self.gic.enable(irq, true);
-    }
-
-    fn mask(&mut self, irq: usize) {
-        self.gic.enable(irq, false);
+    fn open(&mut self, irq: usize, open: bool) {
+        self.gic.enable(irq, open);
     }
 
     fn put(&mut self, byte: u8) {

@@ -55,10 +55,6 @@ impl crate::Context for Context {
         self.registers = Registers { flags: registers.flags & USER_FLAGS, reserved: 0, ..*registers };
     }
 
-    fn pc(&self) -> u64 {
-        self.registers.pc
-    }
-
     fn set_upcall(&mut self, page: *mut UpcallPage, address: u64, syscall_entry: u64) {
         self.upcall_page = page;
         self.upcall_address = address;

@@ -56,7 +56,7 @@ impl Board for Native {
             apic::TIMER => Interrupt::Timer,
             vector => {
                 let input = (vector - FIRST_INTERRUPT) as usize;
-                self.mask(input);
+                apic::set_input(input, false);
                 Interrupt::Device(input)
             }
         };
@@ -64,12 +64,8 @@ impl Board for Native {
         Some(interrupt)
     }
 
-    fn unmask(&mut self, irq: usize) {
-        apic::set_input(irq, true);
-    }
-
-    fn mask(&mut self, irq: usize) {
-        apic::set_input(irq, false);
+    fn open(&mut self, irq: usize, open: bool) {
+        apic::set_input(irq, open);
     }
 
     fn put(&mut self, byte: u8) {

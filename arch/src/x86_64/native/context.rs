@@ -152,10 +152,6 @@ impl Context for UserContext {
         self.tls_changed.set(true);
     }
 
-    fn pc(&self) -> u64 {
-        self.pc
-    }
-
     fn set_upcall(&mut self, page: *mut UpcallPage, address: u64, syscall_entry: u64) {
         self.upcall = if syscall_entry == 0 { 0 } else { page.expose_provenance() as u64 };
         self.upcall_address = address & LOWER_HALF;
