@@ -9,6 +9,7 @@ pub mod fault;
 pub mod maps;
 pub mod region;
 pub mod resident;
+pub mod sites;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,7 @@ use crate::kernel::Kernel;
 use crate::user::PROGRAM_TOP;
 pub use region::{Contents, FileMapping, Label, Protection, Region, Regions};
 pub use resident::Resident;
+pub use sites::{Site, SiteTable, Sites};
 
 /// The lowest address that a program may map.
 pub const PROGRAM_BOTTOM: usize = abi::USER_BOTTOM as usize;
@@ -81,6 +83,8 @@ pub struct Memory {
     pub most_resident: usize,
     /// Page faults resolved so far.
     pub faults: u64,
+    /// Where rewritten texts trap. Whoever maps such a text registers it; what is unmapped is forgotten.
+    pub sites: Sites,
     /// The end of the last faults' run: where a fault counts as sequential.
     sequential: usize,
 }
@@ -102,6 +106,7 @@ impl Memory {
             stack_limit: STACK_LIMIT,
             most_resident: 0,
             faults: 0,
+            sites: Sites::new(),
             sequential: 0,
         }
     }
@@ -160,6 +165,7 @@ impl Memory {
 
     /// Give back the frames of a range; its regions stay.
     pub fn discard<K: Kernel>(&mut self, kernel: &K, range: Range<usize>) {
+        self.sites.unregister(range.clone());
         self.resident.remove(range, |run| kernel.page_unmap(run.start, run.len() / PAGE_SIZE));
     }
 
