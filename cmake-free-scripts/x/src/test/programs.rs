@@ -19,7 +19,7 @@ pub fn tests(isa: Isa) -> Vec<Test> {
     cases
         .into_iter()
         .map(|case| {
-            let machine = Machine::default_for(isa);
+            let machine = Machine { icount: case.counted, ..Machine::default_for(isa) };
             Test {
                 name: case.name.clone(),
                 level: 3,
@@ -39,6 +39,11 @@ fn ours() -> Vec<Case> {
     arguments.arguments.extend(many);
     arguments.environment = (0..500).map(|index| format!("TEST_{index}=value {index}")).collect();
     cases.push(arguments);
+    cases.push(Case { counted: true, ..Case::new(Program::Ours("instructions"), &[]) });
+    for entry in ["raw", "linked"] {
+        let named = Case { name: format!("linux/canaries/{entry}"), timeout: LONG, ..Case::new(Program::Ours("canaries"), &[entry]) };
+        cases.push(named);
+    }
     cases
 }
 
