@@ -3,7 +3,7 @@
 //! | file | what it does |
 //! |---|---|
 //! | `setup` | checks for and installs what is missing |
-//! | `build`, `c_programs`, `elf`, `image`, `libos_image`, `initramfs` | builds, verifies, lays out what boots |
+//! | `build`, `c_programs`, `elf`, `image`, `libos_image`, `vdso`, `initramfs` | builds, verifies, lays out what boots |
 //! | `run`, `gdb`, `qemu` | boots it |
 //! | `entry`, `manifest` | what is chosen for a program |
 //! | `test` | runs the tests of all levels |
@@ -32,6 +32,7 @@ mod setup;
 mod size;
 mod test;
 mod tree;
+mod vdso;
 
 use std::process::ExitCode;
 

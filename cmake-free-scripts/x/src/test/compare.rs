@@ -54,6 +54,8 @@ pub struct Case {
     pub files: Vec<(String, Vec<u8>)>,
     /// How long it may take in the guest.
     pub timeout: Duration,
+    /// Whether the machine counts instructions.
+    pub counted: bool,
 }
 
 impl Case {
@@ -67,6 +69,7 @@ impl Case {
             input: Vec::new(),
             files: Vec::new(),
             timeout: Duration::from_secs(60),
+            counted: false,
         }
     }
 

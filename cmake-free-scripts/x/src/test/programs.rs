@@ -19,7 +19,7 @@ pub fn tests(isa: Isa) -> Vec<Test> {
     cases
         .into_iter()
         .map(|case| {
-            let machine = Machine::default_for(isa);
+            let machine = Machine { icount: case.counted, ..Machine::default_for(isa) };
             Test {
                 name: case.name.clone(),
                 level: 3,
@@ -43,6 +43,11 @@ fn ours() -> Vec<Case> {
     // Neither whole pages nor zeros behind its end.
     mappings.files = vec![("given".into(), prose(5 * 4096 + 1234)[..5 * 4096 + 1234].to_vec()), ("given-next".into(), vec![0xff; 5000])];
     cases.push(mappings);
+    cases.push(Case { counted: true, ..Case::new(Program::Ours("instructions"), &[]) });
+    for entry in ["raw", "linked"] {
+        let named = Case { name: format!("linux/canaries/{entry}"), timeout: LONG, ..Case::new(Program::Ours("canaries"), &[entry]) };
+        cases.push(named);
+    }
     cases
 }
 
