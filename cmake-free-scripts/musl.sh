@@ -4,12 +4,13 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 version=1.2.5
 sha256=a9a118bbe84d8764da0ea0d28b3ab3fae8477fc7e4085d90102b8596fc7c75e4
+. "$here/musl/build.sh"
 
 usage() {
     cat <<USAGE
 musl.sh: build musl $version from its official source
 
-usage: musl.sh [--cache FOLDER] [--source ARCHIVE] [--jobs NUMBER] [ISA[/FLAVOUR]]...
+usage: musl.sh [--check] [--cache FOLDER] [--source ARCHIVE] [--jobs NUMBER] [ISA[/FLAVOUR]]...
 
 An ISA is aarch64 or x86_64; a flavour is stock (its syscalls are the real instruction) or shim (its syscalls are calls into the
 library OS, and the real instruction on Linux: musl/README.md). Without any, all four are built. Made under the cache (default: .cache):
@@ -20,6 +21,8 @@ library OS, and the real instruction on Linux: musl/README.md). Without any, all
   musl/bin/chitin-ISA-cc            a C compiler for the stock flavour; chitin-ISA-shim-cc for the shim. Static unless -static-pie,
                                     -dynamic or -shared is given; CHITIN_LINK=static|static-pie|dynamic sets what is meant by nothing
   musl/bin/chitin-ISA-ar, ...       the binary tools
+
+--check builds nothing: its status is 0 if all is there and of the present patches, compiler and place, else 1.
 
 The source is the archive given, or musl-$version.tar.gz or musl_$version.orig.tar.gz in the folder \$CHITIN_SOURCES, or the distribution's
 source package, fetched by apt. Whichever it is, its SHA-256 must be
@@ -32,10 +35,11 @@ fail() {
     exit 1
 }
 
-cache=$here/../.cache source="" jobs=$(nproc) wanted=()
+cache=$here/../.cache source="" jobs=$(nproc) check="" wanted=()
 while [ $# -gt 0 ]; do
     case $1 in
         --help | -h) usage; exit 0 ;;
+        --check) check=yes ;;
         --cache | --source | --jobs)
             [ $# -gt 1 ] || fail "$1 wants a value; see --help"
             printf -v "${1#--}" %s "$2"
@@ -50,9 +54,12 @@ done
 [ ${#wanted[@]} -gt 0 ] || wanted=(aarch64/stock aarch64/shim x86_64/stock x86_64/shim)
 mkdir -p "$cache/musl/bin"
 cache=$(cd -P "$cache" && pwd)
-# Two builds at once would share their folders.
-exec 9> "$cache/musl/.lock"
-flock 9
+if [ -z "$check" ]; then
+    # Two builds at once would share their folders.
+    exec 9> "$cache/musl/.lock"
+    flock 9
+fi
+sysroot=$(rustc --print sysroot)
 
 # The compiler for an ISA: the host's own, or the cross compiler.
 tool_prefix() { if [ "$1" = "$(uname -m)" ]; then echo ""; else echo "$1-linux-gnu-"; fi; }
@@ -62,7 +69,7 @@ composition() {
     local isa=$1 flavour=$2 compiler files
     compiler=$(tool_prefix "$isa")gcc
     command -v "$compiler" > /dev/null || fail "there is no $compiler: install a C compiler for $isa (cargo x setup does)"
-    files=("$here/musl.sh" "$here/musl/iconv.patch")
+    files=("$here/musl/build.sh" "$here/musl/iconv.patch" "$here/musl/musl.pc")
     [ "$flavour" = stock ] || files+=("$here/musl/shim.patch" $(find "$here/musl/shim" -type f | LC_ALL=C sort))
     echo "musl $version $isa $flavour"
     echo "source $sha256"
@@ -73,7 +80,7 @@ composition() {
 }
 
 # Rust's musl targets carry LLVM's unwinder built for musl; gcc's is built for glibc.
-unwinder() { echo "$(rustc --print sysroot)/lib/rustlib/$1-unknown-linux-musl/lib/self-contained/libunwind.a"; }
+unwinder() { echo "$sysroot/lib/rustlib/$1-unknown-linux-musl/lib/self-contained/libunwind.a"; }
 
 verify() { echo "$sha256  $1" | sha256sum --check --status 2> /dev/null; }
 
@@ -102,75 +109,30 @@ find_source() {
     fi
 }
 
-# Show how far make is, on a terminal: its output comes in, a line for each command.
-progress() {
-    local message=$1 total=$2 count=0
-    while IFS= read -r _; do
-        count=$((count + 1))
-        [ ! -t 2 ] || printf '\r%s: %d of %d ' "$message" "$count" "$total" >&2
-    done
-    [ ! -t 2 ] || printf '\r\033[K' >&2
-}
-
-# Unpack, patch, build and install a flavour into the folder $3.
-build() {
-    local isa=$1 flavour=$2 new=$3 work=$cache/build/musl/$1-$2 options="-fno-stack-protector -U_FORTIFY_SOURCE" prefix log name
-    prefix=$(tool_prefix "$isa")
-    log=$work/log
-    rm -rf "$work" "$new"
-    mkdir -p "$work/source" "$work/objects" "$new"
-    tar -xf "$archive" -C "$work/source" --strip-components=1 || fail "$archive cannot be unpacked"
-    patch -s -d "$work/source" -p1 < "$here/musl/iconv.patch"
-    if [ "$flavour" = shim ]; then
-        patch -s -d "$work/source" -p1 < "$here/musl/shim.patch"
-        cp -R "$here/musl/shim/." "$work/source"
-    fi
-    case $isa-$flavour in
-        # Outline atomics would ask glibc's __getauxval which instructions there are.
-        aarch64-*) options="$options -mno-outline-atomics" ;;
-        # A call writes where a leaf function's data would be.
-        x86_64-shim) options="$options -mno-red-zone" ;;
-    esac
-    cd "$work/objects"
-    ../source/configure --target="$isa" --prefix=/ --syslibdir=/lib --disable-wrapper CC="${prefix}gcc" AR="${prefix}ar" \
-        RANLIB="${prefix}ranlib" CFLAGS="$options" > "$log" 2>&1 || { tail -20 "$log" >&2; fail "musl's configure failed for $isa/$flavour"; }
-    make -n > plan 2> /dev/null || true
-    make -j"$jobs" 2>> "$log" | tee -a "$log" | progress "musl $version $isa $flavour" "$(wc -l < plan)" \
-        || { tail -20 "$log" >&2; fail "the build failed for $isa/$flavour; all of it: $log"; }
-    make install DESTDIR="$new" >> "$log" 2>&1 || { tail -20 "$log" >&2; fail "the installation failed for $isa/$flavour"; }
-    cd "$here"
-    # A guest that has the folder as its /lib needs no path of this machine in a link.
-    ln -sf libc.so "$new/lib/ld-musl-$isa.so.1"
-    cp "$(unwinder "$isa")" "$new/lib/libunwind.a"
-    mkdir -p "$new/lib/pkgconfig"
-    sed "s/@VERSION@/$version/" "$here/musl/musl.pc" > "$new/lib/pkgconfig/musl.pc"
-    # The kernel's own headers: the host's for its ISA, the cross package's for the other.
-    if [ -z "$prefix" ]; then
-        for name in linux asm-generic mtd; do ln -s "/usr/include/$name" "$new/include/$name"; done
-        ln -s "/usr/include/$isa-linux-gnu/asm" "$new/include/asm"
-    else
-        for name in linux asm asm-generic mtd; do ln -s "/usr/$isa-linux-gnu/include/$name" "$new/include/$name"; done
-    fi
-    for name in libc.a libc.so crt1.o Scrt1.o rcrt1.o crti.o crtn.o libm.a; do
-        [ -e "$new/lib/$name" ] || fail "the build for $isa/$flavour made no $name"
-    done
-    rm -rf "$work"
-}
-
 # Write standard input to a file, but not if it is that already.
 settle() {
     cat > "$1.new"
     if cmp -s "$1.new" "$1"; then rm "$1.new"; else mv "$1.new" "$1"; fi
 }
 
-# The compiler wrapper and the settings that name where all is: not part of the build, since they change with the place.
+# What the wrapper and the settings are made of: not part of the build, since they change with the place.
+placement() {
+    local root=$cache/musl/$1/$2 gcc
+    gcc=$(tool_prefix "$1")gcc
+    echo "root $root"
+    echo "libgcc $("$gcc" -print-libgcc-file-name)"
+    echo "templates $(cat "$here/musl.sh" "$here/musl/gcc.specs" "$here/musl/cc.in" "$here/musl/cargo.toml.in" | sha256sum | cut -d ' ' -f 1)"
+}
+
+wrapper() { if [ "$2" = stock ]; then echo "$cache/musl/bin/chitin-$1-cc"; else echo "$cache/musl/bin/chitin-$1-$2-cc"; fi; }
+
+# Write the compiler wrapper and the settings that name where all is.
 place() {
     local isa=$1 flavour=$2 root=$cache/musl/$1/$2 bin=$cache/musl/bin prefix gcc options="" name wrapper
     prefix=$(tool_prefix "$isa")
     gcc=${prefix}gcc
     [ "$isa" != aarch64 ] || options=-mno-outline-atomics
-    wrapper=$bin/chitin-$isa-cc
-    [ "$flavour" = stock ] || wrapper=$bin/chitin-$isa-$flavour-cc
+    wrapper=$(wrapper "$isa" "$flavour")
     sed "s|@ISA@|$isa|; s|@LIBGCC@|$(dirname "$("$gcc" -print-libgcc-file-name)")|" "$here/musl/gcc.specs" | settle "$root/lib/gcc.specs"
     sed "s|@ISA@|$isa|g; s|@FLAVOUR@|$flavour|g; s|@GCC@|$gcc|; s|@OPTIONS@|$options|
         s|@INCLUDE@|$("$gcc" -print-file-name=include)|" "$here/musl/cc.in" | settle "$wrapper"
@@ -179,12 +141,20 @@ place() {
     for name in ar ranlib nm strip objcopy objdump readelf ld; do
         [ -e "$bin/chitin-$isa-$name" ] || ln -sf "$(command -v "$prefix$name")" "$bin/chitin-$isa-$name"
     done
+    placement "$isa" "$flavour" > "$root/PLACE"
 }
 
 for which in "${wanted[@]}"; do
     isa=${which%/*} flavour=${which#*/} root=$cache/musl/$which
     made=$(composition "$isa" "$flavour")
-    if [ "$made" != "$(cat "$root/VERSION" 2> /dev/null)" ]; then
+    built=yes placed=yes
+    [ "$made" = "$(cat "$root/VERSION" 2> /dev/null)" ] || built=""
+    [ "$(placement "$isa" "$flavour")" = "$(cat "$root/PLACE" 2> /dev/null)" ] && [ -x "$(wrapper "$isa" "$flavour")" ] || placed=""
+    if [ -n "$check" ]; then
+        [ -n "$built" ] && [ -n "$placed" ] || exit 1
+        continue
+    fi
+    if [ -z "$built" ]; then
         find_source
         echo "musl $version: $isa, $flavour" >&2
         mkdir -p "$(dirname "$root")"
@@ -193,6 +163,7 @@ for which in "${wanted[@]}"; do
         echo "$made" > "$root.new/VERSION"
         rm -rf "$root"
         mv "$root.new" "$root"
+        placed=""
     fi
-    place "$isa" "$flavour"
+    [ -n "$placed" ] || place "$isa" "$flavour"
 done

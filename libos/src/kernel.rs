@@ -7,6 +7,7 @@ use alloc::sync::Arc;
 
 use abi::{InfoPage, PageInfo, Registers, Rights, WaitWord};
 
+use crate::identity::Identity;
 use crate::pool::Pool;
 use crate::user::UserMemory;
 
@@ -53,6 +54,8 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     /// Where the frames of files come from.
     fn pool(&self) -> Arc<Pool>;
 
+    /// The words of the process's identity, where the entries read them.
+    fn identity(&self) -> &Identity;
     /// The first info page.
     fn info(&self) -> &InfoPage;
     /// The counter, in ticks.

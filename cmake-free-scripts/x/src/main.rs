@@ -3,13 +3,14 @@
 //! | file | what it does |
 //! |---|---|
 //! | `setup` | checks for and installs what is missing |
-//! | `build`, `elf`, `image`, `libos_image`, `initramfs` | builds, verifies, lays out what boots |
+//! | `build`, `c_programs`, `elf`, `image`, `libos_image`, `initramfs` | builds, verifies, lays out what boots |
 //! | `run`, `gdb`, `qemu` | boots it |
 //! | `entry`, `manifest` | what is chosen for a program |
 //! | `test` | runs the tests of all levels |
 //! | `check`, `size`, `lines` | hold it to its standards and budgets |
 
 mod build;
+mod c_programs;
 mod check;
 mod elf;
 mod entry;

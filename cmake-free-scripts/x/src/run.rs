@@ -225,13 +225,13 @@ fn add_tree(files: &mut Files, host: &Path, guest: &str) -> Result<()> {
 }
 
 /// What every guest of `cargo x run` has: our programs, the distribution's, and busybox under the names of its applets.
-fn standard_files(isa: Isa, _entry: Entry) -> Result<Files> {
+fn standard_files(isa: Isa, entry: Entry) -> Result<Files> {
     let mut files = Files::new();
     for name in tree::programs_of("user/linux") {
-        files.add_program(&format!("/bin/{name}"), std::fs::read(build::linux(isa, &name))?);
+        files.add_program(&format!("/bin/{name}"), std::fs::read(build::linux(isa, entry.flavour(), &name))?);
     }
     for name in setup::PROGRAMS {
-        let path = tree::distribution_program(isa, name);
+        let path = tree::distribution_program(isa, entry.flavour(), name);
         files.add_program(&format!("/bin/{name}"), std::fs::read(&path).with_context(|| format!("{} is missing", path.display()))?);
     }
     for path in setup::busybox_applets(isa)? {

@@ -11,7 +11,9 @@ use spin::Mutex;
 
 use crate::entry::isa::{self, Frame};
 use crate::entry::place;
+use crate::entry::words::LibraryWords;
 use crate::errno::{Errno, Result};
+use crate::identity::Identity;
 use crate::kernel::{Kernel, VectorState};
 use crate::pool::{Pool, Source};
 use crate::user::{PROGRAM_TOP, UserMemory};
@@ -181,6 +183,10 @@ impl Kernel for Native {
 
     fn pool(&self) -> Arc<Pool> {
         Pool::new(Box::new(FilePages), place::FILES..place::FILES + place::FILES_BYTES)
+    }
+
+    fn identity(&self) -> &Identity {
+        &LibraryWords::get().identity
     }
 
     fn info(&self) -> &InfoPage {

@@ -15,6 +15,7 @@ use abi::{InfoPage, PAGE_SIZE, PageInfo, Registers, Rights, WaitWord};
 use spin::Mutex;
 
 use crate::errno::{Errno, Result};
+use crate::identity::Identity;
 use crate::kernel::{Kernel, VectorState};
 use crate::memory::fault::Access;
 use crate::pool::{Pool, Source};
@@ -64,6 +65,7 @@ pub struct FakeKernel {
     pages: Pages,
     quota: usize,
     info: InfoPage,
+    identity: Identity,
     ticks: AtomicU64,
     thread_pointer: AtomicU64,
     registers: Mutex<Registers>,
@@ -84,6 +86,7 @@ impl FakeKernel {
             pages: Pages::default(),
             quota,
             info: InfoPage { clock_hz: 1_000_000_000, clock_mult: 1 << 32, boot_unix_ns: 1_700_000_000_000_000_000, ..zeroed },
+            identity: Identity::default(),
             ticks: AtomicU64::new(0),
             thread_pointer: AtomicU64::new(0),
             registers: Mutex::new(Registers::default()),
@@ -296,6 +299,10 @@ impl Kernel for FakeKernel {
 
     fn pool(&self) -> Arc<Pool> {
         Pool::new(Box::new(FilePages { pages: self.pages.clone(), quota: self.quota }), FILES)
+    }
+
+    fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     fn info(&self) -> &InfoPage {

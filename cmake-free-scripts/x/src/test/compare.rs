@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use exo::command::CommandFlags;
 
+use crate::entry::Flavour;
 use crate::initramfs::{Files, Node};
 use crate::isa::Isa;
 use crate::qemu::{End, Machine, Outcome, Scratch, boot_captured};
@@ -24,6 +25,16 @@ pub enum Program {
     Ours(&'static str),
     /// One that `setup` got from the distribution. The same binary runs on the host, through user-mode QEMU if need be.
     Distribution(&'static str),
+    /// The same, built with the shim: on the host it finds no library OS, in the guest it does.
+    Shim(&'static str),
+}
+
+impl Program {
+    fn name(self) -> &'static str {
+        match self {
+            Program::Ours(name) | Program::Distribution(name) | Program::Shim(name) => name,
+        }
+    }
 }
 
 /// A program with all that it is given.
@@ -48,9 +59,8 @@ pub struct Case {
 impl Case {
     /// A program with arguments.
     pub fn new(program: Program, arguments: &[&str]) -> Case {
-        let (Program::Ours(name) | Program::Distribution(name)) = program;
         Case {
-            name: format!("linux/{name}"),
+            name: format!("linux/{}", program.name()),
             program,
             arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
             environment: Vec::new(),
@@ -60,19 +70,15 @@ impl Case {
         }
     }
 
-    fn file_name(&self) -> &'static str {
-        let (Program::Ours(name) | Program::Distribution(name)) = self.program;
-        name
-    }
-
     fn guest_path(&self) -> String {
-        format!("/bin/{}", self.file_name())
+        format!("/bin/{}", self.program.name())
     }
 
     fn binary(&self, isa: Isa) -> PathBuf {
         match self.program {
-            Program::Ours(name) => build::linux(isa, name),
-            Program::Distribution(name) => tree::distribution_program(isa, name),
+            Program::Ours(name) => build::linux(isa, Flavour::Stock, name),
+            Program::Distribution(name) => tree::distribution_program(isa, Flavour::Stock, name),
+            Program::Shim(name) => tree::distribution_program(isa, Flavour::Shim, name),
         }
     }
 
