@@ -41,6 +41,21 @@ pub fn distribution_program(isa: Isa, name: &str) -> PathBuf {
     cache().join("programs").join(isa.name()).join(name)
 }
 
+/// The folder of the packages that `setup` unpacked.
+pub fn packages(isa: Isa) -> PathBuf {
+    cache().join("packages").join(isa.name())
+}
+
+/// An unpacked package: a root folder.
+pub fn package(isa: Isa, name: &str) -> PathBuf {
+    packages(isa).join(name)
+}
+
+/// The dynamic loader of the staged musl, which is its C library too.
+pub fn musl_loader(isa: Isa) -> PathBuf {
+    cache().join("musl").join(isa.name()).join("stock/lib").join(format!("ld-musl-{isa}.so.1"))
+}
+
 /// The names of a package's programs: the files (and folders) under its `src/bin`.
 pub fn programs_of(package: &str) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(root().join(package).join("src/bin")) else { return Vec::new() };

@@ -3,13 +3,14 @@
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use exo::command::CommandFlags;
 
+use super::package::Packaged;
 use crate::initramfs::{Files, Node};
 use crate::isa::Isa;
 use crate::qemu::{End, Machine, Outcome, Scratch, boot_captured};
@@ -17,13 +18,24 @@ use crate::run::Guest;
 use crate::{build, setup, tree};
 
 /// Where a program comes from.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Program {
     /// One of `user/linux`. Its output does not depend on the ISA, so the host's own run is the truth for both: user-mode QEMU answers
     /// some calls otherwise than Linux.
     Ours(&'static str),
     /// One that `setup` got from the distribution. The same binary runs on the host, through user-mode QEMU if need be.
     Distribution(&'static str),
+    /// A dynamic one.
+    Packaged(Packaged),
+}
+
+impl Program {
+    fn name(&self) -> &str {
+        match self {
+            Program::Ours(name) | Program::Distribution(name) => name,
+            Program::Packaged(program) => &program.path,
+        }
+    }
 }
 
 /// A program with all that it is given.
@@ -48,9 +60,8 @@ pub struct Case {
 impl Case {
     /// A program with arguments.
     pub fn new(program: Program, arguments: &[&str]) -> Case {
-        let (Program::Ours(name) | Program::Distribution(name)) = program;
         Case {
-            name: format!("linux/{name}"),
+            name: format!("linux/{}", program.name()),
             program,
             arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
             environment: Vec::new(),
@@ -60,20 +71,43 @@ impl Case {
         }
     }
 
-    fn file_name(&self) -> &'static str {
-        let (Program::Ours(name) | Program::Distribution(name)) = self.program;
-        name
-    }
-
+    /// Its path in the guest, and the name that it is started by.
     fn guest_path(&self) -> String {
-        format!("/bin/{}", self.file_name())
+        match &self.program {
+            Program::Packaged(program) => program.path.clone(),
+            program => format!("/bin/{}", program.name()),
+        }
     }
 
-    fn binary(&self, isa: Isa) -> PathBuf {
-        match self.program {
-            Program::Ours(name) => build::linux(isa, name),
+    /// How Linux runs it.
+    fn linux_command(&self, isa: Isa, directory: &Path) -> Result<Command> {
+        let binary = match &self.program {
+            Program::Ours(name) => build::linux(Isa::host(), name),
             Program::Distribution(name) => tree::distribution_program(isa, name),
+            Program::Packaged(program) => return program.command(isa, directory),
+        };
+        if isa == Isa::host() || matches!(self.program, Program::Ours(_)) {
+            let mut command = Command::new(binary);
+            command.arg0(self.guest_path());
+            return Ok(command);
         }
+        let mut command = Command::new(setup::user_emulator(isa));
+        command.arg("-0").arg(self.guest_path()).arg(binary);
+        Ok(command)
+    }
+
+    /// Put the program and its files into the guest.
+    fn place(&self, isa: Isa) -> Result<Files> {
+        let mut files = Files::new();
+        match &self.program {
+            Program::Ours(name) => files.add_program(&self.guest_path(), fs::read(build::linux(isa, name))?),
+            Program::Distribution(name) => files.add_program(&self.guest_path(), fs::read(tree::distribution_program(isa, name))?),
+            Program::Packaged(program) => program.place(isa, &mut files)?,
+        }
+        for (name, contents) in &self.files {
+            files.add(name, Node::File(0o644, contents.clone()));
+        }
+        Ok(files)
     }
 
     fn environment(&self) -> Vec<String> {
@@ -108,13 +142,8 @@ impl Case {
     }
 
     fn on_chitin(&self, machine: &Machine) -> Result<Outcome> {
-        let mut files = Files::new();
-        files.add_program(&self.guest_path(), fs::read(self.binary(machine.isa))?);
-        for (name, contents) in &self.files {
-            files.add(name, Node::File(0o644, contents.clone()));
-        }
         let guest = Guest {
-            files,
+            files: self.place(machine.isa)?,
             arguments: std::iter::once(self.guest_path()).chain(self.arguments.iter().cloned()).collect(),
             environment: self.environment(),
             flags: CommandFlags::BATCH,
@@ -125,7 +154,6 @@ impl Case {
 
     /// Run on the host: a fresh working directory, both output streams into one file.
     fn on_linux(&self, isa: Isa) -> Result<Truth> {
-        let isa = if matches!(self.program, Program::Ours(_)) { Isa::host() } else { isa };
         let scratch = Scratch::new()?;
         let directory = scratch.path("directory");
         fs::create_dir(&directory)?;
@@ -136,23 +164,14 @@ impl Case {
         }
         fs::write(scratch.path("input"), &self.input)?;
         let output = fs::OpenOptions::new().create(true).append(true).open(scratch.path("output"))?;
-        let binary = self.binary(isa);
-        let mut command = if isa == Isa::host() {
-            let mut command = Command::new(&binary);
-            command.arg0(self.guest_path());
-            command
-        } else {
-            let mut command = Command::new(setup::user_emulator(isa));
-            command.arg("-0").arg(self.guest_path()).arg(&binary);
-            command
-        };
+        let mut command = self.linux_command(isa, &directory)?;
         command.args(&self.arguments).env_clear().current_dir(&directory).stdin(File::open(scratch.path("input"))?);
         for variable in self.environment() {
             let (name, value) = variable.split_once('=').context("a variable without a value")?;
             command.env(name, value);
         }
         command.stdout(output.try_clone()?).stderr(output);
-        let status = wait(&mut command, &binary, self.timeout)?;
+        let status = wait(&mut command, self.timeout)?;
         Ok(Truth { status: status_byte(status), output: fs::read(scratch.path("output"))? })
     }
 }
@@ -168,8 +187,8 @@ pub fn status_byte(status: ExitStatus) -> u8 {
     status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)) as u8
 }
 
-fn wait(command: &mut Command, binary: &Path, timeout: Duration) -> Result<ExitStatus> {
-    let mut child = command.spawn().with_context(|| format!("cannot start {}", binary.display()))?;
+fn wait(command: &mut Command, timeout: Duration) -> Result<ExitStatus> {
+    let mut child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
     let start = Instant::now();
     loop {
         if let Some(status) = child.try_wait()? {
