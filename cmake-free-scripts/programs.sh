@@ -1,15 +1,20 @@
 #!/usr/bin/env bash
-# Build a real program from its distribution source package, static against musl: programs.sh NAME ISA CACHE
+# Build a real program from its distribution source package, static against musl: programs.sh NAME ISA FLAVOUR CACHE
 #
-# Result: CACHE/programs/ISA/NAME, stripped. Built out of tree under CACHE/build.
+# FLAVOUR is musl's, stock or shim. Result: CACHE/programs/ISA/NAME or CACHE/programs/ISA/shim/NAME, stripped. Built out of tree
+# under CACHE/build.
 set -euo pipefail
-name=$1 isa=$2 cache=$3
+name=$1 isa=$2 flavour=$3 cache=$4
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/apt-view.sh"
 
-cc=$cache/musl/$isa/cc
-build=$cache/build/$isa/$name
+cc=$cache/musl/bin/chitin-$isa-cc
+build=$cache/build/$isa/$flavour/$name
 output=$cache/programs/$isa
+if [ "$flavour" != stock ]; then
+    cc=$cache/musl/bin/chitin-$isa-$flavour-cc
+    output=$output/$flavour
+fi
 if [ "$isa" = "$(uname -m)" ]; then prefix=""; else prefix=$isa-linux-gnu-; fi
 strip=${prefix}strip
 rm -rf "$build"
@@ -35,7 +40,7 @@ case $name in
         make -s -j"$jobs" HOSTCC=gcc CC="$cc" AR="${prefix}ar" NM="${prefix}nm" LD="${prefix}ld" OBJCOPY="${prefix}objcopy" \
             STRIP="$strip" SKIP_STRIP=y busybox > build.log 2>&1 || { tail -40 build.log >&2; exit 1; }
         make -s HOSTCC=gcc busybox.links > /dev/null
-        cp busybox.links "$output/busybox.links"
+        cp busybox.links "$cache/programs/$isa/busybox.links"
         cp busybox "$output/busybox.new"
         ;;
     lua)

@@ -1,5 +1,6 @@
 //! Builds what boots: the kernel, the library OS, the first environment's programs, Linux programs; and checks each link.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
@@ -9,8 +10,9 @@ use goblin::elf::Elf;
 use goblin::elf::program_header::PT_LOAD;
 
 use crate::elf::{Rules, verify};
+use crate::entry::Flavour;
 use crate::isa::Isa;
-use crate::{libos_image, tree};
+use crate::{c_programs, libos_image, tree};
 
 /// The package of Linux programs.
 pub const LINUX_PACKAGE: &str = "linux-programs";
@@ -47,8 +49,15 @@ pub fn native(isa: Isa, name: &str) -> PathBuf {
 }
 
 /// A Linux program of ours, stripped.
-pub fn linux(isa: Isa, name: &str) -> PathBuf {
-    tree::output(isa).join("linux").join(name)
+pub fn linux(isa: Isa, flavour: Flavour, name: &str) -> PathBuf {
+    linux_folder(isa, flavour).join(name)
+}
+
+fn linux_folder(isa: Isa, flavour: Flavour) -> PathBuf {
+    tree::output(isa).join(match flavour {
+        Flavour::Stock => "linux",
+        Flavour::Shim => "linux-shim",
+    })
 }
 
 /// Build everything for an ISA.
@@ -60,21 +69,21 @@ pub fn build(isa: Isa) -> Result<()> {
 
 /// Build the kernel for an ISA.
 pub fn build_kernel(isa: Isa) -> Result<()> {
-    cargo_build(isa.bare_target(), &["exokernel"])?;
+    cargo_build(isa.bare_target(), &["exokernel"], &[])?;
     std::fs::create_dir_all(tree::output(isa))?;
     derive(&kernel_symbols(isa), &kernel(isa), |from, to| boot_form(isa, from, to))
 }
 
 /// Build the programs that stand straight on the kernel for an ISA.
 pub fn build_native(isa: Isa) -> Result<()> {
-    cargo_build(isa.bare_target(), &["native"])?;
+    cargo_build(isa.bare_target(), &["native"], &[])?;
     std::fs::create_dir_all(tree::output(isa))?;
     tree::programs_of("user/exo").iter().try_for_each(|name| check_native(isa, name))
 }
 
 /// Build what Linux programs need beyond the kernel, and ours of them, for an ISA.
 pub fn build_personality(isa: Isa) -> Result<()> {
-    cargo_build(isa.bare_target(), &["libos", "init"])?;
+    cargo_build(isa.bare_target(), &["libos", "init"], &[])?;
     std::fs::create_dir_all(tree::output(isa))?;
     derive(&libos_symbols(isa), &libos_module(isa), |from, to| {
         let linked = checked(from, Rules { isa, text_floor: LIBOS_TEXT_FLOOR })?;
@@ -93,19 +102,25 @@ fn check_native(isa: Isa, name: &str) -> Result<()> {
     })
 }
 
-/// Build our Linux programs for an ISA.
+/// Build our Linux programs for an ISA: Rust's in both flavours, then C's. The stock flavour of the Rust programs is Rust's own musl.
 pub fn build_linux(isa: Isa) -> Result<()> {
-    cargo_build(isa.linux_target(), &[LINUX_PACKAGE])?;
-    std::fs::create_dir_all(tree::output(isa).join("linux"))?;
-    for name in tree::programs_of("user/linux") {
-        derive(&tree::linux_release(isa).join(&name), &linux(isa, &name), strip)?;
+    for flavour in Flavour::ALL {
+        let mut options = vec!["--target-dir".into(), tree::linux_target(flavour).into_os_string()];
+        if flavour == Flavour::Shim {
+            options.extend(["--config".into(), tree::musl(isa, flavour).join("cargo.toml").into_os_string()]);
+        }
+        cargo_build(isa.linux_target(), &[LINUX_PACKAGE], &options)?;
+        std::fs::create_dir_all(linux_folder(isa, flavour))?;
+        for name in tree::programs_of("user/linux") {
+            derive(&tree::linux_release(isa, flavour).join(&name), &linux(isa, flavour, &name), strip)?;
+        }
     }
-    Ok(())
+    c_programs::build(isa)
 }
 
-fn cargo_build(target: &str, packages: &[&str]) -> Result<()> {
+fn cargo_build(target: &str, packages: &[&str], options: &[OsString]) -> Result<()> {
     let mut command = Command::new("cargo");
-    command.args(["build", "--quiet", "--release", "--bins", "--target", target]).current_dir(tree::root());
+    command.args(["build", "--quiet", "--release", "--bins", "--target", target]).args(options).current_dir(tree::root());
     for package in packages {
         command.args(["--package", package]);
     }
@@ -172,7 +187,7 @@ fn strip(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// A program of rustup's `llvm-tools`.
-fn llvm_tool(name: &str) -> Result<PathBuf> {
+pub fn llvm_tool(name: &str) -> Result<PathBuf> {
     let output = Command::new("rustc").args(["--print", "sysroot"]).current_dir(tree::root()).output().context("cannot start rustc")?;
     let libraries = PathBuf::from(String::from_utf8(output.stdout)?.trim()).join("lib/rustlib");
     std::fs::read_dir(&libraries)?

@@ -73,7 +73,8 @@ fn debugger_arguments(options: &run::Options, isa: Isa, port: u16) -> Result<Vec
 fn program_symbols(options: &run::Options, isa: Isa) -> Option<PathBuf> {
     let program = options.command.first().map_or(run::DEFAULT_PROGRAM, String::as_str);
     let name = program.rsplit('/').next()?;
-    [PathBuf::from(program), tree::linux_release(isa).join(name), tree::distribution_program(isa, name)]
+    let flavour = options.entry.unwrap_or_default().flavour();
+    [PathBuf::from(program), tree::linux_release(isa, flavour).join(name), tree::distribution_program(isa, flavour, name)]
         .into_iter()
         .find(|path| path.is_file())
 }

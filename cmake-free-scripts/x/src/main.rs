@@ -3,20 +3,24 @@
 //! | file | what it does |
 //! |---|---|
 //! | `setup` | checks for and installs what is missing |
-//! | `build`, `elf`, `image`, `libos_image`, `initramfs` | builds, verifies, lays out what boots |
+//! | `build`, `c_programs`, `elf`, `image`, `libos_image`, `initramfs` | builds, verifies, lays out what boots |
 //! | `run`, `gdb`, `qemu` | boots it |
+//! | `entry`, `manifest` | what is chosen for a program |
 //! | `test` | runs the tests of all levels |
 //! | `check`, `size`, `lines` | hold it to its standards and budgets |
 
 mod build;
+mod c_programs;
 mod check;
 mod elf;
+mod entry;
 mod gdb;
 mod image;
 mod initramfs;
 mod isa;
 mod libos_image;
 mod lines;
+mod manifest;
 mod progress;
 mod qemu;
 mod run;
@@ -50,7 +54,7 @@ enum Verb {
         #[arg(long)]
         arch: Option<Isa>,
     },
-    /// Boot a machine and run a program on it, its console this terminal (implies setup and build)
+    /// Boot a machine and run a program on it, its console this terminal, where Ctrl-A x ends it (implies setup and build)
     Run(run::Options),
     /// Run the tests of all levels on both instruction sets (implies setup and build)
     Test(test::Options),

@@ -1,4 +1,4 @@
-//! `cargo x run`: a program on Chitin, its console this terminal.
+//! `cargo x run`: a program on Chitin, its console this terminal. There every key is the program's, ^C too; Ctrl-A x ends the machine.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -8,11 +8,12 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use exo::command::CommandFlags;
 
+use crate::entry::Entry;
 use crate::image::{Content, lay_out};
 use crate::initramfs::{Files, Node};
 use crate::isa::Isa;
 use crate::qemu::{Kind, Machine, Scratch, boot_on_terminal};
-use crate::{build, setup, tree};
+use crate::{build, manifest, setup, tree};
 
 /// The program that runs where none is named.
 pub const DEFAULT_PROGRAM: &str = "/bin/hello";
@@ -63,6 +64,12 @@ pub struct Options {
     /// The machine.
     #[command(flatten)]
     pub machine: MachineOptions,
+    /// How the program's calls reach the library OS [default: linked]
+    #[arg(long, value_name = "ENTRY")]
+    pub entry: Option<Entry>,
+    /// Run what a manifest says: a name in user/apps or a path. The command line goes before the manifest
+    #[arg(long, value_name = "NAME|FILE")]
+    pub app: Option<String>,
     /// Print each Linux call that the program makes
     #[arg(long)]
     pub strace: bool,
@@ -73,7 +80,7 @@ pub struct Options {
     #[arg(long = "env", value_name = "NAME=VALUE")]
     pub environment: Vec<String>,
     /// Boot this program of user/exo straight on the exokernel instead
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["strace", "add", "environment", "command"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["entry", "app", "strace", "add", "environment", "command"])]
     pub native: Option<String>,
     /// Stop the machine after this many seconds, with status 124
     #[arg(long, value_name = "SECONDS")]
@@ -151,20 +158,26 @@ pub fn prepare(options: &Options, isa: Isa) -> Result<Vec<u8>> {
 
 /// The guest that the options describe.
 fn guest(options: &Options, isa: Isa) -> Result<Guest> {
-    let mut files = standard_files(isa)?;
-    for pair in &options.add {
+    let manifest = options.app.as_deref().map(manifest::read).transpose()?.unwrap_or_default();
+    let entry = options.entry.or(manifest.entry).unwrap_or_default();
+    let mut files = standard_files(isa, entry)?;
+    for pair in manifest.add.iter().chain(&options.add) {
         let (host, guest) = pair.split_once(':').with_context(|| format!("--add {pair}: HOST:GUEST is wanted"))?;
         add_tree(&mut files, Path::new(host), guest)?;
     }
-    let mut arguments = options.command.clone();
-    match arguments.first_mut() {
-        None => arguments.push(DEFAULT_PROGRAM.into()),
-        Some(program) => *program = place(&mut files, program)?,
-    }
+    let (program, arguments) = match (&options.app, options.command.split_first()) {
+        (Some(_), None) => (manifest.program.as_str(), manifest.arguments.clone()),
+        (Some(_), Some(_)) => (manifest.program.as_str(), options.command.clone()),
+        (None, None) => (DEFAULT_PROGRAM, Vec::new()),
+        (None, Some((program, arguments))) => (program.as_str(), arguments.to_vec()),
+    };
+    let arguments = [vec![place(&mut files, program)?], arguments].concat();
     let terminal = std::env::var("TERM").unwrap_or_else(|_| "dumb".into());
     let mut environment = vec!["PATH=/bin:/usr/bin".to_owned(), "HOME=/root".to_owned(), format!("TERM={terminal}")];
+    environment.extend(manifest.environment.iter().map(|(name, value)| format!("{name}={value}")));
     environment.extend(options.environment.iter().cloned());
-    let flags = if options.strace { CommandFlags::STRACE } else { CommandFlags::empty() };
+    let mut flags = entry.flags();
+    flags.set(CommandFlags::STRACE, options.strace);
     Ok(Guest { files, arguments, environment, flags, input: Vec::new() })
 }
 
@@ -203,13 +216,13 @@ fn add_tree(files: &mut Files, host: &Path, guest: &str) -> Result<()> {
 }
 
 /// What every guest of `cargo x run` has: our programs, the distribution's, and busybox under the names of its applets.
-fn standard_files(isa: Isa) -> Result<Files> {
+fn standard_files(isa: Isa, entry: Entry) -> Result<Files> {
     let mut files = Files::new();
     for name in tree::programs_of("user/linux") {
-        files.add_program(&format!("/bin/{name}"), std::fs::read(build::linux(isa, &name))?);
+        files.add_program(&format!("/bin/{name}"), std::fs::read(build::linux(isa, entry.flavour(), &name))?);
     }
     for name in setup::PROGRAMS {
-        let path = tree::distribution_program(isa, name);
+        let path = tree::distribution_program(isa, entry.flavour(), name);
         files.add_program(&format!("/bin/{name}"), std::fs::read(&path).with_context(|| format!("{} is missing", path.display()))?);
     }
     for path in setup::busybox_applets(isa)? {

@@ -11,6 +11,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::entry::Flavour;
 use crate::isa::Isa;
 use crate::{progress, tree};
 
@@ -26,16 +27,10 @@ pub fn ensure(isas: &[Isa]) -> Result<()> {
     rust(&sysroot)?;
     emulators()?;
     compilers(isas)?;
+    musl(isas)?;
     for &isa in isas {
-        let compiler = tree::cache().join("musl").join(isa.name()).join("cc");
-        let recipe = ["musl.sh", "source.sh", "apt-view.sh"];
-        step(&format!("musl-{isa}"), &recipe, &sysroot.display().to_string(), &[compiler], &[isa.name()])?;
-        for name in PROGRAMS {
-            let mut results = vec![tree::distribution_program(isa, name)];
-            if name == "busybox" {
-                results.push(tree::distribution_program(isa, "busybox.links"));
-            }
-            step(&format!("{name}-{isa}"), &["programs.sh", "source.sh", "apt-view.sh"], name, &results, &[name, isa.name()])?;
+        for flavour in Flavour::ALL {
+            PROGRAMS.iter().try_for_each(|name| program(isa, flavour, name))?;
         }
     }
     Ok(())
@@ -56,9 +51,45 @@ pub fn ensure_packages(isas: &[Isa]) -> Result<()> {
     Ok(())
 }
 
+/// Both flavours of musl for these ISAs. The script knows what is there already.
+fn musl(isas: &[Isa]) -> Result<()> {
+    let script = |isas: &[Isa]| {
+        let mut command = Command::new(tree::root().join("cmake-free-scripts/musl.sh"));
+        command.arg("--cache").arg(tree::cache()).args(isas.iter().map(|isa| isa.name())).current_dir(tree::root());
+        command
+    };
+    if script(isas).arg("--check").status().context("cannot start musl.sh")?.success() {
+        return Ok(());
+    }
+    isas.iter().try_for_each(|&isa| logged(&format!("setup: musl for {isa}"), &format!("musl-{isa}"), &mut script(&[isa])))
+}
+
+/// A real program, of a flavour.
+fn program(isa: Isa, flavour: Flavour, name: &str) -> Result<()> {
+    let result = tree::distribution_program(isa, flavour, name);
+    if flavour == Flavour::Shim && result == tree::distribution_program(isa, Flavour::Stock, name) {
+        return Ok(());
+    }
+    let mut results = vec![result];
+    if name == "busybox" {
+        results.push(busybox_links(isa));
+    }
+    // What it was built with decides as well.
+    let salt = match name.ends_with("-glibc") {
+        true => String::new(),
+        false => fs::read_to_string(tree::musl(isa, flavour).join("VERSION"))?,
+    };
+    let recipe = ["programs.sh", "source.sh", "apt-view.sh", "musl/cc.in", "musl/gcc.specs"];
+    step(&format!("{name}-{}-{isa}", flavour.name()), &recipe, &salt, &results, &[name, isa.name(), flavour.name()])
+}
+
+fn busybox_links(isa: Isa) -> PathBuf {
+    tree::distribution_program(isa, Flavour::Stock, "busybox").with_extension("links")
+}
+
 /// The absolute paths that busybox answers to.
 pub fn busybox_applets(isa: Isa) -> Result<Vec<String>> {
-    let list = tree::distribution_program(isa, "busybox.links");
+    let list = busybox_links(isa);
     let text = fs::read_to_string(&list).with_context(|| format!("cannot read {}", list.display()))?;
     Ok(text.lines().map(str::to_owned).collect())
 }
@@ -160,9 +191,15 @@ fn compilers(isas: &[Isa]) -> Result<()> {
             packages.push(package);
         }
     };
-    for (program, package) in
-        [("gcc", "gcc"), ("make", "make"), ("xz", "xz-utils"), ("bzip2", "bzip2"), ("dpkg", "dpkg"), ("strip", "binutils")]
-    {
+    for (program, package) in [
+        ("gcc", "gcc"),
+        ("make", "make"),
+        ("xz", "xz-utils"),
+        ("bzip2", "bzip2"),
+        ("dpkg", "dpkg"),
+        ("strip", "binutils"),
+        ("patch", "patch"),
+    ] {
         need(installed(program), package);
     }
     need(Path::new("/usr/include/linux").exists(), "libc6-dev");

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::entry::Flavour;
 use crate::isa::Isa;
 
 /// The source tree's top.
@@ -31,14 +32,40 @@ pub fn bare_release(isa: Isa) -> PathBuf {
     target().join(isa.bare_target()).join("release")
 }
 
-/// Cargo's release folder for Linux programs.
-pub fn linux_release(isa: Isa) -> PathBuf {
-    target().join(isa.linux_target()).join("release")
+/// Cargo's target folder for Linux programs: each flavour has its own, since cargo builds anew where the flags change.
+pub fn linux_target(flavour: Flavour) -> PathBuf {
+    match flavour {
+        Flavour::Stock => target(),
+        Flavour::Shim => target().join("shim"),
+    }
 }
 
-/// A program that `setup` built from distribution sources.
-pub fn distribution_program(isa: Isa, name: &str) -> PathBuf {
-    cache().join("programs").join(isa.name()).join(name)
+/// Cargo's release folder for Linux programs.
+pub fn linux_release(isa: Isa, flavour: Flavour) -> PathBuf {
+    linux_target(flavour).join(isa.linux_target()).join("release")
+}
+
+/// A program that `setup` got from the distribution. One of another C library's is the same in each flavour.
+pub fn distribution_program(isa: Isa, flavour: Flavour, name: &str) -> PathBuf {
+    let programs = cache().join("programs").join(isa.name());
+    match flavour {
+        Flavour::Shim if !name.ends_with("-glibc") => programs.join(flavour.name()).join(name),
+        _ => programs.join(name),
+    }
+}
+
+/// A build of musl that `setup` staged: headers, libraries, settings.
+pub fn musl(isa: Isa, flavour: Flavour) -> PathBuf {
+    cache().join("musl").join(isa.name()).join(flavour.name())
+}
+
+/// The C compiler for a build of musl.
+pub fn c_compiler(isa: Isa, flavour: Flavour) -> PathBuf {
+    let name = match flavour {
+        Flavour::Stock => format!("chitin-{isa}-cc"),
+        Flavour::Shim => format!("chitin-{isa}-shim-cc"),
+    };
+    cache().join("musl/bin").join(name)
 }
 
 /// The folder of the packages that `setup` unpacked.
@@ -49,11 +76,6 @@ pub fn packages(isa: Isa) -> PathBuf {
 /// An unpacked package: a root folder.
 pub fn package(isa: Isa, name: &str) -> PathBuf {
     packages(isa).join(name)
-}
-
-/// The dynamic loader of the staged musl, which is its C library too.
-pub fn musl_loader(isa: Isa) -> PathBuf {
-    cache().join("musl").join(isa.name()).join("stock/lib").join(format!("ld-musl-{isa}.so.1"))
 }
 
 /// The names of a package's programs: the files (and folders) under its `src/bin`.

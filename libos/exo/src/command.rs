@@ -14,6 +14,8 @@ bitflags! {
         /// The standard streams are not a terminal: input comes from the module `stdin` as from a regular file (empty if there is
         /// none), output goes to the console as into a pipe.
         const BATCH = 1 << 1;
+        /// System call instructions may be turned into jumps where a file is mapped executable.
+        const REWRITE = 1 << 2;
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use exo::command::CommandFlags;
 
 use super::package::Packaged;
+use crate::entry::Flavour;
 use crate::initramfs::{Files, Node};
 use crate::isa::Isa;
 use crate::qemu::{End, Machine, Outcome, Scratch, boot_captured};
@@ -25,6 +26,8 @@ pub enum Program {
     Ours(&'static str),
     /// One that `setup` got from the distribution. The same binary runs on the host, through user-mode QEMU if need be.
     Distribution(&'static str),
+    /// The same, built with the shim: on the host it finds no library OS, in the guest it does.
+    Shim(&'static str),
     /// A dynamic one.
     Packaged(Packaged),
 }
@@ -32,7 +35,7 @@ pub enum Program {
 impl Program {
     fn name(&self) -> &str {
         match self {
-            Program::Ours(name) | Program::Distribution(name) => name,
+            Program::Ours(name) | Program::Distribution(name) | Program::Shim(name) => name,
             Program::Packaged(program) => &program.path,
         }
     }
@@ -79,20 +82,28 @@ impl Case {
         }
     }
 
+    fn binary(&self, isa: Isa) -> Result<PathBuf> {
+        Ok(match &self.program {
+            Program::Ours(name) => build::linux(isa, Flavour::Stock, name),
+            Program::Distribution(name) => tree::distribution_program(isa, Flavour::Stock, name),
+            Program::Shim(name) => tree::distribution_program(isa, Flavour::Shim, name),
+            Program::Packaged(program) => program.binary(isa)?,
+        })
+    }
+
     /// How Linux runs it.
     fn linux_command(&self, isa: Isa, directory: &Path) -> Result<Command> {
-        let binary = match &self.program {
-            Program::Ours(name) => build::linux(Isa::host(), name),
-            Program::Distribution(name) => tree::distribution_program(isa, name),
-            Program::Packaged(program) => return program.command(isa, directory),
-        };
-        if isa == Isa::host() || matches!(self.program, Program::Ours(_)) {
-            let mut command = Command::new(binary);
+        if let Program::Packaged(program) = &self.program {
+            return program.command(isa, directory);
+        }
+        let isa = if matches!(self.program, Program::Ours(_)) { Isa::host() } else { isa };
+        if isa == Isa::host() {
+            let mut command = Command::new(self.binary(isa)?);
             command.arg0(self.guest_path());
             return Ok(command);
         }
         let mut command = Command::new(setup::user_emulator(isa));
-        command.arg("-0").arg(self.guest_path()).arg(binary);
+        command.arg("-0").arg(self.guest_path()).arg(self.binary(isa)?);
         Ok(command)
     }
 
@@ -100,9 +111,8 @@ impl Case {
     fn place(&self, isa: Isa) -> Result<Files> {
         let mut files = Files::new();
         match &self.program {
-            Program::Ours(name) => files.add_program(&self.guest_path(), fs::read(build::linux(isa, name))?),
-            Program::Distribution(name) => files.add_program(&self.guest_path(), fs::read(tree::distribution_program(isa, name))?),
             Program::Packaged(program) => program.place(isa, &mut files)?,
+            _ => files.add_program(&self.guest_path(), fs::read(self.binary(isa)?)?),
         }
         for (name, contents) in &self.files {
             files.add(name, Node::File(0o644, contents.clone()));

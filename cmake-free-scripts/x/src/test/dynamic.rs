@@ -9,6 +9,7 @@ use super::Test;
 use super::compare::{Case, Program};
 use super::package::{Library, Packaged};
 use super::text::{messy_source, prose};
+use crate::entry::Flavour;
 use crate::isa::Isa;
 use crate::qemu::Machine;
 
@@ -19,9 +20,13 @@ const TIMEOUT: Duration = Duration::from_secs(180);
 
 /// One test for each case.
 pub fn tests(isa: Isa) -> Vec<Test> {
-    let cases = [text_tools(), file_tools(), languages(), loaded_at_run_time(isa), graphs(), source_tools(), builders()].concat();
-    cases
+    let for_glibc = [text_tools(), file_tools(), languages(), loaded_at_run_time(isa)].concat();
+    let for_musl = [graphs(), source_tools(), builders()].concat();
+    let linked: Vec<Case> = for_musl.iter().cloned().map(with_shim).collect();
+    for_glibc
         .into_iter()
+        .chain(for_musl)
+        .chain(linked)
         .map(|case| {
             let machine = Machine::default_for(isa);
             let name = case.name.clone();
@@ -38,7 +43,7 @@ fn glibc(name: &str, program: &str, data: &[&str], arguments: &[&str]) -> Case {
 
 /// A program in a wheel.
 fn musl(name: &str, path: &str, data: &[&str], arguments: &[&str]) -> Case {
-    packaged(format!("dynamic/musl/{name}"), Library::Musl, format!("opt/{path}"), data, arguments)
+    packaged(format!("dynamic/musl/{name}"), Library::Musl(Flavour::Stock), format!("opt/{path}"), data, arguments)
 }
 
 fn packaged(name: String, library: Library, path: String, data: &[&str], arguments: &[&str]) -> Case {
@@ -49,6 +54,15 @@ fn packaged(name: String, library: Library, path: String, data: &[&str], argumen
 
 fn with_files(case: Case, files: &[(&str, &[u8])]) -> Case {
     Case { files: files.iter().map(|&(name, contents)| (name.to_owned(), contents.to_vec())).collect(), ..case }
+}
+
+/// The same unmodified program with the other build of musl for its C library, so that its calls are function calls.
+fn with_shim(mut case: Case) -> Case {
+    case.name = case.name.replace("/musl/", "/musl-shim/");
+    if let Program::Packaged(program) = &mut case.program {
+        program.library = Library::Musl(Flavour::Shim);
+    }
+    case
 }
 
 fn text_tools() -> Vec<Case> {

@@ -12,6 +12,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use goblin::elf::Elf;
 
+use crate::entry::Flavour;
 use crate::initramfs::{Files, Node};
 use crate::isa::Isa;
 use crate::{setup, tree};
@@ -21,8 +22,8 @@ use crate::{setup, tree};
 pub enum Library {
     /// The distribution's glibc. The program is in `usr`.
     Glibc,
-    /// The project's own musl. The program is in `opt/PACKAGE`.
-    Musl,
+    /// The project's own musl, of a flavour. The program is in `opt/PACKAGE`.
+    Musl(Flavour),
 }
 
 /// A program out of a package.
@@ -41,7 +42,7 @@ impl Library {
     fn folder(self, isa: Isa) -> (&'static str, PathBuf) {
         match self {
             Library::Glibc => ("usr", tree::package(isa, "glibc").join("usr")),
-            Library::Musl => ("opt", tree::packages(isa)),
+            Library::Musl(_) => ("opt", tree::packages(isa)),
         }
     }
 
@@ -49,7 +50,7 @@ impl Library {
     fn loader(self, isa: Isa, interpreter: &str) -> PathBuf {
         match self {
             Library::Glibc => tree::package(isa, "glibc").join(interpreter.trim_start_matches('/')),
-            Library::Musl => tree::musl_loader(isa),
+            Library::Musl(flavour) => tree::musl(isa, flavour).join(format!("lib/ld-musl-{isa}.so.1")),
         }
     }
 }
@@ -62,8 +63,13 @@ impl Packaged {
         Ok(folder.join(inside.with_context(|| format!("{path} is not in {name}"))?))
     }
 
+    /// The program on the host.
+    pub fn binary(&self, isa: Isa) -> Result<PathBuf> {
+        self.host(isa, &self.path)
+    }
+
     fn interpreter(&self, isa: Isa) -> Result<String> {
-        let bytes = read(&self.host(isa, &self.path)?)?;
+        let bytes = read(&self.binary(isa)?)?;
         let elf = Elf::parse(&bytes)?;
         Ok(elf.interpreter.with_context(|| format!("{} is not dynamic", self.path))?.to_owned())
     }
