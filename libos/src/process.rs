@@ -21,7 +21,7 @@ use crate::load::auxiliary::Entry;
 use crate::memory::Memory;
 use crate::random::Random;
 use crate::signal::{Ending, Signals, Trap};
-use crate::syscall::table;
+use crate::syscall::table::{self, Row, Support};
 use crate::time::{Linear, Times};
 use crate::user::UserMemory;
 use crate::vfs::attributes::Kind;
@@ -136,9 +136,10 @@ impl<K: Kernel> Process<K> {
         self.kernel.put(&line);
     }
 
-    /// Report a call that does not exist.
+    /// Report a call that does not exist, unless that is as it should be.
     pub fn report_absent(&self, number: usize) {
         match table::row(number) {
+            Some(Row { support: Support::Declined(_), .. }) => {}
             Some(row) => self.report(&alloc::format!("[ENOSYS] {}", row.name)),
             None => self.report(&alloc::format!("[ENOSYS] {number}")),
         }

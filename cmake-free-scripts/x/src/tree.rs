@@ -68,6 +68,16 @@ pub fn c_compiler(isa: Isa, flavour: Flavour) -> PathBuf {
     cache().join("musl/bin").join(name)
 }
 
+/// The folder of the packages that `setup` unpacked.
+pub fn packages(isa: Isa) -> PathBuf {
+    cache().join("packages").join(isa.name())
+}
+
+/// An unpacked package: a root folder.
+pub fn package(isa: Isa, name: &str) -> PathBuf {
+    packages(isa).join(name)
+}
+
 /// The names of a package's programs: the files (and folders) under its `src/bin`.
 pub fn programs_of(package: &str) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(root().join(package).join("src/bin")) else { return Vec::new() };

@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
-use abi::{FaultKind, Registers};
+use abi::Registers;
 
 use crate::entry::native::Native;
 use crate::entry::vdso;

@@ -26,6 +26,8 @@ pub enum Support {
     Stub(&'static str),
     /// It answers `ENOSYS`.
     Absent,
+    /// It answers `ENOSYS` as a Linux does that was configured without it, and programs are known to do without; this says why.
+    Declined(&'static str),
 }
 
 /// How an argument is printed.
@@ -307,7 +309,7 @@ rows! {
     getrandom: 318, 278, process::getrandom, Full, [BufferOut, Unsigned, RandomFlags];
     membarrier: 324, 283, process::membarrier, Partial("one thread"), [Int, Hex];
     personality: 135, 92, process::personality, Partial("PER_LINUX alone"), [Hex];
-    rseq: 334, 293, absent, Absent, [Pointer, Unsigned, Hex, Hex];
+    rseq: 334, 293, absent, Declined("the C library counts CPUs by getcpu then"), [Pointer, Unsigned, Hex, Hex];
     futex: 202, 98, futex::futex, Partial("one thread"), [Pointer, FutexOperation, Unsigned, Pointer, Pointer, Unsigned];
 
     // Memory.

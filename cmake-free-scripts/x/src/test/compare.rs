@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use exo::command::CommandFlags;
 
+use super::package::Packaged;
 use crate::entry::Flavour;
 use crate::initramfs::{Files, Node};
 use crate::isa::Isa;
@@ -18,7 +19,7 @@ use crate::run::Guest;
 use crate::{build, setup, tree};
 
 /// Where a program comes from.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Program {
     /// One of `user/linux`. Its output does not depend on the ISA, so the host's own run is the truth for both: user-mode QEMU answers
     /// some calls otherwise than Linux.
@@ -27,12 +28,15 @@ pub enum Program {
     Distribution(&'static str),
     /// The same, built with the shim: on the host it finds no library OS, in the guest it does.
     Shim(&'static str),
+    /// A dynamic one.
+    Packaged(Packaged),
 }
 
 impl Program {
-    fn name(self) -> &'static str {
+    fn name(&self) -> &str {
         match self {
             Program::Ours(name) | Program::Distribution(name) | Program::Shim(name) => name,
+            Program::Packaged(program) => &program.path,
         }
     }
 }
@@ -73,16 +77,50 @@ impl Case {
         }
     }
 
+    /// Its path in the guest, and the name that it is started by.
     fn guest_path(&self) -> String {
-        format!("/bin/{}", self.program.name())
+        match &self.program {
+            Program::Packaged(program) => program.path.clone(),
+            program => format!("/bin/{}", program.name()),
+        }
     }
 
-    fn binary(&self, isa: Isa) -> PathBuf {
-        match self.program {
+    fn binary(&self, isa: Isa) -> Result<PathBuf> {
+        Ok(match &self.program {
             Program::Ours(name) => build::linux(isa, Flavour::Stock, name),
             Program::Distribution(name) => tree::distribution_program(isa, Flavour::Stock, name),
             Program::Shim(name) => tree::distribution_program(isa, Flavour::Shim, name),
+            Program::Packaged(program) => program.binary(isa)?,
+        })
+    }
+
+    /// How Linux runs it.
+    fn linux_command(&self, isa: Isa, directory: &Path) -> Result<Command> {
+        if let Program::Packaged(program) = &self.program {
+            return program.command(isa, directory);
         }
+        let isa = if matches!(self.program, Program::Ours(_)) { Isa::host() } else { isa };
+        if isa == Isa::host() {
+            let mut command = Command::new(self.binary(isa)?);
+            command.arg0(self.guest_path());
+            return Ok(command);
+        }
+        let mut command = Command::new(setup::user_emulator(isa));
+        command.arg("-0").arg(self.guest_path()).arg(self.binary(isa)?);
+        Ok(command)
+    }
+
+    /// Put the program and its files into the guest.
+    fn place(&self, isa: Isa) -> Result<Files> {
+        let mut files = Files::new();
+        match &self.program {
+            Program::Packaged(program) => program.place(isa, &mut files)?,
+            _ => files.add_program(&self.guest_path(), fs::read(self.binary(isa)?)?),
+        }
+        for (name, contents) in &self.files {
+            files.add(name, Node::File(0o644, contents.clone()));
+        }
+        Ok(files)
     }
 
     fn environment(&self) -> Vec<String> {
@@ -117,13 +155,8 @@ impl Case {
     }
 
     fn on_chitin(&self, machine: &Machine) -> Result<Outcome> {
-        let mut files = Files::new();
-        files.add_program(&self.guest_path(), fs::read(self.binary(machine.isa))?);
-        for (name, contents) in &self.files {
-            files.add(name, Node::File(0o644, contents.clone()));
-        }
         let guest = Guest {
-            files,
+            files: self.place(machine.isa)?,
             arguments: std::iter::once(self.guest_path()).chain(self.arguments.iter().cloned()).collect(),
             environment: self.environment(),
             flags: CommandFlags::BATCH,
@@ -134,7 +167,6 @@ impl Case {
 
     /// Run on the host: a fresh working directory, both output streams into one file.
     fn on_linux(&self, isa: Isa) -> Result<Truth> {
-        let isa = if matches!(self.program, Program::Ours(_)) { Isa::host() } else { isa };
         let scratch = Scratch::new()?;
         let directory = scratch.path("directory");
         fs::create_dir(&directory)?;
@@ -145,23 +177,14 @@ impl Case {
         }
         fs::write(scratch.path("input"), &self.input)?;
         let output = fs::OpenOptions::new().create(true).append(true).open(scratch.path("output"))?;
-        let binary = self.binary(isa);
-        let mut command = if isa == Isa::host() {
-            let mut command = Command::new(&binary);
-            command.arg0(self.guest_path());
-            command
-        } else {
-            let mut command = Command::new(setup::user_emulator(isa));
-            command.arg("-0").arg(self.guest_path()).arg(&binary);
-            command
-        };
+        let mut command = self.linux_command(isa, &directory)?;
         command.args(&self.arguments).env_clear().current_dir(&directory).stdin(File::open(scratch.path("input"))?);
         for variable in self.environment() {
             let (name, value) = variable.split_once('=').context("a variable without a value")?;
             command.env(name, value);
         }
         command.stdout(output.try_clone()?).stderr(output);
-        let status = wait(&mut command, &binary, self.timeout)?;
+        let status = wait(&mut command, self.timeout)?;
         Ok(Truth { status: status_byte(status), output: fs::read(scratch.path("output"))? })
     }
 }
@@ -177,8 +200,8 @@ pub fn status_byte(status: ExitStatus) -> u8 {
     status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)) as u8
 }
 
-fn wait(command: &mut Command, binary: &Path, timeout: Duration) -> Result<ExitStatus> {
-    let mut child = command.spawn().with_context(|| format!("cannot start {}", binary.display()))?;
+fn wait(command: &mut Command, timeout: Duration) -> Result<ExitStatus> {
+    let mut child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
     let start = Instant::now();
     loop {
         if let Some(status) = child.try_wait()? {

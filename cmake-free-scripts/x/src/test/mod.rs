@@ -4,14 +4,16 @@
 //! |---|---|---|
 //! | 0, 1 | `host` | the codecs of both ISAs; the kernel's and the library OS's logic against fakes |
 //! | 2 | `native` | programs straight on the exokernel end as their table says |
-//! | 3 | `programs`, `matrix`, `corpus` (through `compare`) | the same static binary gives the same on Linux and on Chitin |
+//! | 3 | `programs`, `dynamic`, `matrix`, `corpus` (through `compare`) | the same binary gives the same on Linux and on Chitin |
 
 mod compare;
 mod copies;
 mod corpus;
+mod dynamic;
 mod host;
 mod matrix;
 mod native;
+mod package;
 mod programs;
 mod report;
 mod text;
@@ -93,6 +95,7 @@ pub fn test(options: &Options) -> Result<ExitCode> {
             tests.extend(native::tests(isa)?);
         }
         if wanted(3) {
+            setup::ensure_packages(&isas)?;
             // Our Linux programs' truth is the host's own run of them, so they are built for the host's ISA too.
             build::build_linux(Isa::host())?;
         }
@@ -102,6 +105,7 @@ pub fn test(options: &Options) -> Result<ExitCode> {
             tests.extend(programs::tests(isa));
             tests.extend(matrix::tests(isa));
             tests.extend(corpus::tests(isa));
+            tests.extend(dynamic::tests(isa));
             tests.extend(copies::tests(isa));
         }
         tests.retain(|test| options.filter.as_deref().is_none_or(|filter| test.name.contains(filter)));

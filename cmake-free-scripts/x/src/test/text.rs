@@ -46,3 +46,20 @@ pub fn prose(bytes: usize) -> Vec<u8> {
     }
     text.into_bytes()
 }
+
+/// C++ that a formatter has something to do with: `functions` of them, indented and spaced anyhow.
+pub fn messy_source(functions: usize) -> String {
+    let mut numbers = Numbers::new(0x50CE);
+    let mut text = String::from("#include <vector>\n#include <map>\nnamespace   mess{\n");
+    for index in 0..functions {
+        let space = " ".repeat(numbers.below(5));
+        let (limit, step) = (numbers.below(1000), 1 + numbers.below(9));
+        text += &format!(
+            "template<typename T>{space}static inline T function_{index} (T  a,const std::vector<T>&values ,int *out=nullptr)\n{{\n\
+             {space}  for(int i=0;i<{limit} ;i+={step}){{ if(a>values[i%3]&&i!={limit}||!out) {{a=a*{step}+values [i]; }}\n\
+             else{{ switch(i){{case 0:return a;case {step}: {{a--;break ;}} default:a+=sizeof(T) ; }} }} }}\n\
+             \tauto f=[&](T x){space}->T{{return x*x;}};//{index}{space}\n/*  a comment\n  of two lines*/ return f(a)+{limit};{space}}}\n\n",
+        );
+    }
+    text + "}\n"
+}
