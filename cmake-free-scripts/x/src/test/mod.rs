@@ -4,12 +4,14 @@
 //! |---|---|---|
 //! | 0, 1 | `host` | the codecs of both ISAs; the kernel's and the library OS's logic against fakes |
 //! | 2 | `native` | programs straight on the exokernel end as their table says |
+//! | 3 | `musl` | the C library is built as it should be, and the shim leaves no system call instruction |
 //! | 3 | `programs`, `matrix`, `corpus` (through `compare`) | the same static binary gives the same on Linux and on Chitin |
 
 mod compare;
 mod corpus;
 mod host;
 mod matrix;
+mod musl;
 mod native;
 mod programs;
 mod report;
@@ -101,6 +103,7 @@ pub fn test(options: &Options) -> Result<ExitCode> {
             tests.extend(programs::tests(isa));
             tests.extend(matrix::tests(isa));
             tests.extend(corpus::tests(isa));
+            tests.extend(musl::tests(isa));
         }
         tests.retain(|test| options.filter.as_deref().is_none_or(|filter| test.name.contains(filter)));
         if options.list {

@@ -30,12 +30,7 @@ pub unsafe extern "C" fn instruction() {
 /// Load and store of sixteen vector registers.
 macro_rules! vectors {
     ($load:literal, $instruction:literal, $register:literal) => {
-        concat!(
-            ".irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15\n",
-            $instruction,
-            $load,
-            "\n.endr"
-        )
+        concat!(".irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15\n", $instruction, $load, "\n.endr")
     };
 }
 
