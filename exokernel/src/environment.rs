@@ -159,8 +159,8 @@ impl<M: Machine> Kernel<M> {
         for context in self.env(slot).contexts.iter().filter_map(Cell::get) {
             self.give_up(context, Error::Dead);
             self.context(context).run.set(Run::Stopped);
-            self.forget(context);
         }
+        self.forget(id);
         self.pass_slices_on(id, parent as usize);
         self.pass_children_on(slot, parent);
         for irq in 0..abi::MAX_IRQS {

@@ -137,9 +137,15 @@ impl<M: Machine> Kernel<M> {
         let index = context.map_or(UNUSED, |context| self.context(context).index.get() as u32);
         let entry = self.slice(slot);
         (entry.owner, entry.context) = (owner.0, index);
-        self.schedule.runners[slot] = context;
-        let used = self.schedule.runners.iter().rposition(Option::is_some);
-        self.schedule.end = used.map_or(0, |last| last + 1);
+        let Schedule { runners, end, .. } = &mut self.schedule;
+        runners[slot] = context;
+        if context.is_some() {
+            *end = (*end).max(slot + 1);
+        }
+        // Goes down only as far as it once went up: all slots of a vector together cost its length, not its square.
+        while *end > 0 && runners[*end - 1].is_none() {
+            *end -= 1;
+        }
     }
 
     /// Give a dying environment's slots to its parent, unused.
@@ -200,22 +206,24 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// Take a context that will never run again off the CPU, and tell those who wait for its answer.
-    pub(crate) fn forget(&mut self, context: ContextRef) {
+    /// Take a dying environment, whose contexts are all stopped, off the CPU, and tell those who wait for its answer.
+    pub(crate) fn forget(&mut self, id: EnvId) {
         for slot in 0..abi::MAX_ENVS {
             let contexts = if self.records[slot] == 0 { &[] } else { self.env(slot).contexts.as_slice() };
             for caller in contexts.iter().filter_map(core::cell::Cell::get) {
-                if self.context(caller).run.get() == Run::Calling(context) {
+                if let Run::Calling(context) = self.context(caller).run.get()
+                    && self.context(context).env.get() == id
+                {
                     self.give_up(caller, Error::Dead);
                 }
             }
         }
-        if self.schedule.current == Some(context) {
-            self.schedule.current = None;
-        }
-        if self.schedule.loaded == Some(context) {
-            self.schedule.loaded = None;
+        let dead = |context: &mut ContextRef| self.context(*context).env.get() == id;
+        let (mut current, mut loaded) = (self.schedule.current, self.schedule.loaded);
+        current.take_if(dead);
+        if loaded.take_if(dead).is_some() {
             self.machine.unload();
         }
+        (self.schedule.current, self.schedule.loaded) = (current, loaded);
     }
 }

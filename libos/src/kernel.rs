@@ -5,6 +5,7 @@
 
 use abi::{InfoPage, PageInfo, Registers, Rights, WaitWord};
 
+use crate::identity::Identity;
 use crate::user::UserMemory;
 
 /// Room for the vector state of a program, as the CPU's own instructions align it.
@@ -44,6 +45,8 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     /// Work on the bytes of pages just mapped writable, which the program cannot see change.
     fn with_pages(&self, address: usize, pages: usize, work: &mut dyn FnMut(&mut [u8]));
 
+    /// The words of the process's identity, where the entries read them.
+    fn identity(&self) -> &Identity;
     /// The first info page.
     fn info(&self) -> &InfoPage;
     /// The counter, in ticks.

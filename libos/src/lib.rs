@@ -25,6 +25,7 @@ pub mod errno;
 #[cfg(test)]
 pub mod fake;
 pub mod file;
+pub mod identity;
 pub mod kernel;
 pub mod limits;
 pub mod load;

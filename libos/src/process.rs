@@ -13,6 +13,7 @@ use spin::Mutex;
 
 use crate::errno::{Errno, Result};
 use crate::file::Files;
+use crate::identity::Word;
 use crate::kernel::Kernel;
 use crate::limits::Limits;
 use crate::load::Executable;
@@ -73,6 +74,10 @@ impl<K: Kernel> Process<K> {
     pub fn new(kernel: K, initramfs: &'static [u8], strace: bool) -> Process<K> {
         let began_ns = crate::time::ns_since_boot(kernel.info(), kernel.clock());
         let now_ns = kernel.info().boot_unix_ns.wrapping_add(began_ns);
+        // Root's, and nobody's child: all other words are 0.
+        for word in [Word::Process, Word::Thread, Word::Group] {
+            kernel.identity().set(word, Self::ID);
+        }
         Process {
             strace,
             memory: Mutex::new(Memory::new()),

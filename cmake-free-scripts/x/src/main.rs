@@ -54,7 +54,7 @@ enum Verb {
         #[arg(long)]
         arch: Option<Isa>,
     },
-    /// Boot a machine and run a program on it, its console this terminal (implies setup and build)
+    /// Boot a machine and run a program on it, its console this terminal, where Ctrl-A x ends it (implies setup and build)
     Run(run::Options),
     /// Run the tests of all levels on both instruction sets (implies setup and build)
     Test(test::Options),

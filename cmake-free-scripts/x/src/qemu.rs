@@ -1,5 +1,6 @@
 //! The emulator: how a machine is asked for, and how its end is read.
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -167,20 +168,37 @@ pub struct Outcome {
     pub output: Vec<u8>,
 }
 
-/// Boot with the console on this process's own streams.
+/// Boot with the console on this process's own streams. Where they are a terminal every key is the guest's, ^C too, but for the emulator's
+/// escape, ^A.
 pub fn boot_on_terminal(machine: &Machine, kernel: &Path, image: &Path, timeout: Option<Duration>) -> Result<Outcome> {
     let scratch = Scratch::new()?;
     let mut command = machine.command(kernel, image, &scratch.path("exit"));
-    command.args(["-serial", "stdio"]).stderr(std::fs::File::create(scratch.path("errors"))?);
+    let console = if std::io::stdin().is_terminal() {
+        eprintln!("Ctrl-A x ends the machine, Ctrl-A h shows what else Ctrl-A does; all other keys, Ctrl-C too, are the program's.");
+        "stdio,id=console,signal=off,mux=on"
+    } else {
+        "stdio,id=console"
+    };
+    command.args(["-chardev", console, "-serial", "chardev:console"]).stderr(std::fs::File::create(scratch.path("errors"))?);
     finish(machine, command, &scratch, timeout)
 }
 
 /// Boot with the console's output kept and no input.
 pub fn boot_captured(machine: &Machine, kernel: &Path, image: &[u8], timeout: Duration) -> Result<Outcome> {
+    boot_with_input(machine, kernel, image, &[], timeout)
+}
+
+/// Boot with the console's output kept and `input` waiting at its serial port, which takes it as fast as the guest reads.
+pub fn boot_with_input(machine: &Machine, kernel: &Path, image: &[u8], input: &[u8], timeout: Duration) -> Result<Outcome> {
     let scratch = Scratch::new()?;
     std::fs::write(scratch.path("image"), image)?;
+    std::fs::write(scratch.path("input"), input)?;
     let mut command = machine.command(kernel, &scratch.path("image"), &scratch.path("exit"));
-    command.arg("-chardev").arg(format!("file,id=console,path={}", scratch.path("console").display())).args(["-serial", "chardev:console"]);
+    let mut console = format!("file,id=console,path={}", scratch.path("console").display());
+    if !input.is_empty() {
+        console += &format!(",input-path={}", scratch.path("input").display());
+    }
+    command.args(["-chardev", &console, "-serial", "chardev:console"]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(std::fs::File::create(scratch.path("errors"))?);
     let mut outcome = finish(machine, command, &scratch, Some(timeout))?;
     outcome.output = std::fs::read(scratch.path("console")).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! `cargo x run`: a program on Chitin, its console this terminal.
+//! `cargo x run`: a program on Chitin, its console this terminal. There every key is the program's, ^C too; Ctrl-A x ends the machine.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

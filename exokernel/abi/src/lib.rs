@@ -9,9 +9,9 @@
 //! | | number | arguments | status, value | clobbered |
 //! |---|---|---|---|---|
 //! | aarch64 | the immediate of `svc #n`, n ≠ 0 | x0–x5 | x0, x1 | nothing else |
-//! | x86_64 | `eax` = n with bit 31 set, `syscall` | rdi rsi rdx r10 r8 r9 | rax, rdx | rcx, r11 |
+//! | x86_64 | `eax` = 0x8000_0000 + n with n < 0x1_0000, `syscall` | rdi rsi rdx r10 r8 r9 | rax, rdx | rcx, r11 |
 //!
-//! Everything else that user mode does to enter the kernel (`svc #0`, a `syscall` with bit 31 clear, a fault) is not the kernel's
+//! Everything else that user mode does to enter the kernel (`svc #0`, a `syscall` with any other `eax`, a fault) is not the kernel's
 //! business: it is reflected to the entries in the context's [`UpcallPage`].
 //!
 //! **Batches.** Interrupts are off in the kernel, so every call is bounded: a call over many pages handles at most [`BATCH_PAGES`] of

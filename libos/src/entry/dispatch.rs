@@ -4,22 +4,28 @@ use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 use abi::{FaultKind, Registers};
 
-use crate::entry::isa::Frame;
 use crate::entry::native::Native;
+use crate::entry::words::LibraryWords;
 use crate::errno::Errno;
 use crate::kernel::Kernel;
 use crate::memory::fault::{Access, Refusal};
 use crate::process::Process;
 use crate::signal::Trap;
-use crate::syscall::table::{self, Handlers};
+use crate::syscall::Arguments;
+use crate::syscall::table::{self, Entered, Handlers, Thunk};
 use crate::user::PROGRAM_TOP;
 
 /// The process, once there is one. It is never freed.
 static PROCESS: AtomicPtr<Process<Native>> = AtomicPtr::new(core::ptr::null_mut());
 
 /// Make `process` the one that the entries serve.
-pub fn install(process: &'static Process<Native>) {
+///
+/// # Safety
+/// The upcall page is prepared, and the program has not begun.
+pub unsafe fn install(process: &'static Process<Native>) {
     PROCESS.store(core::ptr::from_ref(process).cast_mut(), Ordering::Release);
+    // SAFETY: the caller's promise.
+    unsafe { LibraryWords::serve(process, &TRACED) };
 }
 
 /// The process that the entries serve.
@@ -30,39 +36,44 @@ pub fn process() -> &'static Process<Native> {
     unsafe { &*PROCESS.load(Ordering::Relaxed) }
 }
 
-/// Serve a foreign syscall; gives what Linux leaves in the result register.
-pub extern "C" fn dispatch(frame: &Frame, number: u64) -> u64 {
-    let process = process();
-    let handler = Handlers::<Native>::TABLE.get(number as usize);
-    let outcome = if process.strace {
-        crate::strace::traced(process, number as usize, &frame.arguments, handler)
-    } else {
-        handler(process, &frame.arguments)
-    };
-    let result = match outcome {
-        Ok(value) => value as u64,
-        Err(errno) => refused(process, number as usize, errno),
-    };
-    if process.signals.is_pending() {
-        process.deliver_after_call(result);
+impl Entered for Native {
+    #[inline(always)]
+    fn process() -> &'static Process<Native> {
+        process()
     }
+
+    #[cold]
+    fn refused(number: u64, errno: Errno) -> i64 {
+        if errno == Errno::ENOSYS {
+            let bit = (number as usize).min(table::NUMBERS);
+            if REPORTED[bit / 64].fetch_or(1 << (bit % 64), Ordering::Relaxed) & 1 << (bit % 64) == 0 {
+                process().report_absent(number as usize);
+            }
+        }
+        -i64::from(errno.0)
+    }
+}
+
+/// What stands in every place of the table where calls are printed.
+extern "C" fn traced(arguments: &Arguments, number: u64) -> i64 {
+    let handler = Handlers::<Native>::TABLE.get(number as usize);
+    match crate::strace::traced(process(), number as usize, arguments, handler) {
+        Ok(value) => value as i64,
+        Err(errno) => Native::refused(number, errno),
+    }
+}
+
+/// The thunks of a process whose calls are printed.
+pub static TRACED: [Thunk; table::NUMBERS + 1] = [traced; table::NUMBERS + 1];
+
+/// Signals on the way out of a call, which answers `result` if there is nothing to deliver.
+pub extern "C" fn deliver(result: u64) -> u64 {
+    process().deliver_after_call(result);
     result
 }
 
 /// Numbers of calls whose absence was reported already, a bit each.
 static REPORTED: [AtomicU64; table::NUMBERS / 64 + 1] = [const { AtomicU64::new(0) }; table::NUMBERS / 64 + 1];
-
-/// What a refused call leaves in the result register. A call that does not exist is reported, once.
-#[cold]
-fn refused(process: &Process<Native>, number: usize, errno: Errno) -> u64 {
-    if errno == Errno::ENOSYS {
-        let bit = number.min(table::NUMBERS);
-        if REPORTED[bit / 64].fetch_or(1 << (bit % 64), Ordering::Relaxed) & 1 << (bit % 64) == 0 {
-            process.report_absent(number);
-        }
-    }
-    (-i64::from(errno.0)) as u64
-}
 
 unsafe extern "C" {
     #[link_name = "chitin_copy_end"]

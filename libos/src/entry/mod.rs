@@ -11,16 +11,17 @@
 //! with vector instructions, so that the program's vector registers pass through untouched.
 
 #[cfg(target_arch = "aarch64")]
-#[path = "aarch64.rs"]
+#[path = "aarch64/mod.rs"]
 mod isa;
 #[cfg(target_arch = "x86_64")]
-#[path = "x86_64.rs"]
+#[path = "x86_64/mod.rs"]
 mod isa;
 
 mod dispatch;
 pub mod native;
 mod start;
 mod vdso;
+mod words;
 
 pub use isa::{Frame, image_start};
 
@@ -42,8 +43,3 @@ pub mod place {
     /// The stack that syscalls are served on: the first stack, free once the program runs.
     pub const SYSCALL_STACK_TOP: usize = exo::start::STACK_BASE + exo::start::STACK_BYTES;
 }
-
-/// Offset in the upcall page of the word that holds the top of the syscall stack.
-const SYSCALL_STACK_WORD: usize = core::mem::offset_of!(abi::UpcallPage, library);
-/// Offset of the word that holds the top of the fault stack.
-const FAULT_STACK_WORD: usize = SYSCALL_STACK_WORD + 8;

@@ -6,7 +6,9 @@ use abi::{EnvEntry, EnvId, INFO_ENVS_PAGE, InfoPage, PAGE_SIZE, PageInfo, Regist
 
 use crate::entry::isa::{self, Frame};
 use crate::entry::place;
+use crate::entry::words::LibraryWords;
 use crate::errno::{Errno, Result};
+use crate::identity::Identity;
 use crate::kernel::{Kernel, VectorState};
 use crate::user::{PROGRAM_TOP, UserMemory};
 
@@ -116,6 +118,10 @@ impl Kernel for Native {
     fn with_pages(&self, address: usize, pages: usize, work: &mut dyn FnMut(&mut [u8])) {
         // SAFETY: the caller has just mapped the pages writable, under the lock of `memory`, and no other reference to them exists.
         work(unsafe { core::slice::from_raw_parts_mut(address as *mut u8, pages * PAGE_SIZE) });
+    }
+
+    fn identity(&self) -> &Identity {
+        &LibraryWords::get().identity
     }
 
     fn info(&self) -> &InfoPage {

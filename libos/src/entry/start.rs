@@ -1,10 +1,11 @@
 //! The image's start: from what the environment's creator left to the program's first instruction.
 
-use abi::{EnvId, INFO_ENVS_PAGE, INFO_SLICES_PAGE, PAGE_SIZE, Rights, UpcallEntries, UpcallPage};
+use abi::{EnvId, INFO_ENVS_PAGE, INFO_SLICES_PAGE, PAGE_SIZE, Rights, UpcallEntries};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::entry::native::Native;
+use crate::entry::words::LibraryWords;
 use crate::entry::{dispatch, isa, place};
 use crate::kernel::Kernel;
 use crate::load::Command;
@@ -34,7 +35,8 @@ pub extern "C" fn start() -> ! {
     };
     let command = Command::parse(command).expect("a command block with a program in it");
     let process = Box::leak(Box::new(Process::new(Native::new(), initramfs, command.flags.contains(CommandFlags::STRACE))));
-    dispatch::install(process);
+    // SAFETY: `prepare` did its part, and the program is not loaded yet.
+    unsafe { dispatch::install(process) };
     if command.flags.contains(CommandFlags::BATCH) {
         process.files.set_batch(input, process.clock_ns(Clock::Realtime)).expect("an empty root directory takes a file");
     }
@@ -57,12 +59,8 @@ fn prepare() -> exo::Result<()> {
     exo::page_alloc(place::UPCALL_PAGE, 1, data, None)?;
     exo::page_alloc(place::FAULT_STACK, place::FAULT_STACK_BYTES / PAGE_SIZE, data, None)?;
     exo::info_map(EnvId::SELF, place::INFO, 0, INFO_SLICES_PAGE.max(INFO_ENVS_PAGE + 1))?;
-    let page = place::UPCALL_PAGE as *mut UpcallPage;
-    // SAFETY: the page was just mapped, zeroed; the library's part of it is nobody else's.
-    unsafe {
-        (&raw mut (*page).library[0]).write((place::SYSCALL_STACK_TOP - isa::STACK_BIAS) as u64);
-        (&raw mut (*page).library[1]).write((place::FAULT_STACK + place::FAULT_STACK_BYTES) as u64);
-    }
+    // SAFETY: the page was just mapped, zeroed.
+    unsafe { LibraryWords::prepare() };
     let entries = UpcallEntries { syscall: isa::foreign as *const () as u64, fault: isa::fault as *const () as u64 };
     exo::upcall_set(EnvId::SELF, 0, place::UPCALL_PAGE, &entries)
 }

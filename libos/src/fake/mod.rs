@@ -12,6 +12,7 @@ use abi::{InfoPage, PAGE_SIZE, PageInfo, Registers, Rights, WaitWord};
 use spin::Mutex;
 
 use crate::errno::{Errno, Result};
+use crate::identity::Identity;
 use crate::kernel::{Kernel, VectorState};
 use crate::memory::fault::Access;
 use crate::process::Process;
@@ -33,6 +34,7 @@ pub struct FakeKernel {
     pages: Mutex<BTreeMap<usize, Page>>,
     quota: usize,
     info: InfoPage,
+    identity: Identity,
     ticks: AtomicU64,
     thread_pointer: AtomicU64,
     registers: Mutex<Registers>,
@@ -53,6 +55,7 @@ impl FakeKernel {
             pages: Mutex::new(BTreeMap::new()),
             quota,
             info: InfoPage { clock_hz: 1_000_000_000, clock_mult: 1 << 32, boot_unix_ns: 1_700_000_000_000_000_000, ..zeroed },
+            identity: Identity::default(),
             ticks: AtomicU64::new(0),
             thread_pointer: AtomicU64::new(0),
             registers: Mutex::new(Registers::default()),
@@ -179,6 +182,10 @@ impl Kernel for FakeKernel {
             assert!(page.rights.contains(Rights::WRITE), "with_pages of a writable page");
             page.bytes.copy_from_slice(chunk);
         }
+    }
+
+    fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     fn info(&self) -> &InfoPage {

@@ -214,6 +214,12 @@ impl Signals {
         self.ready.load(Ordering::Relaxed)
     }
 
+    /// The flag behind [`Signals::is_pending`], for the entries' assembly: one byte, 0 or 1.
+    #[must_use]
+    pub fn pending_flag(&self) -> &AtomicBool {
+        &self.ready
+    }
+
     /// Work on the state; what is ready is found anew afterwards.
     pub fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.state.lock();

@@ -7,6 +7,7 @@
 pub mod descriptor;
 pub mod directory;
 pub mod futex;
+pub mod identity;
 pub mod memory;
 #[cfg(test)]
 mod numbers;

@@ -16,12 +16,7 @@ pub fn exit<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<us
     process.end(Ending::Code(arguments.0[0] as u8))
 }
 
-/// getpid(2), gettid(2), getpgrp(2): the only process, thread and group.
-pub fn identity<K: Kernel>(_: &Process<K>, _: &Arguments) -> Result<usize> {
-    Ok(Process::<K>::ID as usize)
-}
-
-/// getppid(2), getuid(2) and its like: no parent, and root.
+/// setfsuid(2), setfsgid(2): what it was before is root.
 pub fn zero<K: Kernel>(_: &Process<K>, _: &Arguments) -> Result<usize> {
     Ok(0)
 }

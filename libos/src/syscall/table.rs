@@ -3,13 +3,16 @@
 //! Dispatch, the names that `--strace` prints and the README's list of what is covered all come from here.
 //!
 //! A row: `name: x86_64 number, aarch64 number, handler, support, [argument formats];` with `-` for a call that an ISA does not
-//! have. Numbers are those of the kernel's `arch/x86/entry/syscalls/syscall_64.tbl` and `include/uapi/asm-generic/unistd.h`.
+//! have. A row that ends in `word W` answers that word of the process's identity and nothing else: the entries do so themselves. Numbers are those of the kernel's `arch/x86/entry/syscalls/syscall_64.tbl` and `include/uapi/asm-generic/unistd.h`.
+
+use core::marker::PhantomData;
 
 use crate::errno::{Errno, Result};
+use crate::identity::Word;
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::syscall::{
-    Arguments, Handler, descriptor, directory, futex, memory, open, path, poll, process, signal, stat, stream, time, times,
+    Arguments, Handler, descriptor, directory, futex, identity, memory, open, path, poll, process, signal, stat, stream, time, times,
 };
 
 /// How much of a call works.
@@ -113,12 +116,16 @@ pub struct Row {
     pub support: Support,
     /// Its arguments.
     pub formats: &'static [Format],
+    /// The word that it answers, if that is all it does.
+    pub word: Option<Word>,
 }
 
 /// "No such call on this ISA".
 pub const NONE: u16 = u16::MAX;
 /// One past the highest number that the table covers.
 pub const NUMBERS: usize = 512;
+/// One past the highest number of a call that may be answered by a word alone.
+pub const QUICK_NUMBERS: usize = 256;
 
 impl Row {
     /// Its number on the ISA that this is built for.
@@ -154,6 +161,42 @@ impl<K: Kernel> Handlers<K> {
     }
 }
 
+/// A call as the entries make it: the arguments in memory, the number; what is to be in the result register comes back.
+pub type Thunk = extern "C" fn(&Arguments, u64) -> i64;
+
+/// A kernel whose foreign syscalls arrive here.
+pub trait Entered: Kernel {
+    /// The process that the calls are for.
+    fn process() -> &'static Process<Self>;
+    /// What a refused call leaves in the result register.
+    fn refused(number: u64, errno: Errno) -> i64;
+}
+
+/// The thunks by number, for this ISA. The last is for all numbers that are not below it.
+pub struct Thunks<K: Entered>(PhantomData<K>);
+
+impl<K: Entered> Thunks<K> {
+    /// The one table.
+    pub const TABLE: &'static [Thunk; NUMBERS + 1] = &thunks::<K>();
+}
+
+#[inline(always)]
+fn finish<K: Entered>(number: u64, outcome: Result<usize>) -> i64 {
+    match outcome {
+        Ok(value) => value as i64,
+        Err(errno) => K::refused(number, errno),
+    }
+}
+
+macro_rules! word {
+    () => {
+        None
+    };
+    ($word:ident) => {
+        Some(Word::$word)
+    };
+}
+
 macro_rules! number {
     (-) => {
         NONE
@@ -164,7 +207,7 @@ macro_rules! number {
 }
 
 macro_rules! rows {
-    ($($name:ident: $x86_64:tt, $aarch64:tt, $handler:path, $support:expr, [$($format:ident),*];)*) => {
+    ($($name:ident: $x86_64:tt, $aarch64:tt, $handler:path, $support:expr, [$($format:ident),*] $(word $word:ident)?;)*) => {
         /// Every call that the table knows.
         pub const ROWS: &[Row] = &[$(Row {
             name: stringify!($name),
@@ -172,6 +215,7 @@ macro_rules! rows {
             aarch64: number!($aarch64),
             support: { use Support::*; $support },
             formats: &[$(Format::$format),*],
+            word: word!($($word)?),
         },)*];
 
         const fn handlers<K: Kernel>() -> [Handler<K>; NUMBERS] {
@@ -180,6 +224,23 @@ macro_rules! rows {
                 let number = if cfg!(target_arch = "x86_64") { number!($x86_64) } else { number!($aarch64) };
                 if number != NONE {
                     table[number as usize] = $handler;
+                }
+            })*
+            table
+        }
+
+        const fn thunks<K: Entered>() -> [Thunk; NUMBERS + 1] {
+            extern "C" fn without_row<K: Entered>(_: &Arguments, number: u64) -> i64 {
+                K::refused(number, Errno::ENOSYS)
+            }
+            let mut table: [Thunk; NUMBERS + 1] = [without_row::<K>; NUMBERS + 1];
+            $({
+                extern "C" fn thunk<K: Entered>(arguments: &Arguments, number: u64) -> i64 {
+                    finish::<K>(number, $handler(K::process(), arguments))
+                }
+                let number = if cfg!(target_arch = "x86_64") { number!($x86_64) } else { number!($aarch64) };
+                if number != NONE {
+                    table[number as usize] = thunk::<K>;
                 }
             })*
             table
@@ -199,18 +260,18 @@ rows! {
     exit_group: 231, 94, process::exit, Full, [Int];
     wait4: 61, 260, process::no_child, Partial("there are no children"), [Int, Pointer, Hex, Pointer];
     waitid: 247, 95, process::no_child, Partial("there are no children"), [Int, Int, Pointer, Hex, Pointer];
-    getpid: 39, 172, process::identity, Full, [];
-    getppid: 110, 173, process::zero, Full, [];
-    gettid: 186, 178, process::identity, Full, [];
-    getpgrp: 111, -, process::identity, Full, [];
+    getpid: 39, 172, identity::getpid, Full, [] word Process;
+    getppid: 110, 173, identity::getppid, Full, [] word Parent;
+    gettid: 186, 178, identity::gettid, Full, [] word Thread;
+    getpgrp: 111, -, identity::getpgrp, Full, [] word Group;
     getpgid: 121, 155, process::group, Full, [Int];
     getsid: 124, 156, process::group, Full, [Int];
     setpgid: 109, 154, process::set_group, Partial("the only process leads its session"), [Int, Int];
     setsid: 112, 157, process::set_group, Partial("the only process leads its session"), [];
-    getuid: 102, 174, process::zero, Full, [];
-    geteuid: 107, 175, process::zero, Full, [];
-    getgid: 104, 176, process::zero, Full, [];
-    getegid: 108, 177, process::zero, Full, [];
+    getuid: 102, 174, identity::getuid, Full, [] word User;
+    geteuid: 107, 175, identity::geteuid, Full, [] word EffectiveUser;
+    getgid: 104, 176, identity::getgid, Full, [] word UserGroup;
+    getegid: 108, 177, identity::getegid, Full, [] word EffectiveUserGroup;
     getresuid: 118, 148, process::get_three_identities, Full, [Pointer, Pointer, Pointer];
     getresgid: 120, 150, process::get_three_identities, Full, [Pointer, Pointer, Pointer];
     setuid: 105, 146, process::set_identity, Partial("root alone"), [Unsigned];
@@ -423,6 +484,8 @@ rows! {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use super::*;
 
     #[test]
@@ -445,6 +508,17 @@ mod tests {
     fn numbers_above_the_common_point_agree() {
         // From 424 on, Linux gives a new call the same number on all ISAs.
         assert!(ROWS.iter().filter(|row| row.x86_64 >= 424 && row.x86_64 != NONE).all(|row| row.x86_64 == row.aarch64));
+    }
+
+    #[test]
+    fn every_word_has_one_row_and_it_is_among_the_numbers_that_the_entries_look_up() {
+        let words: Vec<_> = ROWS.iter().filter_map(|row| row.word.map(|word| (word, row))).collect();
+        assert_eq!(words.len(), crate::identity::WORDS);
+        for (index, (word, row)) in words.iter().enumerate() {
+            assert!(words[index + 1..].iter().all(|(other, _)| other != word));
+            assert!([row.x86_64, row.aarch64].iter().all(|&number| number == NONE || (number as usize) < QUICK_NUMBERS), "{}", row.name);
+            assert!(row.formats.is_empty() && row.support == Support::Full);
+        }
     }
 
     #[test]

@@ -40,8 +40,9 @@ fn write(register: u64, value: u32) {
     unsafe { local(register).write_volatile(value) }
 }
 
-/// Turn on the local APIC.
+/// Turn on the local APIC, and make all inputs level-triggered: before the devices start, whose lines would else go up unseen.
 pub(super) fn init() {
+    (0..INPUTS * IO_APICS.len()).for_each(|input| set_input(input, false));
     // In this order: a tick of the firmware's timer may be waiting, and the local APIC looks at what waits when it is turned on.
     write(LVT_LINT0, MASKED);
     write(SPURIOUS_VECTOR, SOFTWARE_ENABLE | SPURIOUS as u32);

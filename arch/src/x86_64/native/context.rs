@@ -17,10 +17,11 @@ const SET: u64 = 0x101;
 /// Vectors from here on are interrupts.
 pub(super) const FIRST_INTERRUPT: u64 = 32;
 
-/// Bit 31 of eax: the call is the kernel's.
-const KERNEL_CALL: u32 = 1 << 31;
-/// A number that no call has.
-const NO_CALL: u16 = 0xffff;
+/// eax of the kernel call 0. A kernel call is this plus its number: the least that 32 bits can say, so that one signed comparison tells
+/// them from all else.
+const KERNEL_CALL: i32 = i32::MIN;
+/// The least eax that is no kernel call's.
+pub(super) const FOREIGN: i32 = KERNEL_CALL + (1 << u16::BITS);
 
 /// Bits of an address in the lower half of the address space: what is left after masking is canonical, so that neither `sysret` nor
 /// `iret` nor a base register can fault on it in the kernel.
@@ -75,10 +76,7 @@ impl UserContext {
     /// Why it stopped. Right after `run`: CR2 is read here.
     pub(super) fn trap(&self) -> Trap {
         match self.vector {
-            SYSCALL => match self.general.rax as u32 {
-                number if number & KERNEL_CALL == 0 => Trap::Foreign,
-                number => Trap::Call((number & !KERNEL_CALL).min(NO_CALL.into()) as u16),
-            },
+            SYSCALL => u16::try_from((self.general.rax as i32).wrapping_sub(KERNEL_CALL)).map_or(Trap::Foreign, Trap::Call),
             FIRST_INTERRUPT.. => Trap::Interrupt,
             vector => Trap::Fault(fault(vector, self.error)),
         }

@@ -10,7 +10,7 @@ use core::mem::offset_of;
 use abi::UpcallPage;
 use x86_64::registers::{control::Cr2, rflags::RFlags};
 
-use super::context::{FIRST_INTERRUPT, SYSCALL, UserContext};
+use super::context::{FIRST_INTERRUPT, FOREIGN, SYSCALL, UserContext};
 use super::cpu::PerCpu;
 
 /// Vectors that have a gate.
@@ -40,7 +40,7 @@ unsafe extern "C" {
 //   Comes back through chitin_syscall or chitin_trap, with no register preserved but rsp.
 //
 // chitin_syscall: rcx = pc, r11 = flags, all else the user's; interrupts, trap flag and direction flag are off.
-//   1. Put the stack pointer aside; sort out foreign syscalls by bit 31 of eax.
+//   1. Put the stack pointer aside; sort out foreign syscalls by eax.
 //   2. Kernel call: store all registers in the context and return from chitin_enter.
 //   3. Foreign, with an upcall page: store pc, sp and flags there and continue at its entry with the trap flag off. This is the
 //      reflection's whole path. rcx is the entry then, r11 the flags.
@@ -83,8 +83,8 @@ global_asm!(
     "chitin_syscall:",
     "swapgs",
     "mov gs:[{user_sp}], rsp",
-    "test eax, eax",
-    "jns 3f",
+    "cmp eax, {foreign}",
+    "jge 3f",
     "2: mov rsp, gs:[{context}]",
     "store rax, rbx, rdx, rsi, rdi, rbp, r8, r9, r10, r12, r13, r14, r15",
     "mov [rsp + {pc}], rcx; mov [rsp + {flags}], r11",
@@ -149,7 +149,7 @@ global_asm!(
     saved_pc = const offset_of!(UpcallPage, syscall.pc), saved_sp = const offset_of!(UpcallPage, syscall.sp),
     saved_flags = const offset_of!(UpcallPage, syscall.flags),
     trap_flag = const RFlags::TRAP_FLAG.bits().trailing_zeros(), interrupt_flag = const RFlags::INTERRUPT_FLAG.bits(),
-    kernel_flags = const KERNEL_FLAGS, syscall = const SYSCALL, first_interrupt = const FIRST_INTERRUPT,
+    kernel_flags = const KERNEL_FLAGS, syscall = const SYSCALL, foreign = const FOREIGN, first_interrupt = const FIRST_INTERRUPT,
     vectors = const VECTORS, with_error = const WITH_ERROR, last_words = const LAST_WORDS,
 );
 

@@ -1,7 +1,7 @@
 //! Level 2: programs straight on the exokernel. Each is the first environment of a machine of its own, and must end as its table says.
 //!
-//! The table is `user/exo/expected.txt`, a line for each program: its name, the exit code, then options (`icount`, `mem=64M`, `cpu=qemu64`,
-//! `microvm`, `gic=2`) and, in quotes, texts that its output must contain.
+//! The table is `user/exo/expected.txt`, a line for each program: its name, the exit code, then options (`icount`, `input`, `mem=64M`,
+//! `cpu=qemu64`, `microvm`, `gic=2`) and, in quotes, texts that its output must contain.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use super::Test;
 use crate::image::lay_out;
 use crate::isa::Isa;
-use crate::qemu::{End, Kind, Machine, boot_captured};
+use crate::qemu::{End, Kind, Machine, boot_with_input};
 use crate::{build, tree};
 
 /// How long a program may take.
@@ -65,11 +65,16 @@ fn machine(isa: Isa, options: &[String]) -> Result<Machine> {
             ("cpu", model) => machine.cpu = model.into(),
             ("microvm", _) if isa == Isa::X86_64 => machine.kind = Kind::Microvm,
             ("gic", version) => machine.gic = version.parse()?,
-            ("microvm", _) => {}
+            ("microvm" | "input", _) => {}
             _ => bail!("an unknown option: {option}"),
         }
     }
     Ok(machine)
+}
+
+/// What stands at the serial port with the option `input`: a thousand letters and a full stop.
+fn input() -> Vec<u8> {
+    (b'a'..=b'z').cycle().take(1000).chain([b'.']).collect()
 }
 
 fn test(isa: Isa, row: Row) -> Test {
@@ -79,7 +84,8 @@ fn test(isa: Isa, row: Row) -> Test {
 
 fn run(isa: Isa, row: &Row) -> Result<()> {
     let image = lay_out(&std::fs::read(build::native(isa, &row.program))?, &[])?;
-    let outcome = boot_captured(&machine(isa, &row.options)?, &build::kernel(isa), &image, TIMEOUT)?;
+    let input = if row.options.iter().any(|option| option == "input") { input() } else { Vec::new() };
+    let outcome = boot_with_input(&machine(isa, &row.options)?, &build::kernel(isa), &image, &input, TIMEOUT)?;
     let output = String::from_utf8_lossy(&outcome.output);
     ensure!(outcome.end == End::Exit(row.exit), "{}, not exit {}; it printed:\n{output}", outcome.end, row.exit);
     for text in &row.texts {

@@ -100,6 +100,8 @@ fn main() {
         ("waiting without a child", libc::SYS_wait4, &[usize::MAX, 0, 0, 0]),
         ("a signal to no process", libc::SYS_kill, &[0x3fff_ffff, 0]),
         ("a call that there is none of", 5000, &[]),
+        ("a call with a negative number", -7, &[]),
+        ("a call with a very negative number", i32::MIN as libc::c_long + 0x1_0000, &[]),
     ];
     for (label, number, arguments) in rows {
         // SAFETY: each row fails before it changes anything, but for those that fill `buffer`.

@@ -1,0 +1,120 @@
+//! The entry of faults, and the copy that may fault.
+
+use core::arch::naked_asm;
+use core::mem::offset_of;
+
+use abi::{Registers, UpcallPage};
+
+use crate::entry::{dispatch, place, words};
+
+/// Room for [`Registers`] on the fault stack, a power of two so that a frame never crosses a page.
+const FRAME_ROOM: usize = 512;
+const _: () = assert!(size_of::<Registers>() <= FRAME_ROOM);
+const _: () = assert!(offset_of!(Registers, x) == 0);
+
+/// Entry of faults: `extern "C" fn trapped(&mut Registers, kind, address, code) -> !` on the fault stack.
+///
+/// 1. To the fault stack, or further down it if the fault was on it.
+/// 2. The program's registers there, as [`Registers`]; x16 and x17 come from the page.
+/// 3. All is copied: the kernel may send the next fault. Call.
+///
+/// # Safety
+/// Entered by the kernel only.
+#[unsafe(naked)]
+pub unsafe extern "C" fn fault() -> ! {
+    naked_asm!(
+        "mrs x16, tpidrro_el0",
+        "ldr x17, [x16, #{stack}]",
+        "mov x16, sp",
+        "sub x16, x17, x16",
+        "cmp x16, #{stack_bytes_high}, lsl #12",
+        "b.hs 1f",
+        "mov x17, sp",
+        "1:",
+        "and x17, x17, #-{room}",
+        "sub sp, x17, #{room}",
+        "stp x0, x1, [sp]",
+        "stp x2, x3, [sp, #16]",
+        "stp x4, x5, [sp, #32]",
+        "stp x6, x7, [sp, #48]",
+        "stp x8, x9, [sp, #64]",
+        "stp x10, x11, [sp, #80]",
+        "stp x12, x13, [sp, #96]",
+        "stp x14, x15, [sp, #112]",
+        "stp x18, x19, [sp, #144]",
+        "stp x20, x21, [sp, #160]",
+        "stp x22, x23, [sp, #176]",
+        "stp x24, x25, [sp, #192]",
+        "stp x26, x27, [sp, #208]",
+        "stp x28, x29, [sp, #224]",
+        "str x30, [sp, #240]",
+        "mrs x16, tpidrro_el0",
+        "ldp x0, x1, [x16, #{scratch}]",
+        "stp x0, x1, [sp, #128]",
+        "ldp x0, x1, [x16, #{from_pc}]",
+        "ldr x2, [x16, #{from_flags}]",
+        "mrs x3, tpidr_el0",
+        "str x1, [sp, #{sp}]",
+        "str x0, [sp, #{pc}]",
+        "str x2, [sp, #{flags}]",
+        "str x3, [sp, #{tls}]",
+        "str xzr, [sp, #{reserved}]",
+        "mov x0, sp",
+        "ldr x1, [x16, #{kind}]",
+        "ldr x2, [x16, #{address}]",
+        "ldr x3, [x16, #{code}]",
+        "str xzr, [x16, #{active}]",
+        "bl {trapped}",
+        "brk #0",
+        stack = const words::FAULT_STACK,
+        stack_bytes_high = const place::FAULT_STACK_BYTES >> 12,
+        room = const FRAME_ROOM,
+        sp = const offset_of!(Registers, sp),
+        pc = const offset_of!(Registers, pc),
+        flags = const offset_of!(Registers, flags),
+        tls = const offset_of!(Registers, tls),
+        reserved = const offset_of!(Registers, reserved),
+        from_pc = const offset_of!(UpcallPage, fault.pc),
+        from_flags = const offset_of!(UpcallPage, fault.flags),
+        scratch = const offset_of!(UpcallPage, fault.scratch),
+        kind = const offset_of!(UpcallPage, kind),
+        address = const offset_of!(UpcallPage, address),
+        code = const offset_of!(UpcallPage, code),
+        active = const offset_of!(UpcallPage, fault_active),
+        trapped = sym dispatch::trapped,
+    )
+}
+
+/// Copy `length` bytes; gives 0, or 1 if a fault broke it off. Its instructions before [`copy_end`] may fault on the program's memory.
+///
+/// # Safety
+/// The side that is not the program's is valid for `length` bytes.
+#[unsafe(naked)]
+pub unsafe extern "C" fn copy(to: *mut u8, from: *const u8, length: usize) -> usize {
+    naked_asm!(
+        "cmp x2, #16",
+        "b.lo 2f",
+        "1:",
+        "ldp x3, x4, [x1], #16",
+        "stp x3, x4, [x0], #16",
+        "sub x2, x2, #16",
+        "cmp x2, #16",
+        "b.hs 1b",
+        "2:",
+        "cbz x2, chitin_copy_end",
+        "ldrb w3, [x1], #1",
+        "strb w3, [x0], #1",
+        "sub x2, x2, #1",
+        "b 2b",
+        ".globl chitin_copy_end",
+        ".hidden chitin_copy_end",
+        "chitin_copy_end:",
+        "mov x0, #0",
+        "ret",
+        ".globl chitin_copy_fixup",
+        ".hidden chitin_copy_fixup",
+        "chitin_copy_fixup:",
+        "mov x0, #1",
+        "ret",
+    )
+}

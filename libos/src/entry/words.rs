@@ -1,0 +1,99 @@
+//! The library's part of the upcall page: what the entries' assembly reads through GS base or TPIDRRO_EL0.
+//!
+//! The first three words are a contract with code outside the library (trampolines of rewritten programs read the third).
+
+use core::mem::offset_of;
+
+use abi::UpcallPage;
+
+use crate::entry::native::Native;
+use crate::entry::{isa, place};
+use crate::identity::Identity;
+use crate::process::Process;
+use crate::syscall::table::{QUICK_NUMBERS, ROWS, Thunk, Thunks};
+
+/// The words, from `UpcallPage::library` on.
+#[repr(C)]
+pub struct LibraryWords {
+    /// The top of the syscall stack.
+    syscall_stack: u64,
+    /// The top of the fault stack.
+    fault_stack: u64,
+    /// The entry of rewritten syscalls: where trampolines jump to.
+    rewritten: u64,
+    /// The thunks by number, or those that trace.
+    thunks: u64,
+    /// Address of the byte that says whether a signal waits.
+    pending: u64,
+    /// Who the process is.
+    pub identity: Identity,
+    /// By number: which word of this page, counted from its start, the call answers; 0 if it does more than that.
+    quick: [u8; QUICK_NUMBERS],
+}
+
+const LIBRARY: usize = offset_of!(UpcallPage, library);
+const _: () = assert!(size_of::<LibraryWords>() <= size_of::<UpcallPage>() - LIBRARY);
+
+/// Offset in the upcall page of the top of the syscall stack.
+pub const SYSCALL_STACK: usize = LIBRARY + offset_of!(LibraryWords, syscall_stack);
+/// Offset of the top of the fault stack.
+pub const FAULT_STACK: usize = LIBRARY + offset_of!(LibraryWords, fault_stack);
+/// Offset of the thunks' address.
+pub const THUNKS: usize = LIBRARY + offset_of!(LibraryWords, thunks);
+/// Offset of the pending flag's address.
+pub const PENDING: usize = LIBRARY + offset_of!(LibraryWords, pending);
+/// Offset of the quick calls' words, one byte a number.
+pub const QUICK: usize = LIBRARY + offset_of!(LibraryWords, quick);
+
+const IDENTITY: usize = LIBRARY + offset_of!(LibraryWords, identity);
+// Trampolines read it there.
+const _: () = assert!(LIBRARY + offset_of!(LibraryWords, rewritten) == 168);
+// A quick call's byte can hold the number of its word.
+const _: () = assert!((IDENTITY + size_of::<Identity>()) / 4 <= u8::MAX as usize && IDENTITY.is_multiple_of(4));
+
+impl LibraryWords {
+    /// The words of this context.
+    #[must_use]
+    pub fn get() -> &'static LibraryWords {
+        // SAFETY: `start` mapped the page before anything asks. What changes while it is shared is atomic.
+        unsafe { &*((place::UPCALL_PAGE + LIBRARY) as *const LibraryWords) }
+    }
+
+    /// What the entries need before there is a process.
+    ///
+    /// # Safety
+    /// The upcall page was just mapped, and no entry is set.
+    pub unsafe fn prepare() {
+        let words = (place::UPCALL_PAGE + LIBRARY) as *mut LibraryWords;
+        // SAFETY: the caller's promise.
+        unsafe {
+            (*words).syscall_stack = place::SYSCALL_STACK_TOP as u64;
+            (*words).fault_stack = (place::FAULT_STACK + place::FAULT_STACK_BYTES) as u64;
+            (*words).rewritten = isa::rewritten as *const () as u64;
+        }
+    }
+
+    /// Let the entries serve `process`: through `traced` if calls are to be printed, else by the shortest way.
+    ///
+    /// # Safety
+    /// [`LibraryWords::prepare`] ran, and the program has not begun.
+    pub unsafe fn serve(process: &'static Process<Native>, traced: &'static [Thunk]) {
+        let words = (place::UPCALL_PAGE + LIBRARY) as *mut LibraryWords;
+        // SAFETY: nobody but the program's calls, of which there were none, reads these words.
+        unsafe {
+            (*words).pending = process.signals.pending_flag().as_ptr() as u64;
+            if process.strace {
+                (*words).thunks = traced.as_ptr() as u64;
+                return;
+            }
+            (*words).thunks = Thunks::<Native>::TABLE.as_ptr() as u64;
+            for row in ROWS {
+                if let Some(word) = row.word
+                    && (row.number() as usize) < QUICK_NUMBERS
+                {
+                    (*words).quick[row.number() as usize] = (IDENTITY / 4) as u8 + word as u8;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! The three entries of syscalls: reflected, linked and rewritten.
+//!
+//! A call that answers a word of the upcall page is answered on the spot: no stack, no frame, and no flag changed (`jrcxz` and byte moves
+//! stand where a comparison would). Every other call saves pc, sp and flags in the upcall page as the kernel does for a foreign syscall,
+//! builds a [`Frame`] and takes one path, so that what is behind it (signals, sigreturn) sees one kind of call.
+
+use core::arch::{global_asm, naked_asm};
+use core::mem::offset_of;
+
+use abi::{Registers, UpcallPage};
+
+use crate::entry::{dispatch, place, words};
+use crate::syscall::Arguments;
+use crate::syscall::table::NUMBERS;
+
+/// The program's registers at a syscall, at the top of the syscall stack. rcx, r11, the stack pointer, the program counter and the flags are
+/// in the upcall page.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Frame {
+    /// rdi, rsi, rdx, r10, r8, r9.
+    pub arguments: Arguments,
+    /// rax: the call's number.
+    pub number: u64,
+    /// rbx, rbp, r12 to r15.
+    pub preserved: [u64; 6],
+    /// The code that goes back to the program.
+    pub leave: u64,
+}
+// After the frame's pushes the stack is aligned for a call.
+const _: () = assert!(size_of::<Frame>().is_multiple_of(16));
+
+/// Bytes of `syscall`, and of a jump whose place a rewritten one took.
+const SYSCALL_BYTES: u64 = 2;
+/// Bytes of `call *address(%rip)`, by which the linked entry is called.
+const CALL_BYTES: u64 = 6;
+
+impl Frame {
+    /// The frame of the call that is being served.
+    pub const ADDRESS: usize = place::SYSCALL_STACK_TOP - size_of::<Frame>();
+
+    /// All of the program's registers, the thread pointer excepted.
+    #[must_use]
+    pub fn registers(&self, page: &UpcallPage) -> Registers {
+        let [rdi, rsi, rdx, r10, r8, r9] = self.arguments.0;
+        let [rbx, rbp, r12, r13, r14, r15] = self.preserved;
+        let (pc, flags) = (page.syscall.pc, page.syscall.flags);
+        let r = [r8, r9, r10, flags, r12, r13, r14, r15];
+        let sp = page.syscall.sp;
+        Registers { rax: self.number, rbx, rcx: pc, rdx, rsi, rdi, rbp, r, sp, pc, flags, tls: 0, reserved: 0 }
+    }
+
+    /// Where the program made the call: from there it is made again.
+    #[must_use]
+    pub fn site(&self, page: &UpcallPage) -> u64 {
+        let is_linked = self.leave == leave_linked as *const () as u64;
+        page.syscall.pc - if is_linked { CALL_BYTES } else { SYSCALL_BYTES }
+    }
+}
+
+/// Entry of foreign syscalls. rcx and r11 are free.
+///
+/// 1. A number below 256 whose byte is not 0: answer its word, rcx and r11 as `syscall` leaves them, to the program without the kernel.
+/// 2. Else to the syscall stack; the kernel has saved the rest.
+///
+/// # Safety
+/// Entered by the kernel only.
+#[unsafe(naked)]
+pub unsafe extern "C" fn foreign() -> ! {
+    naked_asm!(
+        "mov rcx, rax",
+        "mov cl, 0",
+        "jrcxz 2f",
+        "1: mov rsp, gs:[{stack}]",
+        "lea rcx, [rip + {leave}]",
+        "push rcx",
+        "jmp {serve}",
+        "2: movzx ecx, byte ptr gs:[rax + {quick}]",
+        "jrcxz 1b",
+        "mov eax, gs:[rcx * 4]",
+        "mov rcx, gs:[{pc}]",
+        "mov r11, gs:[{flags}]",
+        "jmp rcx",
+        stack = const words::SYSCALL_STACK,
+        quick = const words::QUICK,
+        pc = const offset_of!(UpcallPage, syscall.pc),
+        flags = const offset_of!(UpcallPage, syscall.flags),
+        leave = sym leave_all,
+        serve = sym serve,
+    )
+}
+
+// `__chitin_syscall`: called, with rax = number and the arguments as `syscall` has them. Changes rax, rcx, rdx, rsi, rdi, r8 to r11 and the
+// flags.
+//
+// 1. A quick call: answer it.
+// 2. Else save the program's state as it is to be after the call, and to the syscall stack.
+global_asm!(
+    ".pushsection .text.vdso, \"ax\"",
+    ".globl __chitin_syscall",
+    ".type __chitin_syscall, @function",
+    "__chitin_syscall:",
+    "cmp rax, 255",
+    "ja 1f",
+    "movzx ecx, byte ptr gs:[rax + {quick}]",
+    "jrcxz 1f",
+    "mov eax, gs:[rcx * 4]",
+    "ret",
+    "1: pop gs:[{pc}]",
+    "mov gs:[{sp}], rsp",
+    "mov rsp, gs:[{stack}]",
+    "pushfq",
+    "pop gs:[{flags}]",
+    "lea rcx, [rip + {leave}]",
+    "push rcx",
+    "jmp {serve}",
+    ".size __chitin_syscall, . - __chitin_syscall",
+    ".popsection",
+    stack = const words::SYSCALL_STACK,
+    quick = const words::QUICK,
+    pc = const offset_of!(UpcallPage, syscall.pc),
+    sp = const offset_of!(UpcallPage, syscall.sp),
+    flags = const offset_of!(UpcallPage, syscall.flags),
+    leave = sym leave_linked,
+    serve = sym serve,
+);
+
+/// Entry of rewritten syscalls: jumped to, with rcx = the address after the syscall and all else as at the syscall. r11 is free.
+///
+/// 1. A quick call: answer it; rcx and r11 (by way of the syscall stack: below the program's lies its red zone) as `syscall` leaves them.
+/// 2. Else save the program's state, and to the syscall stack.
+///
+/// # Safety
+/// Entered by the program's trampolines only.
+#[unsafe(naked)]
+pub unsafe extern "C" fn rewritten() -> ! {
+    naked_asm!(
+        "mov gs:[{pc}], rcx",
+        "mov gs:[{sp}], rsp",
+        "mov rcx, rax",
+        "mov cl, 0",
+        "jrcxz 2f",
+        "1: mov rsp, gs:[{stack}]",
+        "pushfq",
+        "pop gs:[{flags}]",
+        "lea rcx, [rip + {leave}]",
+        "push rcx",
+        "jmp {serve}",
+        "2: movzx ecx, byte ptr gs:[rax + {quick}]",
+        "jrcxz 1b",
+        "mov eax, gs:[rcx * 4]",
+        "mov rsp, gs:[{stack}]",
+        "pushfq",
+        "pop r11",
+        "mov rsp, gs:[{sp}]",
+        "mov rcx, gs:[{pc}]",
+        "jmp rcx",
+        stack = const words::SYSCALL_STACK,
+        quick = const words::QUICK,
+        pc = const offset_of!(UpcallPage, syscall.pc),
+        sp = const offset_of!(UpcallPage, syscall.sp),
+        flags = const offset_of!(UpcallPage, syscall.flags),
+        leave = sym leave_all,
+        serve = sym serve,
+    )
+}
+
+/// Serves a call. On the syscall stack, the address of the code that leaves on it; rcx and r11 free, all else the program's.
+///
+/// 1. The program's registers below, as a [`Frame`].
+/// 2. The number's thunk: `extern "C" fn(&Arguments, number) -> result`. Linux looks at the number's low half.
+/// 3. If a signal waits: `extern "C" fn deliver(result) -> result`.
+/// 4. Leave, with the result in rax.
+#[unsafe(naked)]
+unsafe extern "C" fn serve() -> ! {
+    naked_asm!(
+        "push r15",
+        "push r14",
+        "push r13",
+        "push r12",
+        "push rbp",
+        "push rbx",
+        "push rax",
+        "push r9",
+        "push r8",
+        "push r10",
+        "push rdx",
+        "push rsi",
+        "push rdi",
+        "cld",
+        "mov r11, gs:[{thunks}]",
+        "mov esi, eax",
+        "mov ecx, {numbers}",
+        "cmp eax, ecx",
+        "cmovb ecx, eax",
+        "mov rdi, rsp",
+        "call [r11 + rcx * 8]",
+        "mov rcx, gs:[{pending}]",
+        "cmp byte ptr [rcx], 0",
+        "jne 2f",
+        "1: jmp [rsp + {leave}]",
+        "2: mov rdi, rax",
+        "call {deliver}",
+        "jmp 1b",
+        thunks = const words::THUNKS,
+        numbers = const NUMBERS,
+        pending = const words::PENDING,
+        leave = const offset_of!(Frame, leave),
+        deliver = sym dispatch::deliver,
+    )
+}
+
+/// To the program, all registers but rax as they were; rcx and r11 as `syscall` leaves them.
+#[unsafe(naked)]
+unsafe extern "C" fn leave_all() -> ! {
+    naked_asm!(
+        "pop rdi",
+        "pop rsi",
+        "pop rdx",
+        "pop r10",
+        "pop r8",
+        "pop r9",
+        "mov rcx, gs:[{pc}]",
+        "mov r11, gs:[{flags}]",
+        "push r11",
+        "popfq",
+        "mov rsp, gs:[{sp}]",
+        "jmp rcx",
+        pc = const offset_of!(UpcallPage, syscall.pc),
+        sp = const offset_of!(UpcallPage, syscall.sp),
+        flags = const offset_of!(UpcallPage, syscall.flags),
+    )
+}
+
+/// To the program, as a function returns: what C preserves, Rust has preserved. By `ret`, which the CPU has predicted.
+#[unsafe(naked)]
+unsafe extern "C" fn leave_linked() -> ! {
+    naked_asm!(
+        "mov rsp, gs:[{sp}]",
+        "push gs:[{pc}]",
+        "ret",
+        pc = const offset_of!(UpcallPage, syscall.pc),
+        sp = const offset_of!(UpcallPage, syscall.sp),
+    )
+}

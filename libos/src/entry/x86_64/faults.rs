@@ -1,0 +1,118 @@
+//! The entry of faults, and the copy that may fault.
+
+use core::arch::naked_asm;
+use core::mem::offset_of;
+
+use abi::{Registers, UpcallPage};
+
+use crate::entry::{dispatch, place, words};
+
+/// Room for [`Registers`] on the fault stack, a power of two so that a frame never crosses a page.
+const FRAME_ROOM: usize = 256;
+const _: () = assert!(size_of::<Registers>() <= FRAME_ROOM);
+
+/// Entry of faults: `extern "C" fn trapped(&mut Registers, kind, address, code) -> !` on the fault stack.
+///
+/// 1. To the fault stack, or further down it if the fault was on it.
+/// 2. The program's registers there, as [`Registers`] (the thread pointer excepted); rcx and r11 come from the page.
+/// 3. All is copied: the kernel may send the next fault. Call.
+///
+/// # Safety
+/// Entered by the kernel only.
+#[unsafe(naked)]
+pub unsafe extern "C" fn fault() -> ! {
+    naked_asm!(
+        "mov rcx, gs:[{stack}]",
+        "mov r11, rcx",
+        "sub r11, rsp",
+        "cmp r11, {stack_bytes}",
+        "cmovb rcx, rsp",
+        "and rcx, -{room}",
+        "lea rsp, [rcx - {room}]",
+        "mov [rsp + {rax}], rax",
+        "mov [rsp + {rbx}], rbx",
+        "mov [rsp + {rdx}], rdx",
+        "mov [rsp + {rsi}], rsi",
+        "mov [rsp + {rdi}], rdi",
+        "mov [rsp + {rbp}], rbp",
+        "mov [rsp + {r}], r8",
+        "mov [rsp + {r} + 8], r9",
+        "mov [rsp + {r} + 16], r10",
+        "mov [rsp + {r} + 32], r12",
+        "mov [rsp + {r} + 40], r13",
+        "mov [rsp + {r} + 48], r14",
+        "mov [rsp + {r} + 56], r15",
+        "mov rax, gs:[{scratch}]",
+        "mov [rsp + {rcx}], rax",
+        "mov rax, gs:[{scratch} + 8]",
+        "mov [rsp + {r} + 24], rax",
+        "mov rax, gs:[{from_sp}]",
+        "mov [rsp + {sp}], rax",
+        "mov rax, gs:[{from_pc}]",
+        "mov [rsp + {pc}], rax",
+        "mov rax, gs:[{from_flags}]",
+        "mov [rsp + {flags}], rax",
+        "xor eax, eax",
+        "mov [rsp + {tls}], rax",
+        "mov [rsp + {reserved}], rax",
+        "mov rdi, rsp",
+        "mov rsi, gs:[{kind}]",
+        "mov rdx, gs:[{address}]",
+        "mov rcx, gs:[{code}]",
+        "mov gs:[{active}], rax",
+        "cld",
+        "call {trapped}",
+        "ud2",
+        stack = const words::FAULT_STACK,
+        stack_bytes = const place::FAULT_STACK_BYTES,
+        room = const FRAME_ROOM,
+        rax = const offset_of!(Registers, rax),
+        rbx = const offset_of!(Registers, rbx),
+        rcx = const offset_of!(Registers, rcx),
+        rdx = const offset_of!(Registers, rdx),
+        rsi = const offset_of!(Registers, rsi),
+        rdi = const offset_of!(Registers, rdi),
+        rbp = const offset_of!(Registers, rbp),
+        r = const offset_of!(Registers, r),
+        sp = const offset_of!(Registers, sp),
+        pc = const offset_of!(Registers, pc),
+        flags = const offset_of!(Registers, flags),
+        tls = const offset_of!(Registers, tls),
+        reserved = const offset_of!(Registers, reserved),
+        from_sp = const offset_of!(UpcallPage, fault.sp),
+        from_pc = const offset_of!(UpcallPage, fault.pc),
+        from_flags = const offset_of!(UpcallPage, fault.flags),
+        scratch = const offset_of!(UpcallPage, fault.scratch),
+        kind = const offset_of!(UpcallPage, kind),
+        address = const offset_of!(UpcallPage, address),
+        code = const offset_of!(UpcallPage, code),
+        active = const offset_of!(UpcallPage, fault_active),
+        trapped = sym dispatch::trapped,
+    )
+}
+
+/// Copy `length` bytes; gives 0, or 1 if a fault broke it off. Its instructions before [`copy_end`] may fault on the program's memory.
+///
+/// # Safety
+/// The side that is not the program's is valid for `length` bytes.
+#[unsafe(naked)]
+pub unsafe extern "C" fn copy(to: *mut u8, from: *const u8, length: usize) -> usize {
+    naked_asm!(
+        "mov rcx, rdx",
+        "shr rcx, 3",
+        "and edx, 7",
+        "rep movsq",
+        "mov ecx, edx",
+        "rep movsb",
+        ".globl chitin_copy_end",
+        ".hidden chitin_copy_end",
+        "chitin_copy_end:",
+        "xor eax, eax",
+        "ret",
+        ".globl chitin_copy_fixup",
+        ".hidden chitin_copy_fixup",
+        "chitin_copy_fixup:",
+        "mov eax, 1",
+        "ret",
+    )
+}

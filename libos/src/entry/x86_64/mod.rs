@@ -1,0 +1,32 @@
+//! Entries of x86_64.
+
+mod calls;
+mod faults;
+mod machine;
+mod vectors;
+
+use core::arch::naked_asm;
+
+pub use calls::{Frame, foreign, rewritten};
+pub use faults::{copy, fault};
+pub use machine::{capabilities, clock, entropy, read_thread_pointer, signal_return, write_thread_pointer};
+pub use vectors::{restore_vectors, save_vectors, signal_frame_bytes};
+
+use crate::entry::start;
+
+/// The image's first instruction.
+///
+/// # Safety
+/// Entered once by the environment's creator, on the first stack.
+#[unsafe(naked)]
+#[unsafe(export_name = "_start")]
+#[unsafe(link_section = ".text.start")]
+pub unsafe extern "C" fn image_start() -> ! {
+    naked_asm!(
+        "xor ebp, ebp",
+        "and rsp, -16",
+        "call {start}",
+        "ud2",
+        start = sym start::start,
+    )
+}
