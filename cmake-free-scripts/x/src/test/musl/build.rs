@@ -141,7 +141,7 @@ fn broken_download(isa: Isa) -> Result<()> {
     let run = |path: &OsStr| script(&scripts(), &cache).env("PATH", path).arg(isa.name()).output();
     let path = impostor(&scratch, "apt-get", "echo no network >&2; exit 100")?;
     failed(&run(&path)?, &cache, isa, &["the download of musl's source failed", "no network"])?;
-    let path = impostor(&scratch, "apt-get", "case \"$*\" in *source*) printf half > musl_1.2.5.orig.tar.gz ;; esac")?;
+    let path = impostor(&scratch, "apt-get", "case \"$*\" in *--download-only*) printf half > musl_1.2.5.orig.tar.gz ;; esac")?;
     for _ in 0..2 {
         failed(&run(&path)?, &cache, isa, &["the download is not musl 1.2.5", "SHA-256"])?;
         ensure!(!cache.join("sources/musl_1.2.5.orig.tar.gz").exists(), "the broken archive was kept under its name");
