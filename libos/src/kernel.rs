@@ -3,9 +3,12 @@
 //! `Native` makes the calls; `FakeKernel` keeps pages in a map and holds the same rules, so that everything above this trait is
 //! tested on a host.
 
+use alloc::sync::Arc;
+
 use abi::{InfoPage, PageInfo, Registers, Rights, WaitWord};
 
 use crate::identity::Identity;
+use crate::pool::Pool;
 use crate::user::UserMemory;
 
 /// Room for the vector state of a program, as the CPU's own instructions align it.
@@ -42,8 +45,14 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn page_map(&self, target: usize, source: usize, pages: usize, rights: Rights) -> exo::Result<()>;
     /// What is mapped at an address.
     fn page_query(&self, address: usize) -> exo::Result<PageInfo>;
+    /// How often a frame is mapped, by everybody; `None` behind the last one.
+    fn frame_uses(&self, frame: u64) -> Option<u32>;
     /// Work on the bytes of pages just mapped writable, which the program cannot see change.
     fn with_pages(&self, address: usize, pages: usize, work: &mut dyn FnMut(&mut [u8]));
+    /// Copy pages that the library has to as many just mapped writable, which the program cannot see change.
+    fn copy_pages(&self, to: usize, from: usize, pages: usize);
+    /// Where the frames of files come from.
+    fn pool(&self) -> Arc<Pool>;
 
     /// The words of the process's identity, where the entries read them.
     fn identity(&self) -> &Identity;

@@ -14,6 +14,7 @@
 //! | `load` | ELF programs, the first stack |
 //! | `vfs`, `file` | names and inodes; descriptors and what stands behind them |
 //! | `user` | the program's memory |
+//! | `pool` | the frames of files in memory |
 //! | `kernel` | what is asked of the exokernel |
 #![cfg_attr(target_os = "none", no_std)]
 
@@ -30,6 +31,7 @@ pub mod kernel;
 pub mod limits;
 pub mod load;
 pub mod memory;
+pub mod pool;
 pub mod process;
 pub mod random;
 pub mod report;

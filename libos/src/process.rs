@@ -82,7 +82,7 @@ impl<K: Kernel> Process<K> {
             strace,
             memory: Mutex::new(Memory::new()),
             signals: Signals::new(),
-            files: Files::new(initramfs, now_ns),
+            files: Files::new(initramfs, &kernel.pool(), now_ns),
             limits: Mutex::new(Limits::new()),
             random: Random::new(&kernel),
             times: Times::beginning(began_ns),

@@ -4,6 +4,7 @@
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use abi::PAGE_SIZE;
 
@@ -17,9 +18,9 @@ use crate::process::Process;
 use crate::signal::Information;
 use crate::syscall::process::{HOST_NAME, RELEASE, VERSION};
 use crate::time::{Clock, SECOND};
-use crate::user::UserMemory;
+use crate::user::{PROGRAM_TOP, UserMemory};
 use crate::vfs::attributes::Time;
-use crate::vfs::world::{Report, World};
+use crate::vfs::world::{Report, Table, World};
 
 impl<K: Kernel> World for Process<K> {
     fn now(&self) -> Time {
@@ -91,6 +92,13 @@ impl<K: Kernel> World for Process<K> {
         }
     }
 
+    fn table_word(&self, table: Table, index: u64) -> Option<u64> {
+        match table {
+            Table::Pages => self.page_word(index),
+            Table::FrameCounts => self.kernel.frame_uses(index).map(u64::from),
+        }
+    }
+
     fn id(&self) -> u32 {
         Process::<K>::ID
     }
@@ -101,6 +109,10 @@ impl<K: Kernel> World for Process<K> {
 
     fn files(&self) -> &Files {
         &self.files
+    }
+
+    fn contents_moved(&self, file: (u64, u64), pages: Range<u64>, cut: bool) {
+        self.memory.lock().forget(&self.kernel, file, pages, cut);
     }
 
     fn memory(&self) -> &dyn UserMemory {
@@ -116,6 +128,7 @@ struct Sizes {
     data: usize,
     stack: usize,
     most_resident: usize,
+    shown: usize,
 }
 
 impl<K: Kernel> Process<K> {
@@ -133,7 +146,15 @@ impl<K: Kernel> Process<K> {
             }
         }
         let resident = memory.resident.pages();
-        Sizes { total: memory.size() / PAGE_SIZE, resident, text, data, stack, most_resident: memory.most_resident }
+        Sizes {
+            total: memory.size() / PAGE_SIZE,
+            resident,
+            text,
+            data,
+            stack,
+            most_resident: memory.most_resident,
+            shown: memory.shown.pages(),
+        }
     }
 
     /// proc_pid_stat(5): 52 fields, those that nothing here counts 0.
@@ -156,7 +177,7 @@ impl<K: Kernel> Process<K> {
     /// proc_pid_statm(5)
     fn statm(&self) -> String {
         let sizes = self.sizes();
-        format!("{} {} 0 {} 0 {} 0\n", sizes.total, sizes.resident, sizes.text, sizes.data + sizes.stack)
+        format!("{} {} {} {} 0 {} 0\n", sizes.total, sizes.resident, sizes.shown, sizes.text, sizes.data + sizes.stack)
     }
 
     /// proc_pid_status(5)
@@ -182,6 +203,22 @@ impl<K: Kernel> Process<K> {
             kib(sizes.text),
             0,
         )
+    }
+
+    /// What `/proc/self/pagemap` says of a page.
+    fn page_word(&self, page: u64) -> Option<u64> {
+        const PRESENT: u64 = 1 << 63;
+        const OF_FILE: u64 = 1 << 61;
+        const EXCLUSIVE: u64 = 1 << 56;
+        let address = usize::try_from(page).ok()?.checked_mul(PAGE_SIZE).filter(|&address| address < PROGRAM_TOP)?;
+        let memory = self.memory.lock();
+        if !memory.resident.contains(address) {
+            return Some(0);
+        }
+        let Ok(found) = self.kernel.page_query(address) else { return Some(0) };
+        let shown = if memory.shown.contains(address) { OF_FILE } else { 0 };
+        let alone = if self.kernel.frame_uses(found.frame) == Some(1) { EXCLUSIVE } else { 0 };
+        Some(PRESENT | shown | alone | found.frame)
     }
 
     fn vector(&self) -> Vec<u8> {

@@ -3,8 +3,13 @@
 //! The format is that of the kernel's Documentation/driver-api/early-userspace/buffer-format.rst: an ASCII header of thirteen hexadecimal
 //! fields, the name, the contents, each padded to four bytes. Times are zero and inode numbers count up, so that the same files make the
 //! same archive.
+//!
+//! The contents of a file of a page or more begin at a page boundary of the archive, so that the guest can map them as they lie there:
+//! NULs after the name fill what is before them. Every reader of the format takes them for the name's end.
 
 use std::collections::BTreeMap;
+
+use abi::PAGE_SIZE;
 
 /// What stands at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +64,7 @@ impl Files {
             let name = path.trim_start_matches('/');
             match node {
                 Node::Directory => entry(&mut archive, index + 1, name, 0o040_755, 2, &[]),
-                Node::File(mode, contents) => entry(&mut archive, index + 1, name, 0o100_000 | mode, 1, contents),
+                Node::File(mode, contents) => file(&mut archive, index + 1, name, *mode, contents),
                 Node::Link(target) => entry(&mut archive, index + 1, name, 0o120_777, 1, target.as_bytes()),
             }
         }
@@ -68,15 +73,38 @@ impl Files {
     }
 }
 
+/// Bytes of a header.
+const HEADER: usize = 6 + 13 * 8;
+/// The most bytes of a name that Linux's reader takes, its NULs included (`PATH_MAX`).
+const NAME_MOST: usize = 4096;
+
+/// A regular file; a large one with its contents at a page boundary.
+fn file(archive: &mut Vec<u8>, inode: usize, name: &str, mode: u32, contents: &[u8]) {
+    if contents.len() < PAGE_SIZE {
+        return entry(archive, inode, name, 0o100_000 | mode, 1, contents);
+    }
+    let missing = |archive: &[u8]| (PAGE_SIZE - (archive.len() + HEADER + name.len() + 1) % PAGE_SIZE) % PAGE_SIZE;
+    if name.len() + 1 + missing(archive) > NAME_MOST {
+        // More than fits behind one name: the root directory once more, as it is anyway, takes some of it.
+        padded_entry(archive, 0, ".", 0o040_755, 2, &[], name.len());
+    }
+    let padding = missing(archive);
+    padded_entry(archive, inode, name, 0o100_000 | mode, 1, contents, padding);
+}
+
 fn entry(archive: &mut Vec<u8>, inode: usize, name: &str, mode: u32, links: u32, contents: &[u8]) {
+    padded_entry(archive, inode, name, mode, links, contents, 0);
+}
+
+fn padded_entry(archive: &mut Vec<u8>, inode: usize, name: &str, mode: u32, links: u32, contents: &[u8], padding: usize) {
     archive.extend_from_slice(b"070701");
     // inode, mode, uid, gid, links, mtime, size, device (4 words), name's size with its NUL, checksum
-    let fields = [inode, mode as usize, 0, 0, links as usize, 0, contents.len(), 0, 0, 0, 0, name.len() + 1, 0];
+    let fields = [inode, mode as usize, 0, 0, links as usize, 0, contents.len(), 0, 0, 0, 0, name.len() + 1 + padding, 0];
     for field in fields {
         archive.extend_from_slice(format!("{field:08x}").as_bytes());
     }
     archive.extend_from_slice(name.as_bytes());
-    archive.push(0);
+    archive.resize(archive.len() + 1 + padding, 0);
     pad(archive);
     archive.extend_from_slice(contents);
     pad(archive);
@@ -106,6 +134,21 @@ mod tests {
     }
 
     #[test]
+    fn contents_of_a_page_or_more_begin_at_a_page_boundary_behind_any_name() {
+        for length in 1..250 {
+            let mut files = Files::default();
+            files.add("/small", Node::File(0o644, vec![1; length * 16]));
+            files.add(&format!("/x{}", "y".repeat(length)), Node::File(0o644, vec![0xee; PAGE_SIZE + length]));
+            files.add("/z", Node::File(0o644, vec![0xdd; 2 * PAGE_SIZE]));
+            let archive = files.archive();
+            for (byte, bytes) in [(0xee, PAGE_SIZE + length), (0xdd, 2 * PAGE_SIZE)] {
+                let at = archive.iter().position(|&found| found == byte).unwrap();
+                assert!(at % PAGE_SIZE == 0 && archive[at..at + bytes].iter().all(|&found| found == byte), "{byte:x} at {at:#x}");
+            }
+        }
+    }
+
+    #[test]
     fn folders_above_a_file_come_before_it() {
         let mut files = Files::default();
         files.add("deep/er/file", Node::Link("x".into()));
@@ -117,10 +160,14 @@ mod tests {
     fn the_cpio_program_lists_what_was_put_in() {
         let mut files = Files::new();
         files.add_program("/bin/hello", vec![7; 4099]);
+        for length in 0..200 {
+            files.add_program(&format!("/usr/bin/{}", "n".repeat(length + 1)), vec![length as u8; 4096 + 17 * length]);
+        }
         let child = Command::new("cpio").arg("-t").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
         let Ok(mut child) = child else { return };
         std::io::Write::write_all(&mut child.stdin.take().unwrap(), &files.archive()).unwrap();
         let listing = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
         assert!(listing.lines().any(|line| line == "bin/hello"));
+        assert_eq!(listing.lines().filter(|line| line.starts_with("usr/bin/n")).count(), 200);
     }
 }

@@ -70,6 +70,9 @@ pub struct Options {
     /// Run what a manifest says: a name in user/apps or a path. The command line goes before the manifest
     #[arg(long, value_name = "NAME|FILE")]
     pub app: Option<String>,
+    /// Run so many processes of the program at once, each with its number in CHITIN_COPY
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub copies: u32,
     /// Print each Linux call that the program makes
     #[arg(long)]
     pub strace: bool,
@@ -106,14 +109,20 @@ pub struct Guest {
 }
 
 impl Guest {
-    /// The boot image.
+    /// The boot image, for one process.
     pub fn image(&self, isa: Isa) -> Result<Vec<u8>> {
+        self.image_of_copies(isa, 1)
+    }
+
+    /// The boot image, for several processes of the same program.
+    pub fn image_of_copies(&self, isa: Isa, copies: u32) -> Result<Vec<u8>> {
         let read = |path: PathBuf| std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()));
         let modules = [
             Content { name: "libos", bytes: read(build::libos_module(isa))? },
             Content { name: "initramfs", bytes: self.files.archive() },
             Content { name: "command", bytes: self.command_block() },
             Content { name: "stdin", bytes: self.input.clone() },
+            Content { name: "copies", bytes: copies.to_le_bytes().to_vec() },
         ];
         lay_out(&read(build::native(isa, "init"))?, &modules)
     }
@@ -153,7 +162,7 @@ pub fn prepare(options: &Options, isa: Isa) -> Result<Vec<u8>> {
         return lay_out(&std::fs::read(&path).with_context(|| format!("{name} is no program of user/exo"))?, &[]);
     }
     build::build_personality(isa)?;
-    guest(options, isa)?.image(isa)
+    guest(options, isa)?.image_of_copies(isa, options.copies)
 }
 
 /// The guest that the options describe.

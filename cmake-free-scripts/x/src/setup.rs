@@ -20,6 +20,7 @@ pub const PROGRAMS: [&str; 4] = ["busybox", "busybox-glibc", "lua", "sqlite3"];
 
 /// Make sure that all is there for these ISAs.
 pub fn ensure(isas: &[Isa]) -> Result<()> {
+    let _lock = lock()?;
     let sysroot = sysroot()?;
     rust(&sysroot)?;
     emulators()?;
@@ -31,6 +32,18 @@ pub fn ensure(isas: &[Isa]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Hold the cache, so that two runs do not build the same thing in the same folder. It is let go when the file is closed.
+fn lock() -> Result<fs::File> {
+    fs::create_dir_all(tree::cache())?;
+    let file = fs::File::create(tree::cache().join("lock"))?;
+    if file.try_lock().is_err() {
+        let spinner = progress::spinner("setup: another run is at it; waiting");
+        file.lock().context("cannot lock the cache")?;
+        spinner.finish_and_clear();
+    }
+    Ok(file)
 }
 
 /// Both flavours of musl for these ISAs. The script knows what is there already.

@@ -1,7 +1,7 @@
 //! What a process's first environment leaves for the library OS: where things are, and what to run.
 //!
 //! ```text
-//!   0x7d00_0000_0000  the initramfs (cpio), read-only
+//!   0x7d00_0000_0000  the initramfs (cpio): read now, may be executed, never written, so that all processes may share its frames
 //!   0x7dff_0000_0000  the start block, read-only: a `Start`, then the command block
 //!   0x7dff_fffe_0000  the library OS's first stack, 64 KiB, nothing mapped around it
 //!   0x7e00_0000_0000  the library OS's image

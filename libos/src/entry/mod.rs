@@ -27,6 +27,10 @@ pub use isa::{Frame, image_start};
 
 /// Places in the part of Chitin's half that the library lays out itself.
 pub mod place {
+    /// The pages of files.
+    pub const FILES: usize = 0x7d80_0000_0000;
+    /// The most bytes of them.
+    pub const FILES_BYTES: usize = 0x40_0000_0000;
     /// The upcall page.
     pub const UPCALL_PAGE: usize = 0x7e0e_0000_0000;
     /// The stack that faults are handled on: its lowest address.
@@ -35,6 +39,8 @@ pub mod place {
     pub const FAULT_STACK_BYTES: usize = 0x1_0000;
     /// Info pages: the first, and the environment table.
     pub const INFO: usize = 0x7e0f_0000_0000;
+    /// A page of the frame table, while it is looked at.
+    pub const FRAME_TABLE: usize = 0x7e0f_1000_0000;
     /// The heap.
     pub const HEAP: usize = 0x7e10_0000_0000;
     /// The most that the heap may be.

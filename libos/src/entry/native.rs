@@ -1,8 +1,13 @@
 //! The exokernel itself, behind `Kernel`.
 
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use abi::{EnvEntry, EnvId, INFO_ENVS_PAGE, InfoPage, PAGE_SIZE, PageInfo, Registers, Rights, UpcallPage, WaitWord};
+use abi::{EnvEntry, EnvId, FrameEntry, FrameKind, INFO_ENVS_PAGE, InfoPage, PAGE_SIZE, PageInfo, Registers, Rights, UpcallPage, WaitWord};
+
+use spin::Mutex;
 
 use crate::entry::isa::{self, Frame};
 use crate::entry::place;
@@ -10,6 +15,7 @@ use crate::entry::words::LibraryWords;
 use crate::errno::{Errno, Result};
 use crate::identity::Identity;
 use crate::kernel::{Kernel, VectorState};
+use crate::pool::{Pool, Source};
 use crate::user::{PROGRAM_TOP, UserMemory};
 
 /// The calls of the environment that this runs in.
@@ -18,13 +24,15 @@ pub struct Native {
     identity: EnvId,
     /// FS base where only the kernel can set it (x86_64 without FSGSBASE).
     thread_pointer: AtomicU64,
+    /// Which page of the frame table is mapped.
+    frame_table: Mutex<Option<u64>>,
 }
 
 impl Native {
     /// The calls. Expects the info pages at [`place::INFO`].
     #[must_use]
     pub fn new() -> Native {
-        Native { identity: exo::identify(), thread_pointer: AtomicU64::new(0) }
+        Native { identity: exo::identify(), thread_pointer: AtomicU64::new(0), frame_table: Mutex::new(None) }
     }
 
     /// Whether user mode may read and set the thread pointer itself.
@@ -91,6 +99,29 @@ impl UserMemory for Native {
     }
 }
 
+/// The frames of files.
+struct FilePages;
+
+impl Source for FilePages {
+    fn map(&self, address: usize, pages: usize) -> bool {
+        let mapped = exo::page_alloc(address, pages, Rights::READ_WRITE, None);
+        if mapped.is_err() {
+            // SAFETY: nothing refers to the part that was mapped. Pages that were not are passed over.
+            let _ = unsafe { exo::page_unmap(EnvId::SELF, address, pages) };
+        }
+        mapped.is_ok()
+    }
+
+    fn unmap(&self, address: usize) {
+        // SAFETY: the pool gives up a page that nobody refers to any more.
+        let _ = unsafe { exo::page_unmap(EnvId::SELF, address, 1) };
+    }
+
+    fn bytes(&self, address: usize) -> NonNull<u8> {
+        NonNull::new(address as *mut u8).expect("the pool does not begin at 0")
+    }
+}
+
 impl Kernel for Native {
     #[inline(always)]
     fn page_alloc(&self, address: usize, pages: usize, rights: Rights) -> exo::Result<()> {
@@ -122,6 +153,40 @@ impl Kernel for Native {
 
     fn identity(&self) -> &Identity {
         &LibraryWords::get().identity
+    }
+
+    fn frame_uses(&self, frame: u64) -> Option<u32> {
+        const ENTRIES: u64 = (PAGE_SIZE / size_of::<FrameEntry>()) as u64;
+        let info = self.info();
+        let Some(index) = frame.checked_sub(info.first_frame) else { return Some(0) };
+        if index >= info.frame_count {
+            return None;
+        }
+        // The whole table is a page for each 256 frames, too much to keep mapped for what is asked this rarely; but whoever asks for one
+        // frame mostly asks for the next.
+        let mut mapped = self.frame_table.lock();
+        let page = info.frames_page + index / ENTRIES;
+        if *mapped != Some(page) {
+            // SAFETY: entries are copied out of the page before the lock is released.
+            let _ = unsafe { exo::page_unmap(EnvId::SELF, place::FRAME_TABLE, 1) };
+            *mapped = None;
+            exo::info_map(EnvId::SELF, place::FRAME_TABLE, page as usize, 1).ok()?;
+            *mapped = Some(page);
+        }
+        let entry = (place::FRAME_TABLE as *const FrameEntry).wrapping_add((index % ENTRIES) as usize);
+        // SAFETY: 1. The page is mapped, and has this many entries. 2. The kernel changes it behind our back, hence volatile.
+        let entry = unsafe { entry.read_volatile() };
+        Some(if entry.kind == FrameKind::User as u32 { entry.count } else { 0 })
+    }
+
+    fn copy_pages(&self, to: usize, from: usize, pages: usize) {
+        // SAFETY: 1. The caller has just mapped the pages at `to` writable, under the lock of `memory`, and nobody else refers to them.
+        // 2. Those at `from` are the library's, in another part of the address space, and stay mapped under the same lock.
+        unsafe { (to as *mut u8).copy_from_nonoverlapping(from as *const u8, pages * PAGE_SIZE) };
+    }
+
+    fn pool(&self) -> Arc<Pool> {
+        Pool::new(Box::new(FilePages), place::FILES..place::FILES + place::FILES_BYTES)
     }
 
     fn info(&self) -> &InfoPage {

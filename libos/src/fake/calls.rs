@@ -81,6 +81,22 @@ impl Caller {
         self.call("write", [fd, BUFFER as u64, bytes.len() as u64, 0, 0, 0])
     }
 
+    /// mmap(2) of a file from its start.
+    pub fn map(&self, fd: u64, pages: usize, protection: Protection, shared: bool) -> Result<usize> {
+        let flags = if shared { 1 } else { 2 };
+        self.call("mmap", [0, (pages * PAGE_SIZE) as u64, protection.bits().into(), flags, fd, 0])
+    }
+
+    /// munmap(2)
+    pub fn unmap(&self, address: usize, pages: usize) {
+        self.call("munmap", [address as u64, (pages * PAGE_SIZE) as u64, 0, 0, 0, 0]).expect("pages of the program");
+    }
+
+    /// A byte of the program's memory.
+    pub fn byte(&self, address: usize) -> Result<u8> {
+        self.process.read_value(address)
+    }
+
     /// All of a file.
     pub fn read_file(&self, path: &str) -> Result<Vec<u8>> {
         let fd = self.open(path, 0)?;
@@ -133,22 +149,46 @@ impl Caller {
     }
 }
 
-/// An archive of names, modes and contents, as cpio's `newc` format has it.
+/// A member of an archive: name, mode, contents.
+pub type Member<'a> = (&'a str, u32, &'a [u8]);
+
+/// An archive as cpio's `newc` format has it.
 #[must_use]
-pub fn cpio(members: &[(&str, u32, &[u8])]) -> &'static [u8] {
+pub fn cpio(members: &[Member]) -> &'static [u8] {
+    Box::leak(archive(members, 4).into_boxed_slice())
+}
+
+/// An archive in memory as the boot image has it: pages, and contents that begin at theirs.
+#[must_use]
+pub fn paged_cpio(members: &[Member]) -> &'static [u8] {
+    #[derive(Clone)]
+    #[repr(align(4096))]
+    struct Aligned([u8; PAGE_SIZE]);
+    let bytes = archive(members, PAGE_SIZE);
+    let mut pages = alloc::vec![Aligned([0; PAGE_SIZE]); bytes.len().div_ceil(PAGE_SIZE)];
+    pages.iter_mut().zip(bytes.chunks(PAGE_SIZE)).for_each(|(page, chunk)| page.0[..chunk.len()].copy_from_slice(chunk));
+    let pages = pages.leak();
+    // SAFETY: the pages are bytes without padding, leaked and never changed again.
+    unsafe { core::slice::from_raw_parts(pages.as_ptr().cast(), pages.len() * PAGE_SIZE) }
+}
+
+fn archive(members: &[Member], alignment: usize) -> Vec<u8> {
     let mut archive = Vec::new();
     for (index, (name, mode, contents)) in members.iter().chain([&("TRAILER!!!", 0, &b""[..])]).enumerate() {
+        let alignment = if contents.len() >= alignment { alignment } else { 4 };
+        let start: usize = archive.len() + 110;
+        let name_bytes = (start + name.len() + 1).next_multiple_of(alignment) - start;
         // magic, then inode, mode, uid, gid, links, time, size, device (2), special (2), name's length, checksum.
-        let fields = [index as u32 + 1, *mode, 0, 0, 1, 0, contents.len() as u32, 0, 0, 0, 0, name.len() as u32 + 1, 0];
+        let fields = [index as u32 + 1, *mode, 0, 0, 1, 0, contents.len() as u32, 0, 0, 0, 0, name_bytes as u32, 0];
         archive.extend_from_slice(b"070701");
         for field in fields {
             archive.extend_from_slice(format!("{field:08x}").as_bytes());
         }
         archive.extend_from_slice(name.as_bytes());
-        archive.push(0);
+        archive.resize(start + name_bytes, 0);
         archive.resize(archive.len().next_multiple_of(4), 0);
         archive.extend_from_slice(contents);
         archive.resize(archive.len().next_multiple_of(4), 0);
     }
-    Box::leak(archive.into_boxed_slice())
+    archive
 }

@@ -4,8 +4,11 @@ pub mod calls;
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cell::UnsafeCell;
 use core::ops::Range;
+use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use abi::{InfoPage, PAGE_SIZE, PageInfo, Registers, Rights, WaitWord};
@@ -15,13 +18,41 @@ use crate::errno::{Errno, Result};
 use crate::identity::Identity;
 use crate::kernel::{Kernel, VectorState};
 use crate::memory::fault::Access;
+use crate::pool::{Pool, Source};
 use crate::process::Process;
 use crate::user::UserMemory;
 
-struct Page {
-    bytes: Box<[u8; PAGE_SIZE]>,
-    rights: Rights,
+/// A frame: bytes that several pages may show.
+struct Frame(UnsafeCell<[u8; PAGE_SIZE]>);
+
+// SAFETY: a test's process has one thread.
+unsafe impl Send for Frame {}
+// SAFETY: as above.
+unsafe impl Sync for Frame {}
+
+impl Frame {
+    fn zeroed() -> Arc<Frame> {
+        Arc::new(Frame(UnsafeCell::new([0; PAGE_SIZE])))
+    }
+
+    #[allow(clippy::mut_from_ref, reason = "a frame is memory: whoever maps it may write it")]
+    fn bytes(&self) -> &mut [u8; PAGE_SIZE] {
+        // SAFETY: a test's process has one thread, and nobody keeps what this gives.
+        unsafe { &mut *self.0.get() }
+    }
 }
+
+struct Page {
+    frame: Arc<Frame>,
+    rights: Rights,
+    /// Whether the process is charged for it.
+    charged: bool,
+}
+
+type Pages = Arc<Mutex<BTreeMap<usize, Page>>>;
+
+/// Where the pages of files are.
+const FILES: Range<usize> = 0x7d80_0000_0000..0x7d80_1000_0000;
 
 /// What a test's process says when it exits.
 pub const EXITED: &str = "the process ended with status";
@@ -31,7 +62,7 @@ type OnFault = Box<dyn Fn(usize, Access) -> bool + Send + Sync>;
 
 /// See the module.
 pub struct FakeKernel {
-    pages: Mutex<BTreeMap<usize, Page>>,
+    pages: Pages,
     quota: usize,
     info: InfoPage,
     identity: Identity,
@@ -52,7 +83,7 @@ impl FakeKernel {
         // SAFETY: the struct is all integers.
         let zeroed: InfoPage = unsafe { core::mem::zeroed() };
         FakeKernel {
-            pages: Mutex::new(BTreeMap::new()),
+            pages: Pages::default(),
             quota,
             info: InfoPage { clock_hz: 1_000_000_000, clock_mult: 1 << 32, boot_unix_ns: 1_700_000_000_000_000_000, ..zeroed },
             identity: Identity::default(),
@@ -68,7 +99,27 @@ impl FakeKernel {
     /// Frames in use.
     #[must_use]
     pub fn used(&self) -> usize {
-        self.pages.lock().len()
+        used(&self.pages.lock())
+    }
+
+    /// Frames that a file's page and the program's page at these addresses have in common: whether they are the same.
+    #[must_use]
+    pub fn is_same_frame(&self, one: usize, other: usize) -> bool {
+        let pages = self.pages.lock();
+        let frame = |address: usize| pages.get(&(address / PAGE_SIZE)).map(|page| Arc::as_ptr(&page.frame));
+        frame(one).is_some() && frame(one) == frame(other)
+    }
+
+    /// Show whole pages of an image as whoever made the environment does: never to be written, and nobody's charge.
+    fn show(&self, image: &'static [u8]) {
+        let start = image.as_ptr().addr().next_multiple_of(PAGE_SIZE);
+        let end = (image.as_ptr().addr() + image.len()) / PAGE_SIZE * PAGE_SIZE;
+        for address in (start..end).step_by(PAGE_SIZE) {
+            let frame = Frame::zeroed();
+            frame.bytes().copy_from_slice(&image[address - image.as_ptr().addr()..][..PAGE_SIZE]);
+            let rights = Rights::READ_ONLY | Rights::MAY_EXECUTE;
+            self.pages.lock().insert(address / PAGE_SIZE, Page { frame, rights, charged: false });
+        }
     }
 
     /// The rights of a page.
@@ -87,7 +138,7 @@ impl FakeKernel {
             let mut pages = self.pages.lock();
             match pages.get_mut(&(at / PAGE_SIZE)) {
                 Some(page) if page.rights.contains(needed) => {
-                    work(done..done + part, &mut page.bytes[at % PAGE_SIZE..][..part]);
+                    work(done..done + part, &mut page.frame.bytes()[at % PAGE_SIZE..][..part]);
                     done += part;
                 }
                 _ => {
@@ -102,10 +153,49 @@ impl FakeKernel {
     }
 }
 
+/// A number that no other frame has.
+fn number(frame: &Arc<Frame>) -> u64 {
+    (Arc::as_ptr(frame).addr() / size_of::<Frame>()) as u64
+}
+
+fn used(pages: &BTreeMap<usize, Page>) -> usize {
+    pages.values().filter(|page| page.charged).count()
+}
+
+/// The frames of files.
+struct FilePages {
+    pages: Pages,
+    quota: usize,
+}
+
+impl Source for FilePages {
+    fn map(&self, address: usize, pages: usize) -> bool {
+        let mut map = self.pages.lock();
+        if used(&map) + pages > self.quota {
+            return false;
+        }
+        for page in address / PAGE_SIZE..address / PAGE_SIZE + pages {
+            let page = map.insert(page, Page { frame: Frame::zeroed(), rights: Rights::READ_WRITE, charged: true });
+            assert!(page.is_none(), "the pool's pages are its own");
+        }
+        true
+    }
+
+    fn unmap(&self, address: usize) {
+        self.pages.lock().remove(&(address / PAGE_SIZE)).expect("the pool gives up what it had");
+    }
+
+    fn bytes(&self, address: usize) -> NonNull<u8> {
+        NonNull::from(self.pages.lock()[&(address / PAGE_SIZE)].frame.bytes()).cast()
+    }
+}
+
 /// A process on a fake kernel, whose copies resolve faults as the native upcall does.
 #[must_use]
 pub fn process(quota: usize, initramfs: &'static [u8]) -> &'static Process<FakeKernel> {
-    let process: &'static Process<FakeKernel> = Box::leak(Box::new(Process::new(FakeKernel::new(quota), initramfs, false)));
+    let kernel = FakeKernel::new(quota);
+    kernel.show(initramfs);
+    let process: &'static Process<FakeKernel> = Box::leak(Box::new(Process::new(kernel, initramfs, false)));
     let resolve = move |address, access| {
         let mut memory = process.memory.try_lock().expect("no user memory is touched while the memory lock is held");
         memory.resolve(&process.kernel, address, access).is_ok()
@@ -130,11 +220,11 @@ impl Kernel for FakeKernel {
         let first = address / PAGE_SIZE;
         assert!(address.is_multiple_of(PAGE_SIZE) && rights.is_consistent(), "page_alloc({address:#x}, {rights:?})");
         assert!(!(first..first + pages).any(|page| map.contains_key(&page)), "page_alloc over a mapped page");
-        if map.len() + pages > self.quota {
+        if used(&map) + pages > self.quota {
             return Err(abi::Error::Quota);
         }
         for page in first..first + pages {
-            map.insert(page, Page { bytes: Box::new([0; PAGE_SIZE]), rights });
+            map.insert(page, Page { frame: Frame::zeroed(), rights, charged: true });
         }
         Ok(())
     }
@@ -151,7 +241,10 @@ impl Kernel for FakeKernel {
         let mut map = self.pages.lock();
         for page in address / PAGE_SIZE..address / PAGE_SIZE + pages {
             if let Some(page) = map.get_mut(&page) {
-                assert!(page.rights.maximum().contains(rights.maximum()), "rights go down only");
+                let rights = rights.current() | (rights.maximum() & page.rights.maximum());
+                if !rights.is_consistent() {
+                    return Err(abi::Error::BadRights);
+                }
                 page.rights = rights;
             }
         }
@@ -161,16 +254,22 @@ impl Kernel for FakeKernel {
     fn page_map(&self, target: usize, source: usize, pages: usize, rights: Rights) -> exo::Result<()> {
         let mut map = self.pages.lock();
         for index in 0..pages {
-            let page = map.remove(&(source / PAGE_SIZE + index)).ok_or(abi::Error::NotMapped)?;
-            let moved = Page { bytes: page.bytes, rights };
-            assert!(map.insert(target / PAGE_SIZE + index, moved).is_none(), "page_map over a mapped page");
+            if used(&map) == self.quota {
+                return Err(abi::Error::Quota);
+            }
+            let page = map.get(&(source / PAGE_SIZE + index)).ok_or(abi::Error::NotMapped)?;
+            if !rights.is_consistent() || !page.rights.maximum().contains(rights.maximum()) {
+                return Err(abi::Error::BadRights);
+            }
+            let page = Page { frame: page.frame.clone(), rights, charged: true };
+            assert!(map.insert(target / PAGE_SIZE + index, page).is_none(), "page_map over a mapped page");
         }
         Ok(())
     }
 
     fn page_query(&self, address: usize) -> exo::Result<PageInfo> {
         let rights = self.rights(address).ok_or(abi::Error::NotMapped)?;
-        Ok(PageInfo { frame: (address / PAGE_SIZE) as u64, rights })
+        Ok(PageInfo { frame: number(&self.pages.lock()[&(address / PAGE_SIZE)].frame), rights })
     }
 
     fn with_pages(&self, address: usize, pages: usize, work: &mut dyn FnMut(&mut [u8])) {
@@ -180,12 +279,30 @@ impl Kernel for FakeKernel {
         for (index, chunk) in bytes.chunks_exact(PAGE_SIZE).enumerate() {
             let page = map.get_mut(&(address / PAGE_SIZE + index)).expect("with_pages of a mapped page");
             assert!(page.rights.contains(Rights::WRITE), "with_pages of a writable page");
-            page.bytes.copy_from_slice(chunk);
+            page.frame.bytes().copy_from_slice(chunk);
         }
     }
 
     fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    fn frame_uses(&self, frame: u64) -> Option<u32> {
+        let pages = self.pages.lock();
+        Some(pages.values().filter(|page| number(&page.frame) == frame).count() as u32)
+    }
+
+    fn copy_pages(&self, to: usize, from: usize, pages: usize) {
+        let map = self.pages.lock();
+        for index in 0..pages {
+            let (to, from) = (&map[&(to / PAGE_SIZE + index)], &map[&(from / PAGE_SIZE + index)]);
+            assert!(to.rights.contains(Rights::WRITE) && from.rights.contains(Rights::READ), "a copy that the rights allow");
+            to.frame.bytes().copy_from_slice(from.frame.bytes());
+        }
+    }
+
+    fn pool(&self) -> Arc<Pool> {
+        Pool::new(Box::new(FilePages { pages: self.pages.clone(), quota: self.quota }), FILES)
     }
 
     fn info(&self) -> &InfoPage {

@@ -12,6 +12,7 @@ use crate::file::console::{Stream, Terminal};
 use crate::file::event::AnonymousNode;
 use crate::file::table::{Slot, Table};
 use crate::file::{Access, Description, File};
+use crate::pool::Pool;
 use crate::vfs::attributes::{Attributes, Kind, Time, device_number};
 use crate::vfs::node::{Entry, Node};
 use crate::vfs::tmpfs::{Inode, Tmpfs};
@@ -40,9 +41,9 @@ impl Files {
     /// # Panics
     /// If the archive puts something else where a file system is to be mounted.
     #[must_use]
-    pub fn new(archive: &'static [u8], now_ns: u64) -> Files {
+    pub fn new(archive: &'static [u8], pool: &Arc<Pool>, now_ns: u64) -> Files {
         let now = Time::from_nanoseconds(now_ns);
-        let root = Tmpfs::create(ROOT_DEVICE, 0o755, now);
+        let root = Tmpfs::create(ROOT_DEVICE, pool, 0o755, now);
         let entry = Entry::detached(root.clone(), b"");
         initramfs::unpack(archive, &entry, now);
         mount_all(&root, &entry, now).expect("an archive whose /dev, /proc, /sys and /tmp are directories");
@@ -232,7 +233,7 @@ fn inode_of(entry: &Arc<Entry>) -> Option<&Inode> {
 
 /// Mount what every process has; a directory of that name in the archive gives way.
 fn mount_all(root: &Arc<Inode>, entry: &Arc<Entry>, now: Time) -> Result<()> {
-    for mounted in [device::mount(entry, now)?, proc::mount_proc(entry, now), proc::mount_sys(entry, now)] {
+    for mounted in [device::mount(entry, root.pool(), now)?, proc::mount_proc(entry, now), proc::mount_sys(entry, now)] {
         if root.find(&mounted.name()).is_some() {
             clear(root, &mounted.name(), now)?;
         }

@@ -22,7 +22,6 @@ use bitflags::bitflags;
 
 use crate::errno::{Errno, Result};
 use crate::memory::backing::Backing;
-use crate::vfs::attributes::Time;
 use crate::vfs::node::Visitor;
 use crate::vfs::world::World;
 pub use description::Description;
@@ -174,8 +173,8 @@ pub trait File: Send + Sync {
     }
 
     /// Cut or stretch the contents.
-    fn truncate(&self, size: u64, now: Time) -> Result<()> {
-        let _ = (size, now);
+    fn truncate(&self, world: &dyn World, size: u64) -> Result<()> {
+        let _ = (world, size);
         Err(Errno::EINVAL)
     }
 

@@ -99,7 +99,8 @@ fn map_segment<K: Kernel>(
     let place = |at| if first { Placement::FixedFree(at) } else { Placement::Fixed(at) };
     if pages_end > start {
         let offset = segment.p_offset - inside as u64;
-        let contents = Contents::File(FileMapping { backing: file.backing.clone(), offset, path: Arc::clone(&file.path) });
+        let contents =
+            Contents::File(FileMapping { backing: file.backing.clone(), offset, path: Arc::clone(&file.path), may_write: false });
         let region = Region { end: pages_end, protection, shared: false, contents, label: Label::None };
         memory.map(kernel, place(start), pages_end - start, region)?;
     }

@@ -3,6 +3,8 @@
 use abi::{PAGE_SIZE, Rights};
 
 use crate::kernel::Kernel;
+use crate::memory::backing::Frames;
+use crate::memory::source::{Source, Wanted, shown};
 use crate::memory::{Contents, FileMapping, Label, Memory, Protection, rights};
 
 /// What the program tried.
@@ -60,18 +62,24 @@ impl Memory {
             self.regions.note_recent(start);
             return self.resolve_zeros(kernel, page, access, protection, end);
         };
-        let file = file.clone();
         if !allows(protection, access) {
             return Err(Refusal::Denied);
         }
-        let rights = rights_for(protection, access);
+        let (file, shared) = (file.clone(), region.shared);
+        let is_shown = self.shown.contains(page);
         if self.resident.contains(page) {
-            return kernel.page_protect(page, 1, rights).map_err(|_| Refusal::Denied);
+            if !is_shown || access != Access::Write {
+                let rights = if is_shown && !shared { shown(protection) } else { rights_for(protection, access) };
+                return kernel.page_protect(page, 1, rights).map_err(|_| Refusal::Denied);
+            }
+            // A store to what is shown: this mapping gets a frame that it may store to.
+            self.discard(kernel, page..page + PAGE_SIZE);
         }
-        let pages = self.missing(page, end);
-        let pages = bring_file(kernel, &file, page, page - start, pages, rights)?;
-        self.note_resident(page, pages);
-        Ok(())
+        let offset = file.offset + (page - start) as u64;
+        // What is stored to privately is copied for that alone, unless the program walks through it.
+        let alone = access == Access::Write && !shared && self.sequential != page;
+        let most = if alone { 1 } else { self.missing(page, end) };
+        self.bring_file(kernel, page, &Wanted { file: &file, offset, most, shared, protection, access })
     }
 
     /// A fault in an anonymous region that ends at `end`.
@@ -103,6 +111,39 @@ impl Memory {
         self.resident.insert(page..self.sequential);
         self.most_resident = self.most_resident.max(self.resident.pages());
         self.faults += 1;
+    }
+
+    /// Map what a file's pages are to be.
+    fn bring_file<K: Kernel>(&mut self, kernel: &K, page: usize, wanted: &Wanted) -> Result<(), Refusal> {
+        let pages = match wanted.source()? {
+            Source::Shown(frames, rights) => {
+                if !frames.moved.is_empty() {
+                    self.forget(kernel, wanted.file.backing.identity(), frames.moved.clone(), false);
+                }
+                let pages = show(kernel, page, &frames, rights)?;
+                self.shown.insert(page..page + pages * PAGE_SIZE);
+                pages
+            }
+            Source::Copied(frames) => {
+                let pages = bring_zeros(kernel, page, frames.pages, Rights::READ_WRITE)?;
+                kernel.copy_pages(page, frames.address, pages);
+                settle(kernel, page, pages, rights_for(wanted.protection, wanted.access))?;
+                pages
+            }
+            Source::Read(pages) => {
+                let pages = bring_zeros(kernel, page, pages, Rights::READ_WRITE)?;
+                let mut outcome = Ok(0);
+                kernel.with_pages(page, pages, &mut |bytes| outcome = read_fully(wanted.file, wanted.offset, bytes));
+                if outcome.is_err() {
+                    kernel.page_unmap(page, pages);
+                    return Err(Refusal::Unreadable);
+                }
+                settle(kernel, page, pages, rights_for(wanted.protection, wanted.access))?;
+                pages
+            }
+        };
+        self.note_resident(page, pages);
+        Ok(())
     }
 
     /// Bring in every page of a range, for reading: `MAP_POPULATE`, mlock(2). Stops at the first that cannot be had.
@@ -147,7 +188,7 @@ fn allows(protection: Protection, access: Access) -> bool {
 }
 
 /// The rights that serve an access: of a page that may be both written and executed, the half that is asked for.
-fn rights_for(protection: Protection, access: Access) -> Rights {
+pub(super) fn rights_for(protection: Protection, access: Access) -> Rights {
     let both = Protection::WRITE | Protection::EXECUTE;
     if protection.contains(both) && access == Access::Execute { rights(protection - Protection::WRITE) } else { rights(protection) }
 }
@@ -163,32 +204,21 @@ fn bring_zeros<K: Kernel>(kernel: &K, page: usize, pages: usize, rights: Rights)
     Err(Refusal::NoMemory)
 }
 
-/// Map frames with a file's contents; gives how many. `distance` is that of `page` from the region's start.
-fn bring_file<K: Kernel>(
-    kernel: &K,
-    file: &FileMapping,
-    page: usize,
-    distance: usize,
-    pages: usize,
-    rights: Rights,
-) -> Result<usize, Refusal> {
-    let offset = file.offset + distance as u64;
-    let left = file.backing.size().saturating_sub(offset);
-    if left == 0 {
-        return Err(Refusal::PastEnd);
+/// Map frames that the library has once more: as many as there is quota for, at least one.
+fn show<K: Kernel>(kernel: &K, page: usize, frames: &Frames, rights: Rights) -> Result<usize, Refusal> {
+    match kernel.page_map(page, frames.address, frames.pages, rights) {
+        Ok(()) => Ok(frames.pages),
+        Err(abi::Error::Quota) => {
+            kernel.page_unmap(page, frames.pages);
+            kernel.page_map(page, frames.address, 1, rights).map(|()| 1).map_err(|_| Refusal::NoMemory)
+        }
+        Err(_) => Err(Refusal::Unreadable),
     }
-    let pages = pages.min(left.div_ceil(PAGE_SIZE as u64) as usize);
-    let pages = bring_zeros(kernel, page, pages, Rights::READ_WRITE)?;
-    let mut outcome = Ok(0);
-    kernel.with_pages(page, pages, &mut |bytes| outcome = read_fully(file, offset, bytes));
-    if outcome.is_err() {
-        kernel.page_unmap(page, pages);
-        return Err(Refusal::Unreadable);
-    }
-    if rights != Rights::READ_WRITE {
-        kernel.page_protect(page, pages, rights).map_err(|_| Refusal::Denied)?;
-    }
-    Ok(pages)
+}
+
+/// Give pages that were just filled the rights that they are to have.
+fn settle<K: Kernel>(kernel: &K, page: usize, pages: usize, rights: Rights) -> Result<(), Refusal> {
+    if rights == Rights::READ_WRITE { Ok(()) } else { kernel.page_protect(page, pages, rights).map_err(|_| Refusal::Denied) }
 }
 
 fn read_fully(file: &FileMapping, offset: u64, bytes: &mut [u8]) -> crate::errno::Result<usize> {

@@ -6,12 +6,16 @@
 
 pub mod backing;
 pub mod fault;
+#[cfg(test)]
+mod files_tests;
 pub mod maps;
 pub mod region;
 pub mod resident;
+mod source;
 #[cfg(test)]
 mod tests;
 
+use alloc::vec::Vec;
 use core::ops::Range;
 
 use abi::{PAGE_SIZE, Rights};
@@ -73,6 +77,8 @@ pub struct Memory {
     pub regions: Regions,
     /// What is there.
     pub resident: Resident,
+    /// The part of it whose frames are a file's, not this address space's own.
+    pub shown: Resident,
     /// The brk(2) area: where it starts, and the break.
     pub heap: Range<usize>,
     /// How far the main stack may grow, in bytes.
@@ -98,6 +104,7 @@ impl Memory {
         Memory {
             regions: Regions::new(),
             resident: Resident::new(),
+            shown: Resident::new(),
             heap: 0..0,
             stack_limit: STACK_LIMIT,
             most_resident: 0,
@@ -160,25 +167,77 @@ impl Memory {
 
     /// Give back the frames of a range; its regions stay.
     pub fn discard<K: Kernel>(&mut self, kernel: &K, range: Range<usize>) {
+        if self.shown.pages() > 0 {
+            self.shown.remove(range.clone(), |_| {});
+        }
         self.resident.remove(range, |run| kernel.page_unmap(run.start, run.len() / PAGE_SIZE));
+    }
+
+    /// Give back the frames with which a range shows files; what is the address space's own stays.
+    fn discard_shown<K: Kernel>(&mut self, kernel: &K, range: Range<usize>) {
+        let Memory { resident, shown, .. } = self;
+        shown.remove(range, |run| resident.remove(run, |run| kernel.page_unmap(run.start, run.len() / PAGE_SIZE)));
+    }
+
+    /// Take note that pages of a file have other frames from now on, or none. With `copies`, private copies of them go too: the file was
+    /// cut.
+    pub fn forget<K: Kernel>(&mut self, kernel: &K, file: (u64, u64), pages: Range<u64>, copies: bool) {
+        let bytes = pages.start.saturating_mul(PAGE_SIZE as u64)..pages.end.saturating_mul(PAGE_SIZE as u64);
+        let of_file = |(start, region): (usize, &Region)| match &region.contents {
+            Contents::File(mapping) if mapping.backing.identity() == file => {
+                let at = |offset: u64| {
+                    start + usize::try_from(offset.saturating_sub(mapping.offset)).unwrap_or(usize::MAX).min(region.end - start)
+                };
+                Some(at(bytes.start)..at(bytes.end))
+            }
+            _ => None,
+        };
+        let ranges: Vec<Range<usize>> = self.regions.iter().filter_map(of_file).filter(|range| !range.is_empty()).collect();
+        for range in ranges {
+            if copies { self.discard(kernel, range) } else { self.discard_shown(kernel, range) }
+        }
     }
 
     /// mprotect(2) of whole pages.
     ///
     /// # Errors
-    /// `ENOMEM`: a part of the range is in no region; what comes before it was changed.
+    /// `ENOMEM`: a part of the range is in no region. `EACCES`: stores are not for a file that it shows. What comes before it was changed.
     pub fn protect<K: Kernel>(&mut self, kernel: &K, range: Range<usize>, protection: Protection) -> Result<()> {
+        let refused =
+            self.regions.overlapping(range.clone()).find(|(_, region)| !region.may_become(protection)).map(|(part, _)| part.start);
+        let range = range.start..refused.unwrap_or(range.end);
         let outcome = self.regions.protect(range.clone(), protection);
-        let Memory { regions, resident, .. } = self;
-        for (part, region) in regions.overlapping(range) {
-            if region.protection == protection {
-                resident.for_runs(part, |run| {
-                    // Every frame was mapped with all rights to come, so that none of the right ones is refused.
-                    let _ = kernel.page_protect(run.start, run.len() / PAGE_SIZE, rights(protection));
-                });
-            }
+        let parts: Vec<(Range<usize>, bool)> = (self.regions.overlapping(range))
+            .filter(|(_, region)| region.protection == protection)
+            .map(|(part, region)| (part, region.shared))
+            .collect();
+        for (part, shared) in parts {
+            self.protect_part(kernel, part, protection, shared);
         }
-        outcome
+        outcome?;
+        if refused.is_some() { Err(Errno::EACCES) } else { Ok(()) }
+    }
+
+    /// Give what is there of a part of a region the rights that it is to have.
+    fn protect_part<K: Kernel>(&mut self, kernel: &K, part: Range<usize>, protection: Protection, shared: bool) {
+        if shared && protection.contains(Protection::WRITE) {
+            // Which of the file's frames may be stored to, the next fault asks the file.
+            self.discard_shown(kernel, part.clone());
+        }
+        let mut at = part.start;
+        // None of the rights is refused: frames of one's own are mapped with all to come, a file's with those of `shown`.
+        while let Some(run) = self.shown.first_run(at..part.end) {
+            self.protect_own(kernel, at..run.start, protection);
+            let _ = kernel.page_protect(run.start, run.len() / PAGE_SIZE, source::shown(protection));
+            at = run.end;
+        }
+        self.protect_own(kernel, at..part.end, protection);
+    }
+
+    fn protect_own<K: Kernel>(&mut self, kernel: &K, range: Range<usize>, protection: Protection) {
+        self.resident.for_runs(range, |run| {
+            let _ = kernel.page_protect(run.start, run.len() / PAGE_SIZE, rights(protection));
+        });
     }
 
     /// brk(2): move the break to `address` if that can be done; gives where it is.
@@ -243,8 +302,9 @@ impl Memory {
         Ok(to)
     }
 
-    /// Map the frames of a range at `to` too; the caller unmaps them where they were.
+    /// Map the frames of a range at `to` too; the caller unmaps them where they were. What shows a file is left to the next fault.
     fn move_frames<K: Kernel>(&mut self, kernel: &K, from: Range<usize>, to: usize, protection: Protection) -> Result<()> {
+        self.discard_shown(kernel, from.clone());
         let mut at = from.start;
         while let Some(run) = self.resident.first_run(at..from.end) {
             at = run.end;
@@ -253,6 +313,16 @@ impl Memory {
             self.resident.insert(target..target + run.len());
         }
         Ok(())
+    }
+
+    /// Whether the page at an address can be had without a frame being filled: mincore(2).
+    #[must_use]
+    pub fn is_in_memory(&self, page: usize) -> bool {
+        let of_file = |(start, region): (usize, &Region)| match &region.contents {
+            Contents::File(file) => file.backing.is_present((file.offset + (page - start) as u64) / PAGE_SIZE as u64),
+            Contents::Anonymous => false,
+        };
+        self.resident.contains(page) || self.regions.find(page).is_some_and(of_file)
     }
 
     /// Bytes of address space in use.

@@ -31,6 +31,8 @@ pub struct FileMapping {
     pub offset: u64,
     /// The path that it was opened by.
     pub path: Arc<[u8]>,
+    /// Whether it was opened for writing too: a shared mapping may be stored through, now or later.
+    pub may_write: bool,
 }
 
 /// What a region's pages start as.
@@ -76,6 +78,15 @@ impl Region {
         Region { end, protection, shared: false, contents: Contents::Anonymous, label }
     }
 
+    /// Whether it may come to allow this: a file that was opened for reading is not stored to.
+    #[must_use]
+    pub fn may_become(&self, protection: Protection) -> bool {
+        match &self.contents {
+            Contents::File(file) if self.shared && !file.may_write => !protection.contains(Protection::WRITE),
+            _ => true,
+        }
+    }
+
     /// The same region, starting `bytes` later.
     fn advanced(&self, bytes: usize) -> Region {
         let mut region = self.clone();
@@ -90,7 +101,10 @@ impl Region {
         let same_contents = match (&self.contents, &next.contents) {
             (Contents::Anonymous, Contents::Anonymous) => true,
             (Contents::File(a), Contents::File(b)) => {
-                Arc::ptr_eq(&a.backing, &b.backing) && Arc::ptr_eq(&a.path, &b.path) && a.offset + length as u64 == b.offset
+                Arc::ptr_eq(&a.backing, &b.backing)
+                    && Arc::ptr_eq(&a.path, &b.path)
+                    && a.may_write == b.may_write
+                    && a.offset + length as u64 == b.offset
             }
             _ => false,
         };

@@ -209,7 +209,12 @@ impl Backing for Bytes {
 fn a_mapped_file_is_read_zeros_follow_and_past_its_pages_is_a_bus_error() {
     let kernel = FakeKernel::new(64);
     let mut memory = Memory::new();
-    let file = FileMapping { backing: Arc::new(Bytes(alloc::vec![7; PAGE_SIZE + 10])), offset: 0, path: Arc::from(&b"/file"[..]) };
+    let file = FileMapping {
+        backing: Arc::new(Bytes(alloc::vec![7; PAGE_SIZE + 10])),
+        offset: 0,
+        path: Arc::from(&b"/file"[..]),
+        may_write: false,
+    };
     let region = Region { contents: Contents::File(file), ..data(Protection::READ) };
     let at = memory.map(&kernel, Placement::Hint(0), 3 * PAGE_SIZE, region).unwrap();
     memory.resolve(&kernel, at, Access::Read).unwrap();
@@ -284,7 +289,7 @@ fn fixed_places_are_checked_as_linux_checks_them() {
 fn maps_reads_as_procs() {
     let kernel = FakeKernel::new(64);
     let mut memory = Memory::new();
-    let file = FileMapping { backing: Arc::new(Bytes(alloc::vec![1])), offset: 0x1000, path: Arc::from(&b"/bin/it"[..]) };
+    let file = FileMapping { backing: Arc::new(Bytes(alloc::vec![1])), offset: 0x1000, path: Arc::from(&b"/bin/it"[..]), may_write: false };
     let text = Region { contents: Contents::File(file), ..data(Protection::READ | Protection::EXECUTE) };
     memory.map(&kernel, Placement::Fixed(0x40_0000), PAGE_SIZE, text).unwrap();
     memory.regions.insert(STACK_TOP - STACK_FIRST, Region::anonymous(STACK_TOP, READ_WRITE, Label::Stack));

@@ -213,7 +213,7 @@ pub fn ftruncate<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Resu
     let description = process.files.get(arguments.int(0))?;
     description.file()?;
     let file = description.file_for(Access::WRITE).map_err(|_| Errno::EINVAL)?;
-    file.truncate(size, process.now()).map(|()| 0)
+    file.truncate(process, size).map(|()| 0)
 }
 
 /// fallocate(2)

@@ -116,11 +116,8 @@ fn file_contents<K: Kernel>(
         return Ok(Contents::Anonymous);
     }
     let backing = Arc::clone(file).backing().ok_or(Errno::ENODEV)?;
-    if shared && description.access().contains(Access::WRITE) {
-        // Stores would have to reach the file, and everyone who reads it: what is mapped is a copy.
-        return Err(Errno::ENODEV);
-    }
-    Ok(Contents::File(FileMapping { backing, offset, path: Arc::from(description.entry.path()) }))
+    let may_write = description.access().contains(Access::WRITE);
+    Ok(Contents::File(FileMapping { backing, offset, path: Arc::from(description.entry.path()), may_write }))
 }
 
 /// munmap(2)
@@ -182,9 +179,11 @@ pub fn madvise<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result
             if advice == 8 && !anonymous {
                 return Err(Errno::EINVAL);
             }
-            let shared: alloc::vec::Vec<_> =
-                memory.regions.overlapping(range.clone()).filter(|(_, region)| !region.shared).map(|(part, _)| part).collect();
-            for part in shared {
+            // What is shared and of no file has no other place.
+            let kept = |region: &Region| region.shared && matches!(region.contents, Contents::Anonymous);
+            let parts: alloc::vec::Vec<_> =
+                memory.regions.overlapping(range.clone()).filter(|(_, region)| !kept(region)).map(|(part, _)| part).collect();
+            for part in parts {
                 memory.discard(&process.kernel, part);
             }
         }
@@ -196,7 +195,7 @@ pub fn madvise<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result
     if covered { Ok(0) } else { Err(Errno::ENOMEM) }
 }
 
-/// msync(2). What is mapped shared is never stored through, so that there is nothing to write back.
+/// msync(2). A shared mapping is the file's own memory, so that there is nothing to write back.
 pub fn msync<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
     const ASYNC: usize = 1;
     const SYNC: usize = 4;
@@ -246,7 +245,7 @@ pub fn mincore<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result
             if page < PROGRAM_BOTTOM || memory.regions.find(page).is_none() {
                 return Err(Errno::ENOMEM);
             }
-            memory.resident.contains(page)
+            memory.is_in_memory(page)
         };
         process.write(arguments.word(2).wrapping_add(index), &[u8::from(resident)])?;
     }

@@ -77,7 +77,7 @@ fn open_description<K: Kernel>(process: &Process<K>, directory: i32, name: &[u8]
         Kind::Link => return Err(Errno::ELOOP),
         Kind::Directory if access.contains(Access::WRITE) || flags & O_CREAT != 0 => return Err(Errno::EISDIR),
         Kind::Socket => return Err(Errno::ENXIO),
-        Kind::Regular if flags & O_TRUNC != 0 && access.contains(Access::WRITE) => entry.node.truncate(0, process.now())?,
+        Kind::Regular if flags & O_TRUNC != 0 && access.contains(Access::WRITE) => entry.node.truncate(process, 0)?,
         _ => {}
     }
     let file = Arc::clone(&entry.node).open(&entry, access, process)?;

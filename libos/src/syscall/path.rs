@@ -340,7 +340,7 @@ pub fn faccessat2<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Res
 pub fn truncate<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
     let size = u64::try_from(arguments.signed(1)).map_err(|_| Errno::EINVAL)?;
     let entry = find_at(process, AT_FDCWD, &path(process, arguments.word(0))?, true)?;
-    entry.node.truncate(size, process.now()).map(|()| 0)
+    entry.node.truncate(process, size).map(|()| 0)
 }
 
 /// umask(2)

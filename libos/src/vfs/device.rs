@@ -7,6 +7,7 @@ use alloc::sync::Arc;
 use crate::errno::{Errno, Result};
 use crate::file::transfer::moved;
 use crate::file::{Blocking, File, Input, Output, Place, Seeking};
+use crate::pool::Pool;
 use crate::vfs::attributes::{Kind, Time, device_number};
 use crate::vfs::node::{Entry, New, Node};
 use crate::vfs::tmpfs::{Inode, Tmpfs};
@@ -49,8 +50,8 @@ const LINKS: [(&[u8], &[u8]); 4] =
 ///
 /// # Errors
 /// Those of a tmpfs: none, on an empty one.
-pub fn mount(parent: &Arc<Entry>, now: Time) -> Result<Arc<Entry>> {
-    let root: Arc<Inode> = Tmpfs::create(DEVTMPFS, 0o755, now);
+pub fn mount(parent: &Arc<Entry>, pool: &Arc<Pool>, now: Time) -> Result<Arc<Entry>> {
+    let root: Arc<Inode> = Tmpfs::create(DEVTMPFS, pool, 0o755, now);
     let entry = Entry::mounted(root.clone(), parent, b"dev");
     for (name, special, permissions) in NODES {
         root.create(&entry, name, &New { kind: Kind::Character, permissions, special, target: &[] }, now)?;

@@ -2,7 +2,10 @@
 //! Documentation/driver-api/early-userspace/buffer-format.rst describes it.
 //!
 //! Names and attributes become inodes of the root tmpfs; contents are not copied but shown where they are. What is malformed ends the
-//! unpacking there, as it does on Linux.
+//! unpacking there, as it does on Linux. Any archive will do; contents that begin at a page boundary can be mapped as they lie there.
+//!
+//! Members below `.chitin/` are not of the tree. `.chitin/rewritten/PATH` is attached to the regular file `/PATH`, whichever of the two
+//! comes first.
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -15,6 +18,11 @@ use crate::vfs::tmpfs::Inode;
 
 /// Bytes of a header: the magic number and thirteen fields of eight hexadecimal digits.
 const HEADER: usize = 6 + 13 * 8;
+
+/// Where the members are that the tree does not show.
+const HIDDEN: &[u8] = b".chitin";
+/// What such a member's name begins with if it is attached to a file.
+const REWRITTEN: &[u8] = b".chitin/rewritten/";
 
 /// A member of an archive.
 struct Member<'a> {
@@ -58,7 +66,8 @@ fn member(archive: &'static [u8]) -> Option<Member<'static>> {
         modified: field(5)?,
         device: (field(7)?, field(8)?),
         special: (field(9)?, field(10)?),
-        name: name.strip_suffix(b"\0")?,
+        // Further NULs may follow, to bring the contents to a boundary.
+        name: name.strip_suffix(b"\0")?.split(|&byte| byte == 0).next()?,
         contents,
         length: aligned(data + size),
     })
@@ -69,6 +78,7 @@ pub fn unpack(archive: &'static [u8], root: &Arc<Entry>, now: Time) -> usize {
     let mut rest = archive;
     let mut seen = BTreeMap::new();
     let mut count = 0;
+    let mut overlays = Vec::new();
     while let Some(found) = member(rest) {
         rest = rest.get(found.length..).unwrap_or(&[]);
         if found.name == b"TRAILER!!!" {
@@ -78,9 +88,31 @@ pub fn unpack(archive: &'static [u8], root: &Arc<Entry>, now: Time) -> usize {
             rest = &rest[padding..];
             continue;
         }
+        if is_hidden(found.name) {
+            overlays.extend(found.name.strip_prefix(REWRITTEN).map(|path| (path, found.contents)));
+            continue;
+        }
         count += usize::from(place(&found, root, &mut seen, now).is_ok());
     }
+    for (path, overlay) in overlays {
+        attach(root, path, overlay);
+    }
     count
+}
+
+fn is_hidden(name: &[u8]) -> bool {
+    name.strip_prefix(HIDDEN).is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
+}
+
+/// Attach an overlay to the file of a path without links; to nothing if there is no such file.
+fn attach(root: &Arc<Entry>, path: &[u8], overlay: &'static [u8]) {
+    let mut parts = path.split(|&byte| byte == b'/').filter(|part| !part.is_empty());
+    let Some(entry) = parts.try_fold(root.clone(), |at, part| child(&at, part)) else { return };
+    if let Some(inode) = inode(&entry)
+        && overlay.as_ptr().addr().is_multiple_of(abi::PAGE_SIZE)
+    {
+        inode.attach_overlay(overlay);
+    }
 }
 
 /// A directory, and a name in it.

@@ -138,8 +138,8 @@ pub trait Node: Any + Send + Sync {
     }
 
     /// Cut or stretch the contents.
-    fn truncate(&self, size: u64, now: Time) -> Result<()> {
-        let _ = (size, now);
+    fn truncate(&self, world: &dyn World, size: u64) -> Result<()> {
+        let _ = (world, size);
         Err(if self.kind() == Kind::Directory { Errno::EISDIR } else { Errno::EINVAL })
     }
 

@@ -8,7 +8,7 @@ use crate::errno::Result;
 use crate::vfs::attributes::{Time, device_number};
 use crate::vfs::node::{Entry, Target};
 use crate::vfs::text::{Body, Item, Name, mount};
-use crate::vfs::world::{Report, World};
+use crate::vfs::world::{Report, Table, World};
 
 const fn fixed(name: &'static str, text: &'static str) -> Item {
     Item { name: Name::Fixed(name), body: Body::Fixed(text) }
@@ -16,6 +16,10 @@ const fn fixed(name: &'static str, text: &'static str) -> Item {
 
 const fn report(name: &'static str, report: Report) -> Item {
     Item { name: Name::Fixed(name), body: Body::Report(report) }
+}
+
+const fn table(name: &'static str, table: Table) -> Item {
+    Item { name: Name::Fixed(name), body: Body::Table(table) }
 }
 
 const fn directory(name: &'static str, items: &'static [Item]) -> Item {
@@ -71,6 +75,7 @@ macro_rules! thread_items {
             report("auxv", Report::AuxiliaryVector),
             report("comm", Report::Command),
             report("limits", Report::Limits),
+            table("pagemap", Table::Pages),
             report("io", Report::InputOutput),
             fixed("mounts", MOUNTS),
             fixed("mountinfo", MOUNT_INFO),
@@ -104,6 +109,7 @@ const PROC: &[Item] = &[
     link("thread-self", to_thread),
     link("mounts", to_mounts),
     report("meminfo", Report::MemoryInfo),
+    table("kpagecount", Table::FrameCounts),
     report("cpuinfo", Report::CpuInfo),
     report("uptime", Report::Uptime),
     report("loadavg", Report::LoadAverage),

@@ -1,18 +1,19 @@
 //! File systems whose files are written as they are opened: what `/proc` and `/sys` are made of.
 //!
 //! A tree is a constant ([`Item`]s); inodes are made as names are looked up, with numbers that follow from their paths, so that asking
-//! twice gives the same.
+//! twice gives the same. Tables are the exception: far too long to be written at once, their words are asked for as they are read.
 
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::errno::{Errno, Result};
+use crate::file::transfer::moved;
 use crate::file::{Access, Blocking, File, Input, Output, Place, Seeking};
 use crate::vfs::attributes::{Attributes, Kind, Time};
 use crate::vfs::listing::DirectoryFile;
 use crate::vfs::node::{Entry, Listed, New, Node, Statistics, Target, Visitor};
-use crate::vfs::world::{Report, World};
+use crate::vfs::world::{Report, Table, World};
 
 /// A name in a tree.
 #[derive(Clone, Copy)]
@@ -45,6 +46,8 @@ pub enum Body {
     Text(fn(&dyn World) -> Vec<u8>),
     /// A symbolic link.
     Link(fn(&dyn World) -> Result<Target>),
+    /// A table of words.
+    Table(Table),
     /// The directory of descriptors, as links to what they refer to.
     Descriptors,
     /// The directory of what there is to know of descriptors.
@@ -105,6 +108,7 @@ impl Body {
         match self {
             Body::Directory(_) => 0o555,
             Body::Descriptors | Body::DescriptorTexts | Body::Descriptor(_) => 0o500,
+            Body::Table(_) => 0o400,
             Body::Link(_) => 0o777,
             _ => 0o444,
         }
@@ -197,9 +201,42 @@ impl Node for TextNode {
     fn open(self: Arc<Self>, entry: &Arc<Entry>, _: Access, world: &dyn World) -> Result<Arc<dyn File>> {
         match self.kind() {
             Kind::Directory => Ok(Arc::new(DirectoryFile::new(entry.clone()))),
-            Kind::Regular => Ok(Arc::new(TextFile(self.text(world)?))),
+            Kind::Regular => match self.body {
+                Body::Table(table) => Ok(Arc::new(TableFile(table))),
+                _ => Ok(Arc::new(TextFile(self.text(world)?))),
+            },
             _ => Err(Errno::ELOOP),
         }
+    }
+}
+
+/// A table's words, as they are when they are read.
+struct TableFile(Table);
+
+impl File for TableFile {
+    fn read(&self, world: &dyn World, output: &mut Output, offset: u64, _: Blocking) -> Result<usize> {
+        const WORD: usize = size_of::<u64>();
+        if !offset.is_multiple_of(WORD as u64) || !output.room().is_multiple_of(WORD) {
+            return Err(Errno::EINVAL);
+        }
+        let before = output.done();
+        let mut index = offset / WORD as u64;
+        while output.room() > 0 {
+            let Some(word) = world.table_word(self.0, index) else { break };
+            if let Err(error) = output.put(&word.to_le_bytes()) {
+                return moved(output.done() - before, Err(error));
+            }
+            index += 1;
+        }
+        Ok(output.done() - before)
+    }
+
+    fn write(&self, _: &dyn World, _: &mut Input, _: Place, _: Blocking) -> Result<(usize, u64)> {
+        Err(Errno::EINVAL)
+    }
+
+    fn seeking(&self) -> Seeking {
+        Seeking::Contents
     }
 }
 

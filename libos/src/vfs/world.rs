@@ -4,6 +4,7 @@
 //! a world that a test makes up, and none of it knows the exokernel.
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use crate::errno::Result;
 use crate::file::Files;
@@ -57,6 +58,15 @@ pub enum Report {
     Cpus,
 }
 
+/// A table of 64-bit words about memory, as the kernel's Documentation/admin-guide/mm/pagemap.rst lays it out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Table {
+    /// `/proc/self/pagemap`: by page of the address space.
+    Pages,
+    /// `/proc/kpagecount`: by frame number.
+    FrameCounts,
+}
+
 /// The process, as files see it.
 pub trait World: UserMemory {
     /// The time of day.
@@ -85,12 +95,17 @@ pub trait World: UserMemory {
     fn frames(&self) -> (usize, usize);
     /// A text about the process or the machine.
     fn report(&self, report: Report) -> Vec<u8>;
+    /// A word of a table; `None` behind its end.
+    fn table_word(&self, table: Table, index: u64) -> Option<u64>;
     /// The process's id.
     fn id(&self) -> u32;
     /// The path of the program that it runs.
     fn executable(&self) -> Vec<u8>;
     /// The process's own files: what `/proc/self/fd` lists.
     fn files(&self) -> &Files;
+    /// Let mappings go of pages of a file (its device and inode): the frames that they show are not the file's any more. With `cut`, private
+    /// copies of the pages go too.
+    fn contents_moved(&self, file: (u64, u64), pages: Range<u64>, cut: bool);
     /// The process's memory, as what buffers point into.
     fn memory(&self) -> &dyn UserMemory;
 }

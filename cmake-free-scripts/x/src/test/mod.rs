@@ -8,6 +8,7 @@
 //! | 3 | `programs`, `matrix`, `corpus` (through `compare`) | the same static binary gives the same on Linux and on Chitin |
 
 mod compare;
+mod copies;
 mod corpus;
 mod host;
 mod matrix;
@@ -104,6 +105,7 @@ pub fn test(options: &Options) -> Result<ExitCode> {
             tests.extend(matrix::tests(isa));
             tests.extend(corpus::tests(isa));
             tests.extend(musl::tests(isa));
+            tests.extend(copies::tests(isa));
         }
         tests.retain(|test| options.filter.as_deref().is_none_or(|filter| test.name.contains(filter)));
         if options.list {

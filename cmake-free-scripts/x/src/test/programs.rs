@@ -39,6 +39,10 @@ fn ours() -> Vec<Case> {
     arguments.arguments.extend(many);
     arguments.environment = (0..500).map(|index| format!("TEST_{index}=value {index}")).collect();
     cases.push(arguments);
+    let mut mappings = Case::new(Program::Ours("shared_mappings"), &[]);
+    // Neither whole pages nor zeros behind its end.
+    mappings.files = vec![("given".into(), prose(5 * 4096 + 1234)[..5 * 4096 + 1234].to_vec()), ("given-next".into(), vec![0xff; 5000])];
+    cases.push(mappings);
     cases
 }
 

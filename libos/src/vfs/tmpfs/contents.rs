@@ -1,12 +1,14 @@
 //! A regular file's contents: pages over an optional image.
 //!
 //! A file of the initramfs is not copied: its bytes stay where the boot image has them, and only pages that are written get storage of
-//! their own. A page is an [`Arc`], so that a reader holds what it copies out of without holding the lock: its copy may fault, and the
-//! fault may need a page of this very file (see `user`). A writer that meets such a reader writes to a copy.
+//! their own. Either way a page is a frame that mappings show too ([`Contents::frames`]): what is read, written and mapped is the same
+//! memory. A page is an [`Arc`], so that who copies out of it or into it holds it without holding the lock: the copy may fault, and the fault
+//! may need a page of this very file (see `user`).
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use abi::PAGE_SIZE;
 use spin::Mutex;
@@ -14,24 +16,19 @@ use spin::Mutex;
 use crate::errno::{Errno, Result};
 use crate::file::transfer::moved;
 use crate::file::{Input, Output, Place, Seek};
+use crate::memory::backing::{Frames, Purpose};
+use crate::pool::{Page, Pool};
 use crate::vfs::world::World;
 
 /// Past this no file grows (`MAX_LFS_FILESIZE`).
 pub const SIZE_MAX: u64 = i64::MAX as u64;
 /// Free frames that files leave to the rest of the process.
 const RESERVE: usize = 64;
-/// Shorter writes pass through a buffer of this size, longer ones through one of a page's.
-const SHORT: usize = 256;
-
-#[derive(Clone)]
-struct Page([u8; PAGE_SIZE]);
-
-impl Page {
-    const ZERO: Page = Page([0; PAGE_SIZE]);
-}
+const PAGE: u64 = PAGE_SIZE as u64;
 
 /// The bytes of a regular file.
 pub struct Contents {
+    pool: Arc<Pool>,
     state: Mutex<State>,
 }
 
@@ -39,7 +36,23 @@ struct State {
     size: u64,
     /// What shows where there is no page; zeros show past its end.
     image: &'static [u8],
+    /// What was prepared for executable mappings of the image.
+    overlay: Option<&'static [u8]>,
+    /// Pages with storage of their own. What they hold behind the end of the contents is zeros.
     pages: BTreeMap<u64, Arc<Page>>,
+    /// Whether mappings may show frames of it.
+    mapped: bool,
+    /// What they show no longer: see [`Contents::take_moved`].
+    moved: Moved,
+}
+
+/// Pages whose frames are not the file's any more.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Moved {
+    /// The pages: these and maybe some others.
+    pub pages: Range<u64>,
+    /// Whether they are cut off, so that not even private copies of them stay mapped.
+    pub cut: bool,
 }
 
 /// What stands at an offset.
@@ -55,6 +68,10 @@ fn split(offset: u64) -> (u64, usize) {
 }
 
 impl State {
+    fn new(image: &'static [u8]) -> State {
+        State { size: image.len() as u64, image, overlay: None, pages: BTreeMap::new(), mapped: false, moved: Moved::default() }
+    }
+
     fn piece(&self, offset: u64) -> Piece {
         if offset >= self.size {
             return Piece::End;
@@ -64,7 +81,7 @@ impl State {
         if let Some((&at, page)) = next
             && at == index
         {
-            let end = (self.size - index * PAGE_SIZE as u64).min(PAGE_SIZE as u64) as usize;
+            let end = (self.size - index * PAGE).min(PAGE) as usize;
             return Piece::Page(page.clone(), within, end);
         }
         let end = next.map_or(self.size, |(&at, _)| (at * PAGE_SIZE as u64).min(self.size));
@@ -75,61 +92,130 @@ impl State {
         Piece::Zeros(usize::try_from(end - offset).unwrap_or(usize::MAX))
     }
 
-    /// The page at an index, as it looks without storage of its own.
-    fn base(&self, index: u64) -> Arc<Page> {
-        let mut page = Page::ZERO;
-        let start = usize::try_from(index * PAGE_SIZE as u64).unwrap_or(usize::MAX).min(self.image.len());
-        let end = (start + PAGE_SIZE).min(self.image.len());
-        page.0[..end - start].copy_from_slice(&self.image[start..end]);
-        Arc::new(page)
+    /// How many pages of the image can be mapped as they are: whole ones, if it lies in memory as a file does.
+    fn image_frames(&self) -> u64 {
+        if self.image.as_ptr().addr().is_multiple_of(PAGE_SIZE) { self.image.len() as u64 / PAGE } else { 0 }
     }
 
-    /// The page at an index, to be written to.
-    fn page_mut(&mut self, index: u64) -> &mut Page {
-        if !self.pages.contains_key(&index) {
-            let page = self.base(index);
-            self.pages.insert(index, page);
+    /// The page at an index, with storage of its own.
+    fn own(&mut self, pool: &Arc<Pool>, index: u64) -> Result<Arc<Page>> {
+        if let Some(page) = self.pages.get(&index) {
+            return Ok(page.clone());
         }
-        Arc::make_mut(self.pages.get_mut(&index).expect("inserted above"))
+        let page = pool.page()?;
+        let start = usize::try_from(index * PAGE).unwrap_or(usize::MAX).min(self.image.len());
+        let end = (start + PAGE_SIZE).min(self.image.len());
+        page.copy_from(0, &self.image[start..end]);
+        self.pages.insert(index, page.clone());
+        if start < end {
+            self.note_moved(index..index + 1, false);
+        }
+        Ok(page)
+    }
+
+    fn note_moved(&mut self, pages: Range<u64>, cut: bool) {
+        if !self.mapped || pages.is_empty() {
+            return;
+        }
+        let known = &mut self.moved;
+        known.pages = if known.pages.is_empty() { pages } else { known.pages.start.min(pages.start)..known.pages.end.max(pages.end) };
+        known.cut |= cut;
     }
 
     /// Make a range zeros, giving whole pages back.
-    fn clear(&mut self, from: u64, to: u64) {
-        const PAGE: u64 = PAGE_SIZE as u64;
+    fn clear(&mut self, pool: &Arc<Pool>, from: u64, to: u64) -> Result<()> {
         let (first, last) = (from.div_ceil(PAGE), to / PAGE);
         if first > last {
-            return self.clear_within(from, to);
+            return self.clear_within(pool, from, to);
         }
-        self.clear_within(from, first * PAGE);
-        self.clear_within(last * PAGE, to);
+        self.clear_within(pool, from, first * PAGE)?;
+        self.clear_within(pool, last * PAGE, to)?;
         let mut behind = self.pages.split_off(&first);
         self.pages.append(&mut behind.split_off(&last));
+        self.note_moved(first..last, false);
         // Where the image would show again, zeros must hide it.
         for index in first..last.min((self.image.len() as u64).div_ceil(PAGE)) {
-            self.pages.insert(index, Arc::new(Page::ZERO));
+            self.pages.insert(index, pool.page()?);
         }
+        Ok(())
     }
 
     /// Make a range inside one page zeros.
-    fn clear_within(&mut self, from: u64, to: u64) {
+    fn clear_within(&mut self, pool: &Arc<Pool>, from: u64, to: u64) -> Result<()> {
         let (index, within) = split(from);
         let shows_image = from - (within as u64) < self.image.len() as u64;
         if from < to && (shows_image || self.pages.contains_key(&index)) {
-            self.page_mut(index).0[within..within + (to - from) as usize].fill(0);
+            self.own(pool, index)?.clear(within..within + (to - from) as usize);
         }
+        Ok(())
     }
 }
 
 impl Contents {
-    /// Contents that show an image until they are written.
+    /// Contents that show an image until they are written, and get pages from a pool.
     #[must_use]
-    pub fn new(image: &'static [u8]) -> Self {
-        Contents { state: Mutex::new(State { size: image.len() as u64, image, pages: BTreeMap::new() }) }
+    pub fn new(pool: &Arc<Pool>, image: &'static [u8]) -> Self {
+        Contents { pool: pool.clone(), state: Mutex::new(State::new(image)) }
     }
 
-    /// Show an image in place of what is there.
+    /// Show an image in place of what is there. Nothing is mapped yet.
     pub fn show(&self, image: &'static [u8]) {
-        *self.state.lock() = State { size: image.len() as u64, image, pages: BTreeMap::new() };
+        *self.state.lock() = State::new(image);
+    }
+
+    /// Attach what was prepared for executable mappings of the image.
+    pub fn attach(&self, overlay: &'static [u8]) {
+        self.state.lock().overlay = Some(overlay);
+    }
+
+    /// What was prepared for executable mappings, as long as the image is what the file holds.
+    #[must_use]
+    pub fn overlay(&self) -> Option<&'static [u8]> {
+        self.state.lock().overlay
+    }
+
+    /// The pages whose frames have not been the file's since this was last asked: mappings of them are to go.
+    #[must_use]
+    pub fn take_moved(&self) -> Moved {
+        core::mem::take(&mut self.state.lock().moved)
+    }
+
+    /// The frames of pages that a mapping shows: see [`Backing::frames`](crate::memory::backing::Backing::frames).
+    ///
+    /// # Errors
+    /// `ENOSPC`: there is no frame for a page that needs one.
+    pub fn frames(&self, page: u64, most: usize, purpose: Purpose) -> Result<Option<Frames>> {
+        let mut state = self.state.lock();
+        state.mapped = true;
+        let image_pages = state.image_frames();
+        if !state.pages.contains_key(&page) {
+            if page < image_pages && purpose != Purpose::Stored {
+                let next = state.pages.range(page..).next().map_or(image_pages, |(&next, _)| next.min(image_pages));
+                let address = state.image.as_ptr().addr() + page as usize * PAGE_SIZE;
+                let pages = most.min((next - page) as usize);
+                return Ok(Some(Frames { address, pages, writable: false, moved: 0..0 }));
+            }
+            if purpose == Purpose::Private && page * PAGE < state.image.len() as u64 {
+                return Ok(None);
+            }
+        }
+        if purpose == Purpose::Stored {
+            state.overlay = None;
+        }
+        let first = state.own(&self.pool, page)?.address();
+        let follows =
+            |(index, known): (usize, (&u64, &Arc<Page>))| *known.0 == page + index as u64 && known.1.address() == first + index * PAGE_SIZE;
+        let pages = state.pages.range(page..).enumerate().take(most).take_while(|&known| follows(known)).count();
+        // Who cut the file lets go of what was cut.
+        let moved = if state.moved.cut { page..page + 1 } else { core::mem::take(&mut state.moved).pages };
+        Ok(Some(Frames { address: first, pages, writable: true, moved }))
+    }
+
+    /// Whether a page is no hole.
+    #[must_use]
+    pub fn is_present(&self, page: u64) -> bool {
+        let state = self.state.lock();
+        state.pages.contains_key(&page) || page.saturating_mul(PAGE) < state.image.len() as u64
     }
 
     /// Bytes.
@@ -157,7 +243,7 @@ impl Contents {
             let piece = self.state.lock().piece(offset + (output.done() - before) as u64);
             let put = match piece {
                 Piece::End => break,
-                Piece::Page(page, from, to) => output.put(&page.0[from..to]),
+                Piece::Page(page, from, to) => page.put(output, from..to),
                 Piece::Image(bytes) => output.put(bytes),
                 Piece::Zeros(count) => output.put_zeros(count),
             };
@@ -203,24 +289,21 @@ impl Contents {
         if world.frames().0 < RESERVE {
             return Err(Errno::ENOSPC);
         }
-        if count == PAGE_SIZE {
-            let mut page = Arc::new(Page::ZERO);
-            input.take_exactly(&mut Arc::make_mut(&mut page).0)?;
-            self.state.lock().pages.insert(index, page);
-        } else if count <= SHORT {
-            self.store(index, within, input, &mut [0; SHORT][..count])?;
-        } else {
-            self.store(index, within, input, &mut [0; PAGE_SIZE][..count])?;
-        }
+        let page = {
+            let mut state = self.state.lock();
+            state.overlay = None;
+            state.own(&self.pool, index)?
+        };
+        let taken = page.take(input, within..within + count);
         let mut state = self.state.lock();
-        state.size = state.size.max(offset + count as u64);
-        Ok(count)
-    }
-
-    fn store(&self, index: u64, within: usize, input: &mut Input, buffer: &mut [u8]) -> Result<()> {
-        input.take_exactly(buffer)?;
-        self.state.lock().page_mut(index).0[within..within + buffer.len()].copy_from_slice(buffer);
-        Ok(())
+        if taken.is_ok() {
+            state.size = state.size.max(offset + count as u64);
+        } else {
+            // What came before the fault does not count; behind the contents' end it must not stay.
+            let end = state.size.saturating_sub(index * PAGE).min(PAGE) as usize;
+            page.clear(end.clamp(within, within + count)..within + count);
+        }
+        taken.map(|()| count)
     }
 
     /// Set the size; what is cut off comes back as zeros.
@@ -232,13 +315,21 @@ impl Contents {
             return Err(Errno::EFBIG);
         }
         let mut state = self.state.lock();
+        state.overlay = None;
         if size < state.size {
-            state.image = &state.image[..state.image.len().min(usize::try_from(size).unwrap_or(usize::MAX))];
             let (index, within) = split(size);
-            drop(state.pages.split_off(&(index + u64::from(within > 0))));
-            if within > 0 && state.pages.contains_key(&index) {
-                state.page_mut(index).0[within..].fill(0);
+            let first = index + u64::from(within > 0);
+            let end = state.size.div_ceil(PAGE);
+            let cut = usize::try_from(size).unwrap_or(usize::MAX).min(state.image.len());
+            // What mappings show behind the end are zeros: a frame of the image holds more than that.
+            if within > 0 && (state.pages.contains_key(&index) || state.mapped && index < state.image_frames()) {
+                state.own(&self.pool, index)?.clear(within..PAGE_SIZE);
             }
+            if cut < state.image.len() {
+                state.image = &state.image[..cut];
+            }
+            drop(state.pages.split_off(&first));
+            state.note_moved(first..end, true);
         }
         state.size = size;
         Ok(())
@@ -256,7 +347,7 @@ impl Contents {
         let mut state = self.state.lock();
         let shown = state.image.len().div_ceil(PAGE_SIZE) as u64;
         for index in shown.max(offset / PAGE_SIZE as u64)..end.div_ceil(PAGE_SIZE as u64) {
-            state.pages.entry(index).or_insert_with(|| Arc::new(Page::ZERO));
+            state.own(&self.pool, index)?;
         }
         if !keep {
             state.size = state.size.max(end);
@@ -265,12 +356,14 @@ impl Contents {
     }
 
     /// Make a range zeros (`FALLOC_FL_PUNCH_HOLE`, `FALLOC_FL_ZERO_RANGE`).
-    pub fn punch(&self, offset: u64, length: u64) {
+    ///
+    /// # Errors
+    /// `ENOSPC`: there is no frame for zeros that hide the image.
+    pub fn punch(&self, offset: u64, length: u64) -> Result<()> {
         let mut state = self.state.lock();
         let end = offset.saturating_add(length).min(state.size);
-        if offset < end {
-            state.clear(offset, end);
-        }
+        state.overlay = None;
+        if offset < end { state.clear(&self.pool, offset, end) } else { Ok(()) }
     }
 
     /// The next data or hole from `offset` on.

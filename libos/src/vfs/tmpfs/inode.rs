@@ -9,7 +9,8 @@ use spin::Mutex;
 use crate::errno::{Errno, Result};
 use crate::file::pipe::Pipe;
 use crate::file::{Access, Blocking, File, Input, Output, Place, Seek, Seeking};
-use crate::memory::backing::Backing;
+use crate::memory::backing::{Backing, Frames, Purpose};
+use crate::pool::Pool;
 use crate::vfs::attributes::{Attributes, Change, Kind, Time};
 use crate::vfs::device;
 use crate::vfs::listing::DirectoryFile;
@@ -45,7 +46,7 @@ impl Inode {
         let mut attributes = Attributes::new(system.device, system.next_inode(), kind, permissions, now);
         attributes.special = special;
         let body = match kind {
-            Kind::Regular => Body::Regular(Contents::new(&[])),
+            Kind::Regular => Body::Regular(Contents::new(&system.pool, &[])),
             Kind::Directory => {
                 attributes.links = 2;
                 attributes.size = 2 * NAME_SIZE;
@@ -74,6 +75,27 @@ impl Inode {
     pub fn show_image(&self, image: &'static [u8]) {
         if let Body::Regular(contents) = &self.body {
             contents.show(image);
+        }
+    }
+
+    /// Attach to a regular file what was prepared for executable mappings of the image that it shows.
+    pub fn attach_overlay(&self, overlay: &'static [u8]) {
+        if let Body::Regular(contents) = &self.body {
+            contents.attach(overlay);
+        }
+    }
+
+    /// Where its file system's pages come from.
+    #[must_use]
+    pub fn pool(&self) -> &Arc<Pool> {
+        &self.system.pool
+    }
+
+    /// Let mappings go of frames that are not the file's any more.
+    fn settle(&self, world: &dyn World, contents: &Contents) {
+        let moved = contents.take_moved();
+        if !moved.pages.is_empty() {
+            world.contents_moved(self.identity(), moved.pages, moved.cut);
         }
     }
 
@@ -198,13 +220,17 @@ impl Node for Inode {
         Ok(())
     }
 
-    fn truncate(&self, size: u64, now: Time) -> Result<()> {
+    fn truncate(&self, world: &dyn World, size: u64) -> Result<()> {
         match &self.body {
-            Body::Regular(contents) => contents.truncate(size)?,
+            Body::Regular(contents) => {
+                let outcome = contents.truncate(size);
+                self.settle(world, contents);
+                outcome?;
+            }
             Body::Directory(_) => return Err(Errno::EISDIR),
             _ => return Err(Errno::EINVAL),
         }
-        self.touch(now);
+        self.touch(world.now());
         Ok(())
     }
 
@@ -234,7 +260,9 @@ impl File for Inode {
     }
 
     fn write(&self, world: &dyn World, input: &mut Input, place: Place, _: Blocking) -> Result<(usize, u64)> {
-        let outcome = self.regular()?.write(world, input, place);
+        let contents = self.regular()?;
+        let outcome = contents.write(world, input, place);
+        self.settle(world, contents);
         if outcome.is_ok_and(|(count, _)| count > 0) {
             self.touch(world.now());
         }
@@ -253,21 +281,21 @@ impl File for Inode {
         self.regular()?.seek(offset, what)
     }
 
-    fn truncate(&self, size: u64, now: Time) -> Result<()> {
-        Node::truncate(self, size, now)
+    fn truncate(&self, world: &dyn World, size: u64) -> Result<()> {
+        Node::truncate(self, world, size)
     }
 
     fn allocate(&self, world: &dyn World, mode: u32, offset: u64, length: u64) -> Result<()> {
         let contents = self.regular()?;
-        match mode & !FALLOC_FL_KEEP_SIZE {
-            0 => contents.reserve(world, offset, length, mode & FALLOC_FL_KEEP_SIZE != 0)?,
-            FALLOC_FL_PUNCH_HOLE if mode & FALLOC_FL_KEEP_SIZE != 0 => contents.punch(offset, length),
-            FALLOC_FL_ZERO_RANGE => {
-                contents.reserve(world, offset, length, mode & FALLOC_FL_KEEP_SIZE != 0)?;
-                contents.punch(offset, length);
-            }
+        let keep = mode & FALLOC_FL_KEEP_SIZE != 0;
+        let outcome = match mode & !FALLOC_FL_KEEP_SIZE {
+            0 => contents.reserve(world, offset, length, keep),
+            FALLOC_FL_PUNCH_HOLE if keep => contents.punch(offset, length),
+            FALLOC_FL_ZERO_RANGE => contents.reserve(world, offset, length, keep).and_then(|()| contents.punch(offset, length)),
             _ => return Err(Errno::EOPNOTSUPP),
-        }
+        };
+        self.settle(world, contents);
+        outcome?;
         self.touch(world.now());
         Ok(())
     }
@@ -293,5 +321,17 @@ impl Backing for Inode {
     fn identity(&self) -> (u64, u64) {
         let attributes = self.attributes.lock();
         (attributes.device, attributes.inode)
+    }
+
+    fn frames(&self, page: u64, most: usize, purpose: Purpose) -> Result<Option<Frames>> {
+        self.regular()?.frames(page, most, purpose)
+    }
+
+    fn is_present(&self, page: u64) -> bool {
+        self.contents().is_some_and(|contents| contents.is_present(page))
+    }
+
+    fn overlay(&self) -> Option<&'static [u8]> {
+        self.contents()?.overlay()
     }
 }

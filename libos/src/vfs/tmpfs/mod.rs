@@ -12,6 +12,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use spin::Mutex;
 
+use crate::pool::Pool;
 use crate::vfs::attributes::{Kind, Time};
 pub use contents::Contents;
 pub use inode::Inode;
@@ -21,6 +22,8 @@ pub struct Tmpfs {
     /// Its device number.
     pub device: u64,
     inodes: AtomicU64,
+    /// Where its files' pages come from.
+    pub(crate) pool: Arc<Pool>,
     /// Held while names move between directories, so that two moves cannot make a loop.
     moving: Mutex<()>,
 }
@@ -28,8 +31,8 @@ pub struct Tmpfs {
 impl Tmpfs {
     /// An empty file system; gives its root directory.
     #[must_use]
-    pub fn create(device: u64, permissions: u32, now: Time) -> Arc<Inode> {
-        let system = Arc::new(Tmpfs { device, inodes: AtomicU64::new(1), moving: Mutex::new(()) });
+    pub fn create(device: u64, pool: &Arc<Pool>, permissions: u32, now: Time) -> Arc<Inode> {
+        let system = Arc::new(Tmpfs { device, inodes: AtomicU64::new(1), pool: pool.clone(), moving: Mutex::new(()) });
         Inode::new(&system, Kind::Directory, permissions, 0, &[], now)
     }
 

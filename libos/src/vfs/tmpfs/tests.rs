@@ -6,12 +6,17 @@ use proptest::prelude::*;
 use crate::errno::Errno;
 use crate::fake;
 use crate::file::{Input, Output, Place, Seek};
+use crate::kernel::Kernel;
 use crate::vfs::tmpfs::Contents;
 
 /// What the model starts with: two pages and a half.
 static IMAGE: [u8; 2 * PAGE_SIZE + PAGE_SIZE / 2] = [7; 2 * PAGE_SIZE + PAGE_SIZE / 2];
 /// Files in these tests stay below this.
 const MOST: u64 = 8 * PAGE_SIZE as u64;
+
+fn contents(image: &'static [u8]) -> Contents {
+    Contents::new(&fake::FakeKernel::new(4096).pool(), image)
+}
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -56,7 +61,7 @@ fn apply(contents: &Contents, model: &mut Vec<u8>, step: &Step) {
             model.resize(size as usize, 0);
         }
         Step::Punch(offset, length) => {
-            contents.punch(offset, length);
+            contents.punch(offset, length).unwrap();
             let end = (offset + length).min(model.len() as u64) as usize;
             if (offset as usize) < end {
                 model[offset as usize..end].fill(0);
@@ -69,7 +74,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
     #[test]
     fn contents_are_what_a_vector_of_bytes_would_be(steps in prop::collection::vec(step(), 1..12)) {
-        let contents = Contents::new(&IMAGE);
+        let contents = contents(&IMAGE);
         let mut model = IMAGE.to_vec();
         for step in &steps {
             apply(&contents, &mut model, step);
@@ -80,7 +85,7 @@ proptest! {
 
     #[test]
     fn every_byte_that_is_not_zero_is_in_data(steps in prop::collection::vec(step(), 1..8)) {
-        let contents = Contents::new(&IMAGE);
+        let contents = contents(&IMAGE);
         let mut model = IMAGE.to_vec();
         steps.iter().for_each(|step| apply(&contents, &mut model, step));
         let mut at = 0;
@@ -97,7 +102,7 @@ proptest! {
 #[test]
 fn a_file_with_a_far_end_takes_no_room_for_its_hole() {
     let world = fake::process(4096, b"");
-    let contents = Contents::new(&[]);
+    let contents = contents(&[]);
     let far = 1 << 40;
     assert_eq!(contents.write(world, &mut Input::own(b"end"), Place::At(far)), Ok((3, far + 3)));
     assert_eq!((contents.pages(), contents.size()), (1, far + 3));
@@ -105,7 +110,7 @@ fn a_file_with_a_far_end_takes_no_room_for_its_hole() {
     assert_eq!(contents.seek(0, Seek::Hole), Ok(0));
     assert_eq!(contents.seek(far, Seek::Hole), Ok(far + 3));
     assert_eq!(contents.seek(far + 3, Seek::Hole), Err(Errno::ENXIO));
-    contents.punch(0, u64::MAX);
+    contents.punch(0, u64::MAX).unwrap();
     let mut bytes = [1; 3];
     assert_eq!(contents.read(&mut Output::own(&mut bytes), far), Ok(3));
     assert_eq!(bytes, [0; 3]);
@@ -114,7 +119,7 @@ fn a_file_with_a_far_end_takes_no_room_for_its_hole() {
 #[test]
 fn what_is_too_far_is_too_big() {
     let world = fake::process(4096, b"");
-    let contents = Contents::new(&[]);
+    let contents = contents(&[]);
     assert_eq!(contents.write(world, &mut Input::own(b"x"), Place::At(i64::MAX as u64)), Err(Errno::EFBIG));
     assert_eq!(contents.truncate(1 << 63), Err(Errno::EFBIG));
 }
@@ -122,7 +127,7 @@ fn what_is_too_far_is_too_big() {
 #[test]
 fn a_full_memory_is_a_full_disk() {
     let world = fake::process(32, b"");
-    let contents = Contents::new(&[]);
+    let contents = contents(&[]);
     assert_eq!(contents.write(world, &mut Input::own(b"x"), Place::End), Err(Errno::ENOSPC));
     assert_eq!(contents.size(), 0);
 }
