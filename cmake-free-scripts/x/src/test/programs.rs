@@ -15,7 +15,7 @@ const LONG: Duration = Duration::from_secs(240);
 
 /// One test for each case.
 pub fn tests(isa: Isa) -> Vec<Test> {
-    let cases = [ours(), endings(), text_tools(), shells(), interpreters()].concat();
+    let cases = [ours(), endings(), text_tools(), shells(), interpreters(), shim()].concat();
     cases
         .into_iter()
         .map(|case| {
@@ -152,6 +152,17 @@ fn interpreters() -> Vec<Case> {
     file.name = "sqlite3/file".into();
     file.arguments = vec!["-batch".into(), "file.db".into()];
     vec![lua, memory, file]
+}
+
+/// The same tests with programs that are linked against the shim.
+fn shim() -> Vec<Case> {
+    let linked = |case: Case| match case.program {
+        Program::Distribution(name) => Case { name: format!("shim/{}", case.name), program: Program::Shim(name), ..case },
+        _ => case,
+    };
+    let wanted = ["busybox/awk", "busybox/sort", "busybox/sh", "lua/benchmark", "sqlite3/file"];
+    let cases = [text_tools(), shells(), interpreters()].concat();
+    cases.into_iter().filter(|case| wanted.contains(&case.name.as_str())).map(linked).collect()
 }
 
 /// A thousand inserts, an index, joins, an integrity check.
