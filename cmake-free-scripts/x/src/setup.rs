@@ -173,9 +173,15 @@ fn compilers(isas: &[Isa]) -> Result<()> {
             packages.push(package);
         }
     };
-    for (program, package) in
-        [("gcc", "gcc"), ("make", "make"), ("xz", "xz-utils"), ("bzip2", "bzip2"), ("dpkg", "dpkg"), ("strip", "binutils"), ("patch", "patch")]
-    {
+    for (program, package) in [
+        ("gcc", "gcc"),
+        ("make", "make"),
+        ("xz", "xz-utils"),
+        ("bzip2", "bzip2"),
+        ("dpkg", "dpkg"),
+        ("strip", "binutils"),
+        ("patch", "patch"),
+    ] {
         need(installed(program), package);
     }
     need(Path::new("/usr/include/linux").exists(), "libc6-dev");

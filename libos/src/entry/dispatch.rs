@@ -95,7 +95,7 @@ pub extern "C" fn trapped(registers: &mut Registers, kind: u64, address: u64, co
         if registers.pc >= abi::IMAGE_BASE && registers.sp >= PROGRAM_TOP as u64 {
             unresolved_inside(registers, kind, address);
         } else {
-            if resumes_rewritten(process, registers) {
+            if resumes_rewritten(process, registers, kind) {
                 // SAFETY: the program goes on where the rewriter put what it was about to execute.
                 unsafe { process.kernel.resume_unsafely(registers) }
             }
@@ -110,9 +110,11 @@ pub extern "C" fn trapped(registers: &mut Registers, kind: u64, address: u64, co
 
 /// Whether a fault came of rewritten text alone: the registers then say where to go on. If not, they are made to say where the
 /// program would have been without rewriting.
-fn resumes_rewritten(process: &Process<Native>, registers: &mut Registers) -> bool {
+fn resumes_rewritten(process: &Process<Native>, registers: &mut Registers, kind: u64) -> bool {
     let Some(memory) = process.memory.try_lock() else { return false };
-    if let Some(pc) = memory.resume_rewritten(registers.pc as usize) {
+    // x86_64: an instruction that is none any more; aarch64: the store with which a trampoline begins, whatever is wrong with the stack.
+    let expected = cfg!(target_arch = "aarch64") || kind == FaultKind::IllegalInstruction as u64;
+    if expected && let Some(pc) = memory.resume_rewritten(registers.pc as usize) {
         registers.pc = pc as u64;
         return true;
     }

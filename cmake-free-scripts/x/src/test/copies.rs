@@ -39,7 +39,7 @@ struct Findings {
 
 fn run(isa: Isa, copies: u32) -> Result<Findings> {
     let mut files = Files::new();
-    files.add_program("/bin/shared_frames", std::fs::read(build::linux(isa, "shared_frames"))?);
+    files.add_program("/bin/shared_frames", std::fs::read(build::linux(isa, crate::entry::Flavour::Stock, "shared_frames"))?);
     // A frame of text is mapped twice by each process: where its library has all files, and where the program runs.
     let arguments = vec!["/bin/shared_frames".to_owned(), (2 * copies).to_string()];
     let guest = Guest { files, arguments, environment: Vec::new(), flags: CommandFlags::BATCH, input: Vec::new() };

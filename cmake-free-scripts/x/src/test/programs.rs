@@ -16,6 +16,8 @@ const LONG: Duration = Duration::from_secs(240);
 /// One test for each case.
 pub fn tests(isa: Isa) -> Vec<Test> {
     let cases = [ours(), endings(), text_tools(), shells(), interpreters()].concat();
+    let rewritten: Vec<Case> = [ours(), endings(), text_tools(), interpreters()].concat().into_iter().map(Case::rewritten).collect();
+    let cases = [cases, ways_in(), rewritten].concat();
     cases
         .into_iter()
         .map(|case| {
@@ -44,6 +46,13 @@ fn ours() -> Vec<Case> {
     mappings.files = vec![("given".into(), prose(5 * 4096 + 1234)[..5 * 4096 + 1234].to_vec()), ("given-next".into(), vec![0xff; 5000])];
     cases.push(mappings);
     cases
+}
+
+/// What is about the rewriter alone.
+fn ways_in() -> Vec<Case> {
+    let ways = Case::new(Program::Ours("rewritten"), &[]);
+    let canaries = Case { timeout: LONG, ..Case::new(Program::Ours("canaries"), &["raw", "100000"]) };
+    vec![ways.clone(), ways.rewritten(), canaries.rewritten()]
 }
 
 fn endings() -> Vec<Case> {
