@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
-use abi::Registers;
+use abi::{FaultKind, Registers};
 
 use crate::entry::native::Native;
 use crate::entry::vdso;
@@ -125,7 +125,7 @@ pub extern "C" fn trapped(registers: &mut Registers, kind: u64, address: u64, co
         // The vDSO's functions are the library's code on the program's stack: their faults are the program's.
         if registers.pc >= abi::IMAGE_BASE && registers.sp >= PROGRAM_TOP as u64 {
             unresolved_inside(registers, kind, address);
-        } else if !resumes_rewritten(process, registers) {
+        } else if !resumes_rewritten(process, registers, kind) {
             registers.tls = process.kernel.thread_pointer();
             let refusal = outcome.checked_sub(UNEXPLAINED + 1).map(|index| REFUSALS[index as usize]);
             process.raise_fault(registers, &Trap { kind, address, code, refusal });
@@ -137,9 +137,11 @@ pub extern "C" fn trapped(registers: &mut Registers, kind: u64, address: u64, co
 
 /// Whether a fault came of rewritten text alone: the registers then say where to go on. If not, they are made to say where the
 /// program would have been without rewriting.
-fn resumes_rewritten(process: &Process<Native>, registers: &mut Registers) -> bool {
+fn resumes_rewritten(process: &Process<Native>, registers: &mut Registers, kind: u64) -> bool {
     let Some(memory) = process.memory.try_lock() else { return false };
-    if let Some(pc) = memory.resume_rewritten(registers.pc as usize) {
+    // x86_64: an instruction that is none any more; aarch64: the store with which a trampoline begins, whatever is wrong with the stack.
+    let expected = cfg!(target_arch = "aarch64") || kind == FaultKind::IllegalInstruction as u64;
+    if expected && let Some(pc) = memory.resume_rewritten(registers.pc as usize) {
         registers.pc = pc as u64;
         return true;
     }

@@ -16,6 +16,8 @@ const LONG: Duration = Duration::from_secs(240);
 /// One test for each case.
 pub fn tests(isa: Isa) -> Vec<Test> {
     let cases = [ours(), endings(), text_tools(), shells(), interpreters(), shim()].concat();
+    let rewritten: Vec<Case> = [ours(), endings(), text_tools(), interpreters()].concat().into_iter().map(Case::rewritten).collect();
+    let cases = [cases, ways_in(), rewritten].concat();
     cases
         .into_iter()
         .map(|case| {
@@ -49,6 +51,13 @@ fn ours() -> Vec<Case> {
         cases.push(named);
     }
     cases
+}
+
+/// What is about the rewriter alone.
+fn ways_in() -> Vec<Case> {
+    let ways = Case::new(Program::Ours("rewritten"), &[]);
+    let canaries = Case { timeout: LONG, ..Case::new(Program::Ours("canaries"), &["raw", "100000"]) };
+    vec![ways.clone(), ways.rewritten(), canaries.rewritten()]
 }
 
 fn endings() -> Vec<Case> {
