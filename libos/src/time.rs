@@ -1,6 +1,7 @@
 //! Clocks: what clock_gettime(2) and its like read, from the counter and the first info page.
 #![forbid(unsafe_code)]
 
+use core::mem::offset_of;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use abi::{InfoPage, WaitWord};
@@ -103,6 +104,11 @@ fn part(time: u128, units: u64) -> u64 {
 }
 
 impl Clocks {
+    /// Where the vDSO's assembly finds the scale.
+    pub const SCALE: usize = offset_of!(Clocks, scale);
+    /// Where it finds the offsets, two words a clock.
+    pub const OFFSETS: usize = offset_of!(Clocks, offsets);
+
     /// Those of a machine as the first info page describes it.
     #[must_use]
     pub fn new(info: &InfoPage) -> Clocks {

@@ -10,7 +10,7 @@ use crate::errno::Errno;
 use crate::time::{Clock, Clocks, Linear, SECOND};
 
 /// The process's clocks, once there is a process.
-static CLOCKS: AtomicPtr<Clocks> = AtomicPtr::new(core::ptr::null_mut());
+pub static CLOCKS: AtomicPtr<Clocks> = AtomicPtr::new(core::ptr::null_mut());
 
 /// Let the functions read these clocks.
 pub fn install(clocks: &'static Clocks) {
@@ -23,29 +23,11 @@ fn clocks() -> &'static Clocks {
     unsafe { &*CLOCKS.load(Ordering::Relaxed) }
 }
 
-/// clock_gettime(2): 0, or a negative errno.
+/// clock_gettime(2) of the clocks that programs seldom read (`clock` of each ISA answers the others): 0, or a negative errno.
 ///
 /// # Safety
 /// `time` is the program's to answer for.
-unsafe extern "C" fn clock_gettime(clock: i32, time: *mut [u64; 2]) -> i32 {
-    let linear = match clock {
-        0 => Linear::Realtime,
-        1 => Linear::Monotonic,
-        // SAFETY: the caller's promise.
-        _ => return unsafe { other_gettime(clock, time) },
-    };
-    // SAFETY: the caller's promise.
-    unsafe { time.write_unaligned(clocks().split(linear, isa::clock(), SECOND)) };
-    0
-}
-
-/// The clocks that programs seldom read by the function.
-///
-/// # Safety
-/// As [`clock_gettime`].
-#[cold]
-#[inline(never)]
-unsafe extern "C" fn other_gettime(clock: i32, time: *mut [u64; 2]) -> i32 {
+pub unsafe extern "C" fn other_gettime(clock: i32, time: *mut [u64; 2]) -> i32 {
     match Clock::from_number(clock) {
         Ok(clock) => {
             let ns = dispatch::process().clock_ns(clock);
@@ -148,7 +130,6 @@ macro_rules! export {
 #[cfg(target_arch = "x86_64")]
 export! {
     "jmp",
-    "__vdso_clock_gettime" also "clock_gettime" = clock_gettime,
     "__vdso_clock_getres" also "clock_getres" = clock_getres,
     "__vdso_gettimeofday" also "gettimeofday" = gettimeofday,
     "__vdso_time" also "time" = time,
@@ -158,7 +139,6 @@ export! {
 #[cfg(target_arch = "aarch64")]
 export! {
     "b",
-    "__kernel_clock_gettime" = clock_gettime,
     "__kernel_clock_getres" = clock_getres,
     "__kernel_gettimeofday" = gettimeofday,
     "__kernel_rt_sigreturn" = crate::entry::isa::signal_return,

@@ -1,6 +1,7 @@
 //! Entries of x86_64.
 
 mod calls;
+mod clock;
 mod faults;
 mod machine;
 mod vectors;
