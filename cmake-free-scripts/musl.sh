@@ -104,8 +104,10 @@ find_source() {
     if ! verify "$archive"; then
         local found
         found=$(sha256sum < "$archive" | cut -d ' ' -f 1)
-        mv "$archive" "$archive.bad"
-        fail "the download is not musl $version: its SHA-256 is $found, not $sha256; it is kept as $archive.bad, the next run fetches again"
+        # Under a name that no step takes for the package's.
+        mv "$archive" "$cache/sources/broken.${archive##*/}"
+        fail "the download is not musl $version: its SHA-256 is $found, not $sha256;" \
+            "it is kept as $cache/sources/broken.${archive##*/}, and the next run fetches again"
     fi
 }
 

@@ -5,20 +5,24 @@
 //! keeps time, [`Board`] holds the devices that a kernel cannot do without. [`Machine`] is the four together; `Native` is the one
 //! that this build is for, and `fake` the one that a test scripts.
 //!
-//! | folder | what is in it |
+//! | file or folder | what is in it |
 //! |---|---|
+//! | `paging.rs` | what the ISAs' page-table formats have in common |
 //! | `aarch64/` | boot by the Linux image protocol, vectors, GIC, generic timer, PL011 |
 //! | `x86_64/` | boot by PVH, descriptor tables, `syscall`, APICs, TSC, 16550 |
 //! | `fake/` | memory in a `Vec`, traps off a list |
 #![cfg_attr(target_os = "none", no_std)]
 
-use abi::{FaultKind, Registers, Rights, UpcallPage};
+use abi::{FaultKind, Registers, UpcallPage};
 use arrayvec::ArrayVec;
 
 pub mod aarch64;
 #[cfg(not(target_os = "none"))]
 pub mod fake;
+mod paging;
 pub mod x86_64;
+
+pub use paging::{Entry, Leaf, Paging};
 
 #[cfg(all(target_os = "none", target_arch = "aarch64"))]
 pub use aarch64::Native;
@@ -29,37 +33,6 @@ pub use x86_64::Native;
 pub const LEVELS: usize = 4;
 /// Entries of a page table, on both ISAs.
 pub const TABLE_ENTRIES: usize = 512;
-
-/// A page-table entry that maps memory, as a neutral value.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Leaf {
-    /// Number of the (first) frame.
-    pub frame: u64,
-    /// Current and maximum rights, `COW` and `DEVICE`. An entry with no current rights still holds its frame.
-    pub rights: Rights,
-}
-
-/// A page-table entry, as a neutral value.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Entry {
-    /// Nothing: the word 0.
-    Absent,
-    /// The next table's frame number.
-    Table(u64),
-    /// Memory: 4 KiB at level 0, 2 MiB at level 1.
-    Leaf(Leaf),
-}
-
-/// A page-table format, as pure functions on integers. `decode(encode(entry)) == entry` for every consistent entry, and 0 is `Absent`.
-pub trait Paging: 'static {
-    /// What the word means in a table of `level` (0 to 3).
-    fn decode(word: u64, level: usize) -> Entry;
-    /// The next table's frame number, if the word in a table of `level` (1 to 3) means one: the short form of `decode` for walks.
-    fn next(word: u64) -> Option<u64>;
-    /// The word that means `entry` in a table of `level`. Leaves are user pages: not global, accessed and dirty from the start,
-    /// write-back unless `DEVICE`.
-    fn encode(entry: Entry, level: usize) -> u64;
-}
 
 /// Why user mode stopped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -100,15 +73,11 @@ pub trait Context {
     fn registers(&self) -> Registers;
     /// Set all registers, after reducing `pc`, `tls` and flags to what user mode may have.
     fn set_registers(&mut self, registers: &Registers);
-    /// Where it is: program counter.
-    fn pc(&self) -> u64;
     /// Set the upcall page: its frame's direct-map address and its user address (for GS base or TPIDRRO_EL0), and the entry for foreign
     /// syscalls (0: none, [`Trap::Foreign`] is reported).
     fn set_upcall(&mut self, page: *mut UpcallPage, address: u64, syscall_entry: u64);
     /// Save pc, sp, flags and scratch registers in `page.fault` and continue at `entry`.
     fn enter_fault(&mut self, page: &mut UpcallPage, entry: u64);
-    /// Take pc, sp, flags and scratch registers from `page.syscall` (the `Return` call, should it reach the kernel's loop).
-    fn leave_syscall(&mut self, page: &UpcallPage);
 }
 
 /// The CPU: runs contexts, translates addresses, keeps time.
@@ -162,50 +131,24 @@ pub trait Board {
     fn frame(&self, frame: u64) -> *mut u8;
     /// Take the interrupt that is waiting, if one is: acknowledged, and masked if a device's.
     fn interrupt(&mut self) -> Option<Interrupt>;
-    /// Let a device's interrupt come.
-    fn unmask(&mut self, irq: usize);
-    /// Never mind a device's interrupt.
-    fn mask(&mut self, irq: usize);
+    /// Let a device's interrupt come, or not.
+    fn open(&mut self, irq: usize, open: bool);
     /// Write a byte to the console.
     fn put(&mut self, byte: u8);
     /// The byte that the console has, if any.
     fn get(&mut self) -> Option<u8>;
-    /// Stop the machine.
-    fn exit(&mut self, exit: Exit) -> !;
+    /// Stop the machine with a code, which reaches the emulator's caller.
+    fn exit(&mut self, code: u8) -> !;
 }
 
 /// A whole machine.
 pub trait Machine: Cpu + Board {}
 impl<M: Cpu + Board> Machine for M {}
 
-/// How the machine stops.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Exit {
-    /// Software asked for it, with this code.
-    Code(u8),
-    /// The kernel found itself broken.
-    Panic,
-    /// The first environment took a fault that it had no entry for.
-    FirstEnvironmentFault,
-}
-
-impl Exit {
-    /// The code that a kernel panic has, by Rust's custom.
-    pub const PANIC: u8 = 101;
-
-    /// The code of the first environment's fault.
-    pub const FAULT: u8 = 102;
-
-    /// The code that reaches the emulator's caller.
-    #[must_use]
-    pub const fn code(self) -> u8 {
-        match self {
-            Exit::Code(code) => code,
-            Exit::Panic => Self::PANIC,
-            Exit::FirstEnvironmentFault => Self::FAULT,
-        }
-    }
-}
+/// The machine's code after a kernel panic, by Rust's custom.
+pub const EXIT_PANIC: u8 = 101;
+/// The machine's code when the first environment took a fault that it had no entry for.
+pub const EXIT_FAULT: u8 = 102;
 
 /// A run of frames.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

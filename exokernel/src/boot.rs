@@ -9,7 +9,7 @@ use abi::{
 use abi::{Privileges, Registers, Rights};
 use arch::{Boot, Context, FrameRange, Leaf, Machine};
 
-use crate::{Kernel, Queues, Schedule, context::Run, frame::Frames};
+use crate::{Kernel, Schedule, context::Run, frame::Frames, queue};
 
 /// Length of a slice.
 const SLICES_PER_SECOND: u64 = 100;
@@ -32,7 +32,7 @@ impl<M: Machine> Kernel<M> {
         let records = [0; abi::MAX_ENVS];
         let irqs = [EnvId::SELF; abi::MAX_IRQS];
         let entries = machine.frame(info + INFO_ENVS_PAGE as u64).cast();
-        let mut kernel = Kernel { machine, frames, queues: Queues::EMPTY, schedule: Schedule::new(), info, entries, records, irqs };
+        let mut kernel = Kernel { machine, frames, queues: queue::EMPTY, schedule: Schedule::new(), info, entries, records, irqs };
         kernel.sort_frames(boot, FrameRange { first: info, count: pages });
         let usable_frames = kernel.info_page().free_frames + boot.image.count;
         *kernel.info_page() = InfoPage {

@@ -3,7 +3,7 @@
 use core::cell::{Cell, UnsafeCell};
 use core::num::NonZeroUsize;
 
-use abi::{EnvId, MAX_WAIT_WORDS, PAGE_SIZE, UpcallEntries, UpcallPage};
+use abi::{EnvId, MAX_WAIT_WORDS, PAGE_SIZE, UpcallEntries};
 use arch::{Context, Cpu, Machine};
 
 use crate::{Kernel, Result, queue::Node};
@@ -102,10 +102,5 @@ impl<M: Machine> Kernel<M> {
         self.context(context).machine().init(env.root.get(), env.asid());
         env.contexts[index].set(Some(context));
         Ok(index)
-    }
-
-    /// The upcall page of a context, in the direct map.
-    pub(crate) fn upcall_page(&self, frame: u64) -> Option<*mut UpcallPage> {
-        (frame != 0).then(|| self.machine.frame(frame).cast())
     }
 }

@@ -5,8 +5,8 @@
 
 use core::cell::Cell;
 
-use abi::{EnvEntry, EnvId, EnvState, Error, FrameKind, INFO_ENVS_PAGE, MAX_CONTEXTS, PAGE_SIZE, Privileges, USER_BOTTOM, USER_TOP};
-use arch::{Exit, Machine};
+use abi::{EnvEntry, EnvId, EnvState, Error, FrameKind, MAX_CONTEXTS, PAGE_SIZE, Privileges, USER_BOTTOM, USER_TOP};
+use arch::{EXIT_FAULT, Machine};
 
 use crate::context::{ContextRef, Run};
 use crate::{Kernel, Result};
@@ -49,11 +49,6 @@ impl<M: Machine> Kernel<M> {
         debug_assert!(self.records[slot] != 0);
         // SAFETY: the frame holds the record until `reap` zeroes the table's word; all fields are Cells.
         unsafe { &*core::ptr::with_exposed_provenance(self.records[slot]) }
-    }
-
-    /// The physical address of a slot's public entry.
-    fn entry_address(&self, slot: usize) -> u64 {
-        (self.info + INFO_ENVS_PAGE as u64) * PAGE_SIZE as u64 + (slot * size_of::<EnvEntry>()) as u64
     }
 
     /// A slot's public entry.
@@ -136,8 +131,10 @@ impl<M: Machine> Kernel<M> {
 
     /// Change an environment's public state, and wake who waits for that.
     fn set_state(&mut self, slot: usize, state: EnvState) {
-        self.entry(slot).state = state as u32;
-        self.wake_word(self.entry_address(slot), usize::MAX);
+        let word = &mut self.entry(slot).state;
+        *word = state as u32;
+        let word = &raw const *word;
+        self.wake_word(word, usize::MAX);
     }
 
     /// Whether an environment has a privilege.
@@ -153,8 +150,7 @@ impl<M: Machine> Kernel<M> {
         (entry.reason, entry.status, entry.pc) = (reason, status, pc);
         let parent = entry.parent;
         if parent == NO_PARENT {
-            let exit = if reason < EnvEntry::FAULTED { Exit::Code(status as u8) } else { Exit::FirstEnvironmentFault };
-            self.machine.exit(exit);
+            self.machine.exit(if reason < EnvEntry::FAULTED { status as u8 } else { EXIT_FAULT });
         }
         for context in self.env(slot).contexts.iter().filter_map(Cell::get) {
             self.give_up(context, Error::Dead);
@@ -166,7 +162,7 @@ impl<M: Machine> Kernel<M> {
         for irq in 0..abi::MAX_IRQS {
             if self.irqs[irq] == id {
                 self.irqs[irq] = EnvId::SELF;
-                self.machine.mask(irq);
+                self.machine.open(irq, false);
             }
         }
         self.set_state(slot, EnvState::Dead);

@@ -37,10 +37,15 @@ impl Frames {
         unsafe { &mut *self.table.add(index as usize) }
     }
 
+    /// The entry of a frame that the table knows: memory's, not a device's.
+    fn known(&mut self, frame: u64) -> Option<&mut FrameEntry> {
+        self.index(frame).map(|index| self.entry(index))
+    }
+
     /// What a frame is. The table does not know device memory.
     pub(crate) fn kind(&mut self, frame: u64) -> u32 {
-        match self.index(frame) {
-            Some(index) if self.entry(index).kind != FrameKind::Absent as u32 => self.entry(index).kind,
+        match self.known(frame).map(|entry| entry.kind) {
+            Some(kind) if kind != FrameKind::Absent as u32 => kind,
             _ if self.devices.iter().any(|range| frame.wrapping_sub(range.first) < range.count) => FrameKind::Device as u32,
             _ => FrameKind::Absent as u32,
         }
@@ -48,7 +53,7 @@ impl Frames {
 
     /// Mappings of a user frame, or live entries of a table.
     pub(crate) fn uses(&mut self, frame: u64) -> u32 {
-        self.index(frame).map_or(0, |index| self.entry(index).count)
+        self.known(frame).map_or(0, |entry| entry.count)
     }
 
     /// Make a frame that nobody has free: at boot, or when its last use ends.
@@ -81,10 +86,18 @@ impl Frames {
         Some(self.first + u64::from(index))
     }
 
+    /// Take free frames for user memory: `wanted` and those after it, all or none, or any one.
+    #[inline(always)]
+    pub(crate) fn take_run(&mut self, wanted: Option<u64>, count: u64) -> Option<u64> {
+        let Some(first) = wanted else { return self.take(None, FrameKind::User) };
+        let mut frames = first..first.saturating_add(count);
+        let free = frames.clone().all(|frame| self.kind(frame) == FREE);
+        (free && frames.all(|frame| self.take(Some(frame), FrameKind::User).is_some())).then_some(first)
+    }
+
     /// Set what a frame is, at boot.
     pub(crate) fn mark(&mut self, frame: u64, kind: FrameKind) {
-        let Some(index) = self.index(frame) else { return };
-        self.entry(index).kind = kind as u32;
+        self.known(frame).into_iter().for_each(|entry| entry.kind = kind as u32);
     }
 
     /// One more mapping or entry. Device and info frames are not counted: they are never freed.
@@ -95,8 +108,7 @@ impl Frames {
 
     /// One mapping or entry less; true if that was the last. A user frame is then free.
     pub(crate) fn release(&mut self, frame: u64) -> bool {
-        let Some(index) = self.index(frame) else { return false };
-        let entry = self.entry(index);
+        let Some(entry) = self.known(frame) else { return false };
         entry.count -= 1;
         let last = entry.count == 0;
         if last && entry.kind == FrameKind::User as u32 {

@@ -25,7 +25,7 @@
 //! 4. Every frame in use is charged to somebody (`abi`'s "who pays"), so a charge that was accepted always finds a frame.
 #![cfg_attr(target_os = "none", no_std)]
 
-use abi::{EnvId, InfoPage};
+use abi::{EnvEntry, EnvId, InfoPage};
 use arch::{Machine, Trap};
 
 mod boot;
@@ -59,7 +59,7 @@ pub struct Kernel<M: Machine> {
     /// First frame of the info pages.
     info: u64,
     /// The environment table, in the info pages.
-    entries: *mut abi::EnvEntry,
+    entries: *mut EnvEntry,
     /// Address of each slot's environment record in the direct map; 0: none.
     records: [usize; abi::MAX_ENVS],
     /// Who has each interrupt.
@@ -86,7 +86,8 @@ impl<M: Machine> Kernel<M> {
             Trap::Call(number) => self.call(context, number),
             Trap::Interrupt => self.interrupt(),
             Trap::Fault(fault) => self.fault(context, fault),
-            Trap::Foreign => self.foreign(context),
+            // One that has no entry: else the entry assembly would have reflected it.
+            Trap::Foreign => self.fatal(context, EnvEntry::FOREIGN, 0),
         }
     }
 

@@ -23,24 +23,22 @@ pub(crate) struct NodeRef {
 /// A place in a list.
 #[derive(Default)]
 pub(crate) struct Node {
-    /// A word's physical address, or a deadline.
+    /// A word's address in the direct map, or a deadline.
     pub(crate) key: Cell<u64>,
     next: Cell<Option<NodeRef>>,
     previous: Cell<Option<NodeRef>>,
 }
 
+/// A list.
 #[derive(Clone, Copy)]
-struct Ends {
+pub(crate) struct Ends {
     first: Option<NodeRef>,
     last: Option<NodeRef>,
 }
 
 /// All lists.
-pub(crate) struct Queues([Ends; BUCKETS + 1]);
-
-impl Queues {
-    pub(crate) const EMPTY: Self = Queues([Ends { first: None, last: None }; BUCKETS + 1]);
-}
+pub(crate) type Queues = [Ends; BUCKETS + 1];
+pub(crate) const EMPTY: Queues = [Ends { first: None, last: None }; BUCKETS + 1];
 
 /// The list for a key.
 pub(crate) fn bucket(key: u64) -> usize {
@@ -54,14 +52,14 @@ impl<M: Machine> Kernel<M> {
 
     /// Put a node at the end of a list.
     pub(crate) fn enqueue(&mut self, list: usize, node: NodeRef, key: u64) {
-        let last = self.queues.0[list].last.replace(node);
+        let last = self.queues[list].last.replace(node);
         let this = self.node(node);
         this.key.set(key);
         this.next.set(None);
         this.previous.set(last);
         match last {
             Some(last) => self.node(last).next.set(Some(node)),
-            None => self.queues.0[list].first = Some(node),
+            None => self.queues[list].first = Some(node),
         }
     }
 
@@ -71,16 +69,16 @@ impl<M: Machine> Kernel<M> {
         let (next, previous) = (this.next.take(), this.previous.take());
         match previous {
             Some(previous) => self.node(previous).next.set(next),
-            None => self.queues.0[list].first = next,
+            None => self.queues[list].first = next,
         }
         match next {
             Some(next) => self.node(next).previous.set(previous),
-            None => self.queues.0[list].last = previous,
+            None => self.queues[list].last = previous,
         }
     }
 
     fn nodes(&self, list: usize) -> impl Iterator<Item = NodeRef> {
-        core::iter::successors(self.queues.0[list].first, |&node| self.node(node).next.get())
+        core::iter::successors(self.queues[list].first, |&node| self.node(node).next.get())
     }
 
     /// The first node whose key `matches`.

@@ -3,7 +3,7 @@
 //! A CPU's time is a vector of slots, walked round and round; a slot's context runs for one slice unless it sleeps or gives the rest
 //! away. Who owns which slot is the environments' business.
 
-use abi::{EnvId, Error, INFO_SLICES_PAGE, InfoPage, MAX_SLICES, NO_DEADLINE, PAGE_SIZE, SliceEntry};
+use abi::{EnvId, Error, INFO_SLICES_PAGE, MAX_SLICES, NO_DEADLINE, SliceEntry};
 use arch::{Context, Interrupt, Machine};
 
 use crate::Kernel;
@@ -97,8 +97,8 @@ impl<M: Machine> Kernel<M> {
                 Interrupt::Device(irq) => {
                     let count = &mut self.info_page().irqs[irq];
                     *count = count.wrapping_add(1);
-                    let offset = core::mem::offset_of!(InfoPage, irqs) + irq * size_of::<u32>();
-                    self.wake_word(self.info * PAGE_SIZE as u64 + offset as u64, usize::MAX);
+                    let word = &raw const *count;
+                    self.wake_word(word, usize::MAX);
                 }
             }
         }
@@ -170,10 +170,11 @@ impl<M: Machine> Kernel<M> {
         self.schedule.current = None;
     }
 
-    /// Wake up to `most` contexts that sleep on the word at a physical address.
+    /// Wake up to `most` contexts that sleep on the word at a place in the direct map.
     ///
     /// A sleeper does not hold its word's frame: should the frame change hands, it may be woken for nothing, and never sees anything.
-    pub(crate) fn wake_word(&mut self, word: u64, most: usize) -> usize {
+    pub(crate) fn wake_word(&mut self, word: *const u32, most: usize) -> usize {
+        let word = word.addr() as u64;
         let mut woken = 0;
         while woken < most
             && let Some(node) = self.find_node(bucket(word), |key| key == word)

@@ -26,12 +26,23 @@ pub(crate) const fn leaf_pages(level: usize) -> u64 {
 
 /// Check that `pages` pages from `address` on are user space.
 pub(crate) fn check_range(address: u64, pages: u64) -> Result<()> {
-    let bytes = pages.checked_mul(PAGE_SIZE as u64).ok_or(Error::BadAddress)?;
-    let end = address.checked_add(bytes).ok_or(Error::BadAddress)?;
-    if !address.is_multiple_of(PAGE_SIZE as u64) || address < USER_BOTTOM || end > USER_TOP {
-        return Err(Error::BadAddress);
+    let is_user = address.is_multiple_of(PAGE_SIZE as u64) && (USER_BOTTOM..=USER_TOP).contains(&address);
+    if is_user && pages <= (USER_TOP - address) / PAGE_SIZE as u64 { Ok(()) } else { Err(Error::BadAddress) }
+}
+
+/// Do the steps of a call over `pages` pages, from page 0 on, until its work is done. A step gets how many were passed so far and answers how
+/// many it passed, and its work. An error of the first is the call's; a later one ends it there. Answers how many pages were passed.
+#[inline(always)]
+pub(crate) fn batch(pages: u64, mut step: impl FnMut(u64) -> Result<[u64; 2]>) -> Result<u64> {
+    let (mut done, mut work) = (0, 0);
+    while done < pages && work < abi::BATCH_PAGES as u64 {
+        match step(done) {
+            Err(error) if done == 0 => return Err(error),
+            Err(_) => break,
+            Ok([passed, worked]) => (done, work) = (done + passed, work + worked),
+        }
     }
-    Ok(())
+    Ok(done)
 }
 
 fn index(address: u64, level: usize) -> usize {
@@ -48,7 +59,7 @@ impl<M: Machine> Kernel<M> {
             let word = unsafe { place.read() };
             match <M as Cpu>::Paging::next(word) {
                 Some(next) if at > level => (table, at) = (next, at - 1),
-                _ => return Slot { table, word: place, level: at, entry: <M as Cpu>::Paging::decode(word, at) },
+                _ => return Slot { table, word: place, level: at, entry: <M as Cpu>::Paging::decode(word) },
             }
         }
     }
@@ -86,8 +97,9 @@ impl<M: Machine> Kernel<M> {
         }
         self.write(&slot, Entry::Leaf(leaf));
         self.frames.hold(slot.table);
-        for frame in leaf.frame..leaf.frame + leaf_pages(level) {
-            self.frames.hold(frame);
+        match level {
+            0 => self.frames.hold(leaf.frame),
+            _ => (leaf.frame..leaf.frame + LARGE_PAGES as u64).for_each(|frame| self.frames.hold(frame)),
         }
         Ok(())
     }
@@ -116,9 +128,7 @@ impl<M: Machine> Kernel<M> {
         self.credit(id.slot(), credit);
     }
 
-    /// Do `step` for the leaves of a range, in order, until the call's work is done. Answers how many pages were passed.
-    ///
-    /// A 2 MiB leaf that the range covers in part is `Occupied`. An error of the first step is the call's; a later one ends it there.
+    /// Do `step` for the leaves of a range, in order: see [`batch`]. A 2 MiB leaf that the range covers in part is `Occupied`.
     pub(crate) fn for_leaves(
         &mut self,
         root: u64,
@@ -126,26 +136,19 @@ impl<M: Machine> Kernel<M> {
         pages: u64,
         mut step: impl FnMut(&mut Self, Slot, Leaf, u64) -> Result<()>,
     ) -> Result<u64> {
-        let (mut done, mut work) = (0, 0);
-        while done < pages && work < abi::BATCH_PAGES as u64 {
+        batch(pages, |done| {
             let at = address + done * PAGE_SIZE as u64;
             let slot = self.find(root, at, 0);
             let span = 1u64 << (9 * slot.level);
             let offset = (at >> 12) % span;
-            let level = slot.level;
-            if let Entry::Leaf(leaf) = slot.entry {
-                let covered = offset == 0 && pages - done >= span;
-                let stepped = if covered { step(self, slot, leaf, at) } else { Err(Error::Occupied) };
-                match stepped {
-                    Err(error) if done == 0 => return Err(error),
-                    Err(_) => break,
-                    Ok(()) => work += leaf_pages(level),
-                }
+            let passed = (span - offset).min(pages - done);
+            let Entry::Leaf(leaf) = slot.entry else { return Ok([passed, 1]) };
+            if offset > 0 || pages - done < span {
+                return Err(Error::Occupied);
             }
-            work += 1;
-            done += span - offset;
-        }
-        Ok(done.min(pages))
+            step(self, slot, leaf, at)?;
+            Ok([passed, span + 1])
+        })
     }
 
     /// Forget the translations of a range that a call changed: once a call, at its end.

@@ -12,15 +12,14 @@ impl<M: Machine> Kernel<M> {
     /// Send a fault to the context's library. One that has no entry for it, or that still handles a fault, dies.
     pub(crate) fn fault(&mut self, context: ContextRef, fault: Fault) {
         if !self.send(context, fault) {
-            let record = self.context(context);
-            self.kill(record.env.get(), EnvEntry::FAULTED + fault.kind as u32, fault.address, record.machine().pc());
+            self.fatal(context, fault.kind as u32, fault.address);
         }
     }
 
-    /// A foreign syscall of a context that has no entry for one.
-    pub(crate) fn foreign(&mut self, context: ContextRef) {
+    /// The end of a context's environment by a trap that it cannot take.
+    pub(crate) fn fatal(&mut self, context: ContextRef, kind: u32, address: u64) {
         let record = self.context(context);
-        self.kill(record.env.get(), EnvEntry::FAULTED + EnvEntry::FOREIGN, 0, record.machine().pc());
+        self.kill(record.env.get(), EnvEntry::FAULTED + kind, address, record.machine().registers().pc);
     }
 
     fn send(&mut self, context: ContextRef, fault: Fault) -> bool {
@@ -61,9 +60,9 @@ impl<M: Machine> Kernel<M> {
 
     /// A context's upcall page.
     pub(crate) fn page<'a>(&mut self, context: ContextRef) -> Option<&'a mut UpcallPage> {
-        let page = self.upcall_page(self.context(context).upcall.get())?;
+        let frame = self.context(context).upcall.get();
         // SAFETY: the page's frame is pinned, whole and aligned; any bytes are valid in it; user mode, which also writes to it, does not run
         // while the kernel does.
-        Some(unsafe { &mut *page })
+        (frame != 0).then(|| unsafe { &mut *self.machine.frame(frame).cast() })
     }
 }

@@ -22,7 +22,7 @@ use crate::memory::Memory;
 use crate::random::Random;
 use crate::signal::{Ending, Signals, Trap};
 use crate::syscall::table::{self, Row, Support};
-use crate::time::Times;
+use crate::time::{Linear, Times};
 use crate::user::UserMemory;
 use crate::vfs::attributes::Kind;
 
@@ -72,8 +72,9 @@ impl<K: Kernel> Process<K> {
     /// A process with an empty address space, the files of `initramfs`, and the console as its first three descriptors.
     #[must_use]
     pub fn new(kernel: K, initramfs: &'static [u8], strace: bool) -> Process<K> {
-        let began_ns = crate::time::ns_since_boot(kernel.info(), kernel.clock());
-        let now_ns = kernel.info().boot_unix_ns.wrapping_add(began_ns);
+        let ticks = kernel.clock();
+        let times = Times::beginning(kernel.info(), ticks);
+        let now_ns = times.clocks.ns(Linear::Realtime, ticks);
         // Root's, and nobody's child: all other words are 0.
         for word in [Word::Process, Word::Thread, Word::Group] {
             kernel.identity().set(word, Self::ID);
@@ -85,7 +86,7 @@ impl<K: Kernel> Process<K> {
             files: Files::new(initramfs, &kernel.pool(), now_ns),
             limits: Mutex::new(Limits::new()),
             random: Random::new(&kernel),
-            times: Times::beginning(began_ns),
+            times,
             running: Mutex::new(Running::default()),
             robust_list: AtomicU64::new(0),
             kernel,

@@ -1,7 +1,7 @@
 //! Clocks: what clock_gettime(2) and its like read, from the counter and the first info page.
 #![forbid(unsafe_code)]
 
-use core::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use abi::{InfoPage, WaitWord};
 
@@ -66,11 +66,103 @@ impl Clock {
     }
 }
 
-/// What a process knows of time beside the clocks.
+/// The linear clocks: their index in [`Clocks`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(usize)]
+pub enum Linear {
+    /// Time of day: `CLOCK_REALTIME`'s number.
+    Realtime = 0,
+    /// Since boot: `CLOCK_MONOTONIC`'s number.
+    Monotonic = 1,
+}
+
+/// What makes times of the counter: one block, read by calls and by the vDSO's functions alike, so that the two never disagree.
+///
+/// A time is `ticks * scale + offset`, modulo 2^128, in seconds with 64 fraction bits. Products and sums are exact, so that no clock goes back
+/// and none loses what was added. `scale` is `2^64 / clock_hz` rounded up: a clock is fast by at most one part in `2^64 / clock_hz`
+/// (at 1 GHz 1.7 ms a year), and never slow. Nanoseconds are rounded down.
+#[derive(Default, Debug)]
+#[repr(C)]
+pub struct Clocks {
+    /// Seconds a tick, with 64 fraction bits.
+    scale: AtomicU64,
+    /// Fraction and seconds of each [`Linear`] clock where the counter was 0. Only the process itself sets them, between its calls.
+    offsets: [[AtomicU64; 2]; 2],
+}
+
+/// Seconds with 64 fraction bits that are at least so many nanoseconds, by less than one.
+fn fixed(ns: u64) -> u128 {
+    let fraction = (u128::from(ns % SECOND) << 64).div_ceil(u128::from(SECOND));
+    (u128::from(ns / SECOND) << 64) + fraction
+}
+
+/// A fraction of a second of 64 bits, in units of which a second has so many.
+#[inline(always)]
+fn part(time: u128, units: u64) -> u64 {
+    ((u128::from(time as u64) * u128::from(units)) >> 64) as u64
+}
+
+impl Clocks {
+    /// Those of a machine as the first info page describes it.
+    #[must_use]
+    pub fn new(info: &InfoPage) -> Clocks {
+        let clocks = Clocks::default();
+        clocks.scale.store(scale(info), Ordering::Relaxed);
+        let monotonic = 0u128.wrapping_sub(clocks.scaled(info.boot_ticks));
+        clocks.set(Linear::Monotonic, monotonic);
+        clocks.set(Linear::Realtime, monotonic.wrapping_add(fixed(info.boot_unix_ns)));
+        clocks
+    }
+
+    #[inline(always)]
+    fn scaled(&self, ticks: u64) -> u128 {
+        u128::from(ticks) * u128::from(self.scale.load(Ordering::Relaxed))
+    }
+
+    fn set(&self, clock: Linear, offset: u128) {
+        let [fraction, seconds] = &self.offsets[clock as usize];
+        fraction.store(offset as u64, Ordering::Relaxed);
+        seconds.store((offset >> 64) as u64, Ordering::Relaxed);
+    }
+
+    #[inline(always)]
+    fn at(&self, clock: Linear, ticks: u64) -> u128 {
+        let [fraction, seconds] = &self.offsets[clock as usize];
+        let offset = u128::from(fraction.load(Ordering::Relaxed)) | u128::from(seconds.load(Ordering::Relaxed)) << 64;
+        self.scaled(ticks).wrapping_add(offset)
+    }
+
+    /// A clock where the counter is `ticks`: seconds, and `units` of which a second has so many.
+    #[must_use]
+    #[inline(always)]
+    pub fn split(&self, clock: Linear, ticks: u64, units: u64) -> [u64; 2] {
+        let time = self.at(clock, ticks);
+        [(time >> 64) as u64, part(time, units)]
+    }
+
+    /// A clock where the counter is `ticks`, in nanoseconds.
+    #[must_use]
+    pub fn ns(&self, clock: Linear, ticks: u64) -> u64 {
+        let [seconds, ns] = self.split(clock, ticks, SECOND);
+        seconds.wrapping_mul(SECOND).wrapping_add(ns)
+    }
+
+    /// Let the time of day be `ns` where the counter is `ticks`.
+    pub fn set_realtime(&self, ticks: u64, ns: u64) {
+        self.set(Linear::Realtime, fixed(ns).wrapping_sub(self.scaled(ticks)));
+    }
+}
+
+/// Seconds a tick, with 64 fraction bits, rounded up.
+fn scale(info: &InfoPage) -> u64 {
+    (1u128 << 64).div_ceil(u128::from(info.clock_hz.max(2))) as u64
+}
+
+/// What a process knows of time beside the counter.
 #[derive(Default)]
 pub struct Times {
-    /// What clock_settime(2) added to the time of day, in nanoseconds.
-    offset_ns: AtomicI64,
+    /// The clocks.
+    pub clocks: Clocks,
     /// The monotonic clock when the process began.
     pub began_ns: u64,
     /// A word that nobody changes: what a sleep waits on.
@@ -78,24 +170,18 @@ pub struct Times {
 }
 
 impl Times {
-    /// Of a process that begins at a point of the monotonic clock.
+    /// Of a process that begins where the counter is `ticks`.
     #[must_use]
-    pub fn beginning(began_ns: u64) -> Times {
-        Times { began_ns, ..Times::default() }
+    pub fn beginning(info: &InfoPage, ticks: u64) -> Times {
+        let clocks = Clocks::new(info);
+        Times { began_ns: clocks.ns(Linear::Monotonic, ticks), clocks, ..Times::default() }
     }
 }
 
-/// Nanoseconds since the counter's value `boot_ticks`.
-#[must_use]
-pub fn ns_since_boot(info: &InfoPage, ticks: u64) -> u64 {
-    let elapsed = ticks.saturating_sub(info.boot_ticks);
-    ((u128::from(elapsed) * u128::from(info.clock_mult)) >> 32) as u64
-}
-
-/// The counter's value at a point of the monotonic clock, rounded up.
+/// The counter's first value at which the monotonic clock is at `ns`.
 #[must_use]
 pub fn ticks_at(info: &InfoPage, ns: u64) -> u64 {
-    let ticks = (u128::from(ns) << 32).div_ceil(u128::from(info.clock_mult.max(1)));
+    let ticks = (u128::from(ns) << 64).div_ceil(u128::from(scale(info)) * u128::from(SECOND));
     u64::try_from(ticks).unwrap_or(u64::MAX).saturating_add(info.boot_ticks)
 }
 
@@ -103,27 +189,22 @@ impl<K: Kernel> Process<K> {
     /// Nanoseconds since boot.
     #[must_use]
     pub fn now_ns(&self) -> u64 {
-        ns_since_boot(self.kernel.info(), self.kernel.clock())
+        self.times.clocks.ns(Linear::Monotonic, self.kernel.clock())
     }
 
     /// A clock's time, in nanoseconds.
     #[must_use]
     pub fn clock_ns(&self, clock: Clock) -> u64 {
-        let now = self.now_ns();
         match clock {
-            Clock::Monotonic => now,
-            Clock::Process => now.saturating_sub(self.times.began_ns),
-            Clock::Realtime => {
-                let unset = self.kernel.info().boot_unix_ns.wrapping_add(now);
-                unset.wrapping_add_signed(self.times.offset_ns.load(Ordering::Relaxed))
-            }
+            Clock::Monotonic => self.now_ns(),
+            Clock::Process => self.now_ns().saturating_sub(self.times.began_ns),
+            Clock::Realtime => self.times.clocks.ns(Linear::Realtime, self.kernel.clock()),
         }
     }
 
     /// Set the time of day, for this process: there is no one point of order for it.
     pub fn set_realtime(&self, ns: u64) {
-        let unset = self.kernel.info().boot_unix_ns.wrapping_add(self.now_ns());
-        self.times.offset_ns.store(ns.wrapping_sub(unset) as i64, Ordering::Relaxed);
+        self.times.clocks.set_realtime(self.kernel.clock(), ns);
     }
 
     /// Sleep until the monotonic clock passes `deadline_ns`; with `None`, until a signal comes.
@@ -158,5 +239,56 @@ pub fn timeval(ns: u64) -> [i64; 2] {
 impl From<[i64; 2]> for Timespec {
     fn from(words: [i64; 2]) -> Timespec {
         Timespec(words)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn info(clock_hz: u64, boot_ticks: u64) -> InfoPage {
+        let fake = crate::fake::FakeKernel::new(0);
+        InfoPage { clock_hz, boot_ticks, boot_unix_ns: 1_700_000_000_000_000_000, ..*fake.info() }
+    }
+
+    proptest! {
+        #[test]
+        fn a_clock_never_goes_back_and_is_never_slow(hz in 1_000_000u64..6_000_000_000, boot in 0u64..1 << 62, at in 0u64..1 << 61, step in 0u64..1 << 40) {
+            let info = info(hz, boot);
+            let clocks = Clocks::new(&info);
+            let (one, two) = (clocks.ns(Linear::Monotonic, boot + at), clocks.ns(Linear::Monotonic, boot + at + step));
+            prop_assert!(one <= two);
+            let exact = u128::from(at) * u128::from(SECOND) / u128::from(hz);
+            prop_assume!(exact < 1 << 63);
+            // Fast by at most a tick's worth in 2^64 / hz.
+            let most = exact + (exact * u128::from(hz) >> 64) + 1;
+            prop_assert!((exact..=most).contains(&u128::from(one)), "{one} {exact}");
+        }
+
+        #[test]
+        fn a_deadline_is_the_first_tick_at_its_time(hz in 1_000_000u64..6_000_000_000, boot in 0u64..1 << 62, ns in 1u64..1 << 55) {
+            let info = info(hz, boot);
+            let clocks = Clocks::new(&info);
+            let ticks = ticks_at(&info, ns);
+            prop_assert!(clocks.ns(Linear::Monotonic, ticks) >= ns);
+            prop_assert!(clocks.ns(Linear::Monotonic, ticks - 1) < ns);
+        }
+
+        #[test]
+        fn the_time_of_day_is_what_it_was_set_to(ticks in 0u64..1 << 62, ns in 0u64..u64::MAX) {
+            let clocks = Clocks::new(&info(2_400_000_000, 77));
+            clocks.set_realtime(ticks, ns);
+            prop_assert_eq!(clocks.ns(Linear::Realtime, ticks), ns);
+        }
+    }
+
+    #[test]
+    fn the_time_of_day_at_boot_is_the_machines() {
+        let clocks = Clocks::new(&info(62_500_000, 12345));
+        assert_eq!(clocks.split(Linear::Realtime, 12345, SECOND), [1_700_000_000, 0]);
+        assert_eq!(clocks.split(Linear::Realtime, 12345 + 62_500_000 / 2, 1_000_000), [1_700_000_000, 500_000]);
+        assert_eq!(clocks.ns(Linear::Monotonic, 12345), 0);
     }
 }

@@ -5,7 +5,7 @@
 
 use abi::Rights;
 
-use crate::{Entry, Leaf, Paging};
+use crate::Paging;
 
 const VALID: u64 = 1 << 0;
 /// With `VALID`: a table above level 0, a page at level 0.
@@ -19,6 +19,8 @@ const ACCESSED: u64 = 1 << 10;
 const NOT_GLOBAL: u64 = 1 << 11;
 const PRIVILEGED_EXECUTE_NEVER: u64 = 1 << 53;
 const USER_EXECUTE_NEVER: u64 = 1 << 54;
+/// A user leaf above level 0, without its rights.
+const BLOCK: u64 = USER | INNER_SHAREABLE | ACCESSED | NOT_GLOBAL | PRIVILEGED_EXECUTE_NEVER;
 /// The bits of an address in a word.
 pub const ADDRESS: u64 = 0x0000_ffff_ffff_f000;
 
@@ -29,55 +31,19 @@ pub const ATTRIBUTE_DEVICE: u64 = 1;
 /// `MAIR_EL1`: write-back, read- and write-allocate memory at index 0, Device-nGnRE at index 1.
 pub const MAIR: u64 = 0xff << (8 * ATTRIBUTE_NORMAL) | 0x04 << (8 * ATTRIBUTE_DEVICE);
 
-/// Rights that the hardware gives where a bit is clear.
-const REFUSALS: u64 = READ_ONLY | USER_EXECUTE_NEVER;
-/// The bit that stands for each right, once the refusals are turned around.
-const BITS: [(Rights, u64); 8] = [
-    (Rights::READ, VALID),
-    (Rights::WRITE, READ_ONLY),
-    (Rights::EXECUTE, USER_EXECUTE_NEVER),
-    (Rights::MAY_READ, 1 << 55),
-    (Rights::MAY_WRITE, 1 << 56),
-    (Rights::MAY_EXECUTE, 1 << 57),
-    (Rights::COW, 1 << 58),
-    (Rights::DEVICE, ATTRIBUTE_DEVICE << 2),
-];
-
-/// The format, as [`Paging`]. `WRITE` and `EXECUTE` imply `READ`; `LARGE` is a matter of the level and is not kept.
+/// The format, as [`Paging`].
 #[derive(Clone, Copy, Debug)]
 pub struct Format;
 
 impl Paging for Format {
-    fn decode(word: u64, level: usize) -> Entry {
-        let frame = (word & ADDRESS) >> 12;
-        match word & TABLE {
-            _ if word == 0 => Entry::Absent,
-            TABLE if level > 0 => Entry::Table(frame),
-            _ => {
-                let given = word ^ REFUSALS;
-                let rights = BITS.iter().fold(0, |rights, (right, bit)| rights | if given & bit != 0 { right.bits() } else { 0 });
-                Entry::Leaf(Leaf { frame, rights: Rights::from_bits_retain(rights) })
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn next(word: u64) -> Option<u64> {
-        (word & TABLE == TABLE).then_some((word & ADDRESS) >> 12)
-    }
-
-    fn encode(entry: Entry, level: usize) -> u64 {
-        let Leaf { frame, mut rights } = match entry {
-            Entry::Absent => return 0,
-            Entry::Table(frame) => return frame << 12 | TABLE,
-            Entry::Leaf(leaf) => leaf,
-        };
-        rights.set(Rights::READ, !rights.current().is_empty());
-        rights.set(Rights::EXECUTE, rights & (Rights::EXECUTE | Rights::DEVICE) == Rights::EXECUTE);
-        let given: u64 = BITS.iter().fold(0, |given, (right, bit)| given | if rights.contains(*right) { *bit } else { 0 });
-        let page = if level == 0 { TABLE_OR_PAGE } else { 0 };
-        frame << 12 | USER | INNER_SHAREABLE | ACCESSED | NOT_GLOBAL | PRIVILEGED_EXECUTE_NEVER | page | given ^ REFUSALS
-    }
+    const ADDRESS: u64 = ADDRESS;
+    const TABLE: u64 = TABLE;
+    const KIND: u64 = TABLE;
+    const LEAF: [u64; 2] = [BLOCK | TABLE_OR_PAGE, BLOCK];
+    const KEPT: usize = 55 - 4;
+    const RIGHTS: [(Rights, u64); 4] =
+        [(Rights::READ, VALID), (Rights::WRITE, READ_ONLY), (Rights::EXECUTE, USER_EXECUTE_NEVER), (Rights::DEVICE, ATTRIBUTE_DEVICE << 2)];
+    const REFUSALS: u64 = READ_ONLY | USER_EXECUTE_NEVER;
 }
 
 /// A word for the kernel's own half: global, never for user mode. `block`: at level 1 or 2.

@@ -10,7 +10,7 @@ use std::marker::PhantomData;
 use abi::{PAGE_SIZE, Registers, USER_TOP, UpcallPage};
 use arrayvec::ArrayVec;
 
-use crate::{Board, Boot, Context, Cpu, Exit, FrameRange, Interrupt, Paging, Trap};
+use crate::{Board, Boot, Context, Cpu, FrameRange, Interrupt, Paging, Trap};
 
 /// A piece of a scripted user program.
 pub type Step = Box<dyn FnOnce(&mut FakeContext) -> Trap>;
@@ -21,7 +21,7 @@ struct Frame(UnsafeCell<[u8; PAGE_SIZE]>);
 
 /// The panic payload of [`Board::exit`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Stopped(pub Exit);
+pub struct Stopped(pub u8);
 
 /// A context as plain fields.
 #[derive(Clone, Debug)]
@@ -70,10 +70,6 @@ impl Context for FakeContext {
         self.registers.pc = registers.pc.min(USER_TOP - 1);
     }
 
-    fn pc(&self) -> u64 {
-        self.registers.pc
-    }
-
     fn set_upcall(&mut self, page: *mut UpcallPage, address: u64, syscall_entry: u64) {
         self.upcall = (page as usize, address, syscall_entry);
     }
@@ -81,10 +77,6 @@ impl Context for FakeContext {
     fn enter_fault(&mut self, page: &mut UpcallPage, entry: u64) {
         (page.fault.pc, page.fault.sp) = (self.registers.pc, self.registers.sp);
         self.registers.pc = entry;
-    }
-
-    fn leave_syscall(&mut self, page: &UpcallPage) {
-        (self.registers.pc, self.registers.sp) = (page.syscall.pc, page.syscall.sp);
     }
 }
 
@@ -216,17 +208,14 @@ impl<P: Paging> Board for Fake<P> {
     fn interrupt(&mut self) -> Option<Interrupt> {
         let interrupt = self.interrupts.pop_front()?;
         if let Interrupt::Device(irq) = interrupt {
-            self.mask(irq);
+            self.open(irq, false);
         }
         Some(interrupt)
     }
 
-    fn unmask(&mut self, irq: usize) {
-        self.unmasked.push(irq);
-    }
-
-    fn mask(&mut self, irq: usize) {
+    fn open(&mut self, irq: usize, open: bool) {
         self.unmasked.retain(|&other| other != irq);
+        self.unmasked.extend(open.then_some(irq));
     }
 
     fn put(&mut self, byte: u8) {
@@ -237,7 +226,7 @@ impl<P: Paging> Board for Fake<P> {
         self.input.pop_front()
     }
 
-    fn exit(&mut self, exit: Exit) -> ! {
-        std::panic::panic_any(Stopped(exit))
+    fn exit(&mut self, code: u8) -> ! {
+        std::panic::panic_any(Stopped(code))
     }
 }

@@ -57,6 +57,14 @@ impl Files {
         self.0.contains_key(&format!("/{}", path.trim_matches('/')))
     }
 
+    /// The regular files, by path.
+    pub fn regular(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.0.iter().filter_map(|(path, node)| match node {
+            Node::File(_, contents) => Some((path.as_str(), contents.as_slice())),
+            _ => None,
+        })
+    }
+
     /// The archive.
     pub fn archive(&self) -> Vec<u8> {
         let mut archive = Vec::new();

@@ -8,6 +8,7 @@ use goblin::elf::program_header::PT_LOAD;
 
 use crate::image::{Words, rights};
 use crate::isa::Isa;
+use crate::vdso;
 
 /// The section type of packed relative relocations (System V ABI, draft of 2018).
 const SHT_RELR: u32 = 19;
@@ -33,6 +34,8 @@ pub fn lay_out(program: &[u8], isa: Isa) -> Result<Vec<u8>> {
     }
     ensure!(image.starts_with(b"\x7fELF"), "the first segment does not hold the ELF header, so it is no vDSO");
     relocate(&mut image, &elf, isa)?;
+    vdso::present(&mut image)?;
+    vdso::check(&image, isa).context("the image as a vDSO")?;
 
     ensure!(segments.len() <= LIBOS_SEGMENTS, "more than {LIBOS_SEGMENTS} segments");
     segments.resize(LIBOS_SEGMENTS, Segment::default());

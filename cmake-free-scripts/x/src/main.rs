@@ -3,12 +3,15 @@
 //! | file | what it does |
 //! |---|---|
 //! | `setup` | checks for and installs what is missing |
-//! | `build`, `c_programs`, `elf`, `image`, `libos_image`, `initramfs` | builds, verifies, lays out what boots |
+//! | `build`, `c_programs`, `elf`, `image`, `libos_image`, `vdso`, `initramfs` | builds, verifies, lays out what boots |
 //! | `run`, `gdb`, `qemu` | boots it |
 //! | `entry`, `manifest` | what is chosen for a program |
 //! | `test` | runs the tests of all levels |
+//! | `rewrite` | the rewriter's reports, and overlays |
+//! | `bench` | measures |
 //! | `check`, `size`, `lines` | hold it to its standards and budgets |
 
+mod bench;
 mod build;
 mod c_programs;
 mod check;
@@ -23,11 +26,13 @@ mod lines;
 mod manifest;
 mod progress;
 mod qemu;
+mod rewrite;
 mod run;
 mod setup;
 mod size;
 mod test;
 mod tree;
+mod vdso;
 
 use std::process::ExitCode;
 
@@ -60,8 +65,12 @@ enum Verb {
     Test(test::Options),
     /// Check format, lints, documentation, scripts and sizes; warnings are errors
     Check,
+    /// Measure what things cost, in instructions of the guest (implies setup and build)
+    Bench(bench::Options),
     /// Count the kernel's lines of code and its images' bytes against their budgets
     Size(size::Options),
+    /// Say what the rewriter makes of programs, site by site, and write overlays
+    Rewrite(rewrite::Options),
     /// As run, but stopped at the first instruction with gdb attached, which knows kernel, library OS and program
     Gdb(run::Options),
 }
@@ -87,7 +96,9 @@ fn perform(verb: Verb) -> Result<ExitCode> {
         Verb::Run(options) => return run::run(&options),
         Verb::Test(options) => return test::test(&options),
         Verb::Check => check::check()?,
+        Verb::Bench(options) => return bench::bench(&options),
         Verb::Size(options) => size::size(&options)?,
+        Verb::Rewrite(options) => return rewrite::rewrite(&options),
         Verb::Gdb(options) => return gdb::gdb(&options),
     }
     Ok(ExitCode::SUCCESS)

@@ -13,7 +13,7 @@ use crate::image::{Content, lay_out};
 use crate::initramfs::{Files, Node};
 use crate::isa::Isa;
 use crate::qemu::{Kind, Machine, Scratch, boot_on_terminal};
-use crate::{build, manifest, setup, tree};
+use crate::{build, manifest, rewrite, setup, tree};
 
 /// The program that runs where none is named.
 pub const DEFAULT_PROGRAM: &str = "/bin/hello";
@@ -119,12 +119,22 @@ impl Guest {
         let read = |path: PathBuf| std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()));
         let modules = [
             Content { name: "libos", bytes: read(build::libos_module(isa))? },
-            Content { name: "initramfs", bytes: self.files.archive() },
+            Content { name: "initramfs", bytes: self.archive(isa)? },
             Content { name: "command", bytes: self.command_block() },
             Content { name: "stdin", bytes: self.input.clone() },
             Content { name: "copies", bytes: copies.to_le_bytes().to_vec() },
         ];
         lay_out(&read(build::native(isa, "init"))?, &modules)
+    }
+
+    /// The guest's files, with the rewritten text of its programs if that is used.
+    fn archive(&self, isa: Isa) -> Result<Vec<u8>> {
+        if !self.flags.contains(CommandFlags::REWRITE) {
+            return Ok(self.files.archive());
+        }
+        let mut files = self.files.clone();
+        rewrite::add_overlays(&mut files, isa)?;
+        Ok(files.archive())
     }
 
     fn command_block(&self) -> Vec<u8> {

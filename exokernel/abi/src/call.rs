@@ -114,9 +114,10 @@ numbered! {
         DebugGet = 31,
         /// `(code)`. Stop the machine. With [`crate::Privileges::MACHINE`].
         MachineExit = 32,
-        /// `()`. Only for an upcall's end: continue with `pc`, `sp`, `flags` and the scratch registers of [`crate::UpcallPage::syscall`], all
-        /// other registers as they are. On aarch64, while `fault_active` is set: of [`crate::UpcallPage::fault`], and the flag is cleared.
-        /// (x86_64 code can do either without the kernel: `iretq` is for user mode too.)
+        /// `()`. Only for an upcall's end, and only on aarch64: continue with `pc`, `sp`, `flags` and the scratch registers of
+        /// [`crate::UpcallPage::syscall`], all other registers as they are; while `fault_active` is set: of [`crate::UpcallPage::fault`],
+        /// and the flag is cleared. `NotMapped` without an upcall page. (x86_64 code needs no kernel for this: `iretq` is for user mode
+        /// too. There the answer is always `NotMapped`.)
         Return = 33,
     }
 }
@@ -155,13 +156,5 @@ numbered! {
         Interrupted = -14,
         /// The table is full.
         Full = -15,
-    }
-}
-
-impl Error {
-    /// The error that a status word stands for, if it is one.
-    #[must_use]
-    pub fn from_status(status: i64) -> Option<Error> {
-        Self::from_number(status)
     }
 }

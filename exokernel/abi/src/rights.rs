@@ -24,7 +24,7 @@ bitflags! {
         const MAY_EXECUTE = 1 << 6;
         /// Copy on write: stores fault until `page_break` gives this holder a frame of its own. Reported by `page_query`;
         /// set only by `page_clone`, and inherited by every mapping derived from such a page.
-        const COW = 1 << 8;
+        const COW = 1 << 7;
         /// In `page_alloc`: one 2 MiB mapping. Address, frame number and page count are multiples of 512 pages.
         const LARGE = 1 << 9;
         /// Device memory: uncached, never executable. Reported by `page_query`; a property of the frame.

@@ -1,6 +1,6 @@
 //! Calls on the CPU: contexts, time, sleeping and waking.
 
-use abi::{Error, MAX_SLICES, MAX_WAIT_WORDS, NO_DEADLINE, PAGE_SIZE, Rights, RunState, WaitWord};
+use abi::{Error, MAX_SLICES, MAX_WAIT_WORDS, NO_DEADLINE, Registers, Rights, RunState, WaitWord};
 use arch::{Context, Machine};
 
 use super::{Caller, Reply};
@@ -53,7 +53,9 @@ impl<M: Machine> Kernel<M> {
         if context == caller.context {
             return Err(Error::BadArgument);
         }
-        self.write_user(caller.root, registers, self.context(context).machine().registers())?;
+        let place = self.user_value::<Registers>(caller.root, registers, Rights::WRITE)?;
+        // SAFETY: the bytes are in one frame, aligned, and the mapping allows writing.
+        unsafe { place.write(self.context(context).machine().registers()) };
         Ok(0)
     }
 
@@ -93,10 +95,12 @@ impl<M: Machine> Kernel<M> {
         let mut keys = [0; MAX_WAIT_WORDS];
         for index in 0..count {
             let word: WaitWord = self.read_user(caller.root, words.wrapping_add(index * size_of::<WaitWord>() as u64))?;
-            keys[index as usize] = self.word(caller.root, word.address)?;
-            if self.read_user::<u32>(caller.root, word.address)? != word.value {
+            let place = self.user_value::<u32>(caller.root, word.address, Rights::READ)?;
+            // SAFETY: the word is in a mapped frame, aligned.
+            if unsafe { place.read() } != word.value {
                 return Ok(Reply::Now(index));
             }
+            keys[index as usize] = place.addr() as u64;
         }
         if deadline != NO_DEADLINE && deadline <= self.machine.clock() {
             return Err(Error::TimedOut);
@@ -110,17 +114,8 @@ impl<M: Machine> Kernel<M> {
 
     /// Wake those who sleep on a word. `BadAddress`, `NotMapped`: it is not aligned in a readable page.
     pub(super) fn wake(&mut self, caller: Caller, address: u64, most: u64) -> Result<u64> {
-        let word = self.word(caller.root, address)?;
+        let word = self.user_value(caller.root, address, Rights::READ)?;
         Ok(self.wake_word(word, usize::try_from(most).unwrap_or(usize::MAX)) as u64)
-    }
-
-    /// The physical address of a word.
-    fn word(&self, root: u64, address: u64) -> Result<u64> {
-        if !address.is_multiple_of(size_of::<u32>() as u64) {
-            return Err(Error::BadAddress);
-        }
-        let (frame, offset) = self.user(root, address, size_of::<u32>(), Rights::READ)?;
-        Ok(frame * PAGE_SIZE as u64 + offset as u64)
     }
 
     /// Give a slot of a slice vector to a context (index `u32::MAX`: leave it unused).

@@ -1,10 +1,13 @@
 //! Calls for honesty: what the kernel knows, the debug console, the machine's end.
 
 use abi::{Error, FrameKind, PAGE_SIZE, Privileges, Rights};
-use arch::{Exit, Leaf, Machine};
+use arch::{Leaf, Machine};
 
 use super::Caller;
-use crate::{Kernel, Result, space::check_range};
+use crate::{
+    Kernel, Result,
+    space::{batch, check_range},
+};
 
 impl<M: Machine> Kernel<M> {
     /// Map info pages read-only. `BadAddress`: not pages of user space. `BadArgument`: beyond the last info page. `Occupied`, `Quota`: see
@@ -16,17 +19,12 @@ impl<M: Machine> Kernel<M> {
         if first > all || pages > all - first {
             return Err(Error::BadArgument);
         }
-        let pages = pages.min(abi::BATCH_PAGES as u64);
-        for done in 0..pages {
+        batch(pages, |done| {
             let frame = self.info + first + done;
             debug_assert!(self.frames.kind(frame) == FrameKind::Kernel as u32);
-            match self.insert(id, address + done * PAGE_SIZE as u64, 0, Leaf { frame, rights: Rights::READ_ONLY }) {
-                Err(error) if done == 0 => return Err(error),
-                Err(_) => return Ok(done),
-                Ok(()) => {}
-            }
-        }
-        Ok(pages)
+            self.insert(id, address + done * PAGE_SIZE as u64, 0, Leaf { frame, rights: Rights::READ_ONLY })?;
+            Ok([1, 1])
+        })
     }
 
     /// Write to the debug console, up to the end of a page. `NotMapped`: not readable. `BadAddress`: not in user space.
@@ -60,8 +58,7 @@ impl<M: Machine> Kernel<M> {
     fn console_bytes(&self, caller: Caller, address: u64, length: u64, need: Rights) -> Result<(*mut u8, usize)> {
         let left = PAGE_SIZE as u64 - address % PAGE_SIZE as u64;
         let count = length.min(left) as usize;
-        let (frame, offset) = self.user(caller.root, address, count, need)?;
-        Ok((self.machine.frame(frame).wrapping_add(offset), count))
+        Ok((self.user(caller.root, address, count, need)?, count))
     }
 
     /// Stop the machine. `Denied`: without the privilege. `BadArgument`: a code above 255.
@@ -70,6 +67,6 @@ impl<M: Machine> Kernel<M> {
             return Err(Error::Denied);
         }
         let code = u8::try_from(code).map_err(|_| Error::BadArgument)?;
-        self.machine.exit(Exit::Code(code))
+        self.machine.exit(code)
     }
 }

@@ -7,7 +7,7 @@ use abi::{
 use arch::{Entry, Leaf, Machine};
 
 use super::Caller;
-use crate::space::{Slot, check_range, leaf_pages};
+use crate::space::{Slot, batch, check_range, leaf_pages};
 use crate::{Kernel, Result};
 
 const BYTES: u64 = PAGE_SIZE as u64;
@@ -15,7 +15,10 @@ const BYTES: u64 = PAGE_SIZE as u64;
 /// Rights as a call gives them. `BadArgument`: a bit that has no meaning here. `BadRights`: a right without its `MAY_*`, or W and X.
 fn rights_argument(word: u64, allowed: Rights) -> Result<Rights> {
     let allowed = Rights::MAY_ALL | Rights::READ | Rights::WRITE | Rights::EXECUTE | allowed;
-    let mut rights = Rights::from_bits(word).filter(|rights| allowed.contains(*rights)).ok_or(Error::BadArgument)?;
+    let mut rights = Rights::from_bits_retain(word);
+    if !allowed.contains(rights) {
+        return Err(Error::BadArgument);
+    }
     if rights.intersects(Rights::WRITE | Rights::EXECUTE) {
         rights |= Rights::READ;
     }
@@ -46,25 +49,23 @@ impl<M: Machine> Kernel<M> {
         let level = usize::from(rights.contains(Rights::LARGE));
         let rights = rights - Rights::LARGE;
         let large = LARGE_PAGES as u64;
-        if level == 1 && !(pages.is_multiple_of(large) && frame.is_multiple_of(large)) {
-            return Err(Error::BadArgument);
-        }
-        if level == 1 && !address.is_multiple_of(large * BYTES) {
-            return Err(Error::BadAddress);
-        }
-        let mut done = 0;
-        while done < pages.min(BATCH_PAGES as u64) {
-            let wanted = (frame != ANY_FRAME).then(|| frame.saturating_add(done));
-            match self.alloc_leaf(caller, address + done * BYTES, level, rights, wanted) {
-                Ok(()) => done += leaf_pages(level),
-                Err(error) if done == 0 => return Err(error),
-                Err(_) => break,
+        if level == 1 {
+            if !pages.is_multiple_of(large) || !frame.is_multiple_of(large) {
+                return Err(Error::BadArgument);
+            }
+            if !address.is_multiple_of(large * BYTES) {
+                return Err(Error::BadAddress);
             }
         }
-        Ok(done)
+        batch(pages, |done| {
+            let wanted = (frame != ANY_FRAME).then(|| frame.saturating_add(done));
+            self.alloc_leaf(caller, address + done * BYTES, level, rights, wanted)?;
+            Ok([leaf_pages(level); 2])
+        })
     }
 
     /// One step of `page_alloc`.
+    #[inline(always)]
     fn alloc_leaf(&mut self, caller: Caller, address: u64, level: usize, rights: Rights, wanted: Option<u64>) -> Result<()> {
         if let Some(frame) = wanted
             && self.frames.kind(frame) == FrameKind::Device as u32
@@ -75,30 +76,31 @@ impl<M: Machine> Kernel<M> {
             let rights = derive(Rights::MAY_ALL | Rights::DEVICE, rights)?;
             return if level == 0 { self.insert(caller.id, address, 0, Leaf { frame, rights }) } else { Err(Error::BadArgument) };
         }
-        let Some(wanted) = wanted else {
-            let frame = self.frames.take(None, FrameKind::User).ok_or(Error::NoFrame)?;
-            return self.map_taken(caller.id, address, frame, 1, rights);
-        };
-        let all = wanted..wanted.saturating_add(leaf_pages(level));
-        if !all.clone().all(|frame| self.frames.kind(frame) == FrameKind::Free as u32) {
-            return Err(Error::NoFrame);
+        match wanted {
+            // Any frame is one page: said here, so that the compiler knows it on the way that faults take.
+            None => self.alloc_new(caller.id, address, 0, None, rights),
+            Some(_) => self.alloc_new(caller.id, address, level, wanted, rights),
         }
-        for frame in all {
-            self.frames.take(Some(frame), FrameKind::User);
-        }
-        self.map_taken(caller.id, address, wanted, leaf_pages(level), rights)
     }
 
-    /// Map frames that were just taken, or free them again.
-    fn map_taken(&mut self, id: EnvId, address: u64, first: u64, count: u64, rights: Rights) -> Result<()> {
-        let level = usize::from(count > 1);
-        let inserted = self.insert(id, address, level, Leaf { frame: first, rights });
-        for frame in first..first + count {
-            if inserted.is_ok() { self.zero(frame) } else { self.frames.free(frame) }
-        }
-        inserted?;
-        self.becomes_executable(first, count, Rights::empty(), rights);
+    /// Map free frames, zeroed.
+    #[inline(always)]
+    fn alloc_new(&mut self, id: EnvId, address: u64, level: usize, wanted: Option<u64>, rights: Rights) -> Result<()> {
+        let first = self.insert_new(id, address, level, wanted, rights)?;
+        let pages = leaf_pages(level);
+        (first..first + pages).for_each(|frame| self.zero(frame));
+        self.becomes_executable(first, pages, Rights::empty(), rights);
         Ok(())
+    }
+
+    /// Map free frames, `wanted` and those after it, or any one. Answers the first; what is in them is whatever it was.
+    #[inline(always)]
+    fn insert_new(&mut self, id: EnvId, address: u64, level: usize, wanted: Option<u64>, rights: Rights) -> Result<u64> {
+        let pages = leaf_pages(level);
+        let frame = self.frames.take_run(wanted, pages).ok_or(Error::NoFrame)?;
+        let inserted = self.insert(id, address, level, Leaf { frame, rights });
+        inserted.inspect_err(|_| (frame..frame + pages).for_each(|frame| self.frames.free(frame)))?;
+        Ok(frame)
     }
 
     /// Map pages held here into `env` too: one that the caller is over, or a peer whose window covers the target.
@@ -115,23 +117,13 @@ impl<M: Machine> Kernel<M> {
         if !self.is_over(caller.id.slot(), id.slot()) && !self.window_covers(id, caller.id, target, pages) {
             return Err(Error::Denied);
         }
-        let mut done = 0;
-        while done < pages.min(BATCH_PAGES as u64) {
-            match self.map_page(caller.root, source + done * BYTES, id, target + done * BYTES, asked) {
-                Ok(()) => done += 1,
-                Err(error) if done == 0 => return Err(error),
-                Err(_) => break,
-            }
-        }
-        Ok(done)
-    }
-
-    fn map_page(&mut self, root: u64, source: u64, id: EnvId, target: u64, asked: Rights) -> Result<()> {
-        let (held, _) = self.leaf(root, source).ok_or(Error::NotMapped)?;
-        let rights = derive(held.rights, asked)?;
-        self.insert(id, target, 0, Leaf { frame: held.frame, rights })?;
-        self.becomes_executable(held.frame, 1, held.rights, rights);
-        Ok(())
+        batch(pages, |done| {
+            let (held, _) = self.leaf(caller.root, source + done * BYTES).ok_or(Error::NotMapped)?;
+            let rights = derive(held.rights, asked)?;
+            self.insert(id, target + done * BYTES, 0, Leaf { frame: held.frame, rights })?;
+            self.becomes_executable(held.frame, 1, held.rights, rights);
+            Ok([1, 1])
+        })
     }
 
     fn window_covers(&self, host: EnvId, guest: EnvId, address: u64, pages: u64) -> bool {
@@ -233,9 +225,8 @@ impl<M: Machine> Kernel<M> {
         let writable = leaf.rights.contains(Rights::MAY_WRITE) && !leaf.rights.contains(Rights::DEVICE);
         match mode {
             CloneMode::Copy if writable => {
-                let frame = self.frames.take(None, FrameKind::User).ok_or(Error::NoFrame)?;
                 let rights = leaf.rights - Rights::COW;
-                self.insert(id, target, 0, Leaf { frame, rights }).inspect_err(|_| self.frames.free(frame))?;
+                let frame = self.insert_new(id, target, 0, None, rights)?;
                 self.copy_frame(leaf.frame, frame);
                 self.becomes_executable(frame, 1, Rights::empty(), rights);
             }

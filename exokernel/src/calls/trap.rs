@@ -1,7 +1,7 @@
 //! Calls on traps: upcalls, interrupts, protected control transfer.
 
 use abi::{EnvId, Error, FrameKind, MAX_IRQS, PAGE_SIZE, Privileges, Rights, TransferFlags, USER_TOP, UpcallEntries};
-use arch::{Context, Machine};
+use arch::{Context, Leaf, Machine};
 
 use super::{Caller, Reply};
 use crate::context::{ContextRef, Run};
@@ -16,11 +16,11 @@ impl<M: Machine> Kernel<M> {
         let id = self.under(caller.id, env)?;
         let context = self.context_of(id, index)?;
         let entries: UpcallEntries = self.read_user(caller.root, entries)?;
-        if !page.is_multiple_of(PAGE_SIZE as u64) || entries.syscall >= USER_TOP || entries.fault >= USER_TOP {
+        if !page.is_multiple_of(PAGE_SIZE as u64) || [page, entries.syscall, entries.fault].iter().any(|&address| address >= USER_TOP) {
             return Err(Error::BadAddress);
         }
-        let (frame, _) = self.user(self.env(id.slot()).root.get(), page, PAGE_SIZE, Rights::WRITE)?;
-        if self.frames.kind(frame) != FrameKind::User as u32 {
+        let (Leaf { frame, rights }, _) = self.leaf(self.env(id.slot()).root.get(), page).ok_or(Error::NotMapped)?;
+        if !rights.contains(Rights::WRITE) || self.frames.kind(frame) != FrameKind::User as u32 {
             return Err(Error::NotMapped);
         }
         let record = self.context(context);
@@ -43,13 +43,6 @@ impl<M: Machine> Kernel<M> {
         if frame != 0 {
             self.frames.release(frame);
         }
-    }
-
-    /// `Return`, where the entry assembly did not do it: continue where the last foreign syscall was. `NotMapped`: no upcall page.
-    pub(super) fn leave_upcall(&mut self, caller: Caller) -> Result<Reply> {
-        let page = self.page(caller.context).ok_or(Error::NotMapped)?;
-        self.context(caller.context).machine().leave_syscall(page);
-        Ok(Reply::Later)
     }
 
     /// Take an interrupt that nobody has, or hand one on.
@@ -75,7 +68,7 @@ impl<M: Machine> Kernel<M> {
         if self.irqs[irq] != caller.id {
             return Err(Error::Denied);
         }
-        self.machine.unmask(irq);
+        self.machine.open(irq, true);
         Ok(0)
     }
 

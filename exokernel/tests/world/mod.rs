@@ -108,7 +108,7 @@ impl<P: Paging> World<P> {
         let context = self.start_call(slot, call, arguments);
         // SAFETY: the record is in a frame of the fake's, which stays allocated.
         let (status, value) = unsafe { (*context).result };
-        if status < 0 { Err(Error::from_status(status).expect("a status is an error or 0")) } else { Ok(value) }
+        if status < 0 { Err(Error::from_number(status).expect("a status is an error or 0")) } else { Ok(value) }
     }
 
     /// The same, but the call need not have ended: gives the context.
@@ -163,7 +163,7 @@ impl<P: Paging> World<P> {
         for index in 0..TABLE_ENTRIES {
             let word = self.read::<u64>(table, index * 8);
             let address = base + ((index as u64) << (12 + 9 * level));
-            match P::decode(word, level) {
+            match P::decode(word) {
                 Entry::Absent => continue,
                 Entry::Table(next) => self.walk(slot, next, level - 1, address, all, tables),
                 Entry::Leaf(leaf) => all.push(Mapping { slot, address, level, leaf }),

@@ -19,7 +19,7 @@ pub struct Message {
 }
 
 fn result(status: i64, value: u64) -> Result<u64> {
-    if status < 0 { Err(Error::from_status(status).unwrap_or(Error::NoCall)) } else { Ok(value) }
+    if status < 0 { Err(Error::from_number(status).unwrap_or(Error::NoCall)) } else { Ok(value) }
 }
 
 /// A call whose only effects are those that its safe wrapper documents.

@@ -5,6 +5,7 @@ use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use abi::{FaultKind, Registers};
 
 use crate::entry::native::Native;
+use crate::entry::vdso;
 use crate::entry::words::LibraryWords;
 use crate::errno::Errno;
 use crate::kernel::Kernel;
@@ -24,6 +25,7 @@ static PROCESS: AtomicPtr<Process<Native>> = AtomicPtr::new(core::ptr::null_mut(
 /// The upcall page is prepared, and the program has not begun.
 pub unsafe fn install(process: &'static Process<Native>) {
     PROCESS.store(core::ptr::from_ref(process).cast_mut(), Ordering::Release);
+    vdso::install(&process.times.clocks);
     // SAFETY: the caller's promise.
     unsafe { LibraryWords::serve(process, &TRACED) };
 }
@@ -82,39 +84,71 @@ unsafe extern "C" {
     static COPY_FIXUP: u8;
 }
 
-/// Serve a fault. Continues the program, or a handler of a signal, or ends the process.
-pub extern "C" fn trapped(registers: &mut Registers, kind: u64, address: u64, code: u64) -> ! {
-    let pointer = PROCESS.load(Ordering::Relaxed);
-    if pointer.is_null() {
+/// What [`resolve`] answers where nothing more is to be done.
+const RESOLVED: u64 = 0;
+/// What it answers for a fault that no region explains. A refusal's answer is above.
+const UNEXPLAINED: u64 = 1;
+
+/// Resolve a fault if that is all it needs. Called while `fault_active` is set: nothing here touches the program's memory.
+pub extern "C" fn resolve(kind: u64, address: u64) -> u64 {
+    let access = match kind {
+        1 => Access::Read,
+        2 => Access::Write,
+        3 => Access::Execute,
+        _ => return UNEXPLAINED,
+    };
+    if PROCESS.load(Ordering::Relaxed).is_null() {
+        return UNEXPLAINED;
+    }
+    let process = process();
+    // Only a copy to or from the program can fault inside the library, and no copy is made with this lock held.
+    let Some(mut memory) = process.memory.try_lock() else { return UNEXPLAINED };
+    match memory.resolve(&process.kernel, address as usize, access) {
+        Ok(()) => RESOLVED,
+        Err(refusal) => refusal_code(refusal),
+    }
+}
+
+const REFUSALS: [Refusal; 5] = [Refusal::Unmapped, Refusal::Denied, Refusal::PastEnd, Refusal::Unreadable, Refusal::NoMemory];
+
+fn refusal_code(refusal: Refusal) -> u64 {
+    UNEXPLAINED + 1 + REFUSALS.iter().position(|&other| other == refusal).unwrap_or(0) as u64
+}
+
+/// Serve a fault that [`resolve`] gave `outcome` for. Continues the program, or a handler of a signal, or ends the process.
+pub extern "C" fn trapped(registers: &mut Registers, kind: u64, address: u64, code: u64, outcome: u64) -> ! {
+    if PROCESS.load(Ordering::Relaxed).is_null() {
         panic!("fault {kind} at {address:#x}, pc {:#x}", registers.pc);
     }
     let process = process();
-    let outcome = if kind <= FaultKind::Execute as u64 { resolve(process, kind, address as usize) } else { Err(None) };
-    if let Err(refusal) = outcome {
+    if outcome != RESOLVED {
         // The vDSO's functions are the library's code on the program's stack: their faults are the program's.
         if registers.pc >= abi::IMAGE_BASE && registers.sp >= PROGRAM_TOP as u64 {
             unresolved_inside(registers, kind, address);
-        } else {
+        } else if !resumes_rewritten(process, registers, kind) {
             registers.tls = process.kernel.thread_pointer();
-            let trap = Trap { kind, address, code, refusal };
-            process.raise_fault(registers, &trap);
+            let refusal = outcome.checked_sub(UNEXPLAINED + 1).map(|index| REFUSALS[index as usize]);
+            process.raise_fault(registers, &Trap { kind, address, code, refusal });
         }
     }
     // SAFETY: the fault saved where the program was; what it needs to go on is mapped now, or it is sent to a handler or a fixup.
     unsafe { process.kernel.resume_unsafely(registers) }
 }
 
-/// Resolve a page fault.
-#[inline(always)]
-fn resolve(process: &Process<Native>, kind: u64, address: usize) -> core::result::Result<(), Option<Refusal>> {
-    let access = match kind {
-        2 => Access::Write,
-        3 => Access::Execute,
-        _ => Access::Read,
-    };
-    // Only a copy to or from the program can fault inside the library, and no copy is made with this lock held.
-    let mut memory = process.memory.try_lock().ok_or(None)?;
-    memory.resolve(&process.kernel, address, access).map_err(Some)
+/// Whether a fault came of rewritten text alone: the registers then say where to go on. If not, they are made to say where the
+/// program would have been without rewriting.
+fn resumes_rewritten(process: &Process<Native>, registers: &mut Registers, kind: u64) -> bool {
+    let Some(memory) = process.memory.try_lock() else { return false };
+    // x86_64: an instruction that is none any more; aarch64: the store with which a trampoline begins, whatever is wrong with the stack.
+    let expected = cfg!(target_arch = "aarch64") || kind == FaultKind::IllegalInstruction as u64;
+    if expected && let Some(pc) = memory.resume_rewritten(registers.pc as usize) {
+        registers.pc = pc as u64;
+        return true;
+    }
+    if let Some(pc) = memory.original_of(registers.pc as usize) {
+        registers.pc = pc as u64;
+    }
+    false
 }
 
 /// A fault of the library itself that no region explains: a copy's, which goes on at its fixup, or a defect.

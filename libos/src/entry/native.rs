@@ -151,10 +151,6 @@ impl Kernel for Native {
         work(unsafe { core::slice::from_raw_parts_mut(address as *mut u8, pages * PAGE_SIZE) });
     }
 
-    fn identity(&self) -> &Identity {
-        &LibraryWords::get().identity
-    }
-
     fn frame_uses(&self, frame: u64) -> Option<u32> {
         const ENTRIES: u64 = (PAGE_SIZE / size_of::<FrameEntry>()) as u64;
         let info = self.info();
@@ -187,6 +183,10 @@ impl Kernel for Native {
 
     fn pool(&self) -> Arc<Pool> {
         Pool::new(Box::new(FilePages), place::FILES..place::FILES + place::FILES_BYTES)
+    }
+
+    fn identity(&self) -> &Identity {
+        &LibraryWords::get().identity
     }
 
     fn info(&self) -> &InfoPage {

@@ -3,21 +3,54 @@
 //! They run on the program's own stack, as if they were the program's code: a bad pointer is the program's fault.
 
 use core::arch::global_asm;
+use core::sync::atomic::{AtomicPtr, Ordering};
 
-use crate::entry::dispatch;
+use crate::entry::{dispatch, isa};
 use crate::errno::Errno;
-use crate::time::{Clock, SECOND, timeval};
+use crate::time::{Clock, Clocks, Linear, SECOND};
+
+/// The process's clocks, once there is a process.
+static CLOCKS: AtomicPtr<Clocks> = AtomicPtr::new(core::ptr::null_mut());
+
+/// Let the functions read these clocks.
+pub fn install(clocks: &'static Clocks) {
+    CLOCKS.store(core::ptr::from_ref(clocks).cast_mut(), Ordering::Release);
+}
+
+#[inline(always)]
+fn clocks() -> &'static Clocks {
+    // SAFETY: `install` ran before the program's first instruction, with a reference that lives for ever.
+    unsafe { &*CLOCKS.load(Ordering::Relaxed) }
+}
 
 /// clock_gettime(2): 0, or a negative errno.
 ///
 /// # Safety
 /// `time` is the program's to answer for.
-unsafe extern "C" fn clock_gettime(clock: i32, time: *mut [i64; 2]) -> i32 {
+unsafe extern "C" fn clock_gettime(clock: i32, time: *mut [u64; 2]) -> i32 {
+    let linear = match clock {
+        0 => Linear::Realtime,
+        1 => Linear::Monotonic,
+        // SAFETY: the caller's promise.
+        _ => return unsafe { other_gettime(clock, time) },
+    };
+    // SAFETY: the caller's promise.
+    unsafe { time.write_unaligned(clocks().split(linear, isa::clock(), SECOND)) };
+    0
+}
+
+/// The clocks that programs seldom read by the function.
+///
+/// # Safety
+/// As [`clock_gettime`].
+#[cold]
+#[inline(never)]
+unsafe extern "C" fn other_gettime(clock: i32, time: *mut [u64; 2]) -> i32 {
     match Clock::from_number(clock) {
         Ok(clock) => {
             let ns = dispatch::process().clock_ns(clock);
             // SAFETY: the caller's promise.
-            unsafe { time.write_unaligned([(ns / SECOND) as i64, (ns % SECOND) as i64]) };
+            unsafe { time.write_unaligned([ns / SECOND, ns % SECOND]) };
             0
         }
         Err(Errno(number)) => -(number as i32),
@@ -45,8 +78,9 @@ unsafe extern "C" fn clock_getres(clock: i32, resolution: *mut [i64; 2]) -> i32 
 ///
 /// # Safety
 /// Both are null or the program's to answer for.
-unsafe extern "C" fn gettimeofday(time: *mut [i64; 2], zone: *mut [i32; 2]) -> i32 {
-    let now = timeval(dispatch::process().clock_ns(Clock::Realtime));
+unsafe extern "C" fn gettimeofday(time: *mut [u64; 2], zone: *mut [i32; 2]) -> i32 {
+    const MICROSECONDS: u64 = 1_000_000;
+    let now = clocks().split(Linear::Realtime, isa::clock(), MICROSECONDS);
     // SAFETY: the caller's promise.
     unsafe {
         if !time.is_null() {
@@ -65,7 +99,7 @@ unsafe extern "C" fn gettimeofday(time: *mut [i64; 2], zone: *mut [i32; 2]) -> i
 /// `time` is null or the program's to answer for.
 #[cfg(target_arch = "x86_64")]
 unsafe extern "C" fn time(time: *mut i64) -> i64 {
-    let seconds = (dispatch::process().clock_ns(Clock::Realtime) / SECOND) as i64;
+    let seconds = clocks().split(Linear::Realtime, isa::clock(), SECOND)[0] as i64;
     if !time.is_null() {
         // SAFETY: the caller's promise.
         unsafe { time.write_unaligned(seconds) };
@@ -88,30 +122,37 @@ unsafe extern "C" fn getcpu(cpu: *mut u32, node: *mut u32, _cache: usize) -> i32
     0
 }
 
-/// Give a function the name by which programs look it up. In assembly, since an executable's own functions are not exported.
+/// Give a function the names by which programs look it up. In assembly, since an executable's own functions are not exported.
 macro_rules! export {
-    ($jump:literal, $($name:literal = $function:path,)*) => { $(
+    ($jump:literal, $($name:literal $(also $other:literal)? = $function:path,)*) => { $(
         global_asm!(
             concat!(".pushsection .text.vdso.", $name, ", \"ax\""),
             concat!(".globl ", $name),
             concat!(".type ", $name, ", @function"),
             concat!($name, ":"),
+            $(
+                concat!(".weak ", $other),
+                concat!(".type ", $other, ", @function"),
+                concat!($other, ":"),
+            )?
             concat!($jump, " {function}"),
             concat!(".size ", $name, ", . - ", $name),
+            $(concat!(".size ", $other, ", . - ", $other),)?
             ".popsection",
             function = sym $function,
         );
     )* };
 }
 
+// On x86_64, Linux exports each under its bare name too.
 #[cfg(target_arch = "x86_64")]
 export! {
     "jmp",
-    "__vdso_clock_gettime" = clock_gettime,
-    "__vdso_clock_getres" = clock_getres,
-    "__vdso_gettimeofday" = gettimeofday,
-    "__vdso_time" = time,
-    "__vdso_getcpu" = getcpu,
+    "__vdso_clock_gettime" also "clock_gettime" = clock_gettime,
+    "__vdso_clock_getres" also "clock_getres" = clock_getres,
+    "__vdso_gettimeofday" also "gettimeofday" = gettimeofday,
+    "__vdso_time" also "time" = time,
+    "__vdso_getcpu" also "getcpu" = getcpu,
 }
 
 #[cfg(target_arch = "aarch64")]

@@ -283,10 +283,6 @@ impl Kernel for FakeKernel {
         }
     }
 
-    fn identity(&self) -> &Identity {
-        &self.identity
-    }
-
     fn frame_uses(&self, frame: u64) -> Option<u32> {
         let pages = self.pages.lock();
         Some(pages.values().filter(|page| number(&page.frame) == frame).count() as u32)
@@ -303,6 +299,10 @@ impl Kernel for FakeKernel {
 
     fn pool(&self) -> Arc<Pool> {
         Pool::new(Box::new(FilePages { pages: self.pages.clone(), quota: self.quota }), FILES)
+    }
+
+    fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     fn info(&self) -> &InfoPage {

@@ -11,6 +11,8 @@ use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::load::Executable;
 use crate::load::elf::Program;
+use crate::memory::backing::Backing;
+use crate::memory::rewritten::Preparation;
 use crate::memory::{
     Contents, FileMapping, Label, MAPPING_TOP, Memory, PROGRAM_BOTTOM, Placement, Protection, Region, is_in_a_file, may_reserve, pages_up,
 };
@@ -43,11 +45,18 @@ pub fn map<K: Kernel>(memory: &mut Memory, kernel: &K, program: &Program, file: 
     for segment in &segments {
         check(segment)?;
     }
-    let bias = if program.is_relocatable() { bias(memory, &segments, interpreter.is_some())? } else { 0 };
+    let text = memory.prepare_text(kernel, &file.backing);
+    let room = text.as_ref().map_or(0, Preparation::end);
+    let bias = if program.is_relocatable() { bias(memory, &segments, interpreter.is_some(), room)? } else { 0 };
+    let text = text.and_then(|text| memory.place_text(text, bias));
     let entry = (program.header.e_entry as usize).wrapping_add(bias);
     let mut image = Image { bias, entry, headers: 0, end: 0, tails: Vec::new() };
+    let shown = text.as_ref().map(|text| &text.0);
     for (index, segment) in segments.iter().enumerate() {
-        map_segment(memory, kernel, segment, file, &mut image, index == 0)?;
+        map_segment(memory, kernel, segment, file, shown, &mut image, index == 0)?;
+    }
+    if let Some((_, end)) = text {
+        image.end = image.end.max(end);
     }
     if entry >= PROGRAM_TOP {
         return Err(Errno::EINVAL);
@@ -69,10 +78,11 @@ fn check(segment: &ProgramHeader) -> Result<()> {
     Ok(())
 }
 
-/// Where a relocatable program goes: all of its span free, at a multiple of its largest alignment.
-fn bias(memory: &Memory, segments: &[&ProgramHeader], interpreter: bool) -> Result<usize> {
+/// Where a relocatable program goes: all of its span free, up to its address `room` at least, at a multiple of its largest alignment.
+fn bias(memory: &Memory, segments: &[&ProgramHeader], interpreter: bool, room: u64) -> Result<usize> {
     let low = segments.iter().map(|segment| segment.p_vaddr as usize).min().ok_or(Errno::EINVAL)? & !(PAGE_SIZE - 1);
     let high = segments.iter().map(|segment| (segment.p_vaddr + segment.p_memsz) as usize).max().ok_or(Errno::EINVAL)?;
+    let high = high.max(room as usize);
     let span = pages_up(high - low).ok_or(Errno::ENOMEM)?;
     let aligned = segments.iter().map(|segment| segment.p_align as usize).filter(|align| align.is_power_of_two());
     let alignment = aligned.max().unwrap_or(PAGE_SIZE).max(PAGE_SIZE);
@@ -87,6 +97,7 @@ fn map_segment<K: Kernel>(
     kernel: &K,
     segment: &ProgramHeader,
     file: &Executable,
+    text: Option<&Arc<dyn Backing>>,
     image: &mut Image,
     first: bool,
 ) -> Result<()> {
@@ -99,8 +110,9 @@ fn map_segment<K: Kernel>(
     let place = |at| if first { Placement::FixedFree(at) } else { Placement::Fixed(at) };
     if pages_end > start {
         let offset = segment.p_offset - inside as u64;
-        let contents =
-            Contents::File(FileMapping { backing: file.backing.clone(), offset, path: Arc::clone(&file.path), may_write: false });
+        let text = text.filter(|_| protection.contains(Protection::EXECUTE) && !protection.contains(Protection::WRITE));
+        let backing = Arc::clone(text.unwrap_or(&file.backing));
+        let contents = Contents::File(FileMapping { backing, offset, path: Arc::clone(&file.path), may_write: false });
         let region = Region { end: pages_end, protection, shared: false, contents, label: Label::None };
         memory.map(kernel, place(start), pages_end - start, region)?;
     }

@@ -116,6 +116,7 @@ impl<K: Kernel> Process<K> {
         };
         stack::check_size(&arguments, &command.environment, self.memory.lock().stack_limit)?;
         // From here on the old program is gone.
+        self.memory.lock().rewrites = command.flags.contains(CommandFlags::REWRITE);
         let image = self.map_program(&program, &file)?;
         let interpreter = match &interpreter {
             None => None,

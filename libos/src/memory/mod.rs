@@ -11,6 +11,7 @@ mod files_tests;
 pub mod maps;
 pub mod region;
 pub mod resident;
+pub mod rewritten;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -85,6 +86,10 @@ pub struct Memory {
     pub stack_limit: usize,
     /// The most pages that were resident at once.
     pub most_resident: usize,
+    /// Whether executable mappings show rewritten text.
+    pub rewrites: bool,
+    /// The texts that they show.
+    placed: Vec<rewritten::Placed>,
     /// Page faults resolved so far.
     pub faults: u64,
     /// The end of the last faults' run: where a fault counts as sequential.
@@ -108,6 +113,8 @@ impl Memory {
             heap: 0..0,
             stack_limit: STACK_LIMIT,
             most_resident: 0,
+            rewrites: false,
+            placed: Vec::new(),
             faults: 0,
             sequential: 0,
         }
@@ -123,8 +130,10 @@ impl Memory {
             return Err(Errno::ENOMEM);
         }
         let start = self.place(placement, length)?;
+        let touched = self.disturb_texts(kernel, &(start..start + length));
         self.discard(kernel, start..start + length);
         self.regions.insert(start, Region { end: start + length, ..region });
+        self.settle_texts(kernel, &touched);
         Ok(start)
     }
 
@@ -161,8 +170,10 @@ impl Memory {
 
     /// munmap(2) of whole pages.
     pub fn unmap<K: Kernel>(&mut self, kernel: &K, range: Range<usize>) {
+        let touched = self.disturb_texts(kernel, &range);
         self.discard(kernel, range.clone());
         self.regions.remove(range);
+        self.settle_texts(kernel, &touched);
     }
 
     /// Give back the frames of a range; its regions stay.
@@ -272,6 +283,7 @@ impl Memory {
         may_move: bool,
         target: Option<usize>,
     ) -> Result<usize> {
+        self.undo_texts(kernel, &old);
         let (start, region) = self.regions.find(old.start).ok_or(Errno::EFAULT)?;
         if region.end < old.end {
             return Err(Errno::EFAULT);

@@ -77,13 +77,14 @@ pub fn mmap<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<us
     if charged && !may_reserve(&process.kernel, length) {
         return Err(Errno::ENOMEM);
     }
-    let placement = match (flags & MAP_FIXED_NOREPLACE != 0, flags & MAP_FIXED != 0) {
+    let mut placement = match (flags & MAP_FIXED_NOREPLACE != 0, flags & MAP_FIXED != 0) {
         (true, _) => Placement::FixedFree(address),
         (false, true) => Placement::Fixed(address),
         (false, false) => Placement::Hint(address),
     };
     let mut memory = process.memory.lock();
-    let region = Region { end: 0, protection, shared, contents, label: Label::None };
+    let mut region = Region { end: 0, protection, shared, contents, label: Label::None };
+    memory.rewrite_mapping(&process.kernel, &mut placement, length, &mut region);
     let start = memory.map(&process.kernel, placement, length, region)?;
     if flags & (MAP_POPULATE | MAP_LOCKED) != 0 && !protection.is_empty() {
         // What cannot be had now is left to the fault that wants it.

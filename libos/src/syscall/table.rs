@@ -314,7 +314,7 @@ rows! {
 
     // Memory.
     brk: 12, 214, memory::brk, Full, [Pointer];
-    mmap: 9, 222, memory::mmap, Partial("no shared mapping of a file open for writing"), [Pointer, Unsigned, Protection, MapFlags, Fd, Hex];
+    mmap: 9, 222, memory::mmap, Partial("MAP_GROWSDOWN does not grow"), [Pointer, Unsigned, Protection, MapFlags, Fd, Hex];
     munmap: 11, 215, memory::munmap, Full, [Pointer, Unsigned];
     mprotect: 10, 226, memory::mprotect, Partial("no protection keys"), [Pointer, Unsigned, Protection];
     mremap: 25, 216, memory::mremap, Partial("no DONTUNMAP, no second mapping"), [Pointer, Unsigned, Unsigned, Hex, Pointer];

@@ -17,7 +17,7 @@ exo::program!(main);
 
 /// Where the info pages are mapped here: the first, and the environment table.
 const INFO: usize = 0x7b00_0000_0000;
-/// Frames that init keeps for itself.
+/// Frames that init keeps for itself, for each process that it makes: what it hands over comes out of them.
 const RESERVE: usize = 64;
 /// The most processes: each has a slot of the slice vector, beside the one of init.
 const COPIES_MOST: usize = 64;
@@ -32,7 +32,7 @@ fn main() -> u8 {
     let copies = copies();
     let before = uncharged();
     let own = entry(exo::identify());
-    let quota = ((own.quota - own.used) as usize - RESERVE) / copies;
+    let quota = (own.quota - own.used) as usize / copies - RESERVE;
     let mut envs = [EnvId::SELF; COPIES_MOST];
     for (copy, env) in envs[..copies].iter_mut().enumerate() {
         let mut process = Process::new(quota, copy, copies);

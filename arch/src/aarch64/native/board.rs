@@ -1,18 +1,26 @@
 //! The board: what the device tree says is there, the console, the clock chip, the ways to stop.
 
 use core::arch::asm;
-use core::fmt::{self, Write};
+use core::fmt::Write;
 use core::panic::PanicInfo;
+use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use aarch64_cpu::registers::{CNTFRQ_EL0, ELR_EL1, ESR_EL1, FAR_EL1, Readable};
+use arm_gic::UniqueMmioPointer;
+use arm_pl011_uart::{DataBits, Interrupts, LineConfig, PL011Registers, Parity, StopBits, Uart};
 use dtoolkit::fdt::Fdt;
 
 use super::gic::Gic;
 use super::memory::{direct, forget_identity, frames, image_frames, map_device, map_memory};
 use super::tree::{self, windows};
 use super::{Native, cpu};
-use crate::{Board, Boot, Exit, Interrupt};
+use crate::{Board, Boot, EXIT_PANIC, Interrupt};
+
+/// The serial line. QEMU's PL011 has a clock of 24 MHz, and no line that would mind the rate.
+const LINE: LineConfig = LineConfig { data_bits: DataBits::Bits8, parity: Parity::None, stop_bits: StopBits::One };
+const BITS_PER_SECOND: u32 = 115_200;
+const UART_HZ: u32 = 24_000_000;
 
 unsafe extern "Rust" {
     /// The kernel, above the machine border.
@@ -20,51 +28,18 @@ unsafe extern "Rust" {
 }
 
 /// The PL011's registers, once known.
-static CONSOLE: AtomicPtr<u32> = AtomicPtr::new(core::ptr::null_mut());
+static CONSOLE: AtomicPtr<PL011Registers> = AtomicPtr::new(core::ptr::null_mut());
 /// Whether PSCI is called by `smc`.
 static FIRMWARE_BY_SMC: AtomicBool = AtomicBool::new(false);
 /// Whether semihosting was asked to stop the machine: if that comes back as an exception, nobody serves it.
 static STOPPING: AtomicBool = AtomicBool::new(false);
 
-/// The PL011 (Arm PrimeCell UART, DDI 0183): registers, as offsets in bytes.
-struct Console;
-
-impl Console {
-    const DATA: usize = 0x00;
-    const FLAGS: usize = 0x18;
-
-    fn read(offset: usize) -> u32 {
-        // SAFETY: the register is one of the PL011's, in the direct map; reading has no effect on memory.
-        unsafe { CONSOLE.load(Ordering::Relaxed).byte_add(offset).read_volatile() }
-    }
-
-    fn write(offset: usize, value: u32) {
-        // SAFETY: as above; the PL011 does no DMA, since its DMA control stays off.
-        unsafe { CONSOLE.load(Ordering::Relaxed).byte_add(offset).write_volatile(value) };
-    }
-
-    /// LCR_H: 8 bits, FIFOs on. CR: sending and receiving on. IMSC: an interrupt for input, full enough or waiting for long enough.
-    fn init(registers: *mut u8) {
-        CONSOLE.store(registers.cast(), Ordering::Relaxed);
-        for (offset, value) in [(0x2c, 0b11 << 5 | 1 << 4), (0x30, 1 << 9 | 1 << 8 | 1), (0x38, 1 << 6 | 1 << 4)] {
-            Self::write(offset, value);
-        }
-    }
-
-    fn put(byte: u8) {
-        // TXFF: the FIFO is full.
-        while Self::read(Self::FLAGS) >> 5 & 1 == 1 {}
-        Self::write(Self::DATA, u32::from(byte));
-    }
-}
-
-impl Write for Console {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        if !CONSOLE.load(Ordering::Relaxed).is_null() {
-            text.bytes().for_each(Console::put);
-        }
-        Ok(())
-    }
+/// The PL011 as it is, once known.
+fn console() -> Option<Uart<'static>> {
+    let registers = NonNull::new(CONSOLE.load(Ordering::Relaxed))?;
+    // SAFETY: the device tree says that the registers are a PL011's; they are mapped as device memory. There are two drivers at most, this
+    // machine's and the panic's, which is the last.
+    Some(Uart::new(unsafe { UniqueMmioPointer::new(registers) }))
 }
 
 impl Board for Native {
@@ -76,33 +51,29 @@ impl Board for Native {
         self.gic.take()
     }
 
-    fn unmask(&mut self, irq: usize) {
-        self.gic.enable(irq, true);
-    }
-
-    fn mask(&mut self, irq: usize) {
-        self.gic.enable(irq, false);
+    fn open(&mut self, irq: usize, open: bool) {
+        self.gic.enable(irq, open);
     }
 
     fn put(&mut self, byte: u8) {
-        Console::put(byte);
+        while self.console.is_tx_fifo_full() {}
+        self.console.write_word(byte);
     }
 
     fn get(&mut self) -> Option<u8> {
-        // RXFE: the FIFO is empty.
-        (Console::read(Console::FLAGS) >> 4 & 1 == 0).then(|| Console::read(Console::DATA) as u8)
+        self.console.read_word().ok().flatten()
     }
 
-    fn exit(&mut self, exit: Exit) -> ! {
-        stop(exit)
+    fn exit(&mut self, code: u8) -> ! {
+        stop(code)
     }
 }
 
 impl Native {
     /// Print why the kernel gave up, and stop.
     pub fn panic(info: &PanicInfo<'_>) -> ! {
-        let _ = writeln!(Console, "\n{info}");
-        stop(Exit::Panic)
+        let _ = console().map(|mut console| writeln!(console, "\n{info}"));
+        stop(EXIT_PANIC)
     }
 }
 
@@ -116,10 +87,10 @@ pub(super) extern "C" fn report_broken() -> ! {
 
 /// Stop by semihosting (Arm Semihosting for AArch32 and AArch64, SYS_EXIT, 0x18), which brings the code to the emulator's caller. Without
 /// it `hlt` is an undefined instruction, and [`report_broken`] goes on.
-fn stop(exit: Exit) -> ! {
+fn stop(code: u8) -> ! {
     STOPPING.store(true, Ordering::Relaxed);
     // ADP_Stopped_ApplicationExit and the code.
-    let block = [0x2_0026, u64::from(exit.code())];
+    let block = [0x2_0026, u64::from(code)];
     // SAFETY: the emulator reads the block and does not come back.
     unsafe { asm!("hlt #0xf000", in("x0") 0x18_u64, in("x1") &raw const block) };
     power_off()
@@ -140,14 +111,18 @@ pub(super) extern "C" fn start(device_tree: u64) -> ! {
     // SAFETY: the boot protocol says that it is there, and the identity map covers it; it is not used beyond this function.
     let tree = unsafe { Fdt::from_raw(core::ptr::without_provenance(device_tree as usize)) }.expect("no device tree");
     FIRMWARE_BY_SMC.store(tree::firmware_by_smc(tree), Ordering::Relaxed);
-    let console = tree::devices(tree, "arm,pl011").next().expect("a PL011 in the device tree");
-    Console::init(map_device(windows(console).next().expect("registers of the PL011")));
+    let device = tree::devices(tree, "arm,pl011").next().expect("a PL011 in the device tree");
+    CONSOLE.store(map_device(windows(device).next().expect("registers of the PL011")).cast(), Ordering::Relaxed);
+    let mut console = console().expect("just stored");
+    console.enable(LINE, BITS_PER_SECOND, UART_HZ).expect("a rate that the UART's clock can be divided to");
+    // For input, full enough or waiting for long enough.
+    console.set_interrupt_masks(Interrupts::RXI | Interrupts::RTI);
     // The PL031 (DDI 0224), whose first register counts the seconds since 1970.
     let clock_chip = tree::devices(tree, "arm,pl031").flat_map(windows).next().map(map_device);
     // SAFETY: the device tree says that it is there; reading has no effect.
     let seconds = clock_chip.map_or(0, |registers| unsafe { registers.cast::<u32>().read_volatile() });
     let mut boot = Boot { clock_hz: CNTFRQ_EL0.get(), unix_ns: u64::from(seconds) * 1_000_000_000, device_tree, ..Boot::default() };
-    boot.console_irq = tree::interrupt(console).unwrap_or(0);
+    boot.console_irq = tree::interrupt(device).unwrap_or(0);
     boot.memory.extend(tree::memory(tree).map(map_memory).filter(|range| range.count > 0));
     boot.reserved.extend([image_frames(), frames((device_tree, tree.data().len() as u64))]);
     boot.reserved.extend(tree::reserved(tree).map(frames));
@@ -162,5 +137,5 @@ pub(super) extern "C" fn start(device_tree: u64) -> ! {
     let gic = Gic::new(tree);
     forget_identity();
     // SAFETY: the binary defines it with this signature; this is its one call.
-    unsafe { kernel_main(Native { gic }, boot) }
+    unsafe { kernel_main(Native { gic, console }, boot) }
 }

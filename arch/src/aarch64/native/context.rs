@@ -55,10 +55,6 @@ impl crate::Context for Context {
         self.registers = Registers { flags: registers.flags & USER_FLAGS, reserved: 0, ..*registers };
     }
 
-    fn pc(&self) -> u64 {
-        self.registers.pc
-    }
-
     fn set_upcall(&mut self, page: *mut UpcallPage, address: u64, syscall_entry: u64) {
         self.upcall_page = page;
         self.upcall_address = address;
@@ -69,11 +65,5 @@ impl crate::Context for Context {
         let Registers { pc, sp, flags, x, .. } = self.registers;
         page.fault = SavedState { pc, sp, flags, scratch: [x[16], x[17]] };
         (self.registers.pc, self.registers.flags) = (entry, flags & !BRANCH_TYPE);
-    }
-
-    fn leave_syscall(&mut self, page: &UpcallPage) {
-        let SavedState { pc, sp, flags, scratch } = page.syscall;
-        (self.registers.pc, self.registers.sp, self.registers.flags) = (pc, sp, flags & USER_FLAGS);
-        self.registers.x[16..18].copy_from_slice(&scratch);
     }
 }

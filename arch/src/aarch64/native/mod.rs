@@ -12,4 +12,5 @@ mod tree;
 /// This machine, as the kernel on one of its CPUs sees it.
 pub struct Native {
     gic: gic::Gic,
+    console: arm_pl011_uart::Uart<'static>,
 }

@@ -8,7 +8,7 @@ use x86_64::instructions::{hlt, interrupts, port::Port};
 
 use super::context::FIRST_INTERRUPT;
 use super::{apic, cpu::Native, memory};
-use crate::{Board, Exit, Interrupt};
+use crate::{Board, EXIT_PANIC, Interrupt};
 
 const COM1: u16 = 0x3f8;
 /// I/O APIC input of COM1.
@@ -31,8 +31,7 @@ pub(super) fn console() -> Uart16550<PioBackend> {
     console
 }
 
-fn exit(exit: Exit) -> ! {
-    let code = exit.code();
+fn exit(code: u8) -> ! {
     // SAFETY: ports of QEMU's debug devices; where they are absent a write does nothing.
     unsafe {
         // `isa-debug-exit` can only say (code << 1 | 1): the whole code goes to the debug console first.
@@ -57,7 +56,7 @@ impl Board for Native {
             apic::TIMER => Interrupt::Timer,
             vector => {
                 let input = (vector - FIRST_INTERRUPT) as usize;
-                self.mask(input);
+                apic::set_input(input, false);
                 Interrupt::Device(input)
             }
         };
@@ -65,12 +64,8 @@ impl Board for Native {
         Some(interrupt)
     }
 
-    fn unmask(&mut self, irq: usize) {
-        apic::set_input(irq, true);
-    }
-
-    fn mask(&mut self, irq: usize) {
-        apic::set_input(irq, false);
+    fn open(&mut self, irq: usize, open: bool) {
+        apic::set_input(irq, open);
     }
 
     fn put(&mut self, byte: u8) {
@@ -81,8 +76,8 @@ impl Board for Native {
         self.console.try_receive_byte().ok()
     }
 
-    fn exit(&mut self, how: Exit) -> ! {
-        exit(how)
+    fn exit(&mut self, code: u8) -> ! {
+        exit(code)
     }
 }
 
@@ -90,6 +85,6 @@ impl Native {
     /// Say what is broken, and stop.
     pub fn panic(info: &PanicInfo) -> ! {
         let _ = writeln!(Uart16550Tty::from_inner(com1()), "\nkernel {info}");
-        exit(Exit::Panic)
+        exit(EXIT_PANIC)
     }
 }

@@ -152,10 +152,6 @@ impl Context for UserContext {
         self.tls_changed.set(true);
     }
 
-    fn pc(&self) -> u64 {
-        self.pc
-    }
-
     fn set_upcall(&mut self, page: *mut UpcallPage, address: u64, syscall_entry: u64) {
         self.upcall = if syscall_entry == 0 { 0 } else { page.expose_provenance() as u64 };
         self.upcall_address = address & LOWER_HALF;
@@ -169,11 +165,5 @@ impl Context for UserContext {
         page.fault.scratch = [self.general.rcx, self.general.r[3]];
         self.pc = entry & LOWER_HALF;
         self.flags &= !RFlags::TRAP_FLAG.bits();
-    }
-
-    fn leave_syscall(&mut self, page: &UpcallPage) {
-        self.pc = page.syscall.pc & LOWER_HALF;
-        self.sp = page.syscall.sp;
-        self.flags = user_flags(page.syscall.flags);
     }
 }

@@ -56,8 +56,12 @@ pub struct Case {
     pub input: Vec<u8>,
     /// Files in its working directory.
     pub files: Vec<(String, Vec<u8>)>,
+    /// Whether its text is rewritten in the guest.
+    pub rewritten: bool,
     /// How long it may take in the guest.
     pub timeout: Duration,
+    /// Whether the machine counts instructions.
+    pub counted: bool,
 }
 
 impl Case {
@@ -70,8 +74,15 @@ impl Case {
             environment: Vec::new(),
             input: Vec::new(),
             files: Vec::new(),
+            rewritten: false,
             timeout: Duration::from_secs(60),
+            counted: false,
         }
+    }
+
+    /// The same with rewritten text, by a name of its own.
+    pub fn rewritten(self) -> Case {
+        Case { name: format!("rewritten/{}", self.name), rewritten: true, ..self }
     }
 
     /// Its path in the guest, and the name that it is started by.
@@ -152,11 +163,17 @@ impl Case {
     }
 
     fn on_chitin(&self, machine: &Machine) -> Result<Outcome> {
+        let mut environment = self.environment();
+        let mut flags = CommandFlags::BATCH;
+        if self.rewritten {
+            flags |= CommandFlags::REWRITE;
+            environment.push("CHITIN_REWRITTEN=1".into());
+        }
         let guest = Guest {
             files: self.place(machine.isa)?,
             arguments: std::iter::once(self.guest_path()).chain(self.arguments.iter().cloned()).collect(),
-            environment: self.environment(),
-            flags: CommandFlags::BATCH,
+            environment,
+            flags,
             input: self.input.clone(),
         };
         boot_captured(machine, &build::kernel(machine.isa), &guest.image(machine.isa)?, self.timeout)

@@ -8,12 +8,13 @@ use exo::command::CommandFlags;
 
 use super::Test;
 use super::compare::tail;
-use crate::build;
+use crate::c_programs::{Form, c_program};
 use crate::entry::Flavour;
 use crate::initramfs::Files;
 use crate::isa::Isa;
 use crate::qemu::{End, Machine, boot_captured};
 use crate::run::Guest;
+use crate::{build, tree};
 
 /// How many processes.
 const COPIES: u32 = 10;
@@ -22,8 +23,13 @@ const OVERHEAD: usize = 512;
 
 /// The tests.
 pub fn tests(isa: Isa) -> Vec<Test> {
-    let name = format!("copies/{COPIES}");
-    vec![Test { name, level: 3, isa: Some(isa), work: Box::new(move || shared(isa).map_err(|error| format!("{error:#}"))) }]
+    let test = |form: Form, name: &str| Test {
+        name: format!("copies/{name}"),
+        level: 3,
+        isa: Some(isa),
+        work: Box::new(move || shared(isa, form).map_err(|error| format!("{error:#}"))),
+    };
+    vec![test(Form::Static, "static"), test(Form::Dynamic, "dynamic")]
 }
 
 /// What the processes found.
@@ -38,9 +44,13 @@ struct Findings {
     in_use: usize,
 }
 
-fn run(isa: Isa, copies: u32) -> Result<Findings> {
+fn run(isa: Isa, form: Form, copies: u32) -> Result<Findings> {
+    let flavour = Flavour::Stock;
     let mut files = Files::new();
-    files.add_program("/bin/shared_frames", std::fs::read(build::linux(isa, Flavour::Stock, "shared_frames"))?);
+    files.add_program("/bin/shared_frames", std::fs::read(c_program(isa, flavour, "shared_frames", form))?);
+    if form == Form::Dynamic {
+        files.add_program(&format!("/lib/ld-musl-{isa}.so.1"), std::fs::read(tree::musl(isa, flavour).join("lib/libc.so"))?);
+    }
     // A frame of text is mapped twice by each process: where its library has all files, and where the program runs.
     let arguments = vec!["/bin/shared_frames".to_owned(), (2 * copies).to_string()];
     let guest = Guest { files, arguments, environment: Vec::new(), flags: CommandFlags::BATCH, input: Vec::new() };
@@ -62,8 +72,10 @@ fn run(isa: Isa, copies: u32) -> Result<Findings> {
     })
 }
 
-fn shared(isa: Isa) -> Result<()> {
-    let (one, many) = (run(isa, 1)?, run(isa, COPIES)?);
+fn shared(isa: Isa, form: Form) -> Result<()> {
+    let (one, many) = (run(isa, form, 1)?, run(isa, form, COPIES)?);
+    let libc = many.texts.iter().any(|text| text.contains("ld-musl"));
+    ensure!(libc == (form == Form::Dynamic), "whose text is it: {:?}", many.texts);
     ensure!(many.lines == COPIES as usize * one.lines && one.lines > 0, "{} lines of {} processes", many.lines, COPIES);
     ensure!(many.texts.len() == one.lines, "text in different frames: {:?}", many.texts);
     ensure!(many.texts.iter().all(|text| text.contains("missing 0 ")), "text that is nowhere: {:?}", many.texts);

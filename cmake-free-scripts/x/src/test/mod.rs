@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | 0, 1 | `host` | the codecs of both ISAs; the kernel's and the library OS's logic against fakes |
 //! | 2 | `native` | programs straight on the exokernel end as their table says |
+//! | 3 | `musl` | the C library is built as it should be, and the shim leaves no system call instruction |
 //! | 3 | `programs`, `dynamic`, `matrix`, `corpus` (through `compare`) | the same binary gives the same on Linux and on Chitin |
 
 mod compare;
@@ -12,6 +13,7 @@ mod corpus;
 mod dynamic;
 mod host;
 mod matrix;
+mod musl;
 mod native;
 mod package;
 mod programs;
@@ -106,6 +108,7 @@ pub fn test(options: &Options) -> Result<ExitCode> {
             tests.extend(matrix::tests(isa));
             tests.extend(corpus::tests(isa));
             tests.extend(dynamic::tests(isa));
+            tests.extend(musl::tests(isa));
             tests.extend(copies::tests(isa));
         }
         tests.retain(|test| options.filter.as_deref().is_none_or(|filter| test.name.contains(filter)));

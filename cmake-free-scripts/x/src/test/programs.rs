@@ -15,11 +15,13 @@ const LONG: Duration = Duration::from_secs(240);
 
 /// One test for each case.
 pub fn tests(isa: Isa) -> Vec<Test> {
-    let cases = [ours(), endings(), text_tools(), shells(), interpreters()].concat();
+    let cases = [ours(), endings(), text_tools(), shells(), interpreters(), shim()].concat();
+    let rewritten: Vec<Case> = [ours(), endings(), text_tools(), interpreters()].concat().into_iter().map(Case::rewritten).collect();
+    let cases = [cases, ways_in(), rewritten].concat();
     cases
         .into_iter()
         .map(|case| {
-            let machine = Machine::default_for(isa);
+            let machine = Machine { icount: case.counted, ..Machine::default_for(isa) };
             Test {
                 name: case.name.clone(),
                 level: 3,
@@ -43,7 +45,19 @@ fn ours() -> Vec<Case> {
     // Neither whole pages nor zeros behind its end.
     mappings.files = vec![("given".into(), prose(5 * 4096 + 1234)[..5 * 4096 + 1234].to_vec()), ("given-next".into(), vec![0xff; 5000])];
     cases.push(mappings);
+    cases.push(Case { counted: true, ..Case::new(Program::Ours("instructions"), &[]) });
+    for entry in ["raw", "linked"] {
+        let named = Case { name: format!("linux/canaries/{entry}"), timeout: LONG, ..Case::new(Program::Ours("canaries"), &[entry]) };
+        cases.push(named);
+    }
     cases
+}
+
+/// What is about the rewriter alone.
+fn ways_in() -> Vec<Case> {
+    let ways = Case::new(Program::Ours("rewritten"), &[]);
+    let canaries = Case { timeout: LONG, ..Case::new(Program::Ours("canaries"), &["raw", "100000"]) };
+    vec![ways.clone(), ways.rewritten(), canaries.rewritten()]
 }
 
 fn endings() -> Vec<Case> {
@@ -147,6 +161,17 @@ fn interpreters() -> Vec<Case> {
     file.name = "sqlite3/file".into();
     file.arguments = vec!["-batch".into(), "file.db".into()];
     vec![lua, memory, file]
+}
+
+/// The same tests with programs that are linked against the shim.
+fn shim() -> Vec<Case> {
+    let linked = |case: Case| match case.program {
+        Program::Distribution(name) => Case { name: format!("shim/{}", case.name), program: Program::Shim(name), ..case },
+        _ => case,
+    };
+    let wanted = ["busybox/awk", "busybox/sort", "busybox/sh", "lua/benchmark", "sqlite3/file"];
+    let cases = [text_tools(), shells(), interpreters()].concat();
+    cases.into_iter().filter(|case| wanted.contains(&case.name.as_str())).map(linked).collect()
 }
 
 /// A thousand inserts, an index, joins, an integrity check.

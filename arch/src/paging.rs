@@ -1,0 +1,83 @@
+//! What the ISAs' page-table formats have in common: a word has a frame, a bit or two for each right, and says of itself whether it is a
+//! table's. A format is its constants; the ways there and back are the same for all.
+
+use abi::Rights;
+
+/// A page-table entry that maps memory, as a neutral value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Leaf {
+    /// Number of the (first) frame.
+    pub frame: u64,
+    /// Current and maximum rights, `COW` and `DEVICE`. An entry with no current rights still holds its frame.
+    pub rights: Rights,
+}
+
+/// A page-table entry, as a neutral value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Entry {
+    /// Nothing: the word 0.
+    Absent,
+    /// The next table's frame number.
+    Table(u64),
+    /// Memory: 4 KiB at level 0, 2 MiB at level 1.
+    Leaf(Leaf),
+}
+
+/// Rights that only the kernel knows.
+const KEPT: Rights = Rights::MAY_ALL.union(Rights::COW);
+
+/// A page-table format, as pure functions on integers. `decode(encode(entry)) == entry` for every consistent entry, and 0 is `Absent`.
+///
+/// `WRITE` and `EXECUTE` imply `READ`, and device memory is never executable. `LARGE` is a matter of the level and is not kept.
+pub trait Paging: 'static {
+    /// The bits of a frame's address.
+    const ADDRESS: u64;
+    /// What an entry that names a table has beside its frame.
+    const TABLE: u64;
+    /// The bits that tell a table above level 0 from all else: they stand in it as in `TABLE`.
+    const KIND: u64;
+    /// What every leaf has beside its frame and its rights, by level: user pages, not global, accessed and dirty from the start, write-back
+    /// unless `DEVICE`.
+    const LEAF: [u64; 2];
+    /// How far to the left of their place in [`Rights`] the `MAY_*` rights and `COW` are kept, of which the hardware knows nothing.
+    const KEPT: usize;
+    /// The bits that stand for each of the other rights, once `REFUSALS` are turned over.
+    const RIGHTS: [(Rights, u64); 4];
+    /// Those of them that give the right where they are clear.
+    const REFUSALS: u64;
+
+    /// The next table's frame number, if the word in a table of level 1 to 3 means one: the short form of `decode` for walks.
+    #[inline(always)]
+    fn next(word: u64) -> Option<u64> {
+        (word & Self::KIND == Self::TABLE & Self::KIND).then_some((word & Self::ADDRESS) >> 12)
+    }
+
+    /// What the word means, at any level: a leaf has bits that no table has.
+    fn decode(word: u64) -> Entry {
+        if word == 0 {
+            return Entry::Absent;
+        }
+        let frame = (word & Self::ADDRESS) >> 12;
+        if word & Self::LEAF[0] & !Self::TABLE == 0 {
+            return Entry::Table(frame);
+        }
+        let given = word ^ Self::REFUSALS;
+        let kept = word >> Self::KEPT & KEPT.bits();
+        let rights = Self::RIGHTS.iter().fold(kept, |rights, (right, bits)| rights | if given & bits == *bits { right.bits() } else { 0 });
+        Entry::Leaf(Leaf { frame, rights: Rights::from_bits_retain(rights) })
+    }
+
+    /// The word that means `entry` in a table of `level`.
+    fn encode(entry: Entry, level: usize) -> u64 {
+        let Leaf { frame, mut rights } = match entry {
+            Entry::Absent => return 0,
+            Entry::Table(frame) => return frame << 12 | Self::TABLE,
+            Entry::Leaf(leaf) => leaf,
+        };
+        rights.set(Rights::READ, !rights.current().is_empty());
+        rights.set(Rights::EXECUTE, rights & (Rights::EXECUTE | Rights::DEVICE) == Rights::EXECUTE);
+        let kept = (rights & KEPT).bits() << Self::KEPT;
+        let given = Self::RIGHTS.iter().fold(kept, |given, (right, bits)| given | if rights.contains(*right) { *bits } else { 0 });
+        frame << 12 | Self::LEAF[level] | given ^ Self::REFUSALS
+    }
+}

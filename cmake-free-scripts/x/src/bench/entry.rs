@@ -1,0 +1,192 @@
+//! What a null call and the clock cost through libc, by each entry; what the rewriter and the shim leave.
+//!
+//! The program is `user/c/entry_cost.c`: a million calls in a loop, the loop and libc's own function counted too. One tick of the guest's
+//! clock is one instruction (`-icount shift=0`), and the same inputs give the same count.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use exo::command::CommandFlags;
+use serde_json::{Value, json};
+
+use super::Common;
+use crate::c_programs::Form;
+use crate::entry::{Entry, Flavour};
+use crate::initramfs::Files;
+use crate::isa::Isa;
+use crate::qemu::{End, Machine, boot_captured};
+use crate::run::Guest;
+use crate::{build, c_programs, progress, setup, tree};
+
+/// The program, and the most instructions that each of its loops may take: linked, rewritten, reflected.
+const PROGRAM: &str = "entry_cost";
+const LIMITS: [(&str, [f64; 3]); 2] = [("getppid", [25.0, 45.0, 200.0]), ("clock_gettime", [45.0, 45.0, 45.0])];
+/// The same on a tuned Linux 6.1 in the same virtual machine: x86_64, aarch64.
+const LINUX: [(&str, [f64; 2]); 2] = [("getppid", [312.0, 315.0]), ("clock_gettime", [79.0, 59.0])];
+
+/// Instructions for each loop, by name.
+type Counts = BTreeMap<String, f64>;
+
+/// What the rewriter and the shim make of one program.
+struct Sites {
+    program: &'static str,
+    /// System call instructions in the stock build, and those that become jumps.
+    stock: usize,
+    patched: usize,
+    /// Pages of text that differ from the file's, and pages of trampolines: what all processes share beyond the file.
+    text_pages: usize,
+    trampoline_pages: usize,
+    /// System call instructions in the build with the shim: the ones for Linux, and those that are the program's own.
+    shim: usize,
+}
+
+/// Measure and report; a failure status if a limit was passed.
+pub fn bench(common: &Common) -> Result<ExitCode> {
+    let isas = common.isas();
+    setup::ensure(&isas)?;
+    let bar = progress::bar(isas.len() * Entry::ALL.len());
+    let mut counts = BTreeMap::new();
+    let mut sites = BTreeMap::new();
+    for &isa in &isas {
+        bar.set_message(format!("{isa}: building"));
+        build::build(isa)?;
+        for entry in Entry::ALL {
+            bar.set_message(format!("{isa}: {}", entry.name()));
+            counts.insert((isa, entry), measure(isa, entry).with_context(|| format!("{} on {isa}", entry.name()))?);
+            bar.inc(1);
+        }
+        sites.insert(isa, count_sites(isa)?);
+    }
+    bar.finish_and_clear();
+    let passed = over_limit(&counts);
+    let report = report(&isas, &counts, &sites);
+    let path = tree::target().join("chitin/measured/entry.json");
+    fs::create_dir_all(path.parent().context("a folder")?)?;
+    fs::write(&path, format!("{report:#}\n"))?;
+    if common.json {
+        println!("{report:#}");
+    } else {
+        print(&isas, &counts, &sites);
+    }
+    passed.iter().for_each(|line| eprintln!("cargo x bench: {line}"));
+    Ok(if passed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Boot with exact counts and run the program.
+pub fn measure(isa: Isa, entry: Entry) -> Result<Counts> {
+    let path = format!("/bin/{PROGRAM}");
+    let mut files = Files::new();
+    files.add_program(&path, fs::read(c_programs::c_program(isa, entry.flavour(), PROGRAM, Form::Static))?);
+
+    let guest =
+        Guest { files, arguments: vec![path], environment: Vec::new(), flags: CommandFlags::BATCH | entry.flags(), input: Vec::new() };
+    let machine = Machine { icount: true, ..Machine::default_for(isa) };
+    let outcome = boot_captured(&machine, &build::kernel(isa), &guest.image(isa)?, Duration::from_secs(120))?;
+    let output = String::from_utf8_lossy(&outcome.output).into_owned();
+    ensure!(outcome.end == End::Exit(0), "{PROGRAM}: {}; it printed:\n{output}", outcome.end);
+    let mut counts = Counts::new();
+    for line in output.lines() {
+        if let Some((name, count)) = line.split_once(' ') {
+            counts.insert(name.to_owned(), count.trim().parse().with_context(|| format!("{line}: no count"))?);
+        }
+    }
+    Ok(counts)
+}
+
+/// Count call sites in the programs that there are in both flavours.
+fn count_sites(isa: Isa) -> Result<Vec<Sites>> {
+    let library = |flavour| tree::musl(isa, flavour).join("lib/libc.so");
+    let program = |name| move |flavour| tree::distribution_program(isa, flavour, name);
+    let kinds: [(&str, Box<dyn Fn(Flavour) -> PathBuf>); 4] = [
+        ("libc.so", Box::new(library)),
+        ("busybox", Box::new(program("busybox"))),
+        ("lua", Box::new(program("lua"))),
+        ("sqlite3", Box::new(program("sqlite3"))),
+    ];
+    let mut counted = Vec::new();
+    for (program, path) in kinds {
+        let outcome = |flavour| -> Result<rewrite::Rewriting> {
+            let path = path(flavour);
+            let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            rewrite::rewrite(&bytes).map_err(|refusal| anyhow::anyhow!("{}: {refusal:?}", path.display()))
+        };
+        let (stock, shim) = (outcome(Flavour::Stock)?, outcome(Flavour::Shim)?);
+        counted.push(Sites {
+            program,
+            stock: stock.sites.len(),
+            patched: stock.patched(),
+            text_pages: stock.text.len(),
+            trampoline_pages: stock.trampolines.len(),
+            shim: shim.sites.len(),
+        });
+    }
+    Ok(counted)
+}
+
+/// A line for each count that is over its limit.
+fn over_limit(counts: &BTreeMap<(Isa, Entry), Counts>) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (&(isa, entry), counts) in counts {
+        for (name, limits) in LIMITS {
+            let limit = limits[entry as usize];
+            match counts.get(name) {
+                Some(count) if *count <= limit => {}
+                Some(count) => lines.push(format!("{name}, {} on {isa}: {count} instructions, the limit is {limit}", entry.name())),
+                None => lines.push(format!("{name}, {} on {isa}: no count", entry.name())),
+            }
+        }
+    }
+    lines
+}
+
+fn report(isas: &[Isa], counts: &BTreeMap<(Isa, Entry), Counts>, sites: &BTreeMap<Isa, Vec<Sites>>) -> Value {
+    let of_isa = |&isa: &Isa| {
+        let entries: serde_json::Map<String, Value> =
+            Entry::ALL.iter().map(|entry| (entry.name().to_owned(), json!(counts[&(isa, *entry)]))).collect();
+        let sites: Vec<Value> = sites[&isa]
+            .iter()
+            .map(|sites| {
+                json!({
+                    "program": sites.program,
+                    "stock_sites": sites.stock,
+                    "rewritten_sites": sites.patched,
+                    "rewritten_text_pages": sites.text_pages,
+                    "trampoline_pages": sites.trampoline_pages,
+                    "shim_sites": sites.shim,
+                })
+            })
+            .collect();
+        (isa.name().to_owned(), json!({ "instructions": entries, "sites": sites }))
+    };
+    let isas: serde_json::Map<String, Value> = isas.iter().map(of_isa).collect();
+    json!({ "unit": "guest instructions a round, the loop included", "clock": "-icount shift=0,sleep=off", "isas": isas })
+}
+
+fn print(isas: &[Isa], counts: &BTreeMap<(Isa, Entry), Counts>, sites: &BTreeMap<Isa, Vec<Sites>>) {
+    println!("guest instructions a round, the loop and libc's function included (-icount shift=0)");
+    for (index, isa) in [Isa::X86_64, Isa::Aarch64].into_iter().enumerate().filter(|(_, isa)| isas.contains(isa)) {
+        println!("\n{:<16}{:>10}{:>11}{:>11}{:>9}   limits", isa.name(), "linked", "rewritten", "reflected", "Linux");
+        let names: Vec<&String> = counts[&(isa, Entry::Linked)].keys().collect();
+        for name in names {
+            print!("{name:<16}");
+            for (entry, width) in Entry::ALL.into_iter().zip([10, 11, 11]) {
+                print!("{:>width$.2}", counts[&(isa, entry)].get(name).copied().unwrap_or(f64::NAN));
+            }
+            let linux = LINUX.iter().find(|(known, _)| known == name).map_or(String::new(), |(_, counts)| counts[index].to_string());
+            let limits = LIMITS.iter().find(|(known, _)| known == name);
+            let limits = limits.map_or(String::new(), |(_, limits)| limits.map(|limit| limit.to_string()).join(" / "));
+            println!("{linux:>9}   {limits}");
+        }
+        println!("\ncall sites      {:>10}{:>11}{:>11}{:>13}{:>15}", "stock", "rewritten", "with shim", "text pages", "trampolines");
+        for Sites { program, stock, patched, shim, text_pages, trampoline_pages } in &sites[&isa] {
+            println!("{program:<16}{stock:>10}{patched:>11}{shim:>11}{text_pages:>13}{trampoline_pages:>15}");
+        }
+    }
+    println!(
+        "\nLinux: the same loops on a tuned Linux 6.1 in the same virtual machine. Text and trampoline pages are shared by all processes."
+    );
+}
