@@ -8,6 +8,9 @@
 //! A text goes when the last page of it does. It is also undone, its mappings showing the file again, when somebody takes its trampolines' room or
 //! moves its pages.
 
+#[cfg(test)]
+mod tests;
+
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -251,11 +254,13 @@ impl Memory {
             *placement = Placement::Fixed(start);
         }
         let (Placement::Fixed(start) | Placement::FixedFree(start)) = *placement else { return };
-        let aligned = start.is_multiple_of(PAGE_SIZE) && start.checked_add(length).is_some_and(|end| end <= PROGRAM_TOP);
+        // Only what `map` will not refuse: trampolines come before their text.
+        let end = start.checked_add(length).filter(|&end| end <= PROGRAM_TOP && start >= PROGRAM_BOTTOM && start.is_multiple_of(PAGE_SIZE));
+        let free = |end| !matches!(placement, Placement::FixedFree(_)) || self.regions.is_free(start..end);
+        let Some(end) = end.filter(|&end| free(end)) else { return };
         if region.protection.contains(Protection::EXECUTE)
             && !region.protection.contains(Protection::WRITE)
-            && aligned
-            && let Some(shown) = self.text_at(kernel, &file.backing, start..start + length, file.offset)
+            && let Some(shown) = self.text_at(kernel, &file.backing, start..end, file.offset)
         {
             file.backing = shown;
         }
