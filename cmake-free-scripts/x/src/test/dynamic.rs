@@ -22,11 +22,13 @@ const TIMEOUT: Duration = Duration::from_secs(180);
 pub fn tests(isa: Isa) -> Vec<Test> {
     let for_glibc = [text_tools(), file_tools(), languages(), loaded_at_run_time(isa)].concat();
     let for_musl = [graphs(), source_tools(), builders()].concat();
+    let rewritten: Vec<Case> = for_glibc.iter().chain(&for_musl).cloned().map(Case::rewritten).collect();
     let linked: Vec<Case> = for_musl.iter().cloned().map(with_shim).collect();
     for_glibc
         .into_iter()
         .chain(for_musl)
         .chain(linked)
+        .chain(rewritten)
         .map(|case| {
             let machine = Machine::default_for(isa);
             let name = case.name.clone();
