@@ -23,9 +23,12 @@ use crate::{build, setup, tree};
 const COPIES: u32 = 2;
 const TIMEOUT: Duration = Duration::from_secs(300);
 
+/// What a test does.
+type Work = fn(Isa, Entry) -> Result<()>;
+
 /// The tests.
 pub fn tests(isa: Isa) -> Vec<Test> {
-    let kinds: [(&str, fn(Isa, Entry) -> Result<()>); 3] = [("canaries", canaries), ("dlopen", dlopen), ("limits", bench::entry::check)];
+    let kinds: [(&str, Work); 3] = [("canaries", canaries), ("dlopen", dlopen), ("limits", bench::entry::check)];
     let mut tests = Vec::new();
     for entry in Entry::ALL {
         for (kind, work) in kinds {
