@@ -269,7 +269,7 @@ mod tests {
             let exact = u128::from(at) * u128::from(SECOND) / u128::from(hz);
             prop_assume!(exact < 1 << 63);
             // Fast by at most a tick's worth in 2^64 / hz.
-            let most = exact + (exact * u128::from(hz) >> 64) + 1;
+            let most = exact + ((exact * u128::from(hz)) >> 64) + 1;
             prop_assert!((exact..=most).contains(&u128::from(one)), "{one} {exact}");
         }
 

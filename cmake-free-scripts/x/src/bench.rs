@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `entry` | a null call and the clock through libc, by each of the three entries; what the rewriter and the shim leave |
 
-mod entry;
+pub mod entry;
 
 use std::process::ExitCode;
 
@@ -28,7 +28,7 @@ enum Benchmark {
 
 /// What all benchmarks take.
 #[derive(Args, Clone, Debug)]
-struct Common {
+pub struct Common {
     /// On this instruction set only
     #[arg(long)]
     arch: Option<Isa>,

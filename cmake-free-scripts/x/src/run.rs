@@ -244,6 +244,8 @@ fn standard_files(isa: Isa, entry: Entry) -> Result<Files> {
         let path = tree::distribution_program(isa, entry.flavour(), name);
         files.add_program(&format!("/bin/{name}"), std::fs::read(&path).with_context(|| format!("{} is missing", path.display()))?);
     }
+    let loader = tree::musl(isa, entry.flavour()).join("lib/libc.so");
+    files.add_program(&format!("/lib/ld-musl-{isa}.so.1"), std::fs::read(loader)?);
     for path in setup::busybox_applets(isa)? {
         if !files.contains(&path) {
             files.add(&path, Node::Link("/bin/busybox".into()));

@@ -23,7 +23,7 @@ pub struct Options {
 }
 
 /// The parts of the kernel and what else is counted: a name, the path, what of it is another part, whether it is the kernel's.
-const PARTS: [(&str, &str, &[&str], bool); 12] = [
+const PARTS: [(&str, &str, &[&str], bool); 13] = [
     ("exokernel", "exokernel/src", &[], true),
     ("exokernel/abi", "exokernel/abi/src", &[], true),
     ("arch", "arch/src", &["aarch64", "x86_64"], true),
@@ -31,6 +31,7 @@ const PARTS: [(&str, &str, &[&str], bool); 12] = [
     ("arch/x86_64", "arch/src/x86_64", &[], true),
     ("libos", "libos/src", &[], false),
     ("libos/exo", "libos/exo/src", &[], false),
+    ("libos/rewrite", "libos/rewrite/src", &[], false),
     ("user/init", "user/init/src", &[], false),
     ("user/exo", "user/exo/src", &[], false),
     ("user/linux", "user/linux/src", &[], false),

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -76,8 +75,15 @@ pub fn bench(common: &Common) -> Result<ExitCode> {
     Ok(if passed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// Fail if a count is over its limit.
+pub fn check(isa: Isa, entry: Entry) -> Result<()> {
+    let passed = over_limit(&BTreeMap::from([((isa, entry), measure(isa, entry)?)]));
+    ensure!(passed.is_empty(), "{}", passed.join("; "));
+    Ok(())
+}
+
 /// Boot with exact counts and run the program.
-pub fn measure(isa: Isa, entry: Entry) -> Result<Counts> {
+fn measure(isa: Isa, entry: Entry) -> Result<Counts> {
     let path = format!("/bin/{PROGRAM}");
     let mut files = Files::new();
     files.add_program(&path, fs::read(c_programs::c_program(isa, entry.flavour(), PROGRAM, Form::Static))?);
@@ -99,18 +105,13 @@ pub fn measure(isa: Isa, entry: Entry) -> Result<Counts> {
 
 /// Count call sites in the programs that there are in both flavours.
 fn count_sites(isa: Isa) -> Result<Vec<Sites>> {
-    let library = |flavour| tree::musl(isa, flavour).join("lib/libc.so");
-    let program = |name| move |flavour| tree::distribution_program(isa, flavour, name);
-    let kinds: [(&str, Box<dyn Fn(Flavour) -> PathBuf>); 4] = [
-        ("libc.so", Box::new(library)),
-        ("busybox", Box::new(program("busybox"))),
-        ("lua", Box::new(program("lua"))),
-        ("sqlite3", Box::new(program("sqlite3"))),
-    ];
     let mut counted = Vec::new();
-    for (program, path) in kinds {
+    for program in ["libc.so", "busybox", "lua", "sqlite3"] {
         let outcome = |flavour| -> Result<rewrite::Rewriting> {
-            let path = path(flavour);
+            let path = match program {
+                "libc.so" => tree::musl(isa, flavour).join("lib/libc.so"),
+                name => tree::distribution_program(isa, flavour, name),
+            };
             let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
             rewrite::rewrite(&bytes).map_err(|refusal| anyhow::anyhow!("{}: {refusal:?}", path.display()))
         };

@@ -9,7 +9,7 @@ use exo::command::CommandFlags;
 use super::Test;
 use super::compare::tail;
 use crate::c_programs::{Form, c_program};
-use crate::entry::Flavour;
+use crate::entry::Entry;
 use crate::initramfs::Files;
 use crate::isa::Isa;
 use crate::qemu::{End, Machine, boot_captured};
@@ -23,13 +23,18 @@ const OVERHEAD: usize = 512;
 
 /// The tests.
 pub fn tests(isa: Isa) -> Vec<Test> {
-    let test = |form: Form, name: &str| Test {
-        name: format!("copies/{name}"),
+    let test = |form: Form, entry: Entry| Test {
+        name: format!("copies/{}-{}", if form == Form::Static { "static" } else { "dynamic" }, entry.name()),
         level: 3,
         isa: Some(isa),
-        work: Box::new(move || shared(isa, form).map_err(|error| format!("{error:#}"))),
+        work: Box::new(move || shared(isa, form, entry).map_err(|error| format!("{error:#}"))),
     };
-    vec![test(Form::Static, "static"), test(Form::Dynamic, "dynamic")]
+    vec![
+        test(Form::Static, Entry::Reflected),
+        test(Form::Dynamic, Entry::Reflected),
+        test(Form::Dynamic, Entry::Rewritten),
+        test(Form::Dynamic, Entry::Linked),
+    ]
 }
 
 /// What the processes found.
@@ -44,8 +49,8 @@ struct Findings {
     in_use: usize,
 }
 
-fn run(isa: Isa, form: Form, copies: u32) -> Result<Findings> {
-    let flavour = Flavour::Stock;
+fn run(isa: Isa, form: Form, entry: Entry, copies: u32) -> Result<Findings> {
+    let flavour = entry.flavour();
     let mut files = Files::new();
     files.add_program("/bin/shared_frames", std::fs::read(c_program(isa, flavour, "shared_frames", form))?);
     if form == Form::Dynamic {
@@ -53,7 +58,8 @@ fn run(isa: Isa, form: Form, copies: u32) -> Result<Findings> {
     }
     // A frame of text is mapped twice by each process: where its library has all files, and where the program runs.
     let arguments = vec!["/bin/shared_frames".to_owned(), (2 * copies).to_string()];
-    let guest = Guest { files, arguments, environment: Vec::new(), flags: CommandFlags::BATCH, input: Vec::new() };
+    let flags = CommandFlags::BATCH | entry.flags();
+    let guest = Guest { files, arguments, environment: Vec::new(), flags, input: Vec::new() };
     let image = guest.image_of_copies(isa, copies)?;
     let outcome = boot_captured(&Machine::default_for(isa), &build::kernel(isa), &image, Duration::from_secs(60))?;
     if outcome.end != End::Exit(0) {
@@ -72,8 +78,8 @@ fn run(isa: Isa, form: Form, copies: u32) -> Result<Findings> {
     })
 }
 
-fn shared(isa: Isa, form: Form) -> Result<()> {
-    let (one, many) = (run(isa, form, 1)?, run(isa, form, COPIES)?);
+fn shared(isa: Isa, form: Form, entry: Entry) -> Result<()> {
+    let (one, many) = (run(isa, form, entry, 1)?, run(isa, form, entry, COPIES)?);
     let libc = many.texts.iter().any(|text| text.contains("ld-musl"));
     ensure!(libc == (form == Form::Dynamic), "whose text is it: {:?}", many.texts);
     ensure!(many.lines == COPIES as usize * one.lines && one.lines > 0, "{} lines of {} processes", many.lines, COPIES);

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | 0, 1 | `host` | the codecs of both ISAs; the kernel's and the library OS's logic against fakes |
 //! | 2 | `native` | programs straight on the exokernel end as their table says |
+//! | 3 | `entries` | each entry keeps all registers, runs dynamic programs and is as cheap as it must be |
 //! | 3 | `musl` | the C library is built as it should be, and the shim leaves no system call instruction |
 //! | 3 | `programs`, `dynamic`, `matrix`, `corpus` (through `compare`) | the same binary gives the same on Linux and on Chitin |
 
@@ -11,6 +12,7 @@ mod compare;
 mod copies;
 mod corpus;
 mod dynamic;
+mod entries;
 mod host;
 mod matrix;
 mod musl;
@@ -109,6 +111,7 @@ pub fn test(options: &Options) -> Result<ExitCode> {
             tests.extend(corpus::tests(isa));
             tests.extend(dynamic::tests(isa));
             tests.extend(musl::tests(isa));
+            tests.extend(entries::tests(isa));
             tests.extend(copies::tests(isa));
         }
         tests.retain(|test| options.filter.as_deref().is_none_or(|filter| test.name.contains(filter)));

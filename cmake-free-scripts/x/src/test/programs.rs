@@ -46,18 +46,13 @@ fn ours() -> Vec<Case> {
     mappings.files = vec![("given".into(), prose(5 * 4096 + 1234)[..5 * 4096 + 1234].to_vec()), ("given-next".into(), vec![0xff; 5000])];
     cases.push(mappings);
     cases.push(Case { counted: true, ..Case::new(Program::Ours("instructions"), &[]) });
-    for entry in ["raw", "linked"] {
-        let named = Case { name: format!("linux/canaries/{entry}"), timeout: LONG, ..Case::new(Program::Ours("canaries"), &[entry]) };
-        cases.push(named);
-    }
     cases
 }
 
 /// What is about the rewriter alone.
 fn ways_in() -> Vec<Case> {
     let ways = Case::new(Program::Ours("rewritten"), &[]);
-    let canaries = Case { timeout: LONG, ..Case::new(Program::Ours("canaries"), &["raw", "100000"]) };
-    vec![ways.clone(), ways.rewritten(), canaries.rewritten()]
+    vec![ways.clone(), ways.rewritten()]
 }
 
 fn endings() -> Vec<Case> {

@@ -33,7 +33,7 @@ impl Call {
     pub fn is_right(&self, result: i64) -> bool {
         match self.right {
             Right::Is(right) => result == right,
-            Right::Page => result > 0 && result as usize % PAGE == 0,
+            Right::Page => result > 0 && (result as usize).is_multiple_of(PAGE),
         }
     }
 }
@@ -104,11 +104,11 @@ impl Scene {
 
     /// What the program does itself: touch a page now and then, and give all of them back in the end.
     pub fn between(&self, index: u64) {
-        if index % 7 == 0 {
+        if index.is_multiple_of(7) {
             // SAFETY: the page is the scene's.
             unsafe { (self.page(index) as *mut u8).add(300).write_volatile(index as u8) };
         }
-        if index % (KINDS * PAGES) as u64 == 0 {
+        if index.is_multiple_of((KINDS * PAGES) as u64) {
             // SAFETY: the pages are the scene's, and what is in them is of no use.
             unsafe { libc::madvise(self.pages.cast(), PAGES * PAGE, libc::MADV_DONTNEED) };
         }
