@@ -22,6 +22,8 @@
 //! an instruction began executes, after patching, a byte that is no instruction in 64-bit mode on any CPU, and the libOS continues whoever
 //! gets there at the trampoline's copy of that instruction ([`Entry`]). Where such an address falls on the jump's own displacement, the
 //! trampoline is placed so that the displacement's byte there is such a byte. That is why trampolines lie in sparse pages after the image.
+//! Right is not quick, though: a fault costs more than the trap that it stands for. So a patch does not reach back past a place where a direct
+//! branch goes, and the site of a tight loop is left.
 //!
 //! Left on purpose: the sequences by which unwinders and debuggers know a signal frame (`rt_sigreturn` stubs), which they compare byte
 //! by byte; files with text relocations; code that is generated.

@@ -42,6 +42,8 @@ pub enum Reason {
     NoRoomBefore,
     /// The instruction right before depends on where it is.
     Immovable,
+    /// A branch goes to it, or to so near before it that a jump would not fit between.
+    BranchTarget,
     /// No place for a trampoline in reach.
     NoPlace,
     /// Unwinders know a signal frame by this very sequence.
@@ -70,6 +72,7 @@ impl Display for Reason {
             Reason::Crooked(at) => write!(formatter, "a branch into an instruction at {at:#x}"),
             Reason::NoRoomBefore => write!(formatter, "no room before it"),
             Reason::Immovable => write!(formatter, "the instruction before it cannot move"),
+            Reason::BranchTarget => write!(formatter, "a branch goes to it or right before it"),
             Reason::NoPlace => write!(formatter, "no place for a trampoline in reach"),
             Reason::SignalReturn => write!(formatter, "a signal's return, known by its bytes"),
             Reason::Data => write!(formatter, "data"),
@@ -89,6 +92,7 @@ impl Reason {
             Reason::Crooked(_) => "crooked-branch",
             Reason::NoRoomBefore => "no-room-before",
             Reason::Immovable => "immovable",
+            Reason::BranchTarget => "branch-target",
             Reason::NoPlace => "no-place",
             Reason::SignalReturn => "signal-return",
             Reason::Data => "data",

@@ -141,9 +141,13 @@ fn only_proven_boundaries_count() {
 }
 
 #[test]
-fn a_branch_to_any_former_boundary_is_no_matter() {
-    // jne to the mov, then to the syscall itself.
-    assert_eq!(verdict(&[&[0x75, 2], &[0x75, 5], &[0xb8, 39, 0, 0, 0], &SYSCALL, &[0xc3]]), patched(1, 0));
+fn what_a_loop_goes_back_to_is_not_moved_away_from_it() {
+    let number: &[u8] = &[0xb8, 39, 0, 0, 0];
+    // Back to the mov: the jump is there.
+    assert_eq!(verdict(&[number, &SYSCALL, &[0x75, 0xf7], &[0xc3]]), patched(1, 0));
+    // Back to the syscall itself, or to a short instruction before it.
+    assert_eq!(verdict(&[number, &SYSCALL, &[0x75, 0xfc], &[0xc3]]), Verdict::Left(Reason::BranchTarget));
+    assert_eq!(verdict(&[number, &[0x89, 0xc8], &SYSCALL, &[0x75, 0xfa], &[0xc3]]), Verdict::Left(Reason::BranchTarget));
 }
 
 #[test]
