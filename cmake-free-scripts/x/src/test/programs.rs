@@ -16,7 +16,10 @@ const LONG: Duration = Duration::from_secs(240);
 /// One test for each case.
 pub fn tests(isa: Isa) -> Vec<Test> {
     let cases = [ours(), endings(), text_tools(), shells(), interpreters(), shim()].concat();
-    let rewritten: Vec<Case> = [ours(), endings(), text_tools(), interpreters()].concat().into_iter().map(Case::rewritten).collect();
+    // Both libcs' programs, and what reads, writes and maps in each way; the other tools make the same calls.
+    let again = ["busybox/awk", "busybox/sed", "busybox/gzip", "busybox/gunzip-file", "busybox-glibc/grep", "busybox-glibc/sha256sum"];
+    let tools = text_tools().into_iter().filter(|case| again.contains(&case.name.as_str())).collect();
+    let rewritten: Vec<Case> = [ours(), endings(), tools, interpreters()].concat().into_iter().map(Case::rewritten).collect();
     let cases = [cases, ways_in(), rewritten].concat();
     cases
         .into_iter()
