@@ -2,8 +2,9 @@
 //!
 //! Dispatch, the names that `--strace` prints and the README's list of what is covered all come from here.
 //!
-//! A row: `name: x86_64 number, aarch64 number, handler, support, [argument formats];` with `-` for a call that an ISA does not
-//! have. A row that ends in `word W` answers that word of the process's identity and nothing else: the entries do so themselves. Numbers are those of the kernel's `arch/x86/entry/syscalls/syscall_64.tbl` and `include/uapi/asm-generic/unistd.h`.
+//! A row: `name: x86_64 number, aarch64 number, handler, support, [argument formats];` with `-` for a call that an ISA does not have. A
+//! row that ends in `word W` answers that word of the process's identity and nothing else: the entries do so themselves. Numbers are those
+//! of the kernel's `arch/x86/entry/syscalls/syscall_64.tbl` and `include/uapi/asm-generic/unistd.h`.
 
 use core::marker::PhantomData;
 
