@@ -65,7 +65,7 @@ numbered! {
         /// quota to its parent.
         EnvReap = 12,
         /// `(env, parent)`. Hand a child of the caller to another parent, which the caller is over or whose child the caller is. The
-        /// quota moves with it.
+        /// quota moves with it: out of the caller's own quota, if the child goes to the caller's parent.
         EnvHand = 13,
         /// `(env, quota)`. Change a child's quota, to or from the caller's.
         EnvQuota = 14,
