@@ -95,10 +95,8 @@ impl<M: Machine> Kernel<M> {
             match interrupt {
                 Interrupt::Timer => self.tick(),
                 Interrupt::Device(irq) => {
-                    let count = &mut self.info_page().irqs[irq];
-                    *count = count.wrapping_add(1);
-                    let word = &raw const *count;
-                    self.wake_word(word, usize::MAX);
+                    let count = &raw mut self.info_page().irqs[irq];
+                    self.count_up(count);
                 }
             }
         }
@@ -183,6 +181,13 @@ impl<M: Machine> Kernel<M> {
             woken += 1;
         }
         woken
+    }
+
+    /// Count a word of the info pages up, and wake all who sleep on it.
+    pub(crate) fn count_up(&mut self, word: *mut u32) {
+        // SAFETY: callers name a word of the info pages, which are the kernel's own for good.
+        unsafe { *word = (*word).wrapping_add(1) };
+        self.wake_word(word, usize::MAX);
     }
 
     /// End a context's sleep, whatever it sleeps on, with the words that its call gives.

@@ -16,6 +16,7 @@ on_both_formats! {
     a_sleeper_wakes_by_its_word_through_another_mapping
     a_sleeper_wakes_at_its_deadline
     a_death_wakes_who_waits_for_it
+    one_wait_covers_the_deaths_of_all_children
     a_slice_ends_and_the_next_context_runs
     a_call_carries_its_words_there_and_back
     a_call_to_one_who_dies_ends
@@ -110,6 +111,42 @@ fn a_death_wakes_who_waits_for_it<P: Paging>() {
     assert_eq!(unsafe { (*sleeper).result }, (0, 0));
     let end = world.entry(child);
     assert_eq!((end.state, end.reason, end.status), (EnvState::Dead as u32, EnvEntry::EXITED, 7));
+    world.check();
+}
+
+fn one_wait_covers_the_deaths_of_all_children<P: Paging>() {
+    let mut world = World::<P>::new();
+    let child = world.child(0, 14);
+    let other = world.child(0, 8);
+    let below = world.child(child, 4);
+    let names = [child, other, below].map(|slot| world.id(slot));
+    let frame = page(&mut world, 0);
+    world.call(0, Call::InfoMap, &[0, 0x100_0000, 0, 18]).unwrap();
+    world.call(0, Call::SliceSet, &[0, 1, names[0], 0]).unwrap();
+    let address = 0x100_0000 + 4096 + std::mem::offset_of!(EnvEntry, deaths) as u64;
+    let mut expected = 0;
+    let mut sleep = |world: &mut World<P>| {
+        assert_eq!(world.entry(0).deaths, expected);
+        put(world, frame, 0, WaitWord { address, value: expected, reserved: 0 });
+        expected += 1;
+        world.start_call(0, Call::Wait, &[A, 1, u64::MAX])
+    };
+    // A grandchild's death is the child's to hear of.
+    let sleeper = sleep(&mut world);
+    world.start_call(child, Call::EnvDestroy, &[names[2], 3]);
+    assert_eq!((world.entry(0).deaths, world.entry(child).deaths), (0, 1));
+    world.start_call(child, Call::EnvDestroy, &[0, 7]);
+    // SAFETY: the record stays where it is.
+    assert_eq!(unsafe { (*sleeper).result }, (0, 0));
+    assert_eq!((world.entry(child).state, world.entry(below).parent), (EnvState::Dead as u32, 0), "dead, its dead passed on");
+    world.call(0, Call::SliceSet, &[0, 2, names[1], 0]).unwrap();
+    let sleeper = sleep(&mut world);
+    trap(&mut world, other, fault(FaultKind::Read));
+    // SAFETY: the record stays where it is.
+    assert_eq!(unsafe { (*sleeper).result }, (0, 0), "by a fault too");
+    assert_eq!(world.entry(0).deaths, 2);
+    let next = world.child(0, 4);
+    assert_eq!(world.entry(next).deaths, 0);
     world.check();
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Page 0 is [`InfoPage`]; pages from [`INFO_ENVS_PAGE`] hold the environment table ([`EnvEntry`] by slot), those from
 //! [`INFO_SLICES_PAGE`] the slice vectors ([`SliceEntry`], one page per CPU), and from `frames_page` on the frame table ([`FrameEntry`] by
-//! frame number less `first_frame`). Words here can be waited on: an environment's death changes its `state`, an interrupt its count.
+//! frame number less `first_frame`). Words here can be waited on: an environment's death changes its `state` and its
+//! parent's `deaths`, an interrupt its count.
 
 use static_assertions::const_assert_eq;
 
@@ -95,8 +96,11 @@ pub struct EnvEntry {
     pub used: u64,
     /// Offset 40: program counter of a fatal fault.
     pub pc: u64,
-    /// Offset 48: [`crate::Privileges`].
-    pub privileges: u64,
+    /// Offset 48: [`crate::Privileges`], whose bits fit.
+    pub privileges: u32,
+    /// Offset 52: how many children of it have died so far. Counts up, and wakes, at each death, after the child's `state`
+    /// has changed and the child's own children have become its: one wait covers any number of children.
+    pub deaths: u32,
     /// Offset 56: zero.
     pub reserved: u64,
 }
