@@ -2,7 +2,10 @@
 
 mod world;
 
-use abi::{ANY_FRAME, Call, EnvEntry, EnvState, Error, FaultKind, Rights, TransferFlags, UpcallEntries, UpcallPage, WaitWord};
+use abi::{
+    ANY_FRAME, Call, CloneMode, CloneRange, EnvEntry, EnvState, Error, FaultKind, Rights, TransferFlags, UpcallEntries, UpcallPage,
+    WaitWord,
+};
 use arch::fake::FakeContext;
 use arch::{Board, Fault, Paging, Trap};
 use world::World;
@@ -17,6 +20,7 @@ on_both_formats! {
     a_sleeper_wakes_at_its_deadline
     a_death_wakes_who_waits_for_it
     one_wait_covers_the_deaths_of_all_children
+    whatever_takes_a_holder_from_a_frame_wakes_who_sleeps_on_its_count
     a_slice_ends_and_the_next_context_runs
     a_call_carries_its_words_there_and_back
     a_call_to_one_who_dies_ends
@@ -147,6 +151,56 @@ fn one_wait_covers_the_deaths_of_all_children<P: Paging>() {
     assert_eq!(world.entry(0).deaths, 2);
     let next = world.child(0, 4);
     assert_eq!(world.entry(next).deaths, 0);
+    world.check();
+}
+
+fn whatever_takes_a_holder_from_a_frame_wakes_who_sleeps_on_its_count<P: Paging>() {
+    const TABLE: u64 = 0x100_0000;
+    const PAGE: u64 = 0x200_0000;
+    const ASLEEP: (i64, u64) = (1, 1);
+    let mut world = World::<P>::new();
+    let child = world.child(0, 20);
+    let id = world.id(child);
+    world.call(0, Call::SliceSet, &[0, 1, id, 0]).unwrap();
+    let list = page(&mut world, 0);
+    world.call(0, Call::PageAlloc, &[PAGE, 1, Rights::READ_WRITE.bits(), ANY_FRAME]).unwrap();
+    let frame = world.mapping(0, PAGE).unwrap().leaf.frame;
+    world.call(0, Call::InfoMap, &[0, TABLE, world.info().frames_page, 1]).unwrap();
+    // Held five times: by the root, and four times by the child.
+    for target in [A, A + 0x1000, A + 0x2000] {
+        world.call(0, Call::PageMap, &[id, target, PAGE, 1, Rights::READ_WRITE.bits()]).unwrap();
+    }
+    put(&world, list, 2048, CloneRange { source: PAGE, target: A + 0x3000, pages: 1, mode: CloneMode::CopyOnWrite as u64 });
+    world.call(0, Call::PageClone, &[id, A + 2048, 1, 0]).unwrap();
+    let address = TABLE + (frame - world::FIRST_FRAME) * 16 + 4;
+    let sleep = |world: &mut World<P>| {
+        put(world, list, 0, WaitWord { address, value: world.frame(frame).count, reserved: 0 });
+        let sleeper = world.start_call(0, Call::Wait, &[A, 1, u64::MAX]);
+        // SAFETY: the record stays where it is. No call gives this.
+        unsafe { (*sleeper).result = ASLEEP };
+        sleeper
+    };
+    // SAFETY: as above.
+    let woken = |sleeper: *mut FakeContext| unsafe { (*sleeper).result };
+    let sleeper = sleep(&mut world);
+    // Neither one more holder, nor another frame's going, nor an upcall page's coming.
+    world.call(child, Call::PageMap, &[0, A + 0x4000, A, 1, Rights::READ_ONLY.bits()]).unwrap();
+    world.call(child, Call::PageAlloc, &[A + 0x5000, 1, Rights::READ_WRITE.bits(), ANY_FRAME]).unwrap();
+    world.call(child, Call::PageUnmap, &[0, A + 0x5000, 1]).unwrap();
+    world.call(child, Call::UpcallSet, &[0, 0, A, A + 1024]).unwrap();
+    assert_eq!((woken(sleeper), world.frame(frame).count), (ASLEEP, 7));
+    // Holders go by page_unmap, by page_break, with an upcall page that is replaced; not by death, before the reaping.
+    world.call(child, Call::PageUnmap, &[0, A + 0x4000, 1]).unwrap();
+    assert_eq!((woken(sleeper), world.frame(frame).count), ((0, 0), 6));
+    let sleeper = sleep(&mut world);
+    assert_eq!(world.call(child, Call::PageBreak, &[A + 0x3000]), Ok(1));
+    assert_eq!((woken(sleeper), world.frame(frame).count), ((0, 0), 5));
+    let sleeper = sleep(&mut world);
+    world.call(child, Call::UpcallSet, &[0, 0, A + 0x3000, A + 0x3000]).unwrap();
+    assert_eq!((woken(sleeper), world.frame(frame).count), ((0, 0), 4));
+    let sleeper = sleep(&mut world);
+    world.start_call(child, Call::EnvDestroy, &[0, 0]);
+    assert_eq!((woken(sleeper), world.frame(frame).count), (ASLEEP, 4), "the dead hold");
     world.check();
 }
 

@@ -3,7 +3,7 @@
 //! Page 0 is [`InfoPage`]; pages from [`INFO_ENVS_PAGE`] hold the environment table ([`EnvEntry`] by slot), those from
 //! [`INFO_SLICES_PAGE`] the slice vectors ([`SliceEntry`], one page per CPU), and from `frames_page` on the frame table ([`FrameEntry`] by
 //! frame number less `first_frame`). Words here can be waited on: an environment's death changes its `state` and its
-//! parent's `deaths`, an interrupt its count.
+//! parent's `deaths`, an interrupt its count, a page's unmapping its frame's `count`.
 
 use static_assertions::const_assert_eq;
 
@@ -154,7 +154,9 @@ pub enum FrameKind {
 pub struct FrameEntry {
     /// A [`FrameKind`].
     pub kind: u32,
-    /// Mappings (and the kernel's own pins) of a `User` frame; live entries of a `Table`.
+    /// Mappings (and the kernel's own pins) of a `User` frame; live entries of a `Table`. Whatever lowers it for a `User` frame
+    /// (`page_unmap`, `page_break`, `upcall_set`, `env_reap`) wakes who sleeps on it, at 0 too, where the frame is free and may soon be
+    /// another's; what raises it does not wake. So a holder can wait until it is the last: the dead hold until they are reaped.
     pub count: u32,
     /// The next free frame, less `first_frame`, if the frame is free.
     pub next: u32,
