@@ -80,9 +80,11 @@ impl<M: Machine> Kernel<M> {
         (next..self.schedule.end).chain(0..next).find(runnable)
     }
 
-    /// Set the timer for what comes first: the slice's end or a sleeper's deadline.
-    fn set_timer(&mut self) {
-        let deadline = self.least_key(TIMED).unwrap_or(NO_DEADLINE).min(self.schedule.slice_end);
+    /// Set the timer for what comes first: the slice's end, a sleeper's deadline or that of the context that runs.
+    pub(crate) fn set_timer(&mut self) {
+        let now = self.machine.clock();
+        let own = self.schedule.current.and_then(|context| self.deadline(context, now)).map_or(NO_DEADLINE, |deadline| *deadline);
+        let deadline = self.least_key(TIMED).unwrap_or(NO_DEADLINE).min(self.schedule.slice_end).min(own);
         if deadline != self.schedule.timer {
             self.schedule.timer = deadline;
             self.machine.set_timer(deadline);
@@ -117,7 +119,8 @@ impl<M: Machine> Kernel<M> {
         }
         // The timer fired: whatever it was set to is gone.
         self.schedule.timer = 0;
-        if self.schedule.current.is_some() {
+        if let Some(context) = self.schedule.current {
+            self.tell_deadline(context, now);
             self.set_timer();
         }
     }

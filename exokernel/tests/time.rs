@@ -22,6 +22,7 @@ on_both_formats! {
     one_wait_covers_the_deaths_of_all_children
     whatever_takes_a_holder_from_a_frame_wakes_who_sleeps_on_its_count
     a_slice_ends_and_the_next_context_runs
+    a_deadline_in_the_upcall_page_is_told_without_ending_the_slice
     a_call_carries_its_words_there_and_back
     a_call_to_one_who_dies_ends
     nobody_is_called_who_does_not_accept
@@ -224,6 +225,55 @@ fn a_slice_ends_and_the_next_context_runs<P: Paging>() {
         world.kernel.step();
     }
     assert_eq!(seen, [1, 2, 1, 2]);
+}
+
+fn a_deadline_in_the_upcall_page_is_told_without_ending_the_slice<P: Paging>() {
+    use std::mem::offset_of;
+    let mut world = World::<P>::new();
+    let frame = page(&mut world, 0);
+    put(&world, frame, 1024, UpcallEntries { syscall: 0, fault: 0x5000 });
+    world.call(0, Call::UpcallSet, &[0, 0, A, A + 1024]).unwrap();
+    let end = world.kernel.machine.timer;
+    let at = world.kernel.machine.clock.get() + 1000;
+    let tell = |world: &World<P>, deadline: u64| put(world, frame, offset_of!(UpcallPage, deadline), deadline);
+    let expire = |world: &mut World<P>| {
+        world.kernel.machine.fire_timer();
+        trap(world, 0, Trap::Interrupt);
+        let upcall: UpcallPage = world.read(frame, 0);
+        (upcall.deadline, upcall.kind, upcall.fault_active, upcall.slices_lost)
+    };
+    let look = |world: &mut World<P>| world.call(0, Call::ContextSet, &[0, 0, 0, abi::RunState::Unchanged as u64]).unwrap();
+    tell(&world, at);
+    assert_eq!(world.kernel.machine.timer, end, "nobody has looked");
+    look(&mut world);
+    assert_eq!(world.kernel.machine.timer, at);
+    assert_eq!(expire(&mut world), (0, FaultKind::Slice as u64, 1, 0), "told, and the slice goes on");
+    assert_eq!(world.kernel.machine.timer, end);
+    // While it handles that, a deadline is left for later, and the timer is not set to it: it would go off again and again.
+    tell(&world, at + 1);
+    look(&mut world);
+    assert_eq!(world.kernel.machine.timer, end);
+    assert_eq!(expire(&mut world), (at + 1, FaultKind::Slice as u64, 1, 1), "the slice's end");
+    trap(&mut world, 0, Trap::Call(Call::Identify as u16));
+    put(&world, frame, offset_of!(UpcallPage, fault_active), 0u64);
+    put(&world, frame, offset_of!(UpcallPage, kind), 0u64);
+    look(&mut world);
+    assert_eq!(world.kernel.machine.timer, at + 1, "now it can be told: at once");
+    assert_eq!(expire(&mut world), (0, FaultKind::Slice as u64, 1, 1));
+    // One in the future is looked for meanwhile: the next of an interval timer.
+    let next = world.kernel.machine.clock.get() + 1000;
+    tell(&world, next);
+    look(&mut world);
+    assert_eq!(world.kernel.machine.timer, next);
+    assert_eq!(expire(&mut world), (next, FaultKind::Slice as u64, 1, 1), "left for later");
+    // One that stands when a slice begins is honoured unasked. One beyond the slice's end is not looked for in it.
+    put(&world, frame, offset_of!(UpcallPage, fault_active), 0u64);
+    let later = world.kernel.machine.timer + 5000;
+    tell(&world, later);
+    assert_eq!(expire(&mut world), (later, FaultKind::Slice as u64, 0, 2));
+    trap(&mut world, 0, Trap::Call(Call::Identify as u16));
+    assert_eq!(world.kernel.machine.timer, later);
+    assert_eq!(expire(&mut world), (0, FaultKind::Slice as u64, 1, 2));
 }
 
 fn a_call_carries_its_words_there_and_back<P: Paging>() {

@@ -74,7 +74,8 @@ numbered! {
 
         /// `(env) → index`. A new context, stopped.
         ContextCreate = 16,
-        /// `(env, index, registers, state)`. Load registers (0: leave them) and set the [`crate::RunState`].
+        /// `(env, index, registers, state)`. Load registers (0: leave them) and set the [`crate::RunState`]. On
+        /// oneself, it makes a change of [`crate::UpcallPage::deadline`] known.
         ContextSet = 17,
         /// `(env, index, registers)`. Store the registers of a context that is not the caller.
         ContextGet = 18,
