@@ -124,7 +124,7 @@ impl<M: Machine> Kernel<M> {
         let entry = self.entry(slot);
         let generation = entry.generation + 1;
         let parent = parent.map_or(NO_PARENT, |parent| parent as u32);
-        *entry = EnvEntry { generation, parent, quota, used: 2, privileges: privileges.bits(), ..EnvEntry::default() };
+        *entry = EnvEntry { generation, parent, quota, used: 2, privileges: privileges.bits() as u32, ..EnvEntry::default() };
         self.set_state(slot, EnvState::Alive);
         Ok(EnvId::new(slot, generation))
     }
@@ -139,7 +139,7 @@ impl<M: Machine> Kernel<M> {
 
     /// Whether an environment has a privilege.
     pub(crate) fn has(&mut self, id: EnvId, privilege: Privileges) -> bool {
-        Privileges::from_bits_truncate(self.entry(id.slot()).privileges).contains(privilege)
+        Privileges::from_bits_truncate(self.entry(id.slot()).privileges.into()).contains(privilege)
     }
 
     /// End an environment: nothing of it runs afterwards, its time and its children go to its parent. The first environment's end is the
@@ -166,6 +166,8 @@ impl<M: Machine> Kernel<M> {
             }
         }
         self.set_state(slot, EnvState::Dead);
+        let deaths = &raw mut self.entry(parent as usize).deaths;
+        self.count_up(deaths);
     }
 
     /// Make the children of a dying environment its parent's, quotas included: they were part of the dead one's, which was part of the

@@ -38,7 +38,7 @@ impl Frames {
     }
 
     /// The entry of a frame that the table knows: memory's, not a device's.
-    fn known(&mut self, frame: u64) -> Option<&mut FrameEntry> {
+    pub(crate) fn known(&mut self, frame: u64) -> Option<&mut FrameEntry> {
         self.index(frame).map(|index| self.entry(index))
     }
 

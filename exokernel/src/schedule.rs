@@ -80,9 +80,11 @@ impl<M: Machine> Kernel<M> {
         (next..self.schedule.end).chain(0..next).find(runnable)
     }
 
-    /// Set the timer for what comes first: the slice's end or a sleeper's deadline.
-    fn set_timer(&mut self) {
-        let deadline = self.least_key(TIMED).unwrap_or(NO_DEADLINE).min(self.schedule.slice_end);
+    /// Set the timer for what comes first: the slice's end, a sleeper's deadline or that of the context that runs.
+    pub(crate) fn set_timer(&mut self) {
+        let now = self.machine.clock();
+        let own = self.schedule.current.and_then(|context| self.deadline(context, now)).map_or(NO_DEADLINE, |deadline| *deadline);
+        let deadline = self.least_key(TIMED).unwrap_or(NO_DEADLINE).min(self.schedule.slice_end).min(own);
         if deadline != self.schedule.timer {
             self.schedule.timer = deadline;
             self.machine.set_timer(deadline);
@@ -95,10 +97,8 @@ impl<M: Machine> Kernel<M> {
             match interrupt {
                 Interrupt::Timer => self.tick(),
                 Interrupt::Device(irq) => {
-                    let count = &mut self.info_page().irqs[irq];
-                    *count = count.wrapping_add(1);
-                    let word = &raw const *count;
-                    self.wake_word(word, usize::MAX);
+                    let count = &raw mut self.info_page().irqs[irq];
+                    self.count_up(count);
                 }
             }
         }
@@ -119,7 +119,8 @@ impl<M: Machine> Kernel<M> {
         }
         // The timer fired: whatever it was set to is gone.
         self.schedule.timer = 0;
-        if self.schedule.current.is_some() {
+        if let Some(context) = self.schedule.current {
+            self.tell_deadline(context, now);
             self.set_timer();
         }
     }
@@ -183,6 +184,13 @@ impl<M: Machine> Kernel<M> {
             woken += 1;
         }
         woken
+    }
+
+    /// Count a word of the info pages up, and wake all who sleep on it.
+    pub(crate) fn count_up(&mut self, word: *mut u32) {
+        // SAFETY: callers name a word of the info pages, which are the kernel's own for good.
+        unsafe { *word = (*word).wrapping_add(1) };
+        self.wake_word(word, usize::MAX);
     }
 
     /// End a context's sleep, whatever it sleeps on, with the words that its call gives.

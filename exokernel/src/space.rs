@@ -114,7 +114,7 @@ impl<M: Machine> Kernel<M> {
         let root = self.env(id.slot()).root.get();
         self.write(&slot, Entry::Absent);
         for frame in leaf.frame..leaf.frame + leaf_pages(slot.level) {
-            self.frames.release(frame);
+            self.let_go(frame);
         }
         let mut credit = leaf_pages(slot.level);
         let mut slot = slot;
@@ -126,6 +126,14 @@ impl<M: Machine> Kernel<M> {
             credit += 1;
         }
         self.credit(id.slot(), credit);
+    }
+
+    /// A mapping or pin of a frame less, charges aside: who sleeps on the frame's count is woken.
+    pub(crate) fn let_go(&mut self, frame: u64) {
+        let Some(entry) = self.frames.known(frame) else { return };
+        let count = &raw const entry.count;
+        self.frames.release(frame);
+        self.wake_word(count, usize::MAX);
     }
 
     /// Do `step` for the leaves of a range, in order: see [`batch`]. A 2 MiB leaf that the range covers in part is `Occupied`.

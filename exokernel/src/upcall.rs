@@ -8,6 +8,8 @@ use arch::{Context, Fault, Machine};
 
 use crate::{Kernel, context::ContextRef};
 
+const SLICE: Fault = Fault { kind: FaultKind::Slice, address: 0, code: 0 };
+
 impl<M: Machine> Kernel<M> {
     /// Send a fault to the context's library. One that has no entry for it, or that still handles a fault, dies.
     pub(crate) fn fault(&mut self, context: ContextRef, fault: Fault) {
@@ -47,7 +49,22 @@ impl<M: Machine> Kernel<M> {
         };
         record.preempted.set(false);
         if armed {
-            self.send(context, Fault { kind: FaultKind::Slice, address: 0, code: 0 });
+            self.send(context, SLICE);
+        }
+    }
+
+    /// The deadline in a context's upcall page, if there is one. While the context handles a fault, one that has passed is not seen: the
+    /// timer would go off for it again and again.
+    pub(crate) fn deadline<'a>(&mut self, context: ContextRef, now: u64) -> Option<&'a mut u64> {
+        let page = self.page(context).filter(|page| page.fault_active == 0 || page.deadline > now)?;
+        Some(&mut page.deadline).filter(|deadline| **deadline != 0)
+    }
+
+    /// Tell a context that runs that the clock passed its deadline, if it did.
+    pub(crate) fn tell_deadline(&mut self, context: ContextRef, now: u64) {
+        if let Some(deadline) = self.deadline(context, now).filter(|deadline| **deadline <= now) {
+            *deadline = 0;
+            self.send(context, SLICE);
         }
     }
 

@@ -28,6 +28,7 @@ on_both_formats! {
     a_held_page_without_rights_keeps_its_contents
     changed_translations_are_flushed
     a_killed_child_gives_everything_back
+    a_child_handed_up_takes_its_quota_along_and_costs_the_parent_nothing
 }
 
 fn alloc<P: Paging>(world: &mut World<P>, slot: usize, address: u64, pages: u64) -> Result<u64, Error> {
@@ -259,5 +260,24 @@ fn a_killed_child_gives_everything_back<P: Paging>() {
     }
     assert_eq!((world.info().free_frames, world.entry(0).used), (free, used));
     assert_eq!(world.call(0, Call::EnvReap, &[id]), Err(Error::NoEnv));
+    world.check();
+}
+
+fn a_child_handed_up_takes_its_quota_along_and_costs_the_parent_nothing<P: Paging>() {
+    let mut world = World::<P>::new();
+    let parent = world.child(0, 40);
+    let child = world.child(parent, 30);
+    let own = world.entry(parent);
+    assert_eq!(own.quota - own.used, 40 - 3 - 30);
+    let grandchild = world.call(child, Call::EnvCreate, &[20, 0]).unwrap();
+    let heir = world.id(parent);
+    // The parent has less left than the quota that comes: it has been charged for it already.
+    assert_eq!(world.call(child, Call::EnvHand, &[grandchild, heir]), Ok(0));
+    assert_eq!((world.entry(parent).used, world.entry(parent).quota), (own.used, own.quota), "charged once");
+    assert_eq!((world.entry(child).quota, world.entry(child).used), (10, 3), "the quota was part of the child's");
+    world.check();
+    assert_eq!(world.call(parent, Call::EnvDestroy, &[grandchild, 0]), Ok(0));
+    while world.call(parent, Call::EnvReap, &[grandchild]) == Ok(0) {}
+    assert_eq!(world.entry(parent).used, own.used - 20, "its own to spend again");
     world.check();
 }

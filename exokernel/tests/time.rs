@@ -2,7 +2,10 @@
 
 mod world;
 
-use abi::{ANY_FRAME, Call, EnvEntry, EnvState, Error, FaultKind, Rights, TransferFlags, UpcallEntries, UpcallPage, WaitWord};
+use abi::{
+    ANY_FRAME, Call, CloneMode, CloneRange, EnvEntry, EnvState, Error, FaultKind, Rights, TransferFlags, UpcallEntries, UpcallPage,
+    WaitWord,
+};
 use arch::fake::FakeContext;
 use arch::{Board, Fault, Paging, Trap};
 use world::World;
@@ -16,7 +19,10 @@ on_both_formats! {
     a_sleeper_wakes_by_its_word_through_another_mapping
     a_sleeper_wakes_at_its_deadline
     a_death_wakes_who_waits_for_it
+    one_wait_covers_the_deaths_of_all_children
+    whatever_takes_a_holder_from_a_frame_wakes_who_sleeps_on_its_count
     a_slice_ends_and_the_next_context_runs
+    a_deadline_in_the_upcall_page_is_told_without_ending_the_slice
     a_call_carries_its_words_there_and_back
     a_call_to_one_who_dies_ends
     nobody_is_called_who_does_not_accept
@@ -113,6 +119,92 @@ fn a_death_wakes_who_waits_for_it<P: Paging>() {
     world.check();
 }
 
+fn one_wait_covers_the_deaths_of_all_children<P: Paging>() {
+    let mut world = World::<P>::new();
+    let child = world.child(0, 14);
+    let other = world.child(0, 8);
+    let below = world.child(child, 4);
+    let names = [child, other, below].map(|slot| world.id(slot));
+    let frame = page(&mut world, 0);
+    world.call(0, Call::InfoMap, &[0, 0x100_0000, 0, 18]).unwrap();
+    world.call(0, Call::SliceSet, &[0, 1, names[0], 0]).unwrap();
+    let address = 0x100_0000 + 4096 + std::mem::offset_of!(EnvEntry, deaths) as u64;
+    let mut expected = 0;
+    let mut sleep = |world: &mut World<P>| {
+        assert_eq!(world.entry(0).deaths, expected);
+        put(world, frame, 0, WaitWord { address, value: expected, reserved: 0 });
+        expected += 1;
+        world.start_call(0, Call::Wait, &[A, 1, u64::MAX])
+    };
+    // A grandchild's death is the child's to hear of.
+    let sleeper = sleep(&mut world);
+    world.start_call(child, Call::EnvDestroy, &[names[2], 3]);
+    assert_eq!((world.entry(0).deaths, world.entry(child).deaths), (0, 1));
+    world.start_call(child, Call::EnvDestroy, &[0, 7]);
+    // SAFETY: the record stays where it is.
+    assert_eq!(unsafe { (*sleeper).result }, (0, 0));
+    assert_eq!((world.entry(child).state, world.entry(below).parent), (EnvState::Dead as u32, 0), "dead, its dead passed on");
+    world.call(0, Call::SliceSet, &[0, 2, names[1], 0]).unwrap();
+    let sleeper = sleep(&mut world);
+    trap(&mut world, other, fault(FaultKind::Read));
+    // SAFETY: the record stays where it is.
+    assert_eq!(unsafe { (*sleeper).result }, (0, 0), "by a fault too");
+    assert_eq!(world.entry(0).deaths, 2);
+    let next = world.child(0, 4);
+    assert_eq!(world.entry(next).deaths, 0);
+    world.check();
+}
+
+fn whatever_takes_a_holder_from_a_frame_wakes_who_sleeps_on_its_count<P: Paging>() {
+    const TABLE: u64 = 0x100_0000;
+    const PAGE: u64 = 0x200_0000;
+    const ASLEEP: (i64, u64) = (1, 1);
+    let mut world = World::<P>::new();
+    let child = world.child(0, 20);
+    let id = world.id(child);
+    world.call(0, Call::SliceSet, &[0, 1, id, 0]).unwrap();
+    let list = page(&mut world, 0);
+    world.call(0, Call::PageAlloc, &[PAGE, 1, Rights::READ_WRITE.bits(), ANY_FRAME]).unwrap();
+    let frame = world.mapping(0, PAGE).unwrap().leaf.frame;
+    world.call(0, Call::InfoMap, &[0, TABLE, world.info().frames_page, 1]).unwrap();
+    // Held five times: by the root, and four times by the child.
+    for target in [A, A + 0x1000, A + 0x2000] {
+        world.call(0, Call::PageMap, &[id, target, PAGE, 1, Rights::READ_WRITE.bits()]).unwrap();
+    }
+    put(&world, list, 2048, CloneRange { source: PAGE, target: A + 0x3000, pages: 1, mode: CloneMode::CopyOnWrite as u64 });
+    world.call(0, Call::PageClone, &[id, A + 2048, 1, 0]).unwrap();
+    let address = TABLE + (frame - world::FIRST_FRAME) * 16 + 4;
+    let sleep = |world: &mut World<P>| {
+        put(world, list, 0, WaitWord { address, value: world.frame(frame).count, reserved: 0 });
+        let sleeper = world.start_call(0, Call::Wait, &[A, 1, u64::MAX]);
+        // SAFETY: the record stays where it is. No call gives this.
+        unsafe { (*sleeper).result = ASLEEP };
+        sleeper
+    };
+    // SAFETY: as above.
+    let woken = |sleeper: *mut FakeContext| unsafe { (*sleeper).result };
+    let sleeper = sleep(&mut world);
+    // Neither one more holder, nor another frame's going, nor an upcall page's coming.
+    world.call(child, Call::PageMap, &[0, A + 0x4000, A, 1, Rights::READ_ONLY.bits()]).unwrap();
+    world.call(child, Call::PageAlloc, &[A + 0x5000, 1, Rights::READ_WRITE.bits(), ANY_FRAME]).unwrap();
+    world.call(child, Call::PageUnmap, &[0, A + 0x5000, 1]).unwrap();
+    world.call(child, Call::UpcallSet, &[0, 0, A, A + 1024]).unwrap();
+    assert_eq!((woken(sleeper), world.frame(frame).count), (ASLEEP, 7));
+    // Holders go by page_unmap, by page_break, with an upcall page that is replaced; not by death, before the reaping.
+    world.call(child, Call::PageUnmap, &[0, A + 0x4000, 1]).unwrap();
+    assert_eq!((woken(sleeper), world.frame(frame).count), ((0, 0), 6));
+    let sleeper = sleep(&mut world);
+    assert_eq!(world.call(child, Call::PageBreak, &[A + 0x3000]), Ok(1));
+    assert_eq!((woken(sleeper), world.frame(frame).count), ((0, 0), 5));
+    let sleeper = sleep(&mut world);
+    world.call(child, Call::UpcallSet, &[0, 0, A + 0x3000, A + 0x3000]).unwrap();
+    assert_eq!((woken(sleeper), world.frame(frame).count), ((0, 0), 4));
+    let sleeper = sleep(&mut world);
+    world.start_call(child, Call::EnvDestroy, &[0, 0]);
+    assert_eq!((woken(sleeper), world.frame(frame).count), (ASLEEP, 4), "the dead hold");
+    world.check();
+}
+
 fn a_slice_ends_and_the_next_context_runs<P: Paging>() {
     let mut world = World::<P>::new();
     let child = world.child(0, 16);
@@ -133,6 +225,55 @@ fn a_slice_ends_and_the_next_context_runs<P: Paging>() {
         world.kernel.step();
     }
     assert_eq!(seen, [1, 2, 1, 2]);
+}
+
+fn a_deadline_in_the_upcall_page_is_told_without_ending_the_slice<P: Paging>() {
+    use std::mem::offset_of;
+    let mut world = World::<P>::new();
+    let frame = page(&mut world, 0);
+    put(&world, frame, 1024, UpcallEntries { syscall: 0, fault: 0x5000 });
+    world.call(0, Call::UpcallSet, &[0, 0, A, A + 1024]).unwrap();
+    let end = world.kernel.machine.timer;
+    let at = world.kernel.machine.clock.get() + 1000;
+    let tell = |world: &World<P>, deadline: u64| put(world, frame, offset_of!(UpcallPage, deadline), deadline);
+    let expire = |world: &mut World<P>| {
+        world.kernel.machine.fire_timer();
+        trap(world, 0, Trap::Interrupt);
+        let upcall: UpcallPage = world.read(frame, 0);
+        (upcall.deadline, upcall.kind, upcall.fault_active, upcall.slices_lost)
+    };
+    let look = |world: &mut World<P>| world.call(0, Call::ContextSet, &[0, 0, 0, abi::RunState::Unchanged as u64]).unwrap();
+    tell(&world, at);
+    assert_eq!(world.kernel.machine.timer, end, "nobody has looked");
+    look(&mut world);
+    assert_eq!(world.kernel.machine.timer, at);
+    assert_eq!(expire(&mut world), (0, FaultKind::Slice as u64, 1, 0), "told, and the slice goes on");
+    assert_eq!(world.kernel.machine.timer, end);
+    // While it handles that, a deadline is left for later, and the timer is not set to it: it would go off again and again.
+    tell(&world, at + 1);
+    look(&mut world);
+    assert_eq!(world.kernel.machine.timer, end);
+    assert_eq!(expire(&mut world), (at + 1, FaultKind::Slice as u64, 1, 1), "the slice's end");
+    trap(&mut world, 0, Trap::Call(Call::Identify as u16));
+    put(&world, frame, offset_of!(UpcallPage, fault_active), 0u64);
+    put(&world, frame, offset_of!(UpcallPage, kind), 0u64);
+    look(&mut world);
+    assert_eq!(world.kernel.machine.timer, at + 1, "now it can be told: at once");
+    assert_eq!(expire(&mut world), (0, FaultKind::Slice as u64, 1, 1));
+    // One in the future is looked for meanwhile: the next of an interval timer.
+    let next = world.kernel.machine.clock.get() + 1000;
+    tell(&world, next);
+    look(&mut world);
+    assert_eq!(world.kernel.machine.timer, next);
+    assert_eq!(expire(&mut world), (next, FaultKind::Slice as u64, 1, 1), "left for later");
+    // One that stands when a slice begins is honoured unasked. One beyond the slice's end is not looked for in it.
+    put(&world, frame, offset_of!(UpcallPage, fault_active), 0u64);
+    let later = world.kernel.machine.timer + 5000;
+    tell(&world, later);
+    assert_eq!(expire(&mut world), (later, FaultKind::Slice as u64, 0, 2));
+    trap(&mut world, 0, Trap::Call(Call::Identify as u16));
+    assert_eq!(world.kernel.machine.timer, later);
+    assert_eq!(expire(&mut world), (0, FaultKind::Slice as u64, 1, 2));
 }
 
 fn a_call_carries_its_words_there_and_back<P: Paging>() {

@@ -65,7 +65,7 @@ numbered! {
         /// quota to its parent.
         EnvReap = 12,
         /// `(env, parent)`. Hand a child of the caller to another parent, which the caller is over or whose child the caller is. The
-        /// quota moves with it.
+        /// quota moves with it: out of the caller's own quota, if the child goes to the caller's parent.
         EnvHand = 13,
         /// `(env, quota)`. Change a child's quota, to or from the caller's.
         EnvQuota = 14,
@@ -74,7 +74,8 @@ numbered! {
 
         /// `(env) → index`. A new context, stopped.
         ContextCreate = 16,
-        /// `(env, index, registers, state)`. Load registers (0: leave them) and set the [`crate::RunState`].
+        /// `(env, index, registers, state)`. Load registers (0: leave them) and set the [`crate::RunState`]. On
+        /// oneself, it makes a change of [`crate::UpcallPage::deadline`] known.
         ContextSet = 17,
         /// `(env, index, registers)`. Store the registers of a context that is not the caller.
         ContextGet = 18,

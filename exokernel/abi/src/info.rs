@@ -2,7 +2,8 @@
 //!
 //! Page 0 is [`InfoPage`]; pages from [`INFO_ENVS_PAGE`] hold the environment table ([`EnvEntry`] by slot), those from
 //! [`INFO_SLICES_PAGE`] the slice vectors ([`SliceEntry`], one page per CPU), and from `frames_page` on the frame table ([`FrameEntry`] by
-//! frame number less `first_frame`). Words here can be waited on: an environment's death changes its `state`, an interrupt its count.
+//! frame number less `first_frame`). Words here can be waited on: an environment's death changes its `state` and its
+//! parent's `deaths`, an interrupt its count, a page's unmapping its frame's `count`.
 
 use static_assertions::const_assert_eq;
 
@@ -95,8 +96,11 @@ pub struct EnvEntry {
     pub used: u64,
     /// Offset 40: program counter of a fatal fault.
     pub pc: u64,
-    /// Offset 48: [`crate::Privileges`].
-    pub privileges: u64,
+    /// Offset 48: [`crate::Privileges`], whose bits fit.
+    pub privileges: u32,
+    /// Offset 52: how many children of it have died so far. Counts up, and wakes, at each death, after the child's `state`
+    /// has changed and the child's own children have become its: one wait covers any number of children.
+    pub deaths: u32,
     /// Offset 56: zero.
     pub reserved: u64,
 }
@@ -150,7 +154,9 @@ pub enum FrameKind {
 pub struct FrameEntry {
     /// A [`FrameKind`].
     pub kind: u32,
-    /// Mappings (and the kernel's own pins) of a `User` frame; live entries of a `Table`.
+    /// Mappings (and the kernel's own pins) of a `User` frame; live entries of a `Table`. Whatever lowers it for a `User` frame
+    /// (`page_unmap`, `page_break`, `upcall_set`, `env_reap`) wakes who sleeps on it, at 0 too, where the frame is free and may soon be
+    /// another's; what raises it does not wake. So a holder can wait until it is the last: the dead hold until they are reaped.
     pub count: u32,
     /// The next free frame, less `first_frame`, if the frame is free.
     pub next: u32,

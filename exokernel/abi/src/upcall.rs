@@ -43,7 +43,8 @@ pub enum FaultKind {
     Protection = 10,
     /// The memory system answered with an error.
     Bus = 11,
-    /// Not a fault: the context's slice ended, and a new one has just begun. Only sent where `slice_armed` asks for it.
+    /// Not a fault: the context's slice ended, and a new one has just begun, or the page's `deadline` passed. Only sent where
+    /// `slice_armed` or `deadline` asks for it, whichever of them has become 0.
     Slice = 16,
 }
 
@@ -54,8 +55,14 @@ pub enum FaultKind {
 pub struct UpcallPage {
     /// Offset 0: state at the last foreign syscall.
     pub syscall: SavedState,
-    /// Offset 40: zero; keeps `fault` aligned.
-    pub reserved: [u64; 3],
+    /// Offset 40: non-zero asks for a `Slice` fault once the clock has passed it, in ticks. The kernel clears it when it sends one, which
+    /// ends no slice; if `fault_active` is set then, it is left for later. The kernel looks at it when it sets its timer: when a
+    /// slice of the context begins, after each interrupt of the timer, and when the context calls `context_set` on itself
+    /// (`Unchanged` will do). A context that runs in another's slice, or that changes the word and does not say so, is told at the next
+    /// of these times; one that sleeps is not woken.
+    pub deadline: u64,
+    /// Offset 48: zero; keeps `fault` aligned.
+    pub reserved: [u64; 2],
     /// Offset 64: state at the last fault.
     pub fault: SavedState,
     /// Offset 104: a [`FaultKind`].
@@ -77,6 +84,7 @@ pub struct UpcallPage {
 }
 const_assert_eq!(size_of::<UpcallPage>(), crate::PAGE_SIZE);
 const_assert_eq!(core::mem::offset_of!(UpcallPage, fault), 64);
+const_assert_eq!(core::mem::offset_of!(UpcallPage, deadline), 40);
 const_assert_eq!(core::mem::offset_of!(UpcallPage, fault_active), 128);
 const_assert_eq!(core::mem::offset_of!(UpcallPage, library), 152);
 

@@ -16,7 +16,7 @@ impl<M: Machine> Kernel<M> {
         self.new_context(id).map(|index| index as u64)
     }
 
-    /// Load a context's registers, and set how it runs.
+    /// Load a context's registers, and set how it runs. The caller itself has its page's deadline looked at anew.
     ///
     /// - `BadArgument`: a state that is none; registers for the caller itself (that is `resume`).
     /// - `BadAddress`, `NotMapped`: the registers are not aligned in one readable page.
@@ -31,6 +31,7 @@ impl<M: Machine> Kernel<M> {
         let record = self.context(context);
         if own {
             record.machine().set_result(0, 0);
+            self.set_timer();
         }
         if state != RunState::Unchanged as u64 {
             self.give_up(context, Error::Interrupted);

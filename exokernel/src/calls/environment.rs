@@ -41,10 +41,11 @@ impl<M: Machine> Kernel<M> {
         self.reap(id).map(u64::from)
     }
 
-    /// Hand a child to another parent.
+    /// Hand a child to another parent. One below the caller is charged the child's quota; the caller's own parent is not, since the
+    /// quota is part of the caller's, which shrinks by it.
     ///
     /// - `Denied`: it is not the caller's child, or the caller is neither over the new parent nor its child.
-    /// - `BadArgument`: the new parent is the child, or below it. `Quota`: the new parent's.
+    /// - `BadArgument`: the new parent is the child, or below it. `Quota`: the new parent's, if that is below the caller.
     pub(super) fn env_hand(&mut self, caller: Caller, env: u64, parent: u64) -> Result<u64> {
         let child = self.own_child(caller.id, env)?;
         let heir = self.living(caller.id, parent)?;
@@ -59,7 +60,11 @@ impl<M: Machine> Kernel<M> {
             return Ok(0);
         }
         let quota = self.entry(child.slot()).quota;
-        self.charge(heir.slot(), quota)?;
+        if heir.slot() == own_parent {
+            self.entry(caller.id.slot()).quota -= quota;
+        } else {
+            self.charge(heir.slot(), quota)?;
+        }
         self.credit(caller.id.slot(), quota);
         self.entry(child.slot()).parent = heir.slot() as u32;
         Ok(0)

@@ -270,7 +270,7 @@ impl<M: Machine> Kernel<M> {
             own.frame = self.frames.take(None, FrameKind::User).expect("every frame in use has a payer, this mapping's charge too");
             self.copy_frame(leaf.frame, own.frame);
             self.frames.hold(own.frame);
-            self.frames.release(leaf.frame);
+            self.let_go(leaf.frame);
         }
         self.change(&slot, own);
         self.flush(caller.id, address, 1);

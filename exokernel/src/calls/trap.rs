@@ -41,7 +41,7 @@ impl<M: Machine> Kernel<M> {
     /// Let go of an upcall page's frame.
     pub(crate) fn unpin(&mut self, frame: u64) {
         if frame != 0 {
-            self.frames.release(frame);
+            self.let_go(frame);
         }
     }
 

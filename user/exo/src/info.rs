@@ -56,15 +56,26 @@ pub fn unused_slice() -> Option<usize> {
     (0..MAX_SLICES).find(|&slot| slice(slot).owner == own && slice(slot).context == u32::MAX)
 }
 
-/// A frame as the frame table has it. Only where `map` mapped it.
+/// Where a frame's entry in the frame table is.
 #[must_use]
-pub fn frame(number: u64) -> FrameEntry {
+pub fn frame_address(number: u64) -> *const FrameEntry {
     let header = header();
     let index = number.wrapping_sub(header.first_frame);
     assert!(index < header.frame_count, "frame {number:#x} is outside the table");
-    let table = page(INFO, header.frames_page as usize) as *const FrameEntry;
-    // SAFETY: as in `header`; the index is inside the table.
-    unsafe { table.add(index as usize).read_volatile() }
+    (page(INFO, header.frames_page as usize) as *const FrameEntry).wrapping_add(index as usize)
+}
+
+/// Map the page of the frame table that a frame's entry is in, where only the first info pages are mapped: as in every child.
+pub fn map_frame(number: u64) {
+    let address = frame_address(number) as usize & !(PAGE_SIZE - 1);
+    exo::info_map(EnvId::SELF, address, (address - INFO) / PAGE_SIZE, 1).expect("a page of the frame table");
+}
+
+/// A frame as the frame table has it. Only where `map` or `map_frame` mapped it.
+#[must_use]
+pub fn frame(number: u64) -> FrameEntry {
+    // SAFETY: as in `header`; the entry is inside the table.
+    unsafe { frame_address(number).read_volatile() }
 }
 
 /// Whether a frame is of a kind.

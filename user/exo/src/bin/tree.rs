@@ -24,6 +24,11 @@ fn main() -> u8 {
     scene.act("quotas that move down and up", End::Exited(0), quotas, 0);
     handed_up();
     scene.after("a child handed up");
+    let full = Child::new(2 * QUOTA, native::NONE);
+    full.give_unused_slices(1);
+    full.start(handed_up_to_one_who_is_full, 0);
+    full.expect("a child handed up to one who is full", End::Exited(0));
+    scene.after("a child handed up to one who is full");
     handed_down();
     scene.after("a child handed down");
     orphans();
@@ -119,9 +124,9 @@ fn handed_up() {
     let child = with_child(|root| {
         let own = exo::identify();
         let grandchild = exo::env_create(32, native::NONE).expect("a child");
-        let before = used(own);
+        let before = info::environment(own);
         exo::env_hand(grandchild, EnvId(root)).expect("to the own parent");
-        assert_eq!(used(own), before - 32);
+        assert_eq!((used(own), info::environment(own).quota), (before.used - 32, before.quota - 32));
         assert_eq!(exo::env_destroy(grandchild, 0), Err(Error::Denied), "it is no longer below");
         tell(grandchild);
         0
@@ -132,6 +137,29 @@ fn handed_up() {
     assert_eq!(used(exo::identify()), before + 32);
     Child { id: grandchild }.end();
     assert_eq!(used(exo::identify()), before);
+}
+
+/// The parent was charged for the quota already, as a part of its child's: it needs no room for it.
+fn handed_up_to_one_who_is_full(_: u64) -> u64 {
+    let own = exo::identify();
+    let room = info::environment(own).quota - used(own);
+    let child = Child::new(room as usize - native::place::STACK_PAGES - 8, native::NONE);
+    child.start(
+        |parent| {
+            let grandchild = exo::env_create(32, native::NONE).expect("a child");
+            exo::env_hand(grandchild, EnvId(parent)).expect("it is charged already");
+            tell(grandchild);
+            0
+        },
+        own.0,
+    );
+    let before = used(own);
+    let grandchild = told();
+    assert_eq!(used(own), before, "not charged again");
+    child.expect("a child that hands up", End::Exited(0));
+    Child { id: grandchild }.end();
+    assert_eq!(info::environment(own).quota - used(own), room);
+    0
 }
 
 fn handed_down() {
