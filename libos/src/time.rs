@@ -4,11 +4,12 @@
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use abi::{InfoPage, WaitWord};
+use abi::InfoPage;
 
 use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::process::Process;
+use crate::thread::Waits;
 
 /// Nanoseconds in a second.
 pub const SECOND: u64 = 1_000_000_000;
@@ -182,6 +183,12 @@ impl Times {
         let clocks = Clocks::new(info);
         Times { began_ns: clocks.ns(Linear::Monotonic, ticks), clocks, ..Times::default() }
     }
+
+    /// Address of a word that is 0 for ever.
+    #[must_use]
+    pub fn idle_word(&self) -> u64 {
+        self.idle.as_ptr() as u64
+    }
 }
 
 /// The counter's first value at which the monotonic clock is at `ns`.
@@ -218,20 +225,7 @@ impl<K: Kernel> Process<K> {
     /// # Errors
     /// `ETIMEDOUT`: the deadline passed. `EINTR`: a signal came.
     pub fn sleep_until(&self, deadline_ns: Option<u64>) -> Result<()> {
-        if self.signals.is_pending() {
-            return Err(Errno::EINTR);
-        }
-        let deadline = deadline_ns.map(|ns| ticks_at(self.kernel.info(), ns));
-        let word = WaitWord { address: self.times.idle.as_ptr() as u64, value: 0, reserved: 0 };
-        loop {
-            match self.kernel.wait(&[word], deadline) {
-                Err(abi::Error::TimedOut) => return Err(Errno::ETIMEDOUT),
-                Err(abi::Error::Interrupted) => return Err(Errno::EINTR),
-                Err(error) => return Err(error.into()),
-                Ok(_) if self.signals.is_pending() => return Err(Errno::EINTR),
-                Ok(_) => {}
-            }
-        }
+        self.block(Waits::Signal, deadline_ns)
     }
 }
 

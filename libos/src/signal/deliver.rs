@@ -34,7 +34,7 @@ impl<K: Kernel> Process<K> {
         let signal = information.signal as u32;
         let caught = self.signals.with(|state| {
             let handler = state.action(signal).handler;
-            handler != DEFAULT && handler != IGNORE && state.blocked & bit(signal) == 0
+            handler != DEFAULT && handler != IGNORE && state.own.blocked & bit(signal) == 0
         });
         if !caught || signal == SIGKILL {
             self.report_fault(registers, trap, signal);
@@ -55,7 +55,7 @@ impl<K: Kernel> Process<K> {
     /// Deliver what is pending; whether `registers` were changed.
     pub fn deliver(&self, registers: &mut Registers) -> bool {
         let mut changed = false;
-        while let Some(information) = self.signals.with(|state| state.take(!state.blocked)) {
+        while let Some(information) = self.signals.with(|state| state.take(!state.own.blocked)) {
             let signal = information.signal as u32;
             match self.signals.with(|state| state.action(signal).handler) {
                 IGNORE => {}
@@ -78,15 +78,15 @@ impl<K: Kernel> Process<K> {
         }
         let (action, mask, alternate) = self.signals.with(|state| {
             let action = state.action(signal);
-            let mask = state.suspended.take().unwrap_or(state.blocked);
+            let mask = state.own.suspended.take().unwrap_or(state.own.blocked);
             let deferred = if action.flags & Action::NO_DEFER == 0 { bit(signal) } else { 0 };
-            state.set_blocked(state.blocked | action.mask | deferred);
+            state.set_blocked(state.own.blocked | action.mask | deferred);
             if action.flags & Action::RESET != 0 {
                 state.actions[signal as usize - 1].handler = DEFAULT;
             }
-            let alternate = state.alternate;
+            let alternate = state.own.alternate;
             if alternate.flags & AlternateStack::AUTODISARM != 0 && action.flags & Action::ON_STACK != 0 {
-                state.alternate = AlternateStack::NONE;
+                state.own.alternate = AlternateStack::NONE;
             }
             (action, mask, alternate)
         });
@@ -120,13 +120,13 @@ impl<K: Kernel> Process<K> {
 /// # Errors
 /// `EPERM`: it runs on it. `EINVAL`: unknown flags. `ENOMEM`: too small.
 pub fn set_alternate(state: &mut super::State, new: AlternateStack, sp: u64) -> Result<()> {
-    if state.alternate.holds(sp) {
+    if state.own.alternate.holds(sp) {
         return Err(Errno::EPERM);
     }
     match new.flags & !AlternateStack::AUTODISARM {
-        AlternateStack::DISABLED => state.alternate = AlternateStack::NONE,
+        AlternateStack::DISABLED => state.own.alternate = AlternateStack::NONE,
         0 | AlternateStack::ON_STACK if new.size < AlternateStack::LEAST => return Err(Errno::ENOMEM),
-        0 | AlternateStack::ON_STACK => state.alternate = AlternateStack { flags: new.flags & AlternateStack::AUTODISARM, ..new },
+        0 | AlternateStack::ON_STACK => state.own.alternate = AlternateStack { flags: new.flags & AlternateStack::AUTODISARM, ..new },
         _ => return Err(Errno::EINVAL),
     }
     Ok(())

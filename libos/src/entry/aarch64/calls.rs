@@ -9,7 +9,7 @@ use core::mem::offset_of;
 
 use abi::{Registers, UpcallPage};
 
-use crate::entry::{dispatch, place, words};
+use crate::entry::{dispatch, words};
 use crate::syscall::Arguments;
 use crate::syscall::table::NUMBERS;
 
@@ -42,9 +42,6 @@ const _: () = assert!(offset_of!(UpcallPage, syscall.sp) == offset_of!(UpcallPag
 const CALL_BYTES: u64 = 4;
 
 impl Frame {
-    /// The frame of the call that is being served.
-    pub const ADDRESS: usize = place::SYSCALL_STACK_TOP - size_of::<Frame>();
-
     /// All of the program's registers, the thread pointer excepted.
     #[must_use]
     pub fn registers(&self, page: &UpcallPage) -> Registers {
