@@ -109,6 +109,8 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn vdso(&self) -> usize;
     /// The program's registers at the syscall that is being served, its result register as the call found it.
     fn registers(&self) -> Registers;
+    /// Where the program made the call that is being served: from there it makes it again.
+    fn call_site(&self) -> u64;
     /// Continue the program with a full register frame.
     fn resume(&self, registers: &Registers) -> !;
     /// End the process, with a status word as wait(2) packs it.

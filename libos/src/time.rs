@@ -46,8 +46,10 @@ pub enum Clock {
     Realtime,
     /// Since boot.
     Monotonic,
-    /// Since the process began: it is the only one, and has the CPU when it wants it.
+    /// What the threads of the process had of the CPU.
     Process,
+    /// What the thread with this id had of it; 0 for the one that asks.
+    Thread(u32),
 }
 
 impl Clock {
@@ -61,9 +63,15 @@ impl Clock {
             0 | 5 | 8 | 11 => Ok(Clock::Realtime),
             // MONOTONIC, MONOTONIC_RAW, MONOTONIC_COARSE, BOOTTIME, BOOTTIME_ALARM.
             1 | 4 | 6 | 7 | 9 => Ok(Clock::Monotonic),
-            // PROCESS_CPUTIME_ID, THREAD_CPUTIME_ID, and what clock_getcpuclockid(3) makes of process 0 (itself).
-            2 | 3 | -6 | -2 => Ok(Clock::Process),
-            _ => Err(Errno::EINVAL),
+            2 => Ok(Clock::Process),
+            3 => Ok(Clock::Thread(0)),
+            // What clock_getcpuclockid(3) and pthread_getcpuclockid(3) make of an id: its complement, and which clock in the low three bits.
+            0.. => Err(Errno::EINVAL),
+            _ => match (!(number >> 3) as u32, number & 7) {
+                (0 | 1, 2) => Ok(Clock::Process),
+                (id, 6) => Ok(Clock::Thread(id)),
+                _ => Err(Errno::EINVAL),
+            },
         }
     }
 }
@@ -205,12 +213,36 @@ impl<K: Kernel> Process<K> {
         self.times.clocks.ns(Linear::Monotonic, self.kernel.clock())
     }
 
+    /// So many ticks in nanoseconds.
+    fn span_ns(&self, ticks: u64) -> u64 {
+        self.times.clocks.ns(Linear::Monotonic, self.kernel.info().boot_ticks + ticks)
+    }
+
+    /// The clock that a `CLOCK_*` number names.
+    ///
+    /// # Errors
+    /// `EINVAL`: no such clock, or no such thread.
+    pub fn clock(&self, number: i32) -> Result<Clock> {
+        let clock = Clock::from_number(number)?;
+        if let Clock::Thread(id) = clock {
+            self.find_thread(id).map_err(|_| Errno::EINVAL)?;
+        }
+        Ok(clock)
+    }
+
     /// A clock's time, in nanoseconds.
     #[must_use]
     pub fn clock_ns(&self, clock: Clock) -> u64 {
         match clock {
             Clock::Monotonic => self.now_ns(),
-            Clock::Process => self.now_ns().saturating_sub(self.times.began_ns),
+            Clock::Process => {
+                let idle = self.threads.with(|table| table.idle);
+                self.now_ns().saturating_sub(self.times.began_ns).saturating_sub(self.span_ns(idle))
+            }
+            Clock::Thread(id) => self.find_thread(id).map_or(0, |slot| {
+                let now = self.kernel.clock();
+                self.span_ns(self.threads.with(|table| table.used(slot, now)))
+            }),
             Clock::Realtime => self.times.clocks.ns(Linear::Realtime, self.kernel.clock()),
         }
     }

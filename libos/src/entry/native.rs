@@ -92,6 +92,13 @@ impl Default for Native {
     }
 }
 
+/// What the entry saved of the call that is being served.
+fn frame() -> &'static Frame {
+    let address = LibraryWords::get().syscall_stack() - size_of::<Frame>();
+    // SAFETY: this is only asked while a call is served: its frame is where the entry put it, at the top of the syscall stack.
+    unsafe { &*(address as *const Frame) }
+}
+
 /// Whether a range is in the program's half.
 fn is_programs(address: usize, length: usize) -> bool {
     address.checked_add(length).is_some_and(|end| end <= PROGRAM_TOP)
@@ -339,12 +346,13 @@ impl Kernel for Native {
     }
 
     fn registers(&self) -> Registers {
-        let address = LibraryWords::get().syscall_stack() - size_of::<Frame>();
-        // SAFETY: this is only asked while a call is served: its frame is where the entry put it, at the top of the syscall stack.
-        let frame = unsafe { &*(address as *const Frame) };
-        let mut registers = frame.registers(self.upcall_page());
+        let mut registers = frame().registers(self.upcall_page());
         registers.tls = self.thread_pointer();
         registers
+    }
+
+    fn call_site(&self) -> u64 {
+        frame().site(self.upcall_page())
     }
 
     fn resume(&self, registers: &Registers) -> ! {

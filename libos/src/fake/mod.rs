@@ -407,6 +407,10 @@ impl Kernel for FakeKernel {
         *self.registers.lock()
     }
 
+    fn call_site(&self) -> u64 {
+        self.registers.lock().pc
+    }
+
     fn resume(&self, registers: &Registers) -> ! {
         panic!("continued at {:#x}", registers.pc)
     }

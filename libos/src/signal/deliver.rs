@@ -6,6 +6,7 @@ use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::signal::{Action, AlternateStack, DEFAULT, IGNORE, Information, SIGKILL, SIGSEGV, Trap, bit, frame, is_ignored_by_default};
+use crate::syscall::table;
 
 /// How a process ends, as wait(2) packs it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,6 +25,22 @@ impl Ending {
             Ending::Code(code) => u32::from(code) << 8,
             Ending::Signal(signal) => signal,
         }
+    }
+}
+
+/// Whether a call that a signal broke off is made again after a handler with `SA_RESTART`: signal(7) lists those that are not.
+fn is_restarted(registers: &Registers) -> bool {
+    const NEVER: [&str; 10] =
+        ["nanosleep", "clock_nanosleep", "poll", "ppoll", "select", "pselect6", "rt_sigsuspend", "pause", "rt_sigtimedwait", "epoll_pwait"];
+    #[cfg(target_arch = "x86_64")]
+    let (number, timeout) = (registers.rax, registers.r[2]);
+    #[cfg(target_arch = "aarch64")]
+    let (number, timeout) = (registers.x[8], registers.x[3]);
+    match table::row(number as usize) {
+        // A wait with a timeout would begin anew.
+        Some(row) if row.name == "futex" => timeout == 0,
+        Some(row) => !NEVER.contains(&row.name),
+        None => false,
     }
 }
 
@@ -46,8 +63,14 @@ impl<K: Kernel> Process<K> {
     /// Deliver what is pending on the way out of a call that answers `result`. Returns if nothing has a handler.
     pub fn deliver_after_call(&self, result: u64) {
         let mut registers = self.kernel.registers();
-        frame::set_result(&mut registers, result);
-        if self.deliver(&mut registers) {
+        let again =
+            result == -i64::from(Errno::EINTR.0) as u64 && self.signals.with(|state| state.restarts_calls()) && is_restarted(&registers);
+        if again {
+            registers.pc = self.kernel.call_site();
+        } else {
+            frame::set_result(&mut registers, result);
+        }
+        if self.deliver(&mut registers) || again {
             self.kernel.resume(&registers);
         }
     }

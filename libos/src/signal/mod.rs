@@ -398,6 +398,17 @@ impl State {
         set_of(&self.own.pending) | set_of(&self.shared)
     }
 
+    /// Whether a call that is broken off now is made again: the signal that is next has no handler, or one with [`Action::RESTART`].
+    #[must_use]
+    pub fn restarts_calls(&self) -> bool {
+        let own = set_of(&self.own.pending) & !self.own.blocked;
+        let chosen = if own != 0 { own } else { set_of(&self.shared) & !self.own.blocked };
+        chosen != 0 && {
+            let action = self.action(chosen.trailing_zeros() + 1);
+            matches!(action.handler, DEFAULT | IGNORE) || action.flags & Action::RESTART != 0
+        }
+    }
+
     /// Take a pending signal that is in `set`: of the thread's own, if there is one, else of the process's the lowest-numbered.
     pub fn take(&mut self, set: Set) -> Option<Information> {
         take(&mut self.own.pending, set).or_else(|| take(&mut self.shared, set))

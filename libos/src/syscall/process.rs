@@ -100,7 +100,8 @@ pub fn getrusage<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Resu
     let mut words = [0i64; 18];
     match arguments.int(0) {
         OWN | THREAD => {
-            words[..2].copy_from_slice(&timeval(process.clock_ns(Clock::Process)));
+            let clock = if arguments.int(0) == THREAD { Clock::Thread(0) } else { Clock::Process };
+            words[..2].copy_from_slice(&timeval(process.clock_ns(clock)));
             let memory = process.memory.lock();
             words[4] = (memory.most_resident * abi::PAGE_SIZE / 1024) as i64;
             words[8] = memory.faults as i64;

@@ -82,7 +82,7 @@ impl<K: Kernel> Process<K> {
                 if table.earliest().is_some() {
                     table.expire(self.kernel.clock());
                 }
-                (table.next(), table.earliest(), table.awaits_console())
+                (table.take_next(), table.earliest(), table.awaits_console())
             });
             if let Some(next) = next {
                 return next;
@@ -133,7 +133,7 @@ impl<K: Kernel> Process<K> {
     pub fn preempt(&self, registers: &Registers) {
         let next = self.threads.with(|table| {
             table.expire(self.kernel.clock());
-            table.next().inspect(|_| table.ready_current())
+            table.take_next().inspect(|_| table.ready_current())
         });
         match next.map(|next| self.change_thread(next)) {
             Some((Some(from), to)) => self.kernel.preempt(from, registers, to),

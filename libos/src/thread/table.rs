@@ -251,7 +251,7 @@ impl<M> Table<M> {
         moved
     }
 
-    /// Wake all who wait for a change; with `console`, those who wait for its input too.
+    /// Wake all who wait for a change or for the console.
     pub fn wake_watchers(&mut self) {
         for slot in 0..self.slots.len() {
             if self.slots[slot].as_ref().is_some_and(|thread| matches!(thread.waits, Waits::Change | Waits::Console)) {
@@ -282,7 +282,7 @@ impl<M> Table<M> {
     }
 
     /// The thread to run, which is then not ready any more.
-    pub fn next(&mut self) -> Option<usize> {
+    pub fn take_next(&mut self) -> Option<usize> {
         self.schedule.next()
     }
 
