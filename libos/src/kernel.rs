@@ -35,6 +35,22 @@ impl Default for VectorState {
 
 /// The exokernel's calls, as one process uses them on itself. Addresses of pages are multiples of the page size.
 pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
+    /// What the machine has of a thread while it does not run, and the stack that its calls are served on.
+    type Machine: Sync + 'static;
+
+    /// The machine of the thread that runs first, for the one process that there is.
+    fn first_machine(&self) -> &'static Self::Machine;
+    /// The machine of a new thread that will begin in the program, with these registers and the vector state of the one that runs.
+    fn new_machine(&self, registers: &Registers) -> exo::Result<&'static Self::Machine>;
+    /// Leave the thread that runs, in the middle of a call, for another. Returns when somebody switches back.
+    fn switch(&self, from: &'static Self::Machine, to: &'static Self::Machine);
+    /// Leave the thread that runs, in the program, where these are its registers, for another.
+    fn preempt(&self, from: &'static Self::Machine, registers: &Registers, to: &'static Self::Machine) -> !;
+    /// Leave the thread that runs for ever, for another.
+    fn abandon(&self, from: Option<&'static Self::Machine>, to: &'static Self::Machine) -> !;
+    /// Ask for an upcall at the end of the slice, or do not.
+    fn arm_slice(&self, armed: bool);
+
     /// Map zeroed frames. On an error none is mapped.
     fn page_alloc(&self, address: usize, pages: usize, rights: Rights) -> exo::Result<()>;
     /// Give frames back; pages that are not mapped are passed over.
@@ -93,6 +109,8 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn vdso(&self) -> usize;
     /// The program's registers at the syscall that is being served, its result register as the call found it.
     fn registers(&self) -> Registers;
+    /// Where the program made the call that is being served: from there it makes it again.
+    fn call_site(&self) -> u64;
     /// Continue the program with a full register frame.
     fn resume(&self, registers: &Registers) -> !;
     /// End the process, with a status word as wait(2) packs it.

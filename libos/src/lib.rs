@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `entry` | where the image starts, where foreign syscalls and faults arrive |
 //! | `syscall` | the table of calls and their handlers |
+//! | `thread` | threads, and where a call waits |
 //! | `memory` | regions, and what is resident in them |
 //! | `load` | ELF programs, the first stack |
 //! | `vfs`, `file` | names and inodes; descriptors and what stands behind them |
@@ -38,6 +39,7 @@ pub mod report;
 pub mod signal;
 pub mod strace;
 pub mod syscall;
+pub mod thread;
 pub mod time;
 pub mod user;
 pub mod vfs;

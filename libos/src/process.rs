@@ -6,7 +6,6 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::AtomicU64;
 
 use abi::Registers;
 use spin::Mutex;
@@ -22,6 +21,7 @@ use crate::memory::Memory;
 use crate::random::Random;
 use crate::signal::{Ending, Signals, Trap};
 use crate::syscall::table::{self, Row, Support};
+use crate::thread::Threads;
 use crate::time::{Linear, Times};
 use crate::user::UserMemory;
 use crate::vfs::attributes::Kind;
@@ -37,8 +37,6 @@ pub struct Running {
     pub environment: Vec<u8>,
     /// The auxiliary vector.
     pub vector: Vec<Entry>,
-    /// The thread's name: at most 15 bytes.
-    pub name: Vec<u8>,
 }
 
 /// A process.
@@ -61,8 +59,10 @@ pub struct Process<K: Kernel> {
     pub times: Times,
     /// What runs.
     pub running: Mutex<Running>,
-    /// The address that set_robust_list(2) gave.
-    pub robust_list: AtomicU64,
+    /// Threads.
+    pub threads: Threads<K::Machine>,
+    /// What the first thread ended with, if others go on.
+    pub leader_code: Mutex<Option<u8>>,
 }
 
 impl<K: Kernel> Process<K> {
@@ -88,7 +88,8 @@ impl<K: Kernel> Process<K> {
             random: Random::new(&kernel),
             times,
             running: Mutex::new(Running::default()),
-            robust_list: AtomicU64::new(0),
+            threads: Threads::new(Self::ID, kernel.first_machine(), ticks),
+            leader_code: Mutex::new(None),
             kernel,
         }
     }
@@ -111,13 +112,18 @@ impl<K: Kernel> Process<K> {
     pub fn note_program(&self, path: &[u8], arguments: &[Vec<u8>], environment: &[Vec<u8>], vector: &[Entry]) {
         const NAME_MOST: usize = 15;
         let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
-        *self.running.lock() = Running {
-            path: path.to_vec(),
-            arguments: with_ends(arguments),
-            environment: with_ends(environment),
-            vector: vector.to_vec(),
-            name: name[..name.len().min(NAME_MOST)].to_vec(),
-        };
+        *self.running.lock() =
+            Running { path: path.to_vec(), arguments: with_ends(arguments), environment: with_ends(environment), vector: vector.to_vec() };
+        self.threads.with(|table| table.current().name = name[..name.len().min(NAME_MOST)].to_vec());
+    }
+
+    /// The first thread's name, which is the process's; the thread's that runs, if the first has ended.
+    #[must_use]
+    pub fn leader_name(&self) -> Vec<u8> {
+        self.threads.with(|table| match table.find(Self::ID) {
+            Some(slot) => table.at(slot).name.clone(),
+            None => table.current().name.clone(),
+        })
     }
 
     /// End the process.

@@ -17,6 +17,7 @@ use crate::memory::{Contents, Label, Protection};
 use crate::process::Process;
 use crate::signal::Information;
 use crate::syscall::process::{HOST_NAME, RELEASE, VERSION};
+use crate::thread::Waits;
 use crate::time::{Clock, SECOND};
 use crate::user::{PROGRAM_TOP, UserMemory};
 use crate::vfs::attributes::Time;
@@ -47,17 +48,23 @@ impl<K: Kernel> World for Process<K> {
         if deadline_ns.is_some_and(|deadline| self.now_ns() >= deadline) {
             return Err(Errno::ETIMEDOUT);
         }
-        let ticks = deadline_ns.map(|ns| crate::time::ticks_at(self.kernel.info(), ns));
-        self.kernel.wait_for_console(ticks)?;
-        if self.signals.is_pending() { Err(Errno::EINTR) } else { Ok(()) }
+        self.block(Waits::Console, deadline_ns)
     }
 
     fn sleep(&self, deadline_ns: Option<u64>) -> Result<()> {
-        self.sleep_until(deadline_ns)
+        self.block(Waits::Signal, deadline_ns)
+    }
+
+    fn await_change(&self) -> Result<()> {
+        self.block(Waits::Change, None)
+    }
+
+    fn note_change(&self) {
+        Process::note_change(self);
     }
 
     fn signal(&self, number: u32) {
-        self.signals.send(Information::new(number, Information::KERNEL, 0));
+        self.signals.send_own(Information::new(number, Information::KERNEL, 0));
     }
 
     fn frames(&self) -> (usize, usize) {
@@ -74,7 +81,7 @@ impl<K: Kernel> World for Process<K> {
             Report::CommandLine => self.running.lock().arguments.clone(),
             Report::Environment => self.running.lock().environment.clone(),
             Report::AuxiliaryVector => self.vector(),
-            Report::Command => [self.running.lock().name.as_slice(), b"\n"].concat(),
+            Report::Command => [self.leader_name().as_slice(), b"\n"].concat(),
             Report::Limits => self.limits_text().into_bytes(),
             Report::InputOutput => {
                 b"rchar: 0\nwchar: 0\nsyscr: 0\nsyscw: 0\nread_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n".to_vec()
@@ -160,7 +167,7 @@ impl<K: Kernel> Process<K> {
     /// proc_pid_stat(5): 52 fields, those that nothing here counts 0.
     fn stat(&self) -> String {
         let sizes = self.sizes();
-        let name = String::from_utf8_lossy(&self.running.lock().name).into_owned();
+        let name = String::from_utf8_lossy(&self.leader_name()).into_owned();
         let used = self.clock_ns(Clock::Process) * TICKS_PER_SECOND / SECOND;
         let began = self.times.began_ns * TICKS_PER_SECOND / SECOND;
         let faults = self.memory.lock().faults;
@@ -185,13 +192,14 @@ impl<K: Kernel> Process<K> {
         let sizes = self.sizes();
         let kib = |pages: usize| pages * PAGE_SIZE / 1024;
         let id = Process::<K>::ID;
-        let name = String::from_utf8_lossy(&self.running.lock().name).into_owned();
-        let (pending, blocked) = self.signals.with(|state| (state.pending_set(), state.blocked));
+        let name = String::from_utf8_lossy(&self.leader_name()).into_owned();
+        let threads = self.threads.with(|table| table.iter().count());
+        let (pending, blocked) = self.signals.with(|state| (state.pending_set(), state.own.blocked));
         format!(
             "Name:\t{name}\nState:\tR (running)\nTgid:\t{id}\nNgid:\t0\nPid:\t{id}\nPPid:\t0\nTracerPid:\t0\n\
              Uid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nFDSize:\t64\nGroups:\t \n\
              VmPeak:\t{:8} kB\nVmSize:\t{:8} kB\nVmLck:\t{:8} kB\nVmHWM:\t{:8} kB\nVmRSS:\t{:8} kB\nVmData:\t{:8} kB\nVmStk:\t{:8} kB\n\
-             VmExe:\t{:8} kB\nVmSwap:\t{:8} kB\nThreads:\t1\nSigPnd:\t{pending:016x}\nSigBlk:\t{blocked:016x}\n\
+             VmExe:\t{:8} kB\nVmSwap:\t{:8} kB\nThreads:\t{threads}\nSigPnd:\t{pending:016x}\nSigBlk:\t{blocked:016x}\n\
              Cpus_allowed:\t1\nCpus_allowed_list:\t0\n",
             kib(sizes.total),
             kib(sizes.total),

@@ -4,11 +4,12 @@
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use abi::{InfoPage, WaitWord};
+use abi::InfoPage;
 
 use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::process::Process;
+use crate::thread::Waits;
 
 /// Nanoseconds in a second.
 pub const SECOND: u64 = 1_000_000_000;
@@ -45,8 +46,10 @@ pub enum Clock {
     Realtime,
     /// Since boot.
     Monotonic,
-    /// Since the process began: it is the only one, and has the CPU when it wants it.
+    /// What the threads of the process had of the CPU.
     Process,
+    /// What the thread with this id had of it; 0 for the one that asks.
+    Thread(u32),
 }
 
 impl Clock {
@@ -60,9 +63,15 @@ impl Clock {
             0 | 5 | 8 | 11 => Ok(Clock::Realtime),
             // MONOTONIC, MONOTONIC_RAW, MONOTONIC_COARSE, BOOTTIME, BOOTTIME_ALARM.
             1 | 4 | 6 | 7 | 9 => Ok(Clock::Monotonic),
-            // PROCESS_CPUTIME_ID, THREAD_CPUTIME_ID, and what clock_getcpuclockid(3) makes of process 0 (itself).
-            2 | 3 | -6 | -2 => Ok(Clock::Process),
-            _ => Err(Errno::EINVAL),
+            2 => Ok(Clock::Process),
+            3 => Ok(Clock::Thread(0)),
+            // What clock_getcpuclockid(3) and pthread_getcpuclockid(3) make of an id: its complement, and which clock in the low three bits.
+            0.. => Err(Errno::EINVAL),
+            _ => match (!(number >> 3) as u32, number & 7) {
+                (0 | 1, 2) => Ok(Clock::Process),
+                (id, 6) => Ok(Clock::Thread(id)),
+                _ => Err(Errno::EINVAL),
+            },
         }
     }
 }
@@ -182,6 +191,12 @@ impl Times {
         let clocks = Clocks::new(info);
         Times { began_ns: clocks.ns(Linear::Monotonic, ticks), clocks, ..Times::default() }
     }
+
+    /// Address of a word that is 0 for ever.
+    #[must_use]
+    pub fn idle_word(&self) -> u64 {
+        self.idle.as_ptr() as u64
+    }
 }
 
 /// The counter's first value at which the monotonic clock is at `ns`.
@@ -198,12 +213,36 @@ impl<K: Kernel> Process<K> {
         self.times.clocks.ns(Linear::Monotonic, self.kernel.clock())
     }
 
+    /// So many ticks in nanoseconds.
+    fn span_ns(&self, ticks: u64) -> u64 {
+        self.times.clocks.ns(Linear::Monotonic, self.kernel.info().boot_ticks + ticks)
+    }
+
+    /// The clock that a `CLOCK_*` number names.
+    ///
+    /// # Errors
+    /// `EINVAL`: no such clock, or no such thread.
+    pub fn clock(&self, number: i32) -> Result<Clock> {
+        let clock = Clock::from_number(number)?;
+        if let Clock::Thread(id) = clock {
+            self.find_thread(id).map_err(|_| Errno::EINVAL)?;
+        }
+        Ok(clock)
+    }
+
     /// A clock's time, in nanoseconds.
     #[must_use]
     pub fn clock_ns(&self, clock: Clock) -> u64 {
         match clock {
             Clock::Monotonic => self.now_ns(),
-            Clock::Process => self.now_ns().saturating_sub(self.times.began_ns),
+            Clock::Process => {
+                let idle = self.threads.with(|table| table.idle);
+                self.now_ns().saturating_sub(self.times.began_ns).saturating_sub(self.span_ns(idle))
+            }
+            Clock::Thread(id) => self.find_thread(id).map_or(0, |slot| {
+                let now = self.kernel.clock();
+                self.span_ns(self.threads.with(|table| table.used(slot, now)))
+            }),
             Clock::Realtime => self.times.clocks.ns(Linear::Realtime, self.kernel.clock()),
         }
     }
@@ -218,20 +257,7 @@ impl<K: Kernel> Process<K> {
     /// # Errors
     /// `ETIMEDOUT`: the deadline passed. `EINTR`: a signal came.
     pub fn sleep_until(&self, deadline_ns: Option<u64>) -> Result<()> {
-        if self.signals.is_pending() {
-            return Err(Errno::EINTR);
-        }
-        let deadline = deadline_ns.map(|ns| ticks_at(self.kernel.info(), ns));
-        let word = WaitWord { address: self.times.idle.as_ptr() as u64, value: 0, reserved: 0 };
-        loop {
-            match self.kernel.wait(&[word], deadline) {
-                Err(abi::Error::TimedOut) => return Err(Errno::ETIMEDOUT),
-                Err(abi::Error::Interrupted) => return Err(Errno::EINTR),
-                Err(error) => return Err(error.into()),
-                Ok(_) if self.signals.is_pending() => return Err(Errno::EINTR),
-                Ok(_) => {}
-            }
-        }
+        self.block(Waits::Signal, deadline_ns)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::errno::Errno;
 use crate::kernel::Kernel;
 use crate::memory::fault::{Access, Refusal};
 use crate::process::Process;
-use crate::signal::Trap;
+use crate::signal::{Trap, attention};
 use crate::syscall::Arguments;
 use crate::syscall::table::{self, Entered, Handlers, Thunk};
 use crate::user::PROGRAM_TOP;
@@ -68,9 +68,9 @@ extern "C" fn traced(arguments: &Arguments, number: u64) -> i64 {
 /// The thunks of a process whose calls are printed.
 pub static TRACED: [Thunk; table::NUMBERS + 1] = [traced; table::NUMBERS + 1];
 
-/// Signals on the way out of a call, which answers `result` if there is nothing to deliver.
+/// What asked for attention on the way out of a call, which answers `result` if it comes back.
 pub extern "C" fn deliver(result: u64) -> u64 {
-    process().deliver_after_call(result);
+    process().leave_call(result);
     result
 }
 
@@ -89,12 +89,30 @@ const RESOLVED: u64 = 0;
 /// What it answers for a fault that no region explains. A refusal's answer is above.
 const UNEXPLAINED: u64 = 1;
 
+const SLICE: u64 = FaultKind::Slice as u64;
+
+/// The slice ended. In the library the thread goes on to the end of its call.
+fn slice_ended() -> u64 {
+    if PROCESS.load(Ordering::Relaxed).is_null() {
+        return RESOLVED;
+    }
+    let process = process();
+    if process.kernel.interrupted_at() < PROGRAM_TOP as u64 {
+        return UNEXPLAINED;
+    }
+    process.signals.attend(attention::TURN);
+    // The functions of the vDSO, and the entries up to where they are on the library's stack, do not look at that word.
+    process.kernel.arm_slice(true);
+    RESOLVED
+}
+
 /// Resolve a fault if that is all it needs. Called while `fault_active` is set: nothing here touches the program's memory.
 pub extern "C" fn resolve(kind: u64, address: u64) -> u64 {
     let access = match kind {
         1 => Access::Read,
         2 => Access::Write,
         3 => Access::Execute,
+        SLICE => return slice_ended(),
         _ => return UNEXPLAINED,
     };
     if PROCESS.load(Ordering::Relaxed).is_null() {
@@ -122,8 +140,11 @@ pub extern "C" fn trapped(registers: &mut Registers, kind: u64, address: u64, co
     }
     let process = process();
     if outcome != RESOLVED {
+        if kind == SLICE {
+            registers.tls = process.kernel.thread_pointer();
+            process.preempt(registers);
         // The vDSO's functions are the library's code on the program's stack: their faults are the program's.
-        if registers.pc >= abi::IMAGE_BASE && registers.sp >= PROGRAM_TOP as u64 {
+        } else if registers.pc >= abi::IMAGE_BASE && registers.sp >= PROGRAM_TOP as u64 {
             unresolved_inside(registers, kind, address);
         } else if !resumes_rewritten(process, registers, kind) {
             registers.tls = process.kernel.thread_pointer();

@@ -20,6 +20,7 @@ mod isa;
 mod dispatch;
 pub mod native;
 mod start;
+mod thread;
 mod vdso;
 mod words;
 
@@ -46,6 +47,13 @@ pub mod place {
     /// The most that the heap may be.
     pub const HEAP_BYTES: usize = 0xe0_0000_0000;
 
-    /// The stack that syscalls are served on: the first stack, free once the program runs.
+    /// What the library has of threads but the first: their syscall stacks and machine state.
+    pub const THREADS: usize = 0x7e0e_1000_0000;
+    /// From one of them to the next: stack, state, and nothing mapped in between.
+    pub const THREAD_STEP: usize = 0x2_0000;
+    /// The most of them.
+    pub const THREADS_MOST: usize = (INFO - THREADS) / THREAD_STEP;
+
+    /// The stack that the first thread's syscalls are served on: the first stack, free once the program runs.
     pub const SYSCALL_STACK_TOP: usize = exo::start::STACK_BASE + exo::start::STACK_BYTES;
 }

@@ -11,6 +11,7 @@ use spin::Mutex;
 
 use crate::entry::isa::{self, Frame};
 use crate::entry::place;
+use crate::entry::thread::{self, Machine, Machines};
 use crate::entry::words::LibraryWords;
 use crate::errno::{Errno, Result};
 use crate::identity::Identity;
@@ -26,13 +27,15 @@ pub struct Native {
     thread_pointer: AtomicU64,
     /// Which page of the frame table is mapped.
     frame_table: Mutex<Option<u64>>,
+    /// Machines of threads.
+    machines: Machines,
 }
 
 impl Native {
     /// The calls. Expects the info pages at [`place::INFO`].
     #[must_use]
     pub fn new() -> Native {
-        Native { identity: exo::identify(), thread_pointer: AtomicU64::new(0), frame_table: Mutex::new(None) }
+        Native { identity: exo::identify(), thread_pointer: AtomicU64::new(0), frame_table: Mutex::new(None), machines: Machines::new() }
     }
 
     /// Whether user mode may read and set the thread pointer itself.
@@ -56,6 +59,26 @@ impl Native {
         unsafe { &*(place::UPCALL_PAGE as *const UpcallPage) }
     }
 
+    /// Where the last fault or end of a slice found the context.
+    #[must_use]
+    pub fn interrupted_at(&self) -> u64 {
+        let page = place::UPCALL_PAGE as *const UpcallPage;
+        // SAFETY: `start` mapped the page; the kernel wrote the word before it sent the context here.
+        unsafe { (&raw const (*page).fault.pc).read_volatile() }
+    }
+
+    /// Set the thread pointer, on the way to a thread of the program. Whether its return there must be by the kernel, since only the kernel
+    /// can.
+    pub fn load_thread_pointer(&self, address: u64) -> bool {
+        self.thread_pointer.store(address, Ordering::Relaxed);
+        if self.has_thread_pointer_access() {
+            // SAFETY: just asked; the library does not use the register.
+            unsafe { isa::write_thread_pointer(address) };
+            return false;
+        }
+        true
+    }
+
     fn entry(&self) -> &EnvEntry {
         let entries = (place::INFO + INFO_ENVS_PAGE * PAGE_SIZE) as *const EnvEntry;
         // SAFETY: `start` mapped the whole table, and a slot is below its length.
@@ -67,6 +90,13 @@ impl Default for Native {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// What the entry saved of the call that is being served.
+fn frame() -> &'static Frame {
+    let address = LibraryWords::get().syscall_stack() - size_of::<Frame>();
+    // SAFETY: this is only asked while a call is served: its frame is where the entry put it, at the top of the syscall stack.
+    unsafe { &*(address as *const Frame) }
 }
 
 /// Whether a range is in the program's half.
@@ -123,6 +153,40 @@ impl Source for FilePages {
 }
 
 impl Kernel for Native {
+    type Machine = Machine;
+
+    fn first_machine(&self) -> &'static Machine {
+        Machine::first()
+    }
+
+    fn new_machine(&self, registers: &Registers) -> exo::Result<&'static Machine> {
+        self.machines.take(registers)
+    }
+
+    fn switch(&self, from: &'static Machine, to: &'static Machine) {
+        // SAFETY: the thread that runs is in a call, and `to` is another.
+        unsafe { thread::switch(from, to) }
+    }
+
+    fn preempt(&self, from: &'static Machine, registers: &Registers, to: &'static Machine) -> ! {
+        // SAFETY: the thread that runs was in the program, with these registers, and `to` is another.
+        unsafe { thread::preempt(from, registers, to) }
+    }
+
+    fn abandon(&self, from: Option<&'static Machine>, to: &'static Machine) -> ! {
+        if let Some(from) = from {
+            self.machines.give(from);
+        }
+        // SAFETY: nobody goes on with `from`, whose stack this still stands on: it is not taken before the next call is served.
+        unsafe { thread::enter(to) }
+    }
+
+    fn arm_slice(&self, armed: bool) {
+        let page = place::UPCALL_PAGE as *mut UpcallPage;
+        // SAFETY: `start` mapped the page; the word is for the library to write and for the kernel to read.
+        unsafe { (&raw mut (*page).slice_armed).write_volatile(u64::from(armed)) };
+    }
+
     #[inline(always)]
     fn page_alloc(&self, address: usize, pages: usize, rights: Rights) -> exo::Result<()> {
         exo::page_alloc(address, pages, rights, None).inspect_err(|_| self.page_unmap(address, pages))
@@ -282,11 +346,13 @@ impl Kernel for Native {
     }
 
     fn registers(&self) -> Registers {
-        // SAFETY: this is only asked while a call is served: its frame is where the entry put it, at the top of the syscall stack.
-        let frame = unsafe { &*(Frame::ADDRESS as *const Frame) };
-        let mut registers = frame.registers(self.upcall_page());
+        let mut registers = frame().registers(self.upcall_page());
         registers.tls = self.thread_pointer();
         registers
+    }
+
+    fn call_site(&self) -> u64 {
+        frame().site(self.upcall_page())
     }
 
     fn resume(&self, registers: &Registers) -> ! {

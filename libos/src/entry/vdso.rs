@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::entry::{dispatch, isa};
 use crate::errno::Errno;
-use crate::time::{Clock, Clocks, Linear, SECOND};
+use crate::time::{Clocks, Linear, SECOND};
 
 /// The process's clocks, once there is a process.
 pub static CLOCKS: AtomicPtr<Clocks> = AtomicPtr::new(core::ptr::null_mut());
@@ -28,7 +28,7 @@ fn clocks() -> &'static Clocks {
 /// # Safety
 /// `time` is the program's to answer for.
 pub unsafe extern "C" fn other_gettime(clock: i32, time: *mut [u64; 2]) -> i32 {
-    match Clock::from_number(clock) {
+    match dispatch::process().clock(clock) {
         Ok(clock) => {
             let ns = dispatch::process().clock_ns(clock);
             // SAFETY: the caller's promise.
@@ -44,7 +44,7 @@ pub unsafe extern "C" fn other_gettime(clock: i32, time: *mut [u64; 2]) -> i32 {
 /// # Safety
 /// `resolution` is null or the program's to answer for.
 unsafe extern "C" fn clock_getres(clock: i32, resolution: *mut [i64; 2]) -> i32 {
-    match Clock::from_number(clock) {
+    match dispatch::process().clock(clock) {
         Ok(_) => {
             if !resolution.is_null() {
                 // SAFETY: the caller's promise.

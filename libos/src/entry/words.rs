@@ -3,6 +3,7 @@
 //! The first three words are a contract with code outside the library (trampolines of rewritten programs read the third).
 
 use core::mem::offset_of;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use abi::UpcallPage;
 
@@ -15,15 +16,15 @@ use crate::syscall::table::{QUICK_NUMBERS, ROWS, Thunk, Thunks};
 /// The words, from `UpcallPage::library` on.
 #[repr(C)]
 pub struct LibraryWords {
-    /// The top of the syscall stack.
-    syscall_stack: u64,
+    /// The top of the syscall stack of the thread that runs.
+    syscall_stack: AtomicU64,
     /// The top of the fault stack.
     fault_stack: u64,
     /// The entry of rewritten syscalls: where trampolines jump to.
     rewritten: u64,
     /// The thunks by number, or those that trace.
     thunks: u64,
-    /// Address of the byte that says whether a signal waits.
+    /// Address of the byte that is not 0 while the way out of a call is not the straight one.
     pending: u64,
     /// Who the process is.
     pub identity: Identity,
@@ -59,6 +60,17 @@ impl LibraryWords {
         unsafe { &*((place::UPCALL_PAGE + LIBRARY) as *const LibraryWords) }
     }
 
+    /// The top of the syscall stack of the thread that runs.
+    #[must_use]
+    pub fn syscall_stack(&self) -> usize {
+        self.syscall_stack.load(Ordering::Relaxed) as usize
+    }
+
+    /// Let calls be served on another stack.
+    pub fn set_syscall_stack(&self, top: usize) {
+        self.syscall_stack.store(top as u64, Ordering::Relaxed);
+    }
+
     /// What the entries need before there is a process.
     ///
     /// # Safety
@@ -67,7 +79,7 @@ impl LibraryWords {
         let words = (place::UPCALL_PAGE + LIBRARY) as *mut LibraryWords;
         // SAFETY: the caller's promise.
         unsafe {
-            (*words).syscall_stack = place::SYSCALL_STACK_TOP as u64;
+            (*words).syscall_stack = AtomicU64::new(place::SYSCALL_STACK_TOP as u64);
             (*words).fault_stack = (place::FAULT_STACK + place::FAULT_STACK_BYTES) as u64;
             (*words).rewritten = isa::rewritten as *const () as u64;
         }
@@ -81,7 +93,7 @@ impl LibraryWords {
         let words = (place::UPCALL_PAGE + LIBRARY) as *mut LibraryWords;
         // SAFETY: nobody but the program's calls, of which there were none, reads these words.
         unsafe {
-            (*words).pending = process.signals.pending_flag().as_ptr() as u64;
+            (*words).pending = process.signals.attention().as_ptr() as u64;
             if process.strace {
                 (*words).thunks = traced.as_ptr() as u64;
                 return;

@@ -57,6 +57,9 @@ const FILES: Range<usize> = 0x7d80_0000_0000..0x7d80_1000_0000;
 /// What a test's process says when it exits.
 pub const EXITED: &str = "the process ended with status";
 
+/// What a test's process says when it leaves a thread for another.
+pub const SWITCHED: &str = "another thread runs";
+
 /// The upcall that resolves a page fault of a copy, as the native entry does.
 type OnFault = Box<dyn Fn(usize, Access) -> bool + Send + Sync>;
 
@@ -215,6 +218,30 @@ impl UserMemory for FakeKernel {
 }
 
 impl Kernel for FakeKernel {
+    type Machine = ();
+
+    fn first_machine(&self) -> &'static () {
+        &()
+    }
+
+    fn new_machine(&self, _: &Registers) -> exo::Result<&'static ()> {
+        Ok(&())
+    }
+
+    fn switch(&self, (): &'static (), (): &'static ()) {
+        panic!("{SWITCHED}")
+    }
+
+    fn preempt(&self, (): &'static (), _: &Registers, (): &'static ()) -> ! {
+        panic!("{SWITCHED}")
+    }
+
+    fn abandon(&self, _: Option<&'static ()>, (): &'static ()) -> ! {
+        panic!("{SWITCHED}")
+    }
+
+    fn arm_slice(&self, _: bool) {}
+
     fn page_alloc(&self, address: usize, pages: usize, rights: Rights) -> exo::Result<()> {
         let mut map = self.pages.lock();
         let first = address / PAGE_SIZE;
@@ -378,6 +405,10 @@ impl Kernel for FakeKernel {
 
     fn registers(&self) -> Registers {
         *self.registers.lock()
+    }
+
+    fn call_site(&self) -> u64 {
+        self.registers.lock().pc
     }
 
     fn resume(&self, registers: &Registers) -> ! {

@@ -12,8 +12,6 @@ use crate::vfs::world::World;
 
 /// The highest count; one more would be an overflow.
 const MOST: u64 = u64::MAX - 1;
-/// Between two looks at a counter that another thread may change, in nanoseconds.
-const LOOK_NS: u64 = 1_000_000;
 /// The file system of inodes without a name.
 const MAGIC: u64 = 0x0904_1934;
 
@@ -52,15 +50,13 @@ impl Event {
 fn until<T>(world: &dyn World, blocking: Blocking, mut attempt: impl FnMut() -> Option<T>) -> Result<T> {
     loop {
         if let Some(value) = attempt() {
+            world.note_change();
             return Ok(value);
         }
         if blocking == Blocking::Refused {
             return Err(Errno::EAGAIN);
         }
-        match world.sleep(Some(world.monotonic_ns() + LOOK_NS)) {
-            Err(Errno::ETIMEDOUT) | Ok(()) => {}
-            Err(error) => return Err(error),
-        }
+        world.await_change()?;
     }
 }
 

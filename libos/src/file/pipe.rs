@@ -24,8 +24,6 @@ const CAPACITY_MAX: usize = 1 << 20;
 const FIONREAD: u32 = linux_raw_sys::ioctl::FIONREAD;
 /// Bytes copied under the lock at a time.
 const CHUNK: usize = 512;
-/// Between two looks at a pipe that another thread may fill or drain, in nanoseconds.
-const LOOK_NS: u64 = 1_000_000;
 /// The file system of pipes.
 const MAGIC: u64 = 0x5049_5045;
 /// Its device number.
@@ -166,13 +164,6 @@ impl End {
     }
 }
 
-fn pause(world: &dyn World) -> Result<()> {
-    match world.sleep(Some(world.monotonic_ns() + LOOK_NS)) {
-        Err(Errno::ETIMEDOUT) | Ok(()) => Ok(()),
-        Err(error) => Err(error),
-    }
-}
-
 impl File for End {
     fn read(&self, world: &dyn World, output: &mut Output, _: u64, blocking: Blocking) -> Result<usize> {
         if output.room() == 0 {
@@ -181,12 +172,13 @@ impl File for End {
         loop {
             let count = self.read_some(output)?;
             if count > 0 || self.pipe.state.lock().writers == 0 {
+                world.note_change();
                 return Ok(count);
             }
             if blocking == Blocking::Refused {
                 return Err(Errno::EAGAIN);
             }
-            pause(world)?;
+            world.await_change()?;
         }
     }
 
@@ -203,12 +195,13 @@ impl File for End {
             };
             total += count;
             if count > 0 {
+                world.note_change();
                 continue;
             }
             if blocking == Blocking::Refused {
                 return if total > 0 { Ok((total, 0)) } else { Err(Errno::EAGAIN) };
             }
-            match pause(world) {
+            match world.await_change() {
                 Err(_) if total > 0 => break,
                 outcome => outcome?,
             }

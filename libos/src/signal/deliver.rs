@@ -6,6 +6,7 @@ use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::signal::{Action, AlternateStack, DEFAULT, IGNORE, Information, SIGKILL, SIGSEGV, Trap, bit, frame, is_ignored_by_default};
+use crate::syscall::table;
 
 /// How a process ends, as wait(2) packs it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,6 +28,22 @@ impl Ending {
     }
 }
 
+/// Whether a call that a signal broke off is made again after a handler with `SA_RESTART`: signal(7) lists those that are not.
+fn is_restarted(registers: &Registers) -> bool {
+    const NEVER: [&str; 10] =
+        ["nanosleep", "clock_nanosleep", "poll", "ppoll", "select", "pselect6", "rt_sigsuspend", "pause", "rt_sigtimedwait", "epoll_pwait"];
+    #[cfg(target_arch = "x86_64")]
+    let (number, timeout) = (registers.rax, registers.r[2]);
+    #[cfg(target_arch = "aarch64")]
+    let (number, timeout) = (registers.x[8], registers.x[3]);
+    match table::row(number as usize) {
+        // A wait with a timeout would begin anew.
+        Some(row) if row.name == "futex" => timeout == 0,
+        Some(row) => !NEVER.contains(&row.name),
+        None => false,
+    }
+}
+
 impl<K: Kernel> Process<K> {
     /// Turn a fault into its signal: `registers` then start the handler. Without one that can run, the process ends.
     pub fn raise_fault(&self, registers: &mut Registers, trap: &Trap) {
@@ -34,7 +51,7 @@ impl<K: Kernel> Process<K> {
         let signal = information.signal as u32;
         let caught = self.signals.with(|state| {
             let handler = state.action(signal).handler;
-            handler != DEFAULT && handler != IGNORE && state.blocked & bit(signal) == 0
+            handler != DEFAULT && handler != IGNORE && state.own.blocked & bit(signal) == 0
         });
         if !caught || signal == SIGKILL {
             self.report_fault(registers, trap, signal);
@@ -46,8 +63,14 @@ impl<K: Kernel> Process<K> {
     /// Deliver what is pending on the way out of a call that answers `result`. Returns if nothing has a handler.
     pub fn deliver_after_call(&self, result: u64) {
         let mut registers = self.kernel.registers();
-        frame::set_result(&mut registers, result);
-        if self.deliver(&mut registers) {
+        let again =
+            result == -i64::from(Errno::EINTR.0) as u64 && self.signals.with(|state| state.restarts_calls()) && is_restarted(&registers);
+        if again {
+            registers.pc = self.kernel.call_site();
+        } else {
+            frame::set_result(&mut registers, result);
+        }
+        if self.deliver(&mut registers) || again {
             self.kernel.resume(&registers);
         }
     }
@@ -55,7 +78,7 @@ impl<K: Kernel> Process<K> {
     /// Deliver what is pending; whether `registers` were changed.
     pub fn deliver(&self, registers: &mut Registers) -> bool {
         let mut changed = false;
-        while let Some(information) = self.signals.with(|state| state.take(!state.blocked)) {
+        while let Some(information) = self.signals.with(|state| state.take(!state.own.blocked)) {
             let signal = information.signal as u32;
             match self.signals.with(|state| state.action(signal).handler) {
                 IGNORE => {}
@@ -78,15 +101,15 @@ impl<K: Kernel> Process<K> {
         }
         let (action, mask, alternate) = self.signals.with(|state| {
             let action = state.action(signal);
-            let mask = state.suspended.take().unwrap_or(state.blocked);
+            let mask = state.own.suspended.take().unwrap_or(state.own.blocked);
             let deferred = if action.flags & Action::NO_DEFER == 0 { bit(signal) } else { 0 };
-            state.set_blocked(state.blocked | action.mask | deferred);
+            state.set_blocked(state.own.blocked | action.mask | deferred);
             if action.flags & Action::RESET != 0 {
                 state.actions[signal as usize - 1].handler = DEFAULT;
             }
-            let alternate = state.alternate;
+            let alternate = state.own.alternate;
             if alternate.flags & AlternateStack::AUTODISARM != 0 && action.flags & Action::ON_STACK != 0 {
-                state.alternate = AlternateStack::NONE;
+                state.own.alternate = AlternateStack::NONE;
             }
             (action, mask, alternate)
         });
@@ -120,13 +143,13 @@ impl<K: Kernel> Process<K> {
 /// # Errors
 /// `EPERM`: it runs on it. `EINVAL`: unknown flags. `ENOMEM`: too small.
 pub fn set_alternate(state: &mut super::State, new: AlternateStack, sp: u64) -> Result<()> {
-    if state.alternate.holds(sp) {
+    if state.own.alternate.holds(sp) {
         return Err(Errno::EPERM);
     }
     match new.flags & !AlternateStack::AUTODISARM {
-        AlternateStack::DISABLED => state.alternate = AlternateStack::NONE,
+        AlternateStack::DISABLED => state.own.alternate = AlternateStack::NONE,
         0 | AlternateStack::ON_STACK if new.size < AlternateStack::LEAST => return Err(Errno::ENOMEM),
-        0 | AlternateStack::ON_STACK => state.alternate = AlternateStack { flags: new.flags & AlternateStack::AUTODISARM, ..new },
+        0 | AlternateStack::ON_STACK => state.own.alternate = AlternateStack { flags: new.flags & AlternateStack::AUTODISARM, ..new },
         _ => return Err(Errno::EINVAL),
     }
     Ok(())

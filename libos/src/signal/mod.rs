@@ -15,7 +15,7 @@ mod tests;
 mod trap;
 
 use alloc::collections::VecDeque;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicU8, Ordering};
 
 use spin::Mutex;
 
@@ -166,24 +166,92 @@ impl AlternateStack {
     }
 }
 
-/// What is under the lock.
-pub struct State {
-    /// What to do at each signal.
-    pub actions: [Action; SIGNALS as usize],
+/// What of signals is a thread's own.
+#[derive(Debug)]
+pub struct Own {
     /// What is held back.
     pub blocked: Set,
     /// The mask to restore after the handler that ends a sigsuspend(2).
     pub suspended: Option<Set>,
     /// The alternate stack.
     pub alternate: AlternateStack,
-    /// What waits to be delivered, in order.
+    /// What sigtimedwait(2) waits for, blocked or not.
+    pub awaited: Set,
+    /// What was sent to the thread and waits to be delivered, in order.
     pending: VecDeque<Information>,
 }
 
-/// A process's signals.
+impl Own {
+    /// Of a thread that begins with this mask.
+    #[must_use]
+    pub const fn new(blocked: Set) -> Own {
+        Own { blocked, suspended: None, alternate: AlternateStack::NONE, awaited: 0, pending: VecDeque::new() }
+    }
+
+    /// The signals that end the thread's waits.
+    #[must_use]
+    pub fn wants(&self) -> Set {
+        !self.blocked | self.awaited
+    }
+
+    /// What was sent to the thread.
+    #[must_use]
+    pub fn pending(&self) -> Set {
+        set_of(&self.pending)
+    }
+
+    fn push(&mut self, information: Information) {
+        push(&mut self.pending, information);
+    }
+}
+
+fn set_of(pending: &VecDeque<Information>) -> Set {
+    pending.iter().fold(0, |set, information| set | bit(information.signal as u32))
+}
+
+/// Make a signal pending: once for a standard signal, as often as it is sent for a real-time one.
+fn push(pending: &mut VecDeque<Information>, information: Information) {
+    const FIRST_REAL_TIME: u32 = 32;
+    let signal = information.signal as u32;
+    if signal >= FIRST_REAL_TIME || set_of(pending) & bit(signal) == 0 {
+        pending.push_back(information);
+    }
+}
+
+fn take(pending: &mut VecDeque<Information>, set: Set) -> Option<Information> {
+    let chosen = set_of(pending) & set;
+    if chosen == 0 {
+        return None;
+    }
+    let signal = chosen.trailing_zeros() + 1;
+    let index = pending.iter().position(|information| information.signal as u32 == signal)?;
+    pending.remove(index)
+}
+
+/// What is under the lock.
+pub struct State {
+    /// What to do at each signal.
+    pub actions: [Action; SIGNALS as usize],
+    /// What is the own of the thread that runs.
+    pub own: Own,
+    /// What was sent to the process and waits for a thread to take it, in order.
+    shared: VecDeque<Information>,
+}
+
+/// Why a call's way out is not the straight one: bits of [`Signals::attention`].
+pub mod attention {
+    /// A signal is pending and not blocked.
+    pub const SIGNAL: u8 = 1;
+    /// Another thread's turn has come.
+    pub const TURN: u8 = 2;
+    /// The thread pointer is to be set by the kernel.
+    pub const POINTER: u8 = 4;
+}
+
+/// A process's signals, those of the thread that runs at hand.
 pub struct Signals {
-    /// Whether something is pending and not blocked: what every call asks on its way out.
-    ready: AtomicBool,
+    /// What every call asks on its way out: [`attention`].
+    attention: AtomicU8,
     state: Mutex<State>,
 }
 
@@ -199,38 +267,76 @@ impl Signals {
     pub const fn new() -> Signals {
         let state = State {
             actions: [Action { handler: DEFAULT, flags: 0, restorer: 0, mask: 0 }; SIGNALS as usize],
-            blocked: 0,
-            suspended: None,
-            alternate: AlternateStack::NONE,
-            pending: VecDeque::new(),
+            own: Own::new(0),
+            shared: VecDeque::new(),
         };
-        Signals { ready: AtomicBool::new(false), state: Mutex::new(state) }
+        Signals { attention: AtomicU8::new(0), state: Mutex::new(state) }
     }
 
-    /// Whether a signal waits to be delivered.
+    /// Whether a signal waits to be delivered to the thread that runs.
     #[must_use]
     #[inline(always)]
     pub fn is_pending(&self) -> bool {
-        self.ready.load(Ordering::Relaxed)
+        self.attention.load(Ordering::Relaxed) & attention::SIGNAL != 0
     }
 
-    /// The flag behind [`Signals::is_pending`], for the entries' assembly: one byte, 0 or 1.
+    /// The byte that is not 0 while the way out of a call is not the straight one, for the entries' assembly.
     #[must_use]
-    pub fn pending_flag(&self) -> &AtomicBool {
-        &self.ready
+    pub fn attention(&self) -> &AtomicU8 {
+        &self.attention
+    }
+
+    /// Ask for attention on the way out.
+    pub fn attend(&self, why: u8) {
+        self.attention.fetch_or(why, Ordering::Relaxed);
+    }
+
+    /// Whether attention was asked for, which it is not any more.
+    #[must_use]
+    pub fn take_attention(&self, why: u8) -> bool {
+        self.attention.fetch_and(!why, Ordering::Relaxed) & why != 0
     }
 
     /// Work on the state; what is ready is found anew afterwards.
     pub fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.state.lock();
         let result = work(&mut state);
-        self.ready.store(state.pending_set() & !state.blocked != 0, Ordering::Relaxed);
+        if state.pending_set() & !state.own.blocked != 0 {
+            self.attend(attention::SIGNAL);
+        } else {
+            let _ = self.take_attention(attention::SIGNAL);
+        }
         result
     }
 
     /// Send a signal to the process: pending, unless it is ignored.
     pub fn send(&self, information: Information) {
-        self.with(|state| state.send(information));
+        self.with(|state| {
+            if !state.is_dropped(information.signal as u32, state.own.blocked) {
+                push(&mut state.shared, information);
+            }
+        });
+    }
+
+    /// Send a signal to the thread that runs.
+    pub fn send_own(&self, information: Information) {
+        self.with(|state| {
+            if !state.is_dropped(information.signal as u32, state.own.blocked) {
+                state.own.push(information);
+            }
+        });
+    }
+
+    /// Send a signal to a thread that does not run.
+    pub fn send_to(&self, thread: &mut Own, information: Information) {
+        if !self.state.lock().is_dropped(information.signal as u32, thread.blocked) {
+            thread.push(information);
+        }
+    }
+
+    /// Let another thread's own be at hand; gives what was.
+    pub fn exchange(&self, own: Own) -> Own {
+        self.with(|state| core::mem::replace(&mut state.own, own))
     }
 }
 
@@ -261,7 +367,8 @@ impl State {
         if let Some(action) = action {
             self.actions[signal as usize - 1] = Action { mask: action.mask & !UNSTOPPABLE, ..action };
             if self.is_ignored(signal) {
-                self.pending.retain(|pending| pending.signal as u32 != signal);
+                self.own.pending.retain(|pending| pending.signal as u32 != signal);
+                self.shared.retain(|pending| pending.signal as u32 != signal);
             }
         }
         Ok(old)
@@ -277,37 +384,33 @@ impl State {
 
     /// Set the mask; what cannot be blocked is not.
     pub fn set_blocked(&mut self, blocked: Set) {
-        self.blocked = blocked & !UNSTOPPABLE;
+        self.own.blocked = blocked & !UNSTOPPABLE;
+    }
+
+    /// Whether a signal that somebody who blocks these is sent is dropped at once.
+    fn is_dropped(&self, signal: u32, blocked: Set) -> bool {
+        blocked & bit(signal) == 0 && self.is_ignored(signal)
     }
 
     /// What is pending.
     #[must_use]
     pub fn pending_set(&self) -> Set {
-        self.pending.iter().fold(0, |set, information| set | bit(information.signal as u32))
+        set_of(&self.own.pending) | set_of(&self.shared)
     }
 
-    /// Make a signal pending: once for a standard signal, as often as it is sent for a real-time one.
-    fn send(&mut self, information: Information) {
-        let signal = information.signal as u32;
-        let blocked = self.blocked & bit(signal) != 0;
-        if !blocked && self.is_ignored(signal) {
-            return;
+    /// Whether a call that is broken off now is made again: the signal that is next has no handler, or one with [`Action::RESTART`].
+    #[must_use]
+    pub fn restarts_calls(&self) -> bool {
+        let own = set_of(&self.own.pending) & !self.own.blocked;
+        let chosen = if own != 0 { own } else { set_of(&self.shared) & !self.own.blocked };
+        chosen != 0 && {
+            let action = self.action(chosen.trailing_zeros() + 1);
+            matches!(action.handler, DEFAULT | IGNORE) || action.flags & Action::RESTART != 0
         }
-        const FIRST_REAL_TIME: u32 = 32;
-        if signal < FIRST_REAL_TIME && self.pending_set() & bit(signal) != 0 {
-            return;
-        }
-        self.pending.push_back(information);
     }
 
-    /// Take the lowest-numbered pending signal that is in `set`.
+    /// Take a pending signal that is in `set`: of the thread's own, if there is one, else of the process's the lowest-numbered.
     pub fn take(&mut self, set: Set) -> Option<Information> {
-        let chosen = self.pending_set() & set;
-        if chosen == 0 {
-            return None;
-        }
-        let signal = chosen.trailing_zeros() + 1;
-        let index = self.pending.iter().position(|information| information.signal as u32 == signal)?;
-        self.pending.remove(index)
+        take(&mut self.own.pending, set).or_else(|| take(&mut self.shared, set))
     }
 }

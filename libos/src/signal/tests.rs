@@ -34,7 +34,7 @@ fn a_handlers_frame_gives_back_every_register_and_the_mask() {
     let mut registers = before;
     process.raise_fault(&mut registers, &fault());
     assert_eq!(registers.pc, 0x5000);
-    assert_eq!(process.signals.with(|state| state.blocked), bit(SIGUSR1) | bit(SIGUSR2) | bit(SIGSEGV));
+    assert_eq!(process.signals.with(|state| state.own.blocked), bit(SIGUSR1) | bit(SIGUSR2) | bit(SIGSEGV));
     // The handler returns: on x86_64 that takes the return address off the stack.
     if cfg!(target_arch = "x86_64") {
         assert_eq!(process.read_value::<u64>(registers.sp as usize), Ok(0x40_0000));
@@ -97,7 +97,7 @@ fn a_signal_waits_while_it_is_blocked_and_comes_once() {
     let signals = Signals::new();
     signals.with(|state| {
         state.set_blocked(bit(SIGTERM) | bit(SIGKILL));
-        assert_eq!(state.blocked, bit(SIGTERM), "SIGKILL cannot be blocked");
+        assert_eq!(state.own.blocked, bit(SIGTERM), "SIGKILL cannot be blocked");
     });
     signals.send(Information::new(SIGTERM, 0, 0));
     signals.send(Information::new(SIGTERM, 0, 0));

@@ -19,6 +19,7 @@ pub mod signal;
 pub mod stat;
 pub mod stream;
 pub mod table;
+pub mod thread;
 pub mod time;
 pub mod times;
 

@@ -7,6 +7,7 @@ use crate::file::Readiness;
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::syscall::Arguments;
+use crate::thread::Waits;
 use crate::time::Timespec;
 use crate::user::UserMemory;
 use crate::vfs::world::World;
@@ -45,7 +46,7 @@ fn wait<K: Kernel>(process: &Process<K>, watched: &mut [Watched], deadline_ns: O
         if ready > 0 || deadline_ns.is_some_and(|deadline| process.now_ns() >= deadline) {
             return Ok(ready);
         }
-        let outcome = if waits { process.console_wait(deadline_ns) } else { process.sleep_until(deadline_ns) };
+        let outcome = if waits { process.console_wait(deadline_ns) } else { process.block(Waits::Change, deadline_ns) };
         match outcome {
             Ok(()) | Err(Errno::ETIMEDOUT) => {}
             Err(errno) => return Err(errno),
@@ -92,7 +93,7 @@ pub fn poll<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<us
 fn masked<K: Kernel>(process: &Process<K>, mask: Option<u64>, work: impl FnOnce() -> Result<usize>) -> Result<usize> {
     let Some(mask) = mask else { return work() };
     let old = process.signals.with(|state| {
-        let old = state.blocked;
+        let old = state.own.blocked;
         state.set_blocked(mask);
         old
     });
@@ -100,7 +101,7 @@ fn masked<K: Kernel>(process: &Process<K>, mask: Option<u64>, work: impl FnOnce(
     let pending = process.signals.is_pending();
     process.signals.with(|state| {
         if pending {
-            state.suspended = Some(old);
+            state.own.suspended = Some(old);
         } else {
             state.set_blocked(old);
         }

@@ -1,7 +1,5 @@
 //! Calls of the process: identity, limits, its end, and what it may ask about the machine.
 
-use core::sync::atomic::Ordering;
-
 use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::limits::{FILES, RESOURCES, STACK};
@@ -11,8 +9,8 @@ use crate::syscall::Arguments;
 use crate::time::{Clock, SECOND, timeval};
 use crate::user::UserMemory;
 
-/// exit(2), exit_group(2)
-pub fn exit<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+/// exit_group(2)
+pub fn exit_group<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
     process.end(Ending::Code(arguments.0[0] as u8))
 }
 
@@ -102,7 +100,8 @@ pub fn getrusage<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Resu
     let mut words = [0i64; 18];
     match arguments.int(0) {
         OWN | THREAD => {
-            words[..2].copy_from_slice(&timeval(process.clock_ns(Clock::Process)));
+            let clock = if arguments.int(0) == THREAD { Clock::Thread(0) } else { Clock::Process };
+            words[..2].copy_from_slice(&timeval(process.clock_ns(clock)));
             let memory = process.memory.lock();
             words[4] = (memory.most_resident * abi::PAGE_SIZE / 1024) as i64;
             words[8] = memory.faults as i64;
@@ -158,31 +157,6 @@ fn set_limit<K: Kernel>(process: &Process<K>, resource: usize, limit: [u64; 2]) 
     Ok(0)
 }
 
-/// set_tid_address(2): the address matters at a thread's end, and this thread's is the process's.
-pub fn set_tid_address<K: Kernel>(_: &Process<K>, _: &Arguments) -> Result<usize> {
-    Ok(Process::<K>::ID as usize)
-}
-
-/// Bytes of `struct robust_list_head`.
-const ROBUST_LIST_BYTES: usize = 24;
-
-/// set_robust_list(2)
-pub fn set_robust_list<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    if arguments.word(1) != ROBUST_LIST_BYTES {
-        return Err(Errno::EINVAL);
-    }
-    process.robust_list.store(arguments.0[0], Ordering::Relaxed);
-    Ok(0)
-}
-
-/// get_robust_list(2)
-pub fn get_robust_list<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    group(process, arguments)?;
-    process.write_value(arguments.word(1), &process.robust_list.load(Ordering::Relaxed))?;
-    process.write_value(arguments.word(2), &ROBUST_LIST_BYTES)?;
-    Ok(0)
-}
-
 /// wait4(2), waitid(2): there are no children.
 pub fn no_child<K: Kernel>(_: &Process<K>, _: &Arguments) -> Result<usize> {
     Err(Errno::ECHILD)
@@ -217,12 +191,12 @@ pub fn prctl<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<u
                 }
                 name => name?,
             };
-            process.running.lock().name = name;
+            process.threads.with(|table| table.current().name = name);
             Ok(0)
         }
         GET_NAME => {
             let mut bytes = [0; NAME_MOST + 1];
-            let name = process.running.lock().name.clone();
+            let name = process.threads.with(|table| table.current().name.clone());
             bytes[..name.len()].copy_from_slice(&name);
             process.write(arguments.word(1), &bytes)?;
             Ok(0)
@@ -244,41 +218,6 @@ pub fn arch_prctl<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Res
         GET_FS => process.write_value(arguments.word(1), &process.kernel.thread_pointer()).map(|()| 0),
         _ => Err(Errno::EINVAL),
     }
-}
-
-/// sched_yield(2)
-pub fn sched_yield<K: Kernel>(_: &Process<K>, _: &Arguments) -> Result<usize> {
-    Ok(0)
-}
-
-/// sched_getaffinity(2): the process runs on one CPU.
-pub fn sched_getaffinity<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    const SET_BYTES: usize = 8;
-    group(process, arguments)?;
-    if arguments.word(1) < SET_BYTES || !arguments.word(1).is_multiple_of(8) {
-        return Err(Errno::EINVAL);
-    }
-    process.write_value(arguments.word(2), &1u64)?;
-    Ok(SET_BYTES)
-}
-
-/// sched_setaffinity(2): a set with the only CPU in it.
-pub fn sched_setaffinity<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    group(process, arguments)?;
-    let mut first = [0];
-    process.read(arguments.word(2), &mut first[..arguments.word(1).min(1)])?;
-    if first[0] & 1 == 0 { Err(Errno::EINVAL) } else { Ok(0) }
-}
-
-/// sched_getscheduler(2): `SCHED_OTHER`.
-pub fn sched_getscheduler<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    group(process, arguments).map(|_| 0)
-}
-
-/// sched_getparam(2): the one priority of `SCHED_OTHER`.
-pub fn sched_getparam<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    group(process, arguments)?;
-    process.write_value(arguments.word(1), &0i32).map(|()| 0)
 }
 
 /// sched_get_priority_max(2), sched_get_priority_min(2)
@@ -332,7 +271,7 @@ pub fn getrandom<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Resu
     Ok(done)
 }
 
-/// membarrier(2): one thread is always in step with itself.
+/// membarrier(2): threads that share a CPU are always in step.
 pub fn membarrier<K: Kernel>(_: &Process<K>, arguments: &Arguments) -> Result<usize> {
     const QUERY: i32 = 0;
     const GLOBAL: i32 = 1;

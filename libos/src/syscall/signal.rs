@@ -37,7 +37,7 @@ pub fn rt_sigprocmask<K: Kernel>(process: &Process<K>, arguments: &Arguments) ->
         address => Some(process.read_value(address)?),
     };
     let old = process.signals.with(|state| {
-        let old = state.blocked;
+        let old = state.own.blocked;
         if let Some(set) = set {
             state.set_blocked(match arguments.int(0) {
                 0 => old | set,
@@ -59,7 +59,7 @@ pub fn rt_sigpending<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> 
     if arguments.word(1) > SET_BYTES {
         return Err(Errno::EINVAL);
     }
-    let pending = process.signals.with(|state| state.pending_set() & state.blocked);
+    let pending = process.signals.with(|state| state.pending_set() & state.own.blocked);
     process.write_value(arguments.word(0), &pending)?;
     Ok(0)
 }
@@ -72,7 +72,7 @@ pub fn sigaltstack<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Re
         address => Some(process.read_value::<AlternateStack>(address)?),
     };
     let old = process.signals.with(|state| {
-        let mut old = state.alternate;
+        let mut old = state.own.alternate;
         if old.holds(sp) {
             old.flags |= AlternateStack::ON_STACK;
         }
@@ -97,7 +97,7 @@ pub fn rt_sigsuspend<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> 
     check_set_size(arguments.word(1))?;
     let set: Set = process.read_value(arguments.word(0))?;
     process.signals.with(|state| {
-        state.suspended = Some(state.blocked);
+        state.own.suspended = Some(state.own.blocked);
         state.set_blocked(set);
     });
     match process.sleep_until(None) {
@@ -119,12 +119,21 @@ pub fn rt_sigtimedwait<K: Kernel>(process: &Process<K>, arguments: &Arguments) -
         0 => None,
         address => Some(process.now_ns().saturating_add(Timespec(process.read_value(address)?).ns()?)),
     };
+    let set = set & !UNSTOPPABLE;
+    process.signals.with(|state| state.own.awaited = set);
+    let outcome = await_one(process, set, deadline);
+    process.signals.with(|state| state.own.awaited = 0);
+    let information = outcome?;
+    if arguments.word(1) != 0 {
+        process.write_value(arguments.word(1), &information)?;
+    }
+    Ok(information.signal as usize)
+}
+
+fn await_one<K: Kernel>(process: &Process<K>, set: Set, deadline: Option<u64>) -> Result<Information> {
     loop {
-        if let Some(information) = process.signals.with(|state| state.take(set & !UNSTOPPABLE)) {
-            if arguments.word(1) != 0 {
-                process.write_value(arguments.word(1), &information)?;
-            }
-            return Ok(information.signal as usize);
+        if let Some(information) = process.signals.with(|state| state.take(set)) {
+            return Ok(information);
         }
         match process.sleep_until(deadline) {
             Err(Errno::ETIMEDOUT) => return Err(Errno::EAGAIN),
@@ -134,27 +143,43 @@ pub fn rt_sigtimedwait<K: Kernel>(process: &Process<K>, arguments: &Arguments) -
 }
 
 /// Whether a process id, a group's (0 or negative) or a thread's names this process.
-fn is_self<K: Kernel>(id: i32) -> bool {
-    matches!(id, 0 | -1) || id.unsigned_abs() == Process::<K>::ID
+fn is_self<K: Kernel>(process: &Process<K>, id: i32) -> bool {
+    matches!(id, 0 | -1) || id.unsigned_abs() == Process::<K>::ID || id > 0 && process.find_thread(id as u32).is_ok()
 }
 
-fn send<K: Kernel>(process: &Process<K>, signal: i32, code: i32) -> Result<usize> {
-    match u32::try_from(signal) {
-        Ok(0) => Ok(0),
-        Ok(signal @ 1..=SIGNALS) => {
-            process.signals.send(Information::new(signal, code, u64::from(Process::<K>::ID)));
-            Ok(0)
-        }
-        _ => Err(Errno::EINVAL),
+/// Who a signal is for.
+#[derive(Clone, Copy)]
+enum Target {
+    Process,
+    /// The thread in this slot.
+    Thread(usize),
+}
+
+fn check_signal(signal: i32) -> Result<u32> {
+    u32::try_from(signal).ok().filter(|&signal| signal <= SIGNALS).ok_or(Errno::EINVAL)
+}
+
+fn send<K: Kernel>(process: &Process<K>, target: Target, information: Information) {
+    match target {
+        Target::Process => process.signal_process(information),
+        Target::Thread(slot) => process.signal_thread(slot, information),
     }
+}
+
+fn send_plain<K: Kernel>(process: &Process<K>, target: Target, signal: i32, code: i32) -> Result<usize> {
+    let signal = check_signal(signal)?;
+    if signal != 0 {
+        send(process, target, Information::new(signal, code, u64::from(Process::<K>::ID)));
+    }
+    Ok(0)
 }
 
 /// kill(2)
 pub fn kill<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    if !is_self::<K>(arguments.int(0)) {
+    if !is_self(process, arguments.int(0)) {
         return Err(Errno::ESRCH);
     }
-    send(process, arguments.int(1), Information::USER)
+    send_plain(process, Target::Process, arguments.int(1), Information::USER)
 }
 
 /// tkill(2)
@@ -162,10 +187,8 @@ pub fn tkill<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<u
     if arguments.int(0) <= 0 {
         return Err(Errno::EINVAL);
     }
-    if arguments.unsigned(0) != Process::<K>::ID {
-        return Err(Errno::ESRCH);
-    }
-    send(process, arguments.int(1), Information::TKILL)
+    let slot = process.find_thread(arguments.unsigned(0))?;
+    send_plain(process, Target::Thread(slot), arguments.int(1), Information::TKILL)
 }
 
 /// tgkill(2)
@@ -173,36 +196,40 @@ pub fn tgkill<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<
     if arguments.int(0) <= 0 || arguments.int(1) <= 0 {
         return Err(Errno::EINVAL);
     }
-    if arguments.unsigned(0) != Process::<K>::ID || arguments.unsigned(1) != Process::<K>::ID {
+    if arguments.unsigned(0) != Process::<K>::ID {
         return Err(Errno::ESRCH);
     }
-    send(process, arguments.int(2), Information::TKILL)
+    let slot = process.find_thread(arguments.unsigned(1))?;
+    send_plain(process, Target::Thread(slot), arguments.int(2), Information::TKILL)
 }
 
 /// rt_sigqueueinfo(2)
 pub fn rt_sigqueueinfo<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    queue(process, arguments.int(0), arguments.unsigned(1), arguments.word(2))
+    let information: Information = process.read_value(arguments.word(2))?;
+    if !is_self(process, arguments.int(0)) {
+        return Err(Errno::ESRCH);
+    }
+    queue(process, Target::Process, arguments.int(1), information)
 }
 
 /// rt_tgsigqueueinfo(2)
 pub fn rt_tgsigqueueinfo<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    let information: Information = process.read_value(arguments.word(3))?;
+    if arguments.int(0) <= 0 || arguments.int(1) <= 0 {
+        return Err(Errno::EINVAL);
+    }
     if arguments.unsigned(0) != Process::<K>::ID {
         return Err(Errno::ESRCH);
     }
-    queue(process, arguments.int(1), arguments.unsigned(2), arguments.word(3))
+    let slot = process.find_thread(arguments.unsigned(1))?;
+    queue(process, Target::Thread(slot), arguments.int(2), information)
 }
 
-fn queue<K: Kernel>(process: &Process<K>, id: i32, signal: u32, address: usize) -> Result<usize> {
-    let mut information: Information = process.read_value(address)?;
-    if !is_self::<K>(id) {
-        return Err(Errno::ESRCH);
-    }
-    if signal > SIGNALS {
-        return Err(Errno::EINVAL);
-    }
+fn queue<K: Kernel>(process: &Process<K>, target: Target, signal: i32, mut information: Information) -> Result<usize> {
+    let signal = check_signal(signal)?;
     if signal != 0 {
         information.signal = signal as i32;
-        process.signals.send(information);
+        send(process, target, information);
     }
     Ok(0)
 }

@@ -13,7 +13,8 @@ use crate::identity::Word;
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::syscall::{
-    Arguments, Handler, descriptor, directory, futex, identity, memory, open, path, poll, process, signal, stat, stream, time, times,
+    Arguments, Handler, descriptor, directory, futex, identity, memory, open, path, poll, process, signal, stat, stream, thread, time,
+    times,
 };
 
 /// How much of a call works.
@@ -253,14 +254,14 @@ macro_rules! rows {
 
 rows! {
     // Processes.
-    clone: 56, 220, absent, Absent, [Hex, Pointer, Pointer, Pointer, Pointer];
-    clone3: 435, 435, absent, Absent, [Pointer, Unsigned];
+    clone: 56, 220, thread::clone, Partial("threads; no processes"), [Hex, Pointer, Pointer, Pointer, Pointer];
+    clone3: 435, 435, thread::clone3, Partial("threads; no processes"), [Pointer, Unsigned];
     fork: 57, -, absent, Absent, [];
     vfork: 58, -, absent, Absent, [];
     execve: 59, 221, absent, Absent, [Path, Pointer, Pointer];
     execveat: 322, 281, absent, Absent, [DirectoryFd, Path, Pointer, Pointer, AtFlags];
-    exit: 60, 93, process::exit, Full, [Int];
-    exit_group: 231, 94, process::exit, Full, [Int];
+    exit: 60, 93, thread::exit, Full, [Int];
+    exit_group: 231, 94, process::exit_group, Full, [Int];
     wait4: 61, 260, process::no_child, Partial("there are no children"), [Int, Pointer, Hex, Pointer];
     waitid: 247, 95, process::no_child, Partial("there are no children"), [Int, Int, Pointer, Hex, Pointer];
     getpid: 39, 172, identity::getpid, Full, [] word Process;
@@ -292,26 +293,26 @@ rows! {
     getrlimit: 97, 163, process::getrlimit, Full, [Resource, LimitOut];
     setrlimit: 160, 164, process::setrlimit, Partial("STACK and NOFILE bite"), [Resource, LimitIn];
     prlimit64: 302, 261, process::prlimit64, Partial("STACK and NOFILE bite"), [Int, Resource, LimitIn, LimitOut];
-    set_tid_address: 218, 96, process::set_tid_address, Full, [Pointer];
-    set_robust_list: 273, 99, process::set_robust_list, Full, [Pointer, Unsigned];
-    get_robust_list: 274, 100, process::get_robust_list, Full, [Int, Pointer, Pointer];
+    set_tid_address: 218, 96, thread::set_tid_address, Full, [Pointer];
+    set_robust_list: 273, 99, thread::set_robust_list, Full, [Pointer, Unsigned];
+    get_robust_list: 274, 100, thread::get_robust_list, Full, [Int, Pointer, Pointer];
     prctl: 157, 167, process::prctl, Partial("names, dumpable, no_new_privs"), [PrctlOption, Hex, Hex, Hex, Hex];
     arch_prctl: 158, -, process::arch_prctl, Partial("FS only"), [ArchPrctlCode, Pointer];
-    sched_yield: 24, 124, process::sched_yield, Stub("the only thread"), [];
-    sched_getaffinity: 204, 123, process::sched_getaffinity, Full, [Int, Unsigned, Pointer];
-    sched_setaffinity: 203, 122, process::sched_setaffinity, Partial("one CPU"), [Int, Unsigned, Pointer];
-    sched_getscheduler: 145, 120, process::sched_getscheduler, Partial("SCHED_OTHER alone"), [Int];
-    sched_getparam: 143, 121, process::sched_getparam, Partial("SCHED_OTHER alone"), [Int, Pointer];
+    sched_yield: 24, 124, thread::sched_yield, Full, [];
+    sched_getaffinity: 204, 123, thread::sched_getaffinity, Full, [Int, Unsigned, Pointer];
+    sched_setaffinity: 203, 122, thread::sched_setaffinity, Partial("one CPU"), [Int, Unsigned, Pointer];
+    sched_getscheduler: 145, 120, thread::sched_getscheduler, Partial("SCHED_OTHER alone"), [Int];
+    sched_getparam: 143, 121, thread::sched_getparam, Partial("SCHED_OTHER alone"), [Int, Pointer];
     sched_get_priority_max: 146, 125, process::sched_priority_bound, Partial("SCHED_OTHER alone"), [Int];
     sched_get_priority_min: 147, 126, process::sched_priority_bound, Partial("SCHED_OTHER alone"), [Int];
     getpriority: 140, 141, process::getpriority, Partial("nice value 0"), [Int, Int];
     setpriority: 141, 140, process::setpriority, Stub("nobody competes"), [Int, Int, Int];
     getcpu: 309, 168, process::getcpu, Partial("one CPU"), [Pointer, Pointer, Pointer];
     getrandom: 318, 278, process::getrandom, Full, [BufferOut, Unsigned, RandomFlags];
-    membarrier: 324, 283, process::membarrier, Partial("one thread"), [Int, Hex];
+    membarrier: 324, 283, process::membarrier, Partial("one CPU"), [Int, Hex];
     personality: 135, 92, process::personality, Partial("PER_LINUX alone"), [Hex];
     rseq: 334, 293, absent, Declined("the C library counts CPUs by getcpu then"), [Pointer, Unsigned, Hex, Hex];
-    futex: 202, 98, futex::futex, Partial("one thread"), [Pointer, FutexOperation, Unsigned, Pointer, Pointer, Unsigned];
+    futex: 202, 98, futex::futex, Partial("within the process, by address; no PI"), [Pointer, FutexOperation, Unsigned, Pointer, Pointer, Unsigned];
 
     // Memory.
     brk: 12, 214, memory::brk, Full, [Pointer];

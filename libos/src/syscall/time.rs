@@ -9,7 +9,7 @@ use crate::user::UserMemory;
 
 /// clock_gettime(2)
 pub fn clock_gettime<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    let clock = Clock::from_number(arguments.int(0))?;
+    let clock = process.clock(arguments.int(0))?;
     let time = Timespec::from_ns(process.clock_ns(clock));
     process.write_value(arguments.word(1), &time.0)?;
     Ok(0)
@@ -17,7 +17,7 @@ pub fn clock_gettime<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> 
 
 /// clock_getres(2)
 pub fn clock_getres<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    Clock::from_number(arguments.int(0))?;
+    process.clock(arguments.int(0))?;
     if arguments.word(1) != 0 {
         process.write_value(arguments.word(1), &[0i64, 1])?;
     }
@@ -63,7 +63,7 @@ pub fn nanosleep<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Resu
 /// clock_nanosleep(2)
 pub fn clock_nanosleep<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
     const ABSOLUTE: i32 = 1;
-    let clock = Clock::from_number(arguments.int(0))?;
+    let clock = process.clock(arguments.int(0))?;
     let wanted = Timespec(process.read_value(arguments.word(2))?).ns()?;
     if arguments.int(1) & ABSOLUTE == 0 {
         return sleep(process, process.now_ns().saturating_add(wanted), arguments.word(3));

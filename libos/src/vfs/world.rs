@@ -89,7 +89,14 @@ pub trait World: UserMemory {
     /// # Errors
     /// `ETIMEDOUT`: the deadline passed. `EINTR`: a signal came.
     fn sleep(&self, deadline_ns: Option<u64>) -> Result<()>;
-    /// Send the process a signal, such as `SIGPIPE`.
+    /// Sleep until another thread has changed a file; it may be another file.
+    ///
+    /// # Errors
+    /// `EINTR`: a signal came.
+    fn await_change(&self) -> Result<()>;
+    /// Say that a file was changed that another thread may wait for.
+    fn note_change(&self);
+    /// Send the thread a signal, such as `SIGPIPE`.
     fn signal(&self, number: u32);
     /// Frames of memory free and in all.
     fn frames(&self) -> (usize, usize);

@@ -9,7 +9,7 @@ use core::mem::offset_of;
 
 use abi::{Registers, UpcallPage};
 
-use crate::entry::{dispatch, place, words};
+use crate::entry::{dispatch, words};
 use crate::syscall::Arguments;
 use crate::syscall::table::NUMBERS;
 
@@ -32,6 +32,12 @@ pub struct Frame {
     pub leave: u64,
 }
 
+unsafe extern "C" {
+    /// `__chitin_syscall`.
+    #[link_name = "chitin_linked"]
+    static LINKED: u8;
+}
+
 const FRAME_BYTES: usize = 256;
 const _: () = assert!(size_of::<Frame>() == FRAME_BYTES);
 const _: () = assert!(offset_of!(Frame, preserved) == 144 && offset_of!(Frame, leave) == 248 && offset_of!(Frame, trampoline) == 128);
@@ -42,9 +48,6 @@ const _: () = assert!(offset_of!(UpcallPage, syscall.sp) == offset_of!(UpcallPag
 const CALL_BYTES: u64 = 4;
 
 impl Frame {
-    /// The frame of the call that is being served.
-    pub const ADDRESS: usize = place::SYSCALL_STACK_TOP - size_of::<Frame>();
-
     /// All of the program's registers, the thread pointer excepted.
     #[must_use]
     pub fn registers(&self, page: &UpcallPage) -> Registers {
@@ -52,6 +55,10 @@ impl Frame {
         x[..6].copy_from_slice(&self.arguments.0);
         x[6..16].copy_from_slice(&self.temporaries);
         x[16..18].copy_from_slice(&page.syscall.scratch);
+        if self.leave == leave_linked as *const () as u64 {
+            // The call changes both, and one of them holds this when the call is made again.
+            x[16..18].fill(&raw const LINKED as u64);
+        }
         x[18..].copy_from_slice(&self.preserved);
         Registers { x, sp: page.syscall.sp, pc: page.syscall.pc, flags: page.syscall.flags, tls: 0, reserved: 0 }
     }
@@ -98,7 +105,10 @@ global_asm!(
     ".pushsection .text.vdso, \"ax\"",
     ".globl __chitin_syscall",
     ".type __chitin_syscall, @function",
+    ".globl chitin_linked",
+    ".hidden chitin_linked",
     "__chitin_syscall:",
+    "chitin_linked:",
     "mrs x16, tpidrro_el0",
     "lsr x17, x8, #8",
     "cbnz x17, 1f",

@@ -4,6 +4,7 @@ mod calls;
 mod clock;
 mod faults;
 mod machine;
+mod switch;
 mod vectors;
 
 use core::arch::naked_asm;
@@ -11,6 +12,7 @@ use core::arch::naked_asm;
 pub use calls::{Frame, foreign, rewritten};
 pub use faults::{copy, fault};
 pub use machine::{capabilities, clock, entropy, read_thread_pointer, signal_frame_bytes, signal_return, write_thread_pointer};
+pub use switch::{proceed, suspend};
 pub use vectors::{restore_vectors, save_vectors};
 
 use crate::entry::start;

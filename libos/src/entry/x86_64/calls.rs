@@ -9,7 +9,7 @@ use core::mem::offset_of;
 
 use abi::{Registers, UpcallPage};
 
-use crate::entry::{dispatch, place, words};
+use crate::entry::{dispatch, words};
 use crate::syscall::Arguments;
 use crate::syscall::table::NUMBERS;
 
@@ -36,9 +36,6 @@ const SYSCALL_BYTES: u64 = 2;
 const CALL_BYTES: u64 = 6;
 
 impl Frame {
-    /// The frame of the call that is being served.
-    pub const ADDRESS: usize = place::SYSCALL_STACK_TOP - size_of::<Frame>();
-
     /// All of the program's registers, the thread pointer excepted.
     #[must_use]
     pub fn registers(&self, page: &UpcallPage) -> Registers {

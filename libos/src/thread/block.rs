@@ -1,0 +1,159 @@
+//! The one place where a call waits, and the two where a thread that could go on does not.
+#![forbid(unsafe_code)]
+
+use abi::{Registers, WaitWord};
+
+use crate::errno::{Errno, Result};
+use crate::kernel::Kernel;
+use crate::process::Process;
+use crate::signal::attention;
+use crate::thread::table::{Outcome, Waits};
+use crate::time::ticks_at;
+
+/// A waiter for the console looks again after so long, in nanoseconds, whatever the others do.
+const LOOK_NS: u64 = 10_000_000;
+
+impl<K: Kernel> Process<K> {
+    /// Wait, while others run, up to where the monotonic clock passes `deadline_ns`. A wait for the console may end without input.
+    ///
+    /// # Errors
+    /// `ETIMEDOUT`: the deadline passed. `EINTR`: a signal came that the thread does not block, or was there already.
+    pub fn block(&self, waits: Waits, deadline_ns: Option<u64>) -> Result<()> {
+        self.block_for(waits, u32::MAX, deadline_ns)
+    }
+
+    /// [`Process::block`], for wakes of these kinds only.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn block_for(&self, waits: Waits, bits: u32, deadline_ns: Option<u64>) -> Result<()> {
+        let is_console = waits == Waits::Console;
+        let look = if is_console { Some(self.now_ns() + LOOK_NS) } else { None };
+        let end = [deadline_ns, look].into_iter().flatten().min();
+        let end_ticks = end.map(|ns| ticks_at(self.kernel.info(), ns));
+        loop {
+            if self.signals.is_pending() {
+                return Err(Errno::EINTR);
+            }
+            self.threads.with(|table| table.block(waits, bits, end_ticks));
+            self.run_next();
+            match self.threads.with(super::Table::outcome) {
+                Outcome::Woken => return Ok(()),
+                Outcome::TimedOut if is_console && deadline_ns.is_none_or(|deadline| self.now_ns() < deadline) => return Ok(()),
+                Outcome::TimedOut => return Err(Errno::ETIMEDOUT),
+                Outcome::Interrupted if waits == Waits::Signal && self.is_awaited_here() => return Ok(()),
+                // If another thread took the signal, this one goes on to wait.
+                Outcome::Interrupted => {}
+            }
+        }
+    }
+
+    /// Whether a signal is pending that the thread waits for by name.
+    fn is_awaited_here(&self) -> bool {
+        self.signals.with(|state| state.pending_set() & state.own.awaited != 0)
+    }
+
+    /// Something that another thread may wait for has been done to a file.
+    pub fn note_change(&self) {
+        let others = self.threads.with(|table| {
+            table.wake_watchers();
+            table.has_ready()
+        });
+        if others {
+            self.kernel.arm_slice(true);
+        }
+    }
+
+    /// Run others, until the thread that calls this is ready and its turn has come.
+    fn run_next(&self) {
+        let next = self.await_next();
+        let mine = self.threads.with(|table| table.current_slot());
+        if next != mine
+            && let (Some(from), to) = self.change_thread(next)
+        {
+            self.kernel.switch(from, to);
+        }
+    }
+
+    /// The next thread to run, which is then not ready any more; sleeps until there is one.
+    pub(super) fn await_next(&self) -> usize {
+        loop {
+            let (next, earliest, console) = self.threads.with(|table| {
+                if table.earliest().is_some() {
+                    table.expire(self.kernel.clock());
+                }
+                (table.take_next(), table.earliest(), table.awaits_console())
+            });
+            if let Some(next) = next {
+                return next;
+            }
+            self.idle(earliest, console);
+        }
+    }
+
+    /// Sleep up to the first deadline, in ticks; or until the console may have input.
+    fn idle(&self, earliest: Option<u64>, console: bool) {
+        let before = self.kernel.clock();
+        // What a kernel's wait answers is of no interest: deadlines are looked at again, and nobody but the clock and the console wakes it.
+        if console {
+            let _ = self.kernel.wait_for_console(earliest);
+        } else {
+            let word = WaitWord { address: self.times.idle_word(), value: 0, reserved: 0 };
+            let _ = self.kernel.wait(&[word], earliest);
+        }
+        let slept = self.kernel.clock() - before;
+        self.threads.with(|table| {
+            table.note_idle(slept);
+            if console {
+                table.wake_watchers();
+            }
+        });
+    }
+
+    /// Let the others run first.
+    pub fn yield_turn(&self) {
+        let others = self.threads.with(|table| {
+            if table.earliest().is_some() {
+                table.expire(self.kernel.clock());
+            }
+            let others = table.has_ready();
+            if others {
+                table.ready_current();
+            }
+            others
+        });
+        if others {
+            self.run_next();
+        } else {
+            self.kernel.arm_slice(self.threads.with(|table| table.is_contended()));
+        }
+    }
+
+    /// The slice of a thread ended in the program, where these are its registers: another's turn. Returns if there is no other.
+    pub fn preempt(&self, registers: &Registers) {
+        let next = self.threads.with(|table| {
+            table.expire(self.kernel.clock());
+            table.take_next().inspect(|_| table.ready_current())
+        });
+        match next.map(|next| self.change_thread(next)) {
+            Some((Some(from), to)) => self.kernel.preempt(from, registers, to),
+            _ => self.kernel.arm_slice(self.threads.with(|table| table.is_contended())),
+        }
+    }
+
+    /// What is to be done on the way out of a call that answers `result`, where attention was asked for. Returns if the call is to leave the
+    /// straight way.
+    pub fn leave_call(&self, result: u64) {
+        if self.signals.take_attention(attention::TURN) {
+            self.yield_turn();
+        }
+        if self.signals.is_pending() {
+            self.deliver_after_call(result);
+        }
+        if self.signals.take_attention(attention::POINTER) {
+            let mut registers = self.kernel.registers();
+            crate::signal::frame::set_result(&mut registers, result);
+            self.kernel.resume(&registers);
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! A thread's end: the robust futexes that it holds, its last word, its place.
+#![forbid(unsafe_code)]
+
+use crate::errno::Result;
+use crate::kernel::Kernel;
+use crate::process::Process;
+use crate::signal::Ending;
+use crate::user::UserMemory;
+
+/// What is in a robust futex beside its owner's id: that somebody waits, that the owner died.
+const WAITERS: u32 = 1 << 31;
+const OWNER_DIED: u32 = 1 << 30;
+const OWNER: u32 = (1 << 30) - 1;
+/// The most futexes that are looked at: the list is the program's and may be a circle.
+const LIST_MOST: usize = 2048;
+
+impl<K: Kernel> Process<K> {
+    /// End the thread that runs; with the last one, the process.
+    pub fn end_thread(&self, code: u8) -> ! {
+        let (id, robust_list, clear, unmap) = self.threads.with(|table| {
+            let thread = table.current();
+            (thread.id, thread.robust_list, thread.clear_at_end, thread.unmap_at_end)
+        });
+        if id == Self::ID {
+            *self.leader_code.lock() = Some(code);
+        }
+        if self.threads.with(|table| table.iter().count()) == 1 {
+            self.end(Ending::Code(self.leader_code.lock().unwrap_or(code)));
+        }
+        // A list that cannot be read is left where it is, as on Linux.
+        let _ = self.leave_robust_list(robust_list as usize, id);
+        if clear != 0 && self.write_value(clear, &0u32).is_ok() {
+            self.threads.with(|table| table.wake_futex(clear, u32::MAX, 1));
+        }
+        if let Some((address, length)) = unmap {
+            self.memory.lock().unmap(&self.kernel, address..address + length);
+        }
+        let ended = self.threads.with(|table| table.remove_current());
+        let machine = ended.map(|thread| thread.machine);
+        let next = self.await_next();
+        let (_, to) = self.change_thread(next);
+        self.kernel.abandon(machine, to)
+    }
+
+    /// Hand on the futexes of a robust list (Documentation/locking/robust-futex-ABI.rst): next entry, offset of the futex from its entry,
+    /// and the entry that was being changed.
+    fn leave_robust_list(&self, head: usize, id: u32) -> Result<()> {
+        if head == 0 {
+            return Ok(());
+        }
+        let [first, offset, changing]: [usize; 3] = self.read_value(head)?;
+        let mut entry = first;
+        for _ in 0..LIST_MOST {
+            // The low bit says that the futex is a PI one.
+            let at = entry & !1;
+            if at == head {
+                break;
+            }
+            let next: Result<usize> = self.read_value(at);
+            if at != changing & !1 {
+                self.mark_owner_died(at.wrapping_add(offset), id, false)?;
+            }
+            entry = next?;
+        }
+        if changing & !1 != 0 {
+            self.mark_owner_died((changing & !1).wrapping_add(offset), id, true)?;
+        }
+        Ok(())
+    }
+
+    /// If the thread owns a futex, say that its owner died, and wake a waiter. One that was being changed may have been let go without a wake.
+    fn mark_owner_died(&self, futex: usize, id: u32, changing: bool) -> Result<()> {
+        let word: u32 = self.read_value(futex)?;
+        let owner = word & OWNER;
+        if changing && owner == 0 {
+            self.threads.with(|table| table.wake_futex(futex, u32::MAX, 1));
+            return Ok(());
+        }
+        if owner != id {
+            return Ok(());
+        }
+        self.write_value(futex, &(word & WAITERS | OWNER_DIED))?;
+        if word & WAITERS != 0 {
+            self.threads.with(|table| table.wake_futex(futex, u32::MAX, 1));
+        }
+        Ok(())
+    }
+}

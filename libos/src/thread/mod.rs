@@ -1,0 +1,121 @@
+//! Threads: one kernel context runs them all, one at a time.
+//!
+//! ```text
+//!   a call that must wait ─► Process::block ─► run_next ─► Kernel::switch ─► another thread, in a call of its own or in the program
+//!   its slice ended ─► in the program: Process::preempt; in the library: on the way out of the call
+//! ```
+//!
+//! In the library nothing is preempted: between two blocks a thread has all of the process's state to itself. No lock is held across a block.
+#![forbid(unsafe_code)]
+
+mod block;
+mod end;
+pub mod futexes;
+pub mod schedule;
+mod signals;
+pub mod table;
+
+use alloc::vec::Vec;
+
+use abi::Registers;
+use spin::Mutex;
+
+use crate::errno::{Errno, Result};
+use crate::kernel::Kernel;
+use crate::process::Process;
+use crate::signal::Own;
+pub use table::{Outcome, Table, Thread, Waits};
+
+/// The threads of a process.
+pub struct Threads<M: 'static>(Mutex<Table<M>>);
+
+impl<M> Threads<M> {
+    /// With the first thread, which runs since `now`, in ticks.
+    #[must_use]
+    pub fn new(id: u32, machine: &'static M, now: u64) -> Threads<M> {
+        Threads(Mutex::new(Table::new(Thread::new(id, machine, Own::new(0), Vec::new()), now)))
+    }
+
+    /// Work on the table.
+    pub fn with<T>(&self, work: impl FnOnce(&mut Table<M>) -> T) -> T {
+        work(&mut self.0.lock())
+    }
+}
+
+/// What a new thread is made with, beside what it has from the one that makes it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Beginning {
+    /// Its stack pointer; 0 for that of the one that makes it.
+    pub sp: u64,
+    /// Its thread pointer, if it is to have another.
+    pub thread_pointer: Option<u64>,
+    /// Where a 0 is written when it ends; 0 for nowhere.
+    pub clear_at_end: usize,
+}
+
+impl<K: Kernel> Process<K> {
+    /// The id of the thread that runs.
+    #[must_use]
+    pub fn thread_id(&self) -> u32 {
+        self.threads.with(|table| table.current().id)
+    }
+
+    /// Whether an id names a thread of this process; 0 names the one that runs.
+    ///
+    /// # Errors
+    /// `ESRCH`: it does not.
+    pub fn find_thread(&self, id: u32) -> Result<usize> {
+        self.threads.with(|table| if id == 0 { Ok(table.current_slot()) } else { table.find(id).ok_or(Errno::ESRCH) })
+    }
+
+    /// A new thread, which returns from the call that is being served with 0; gives its id.
+    ///
+    /// # Errors
+    /// `EAGAIN`: there is no memory for it.
+    pub fn begin_thread(&self, beginning: Beginning) -> Result<u32> {
+        let mut registers: Registers = self.kernel.registers();
+        crate::signal::frame::set_result(&mut registers, 0);
+        if beginning.sp != 0 {
+            registers.sp = beginning.sp;
+        }
+        registers.tls = beginning.thread_pointer.unwrap_or(registers.tls);
+        let machine = self.kernel.new_machine(&registers).map_err(|_| Errno::EAGAIN)?;
+        let blocked = self.signals.with(|state| state.own.blocked);
+        let id = self.threads.with(|table| {
+            let name = table.current().name.clone();
+            let id = table.new_id();
+            let mut thread = Thread::new(id, machine, Own::new(blocked), name);
+            thread.clear_at_end = beginning.clear_at_end;
+            table.add(thread);
+            id
+        });
+        self.kernel.arm_slice(true);
+        Ok(id)
+    }
+
+    /// Wake at most `most` who wait on a futex for one of these kinds; gives how many.
+    pub fn wake_futex(&self, address: usize, bits: u32, most: usize) -> usize {
+        let woken = self.threads.with(|table| table.wake_futex(address, bits, most));
+        if woken > 0 {
+            self.kernel.arm_slice(true);
+        }
+        woken
+    }
+
+    /// Make another thread, which is not in the schedule, the one that runs, the machine's state excepted; gives the machines of both.
+    fn change_thread(&self, next: usize) -> (Option<&'static K::Machine>, &'static K::Machine) {
+        let now = self.kernel.clock();
+        self.threads.with(|table| {
+            let signals = core::mem::replace(&mut table.at(next).signals, Own::new(0));
+            let signals = self.signals.exchange(signals);
+            let before = table.set_current(next, now).map(|before| {
+                before.signals = signals;
+                before.machine
+            });
+            let _ = self.signals.take_attention(crate::signal::attention::TURN);
+            self.kernel.identity().set(crate::identity::Word::Thread, table.current().id);
+            self.kernel.arm_slice(table.is_contended());
+            (before, table.current().machine)
+        })
+    }
+}

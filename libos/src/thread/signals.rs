@@ -1,0 +1,46 @@
+//! Which thread a signal is for.
+#![forbid(unsafe_code)]
+
+use crate::kernel::Kernel;
+use crate::process::Process;
+use crate::signal::{Information, bit};
+use crate::thread::table::Outcome;
+
+impl<K: Kernel> Process<K> {
+    /// Send a signal to the process: to the thread that runs, if it does not block it, else to one that waits.
+    pub fn signal_process(&self, information: Information) {
+        self.signals.send(information);
+        let set = bit(information.signal as u32);
+        let taken = self.signals.with(|state| state.pending_set() & set == 0 || state.own.wants() & set != 0);
+        if !taken {
+            self.interrupt(|table| table.waiting_for_signal(set));
+        }
+    }
+
+    /// Send a signal to the thread in a slot.
+    pub fn signal_thread(&self, slot: usize, information: Information) {
+        if slot == self.threads.with(|table| table.current_slot()) {
+            return self.signals.send_own(information);
+        }
+        let wanted = self.threads.with(|table| {
+            let thread = table.at(slot);
+            self.signals.send_to(&mut thread.signals, information);
+            thread.signals.wants() & thread.signals.pending() != 0
+        });
+        if wanted {
+            self.interrupt(|_| Some(slot));
+        }
+    }
+
+    fn interrupt(&self, which: impl FnOnce(&super::Table<K::Machine>) -> Option<usize>) {
+        let ready = self.threads.with(|table| {
+            if let Some(slot) = which(table) {
+                table.wake(slot, Outcome::Interrupted);
+            }
+            table.has_ready()
+        });
+        if ready {
+            self.kernel.arm_slice(true);
+        }
+    }
+}
