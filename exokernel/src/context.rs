@@ -39,6 +39,8 @@ pub(crate) struct Record<C> {
     pub(crate) frame: u64,
     /// Its environment's root table.
     pub(crate) root: u64,
+    /// Its environment's [`abi::EnvEntry::ran`].
+    pub(crate) ran: *mut u64,
     pub(crate) env: Cell<EnvId>,
     pub(crate) index: Cell<usize>,
     pub(crate) run: Cell<Run>,
@@ -86,6 +88,7 @@ impl<M: Machine> Kernel<M> {
             machine: unsafe { core::mem::zeroed() },
             frame,
             root: env.root.get(),
+            ran: &raw mut self.entry(id.slot()).ran,
             env: Cell::new(id),
             index: Cell::new(index),
             run: Cell::new(Run::Stopped),

@@ -51,11 +51,6 @@ impl Frames {
         }
     }
 
-    /// Mappings of a user frame, or live entries of a table.
-    pub(crate) fn uses(&mut self, frame: u64) -> u32 {
-        self.known(frame).map_or(0, |entry| entry.count)
-    }
-
     /// Make a frame that nobody has free: at boot, or when its last use ends.
     pub(crate) fn free(&mut self, frame: u64) {
         let Some(index) = self.index(frame) else { return };

@@ -9,6 +9,7 @@ use arch::{Context, Interrupt, Machine};
 use crate::Kernel;
 use crate::context::{ContextRef, Run, TIMER_NODE};
 use crate::queue::{NodeRef, TIMED, bucket};
+use crate::upcall::SLICE;
 
 /// `SliceEntry::context` of a slot that its owner leaves unused.
 pub(crate) const UNUSED: u32 = u32::MAX;
@@ -41,14 +42,26 @@ impl<M: Machine> Kernel<M> {
         let current = self.schedule.current;
         let context = current.unwrap_or_else(|| self.pick());
         if self.schedule.loaded != Some(context) {
-            let previous = self.schedule.loaded.replace(context).map(|previous| self.context(previous).machine());
+            let now = self.machine.clock();
+            self.account(context, now.wrapping_neg());
+            let previous = self.schedule.loaded.replace(context).map(|previous| {
+                self.account(previous, now);
+                self.context(previous).machine()
+            });
             let next = self.context(context).machine();
             // SAFETY: `loaded` is what was loaded last (`forget` unloads what goes away), and the context's root stays a sound table until
             // its environment is reaped, which needs its death, which unloads it.
             unsafe { self.machine.switch(previous, next) };
-            self.info_page().switches += 1;
         }
         context
+    }
+
+    /// Add ticks to what a context's environment has run: the clock where its time ends, and less the clock where it begins.
+    #[inline(always)]
+    fn account(&self, context: ContextRef, ticks: u64) {
+        let ran = self.context(context).ran;
+        // SAFETY: the word is in the environment table, which is the kernel's for good.
+        unsafe { *ran = (*ran).wrapping_add(ticks) };
     }
 
     /// Begin the next slice that somebody can use; sleep while nobody can.
@@ -65,7 +78,9 @@ impl<M: Machine> Kernel<M> {
             }
             self.schedule.slice_end = NO_DEADLINE;
             self.set_timer();
+            self.schedule.loaded.into_iter().for_each(|loaded| self.account(loaded, self.machine.clock()));
             self.machine.idle();
+            self.schedule.loaded.into_iter().for_each(|loaded| self.account(loaded, self.machine.clock().wrapping_neg()));
             self.interrupt();
         }
     }
@@ -104,7 +119,7 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// Wake those whose deadline passed; end the slice if its time is over.
+    /// Wake those whose deadline passed; end the slice if its time is over, or tell who runs that its own deadline passed.
     fn tick(&mut self) {
         let now = self.machine.clock();
         while let Some(node) = self.find_node(TIMED, |deadline| deadline <= now) {
@@ -120,7 +135,10 @@ impl<M: Machine> Kernel<M> {
         // The timer fired: whatever it was set to is gone.
         self.schedule.timer = 0;
         if let Some(context) = self.schedule.current {
-            self.tell_deadline(context, now);
+            if let Some(deadline) = self.deadline(context, now).filter(|deadline| **deadline <= now) {
+                *deadline = 0;
+                self.send(context, SLICE);
+            }
             self.set_timer();
         }
     }
@@ -230,7 +248,8 @@ impl<M: Machine> Kernel<M> {
         let dead = |context: &mut ContextRef| self.context(*context).env.get() == id;
         let (mut current, mut loaded) = (self.schedule.current, self.schedule.loaded);
         current.take_if(dead);
-        if loaded.take_if(dead).is_some() {
+        if let Some(gone) = loaded.take_if(dead) {
+            self.account(gone, self.machine.clock());
             self.machine.unload();
         }
         (self.schedule.current, self.schedule.loaded) = (current, loaded);

@@ -8,7 +8,8 @@ use arch::{Context, Fault, Machine};
 
 use crate::{Kernel, context::ContextRef};
 
-const SLICE: Fault = Fault { kind: FaultKind::Slice, address: 0, code: 0 };
+/// What tells of a slice's end or a deadline.
+pub(crate) const SLICE: Fault = Fault { kind: FaultKind::Slice, address: 0, code: 0 };
 
 impl<M: Machine> Kernel<M> {
     /// Send a fault to the context's library. One that has no entry for it, or that still handles a fault, dies.
@@ -24,7 +25,8 @@ impl<M: Machine> Kernel<M> {
         self.kill(record.env.get(), EnvEntry::FAULTED + kind, address, record.machine().registers().pc);
     }
 
-    fn send(&mut self, context: ContextRef, fault: Fault) -> bool {
+    /// Send a fault. False, and nothing done: there is no entry for it, or another is being handled.
+    pub(crate) fn send(&mut self, context: ContextRef, fault: Fault) -> bool {
         let record = self.context(context);
         let entry = record.entries.get().fault;
         let Some(page) = self.page(context).filter(|page| entry != 0 && page.fault_active == 0) else { return false };
@@ -58,14 +60,6 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn deadline<'a>(&mut self, context: ContextRef, now: u64) -> Option<&'a mut u64> {
         let page = self.page(context).filter(|page| page.fault_active == 0 || page.deadline > now)?;
         Some(&mut page.deadline).filter(|deadline| **deadline != 0)
-    }
-
-    /// Tell a context that runs that the clock passed its deadline, if it did.
-    pub(crate) fn tell_deadline(&mut self, context: ContextRef, now: u64) {
-        if let Some(deadline) = self.deadline(context, now).filter(|deadline| **deadline <= now) {
-            *deadline = 0;
-            self.send(context, SLICE);
-        }
     }
 
     /// Count a slice that ended by force, where the library can see it.

@@ -23,6 +23,7 @@ on_both_formats! {
     whatever_takes_a_holder_from_a_frame_wakes_who_sleeps_on_its_count
     a_slice_ends_and_the_next_context_runs
     a_deadline_in_the_upcall_page_is_told_without_ending_the_slice
+    time_is_counted_for_who_runs
     a_call_carries_its_words_there_and_back
     a_call_to_one_who_dies_ends
     nobody_is_called_who_does_not_accept
@@ -274,6 +275,47 @@ fn a_deadline_in_the_upcall_page_is_told_without_ending_the_slice<P: Paging>() {
     trap(&mut world, 0, Trap::Call(Call::Identify as u16));
     assert_eq!(world.kernel.machine.timer, later);
     assert_eq!(expire(&mut world), (0, FaultKind::Slice as u64, 1, 2));
+}
+
+fn time_is_counted_for_who_runs<P: Paging>() {
+    let mut world = World::<P>::new();
+    let child = world.child(0, 16);
+    let id = world.id(child);
+    world.call(0, Call::SliceSet, &[0, 1, id, 0]).unwrap();
+    let run = |world: &mut World<P>, slot: usize, ticks: u64| {
+        world.call(slot, Call::Identify, &[]).unwrap();
+        world.kernel.machine.clock.set(world.kernel.machine.clock.get() + ticks);
+    };
+    let ran = |world: &World<P>, slot: usize| {
+        let word = world.entry(slot).ran;
+        if (word as i64) < 0 { word.wrapping_add(world.kernel.machine.clock.get()) } else { word }
+    };
+    let near = |found: u64, expected: u64| assert!((expected..expected + 200).contains(&found), "{found}, not {expected}");
+    // The clock of the fake counts how often it is read: a few ticks.
+    run(&mut world, 0, 10_000);
+    near(ran(&world, child), 0);
+    run(&mut world, child, 3_000);
+    near(ran(&world, 0), 10_000);
+    near(ran(&world, child), 3_000);
+    run(&mut world, 0, 0);
+    near(ran(&world, child), 3_000);
+    // Nobody runs while the machine sleeps: the child accepts calls, the root waits for a time.
+    world.start_call(child, Call::TransferReply, &[0, ACCEPT]);
+    let end = world.kernel.machine.clock.get() + 1_000_000;
+    world.start_call(0, Call::Wait, &[0, 0, end]);
+    run(&mut world, 0, 0);
+    assert!(world.kernel.machine.clock.get() >= end);
+    near(ran(&world, 0) + ran(&world, child), 13_000);
+    // The time up to its own end is counted, and is there to be read; the next in its slot begins at 0.
+    world.call(0, Call::ContextSet, &[id, 0, 0, 0]).unwrap();
+    run(&mut world, child, 5_000);
+    world.start_call(child, Call::EnvDestroy, &[0, 0]);
+    near(ran(&world, child), 8_000);
+    run(&mut world, 0, 0);
+    near(ran(&world, 0), 10_000);
+    while world.call(0, Call::EnvReap, &[id]) == Ok(0) {}
+    assert_eq!(world.child(0, 8), child);
+    assert_eq!(ran(&world, child), 0);
 }
 
 fn a_call_carries_its_words_there_and_back<P: Paging>() {

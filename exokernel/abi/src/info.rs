@@ -48,12 +48,10 @@ pub struct InfoPage {
     pub console_irq: u64,
     /// Offset 112: traps handled since boot, by way of the kernel's loop (a reflected syscall is not one).
     pub traps: u64,
-    /// Offset 120: times that the CPU went to another context.
-    pub switches: u64,
-    /// Offset 128: aarch64: the physical address of the device tree; else 0.
+    /// Offset 120: aarch64: the physical address of the device tree; else 0.
     pub device_tree: u64,
-    /// Offset 136: zero.
-    pub reserved: [u64; 15],
+    /// Offset 128: zero.
+    pub reserved: [u64; 16],
     /// Offset 256: how often each interrupt came; wait on it, then `irq_ack`.
     pub irqs: [u32; MAX_IRQS],
 }
@@ -101,8 +99,10 @@ pub struct EnvEntry {
     /// Offset 52: how many children of it have died so far. Counts up, and wakes, at each death, after the child's `state`
     /// has changed and the child's own children have become its: one wait covers any number of children.
     pub deaths: u32,
-    /// Offset 56: zero.
-    pub reserved: u64,
+    /// Offset 56: ticks that its contexts have run, the kernel's work for them included. While one of them is on a CPU, the
+    /// counter's value when that began is subtracted, so that the word is negative (as an `i64`), and the word and the counter
+    /// together are the time up to now: who reads both for itself reads the word again, and begins anew if it changed.
+    pub ran: u64,
 }
 const_assert_eq!(size_of::<EnvEntry>(), 64);
 

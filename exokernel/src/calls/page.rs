@@ -260,7 +260,7 @@ impl<M: Machine> Kernel<M> {
             return Err(Error::BadRights);
         }
         let mut frames = leaf.frame..leaf.frame + leaf_pages(slot.level);
-        let sole = frames.all(|frame| self.frames.uses(frame) == 1);
+        let sole = frames.all(|frame| self.frames.known(frame).is_some_and(|entry| entry.count == 1));
         if slot.level > 0 && !sole {
             return Err(Error::Occupied);
         }
