@@ -65,9 +65,9 @@ fn tell(_: &mut Registers, page: &mut UpcallPage) {
     LATE.fetch_max(now - due, Ordering::Relaxed);
     UPCALLS.fetch_add(1, Ordering::Relaxed);
     let interval = INTERVAL.load(Ordering::Relaxed);
-    if interval > 0 {
+    if let Some(missed) = (now - due).checked_div(interval) {
         // What is missed is missed: one that has passed would be left for later.
-        let next = due + (now - due) / interval * interval + interval;
+        let next = due + (missed + 1) * interval;
         DUE.store(next, Ordering::Relaxed);
         page.deadline = next;
         look(0);
