@@ -19,10 +19,11 @@ use crate::user::UserMemory;
 use crate::vfs::attributes::Kind;
 use crate::vfs::world::World;
 
-/// close(2)
+/// close(2). Whoever waits at a pipe's other end may have seen its last peer go.
 pub fn close<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
     let slot = process.files.with_table(|table| table.remove(arguments.int(0)))?;
     drop(slot);
+    process.note_change();
     Ok(0)
 }
 
@@ -44,6 +45,7 @@ pub fn close_range<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Re
         });
         drop(removed);
     }
+    process.note_change();
     Ok(0)
 }
 
@@ -66,6 +68,7 @@ fn duplicate_to<K: Kernel>(process: &Process<K>, fd: i32, to: i32, close_on_exec
     let description = process.files.get(fd)?;
     let old = process.files.with_table(|table| table.replace(to, Slot { description, close_on_exec }))?;
     drop(old);
+    process.note_change();
     Ok(to as usize)
 }
 

@@ -20,7 +20,7 @@ fn ask(number: i64) -> i64 {
 fn results() {
     let doubled: Vec<usize> = (0..8).map(|value| thread::spawn(move || value * 2)).map(|handle| handle.join().expect("no panic")).collect();
     println!("joined: {doubled:?}");
-    let words = vec!["a".to_string(), "bc".to_string(), "def".to_string()];
+    let words = ["a".to_string(), "bc".to_string(), "def".to_string()];
     let lengths: Vec<usize> = thread::scope(|scope| {
         let handles: Vec<_> = words.iter().map(|word| scope.spawn(|| word.len())).collect();
         handles.into_iter().map(|handle| handle.join().expect("no panic")).collect()
@@ -201,6 +201,30 @@ fn spins() {
     println!("both went on: {float}");
 }
 
+/// A reader that waits sees the end of the pipe, and a writer that waits sees that nobody reads, when another thread closes the other end.
+fn closes() {
+    use std::io::{Read, Write};
+    for by_close in [true, false] {
+        let (mut read, write) = std::io::pipe().expect("a pipe");
+        let reader = thread::spawn(move || read.read(&mut [0; 8]).expect("no error"));
+        thread::sleep(Duration::from_millis(20));
+        if by_close {
+            drop(write);
+        } else {
+            use std::os::fd::AsRawFd;
+            let null = std::fs::File::open("/dev/null").expect("a device");
+            // SAFETY: both are open; the pipe's end goes and its number stays.
+            assert!(unsafe { libc::dup2(null.as_raw_fd(), write.as_raw_fd()) } >= 0);
+        }
+        println!("read at the end: {}", reader.join().expect("no panic"));
+    }
+    let (read, mut write) = std::io::pipe().expect("a pipe");
+    let writer = thread::spawn(move || write.write_all(&vec![0; 1 << 20]).expect_err("nobody reads").kind());
+    thread::sleep(Duration::from_millis(20));
+    drop(read);
+    println!("written at the end: {:?}", writer.join().expect("no panic"));
+}
+
 fn main() {
     results();
     identities();
@@ -210,6 +234,7 @@ fn main() {
     own();
     sleeps();
     spins();
+    closes();
     println!("done");
     // Others still sleep when the process ends.
     for _ in 0..3 {
