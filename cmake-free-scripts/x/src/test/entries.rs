@@ -28,7 +28,8 @@ type Work = fn(Isa, Entry) -> Result<()>;
 
 /// The tests.
 pub fn tests(isa: Isa) -> Vec<Test> {
-    let kinds: [(&str, Work); 3] = [("canaries", canaries), ("dlopen", dlopen), ("limits", bench::entry::check)];
+    let kinds: [(&str, Work); 4] =
+        [("canaries", canaries), ("canaries-threads", canaries_of_threads), ("dlopen", dlopen), ("limits", bench::entry::check)];
     let mut tests = Vec::new();
     for entry in Entry::ALL {
         for (kind, work) in kinds {
@@ -69,13 +70,25 @@ fn on_linux(isa: Isa, words: &[&Path]) -> Result<String> {
 
 /// A million calls of all kinds in each of two processes: no canary is lost in any register, nor in the red zone.
 fn canaries(isa: Isa, entry: Entry) -> Result<()> {
+    keep(isa, entry, &["1000000"], COPIES)
+}
+
+/// A million calls by eight threads of one process, to all of which signals are sent.
+fn canaries_of_threads(isa: Isa, entry: Entry) -> Result<()> {
+    keep(isa, entry, &["125000", "8"], 1)
+}
+
+/// All canaries are there after so many calls, on Linux and here.
+fn keep(isa: Isa, entry: Entry, how_many: &[&str], copies: u32) -> Result<()> {
     let way = if entry == Entry::Linked { "linked" } else { "raw" };
     let program = build::linux(isa, Flavour::Stock, "canaries");
-    let truth = on_linux(isa, &[&program, Path::new(way)])?;
+    let words: Vec<&Path> = std::iter::once(way).chain(how_many.iter().copied()).map(Path::new).collect();
+    let truth = on_linux(isa, &[&[program.as_path()], &words[..]].concat())?;
     let mut files = Files::new();
     files.add_program("/bin/canaries", fs::read(&program)?);
-    let found = in_guest(isa, entry, files, &["/bin/canaries", way], COPIES)?;
-    ensure!(found == truth.repeat(COPIES as usize), "it printed:\n{found}\non Linux:\n{truth}");
+    let arguments = [&["/bin/canaries", way], how_many].concat();
+    let found = in_guest(isa, entry, files, &arguments, copies)?;
+    ensure!(found == truth.repeat(copies as usize), "it printed:\n{found}\non Linux:\n{truth}");
     Ok(())
 }
 

@@ -24,6 +24,7 @@ pub struct Call {
 
 enum Right {
     Is(i64),
+    AtLeast(i64),
     /// A page's address, which the next calls use.
     Page,
 }
@@ -33,6 +34,7 @@ impl Call {
     pub fn is_right(&self, result: i64) -> bool {
         match self.right {
             Right::Is(right) => result == right,
+            Right::AtLeast(least) => result >= least,
             Right::Page => result > 0 && (result as usize).is_multiple_of(PAGE),
         }
     }
@@ -50,12 +52,13 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// Files and fresh pages.
-    pub fn new() -> Scene {
+    /// Files and fresh pages. No other scene of the same name may be made at the same time.
+    pub fn new(name: usize) -> Scene {
         let open = |path: &str| File::options().read(true).write(true).open(path).expect("a device");
-        std::fs::write("/tmp/canaries.text", [b'x'; 3 * PAGE]).expect("a file");
-        let text = open("/tmp/canaries.text");
-        let _ = std::fs::remove_file("/tmp/canaries.text");
+        let path = format!("/tmp/canaries-{}-{name}", std::process::id());
+        std::fs::write(&path, [b'x'; 3 * PAGE]).expect("a file");
+        let text = open(&path);
+        let _ = std::fs::remove_file(&path);
         let (read, write) = std::io::pipe().expect("a pipe");
         // SAFETY: a fresh mapping that nothing refers to, and two calls without arguments that matter.
         let (pages, parent, break_end) = unsafe {
@@ -95,7 +98,7 @@ impl Scene {
             9 => call("mmap", SYS_mmap, &[page, PAGE, 3, (MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED) as usize, usize::MAX, 0], Right::Page),
             10 => call("rt_sigprocmask", SYS_rt_sigprocmask, &[SIG_BLOCK as usize, 0, page + 1024, 8], Right::Is(0)),
             11 => call("fstat", SYS_fstat, &[text, page + 2048], Right::Is(0)),
-            12 => call("brk", SYS_brk, &[0], Right::Is(self.break_end)),
+            12 => call("brk", SYS_brk, &[0], Right::AtLeast(self.break_end)),
             13 => call("a call with a negative number", -7, &[], error(ENOSYS)),
             14 => call("write to a pipe", SYS_write, &[self.pipe.1.as_raw_fd() as usize, page, 32], Right::Is(32)),
             _ => call("read from a pipe", SYS_read, &[self.pipe.0.as_raw_fd() as usize, page + 8, 64], Right::Is(32)),

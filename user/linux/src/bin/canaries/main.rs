@@ -1,10 +1,14 @@
 //! Calls by the bare entry, a million of them, with every register, the red zone and the flags holding canaries around each.
 //!
-//! `canaries raw [CALLS]` uses the system call instruction, `canaries linked [CALLS]` the function `__chitin_syscall` of the vDSO (and the
+//! `canaries raw [CALLS [THREADS]]` uses the system call instruction, `canaries linked …` the function `__chitin_syscall` of the vDSO (and the
 //! instruction, by a function of the same shape, where the vDSO has none: on Linux). Calls of all kinds take turns; many of them touch pages
-//! that are not resident, so that faults come in the middle of a call's copies, and the program itself touches some in between.
+//! that are not resident, so that faults come in the middle of a call's copies, and the program itself touches some in between. With a number
+//! of threads each of them makes so many calls, and signals arrive at all of them.
 
 use std::mem::offset_of;
+use std::os::unix::thread::JoinHandleExt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 #[cfg(target_arch = "aarch64")]
 #[path = "aarch64.rs"]
@@ -71,21 +75,19 @@ impl Canaries {
     }
 }
 
-fn main() {
-    let mut arguments = std::env::args().skip(1);
-    let promise = match arguments.next().as_deref() {
-        Some("raw") => Promise::Instruction,
-        Some("linked") => Promise::Function,
-        _ => {
-            eprintln!("usage: canaries raw|linked [CALLS]");
-            std::process::exit(2)
-        }
-    };
-    let calls: u64 = arguments.next().map_or(1_000_000, |text| text.parse().expect("a number of calls"));
+/// Signals that arrived.
+static ARRIVED: AtomicU64 = AtomicU64::new(0);
+
+extern "C" fn arrive(_: i32) {
+    ARRIVED.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Make so many calls; gives how many canaries were lost and how many results were wrong.
+fn run(promise: Promise, calls: u64, name: usize) -> (u64, u64) {
     let target = vdso::find("__chitin_syscall").unwrap_or(isa::instruction as *const () as usize);
     let probes = isa::probes(promise);
-    let scene = kinds::Scene::new();
-    let mut canaries = Canaries(0x9e37_79b9_7f4a_7c15);
+    let scene = kinds::Scene::new(name);
+    let mut canaries = Canaries(0x9e37_79b9_7f4a_7c15 + name as u64);
     let mut before = State { first: 0, general: [0; 31], first_far: 0, flags: 0, vectors: [[0; 4]; 32], red_zone: [0; 16] };
     let mut after = before;
     let (mut lost, mut wrong) = (0u64, 0u64);
@@ -111,6 +113,53 @@ fn main() {
         }
         scene.between(index);
     }
-    println!("{calls} calls of {} kinds: {lost} canaries lost, {wrong} results wrong", kinds::KINDS);
+    (lost, wrong)
+}
+
+/// The same in several threads, to each of which signals are sent all the while.
+fn run_threads(promise: Promise, calls: u64, threads: usize) -> (u64, u64) {
+    let mut action: libc::sigaction = no_action();
+    action.sa_sigaction = arrive as *const () as usize;
+    action.sa_flags = libc::SA_RESTART;
+    // SAFETY: the handler adds to a word.
+    assert_eq!(unsafe { libc::sigaction(libc::SIGUSR1, &raw const action, std::ptr::null_mut()) }, 0);
+    let running: Vec<_> = (0..threads).map(|name| std::thread::spawn(move || run(promise, calls, name))).collect();
+    while running.iter().any(|thread| !thread.is_finished()) {
+        for thread in running.iter().filter(|thread| !thread.is_finished()) {
+            // SAFETY: a thread that was not joined yet has its handle.
+            unsafe { libc::pthread_kill(thread.as_pthread_t() as libc::pthread_t, libc::SIGUSR1) };
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let found = running.into_iter().map(|thread| thread.join().expect("no panic"));
+    found.fold((0, 0), |sum, found| (sum.0 + found.0, sum.1 + found.1))
+}
+
+fn no_action() -> libc::sigaction {
+    // SAFETY: a mask, flags and pointers, all of which may be zero.
+    unsafe { std::mem::zeroed() }
+}
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let promise = match arguments.next().as_deref() {
+        Some("raw") => Promise::Instruction,
+        Some("linked") => Promise::Function,
+        _ => {
+            eprintln!("usage: canaries raw|linked [CALLS [THREADS]]");
+            std::process::exit(2)
+        }
+    };
+    let mut number = |or: u64| arguments.next().map_or(or, |text| text.parse().expect("a number"));
+    let (calls, threads) = (number(1_000_000), number(0));
+    let (lost, wrong) = if threads == 0 { run(promise, calls, 0) } else { run_threads(promise, calls, threads as usize) };
+    let kinds = kinds::KINDS;
+    match threads {
+        0 => println!("{calls} calls of {kinds} kinds: {lost} canaries lost, {wrong} results wrong"),
+        _ => println!(
+            "{calls} calls of {kinds} kinds in each of {threads} threads: {lost} canaries lost, {wrong} results wrong; signals arrived: {}",
+            ARRIVED.load(Ordering::Relaxed) > threads
+        ),
+    }
     std::process::exit(i32::from(lost + wrong != 0));
 }
