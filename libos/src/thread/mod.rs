@@ -49,7 +49,7 @@ pub struct Beginning {
     pub sp: u64,
     /// Its thread pointer, if it is to have another.
     pub thread_pointer: Option<u64>,
-    /// Where a 0 is written when it ends; 0 for nowhere.
+    /// Where a 0 is written when it ends; none if 0.
     pub clear_at_end: usize,
 }
 

@@ -43,7 +43,7 @@ pub struct Thread<M: 'static> {
     pub machine: &'static M,
     /// Its share of the signals while it does not run.
     pub signals: Own,
-    /// Where a 0 is written, and a waiter woken, when it ends; 0 for nowhere.
+    /// Where a 0 is written, and a waiter woken, when it ends; none if 0.
     pub clear_at_end: usize,
     /// What is unmapped when it ends, first address and bytes: the stack that it stands on.
     pub unmap_at_end: Option<(usize, usize)>,
