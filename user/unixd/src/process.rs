@@ -32,10 +32,10 @@ pub struct Process {
 impl Process {
     /// The child that a process has made: what it has of its parent, and what is its own.
     #[must_use]
-    pub fn child_of(parent: &Process, fork: Fork, env: EnvId, context: usize, channel: Channel) -> Process {
+    pub fn child_of(parent: &Process, fork: Fork, context: usize, channel: Channel) -> Process {
         Process {
             id: fork.id,
-            env,
+            env: fork.env,
             context,
             slot: fork.slot,
             channel,

@@ -67,8 +67,8 @@ impl Server {
             }
             Operation::MoreFrames => self.more_frames(id, request.words[0] as usize),
             Operation::Look => Err(Errno::EPERM),
-            Operation::Fork => self.fork(id, request.words[0] as usize),
-            Operation::Forked => self.forked(id, EnvId(request.words[0]), request.words[1] as usize),
+            Operation::Fork => self.fork(id, request.words[0] as usize, EnvId(request.words[1])),
+            Operation::Forked => self.forked(id, request.words[0] as usize),
             Operation::ForkFailed => self.fork_failed(id),
         };
         Some(answer.unwrap_or_else(refusal))
