@@ -50,6 +50,8 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn abandon(&self, from: Option<&'static Self::Machine>, to: &'static Self::Machine) -> !;
     /// Ask for an upcall at the end of the slice, or do not.
     fn arm_slice(&self, armed: bool);
+    /// Ask for an upcall where the counter passes `ticks`, if the process runs then, or for none.
+    fn set_deadline(&self, ticks: Option<u64>);
 
     /// Map zeroed frames. On an error none is mapped.
     fn page_alloc(&self, address: usize, pages: usize, rights: Rights) -> exo::Result<()>;

@@ -103,6 +103,9 @@ fn slice_ended() -> u64 {
     process.signals.attend(attention::TURN);
     // The functions of the vDSO, and the entries up to where they are on the library's stack, do not look at that word.
     process.kernel.arm_slice(true);
+    if process.kernel.was_on_programs_stack() {
+        process.postpone_timers();
+    }
     RESOLVED
 }
 
@@ -143,6 +146,7 @@ pub extern "C" fn trapped(registers: &mut Registers, kind: u64, address: u64, co
         if kind == SLICE {
             registers.tls = process.kernel.thread_pointer();
             process.preempt(registers);
+            process.deliver(registers);
         // The vDSO's functions are the library's code on the program's stack: their faults are the program's.
         } else if registers.pc >= abi::IMAGE_BASE && registers.sp >= PROGRAM_TOP as u64 {
             unresolved_inside(registers, kind, address);

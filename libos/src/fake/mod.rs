@@ -71,6 +71,8 @@ pub struct FakeKernel {
     identity: Identity,
     ticks: AtomicU64,
     thread_pointer: AtomicU64,
+    /// What the kernel is asked to tell of, in ticks; 0 for nothing.
+    pub deadline: AtomicU64,
     registers: Mutex<Registers>,
     on_fault: Mutex<Option<OnFault>>,
     /// What was written to the console.
@@ -92,6 +94,7 @@ impl FakeKernel {
             identity: Identity::default(),
             ticks: AtomicU64::new(0),
             thread_pointer: AtomicU64::new(0),
+            deadline: AtomicU64::new(0),
             registers: Mutex::new(Registers::default()),
             on_fault: Mutex::new(None),
             output: Mutex::new(Vec::new()),
@@ -241,6 +244,10 @@ impl Kernel for FakeKernel {
     }
 
     fn arm_slice(&self, _: bool) {}
+
+    fn set_deadline(&self, ticks: Option<u64>) {
+        self.deadline.store(ticks.unwrap_or(0), Ordering::Relaxed);
+    }
 
     fn page_alloc(&self, address: usize, pages: usize, rights: Rights) -> exo::Result<()> {
         let mut map = self.pages.lock();

@@ -30,8 +30,20 @@ impl Ending {
 
 /// Whether a call that a signal broke off is made again after a handler with `SA_RESTART`: signal(7) lists those that are not.
 fn is_restarted(registers: &Registers) -> bool {
-    const NEVER: [&str; 10] =
-        ["nanosleep", "clock_nanosleep", "poll", "ppoll", "select", "pselect6", "rt_sigsuspend", "pause", "rt_sigtimedwait", "epoll_pwait"];
+    const NEVER: [&str; 12] = [
+        "nanosleep",
+        "clock_nanosleep",
+        "poll",
+        "ppoll",
+        "select",
+        "pselect6",
+        "rt_sigsuspend",
+        "pause",
+        "rt_sigtimedwait",
+        "epoll_wait",
+        "epoll_pwait",
+        "epoll_pwait2",
+    ];
     #[cfg(target_arch = "x86_64")]
     let (number, timeout) = (registers.rax, registers.r[2]);
     #[cfg(target_arch = "aarch64")]
@@ -78,7 +90,7 @@ impl<K: Kernel> Process<K> {
     /// Deliver what is pending; whether `registers` were changed.
     pub fn deliver(&self, registers: &mut Registers) -> bool {
         let mut changed = false;
-        while let Some(information) = self.signals.with(|state| state.take(!state.own.blocked)) {
+        while let Some(information) = self.take_signal(!self.signals.with(|state| state.own.blocked)) {
             let signal = information.signal as u32;
             match self.signals.with(|state| state.action(signal).handler) {
                 IGNORE => {}

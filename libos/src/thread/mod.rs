@@ -105,7 +105,7 @@ impl<K: Kernel> Process<K> {
     /// Make another thread, which is not in the schedule, the one that runs, the machine's state excepted; gives the machines of both.
     fn change_thread(&self, next: usize) -> (Option<&'static K::Machine>, &'static K::Machine) {
         let now = self.kernel.clock();
-        self.threads.with(|table| {
+        let machines = self.threads.with(|table| {
             let signals = core::mem::replace(&mut table.at(next).signals, Own::new(0));
             let signals = self.signals.exchange(signals);
             let before = table.set_current(next, now).map(|before| {
@@ -116,6 +116,10 @@ impl<K: Kernel> Process<K> {
             self.kernel.identity().set(crate::identity::Word::Thread, table.current().id);
             self.kernel.arm_slice(table.is_contended());
             (before, table.current().machine)
-        })
+        });
+        if self.timers.follow_threads() {
+            self.arm_timers();
+        }
+        machines
     }
 }
