@@ -15,7 +15,7 @@ use crate::entry::thread::{self, Machine, Machines};
 use crate::entry::words::LibraryWords;
 use crate::errno::{Errno, Result};
 use crate::identity::Identity;
-use crate::kernel::{Kernel, VectorState};
+use crate::kernel::Kernel;
 use crate::pool::{Pool, Source};
 use crate::user::{PROGRAM_TOP, UserMemory};
 
@@ -321,12 +321,16 @@ impl Kernel for Native {
         self.resume(&registers)
     }
 
-    fn save_vectors(&self, state: &mut VectorState) -> usize {
-        isa::save_vectors(state)
+    fn vector_bytes(&self) -> usize {
+        isa::frame_vector_bytes()
     }
 
-    fn restore_vectors(&self, state: &mut VectorState, length: usize) {
-        isa::restore_vectors(state, length);
+    fn push_vectors(&self, address: usize) -> Result<()> {
+        if is_programs(address, isa::frame_vector_bytes()) { isa::push_vectors(address) } else { Err(Errno::EFAULT) }
+    }
+
+    fn pop_vectors(&self, address: usize) -> Result<()> {
+        if is_programs(address, isa::frame_vector_bytes()) { isa::pop_vectors(self, address) } else { Err(Errno::EFAULT) }
     }
 
     fn capabilities(&self) -> (u64, u64) {
