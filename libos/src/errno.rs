@@ -163,6 +163,12 @@ impl Errno {
     /// Restart the call if the handler of the signal that broke it off has `SA_RESTART`, else `EINTR`. Never seen by a program.
     pub const RESTART: Errno = Errno(512);
 
+    /// The errno with a number that a server answered.
+    #[must_use]
+    pub fn from_number(number: i64) -> Errno {
+        Errno(u32::try_from(number).unwrap_or(Errno::EIO.0))
+    }
+
     /// Its constant's name, such as `ENOENT`; empty for a number that has none.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -43,6 +43,14 @@ impl Identity {
         self.0[word as usize].load(Ordering::Relaxed)
     }
 
+    /// Root's, in a group of its own: the words of a process with this id.
+    pub fn begin(&self, id: u32, parent: u32) {
+        for word in [Word::Process, Word::Thread, Word::Group] {
+            self.set(word, id);
+        }
+        self.set(Word::Parent, parent);
+    }
+
     /// Change a word: the next call answers it, by whichever entry it comes.
     pub fn set(&self, word: Word, value: u32) {
         self.0[word as usize].store(value, Ordering::Relaxed);

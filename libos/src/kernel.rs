@@ -49,8 +49,12 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn preempt(&self, from: &'static Self::Machine, registers: &Registers, to: &'static Self::Machine) -> !;
     /// Leave the thread that runs for ever, for another.
     fn abandon(&self, from: Option<&'static Self::Machine>, to: &'static Self::Machine) -> !;
-    /// Ask for an upcall at the end of the slice, or do not.
-    fn arm_slice(&self, armed: bool);
+    /// Ask for an upcall when the slice after the next forced end begins. Always asked for: a process that got the CPU back learns there
+    /// what happened meanwhile.
+    fn arm_slice(&self);
+
+    /// Where `unixd` counts what the process may care for, and how far it has counted.
+    fn doorbell(&self) -> WaitWord;
 
     /// Map zeroed frames. On an error none is mapped.
     fn page_alloc(&self, address: usize, pages: usize, rights: Rights) -> exo::Result<()>;
@@ -79,7 +83,7 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn clock(&self) -> u64;
     /// Sleep until a word differs or is woken, or the counter passes `deadline`.
     fn wait(&self, words: &[WaitWord], deadline: Option<u64>) -> exo::Result<usize>;
-    /// Frames that this process may be charged for, and frames that it is charged for.
+    /// Frames that this process could come to be charged for if nobody else took any, and frames that it is charged for.
     fn quota(&self) -> (usize, usize);
     /// A word off the CPU's random number generator, if it has one.
     fn entropy(&self) -> Option<u64>;

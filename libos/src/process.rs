@@ -6,6 +6,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::AtomicU32;
 
 use abi::Registers;
 use spin::Mutex;
@@ -63,22 +64,24 @@ pub struct Process<K: Kernel> {
     pub threads: Threads<K::Machine>,
     /// What the first thread ended with, if others go on.
     pub leader_code: Mutex<Option<u8>>,
+    /// How far the doorbell had been counted when it was last heard.
+    pub heard: AtomicU32,
 }
 
 impl<K: Kernel> Process<K> {
-    /// The process's id, its group's and its session's: it is the first and only one.
-    pub const ID: u32 = 1;
+    /// The process's id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.kernel.identity().get(Word::Process)
+    }
 
-    /// A process with an empty address space, the files of `initramfs`, and the console as its first three descriptors.
+    /// A process with an empty address space, the id that the kernel's identity words have, the files of `initramfs`, and the console as its first three descriptors.
     #[must_use]
     pub fn new(kernel: K, initramfs: &'static [u8], strace: bool) -> Process<K> {
         let ticks = kernel.clock();
         let times = Times::beginning(kernel.info(), ticks);
         let now_ns = times.clocks.ns(Linear::Realtime, ticks);
-        // Root's, and nobody's child: all other words are 0.
-        for word in [Word::Process, Word::Thread, Word::Group] {
-            kernel.identity().set(word, Self::ID);
-        }
+        let id = kernel.identity().get(Word::Process);
         Process {
             strace,
             memory: Mutex::new(Memory::new()),
@@ -88,8 +91,9 @@ impl<K: Kernel> Process<K> {
             random: Random::new(&kernel),
             times,
             running: Mutex::new(Running::default()),
-            threads: Threads::new(Self::ID, kernel.first_machine(), ticks),
+            threads: Threads::new(id, kernel.first_machine(), ticks),
             leader_code: Mutex::new(None),
+            heard: AtomicU32::new(0),
             kernel,
         }
     }
@@ -120,7 +124,7 @@ impl<K: Kernel> Process<K> {
     /// The first thread's name, which is the process's; the thread's that runs, if the first has ended.
     #[must_use]
     pub fn leader_name(&self) -> Vec<u8> {
-        self.threads.with(|table| match table.find(Self::ID) {
+        self.threads.with(|table| match table.find(self.id()) {
             Some(slot) => table.at(slot).name.clone(),
             None => table.current().name.clone(),
         })

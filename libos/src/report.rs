@@ -107,7 +107,7 @@ impl<K: Kernel> World for Process<K> {
     }
 
     fn id(&self) -> u32 {
-        Process::<K>::ID
+        Process::id(self)
     }
 
     fn executable(&self) -> Vec<u8> {
@@ -173,7 +173,7 @@ impl<K: Kernel> Process<K> {
         let faults = self.memory.lock().faults;
         let bytes = sizes.total * PAGE_SIZE;
         let limit = UNLIMITED;
-        let id = Process::<K>::ID;
+        let id = self.id();
         format!(
             "{id} ({name}) R 0 {id} {id} 1025 {id} 0 {faults} 0 0 0 {used} 0 0 0 20 0 1 0 {began} {bytes} {} {limit} \
              0 0 0 0 0 0 0 0 0 0 0 0 17 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n",
@@ -191,7 +191,7 @@ impl<K: Kernel> Process<K> {
     fn status(&self) -> String {
         let sizes = self.sizes();
         let kib = |pages: usize| pages * PAGE_SIZE / 1024;
-        let id = Process::<K>::ID;
+        let id = self.id();
         let name = String::from_utf8_lossy(&self.leader_name()).into_owned();
         let threads = self.threads.with(|table| table.iter().count());
         let (pending, blocked) = self.signals.with(|state| (state.pending_set(), state.own.blocked));

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use core::mem::offset_of;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use abi::InfoPage;
 
@@ -180,8 +180,6 @@ pub struct Times {
     pub clocks: Clocks,
     /// The monotonic clock when the process began.
     pub began_ns: u64,
-    /// A word that nobody changes: what a sleep waits on.
-    idle: AtomicU32,
 }
 
 impl Times {
@@ -190,12 +188,6 @@ impl Times {
     pub fn beginning(info: &InfoPage, ticks: u64) -> Times {
         let clocks = Clocks::new(info);
         Times { began_ns: clocks.ns(Linear::Monotonic, ticks), clocks, ..Times::default() }
-    }
-
-    /// Address of a word that is 0 for ever.
-    #[must_use]
-    pub fn idle_word(&self) -> u64 {
-        self.idle.as_ptr() as u64
     }
 }
 

@@ -43,6 +43,16 @@ pub fn libos_module(isa: Isa) -> PathBuf {
     tree::output(isa).join("libos")
 }
 
+/// `unixd` with its symbols.
+pub fn unixd_symbols(isa: Isa) -> PathBuf {
+    tree::bare_release(isa).join("unixd")
+}
+
+/// `unixd`'s module.
+pub fn unixd_module(isa: Isa) -> PathBuf {
+    tree::output(isa).join("unixd")
+}
+
 /// A native program.
 pub fn native(isa: Isa, name: &str) -> PathBuf {
     tree::bare_release(isa).join(name)
@@ -83,11 +93,15 @@ pub fn build_native(isa: Isa) -> Result<()> {
 
 /// Build what Linux programs need beyond the kernel, and ours of them, for an ISA.
 pub fn build_personality(isa: Isa) -> Result<()> {
-    cargo_build(isa.bare_target(), &["libos", "init"], &[])?;
+    cargo_build(isa.bare_target(), &["libos", "unixd", "init"], &[])?;
     std::fs::create_dir_all(tree::output(isa))?;
     derive(&libos_symbols(isa), &libos_module(isa), |from, to| {
         let linked = checked(from, Rules { isa, text_floor: LIBOS_TEXT_FLOOR })?;
         Ok(std::fs::write(to, libos_image::lay_out(&linked, isa)?)?)
+    })?;
+    derive(&unixd_symbols(isa), &unixd_module(isa), |from, to| {
+        let linked = checked(from, Rules { isa, text_floor: LIBOS_TEXT_FLOOR })?;
+        Ok(std::fs::write(to, libos_image::lay_out_server(&linked, isa)?)?)
     })?;
     check_native(isa, "init")?;
     build_linux(isa)

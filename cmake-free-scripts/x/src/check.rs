@@ -8,7 +8,7 @@ use crate::isa::Isa;
 use crate::{setup, size, tree};
 
 /// What is built for the bare targets.
-const BARE: [&str; 8] = ["abi", "arch", "exo", "exokernel", "init", "libos", "native", "rewrite"];
+const BARE: [&str; 10] = ["abi", "arch", "exo", "exokernel", "init", "libos", "native", "rewrite", "unix", "unixd"];
 
 /// Check everything; stop at the first thing that does not hold.
 pub fn check() -> Result<()> {

@@ -1,4 +1,4 @@
-//! The library OS as a module: relocated once, here, so that every process shares the frames of its text.
+//! The library OS as a module: relocated once, here, so that every process shares the frames of its text. `unixd` is laid out the same.
 
 use abi::{PAGE_SIZE, Segment};
 use anyhow::{Context, Result, ensure};
@@ -13,8 +13,20 @@ use crate::vdso;
 /// The section type of packed relative relocations (System V ABI, draft of 2018).
 const SHT_RELR: u32 = 19;
 
-/// Make the module out of the linked file.
+/// Make the library OS's module out of the linked file: presented as a vDSO.
 pub fn lay_out(program: &[u8], isa: Isa) -> Result<Vec<u8>> {
+    module(program, isa, |image| {
+        vdso::present(image)?;
+        vdso::check(image, isa).context("the image as a vDSO")
+    })
+}
+
+/// Make `unixd`'s module out of the linked file.
+pub fn lay_out_server(program: &[u8], isa: Isa) -> Result<Vec<u8>> {
+    module(program, isa, |_| Ok(()))
+}
+
+fn module(program: &[u8], isa: Isa, present: impl FnOnce(&mut [u8]) -> Result<()>) -> Result<Vec<u8>> {
     let elf = Elf::parse(program).context("the library OS is no ELF file")?;
     let mut image = Vec::new();
     let mut segments = Vec::new();
@@ -32,10 +44,9 @@ pub fn lay_out(program: &[u8], isa: Isa) -> Result<Vec<u8>> {
             rights: rights(load.p_flags)?.bits(),
         });
     }
-    ensure!(image.starts_with(b"\x7fELF"), "the first segment does not hold the ELF header, so it is no vDSO");
+    ensure!(image.starts_with(b"\x7fELF"), "the first segment does not hold the ELF header");
     relocate(&mut image, &elf, isa)?;
-    vdso::present(&mut image)?;
-    vdso::check(&image, isa).context("the image as a vDSO")?;
+    present(&mut image)?;
 
     ensure!(segments.len() <= LIBOS_SEGMENTS, "more than {LIBOS_SEGMENTS} segments");
     segments.resize(LIBOS_SEGMENTS, Segment::default());

@@ -119,6 +119,7 @@ impl Guest {
         let read = |path: PathBuf| std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()));
         let modules = [
             Content { name: "libos", bytes: read(build::libos_module(isa))? },
+            Content { name: "unixd", bytes: read(build::unixd_module(isa))? },
             Content { name: "initramfs", bytes: self.archive(isa)? },
             Content { name: "command", bytes: self.command_block() },
             Content { name: "stdin", bytes: self.input.clone() },

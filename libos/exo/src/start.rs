@@ -46,8 +46,16 @@ pub struct Start {
     pub input_address: u64,
     /// Its bytes.
     pub input_length: u64,
+    /// The process's id.
+    pub id: u64,
+    /// The id of its parent.
+    pub parent: u64,
+    /// The environment that serves processes: `unixd`.
+    pub server: u64,
+    /// Zero.
+    pub reserved: u64,
 }
-const_assert_eq!(size_of::<Start>(), 64);
+const_assert_eq!(size_of::<Start>(), 96);
 
 /// Flag of the command block: print calls as strace(1) does.
 pub const COMMAND_STRACE: u32 = 1 << 0;

@@ -99,12 +99,13 @@ fn slice_ended() -> u64 {
         return RESOLVED;
     }
     let process = process();
+    process.kernel.arm_slice();
     if process.kernel.interrupted_at() < PROGRAM_TOP as u64 {
         return UNEXPLAINED;
     }
+    // The functions of the vDSO, and the entries up to where they are on the library's stack, do not look at that word: the next slice's
+    // end comes back to it.
     process.signals.attend(attention::TURN);
-    // The functions of the vDSO, and the entries up to where they are on the library's stack, do not look at that word.
-    process.kernel.arm_slice(true);
     RESOLVED
 }
 
@@ -144,7 +145,9 @@ pub extern "C" fn trapped(registers: &mut Registers, kind: u64, address: u64, co
     if outcome != RESOLVED {
         if kind == SLICE {
             registers.tls = process.kernel.thread_pointer();
+            process.hear();
             process.preempt(registers);
+            process.deliver(registers);
         // The vDSO's functions are the library's code on the program's stack: their faults are the program's.
         } else if registers.pc >= abi::IMAGE_BASE && registers.sp >= PROGRAM_TOP as u64 {
             unresolved_inside(registers, kind, address);

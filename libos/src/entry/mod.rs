@@ -17,7 +17,9 @@ mod isa;
 #[path = "x86_64/mod.rs"]
 mod isa;
 
+pub mod channel;
 mod dispatch;
+pub mod heap;
 pub mod native;
 mod start;
 mod thread;

@@ -8,7 +8,9 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use abi::{EnvEntry, EnvId, FrameEntry, FrameKind, INFO_ENVS_PAGE, InfoPage, PAGE_SIZE, PageInfo, Registers, Rights, UpcallPage, WaitWord};
 
 use spin::Mutex;
+use unix::{Operation, Request};
 
+use crate::entry::channel;
 use crate::entry::isa::{self, Frame};
 use crate::entry::place;
 use crate::entry::thread::{self, Machine, Machines};
@@ -134,7 +136,7 @@ struct FilePages;
 
 impl Source for FilePages {
     fn map(&self, address: usize, pages: usize) -> bool {
-        let mapped = exo::page_alloc(address, pages, Rights::READ_WRITE, None);
+        let mapped = channel::page_alloc(address, pages, Rights::READ_WRITE);
         if mapped.is_err() {
             // SAFETY: nothing refers to the part that was mapped. Pages that were not are passed over.
             let _ = unsafe { exo::page_unmap(EnvId::SELF, address, pages) };
@@ -181,15 +183,20 @@ impl Kernel for Native {
         unsafe { thread::enter(to) }
     }
 
-    fn arm_slice(&self, armed: bool) {
+    fn arm_slice(&self) {
         let page = place::UPCALL_PAGE as *mut UpcallPage;
         // SAFETY: `start` mapped the page; the word is for the library to write and for the kernel to read.
-        unsafe { (&raw mut (*page).slice_armed).write_volatile(u64::from(armed)) };
+        unsafe { (&raw mut (*page).slice_armed).write_volatile(1) };
+    }
+
+    fn doorbell(&self) -> WaitWord {
+        let bulletin = channel::bulletin();
+        WaitWord { address: bulletin.doorbell.as_ptr() as u64, value: bulletin.rings(), reserved: 0 }
     }
 
     #[inline(always)]
     fn page_alloc(&self, address: usize, pages: usize, rights: Rights) -> exo::Result<()> {
-        exo::page_alloc(address, pages, rights, None).inspect_err(|_| self.page_unmap(address, pages))
+        channel::page_alloc(address, pages, rights).inspect_err(|_| self.page_unmap(address, pages))
     }
 
     fn page_unmap(&self, address: usize, pages: usize) {
@@ -203,7 +210,15 @@ impl Kernel for Native {
     }
 
     fn page_map(&self, target: usize, source: usize, pages: usize, rights: Rights) -> exo::Result<()> {
-        exo::page_map(EnvId::SELF, target, source, pages, rights)
+        let mapped = exo::page_map(EnvId::SELF, target, source, pages, rights);
+        if mapped != Err(abi::Error::Quota) {
+            return mapped;
+        }
+        channel::with_quota(pages, || {
+            // SAFETY: the range was not mapped before: this undoes what an attempt mapped of it.
+            let _ = unsafe { exo::page_unmap(EnvId::SELF, target, pages) };
+            exo::page_map(EnvId::SELF, target, source, pages, rights)
+        })
     }
 
     fn page_query(&self, address: usize) -> exo::Result<PageInfo> {
@@ -267,9 +282,11 @@ impl Kernel for Native {
     }
 
     fn quota(&self) -> (usize, usize) {
-        let entry = core::ptr::from_ref(self.entry());
+        let (entry, info) = (core::ptr::from_ref(self.entry()), core::ptr::from_ref(self.info()));
         // SAFETY: the kernel changes these words, one aligned store each.
-        unsafe { ((&raw const (*entry).quota).read_volatile() as usize, (&raw const (*entry).used).read_volatile() as usize) }
+        let (used, free) =
+            unsafe { ((&raw const (*entry).used).read_volatile() as usize, (&raw const (*info).free_frames).read_volatile() as usize) };
+        (used + free, used)
     }
 
     fn entropy(&self) -> Option<u64> {
@@ -366,6 +383,8 @@ impl Kernel for Native {
     }
 
     fn exit(&self, status: u32) -> ! {
+        let _ = channel::call(Request::new(Operation::Exit, [u64::from(status), 0, 0]));
+        // `unixd` is gone, or this is it.
         let _ = exo::env_destroy(EnvId::SELF, u64::from(status));
         unreachable!("an environment can end itself");
     }

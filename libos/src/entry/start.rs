@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use crate::entry::native::Native;
 use crate::entry::words::LibraryWords;
-use crate::entry::{dispatch, isa, place};
+use crate::entry::{channel, dispatch, isa, place};
 use crate::kernel::Kernel;
 use crate::load::Command;
 use crate::process::Process;
@@ -21,10 +21,11 @@ const NOT_EXECUTABLE: u32 = 126;
 
 /// Map what the library needs for itself, send the traps here, load the program and start it.
 pub extern "C" fn start() -> ! {
-    prepare().expect("the environment's quota holds what the library needs");
     // SAFETY: the creator mapped the block, and the magic is checked before anything else in it is believed.
     let start = unsafe { &*(START_BASE as *const Start) };
     assert!(start.magic == START_MAGIC, "no start block of this version");
+    channel::connect(EnvId(start.server));
+    prepare().expect("the environment's quota holds what the library needs");
     // SAFETY: the creator mapped the ranges for as long as the process lives, and nobody writes to them.
     let (initramfs, command, input) = unsafe {
         (
@@ -34,9 +35,12 @@ pub extern "C" fn start() -> ! {
         )
     };
     let command = Command::parse(command).expect("a command block with a program in it");
-    let process = Box::leak(Box::new(Process::new(Native::new(), initramfs, command.flags.contains(CommandFlags::STRACE))));
+    let kernel = Native::new();
+    kernel.identity().begin(start.id as u32, start.parent as u32);
+    let process = Box::leak(Box::new(Process::new(kernel, initramfs, command.flags.contains(CommandFlags::STRACE))));
     // SAFETY: `prepare` did its part, and the program is not loaded yet.
     unsafe { dispatch::install(process) };
+    process.kernel.arm_slice();
     if command.flags.contains(CommandFlags::BATCH) {
         process.files.set_batch(input, process.clock_ns(Clock::Realtime)).expect("an empty root directory takes a file");
     }
@@ -56,9 +60,10 @@ pub extern "C" fn start() -> ! {
 /// Map the upcall page, the fault stack and the info pages, and set the entries.
 fn prepare() -> exo::Result<()> {
     let data = Rights::READ | Rights::WRITE | Rights::MAY_READ | Rights::MAY_WRITE;
-    exo::page_alloc(place::UPCALL_PAGE, 1, data, None)?;
-    exo::page_alloc(place::FAULT_STACK, place::FAULT_STACK_BYTES / PAGE_SIZE, data, None)?;
-    exo::info_map(EnvId::SELF, place::INFO, 0, INFO_SLICES_PAGE.max(INFO_ENVS_PAGE + 1))?;
+    channel::page_alloc(place::UPCALL_PAGE, 1, data)?;
+    channel::page_alloc(place::FAULT_STACK, place::FAULT_STACK_BYTES / PAGE_SIZE, data)?;
+    let info_pages = INFO_SLICES_PAGE.max(INFO_ENVS_PAGE + 1);
+    channel::with_quota(info_pages, || exo::info_map(EnvId::SELF, place::INFO, 0, info_pages))?;
     // SAFETY: the page was just mapped, zeroed.
     unsafe { LibraryWords::prepare() };
     let entries = UpcallEntries { syscall: isa::foreign as *const () as u64, fault: isa::fault as *const () as u64 };

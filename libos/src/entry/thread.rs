@@ -11,7 +11,7 @@ use abi::{EnvId, PAGE_SIZE, Registers, Rights, SavedState, UpcallPage};
 use spin::Mutex;
 
 use crate::entry::words::LibraryWords;
-use crate::entry::{dispatch, isa, place};
+use crate::entry::{channel, dispatch, isa, place};
 use crate::kernel::{Kernel, VectorState};
 use crate::signal::attention;
 
@@ -95,7 +95,7 @@ impl Machines {
         }
         let base = place::THREADS + made.1 * place::THREAD_STEP;
         let rights = Rights::READ | Rights::WRITE | Rights::MAY_READ | Rights::MAY_WRITE;
-        if let Err(error) = exo::page_alloc(base, STACK_BYTES / PAGE_SIZE, rights, None) {
+        if let Err(error) = channel::page_alloc(base, STACK_BYTES / PAGE_SIZE, rights) {
             // SAFETY: nothing uses what was mapped of the range.
             let _ = unsafe { exo::page_unmap(EnvId::SELF, base, STACK_BYTES / PAGE_SIZE) };
             return Err(error);

@@ -92,7 +92,11 @@ impl FakeKernel {
             pages: Pages::default(),
             quota,
             info: InfoPage { clock_hz: 1_000_000_000, clock_mult: 1 << 32, boot_unix_ns: 1_700_000_000_000_000_000, ..zeroed },
-            identity: Identity::default(),
+            identity: {
+                let identity = Identity::default();
+                identity.begin(1, 0);
+                identity
+            },
             ticks: AtomicU64::new(0),
             thread_pointer: AtomicU64::new(0),
             registers: Mutex::new(Registers::default()),
@@ -243,7 +247,11 @@ impl Kernel for FakeKernel {
         panic!("{SWITCHED}")
     }
 
-    fn arm_slice(&self, _: bool) {}
+    fn arm_slice(&self) {}
+
+    fn doorbell(&self) -> WaitWord {
+        WaitWord { address: 0, value: 0, reserved: 0 }
+    }
 
     fn page_alloc(&self, address: usize, pages: usize, rights: Rights) -> exo::Result<()> {
         let mut map = self.pages.lock();

@@ -20,8 +20,8 @@ pub fn zero<K: Kernel>(_: &Process<K>, _: &Arguments) -> Result<usize> {
 }
 
 /// getpgid(2), getsid(2)
-pub fn group<K: Kernel>(_: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    if arguments.int(0) == 0 || arguments.unsigned(0) == Process::<K>::ID { Ok(Process::<K>::ID as usize) } else { Err(Errno::ESRCH) }
+pub fn group<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    if arguments.int(0) == 0 || arguments.unsigned(0) == process.id() { Ok(process.id() as usize) } else { Err(Errno::ESRCH) }
 }
 
 /// setpgid(2), setsid(2): a session's leader can do neither.

@@ -144,7 +144,7 @@ fn await_one<K: Kernel>(process: &Process<K>, set: Set, deadline: Option<u64>) -
 
 /// Whether a process id, a group's (0 or negative) or a thread's names this process.
 fn is_self<K: Kernel>(process: &Process<K>, id: i32) -> bool {
-    matches!(id, 0 | -1) || id.unsigned_abs() == Process::<K>::ID || id > 0 && process.find_thread(id as u32).is_ok()
+    matches!(id, 0 | -1) || id.unsigned_abs() == process.id() || id > 0 && process.find_thread(id as u32).is_ok()
 }
 
 /// Who a signal is for.
@@ -169,7 +169,7 @@ fn send<K: Kernel>(process: &Process<K>, target: Target, information: Informatio
 fn send_plain<K: Kernel>(process: &Process<K>, target: Target, signal: i32, code: i32) -> Result<usize> {
     let signal = check_signal(signal)?;
     if signal != 0 {
-        send(process, target, Information::new(signal, code, u64::from(Process::<K>::ID)));
+        send(process, target, Information::new(signal, code, u64::from(process.id())));
     }
     Ok(0)
 }
@@ -196,7 +196,7 @@ pub fn tgkill<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<
     if arguments.int(0) <= 0 || arguments.int(1) <= 0 {
         return Err(Errno::EINVAL);
     }
-    if arguments.unsigned(0) != Process::<K>::ID {
+    if arguments.unsigned(0) != process.id() {
         return Err(Errno::ESRCH);
     }
     let slot = process.find_thread(arguments.unsigned(1))?;
@@ -218,7 +218,7 @@ pub fn rt_tgsigqueueinfo<K: Kernel>(process: &Process<K>, arguments: &Arguments)
     if arguments.int(0) <= 0 || arguments.int(1) <= 0 {
         return Err(Errno::EINVAL);
     }
-    if arguments.unsigned(0) != Process::<K>::ID {
+    if arguments.unsigned(0) != process.id() {
         return Err(Errno::ESRCH);
     }
     let slot = process.find_thread(arguments.unsigned(1))?;

@@ -1,6 +1,8 @@
 //! The one place where a call waits, and the two where a thread that could go on does not.
 #![forbid(unsafe_code)]
 
+use core::sync::atomic::Ordering;
+
 use abi::{Registers, WaitWord};
 
 use crate::errno::{Errno, Result};
@@ -55,12 +57,14 @@ impl<K: Kernel> Process<K> {
 
     /// Something that another thread may wait for has been done to a file.
     pub fn note_change(&self) {
-        let others = self.threads.with(|table| {
-            table.wake_watchers();
-            table.has_ready()
-        });
-        if others {
-            self.kernel.arm_slice(true);
+        self.threads.with(super::Table::wake_watchers);
+    }
+
+    /// Hear what `unixd` told since this was last asked.
+    pub fn hear(&self) {
+        let rings = self.kernel.doorbell().value;
+        if self.heard.swap(rings, Ordering::Relaxed) != rings {
+            self.note_change();
         }
     }
 
@@ -98,8 +102,8 @@ impl<K: Kernel> Process<K> {
         if console {
             let _ = self.kernel.wait_for_console(earliest);
         } else {
-            let word = WaitWord { address: self.times.idle_word(), value: 0, reserved: 0 };
-            let _ = self.kernel.wait(&[word], earliest);
+            let doorbell = WaitWord { value: self.heard.load(Ordering::Relaxed), ..self.kernel.doorbell() };
+            let _ = self.kernel.wait(&[doorbell], earliest);
         }
         let slept = self.kernel.clock() - before;
         self.threads.with(|table| {
@@ -108,6 +112,7 @@ impl<K: Kernel> Process<K> {
                 table.wake_watchers();
             }
         });
+        self.hear();
     }
 
     /// Let the others run first.
@@ -124,8 +129,6 @@ impl<K: Kernel> Process<K> {
         });
         if others {
             self.run_next();
-        } else {
-            self.kernel.arm_slice(self.threads.with(|table| table.is_contended()));
         }
     }
 
@@ -135,9 +138,8 @@ impl<K: Kernel> Process<K> {
             table.expire(self.kernel.clock());
             table.take_next().inspect(|_| table.ready_current())
         });
-        match next.map(|next| self.change_thread(next)) {
-            Some((Some(from), to)) => self.kernel.preempt(from, registers, to),
-            _ => self.kernel.arm_slice(self.threads.with(|table| table.is_contended())),
+        if let Some((Some(from), to)) = next.map(|next| self.change_thread(next)) {
+            self.kernel.preempt(from, registers, to)
         }
     }
 
@@ -145,6 +147,7 @@ impl<K: Kernel> Process<K> {
     /// straight way.
     pub fn leave_call(&self, result: u64) {
         if self.signals.take_attention(attention::TURN) {
+            self.hear();
             self.yield_turn();
         }
         if self.signals.is_pending() {

@@ -21,7 +21,7 @@ impl<K: Kernel> Process<K> {
             let thread = table.current();
             (thread.id, thread.robust_list, thread.clear_at_end, thread.unmap_at_end)
         });
-        if id == Self::ID {
+        if id == self.id() {
             *self.leader_code.lock() = Some(code);
         }
         if self.threads.with(|table| table.iter().count()) == 1 {

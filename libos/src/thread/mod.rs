@@ -89,17 +89,12 @@ impl<K: Kernel> Process<K> {
             table.add(thread);
             id
         });
-        self.kernel.arm_slice(true);
         Ok(id)
     }
 
     /// Wake at most `most` who wait on a futex for one of these kinds; gives how many.
     pub fn wake_futex(&self, address: usize, bits: u32, most: usize) -> usize {
-        let woken = self.threads.with(|table| table.wake_futex(address, bits, most));
-        if woken > 0 {
-            self.kernel.arm_slice(true);
-        }
-        woken
+        self.threads.with(|table| table.wake_futex(address, bits, most))
     }
 
     /// Make another thread, which is not in the schedule, the one that runs, the machine's state excepted; gives the machines of both.
@@ -114,7 +109,6 @@ impl<K: Kernel> Process<K> {
             });
             let _ = self.signals.take_attention(crate::signal::attention::TURN);
             self.kernel.identity().set(crate::identity::Word::Thread, table.current().id);
-            self.kernel.arm_slice(table.is_contended());
             (before, table.current().machine)
         })
     }

@@ -33,14 +33,10 @@ impl<K: Kernel> Process<K> {
     }
 
     fn interrupt(&self, which: impl FnOnce(&super::Table<K::Machine>) -> Option<usize>) {
-        let ready = self.threads.with(|table| {
+        self.threads.with(|table| {
             if let Some(slot) = which(table) {
                 table.wake(slot, Outcome::Interrupted);
             }
-            table.has_ready()
         });
-        if ready {
-            self.kernel.arm_slice(true);
-        }
     }
 }

@@ -291,12 +291,6 @@ impl<M> Table<M> {
         self.schedule.ready(self.current);
     }
 
-    /// Whether another thread may want to run before the one that does waits.
-    #[must_use]
-    pub fn is_contended(&self) -> bool {
-        !self.schedule.is_empty() || !self.deadlines.is_empty()
-    }
-
     /// Whether a thread is ready.
     #[must_use]
     pub fn has_ready(&self) -> bool {

@@ -1,65 +1,93 @@
-//! The first environment: starts the library OS with a program, waits for its end, and ends the machine with its status.
+//! The first environment: starts `unixd`, waits for its end, and ends the machine with its status.
 //!
-//! It stands straight on the exokernel. What it makes of the boot image's modules is what `exo::start` promises a process: the
-//! library OS's text shared, its data copied, the initramfs, a start block, one context, and a quota of frames. One process or several
-//! (the module `copies`: a 32-bit word): several get a variable each, `CHITIN_COPY`, that counts from 0. Every frame that they were given is
-//! free again at the end, or the machine ends with a failure.
+//! It stands straight on the exokernel. `unixd` gets all memory, all time, the console and the boot image's modules, at the addresses that
+//! they have here; whatever comes of it, every frame that it was given is free again at the end, or the machine ends with a failure.
 #![no_std]
 #![no_main]
 
-mod process;
-
-use abi::{EnvEntry, EnvId, EnvState, INFO_ENVS_PAGE, InfoPage, PAGE_SIZE, WaitWord};
+use abi::{
+    EnvEntry, EnvId, EnvState, INFO_ENVS_PAGE, ImageHeader, InfoPage, MAX_SLICES, PAGE_SIZE, Privileges, Registers, Rights, RunState,
+    WaitWord,
+};
+use exo::libos_image::map_into;
+use exo::start::{STACK_BASE, STACK_BYTES};
 use exo::{image, println};
-use process::Process;
 
 exo::program!(main);
 
 /// Where the info pages are mapped here: the first, and the environment table.
 const INFO: usize = 0x7b00_0000_0000;
-/// Frames that init keeps for itself, for each process that it makes: what it hands over comes out of them.
+/// Where pages are made that `unixd` gets.
+const SCRATCH: usize = 0x7b10_0000_0000;
+/// Frames that init keeps for itself.
 const RESERVE: usize = 64;
-/// The most processes: each has a slot of the slice vector, beside the one of init.
-const COPIES_MOST: usize = 64;
 /// Exit code of a program that a signal ended: this plus the signal's number, as shells have it.
 const SIGNALLED: u64 = 128;
-/// Exit code when the library OS itself failed, or frames were lost.
-const LIBOS_FAILED: u8 = 125;
+/// Exit code when `unixd` itself failed, or frames were lost.
+const FAILED: u8 = 125;
+/// A slot's context while nobody has it.
+const UNUSED: usize = u32::MAX as usize;
 
 fn main() -> u8 {
     let env_pages = abi::INFO_SLICES_PAGE - INFO_ENVS_PAGE;
     exo::info_map(EnvId::SELF, INFO, 0, INFO_ENVS_PAGE + env_pages).expect("init's first pages");
-    let copies = copies();
     let before = uncharged();
     let own = entry(exo::identify());
-    let quota = (own.quota - own.used) as usize / copies - RESERVE;
-    let mut envs = [EnvId::SELF; COPIES_MOST];
-    for (copy, env) in envs[..copies].iter_mut().enumerate() {
-        let mut process = Process::new(quota, copy, copies);
-        let entry_point = process.libos();
-        process.start_block();
-        process.stack();
-        process.run(entry_point);
-        *env = process.env;
-    }
-    let mut status = 0;
-    for &env in &envs[..copies] {
-        let code = wait_for_end(env);
-        status = if status == 0 { code } else { status };
-        exo::env_reap(env).expect("it is dead");
-    }
+    let quota = (own.quota - own.used) as usize - RESERVE;
+    let unixd = exo::env_create(quota, Privileges::CONSOLE).expect("a child");
+    let entry_point = map_into(unixd, image::module("unixd").expect("the boot image has unixd")).expect("memory for unixd");
+    hand_modules_over(unixd);
+    exo::page_alloc(SCRATCH, STACK_BYTES / PAGE_SIZE, Rights::READ_WRITE, None).expect("memory for a stack");
+    hand_over(unixd, STACK_BASE, SCRATCH, STACK_BYTES / PAGE_SIZE, Rights::READ_WRITE);
+    start(unixd, entry_point);
+    let status = wait_for_end(unixd);
+    exo::env_reap(unixd).expect("it is dead");
     let lost = uncharged() - before;
     if lost != 0 {
         println!("init: {lost} frames are lost");
-        return LIBOS_FAILED;
+        return FAILED;
     }
     status
 }
 
-/// How many processes are to be.
-fn copies() -> usize {
-    let word = image::module("copies").and_then(|bytes| bytes.try_into().ok()).map_or(1, u32::from_le_bytes);
-    (word as usize).clamp(1, COPIES_MOST)
+/// Hand over the boot image's header and modules, at the addresses that they have here.
+fn hand_modules_over(unixd: EnvId) {
+    let header: *const ImageHeader = image::header();
+    exo::page_map(unixd, header.addr(), header.addr(), 1, Rights::READ_ONLY).expect("memory for the header");
+    // Files are mapped for programs as they lie there: never to be written, but maybe to be executed.
+    let file = Rights::READ_ONLY | Rights::MAY_EXECUTE;
+    for (name, rights) in [("libos", Rights::READ_WRITE), ("initramfs", file), ("command", file), ("stdin", file), ("copies", file)] {
+        let Some(bytes) = image::module(name).filter(|bytes| !bytes.is_empty()) else { continue };
+        let address = bytes.as_ptr().addr();
+        hand_over(unixd, address, address, bytes.len().div_ceil(PAGE_SIZE), rights);
+    }
+}
+
+/// Hand pages over for good, and the charge for them.
+fn hand_over(env: EnvId, target: usize, source: usize, count: usize, rights: Rights) {
+    let mut done = 0;
+    while done < count {
+        let batch = (count - done).min(abi::BATCH_PAGES);
+        let (target, source) = (target + done * PAGE_SIZE, source + done * PAGE_SIZE);
+        exo::page_map(env, target, source, batch, rights).expect("memory for unixd");
+        // SAFETY: what is handed over is not used here afterwards.
+        unsafe { exo::page_unmap(EnvId::SELF, source, batch) }.expect("they were mapped");
+        let quota = entry(env).quota as usize + batch;
+        exo::env_quota(env, quota).expect("as many frames as were just given up");
+        done += batch;
+    }
+}
+
+/// Start it: a context, all slots of the CPU's vector but init's own, and the console's interrupt.
+fn start(unixd: EnvId, entry_point: u64) {
+    let index = exo::context_create(unixd).expect("its first context");
+    let registers = Registers { pc: entry_point, sp: (STACK_BASE + STACK_BYTES) as u64, ..Registers::default() };
+    exo::context_set(unixd, index, Some(&registers), RunState::Runnable).expect("it is stopped");
+    let _ = exo::irq_bind(info().console_irq as usize, unixd);
+    // The last one is what it begins to run in, with all the others its own already.
+    for slot in (1..MAX_SLICES).rev() {
+        exo::slice_set(0, slot, unixd, if slot == 1 { index } else { UNUSED }).expect("init owns all slots");
+    }
 }
 
 fn info() -> InfoPage {
@@ -80,7 +108,7 @@ fn entry(env: EnvId) -> EnvEntry {
     unsafe { table.add(env.slot()).read_volatile() }
 }
 
-/// Sleep until the process has ended; gives the machine's exit code.
+/// Sleep until the environment has ended; gives the machine's exit code.
 fn wait_for_end(env: EnvId) -> u8 {
     let table = (INFO + INFO_ENVS_PAGE * PAGE_SIZE) as *const EnvEntry;
     let address = table.wrapping_add(env.slot()) as u64 + core::mem::offset_of!(EnvEntry, state) as u64;
@@ -92,8 +120,8 @@ fn wait_for_end(env: EnvId) -> u8 {
         EnvEntry::EXITED if end.status & 0x7f == 0 => (end.status >> 8) as u8,
         EnvEntry::EXITED => (SIGNALLED + (end.status & 0x7f)) as u8,
         reason => {
-            println!("init: the process died of trap {:#x} at pc {:#x}, address {:#x}", reason, end.pc, end.status);
-            LIBOS_FAILED
+            println!("init: unixd died of trap {:#x} at pc {:#x}, address {:#x}", reason, end.pc, end.status);
+            FAILED
         }
     }
 }

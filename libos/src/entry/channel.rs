@@ -1,0 +1,102 @@
+//! The way to `unixd`: calls by protected control transfer, the mailbox, the bulletin.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use abi::{EnvId, Error, PAGE_SIZE, Rights};
+use unix::{Bulletin, MAILBOX_BYTES, Operation, Request, SERVER_CONTEXT, place};
+
+use crate::errno::{Errno, Result};
+
+/// The environment of `unixd`; 0 in `unixd` itself.
+static SERVER: AtomicU64 = AtomicU64::new(0);
+
+/// Let calls go to this environment.
+pub fn connect(server: EnvId) {
+    SERVER.store(server.0, Ordering::Relaxed);
+}
+
+/// The environment of `unixd`.
+#[must_use]
+pub fn server() -> EnvId {
+    EnvId(SERVER.load(Ordering::Relaxed))
+}
+
+/// Ask `unixd`; gives its answer's words.
+///
+/// # Errors
+/// What it answers; `ENOSYS`: it is gone.
+pub fn call(request: Request) -> Result<[u64; 4]> {
+    loop {
+        match exo::transfer_call(server(), SERVER_CONTEXT, request.pack()) {
+            Ok(answer) => {
+                let first = answer.words[0] as i64;
+                return if first < 0 { Err(Errno::from_number(-first)) } else { Ok(answer.words) };
+            }
+            // It serves somebody whose slice ended: it goes on in this one.
+            Err(Error::Busy) => {
+                let _ = exo::yield_to(server(), SERVER_CONTEXT);
+            }
+            Err(Error::Interrupted) => {}
+            Err(_) => return Err(Errno::ENOSYS),
+        }
+    }
+}
+
+/// What `unixd` tells the process without being asked.
+#[must_use]
+pub fn bulletin() -> &'static Bulletin {
+    // SAFETY: the creator mapped the page before the process began; everything in it is atomic.
+    unsafe { &*(place::BULLETIN as *const Bulletin) }
+}
+
+/// Put bytes into the mailbox from `at` on; gives how many there was room for.
+pub fn post(at: usize, bytes: &[u8]) -> usize {
+    let count = bytes.len().min(MAILBOX_BYTES.saturating_sub(at));
+    // SAFETY: the mailbox is mapped and has room; one thread of the process runs the library at a time, and `unixd` reads only in a call.
+    unsafe { ((place::MAILBOX + at) as *mut u8).copy_from_nonoverlapping(bytes.as_ptr(), count) };
+    count
+}
+
+/// Take bytes out of the mailbox from `at` on; gives how many there were room for.
+pub fn fetch(at: usize, bytes: &mut [u8]) -> usize {
+    let count = bytes.len().min(MAILBOX_BYTES.saturating_sub(at));
+    // SAFETY: as in `post`.
+    unsafe { bytes.as_mut_ptr().copy_from_nonoverlapping((place::MAILBOX + at) as *const u8, count) };
+    count
+}
+
+/// Do something that is charged for `frames`; if the quota does not allow it, ask for more and try once more.
+///
+/// # Errors
+/// The kernel's.
+pub fn with_quota<T>(frames: usize, mut work: impl FnMut() -> exo::Result<T>) -> exo::Result<T> {
+    match work() {
+        Err(Error::Quota) if server() != EnvId::SELF => {
+            // Page tables are charged too: one for each 512 pages, and those above.
+            let wanted = frames + frames / 512 + 4;
+            call(Request::new(Operation::MoreFrames, [wanted as u64, 0, 0])).map_err(|_| Error::Quota)?;
+            work()
+        }
+        outcome => outcome,
+    }
+}
+
+/// Map zeroed frames. On an error some may have been mapped.
+///
+/// # Errors
+/// The kernel's; `Quota`: `unixd` does not grant more.
+#[inline(always)]
+pub fn page_alloc(address: usize, pages: usize, rights: Rights) -> exo::Result<()> {
+    let done = exo::page_alloc(address, pages, rights, None);
+    if done == Err(Error::Quota) { more_pages(address, pages, rights) } else { done }
+}
+
+#[cold]
+fn more_pages(address: usize, pages: usize, rights: Rights) -> exo::Result<()> {
+    with_quota(pages, || {
+        // SAFETY: the caller asked for fresh pages: nothing refers to what an attempt mapped of the range.
+        let _ = unsafe { exo::page_unmap(EnvId::SELF, address, pages) };
+        exo::page_alloc(address, pages, rights, None)
+    })
+    .inspect_err(|_| debug_assert!(address.is_multiple_of(PAGE_SIZE)))
+}

@@ -1,0 +1,29 @@
+//! The page that `unixd` writes and a process reads.
+
+use core::sync::atomic::{AtomicU32, Ordering};
+
+/// What a process is told without asking. Everything but the doorbell only changes before the doorbell rings.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Bulletin {
+    /// Counted up, and woken, whenever something happened that the process may care for.
+    pub doorbell: AtomicU32,
+    /// Not 0 while signals from elsewhere wait to be taken.
+    pub signals: AtomicU32,
+    /// The parent's id.
+    pub parent: AtomicU32,
+    /// The process group's id.
+    pub group: AtomicU32,
+    /// The session's id.
+    pub session: AtomicU32,
+    /// Not 0 while the process is stopped.
+    pub stopped: AtomicU32,
+}
+
+impl Bulletin {
+    /// How often the doorbell rang.
+    #[must_use]
+    pub fn rings(&self) -> u32 {
+        self.doorbell.load(Ordering::Acquire)
+    }
+}

@@ -1,0 +1,32 @@
+//! What a process's library OS and `unixd` say to each other.
+//!
+//! `unixd` is the only writer of what needs one point of order: process ids, groups, sessions, wait statuses, signals between
+//! processes, the file tree, the terminal, quotas. A process asks it by protected control transfer:
+//!
+//! ```text
+//!   word 0   operation in bits 0-15, a small argument in bits 16-31, a larger one in bits 32-63     answer: value or -errno
+//!   words 1-3  arguments                                                                            answer: more values
+//!   the mailbox  bytes, both ways
+//! ```
+//!
+//! The server never lets a caller wait: it answers `EAGAIN`, remembers that the process is interested, and *rings its doorbell* when
+//! something has changed: a word of the process's [`Bulletin`], counted up and woken. Who read the doorbell before asking loses no ring.
+#![no_std]
+
+mod bulletin;
+mod operation;
+pub mod place;
+
+pub use bulletin::Bulletin;
+pub use operation::{Operation, Request};
+
+/// Pages of a mailbox.
+pub const MAILBOX_PAGES: usize = 2;
+/// Bytes of a mailbox.
+pub const MAILBOX_BYTES: usize = MAILBOX_PAGES * abi::PAGE_SIZE;
+/// The id of `unixd` as a process: the one that orphans become children of.
+pub const SERVER_ID: u32 = 1;
+/// The id of the first program.
+pub const FIRST_ID: u32 = 2;
+/// The context of `unixd` that takes calls.
+pub const SERVER_CONTEXT: usize = 0;

@@ -1,0 +1,103 @@
+//! Bulletins and mailboxes: the pages that a process shares with `unixd`.
+
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use abi::{EnvId, PAGE_SIZE, Rights};
+use alloc::vec::Vec;
+use unix::{Bulletin, MAILBOX_BYTES, MAILBOX_PAGES, place};
+
+/// Where the channels are here: a bulletin and a mailbox each, and a page that is never mapped.
+const CHANNELS: usize = 0x7d00_0000_0000;
+/// From one to the next.
+const STEP: usize = (1 + MAILBOX_PAGES + 1) * PAGE_SIZE;
+
+/// A process's channel.
+#[derive(Debug)]
+pub struct Channel {
+    address: usize,
+}
+
+impl Channel {
+    /// Let the process have its ends: the bulletin to read, the mailbox to write.
+    ///
+    /// # Errors
+    /// The kernel's, of `page_map`.
+    pub fn show(&self, env: EnvId) -> exo::Result<()> {
+        exo::page_map(env, place::BULLETIN, self.address, 1, Rights::READ_ONLY)?;
+        let both = Rights::READ | Rights::WRITE | Rights::MAY_READ | Rights::MAY_WRITE;
+        exo::page_map(env, place::MAILBOX, self.address + PAGE_SIZE, MAILBOX_PAGES, both)
+    }
+
+    /// The bulletin.
+    #[must_use]
+    pub fn bulletin(&self) -> &Bulletin {
+        // SAFETY: the page is mapped as long as the channel exists, zeroed at first, and only words that are atomic are in it.
+        unsafe { &*(self.address as *const Bulletin) }
+    }
+
+    /// Set a word of the bulletin.
+    pub fn tell(&self, word: fn(&Bulletin) -> &AtomicU32, value: u32) {
+        word(self.bulletin()).store(value, Ordering::Relaxed);
+    }
+
+    /// Ring the doorbell.
+    pub fn ring(&self) {
+        let doorbell = &self.bulletin().doorbell;
+        doorbell.fetch_add(1, Ordering::Release);
+        let _ = exo::wake(doorbell.as_ptr(), usize::MAX);
+    }
+
+    /// The first bytes of the mailbox, as the process left them.
+    #[must_use]
+    pub fn letter(&self, length: usize) -> Option<Vec<u8>> {
+        if length > MAILBOX_BYTES {
+            return None;
+        }
+        let mut bytes: Vec<u8> = Vec::with_capacity(length);
+        // SAFETY: the mailbox is mapped and holds so many bytes; the process may change them meanwhile: they are copied once, and nothing is
+        // concluded from them before.
+        unsafe {
+            bytes.as_mut_ptr().copy_from_nonoverlapping((self.address + PAGE_SIZE) as *const u8, length);
+            bytes.set_len(length);
+        }
+        Some(bytes)
+    }
+
+    /// Leave bytes in the mailbox, from `at` on; gives how many there was room for.
+    pub fn answer(&self, at: usize, bytes: &[u8]) -> usize {
+        let count = bytes.len().min(MAILBOX_BYTES.saturating_sub(at));
+        // SAFETY: the mailbox is mapped and has room for so many bytes from there on; `bytes` is no part of it.
+        unsafe { ((self.address + PAGE_SIZE + at) as *mut u8).copy_from_nonoverlapping(bytes.as_ptr(), count) };
+        count
+    }
+}
+
+/// Channels that nobody has, and how many places were ever used.
+#[derive(Debug, Default)]
+pub struct Channels {
+    free: Vec<usize>,
+    made: usize,
+}
+
+impl Channels {
+    /// A fresh channel, its pages zeroed.
+    ///
+    /// # Errors
+    /// The kernel's, of `page_alloc`.
+    pub fn take(&mut self) -> exo::Result<Channel> {
+        let address = self.free.pop().unwrap_or_else(|| {
+            self.made += 1;
+            CHANNELS + (self.made - 1) * STEP
+        });
+        let data = Rights::READ | Rights::WRITE | Rights::MAY_READ | Rights::MAY_WRITE;
+        exo::page_alloc(address, 1 + MAILBOX_PAGES, data, None).inspect_err(|_| self.give(Channel { address }))?;
+        Ok(Channel { address })
+    }
+
+    /// Take a channel back: its process is gone.
+    pub fn give(&mut self, channel: Channel) {
+        // SAFETY: the channel was the only way to the pages.
+        let _ = unsafe { exo::page_unmap(EnvId::SELF, channel.address, 1 + MAILBOX_PAGES) };
+        self.free.push(channel.address);
+    }
+}

@@ -1,0 +1,33 @@
+//! `unixd`: the one writer of what several Linux processes share and what needs one point of order.
+//!
+//! It is an environment of its own, the parent of every process's. Context 0 takes one call after the other (protected control transfer, in
+//! the caller's slice) and never waits inside one; context 1 sleeps until something happens that no process says (a death, an interrupt,
+//! a deadline) and then calls context 0 like anybody else.
+//!
+//! ```text
+//!   process ─► libos::entry::channel ─► transfer ─► Server::serve ─► one module for each family of operations
+//!      ▲                                               │
+//!      └── doorbell in its bulletin, counted and woken ┘
+//! ```
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | `server` | from a request to what serves it |
+//! | `process`, `processes` | a process; all of them, by id and by environment |
+//! | `channel` | bulletins and mailboxes |
+//! | `admission` | who gets how many frames: a policy |
+//! | `program` | the first programs, as they are started |
+//! | `machine` | what is asked of the exokernel |
+#![no_std]
+
+extern crate alloc;
+
+pub mod admission;
+pub mod channel;
+pub mod machine;
+pub mod process;
+pub mod processes;
+pub mod program;
+pub mod server;
+
+pub use server::Server;

@@ -1,0 +1,97 @@
+//! All processes, by id and by environment.
+
+use abi::{EnvId, MAX_ENVS, MAX_SLICES};
+use alloc::collections::BTreeMap;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use crate::process::Process;
+
+/// Ids are below this (`/proc/sys/kernel/pid_max`).
+const IDS: u32 = 4 << 20;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Processes {
+    by_id: BTreeMap<u32, Process>,
+    /// By slot of the environment table; 0: none.
+    by_env: Vec<u32>,
+    last_id: u32,
+    /// Slots of the slice vector that nobody has, the next one last.
+    slots: Vec<usize>,
+}
+
+impl Processes {
+    /// None yet, and slots from `first_slot` on to run them in.
+    #[must_use]
+    pub fn new(first_slot: usize) -> Processes {
+        Processes {
+            by_id: BTreeMap::new(),
+            by_env: vec![0; MAX_ENVS],
+            last_id: unix::SERVER_ID,
+            slots: (first_slot..MAX_SLICES).rev().collect(),
+        }
+    }
+
+    /// An id that nobody has.
+    pub fn new_id(&mut self) -> u32 {
+        loop {
+            self.last_id = if self.last_id + 1 < IDS { self.last_id + 1 } else { unix::FIRST_ID };
+            if !self.by_id.contains_key(&self.last_id) {
+                return self.last_id;
+            }
+        }
+    }
+
+    /// A slot of the slice vector, if one is left.
+    pub fn take_slot(&mut self) -> Option<usize> {
+        self.slots.pop()
+    }
+
+    /// Give a slot back.
+    pub fn give_slot(&mut self, slot: usize) {
+        self.slots.push(slot);
+    }
+
+    /// Add a process.
+    pub fn insert(&mut self, process: Process) {
+        self.by_env[process.env.slot()] = process.id;
+        self.by_id.insert(process.id, process);
+    }
+
+    /// Take a process out.
+    pub fn remove(&mut self, id: u32) -> Option<Process> {
+        let process = self.by_id.remove(&id)?;
+        self.by_env[process.env.slot()] = 0;
+        Some(process)
+    }
+
+    /// The process with an id.
+    #[must_use]
+    pub fn get(&self, id: u32) -> Option<&Process> {
+        self.by_id.get(&id)
+    }
+
+    /// The same, to change.
+    pub fn get_mut(&mut self, id: u32) -> Option<&mut Process> {
+        self.by_id.get_mut(&id)
+    }
+
+    /// The id of the process that an environment is.
+    #[must_use]
+    pub fn id_of(&self, env: EnvId) -> Option<u32> {
+        let id = *self.by_env.get(env.slot())?;
+        self.by_id.get(&id).filter(|process| process.env == env).map(|process| process.id)
+    }
+
+    /// All of them, by id.
+    pub fn iter(&self) -> impl Iterator<Item = &Process> {
+        self.by_id.values()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+}

@@ -1,0 +1,112 @@
+//! The first programs, as they are started: what `exo::start` promises a process.
+
+use abi::{EnvId, PAGE_SIZE, Privileges, Registers, Rights, RunState};
+use alloc::vec;
+use alloc::vec::Vec;
+use exo::image;
+use exo::libos_image::map_into;
+use exo::start::{INITRAMFS_BASE, STACK_BASE, STACK_BYTES, START_BASE, START_MAGIC, Start};
+
+use crate::machine;
+use crate::process::Process;
+use crate::server::Server;
+
+/// Where pages are made that a process gets.
+const SCRATCH: usize = 0x7b10_0000_0000;
+/// What a process's own number is called in its environment, if there are several.
+const COPY: &[u8] = b"CHITIN_COPY=";
+/// Frames that a process may be charged for from the start, beside those that it gets here: its library's own, and room to grow.
+const FIRST_FRAMES: usize = 512;
+
+fn pages(bytes: usize) -> usize {
+    bytes.div_ceil(PAGE_SIZE)
+}
+
+/// A module's bytes; none if it is not there.
+fn module(name: &str) -> &'static [u8] {
+    image::module(name).unwrap_or_default()
+}
+
+/// Map fresh pages with these bytes into an environment.
+fn give(env: EnvId, target: usize, count: usize, bytes: &[u8], rights: Rights) -> exo::Result<()> {
+    exo::page_alloc(SCRATCH, count, Rights::READ_WRITE, None)?;
+    // SAFETY: the pages were just mapped, are large enough, and nobody else's yet.
+    unsafe { (SCRATCH as *mut u8).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+    let mapped = exo::page_map(env, target, SCRATCH, count, rights);
+    // SAFETY: nothing refers to them any more.
+    unsafe { exo::page_unmap(EnvId::SELF, SCRATCH, count) }?;
+    mapped
+}
+
+/// The command block of number `copy` of `copies`: with a variable more if there are several.
+fn command_block(copy: usize, copies: usize) -> Vec<u8> {
+    const VARIABLES: core::ops::Range<usize> = 4..8;
+    let mut block = module("command").to_vec();
+    if copies > 1 {
+        let count = u32::from_le_bytes(block[VARIABLES].try_into().expect("four bytes")) + 1;
+        block[VARIABLES].copy_from_slice(&count.to_le_bytes());
+        block.extend_from_slice(COPY);
+        block.extend_from_slice(alloc::format!("{copy}\0").as_bytes());
+    }
+    block
+}
+
+/// Start number `copy` of `copies` first programs.
+///
+/// # Errors
+/// The kernel's: not enough memory for what a process needs from the start.
+pub fn start(server: &mut Server, copy: usize, copies: usize) -> exo::Result<()> {
+    let (initramfs, input) = (module("initramfs"), module("stdin"));
+    let id = server.processes.new_id();
+    let command = command_block(copy, copies);
+    let block_pages = pages(size_of::<Start>() + command.len());
+    let input_base = START_BASE + (block_pages + 1) * PAGE_SIZE;
+    let quota = pages(initramfs.len() + input.len() + module("libos").len()) + block_pages + FIRST_FRAMES;
+    let env = exo::env_create(quota, Privileges::CONSOLE)?;
+    let entry_point = map_into(env, module("libos"))?;
+
+    let start = Start {
+        magic: START_MAGIC,
+        initramfs_address: INITRAMFS_BASE as u64,
+        initramfs_length: initramfs.len() as u64,
+        command_address: (START_BASE + size_of::<Start>()) as u64,
+        command_length: command.len() as u64,
+        libos_pages: pages(module("libos").len()) as u64 - 1,
+        input_address: input_base as u64,
+        input_length: input.len() as u64,
+        id: u64::from(id),
+        parent: u64::from(unix::SERVER_ID),
+        server: exo::identify().0,
+        reserved: 0,
+    };
+    let mut block = vec![0; size_of::<Start>()];
+    // SAFETY: the block has room for it; the structure is words without padding.
+    unsafe { block.as_mut_ptr().cast::<Start>().write_unaligned(start) };
+    block.extend_from_slice(&command);
+    give(env, START_BASE, block_pages, &block, Rights::READ_ONLY)?;
+    give(env, STACK_BASE, pages(STACK_BYTES), &[], Rights::READ_WRITE)?;
+    // Files are mapped for programs as they lie there: never to be written, but maybe to be executed.
+    let file = Rights::READ_ONLY | Rights::MAY_EXECUTE;
+    for (target, bytes) in [(input_base, input), (INITRAMFS_BASE, initramfs)] {
+        if !bytes.is_empty() {
+            exo::page_map(env, target, bytes.as_ptr() as usize, pages(bytes.len()), file)?;
+        }
+    }
+    let channel = server.channels.take()?;
+    channel.show(env)?;
+    channel.tell(|bulletin| &bulletin.parent, unix::SERVER_ID);
+    channel.tell(|bulletin| &bulletin.group, id);
+    channel.tell(|bulletin| &bulletin.session, id);
+
+    let slot = server.processes.take_slot().ok_or(abi::Error::Full)?;
+    let context = exo::context_create(env)?;
+    let registers = Registers { pc: entry_point, sp: (STACK_BASE + STACK_BYTES) as u64, ..Registers::default() };
+    exo::context_set(env, context, Some(&registers), RunState::Runnable)?;
+    exo::slice_set(0, slot, env, context)?;
+    if copy == 0 {
+        let _ = exo::irq_bind(machine::info().console_irq as usize, env);
+    }
+    server.processes.insert(Process { id, env, context, slot, channel, parent: unix::SERVER_ID, group: id, session: id });
+    server.end_with(id);
+    Ok(())
+}

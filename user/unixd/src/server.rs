@@ -1,0 +1,153 @@
+//! From a request to what serves it.
+
+use abi::{EnvEntry, EnvId, EnvState};
+use alloc::vec::Vec;
+use exo::Message;
+use libos::errno::Errno;
+use unix::{Operation, Request};
+
+use crate::admission::{Admission, Asking, SmallFirst};
+use crate::channel::Channels;
+use crate::machine;
+use crate::processes::Processes;
+
+/// Wait status of a process that ended by `SIGKILL`.
+const KILLED: u32 = 9;
+/// Wait status of a process whose trap had no entry: `SIGSEGV`.
+const FAULTED: u32 = 11;
+/// Frames that `unixd` keeps for itself.
+const OWN_FRAMES: usize = 256;
+
+/// What `unixd` knows.
+pub struct Server {
+    /// The processes.
+    pub processes: Processes,
+    /// Their channels.
+    pub channels: Channels,
+    /// Who gets how many frames.
+    admission: SmallFirst,
+    /// The run ends with these: their ids.
+    first: Vec<u32>,
+    /// The wait status that the run ends with: of the first of them that failed.
+    status: u32,
+}
+
+/// The answer to a request.
+pub type Answer = Result<[u64; 4], Errno>;
+
+/// An answer of one value.
+pub const fn value(value: u64) -> Answer {
+    Ok([value, 0, 0, 0])
+}
+
+impl Server {
+    /// Without processes; slots of the slice vector from `first_slot` on are for them.
+    #[must_use]
+    pub fn new(first_slot: usize) -> Server {
+        Server { processes: Processes::new(first_slot), channels: Channels::default(), admission: SmallFirst, first: Vec::new(), status: 0 }
+    }
+
+    /// Let the run end with a process.
+    pub fn end_with(&mut self, id: u32) {
+        self.first.push(id);
+    }
+
+    /// Serve a call; `None`: nobody waits for an answer.
+    pub fn serve(&mut self, message: &Message) -> Option<[u64; 4]> {
+        let Some(request) = Request::unpack(message.words) else { return Some(refusal(Errno::ENOSYS)) };
+        if request.operation == Operation::Look && message.sender == exo::identify() {
+            self.look();
+            return Some([0; 4]);
+        }
+        let Some(id) = self.processes.id_of(message.sender) else { return Some(refusal(Errno::EPERM)) };
+        let answer = match request.operation {
+            Operation::Exit => {
+                self.exit(id, request.words[0] as u32);
+                return None;
+            }
+            Operation::MoreFrames => self.more_frames(id, request.words[0] as usize),
+            Operation::Look => Err(Errno::EPERM),
+        };
+        Some(answer.unwrap_or_else(refusal))
+    }
+
+    /// Frames that could be granted.
+    #[must_use]
+    pub fn available(&self) -> usize {
+        let own = machine::entry(exo::identify());
+        ((own.quota - own.used) as usize).saturating_sub(OWN_FRAMES)
+    }
+
+    fn more_frames(&mut self, id: u32, wanted: usize) -> Answer {
+        let process = self.processes.get(id).ok_or(Errno::ESRCH)?;
+        let (quota, used) = process.frames();
+        let granted = self.admission.grant(Asking { wanted, used, available: self.available() });
+        if granted < wanted {
+            return Err(Errno::ENOMEM);
+        }
+        exo::env_quota(process.env, quota + granted).map_err(|_| Errno::ENOMEM)?;
+        value(granted as u64)
+    }
+
+    /// A process says that it ends.
+    fn exit(&mut self, id: u32, status: u32) {
+        if let Some(process) = self.processes.get(id) {
+            let _ = exo::env_destroy(process.env, u64::from(status));
+        }
+        self.bury(id, status);
+    }
+
+    /// Look for what no process says: deaths.
+    fn look(&mut self) {
+        let dead: Vec<(u32, u32)> = self.processes.iter().filter_map(|process| Some((process.id, death(process.env)?))).collect();
+        for (id, status) in dead {
+            self.bury(id, status);
+        }
+    }
+
+    /// Give back what a dead process held.
+    fn bury(&mut self, id: u32, status: u32) {
+        let Some(process) = self.processes.remove(id) else { return };
+        exo::env_reap(process.env).expect("it is dead, and nobody else's child");
+        self.channels.give(process.channel);
+        self.processes.give_slot(process.slot);
+        if self.first.contains(&id) {
+            self.first.retain(|&first| first != id);
+            self.status = if self.status == 0 { status } else { self.status };
+        }
+        if self.first.is_empty() {
+            self.end_run();
+        }
+    }
+
+    /// The programs that the run was for have ended: end the others, and with them the run.
+    fn end_run(&mut self) -> ! {
+        let left: Vec<u32> = self.processes.iter().map(|process| process.id).collect();
+        for process in left.into_iter().filter_map(|id| self.processes.remove(id)) {
+            let _ = exo::env_destroy(process.env, u64::from(KILLED));
+            exo::env_reap(process.env).expect("it is dead");
+        }
+        let _ = exo::env_destroy(EnvId::SELF, u64::from(self.status));
+        unreachable!("an environment can end itself")
+    }
+}
+
+fn refusal(errno: Errno) -> [u64; 4] {
+    [(-i64::from(errno.0)) as u64, 0, 0, 0]
+}
+
+/// The wait status of an environment that is dead.
+fn death(env: EnvId) -> Option<u32> {
+    let entry = machine::entry(env);
+    if entry.state != EnvState::Dead as u32 || entry.generation != env.generation() {
+        return None;
+    }
+    Some(match entry.reason {
+        EnvEntry::EXITED => entry.status as u32,
+        EnvEntry::KILLED => KILLED,
+        _ => {
+            exo::println!("unixd: a process died of trap {:#x} at pc {:#x}, address {:#x}", entry.reason, entry.pc, entry.status);
+            FAULTED
+        }
+    })
+}
