@@ -165,6 +165,9 @@ pub extern "C" fn trapped(registers: &mut Registers, kind: u64, address: u64, co
 /// program would have been without rewriting.
 fn resumes_rewritten(process: &Process<Native>, registers: &mut Registers, kind: u64) -> bool {
     let Some(memory) = process.memory.try_lock() else { return false };
+    if !memory.has_texts() {
+        return false;
+    }
     // x86_64: an instruction that is none any more; aarch64: the store with which a trampoline begins, whatever is wrong with the stack.
     let expected = cfg!(target_arch = "aarch64") || kind == FaultKind::IllegalInstruction as u64;
     if expected && let Some(pc) = memory.resume_rewritten(registers.pc as usize) {

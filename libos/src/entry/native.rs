@@ -50,6 +50,10 @@ impl Native {
     /// # Safety
     /// It is a state of the program, or of this library as a fault found it.
     pub unsafe fn resume_unsafely(&self, registers: &mut Registers) -> ! {
+        if self.has_thread_pointer_access() && isa::can_resume(registers) {
+            // SAFETY: as the caller promises; the thread pointer is what it is to be. Faults are over when Rust sees them (`fault_active`).
+            unsafe { isa::resume(registers) }
+        }
         registers.tls = self.thread_pointer();
         // SAFETY: as the caller promises.
         let error = unsafe { exo::resume(registers) };
