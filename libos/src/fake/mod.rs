@@ -16,7 +16,7 @@ use spin::Mutex;
 
 use crate::errno::{Errno, Result};
 use crate::identity::Identity;
-use crate::kernel::{Kernel, VectorState};
+use crate::kernel::Kernel;
 use crate::memory::fault::Access;
 use crate::pool::{Pool, Source};
 use crate::process::Process;
@@ -48,6 +48,9 @@ struct Page {
     /// Whether the process is charged for it.
     charged: bool,
 }
+
+/// Bytes of the vector state in a signal frame.
+const VECTOR_BYTES: usize = if cfg!(target_arch = "x86_64") { 512 } else { 528 };
 
 type Pages = Arc<Mutex<BTreeMap<usize, Page>>>;
 
@@ -396,11 +399,21 @@ impl Kernel for FakeKernel {
         self.thread_pointer.store(address, Ordering::Relaxed);
     }
 
-    fn save_vectors(&self, _state: &mut VectorState) -> usize {
-        if cfg!(target_arch = "x86_64") { 512 } else { 520 }
+    fn vector_bytes(&self) -> usize {
+        VECTOR_BYTES
     }
 
-    fn restore_vectors(&self, _state: &mut VectorState, _length: usize) {}
+    fn push_vectors(&self, address: usize) -> Result<()> {
+        let mut record = [0; VECTOR_BYTES];
+        if cfg!(target_arch = "aarch64") {
+            record[..8].copy_from_slice(&[0x01, 0x80, 0x50, 0x46, 0x10, 0x02, 0, 0]);
+        }
+        self.write(address, &record)
+    }
+
+    fn pop_vectors(&self, address: usize) -> Result<()> {
+        self.read(address, &mut [0; VECTOR_BYTES])
+    }
 
     fn capabilities(&self) -> (u64, u64) {
         (3, 0)

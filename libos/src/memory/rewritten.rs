@@ -299,6 +299,9 @@ impl Memory {
 
     /// Before the mappings of a range go: undo the texts whose trampolines are in it; gives those whose pages are.
     pub(super) fn disturb_texts<K: Kernel>(&mut self, kernel: &K, range: &Range<usize>) -> Vec<Arc<dyn Backing>> {
+        if self.placed.is_empty() {
+            return Vec::new();
+        }
         let mut index = 0;
         while index < self.placed.len() {
             let trampolines = &self.placed[index].trampolines;
@@ -348,6 +351,12 @@ impl Memory {
             self.discard(kernel, start..region.end);
             self.regions.remove(start..region.end);
         }
+    }
+
+    /// Whether any rewritten text is shown.
+    #[must_use]
+    pub fn has_texts(&self) -> bool {
+        !self.placed.is_empty()
     }
 
     /// Where a program goes on that faulted at `pc` because of what the rewriter made of it.
