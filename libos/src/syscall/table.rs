@@ -323,10 +323,10 @@ rows! {
     madvise: 28, 233, memory::madvise, Partial("no REMOVE, no poisoning"), [Pointer, Unsigned, Advice];
     msync: 26, 227, memory::msync, Full, [Pointer, Unsigned, Hex];
     mlock: 149, 228, memory::mlock, Full, [Pointer, Unsigned];
-    mlock2: 325, 284, memory::mlock, Full, [Pointer, Unsigned, Hex];
+    mlock2: 325, 284, memory::mlock2, Full, [Pointer, Unsigned, Hex];
     munlock: 150, 229, memory::munlock, Full, [Pointer, Unsigned];
-    mlockall: 151, 230, memory::mlockall, Stub("memory is never paged out"), [Hex];
-    munlockall: 152, 231, memory::mlockall, Stub("memory is never paged out"), [];
+    mlockall: 151, 230, memory::mlockall, Full, [Hex];
+    munlockall: 152, 231, memory::munlockall, Full, [];
     mincore: 27, 232, memory::mincore, Full, [Pointer, Unsigned, Pointer];
 
     // Time.
