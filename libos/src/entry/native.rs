@@ -5,7 +5,10 @@ use alloc::sync::Arc;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use abi::{EnvEntry, EnvId, FrameEntry, FrameKind, INFO_ENVS_PAGE, InfoPage, PAGE_SIZE, PageInfo, Registers, Rights, RunState, UpcallPage, WaitWord};
+use abi::{
+    EnvEntry, EnvId, FrameEntry, FrameKind, INFO_ENVS_PAGE, InfoPage, PAGE_SIZE, PageInfo, Registers, Rights, RunState, UpcallPage,
+    WaitWord,
+};
 
 use spin::Mutex;
 use unix::{Operation, Request};

@@ -53,7 +53,12 @@ impl Terminal {
     /// A terminal of 24 by 80, with a Linux console's modes.
     #[must_use]
     pub fn new() -> Self {
-        Terminal { line: Mutex::new(Line::default()), window: Mutex::new([24, 80, 0, 0]), group: AtomicU32::new(1), edges: Mutex::default() }
+        Terminal {
+            line: Mutex::new(Line::default()),
+            window: Mutex::new([24, 80, 0, 0]),
+            group: AtomicU32::new(1),
+            edges: Mutex::default(),
+        }
     }
 
     /// Take in what the console has.

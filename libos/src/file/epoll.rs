@@ -4,6 +4,9 @@
 //! watches it, and may be in another process. What is ready stands in a queue; a level-triggered file goes back to its end each time that
 //! it is told of, so that none starves where fewer are asked for than are ready.
 
+#[cfg(test)]
+mod tests;
+
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 
