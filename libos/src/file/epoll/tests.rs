@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, Ordering};
 
+use super::item::EDGE;
 use super::*;
 use crate::fake::FakeKernel;
 use crate::fake::calls::{Caller, cpio};
