@@ -11,12 +11,12 @@ use core::ops::Range;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use abi::{InfoPage, PAGE_SIZE, PageInfo, Registers, Rights, WaitWord};
+use abi::{CloneRange, InfoPage, PAGE_SIZE, PageInfo, Registers, Rights, WaitWord};
 use spin::Mutex;
 
 use crate::errno::{Errno, Result};
 use crate::identity::Identity;
-use crate::kernel::{Kernel, VectorState};
+use crate::kernel::{Kernel, Side};
 use crate::memory::fault::Access;
 use crate::pool::{Pool, Source};
 use crate::process::Process;
@@ -48,6 +48,9 @@ struct Page {
     /// Whether the process is charged for it.
     charged: bool,
 }
+
+/// Bytes of the vector state in a signal frame.
+const VECTOR_BYTES: usize = if cfg!(target_arch = "x86_64") { 512 } else { 528 };
 
 type Pages = Arc<Mutex<BTreeMap<usize, Page>>>;
 
@@ -247,6 +250,12 @@ impl Kernel for FakeKernel {
         panic!("{SWITCHED}")
     }
 
+    fn fork(&self, (): &'static (), _: Vec<CloneRange>) -> Result<Side> {
+        Err(Errno::EAGAIN)
+    }
+
+    fn keep_only(&self, (): &'static ()) {}
+
     fn arm_slice(&self) {}
 
     fn doorbell(&self) -> WaitWord {
@@ -307,6 +316,10 @@ impl Kernel for FakeKernel {
             assert!(map.insert(target / PAGE_SIZE + index, page).is_none(), "page_map over a mapped page");
         }
         Ok(())
+    }
+
+    fn page_break(&self, _: usize) -> bool {
+        false
     }
 
     fn page_query(&self, address: usize) -> exo::Result<PageInfo> {
@@ -396,11 +409,21 @@ impl Kernel for FakeKernel {
         self.thread_pointer.store(address, Ordering::Relaxed);
     }
 
-    fn save_vectors(&self, _state: &mut VectorState) -> usize {
-        if cfg!(target_arch = "x86_64") { 512 } else { 520 }
+    fn vector_bytes(&self) -> usize {
+        VECTOR_BYTES
     }
 
-    fn restore_vectors(&self, _state: &mut VectorState, _length: usize) {}
+    fn push_vectors(&self, address: usize) -> Result<()> {
+        let mut record = [0; VECTOR_BYTES];
+        if cfg!(target_arch = "aarch64") {
+            record[..8].copy_from_slice(&[0x01, 0x80, 0x50, 0x46, 0x10, 0x02, 0, 0]);
+        }
+        self.write(address, &record)
+    }
+
+    fn pop_vectors(&self, address: usize) -> Result<()> {
+        self.read(address, &mut [0; VECTOR_BYTES])
+    }
 
     fn capabilities(&self) -> (u64, u64) {
         (3, 0)
@@ -424,6 +447,10 @@ impl Kernel for FakeKernel {
 
     fn call_site(&self) -> u64 {
         self.registers.lock().pc
+    }
+
+    fn begin(&self, registers: &Registers) -> ! {
+        panic!("began at {:#x}", registers.pc)
     }
 
     fn resume(&self, registers: &Registers) -> ! {

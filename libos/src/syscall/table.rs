@@ -254,9 +254,9 @@ macro_rules! rows {
 
 rows! {
     // Processes.
-    clone: 56, 220, thread::clone, Partial("threads; no processes"), [Hex, Pointer, Pointer, Pointer, Pointer];
-    clone3: 435, 435, thread::clone3, Partial("threads; no processes"), [Pointer, Unsigned];
-    fork: 57, -, absent, Absent, [];
+    clone: 56, 220, thread::clone, Partial("no namespaces"), [Hex, Pointer, Pointer, Pointer, Pointer];
+    clone3: 435, 435, thread::clone3, Partial("no namespaces"), [Pointer, Unsigned];
+    fork: 57, -, thread::fork, Full, [];
     vfork: 58, -, absent, Absent, [];
     execve: 59, 221, absent, Absent, [Path, Pointer, Pointer];
     execveat: 322, 281, absent, Absent, [DirectoryFd, Path, Pointer, Pointer, AtFlags];
@@ -323,10 +323,10 @@ rows! {
     madvise: 28, 233, memory::madvise, Partial("no REMOVE, no poisoning"), [Pointer, Unsigned, Advice];
     msync: 26, 227, memory::msync, Full, [Pointer, Unsigned, Hex];
     mlock: 149, 228, memory::mlock, Full, [Pointer, Unsigned];
-    mlock2: 325, 284, memory::mlock, Full, [Pointer, Unsigned, Hex];
+    mlock2: 325, 284, memory::mlock2, Full, [Pointer, Unsigned, Hex];
     munlock: 150, 229, memory::munlock, Full, [Pointer, Unsigned];
-    mlockall: 151, 230, memory::mlockall, Stub("memory is never paged out"), [Hex];
-    munlockall: 152, 231, memory::mlockall, Stub("memory is never paged out"), [];
+    mlockall: 151, 230, memory::mlockall, Full, [Hex];
+    munlockall: 152, 231, memory::munlockall, Full, [];
     mincore: 27, 232, memory::mincore, Full, [Pointer, Unsigned, Pointer];
 
     // Time.

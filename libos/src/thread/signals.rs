@@ -25,9 +25,9 @@ impl<K: Kernel> Process<K> {
             return self.tell_watchers(information);
         }
         let wanted = self.threads.with(|table| {
-            let thread = table.at(slot);
-            self.signals.send_to(&mut thread.signals, information);
-            thread.signals.wants() & thread.signals.pending() != 0
+            let Some(own) = &mut table.at(slot).signals else { return false };
+            self.signals.send_to(own, information);
+            own.wants() & own.pending.set() != 0
         });
         self.tell_watchers(information);
         if wanted {

@@ -139,25 +139,30 @@ impl<K: Kernel> Process<K> {
         }
     }
 
-    /// Take a pending signal that is in `set`, if there is one. A timer's says how many expirations it stands for, and the next can come.
+    /// Take a pending signal that is in `set`, if there is one.
     pub fn take_signal(&self, set: crate::signal::Set) -> Option<Information> {
-        let mut information = self.signals.with(|state| state.take(set))?;
-        if information.code == Information::TIMER {
-            let id = information.payload[0] as i32;
-            let is_periodic = {
-                let mut state = self.timers.state.lock();
-                let Some(posix) = state.posix.get_mut(&id).filter(|posix| posix.is_queued) else { return Some(information) };
-                posix.is_queued = false;
-                let more = posix.interval.pass(self.clock_ns(posix.interval.clock));
-                posix.overrun = overrun((posix.overrun as u64).saturating_add(more).saturating_add(1));
-                information.payload[0] = u64::from(id as u32) | (posix.overrun as u64) << 32;
-                posix.interval.expires_ns.is_some()
-            };
-            if is_periodic {
-                self.arm_timers();
-            }
+        self.signals.with(|state| state.take(set)).map(|information| self.count_expirations(information))
+    }
+
+    /// What a signal that was just taken says: a timer's, how many expirations it stands for; and the timer's next can come.
+    pub fn count_expirations(&self, mut information: Information) -> Information {
+        if information.code != Information::TIMER {
+            return information;
         }
-        Some(information)
+        let id = information.payload[0] as i32;
+        let is_periodic = {
+            let mut state = self.timers.state.lock();
+            let Some(posix) = state.posix.get_mut(&id).filter(|posix| posix.is_queued) else { return information };
+            posix.is_queued = false;
+            let more = posix.interval.pass(self.clock_ns(posix.interval.clock));
+            posix.overrun = overrun((posix.overrun as u64).saturating_add(more).saturating_add(1));
+            information.payload[0] = u64::from(id as u32) | (posix.overrun as u64) << 32;
+            posix.interval.expires_ns.is_some()
+        };
+        if is_periodic {
+            self.arm_timers();
+        }
+        information
     }
 }
 

@@ -144,7 +144,7 @@ impl<K: Kernel> Process<K> {
     fn forget_signals_of(&self, id: i32) {
         let is_its = |information: &Information| information.code == Information::TIMER && information.payload[0] as i32 == id;
         self.signals.with(|state| state.forget(is_its));
-        self.threads.with(|table| table.iter_mut().for_each(|thread| thread.signals.forget(is_its)));
+        self.threads.with(|table| table.iter_mut().filter_map(|thread| thread.signals.as_mut()).for_each(|own| own.pending.forget(is_its)));
     }
 
     /// Signals of a number that waited were dropped, since it is ignored: timers that waited for theirs to be delivered go on.
