@@ -100,6 +100,8 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn info(&self) -> &InfoPage;
     /// The counter, in ticks.
     fn clock(&self) -> u64;
+    /// Ticks for which the process has had a CPU.
+    fn ran(&self) -> u64;
     /// Sleep until a word differs or is woken, or the counter passes `deadline`.
     fn wait(&self, words: &[WaitWord], deadline: Option<u64>) -> exo::Result<usize>;
     /// Frames that this process could come to be charged for if nobody else took any, and frames that it is charged for.
