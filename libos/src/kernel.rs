@@ -4,6 +4,7 @@
 //! tested on a host.
 
 use alloc::sync::Arc;
+use core::convert::Infallible;
 
 use abi::{InfoPage, PageInfo, Registers, Rights, WaitWord};
 
@@ -116,6 +117,11 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn vdso(&self) -> usize;
     /// The program's registers at the syscall that is being served, its result register as the call found it.
     fn registers(&self) -> Registers;
+    /// The program's stack pointer at the syscall that is being served.
+    fn stack_pointer(&self) -> u64;
+    /// Continue the program with the registers of a signal frame, from where they are in its memory. `EFAULT`: that cannot be, and they are to be
+    /// read first.
+    fn resume_context(&self, context: usize) -> Result<Infallible>;
     /// Where the program made the call that is being served: from there it makes it again.
     fn call_site(&self) -> u64;
     /// Continue the program with a full register frame.

@@ -2,6 +2,8 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use core::convert::Infallible;
+use core::mem::{ManuallyDrop, MaybeUninit};
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -19,7 +21,7 @@ use crate::errno::{Errno, Result};
 use crate::identity::Identity;
 use crate::kernel::Kernel;
 use crate::pool::{Pool, Source};
-use crate::user::{PROGRAM_TOP, UserMemory};
+use crate::user::{PROGRAM_TOP, Plain, UserMemory};
 
 /// The calls of the environment that this runs in.
 pub struct Native {
@@ -122,6 +124,29 @@ impl UserMemory for Native {
         }
     }
 
+    #[inline(always)]
+    fn read_fresh(&self, address: usize, into: &mut [MaybeUninit<u8>]) -> Result<()> {
+        if !is_programs(address, into.len()) {
+            return Err(Errno::EFAULT);
+        }
+        // SAFETY: as in `read`; whole if it was not broken off.
+        match unsafe { isa::copy(into.as_mut_ptr().cast::<u8>(), address as *const u8, into.len()) } {
+            0 => Ok(()),
+            _ => Err(Errno::EFAULT),
+        }
+    }
+
+    fn write_with<T: Plain>(&self, address: usize, fill: impl FnOnce(&mut T)) -> Result<()> {
+        if !is_programs(address, size_of::<T>()) || !address.is_multiple_of(align_of::<T>()) {
+            return Err(Errno::EFAULT);
+        }
+        attempt(|| {
+            // SAFETY: 1. The memory is the program's: nothing of the library's is there, and nobody else in this process runs. 2. It is
+            // aligned, and any bits are a value. 3. Should it not be writable, the attempt ends with the first store.
+            fill(unsafe { &mut *(address as *mut T) });
+        })
+    }
+
     fn write(&self, address: usize, from: &[u8]) -> Result<()> {
         if !is_programs(address, from.len()) {
             return Err(Errno::EFAULT);
@@ -132,6 +157,22 @@ impl UserMemory for Native {
             0 => Ok(()),
             _ => Err(Errno::EFAULT),
         }
+    }
+}
+
+/// Use the program's memory in place. `EFAULT` if `work` was broken off because it was refused; what it holds is not dropped then.
+#[inline(always)]
+fn attempt<F: FnOnce()>(work: F) -> Result<()> {
+    unsafe extern "C" fn run<F: FnOnce()>(work: *mut ManuallyDrop<F>) {
+        // SAFETY: `attempt` gives a work that is taken once.
+        unsafe { ManuallyDrop::take(&mut *work)() }
+    }
+    let mut work = ManuallyDrop::new(work);
+    let run: unsafe extern "C" fn(*mut ManuallyDrop<F>) = run::<F>;
+    // SAFETY: the function takes what it is called with, and `work` outlives the call.
+    match unsafe { isa::attempt(run as *const (), (&raw mut work).cast()) } {
+        0 => Ok(()),
+        _ => Err(Errno::EFAULT),
     }
 }
 
@@ -380,7 +421,23 @@ impl Kernel for Native {
         frame().site(self.upcall_page())
     }
 
+    fn stack_pointer(&self) -> u64 {
+        self.upcall_page().syscall.sp
+    }
+
+    fn resume_context(&self, context: usize) -> Result<Infallible> {
+        if self.has_thread_pointer_access() && is_programs(context, isa::CONTEXT_BYTES) {
+            // SAFETY: the range is the program's; what is loaded from it is checked or the program's own to choose.
+            unsafe { isa::resume_context(context) };
+        }
+        Err(Errno::EFAULT)
+    }
+
     fn resume(&self, registers: &Registers) -> ! {
+        if self.has_thread_pointer_access() && isa::can_resume(registers) {
+            // SAFETY: the caller made it from a state of the program.
+            unsafe { isa::resume(registers) }
+        }
         let mut registers = InOnePage(*registers);
         // SAFETY: the caller made it from a state of the program.
         unsafe { self.resume_unsafely(&mut registers.0) }
