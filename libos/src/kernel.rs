@@ -50,6 +50,8 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn preempt(&self, from: &'static Self::Machine, registers: &Registers, to: &'static Self::Machine) -> !;
     /// Leave the thread that runs for ever, for another.
     fn abandon(&self, from: Option<&'static Self::Machine>, to: &'static Self::Machine) -> !;
+    /// Ask for an upcall where the counter passes `ticks`, if the process runs then, or for none.
+    fn set_deadline(&self, ticks: Option<u64>);
     /// Ask for an upcall when the slice after the next forced end begins. Always asked for: a process that got the CPU back learns there
     /// what happened meanwhile.
     fn arm_slice(&self);

@@ -106,6 +106,9 @@ fn slice_ended() -> u64 {
     // The functions of the vDSO, and the entries up to where they are on the library's stack, do not look at that word: the next slice's
     // end comes back to it.
     process.signals.attend(attention::TURN);
+    if process.kernel.was_on_programs_stack() {
+        process.postpone_timers();
+    }
     RESOLVED
 }
 

@@ -7,7 +7,10 @@ use core::mem::{ManuallyDrop, MaybeUninit};
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use abi::{EnvEntry, EnvId, FrameEntry, FrameKind, INFO_ENVS_PAGE, InfoPage, PAGE_SIZE, PageInfo, Registers, Rights, UpcallPage, WaitWord};
+use abi::{
+    EnvEntry, EnvId, FrameEntry, FrameKind, INFO_ENVS_PAGE, InfoPage, PAGE_SIZE, PageInfo, Registers, Rights, RunState, UpcallPage,
+    WaitWord,
+};
 
 use spin::Mutex;
 use unix::{Operation, Request};
@@ -73,6 +76,14 @@ impl Native {
         let page = place::UPCALL_PAGE as *const UpcallPage;
         // SAFETY: `start` mapped the page; the kernel wrote the word before it sent the context here.
         unsafe { (&raw const (*page).fault.pc).read_volatile() }
+    }
+
+    /// Whether the last fault or end of a slice found the context on the program's stack.
+    #[must_use]
+    pub fn was_on_programs_stack(&self) -> bool {
+        let page = place::UPCALL_PAGE as *const UpcallPage;
+        // SAFETY: as in `interrupted_at`.
+        unsafe { (&raw const (*page).fault.sp).read_volatile() < PROGRAM_TOP as u64 }
     }
 
     /// Set the thread pointer, on the way to a thread of the program. Whether its return there must be by the kernel, since only the kernel
@@ -237,6 +248,22 @@ impl Kernel for Native {
     fn doorbell(&self) -> WaitWord {
         let bulletin = channel::bulletin();
         WaitWord { address: bulletin.doorbell.as_ptr() as u64, value: bulletin.rings(), reserved: 0 }
+    }
+
+    fn set_deadline(&self, ticks: Option<u64>) {
+        let page = place::UPCALL_PAGE as *mut UpcallPage;
+        let new = ticks.unwrap_or(0);
+        // SAFETY: `start` mapped the page; the word is for the library to write, and for the kernel to read and to clear.
+        let old = unsafe {
+            let word = &raw mut (*page).deadline;
+            let old = word.read_volatile();
+            word.write_volatile(new);
+            old
+        };
+        // The kernel looks by itself when the earlier of the two has passed.
+        if new != 0 && (old == 0 || new < old) {
+            let _ = exo::context_set(EnvId::SELF, 0, None, RunState::Unchanged);
+        }
     }
 
     #[inline(always)]

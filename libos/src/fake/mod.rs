@@ -75,6 +75,8 @@ pub struct FakeKernel {
     identity: Identity,
     ticks: AtomicU64,
     thread_pointer: AtomicU64,
+    /// What the kernel is asked to tell of, in ticks; 0 for nothing.
+    pub deadline: AtomicU64,
     registers: Mutex<Registers>,
     on_fault: Mutex<Option<OnFault>>,
     /// What was written to the console.
@@ -100,6 +102,7 @@ impl FakeKernel {
             },
             ticks: AtomicU64::new(0),
             thread_pointer: AtomicU64::new(0),
+            deadline: AtomicU64::new(0),
             registers: Mutex::new(Registers::default()),
             on_fault: Mutex::new(None),
             output: Mutex::new(Vec::new()),
@@ -252,6 +255,10 @@ impl Kernel for FakeKernel {
 
     fn doorbell(&self) -> WaitWord {
         WaitWord { address: 0, value: 0, reserved: 0 }
+    }
+
+    fn set_deadline(&self, ticks: Option<u64>) {
+        self.deadline.store(ticks.unwrap_or(0), Ordering::Relaxed);
     }
 
     fn page_alloc(&self, address: usize, pages: usize, rights: Rights) -> exo::Result<()> {

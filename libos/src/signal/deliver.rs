@@ -43,8 +43,20 @@ pub struct Returned {
 
 /// Whether a call that a signal broke off is made again after a handler with `SA_RESTART`: signal(7) lists those that are not.
 fn is_restarted(registers: &Registers) -> bool {
-    const NEVER: [&str; 10] =
-        ["nanosleep", "clock_nanosleep", "poll", "ppoll", "select", "pselect6", "rt_sigsuspend", "pause", "rt_sigtimedwait", "epoll_pwait"];
+    const NEVER: [&str; 12] = [
+        "nanosleep",
+        "clock_nanosleep",
+        "poll",
+        "ppoll",
+        "select",
+        "pselect6",
+        "rt_sigsuspend",
+        "pause",
+        "rt_sigtimedwait",
+        "epoll_wait",
+        "epoll_pwait",
+        "epoll_pwait2",
+    ];
     #[cfg(target_arch = "x86_64")]
     let (number, timeout) = (registers.rax, registers.r[2]);
     #[cfg(target_arch = "aarch64")]
@@ -91,6 +103,7 @@ impl<K: Kernel> Process<K> {
         while self.signals.is_pending()
             && let Some((information, action)) = self.signals.with(State::next)
         {
+            let information = self.count_expirations(information);
             let signal = information.signal as u32;
             match action.handler {
                 IGNORE => {}

@@ -16,7 +16,7 @@ mod tests;
 mod trap;
 
 use alloc::boxed::Box;
-use core::sync::atomic::{AtomicU8, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use spin::Mutex;
 
@@ -123,6 +123,8 @@ impl Information {
     pub const USER: i32 = 0;
     /// Sent by tkill(2) and tgkill(2).
     pub const TKILL: i32 = -6;
+    /// Sent by a timer.
+    pub const TIMER: i32 = -2;
     /// Sent by the kernel.
     pub const KERNEL: i32 = 128;
 
@@ -223,6 +225,10 @@ pub mod attention {
 pub struct Signals {
     /// What every call asks on its way out: [`attention`].
     attention: AtomicU8,
+    /// Signals that descriptors were ever made for.
+    watched: AtomicU64,
+    /// The last edge of such a signal's arrival.
+    last_arrival: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -241,7 +247,7 @@ impl Signals {
             own: Box::new(Own::new(0)),
             shared: Pending::new(),
         };
-        Signals { attention: AtomicU8::new(0), state: Mutex::new(state) }
+        Signals { attention: AtomicU8::new(0), watched: AtomicU64::new(0), last_arrival: AtomicU64::new(0), state: Mutex::new(state) }
     }
 
     /// Whether a signal waits to be delivered to the thread that runs.
@@ -296,6 +302,33 @@ impl Signals {
                 state.own.pending.push(information);
             }
         });
+    }
+
+    /// Whether a signal would be dropped that is sent to the process.
+    #[must_use]
+    pub fn is_dropped(&self, signal: u32) -> bool {
+        self.with(|state| state.is_dropped(signal, state.own.blocked))
+    }
+
+    /// A descriptor is there to read these.
+    pub fn watch(&self, set: Set) {
+        self.watched.fetch_or(set, Ordering::Relaxed);
+    }
+
+    /// A signal was sent; whether a descriptor is there to read it.
+    #[must_use]
+    pub fn note_arrival(&self, signal: u32) -> bool {
+        let is_watched = self.watched.load(Ordering::Relaxed) & bit(signal) != 0;
+        if is_watched {
+            self.last_arrival.store(crate::file::edge::stamp(), Ordering::Relaxed);
+        }
+        is_watched
+    }
+
+    /// The last edge of a signal's arrival that a descriptor is there to read.
+    #[must_use]
+    pub fn last_arrival(&self) -> u64 {
+        self.last_arrival.load(Ordering::Relaxed)
     }
 
     /// Send a signal to a thread that does not run.
@@ -384,6 +417,12 @@ impl State {
     pub fn next(&mut self) -> Option<(Information, Action)> {
         let information = self.take(!self.own.blocked)?;
         Some((information, self.action(information.signal as u32)))
+    }
+
+    /// Drop what was sent to the thread that runs, or to the process, and is so.
+    pub fn forget(&mut self, is_so: impl Fn(&Information) -> bool) {
+        self.own.pending.forget(&is_so);
+        self.shared.forget(&is_so);
     }
 
     /// Take a pending signal that is in `set`: of the thread's own, if there is one, else of the process's the lowest-numbered.

@@ -43,10 +43,10 @@ impl Pending {
         self.queue.len()
     }
 
-    /// Let a signal wait: once for a standard signal, as often as it is sent for a real-time one.
+    /// Let a signal wait: once for a standard signal, as often as it is sent for a real-time one. A timer's has its own place in the queue.
     pub fn push(&mut self, information: Information) {
         let signal = information.signal as u32;
-        if signal >= FIRST_REAL_TIME || self.set & bit(signal) == 0 {
+        if signal >= FIRST_REAL_TIME || information.code == Information::TIMER || self.set & bit(signal) == 0 {
             self.set |= bit(signal);
             self.queue.push_back(information);
         }
@@ -70,6 +70,14 @@ impl Pending {
             Some(index) => self.queue.remove(index),
             None => Some(Information::new(signal, Information::USER, 0)),
         }
+    }
+
+    /// Forget what is so.
+    pub fn forget(&mut self, is_so: impl Fn(&Information) -> bool) {
+        let queued = |queue: &VecDeque<Information>| queue.iter().fold(0, |set, information| set | bit(information.signal as u32));
+        let before = queued(&self.queue);
+        self.queue.retain(|information| !is_so(information));
+        self.set &= !(before & !queued(&self.queue));
     }
 
     /// Forget the signals of a set.

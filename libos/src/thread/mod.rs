@@ -101,7 +101,7 @@ impl<K: Kernel> Process<K> {
     /// Make another thread, which is not in the schedule, the one that runs, the machine's state excepted; gives the machines of both.
     fn change_thread(&self, next: usize) -> (Option<&'static K::Machine>, &'static K::Machine) {
         let now = self.kernel.clock();
-        self.threads.with(|table| {
+        let machines = self.threads.with(|table| {
             let signals = table.at(next).signals.take().expect("a thread that does not run keeps its own");
             let signals = self.signals.exchange(signals);
             let before = table.set_current(next, now).map(|before| {
@@ -111,6 +111,10 @@ impl<K: Kernel> Process<K> {
             let _ = self.signals.take_attention(crate::signal::attention::TURN);
             self.kernel.identity().set(crate::identity::Word::Thread, table.current().id);
             (before, table.current().machine)
-        })
+        });
+        if self.timers.follow_threads() {
+            self.arm_timers();
+        }
+        machines
     }
 }

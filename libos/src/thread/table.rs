@@ -118,9 +118,20 @@ impl<M> Table<M> {
         self.current
     }
 
+    /// The id of the thread that runs; 0 once it has ended.
+    #[must_use]
+    pub fn current_id(&self) -> u32 {
+        self.slots[self.current].as_ref().map_or(0, |thread| thread.id)
+    }
+
     /// The thread that runs.
     pub fn current(&mut self) -> &mut Thread<M> {
         self.slots[self.current].as_mut().expect("the current thread is in the table until it is left for ever")
+    }
+
+    /// All threads, to change.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Thread<M>> {
+        self.slots.iter_mut().flatten()
     }
 
     /// All threads.
