@@ -86,6 +86,8 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn clock(&self) -> u64;
     /// Sleep until a word differs or is woken, or the counter passes `deadline`.
     fn wait(&self, words: &[WaitWord], deadline: Option<u64>) -> exo::Result<usize>;
+    /// Wake at most `most` contexts that sleep on the word at an address of the program; gives how many.
+    fn wake(&self, address: usize, most: usize) -> usize;
     /// Frames that this process could come to be charged for if nobody else took any, and frames that it is charged for.
     fn quota(&self) -> (usize, usize);
     /// A word off the CPU's random number generator, if it has one.

@@ -64,6 +64,18 @@ pub trait UserMemory {
         self.read(address, unsafe { core::slice::from_raw_parts_mut(into.as_mut_ptr().cast::<u8>(), into.len()) })
     }
 
+    /// Replace a word, if it is `old`, as one step; gives what it was.
+    fn compare_exchange(&self, address: usize, old: u32, new: u32) -> Result<u32>
+    where
+        Self: Sized,
+    {
+        let value = self.read_value(address)?;
+        if value == old {
+            self.write_value(address, &new)?;
+        }
+        Ok(value)
+    }
+
     /// Read a value.
     #[inline(always)]
     fn read_value<T: Plain>(&self, address: usize) -> Result<T>

@@ -135,6 +135,18 @@ impl UserMemory for Native {
         }
     }
 
+    fn compare_exchange(&self, address: usize, old: u32, new: u32) -> Result<u32> {
+        if !is_programs(address, size_of::<u32>()) || !address.is_multiple_of(size_of::<u32>()) {
+            return Err(Errno::EFAULT);
+        }
+        let mut found = 0;
+        // SAFETY: `found` is valid; the other side is the program's memory, and may fault, which ends the exchange at its fixup.
+        match unsafe { isa::exchange(address as *mut u32, old, new, &raw mut found) } {
+            0 => Ok(found),
+            _ => Err(Errno::EFAULT),
+        }
+    }
+
     #[inline(always)]
     fn read_fresh(&self, address: usize, into: &mut [MaybeUninit<u8>]) -> Result<()> {
         if !is_programs(address, into.len()) {
@@ -351,6 +363,10 @@ impl Kernel for Native {
 
     fn wait(&self, words: &[WaitWord], deadline: Option<u64>) -> exo::Result<usize> {
         exo::wait(words, deadline)
+    }
+
+    fn wake(&self, address: usize, most: usize) -> usize {
+        exo::wake(address as *const u32, most).unwrap_or(0)
     }
 
     fn quota(&self) -> (usize, usize) {

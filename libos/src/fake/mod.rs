@@ -365,6 +365,10 @@ impl Kernel for FakeKernel {
         Err(abi::Error::TimedOut)
     }
 
+    fn wake(&self, _: usize, _: usize) -> usize {
+        0
+    }
+
     fn quota(&self) -> (usize, usize) {
         (self.quota, self.used())
     }

@@ -237,12 +237,13 @@ impl Memory {
         let range = range.start..refused.unwrap_or(range.end);
         let outcome = self.regions.protect(range.clone(), protection);
         let mut at = range.start;
-        while let Some(run) = self.resident.first_run(at..range.end)
-            && let Some((part, region)) = self.regions.overlapping(run.start..range.end).next()
-        {
+        while let Some(run) = self.resident.first_run(at..range.end) {
+            let next = self.regions.overlapping(run.start..range.end).next();
+            let Some((part, has_it, shared)) = next.map(|(part, region)| (part, region.protection == protection, region.shared)) else {
+                break;
+            };
             at = part.end;
-            let (changed, shared) = (region.protection == protection, region.shared);
-            if changed {
+            if has_it {
                 self.protect_part(kernel, part, protection, shared);
             }
         }
