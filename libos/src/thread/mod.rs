@@ -10,6 +10,7 @@
 
 mod block;
 mod end;
+mod fork;
 pub mod futex;
 pub mod futexes;
 mod locks;
@@ -27,6 +28,7 @@ use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::signal::Own;
+pub use fork::Birth;
 pub use locks::OWNER;
 pub use table::{Outcome, Table, Thread, Waits};
 
