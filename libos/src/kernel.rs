@@ -5,6 +5,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::convert::Infallible;
 
 use abi::{CloneRange, InfoPage, PageInfo, Registers, Rights, WaitWord};
 
@@ -104,6 +105,8 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn ran(&self) -> u64;
     /// Sleep until a word differs or is woken, or the counter passes `deadline`.
     fn wait(&self, words: &[WaitWord], deadline: Option<u64>) -> exo::Result<usize>;
+    /// Wake at most `most` contexts that sleep on the word at an address of the program; gives how many.
+    fn wake(&self, address: usize, most: usize) -> usize;
     /// Frames that this process could come to be charged for if nobody else took any, and frames that it is charged for.
     fn quota(&self) -> (usize, usize);
     /// A word off the CPU's random number generator, if it has one.
@@ -137,6 +140,11 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn vdso(&self) -> usize;
     /// The program's registers at the syscall that is being served, its result register as the call found it.
     fn registers(&self) -> Registers;
+    /// The program's stack pointer at the syscall that is being served.
+    fn stack_pointer(&self) -> u64;
+    /// Continue the program with the registers of a signal frame, from where they are in its memory. `EFAULT`: that cannot be, and they are to be
+    /// read first.
+    fn resume_context(&self, context: usize) -> Result<Infallible>;
     /// Where the program made the call that is being served: from there it makes it again.
     fn call_site(&self) -> u64;
     /// Continue the program with a full register frame, the thread pointer included.

@@ -7,6 +7,7 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::UnsafeCell;
+use core::convert::Infallible;
 use core::ops::Range;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -382,6 +383,10 @@ impl Kernel for FakeKernel {
         Err(abi::Error::TimedOut)
     }
 
+    fn wake(&self, _: usize, _: usize) -> usize {
+        0
+    }
+
     fn quota(&self) -> (usize, usize) {
         (self.quota, self.used())
     }
@@ -451,6 +456,14 @@ impl Kernel for FakeKernel {
 
     fn registers(&self) -> Registers {
         *self.registers.lock()
+    }
+
+    fn stack_pointer(&self) -> u64 {
+        self.registers.lock().sp
+    }
+
+    fn resume_context(&self, _: usize) -> Result<Infallible> {
+        Err(Errno::EFAULT)
     }
 
     fn call_site(&self) -> u64 {

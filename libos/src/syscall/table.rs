@@ -315,7 +315,8 @@ rows! {
     membarrier: 324, 283, process::membarrier, Partial("one CPU"), [Int, Hex];
     personality: 135, 92, process::personality, Partial("PER_LINUX alone"), [Hex];
     rseq: 334, 293, absent, Declined("the C library counts CPUs by getcpu then"), [Pointer, Unsigned, Hex, Hex];
-    futex: 202, 98, futex::futex, Partial("within the process, by address; no PI"), [Pointer, FutexOperation, Unsigned, Pointer, Pointer, Unsigned];
+    futex: 202, 98, futex::futex, Partial("locks with owners are for threads of one process"), [Pointer, FutexOperation, Unsigned, Pointer, Pointer, Unsigned];
+    futex_waitv: 449, 449, futex::futex_waitv, Full, [Pointer, Unsigned, Hex, TimeIn, Clock];
 
     // Memory.
     brk: 12, 214, memory::brk, Full, [Pointer];
