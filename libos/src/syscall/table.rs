@@ -13,8 +13,8 @@ use crate::identity::Word;
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::syscall::{
-    Arguments, Handler, descriptor, directory, epoll, futex, identity, memory, notice, open, path, poll, process, signal, stat, stream,
-    thread, time, timer, times,
+    Arguments, Handler, descriptor, directory, epoll, futex, identity, memory, notice, open, path, poll, process, schedule, signal, stat,
+    stream, thread, time, timer, times,
 };
 
 /// How much of a call works.
@@ -301,10 +301,13 @@ rows! {
     sched_yield: 24, 124, thread::sched_yield, Full, [];
     sched_getaffinity: 204, 123, thread::sched_getaffinity, Full, [Int, Unsigned, Pointer];
     sched_setaffinity: 203, 122, thread::sched_setaffinity, Partial("one CPU"), [Int, Unsigned, Pointer];
-    sched_getscheduler: 145, 120, thread::sched_getscheduler, Partial("SCHED_OTHER alone"), [Int];
-    sched_getparam: 143, 121, thread::sched_getparam, Partial("SCHED_OTHER alone"), [Int, Pointer];
-    sched_get_priority_max: 146, 125, process::sched_priority_bound, Partial("SCHED_OTHER alone"), [Int];
-    sched_get_priority_min: 147, 126, process::sched_priority_bound, Partial("SCHED_OTHER alone"), [Int];
+    sched_getscheduler: 145, 120, schedule::sched_getscheduler, Partial("no real-time policies"), [Int];
+    sched_getparam: 143, 121, schedule::sched_getparam, Partial("no real-time policies"), [Int, Pointer];
+    sched_setscheduler: 144, 119, schedule::sched_setscheduler, Partial("real-time policies are refused: EPERM"), [Int, Int, Pointer];
+    sched_setparam: 142, 118, schedule::sched_setparam, Partial("real-time policies are refused: EPERM"), [Int, Pointer];
+    sched_get_priority_max: 146, 125, schedule::sched_get_priority_max, Full, [Int];
+    sched_get_priority_min: 147, 126, schedule::sched_get_priority_min, Full, [Int];
+    sched_rr_get_interval: 148, 127, schedule::sched_rr_get_interval, Full, [Int, Pointer];
     getpriority: 140, 141, process::getpriority, Partial("nice value 0"), [Int, Int];
     setpriority: 141, 140, process::setpriority, Stub("nobody competes"), [Int, Int, Int];
     getcpu: 309, 168, process::getcpu, Partial("one CPU"), [Pointer, Pointer, Pointer];

@@ -203,14 +203,3 @@ pub fn sched_setaffinity<K: Kernel>(process: &Process<K>, arguments: &Arguments)
     process.find_thread(arguments.unsigned(0))?;
     if first[0] & 1 == 0 { Err(Errno::EINVAL) } else { Ok(0) }
 }
-
-/// sched_getscheduler(2): `SCHED_OTHER`.
-pub fn sched_getscheduler<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    process.find_thread(arguments.unsigned(0)).map(|_| 0)
-}
-
-/// sched_getparam(2): the one priority of `SCHED_OTHER`.
-pub fn sched_getparam<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    process.find_thread(arguments.unsigned(0))?;
-    process.write_value(arguments.word(1), &0i32).map(|()| 0)
-}

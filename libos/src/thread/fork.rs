@@ -62,6 +62,7 @@ impl<K: Kernel> Process<K> {
         self.signals.with(crate::signal::State::forget_pending);
         self.timers_after_fork();
         *self.leader_code.lock() = None;
+        self.timers_after_fork();
         self.random.stir(&self.kernel);
         self.heard.store(self.kernel.doorbell().value, Ordering::Relaxed);
         if birth.set_id != 0 {

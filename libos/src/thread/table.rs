@@ -49,6 +49,8 @@ pub struct Thread<M: 'static> {
     pub unmap_at_end: Option<(usize, usize)>,
     /// The address that set_robust_list(2) gave.
     pub robust_list: u64,
+    /// The policy that sched_setscheduler(2) named, one without priorities.
+    policy: u32,
     /// Its name: at most 15 bytes.
     pub name: Vec<u8>,
     /// Ticks of the counter that it ran, up to when it last began to.
@@ -69,6 +71,7 @@ impl<M> Thread<M> {
             clear_at_end: 0,
             unmap_at_end: None,
             robust_list: 0,
+            policy: 0,
             name,
             used: 0,
             waits: Waits::No,
@@ -106,6 +109,19 @@ impl<M> Table<M> {
             deadlines: BTreeSet::new(),
             futexes: Futexes::default(),
             since: now,
+        }
+    }
+
+    /// The policy that the thread in a slot is said to have.
+    #[must_use]
+    pub fn policy(&self, slot: usize) -> u32 {
+        self.slots[slot].as_ref().map_or(0, |thread| thread.policy)
+    }
+
+    /// Say which policy the thread in a slot has.
+    pub fn set_policy(&mut self, slot: usize, policy: u32) {
+        if let Some(thread) = &mut self.slots[slot] {
+            thread.policy = policy;
         }
     }
 
