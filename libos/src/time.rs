@@ -187,7 +187,7 @@ impl Times {
     #[must_use]
     pub fn beginning(info: &InfoPage, ticks: u64) -> Times {
         let clocks = Clocks::new(info);
-        Times { began_ns: clocks.ns(Linear::Monotonic, ticks), clocks, ..Times::default() }
+        Times { began_ns: clocks.ns(Linear::Monotonic, ticks), clocks }
     }
 }
 

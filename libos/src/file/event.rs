@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use spin::Mutex;
 
 use crate::errno::{Errno, Result};
-use crate::file::{Access, Blocking, Edges, File, Input, Output, Place, Readiness};
+use crate::file::{Access, Blocking, Edges, File, Input, Output, Place, Readiness, Seeking};
 use crate::vfs::attributes::{Attributes, Kind, Time, device_number};
 use crate::vfs::node::{Entry, Node, Statistics};
 use crate::vfs::world::World;
@@ -87,6 +87,10 @@ impl File for Event {
         Ok((8, 0))
     }
 
+    fn seeking(&self) -> Seeking {
+        Seeking::Pointless
+    }
+
     fn is_pollable(&self) -> bool {
         true
     }
@@ -134,6 +138,7 @@ impl Node for AnonymousNode {
     }
 
     fn open(self: Arc<Self>, _: &Arc<Entry>, _: Access, _: &dyn World) -> Result<Arc<dyn File>> {
-        Ok(self.file.clone())
+        // An eventfd and its like cannot be opened again, by whatever name (open(2)).
+        if self.kind == Kind::Anonymous { Err(Errno::ENXIO) } else { Ok(self.file.clone()) }
     }
 }
