@@ -34,7 +34,7 @@ impl<K: Kernel> Process<K> {
         let end = [deadline_ns, look].into_iter().flatten().min();
         let end_ticks = end.map(|ns| ticks_at(self.kernel.info(), ns));
         loop {
-            if self.signals.is_pending() {
+            if self.signals.is_pending() && waits != Waits::Release {
                 return Err(Errno::EINTR);
             }
             self.threads.with(|table| table.block(waits, bits, end_ticks));
