@@ -63,6 +63,8 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     /// Make a process that is a copy of this one, but for its threads: it has the one that runs, whose machine this is. `program` is what it gets
     /// of the program's memory. Returns in both.
     fn fork(&self, machine: &'static Self::Machine, program: Vec<CloneRange>) -> Result<Side>;
+    /// Whether a process that this one made has ended, or runs another program: `unixd` tells.
+    fn is_released(&self, id: u32) -> bool;
     /// In the new process: the machines of all threads but this one's are not there.
     fn keep_only(&self, machine: &'static Self::Machine);
     /// Ask for an upcall where the counter passes `ticks`, if the process runs then, or for none.
@@ -148,7 +150,7 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     /// Where the program made the call that is being served: from there it makes it again.
     fn call_site(&self) -> u64;
     /// Continue the program with a full register frame, the thread pointer included.
-    fn begin(&self, registers: &Registers) -> !;
+    fn resume_elsewhere(&self, registers: &Registers) -> !;
     /// Continue the program with a full register frame.
     fn resume(&self, registers: &Registers) -> !;
     /// End the process, with a status word as wait(2) packs it.

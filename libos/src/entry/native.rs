@@ -278,6 +278,10 @@ impl Kernel for Native {
         fork::fork(machine, program)
     }
 
+    fn is_released(&self, id: u32) -> bool {
+        channel::call(Request { large: id, ..Request::new(Operation::AwaitRelease, [0; 3]) }) != Err(Errno::EAGAIN)
+    }
+
     fn keep_only(&self, machine: &'static Machine) {
         self.machines.keep_only(machine);
     }
@@ -527,7 +531,7 @@ impl Kernel for Native {
         Err(Errno::EFAULT)
     }
 
-    fn begin(&self, registers: &Registers) -> ! {
+    fn resume_elsewhere(&self, registers: &Registers) -> ! {
         self.load_thread_pointer(registers.tls);
         self.resume(registers)
     }

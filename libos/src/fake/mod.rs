@@ -258,6 +258,10 @@ impl Kernel for FakeKernel {
         Err(Errno::EAGAIN)
     }
 
+    fn is_released(&self, _: u32) -> bool {
+        true
+    }
+
     fn keep_only(&self, (): &'static ()) {}
 
     fn arm_slice(&self) {}
@@ -470,8 +474,8 @@ impl Kernel for FakeKernel {
         self.registers.lock().pc
     }
 
-    fn begin(&self, registers: &Registers) -> ! {
-        panic!("began at {:#x}", registers.pc)
+    fn resume_elsewhere(&self, registers: &Registers) -> ! {
+        panic!("continued at {:#x}", registers.pc)
     }
 
     fn resume(&self, registers: &Registers) -> ! {

@@ -257,7 +257,7 @@ rows! {
     clone: 56, 220, thread::clone, Partial("no namespaces"), [Hex, Pointer, Pointer, Pointer, Pointer];
     clone3: 435, 435, thread::clone3, Partial("no namespaces"), [Pointer, Unsigned];
     fork: 57, -, thread::fork, Full, [];
-    vfork: 58, -, absent, Absent, [];
+    vfork: 58, -, thread::vfork, Full, [];
     execve: 59, 221, absent, Absent, [Path, Pointer, Pointer];
     execveat: 322, 281, absent, Absent, [DirectoryFd, Path, Pointer, Pointer, AtFlags];
     exit: 60, 93, thread::exit, Full, [Int];

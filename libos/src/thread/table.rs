@@ -20,6 +20,8 @@ pub enum Waits {
     Signal,
     /// Something that another thread does to a file.
     Change,
+    /// That a child lets go of the process's memory. Signals do not end it.
+    Release,
     /// Input at the console, or such a change.
     Console,
     /// A wake on this futex.
@@ -406,7 +408,7 @@ impl<M> Table<M> {
     /// Wake all who wait for a change or for the console.
     pub fn wake_watchers(&mut self) {
         for slot in 0..self.slots.len() {
-            if self.slots[slot].as_ref().is_some_and(|thread| matches!(thread.waits, Waits::Change | Waits::Console)) {
+            if self.slots[slot].as_ref().is_some_and(|thread| matches!(thread.waits, Waits::Change | Waits::Console | Waits::Release)) {
                 self.wake(slot, Outcome::Woken);
             }
         }

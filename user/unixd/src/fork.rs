@@ -26,6 +26,17 @@ pub struct Fork {
     pub frames: usize,
 }
 
+/// Whether a process has let go of the memory that it began with, by ending or by running another program, and who waits for that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Release {
+    /// Not yet, and nobody does.
+    Nobody,
+    /// Not yet; the process with this id does.
+    Awaited(u32),
+    /// It has.
+    Done,
+}
+
 impl Server {
     /// A process is about to make a child of an environment, with so many frames.
     pub(crate) fn fork(&mut self, id: u32, frames: usize, child: EnvId) -> Answer {
@@ -69,6 +80,26 @@ impl Server {
         })?;
         self.processes.insert(child);
         value(u64::from(fork.id))
+    }
+
+    /// A process waits until its child has let go of the memory that it began with.
+    pub(crate) fn await_release(&mut self, id: u32, child: u32) -> Answer {
+        match self.processes.get_mut(child) {
+            Some(child) if child.release != Release::Done => {
+                child.release = Release::Awaited(id);
+                Err(Errno::EAGAIN)
+            }
+            _ => value(0),
+        }
+    }
+
+    /// A process has let go of the memory that it began with.
+    pub(crate) fn release(&mut self, before: Release) {
+        if let Release::Awaited(id) = before
+            && let Some(process) = self.processes.get(id)
+        {
+            process.channel.ring();
+        }
     }
 
     /// What a child needs before it can run.

@@ -3,7 +3,7 @@
 use abi::EnvId;
 
 use crate::channel::Channel;
-use crate::fork::Fork;
+use crate::fork::{Fork, Release};
 use crate::machine;
 
 /// See the module.
@@ -27,6 +27,8 @@ pub struct Process {
     pub session: u32,
     /// The child that it is making.
     pub fork: Option<Fork>,
+    /// Who waits until it lets go of the memory that it began with.
+    pub release: Release,
 }
 
 impl Process {
@@ -43,6 +45,7 @@ impl Process {
             group: parent.group,
             session: parent.session,
             fork: None,
+            release: Release::Nobody,
         }
     }
 

@@ -70,6 +70,7 @@ impl Server {
             Operation::Fork => self.fork(id, request.words[0] as usize, EnvId(request.words[1])),
             Operation::Forked => self.forked(id, request.words[0] as usize),
             Operation::ForkFailed => self.fork_failed(id),
+            Operation::AwaitRelease => self.await_release(id, request.large),
         };
         Some(answer.unwrap_or_else(refusal))
     }
@@ -117,6 +118,7 @@ impl Server {
         if let Some(fork) = process.fork {
             self.processes.give_slot(fork.slot);
         }
+        self.release(process.release);
         self.end_strays();
         if self.first.contains(&id) {
             self.first.retain(|&first| first != id);
