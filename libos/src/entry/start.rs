@@ -1,10 +1,12 @@
 //! The image's start: from what the environment's creator left to the program's first instruction.
 
-use abi::{EnvId, INFO_ENVS_PAGE, INFO_SLICES_PAGE, PAGE_SIZE, Rights, UpcallEntries};
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use abi::{EnvId, LARGE_PAGES, PAGE_SIZE, Rights, UpcallEntries};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use crate::entry::native::Native;
+use crate::entry::native::{self, Native};
 use crate::entry::words::LibraryWords;
 use crate::entry::{channel, dispatch, isa, place};
 use crate::kernel::Kernel;
@@ -12,8 +14,10 @@ use crate::load::Command;
 use crate::process::Process;
 use crate::time::Clock;
 use exo::command::CommandFlags;
-use exo::start::{START_BASE, START_MAGIC, Start};
+use exo::start::{INITRAMFS_BASE, START_BASE, START_MAGIC, Start};
 
+/// Bytes of a large page.
+const LARGE_BYTES: u64 = (LARGE_PAGES * PAGE_SIZE) as u64;
 /// Exit status of a shell for a command that is not there.
 const NOT_FOUND: u32 = 127;
 /// Exit status of a shell for a command that cannot be executed.
@@ -34,6 +38,11 @@ pub extern "C" fn start() -> ! {
             core::slice::from_raw_parts(start.input_address as *const u8, start.input_length as usize),
         )
     };
+    // What was given in large pages is given on in whole ones.
+    GIVEN[0].store((start.initramfs_address + start.initramfs_length).next_multiple_of(LARGE_BYTES) as usize, Ordering::Relaxed);
+    if !input.is_empty() {
+        GIVEN[1].store((start.input_address + start.input_length) as usize, Ordering::Relaxed);
+    }
     let command = Command::parse(command).expect("a command block with a program in it");
     let kernel = Native::new();
     kernel.identity().begin(start.id as u32, start.parent as u32);
@@ -57,13 +66,23 @@ pub extern "C" fn start() -> ! {
     }
 }
 
+/// Where what the creator gave ends, beside the image and the first stack: the initramfs, and the start block with the input behind it, which
+/// nobody reads any more once the program runs if there is no input.
+static GIVEN: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
+
+/// What the creator gave that a copy of the process needs.
+pub fn given() -> impl Iterator<Item = core::ops::Range<usize>> {
+    let ends = GIVEN.iter().map(|end| end.load(Ordering::Relaxed));
+    [INITRAMFS_BASE, START_BASE].into_iter().zip(ends).filter(|&(start, end)| end > start).map(|(start, end)| start..end)
+}
+
 /// Map the upcall page, the fault stack and the info pages, and set the entries.
 fn prepare() -> exo::Result<()> {
     let data = Rights::READ | Rights::WRITE | Rights::MAY_READ | Rights::MAY_WRITE;
     channel::page_alloc(place::UPCALL_PAGE, 1, data)?;
     channel::page_alloc(place::FAULT_STACK, place::FAULT_STACK_BYTES / PAGE_SIZE, data)?;
-    let info_pages = INFO_SLICES_PAGE.max(INFO_ENVS_PAGE + 1);
-    channel::with_quota(info_pages, || exo::info_map(EnvId::SELF, place::INFO, 0, info_pages))?;
+    channel::with_quota(1, || exo::info_map(EnvId::SELF, place::INFO, 0, 1))?;
+    channel::with_quota(1, || native::map_entry(EnvId::SELF, exo::identify()))?;
     // SAFETY: the page was just mapped, zeroed.
     unsafe { LibraryWords::prepare() };
     let entries = UpcallEntries { syscall: isa::foreign as *const () as u64, fault: isa::fault as *const () as u64 };

@@ -166,6 +166,13 @@ impl Machine {
         }
     }
 
+    /// Whether a page is of some thread's stack, be it one that is or that could be.
+    pub fn is_on_a_stack(page: usize) -> bool {
+        let first = place::SYSCALL_STACK_TOP - exo::start::STACK_BYTES..place::SYSCALL_STACK_TOP;
+        let others = place::THREADS..place::THREADS + place::THREADS_MOST * place::THREAD_STEP;
+        first.contains(&page) || others.contains(&page) && (page - place::THREADS) % place::THREAD_STEP < STACK_BYTES
+    }
+
     /// Where the state itself is.
     pub fn place(&self) -> core::ops::Range<usize> {
         let address = core::ptr::from_ref(self).addr();

@@ -1,6 +1,6 @@
 //! Where a process has the pages that it shares with `unixd`.
 
 /// The [`Bulletin`](crate::Bulletin), read-only.
-pub const BULLETIN: usize = 0x7e0d_0000_0000;
+pub const BULLETIN: usize = 0x7e00_002b_0000;
 /// The mailbox.
-pub const MAILBOX: usize = 0x7e0d_0010_0000;
+pub const MAILBOX: usize = 0x7e00_002b_2000;

@@ -17,6 +17,7 @@
 //! | `channel` | bulletins and mailboxes |
 //! | `admission` | who gets how many frames: a policy |
 //! | `fork` | a process makes another of itself |
+//! | `large` | what all processes have the same of, in large pages |
 //! | `program` | the first programs, as they are started |
 //! | `machine` | what is asked of the exokernel |
 #![no_std]
@@ -26,6 +27,7 @@ extern crate alloc;
 pub mod admission;
 pub mod channel;
 pub mod fork;
+pub mod large;
 pub mod machine;
 pub mod process;
 pub mod processes;

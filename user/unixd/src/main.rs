@@ -9,6 +9,7 @@ mod image {
     use exo::image::module;
     use libos::entry::heap::Heap;
     use unix::{Operation, Request, SERVER_CONTEXT};
+    use unixd::large::Large;
     use unixd::{Server, machine, program};
 
     #[global_allocator]
@@ -43,6 +44,8 @@ mod image {
     extern "C" fn unixd_main() -> ! {
         exo::info_map(EnvId::SELF, machine::INFO, 0, INFO_SLICES_PAGE.max(INFO_ENVS_PAGE + 1)).expect("the info pages");
         let mut server = Server::new(FIRST_SLOT);
+        let bytes = |name| module(name).unwrap_or_default();
+        server.large = Large::make(bytes("libos"), bytes("initramfs"), server.available());
         let copies = module("copies").and_then(|bytes| bytes.try_into().ok()).map_or(1, u32::from_le_bytes) as usize;
         let copies = copies.clamp(1, COPIES_MOST);
         for slot in FIRST_SLOT..MAX_SLICES {

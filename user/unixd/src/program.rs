@@ -1,6 +1,6 @@
 //! The first programs, as they are started: what `exo::start` promises a process.
 
-use abi::{EnvId, PAGE_SIZE, Privileges, Registers, Rights, RunState};
+use abi::{CloneMode, CloneRange, EnvId, PAGE_SIZE, Privileges, Registers, Rights, RunState};
 use alloc::vec;
 use alloc::vec::Vec;
 use exo::image;
@@ -8,6 +8,7 @@ use exo::libos_image::map_into;
 use exo::start::{INITRAMFS_BASE, STACK_BASE, STACK_BYTES, START_BASE, START_MAGIC, Start};
 
 use crate::fork::Release;
+use crate::large::LARGE_BYTES;
 use crate::machine;
 use crate::process::Process;
 use crate::server::Server;
@@ -62,9 +63,10 @@ pub fn start(server: &mut Server, copy: usize, copies: usize) -> exo::Result<()>
     let command = command_block(copy, copies);
     let block_pages = pages(size_of::<Start>() + command.len());
     let input_base = START_BASE + (block_pages + 1) * PAGE_SIZE;
-    let quota = pages(initramfs.len() + input.len() + module("libos").len()) + block_pages + FIRST_FRAMES;
+    let shared = initramfs.len().next_multiple_of(LARGE_BYTES) + LARGE_BYTES;
+    let quota = pages(shared + input.len() + module("libos").len()) + block_pages + FIRST_FRAMES;
     let env = exo::env_create(quota, Privileges::CONSOLE)?;
-    let entry_point = map_into(env, module("libos"))?;
+    let entry_point = map_into(env, module("libos"), server.large.text)?;
 
     let start = Start {
         magic: START_MAGIC,
@@ -88,7 +90,12 @@ pub fn start(server: &mut Server, copy: usize, copies: usize) -> exo::Result<()>
     give(env, STACK_BASE, pages(STACK_BYTES), &[], Rights::READ_WRITE)?;
     // Files are mapped for programs as they lie there: never to be written, but maybe to be executed.
     let file = Rights::READ_ONLY | Rights::MAY_EXECUTE;
-    for (target, bytes) in [(input_base, input), (INITRAMFS_BASE, initramfs)] {
+    if let Some(files) = server.large.files {
+        let (pages, mode) = (initramfs.len().next_multiple_of(LARGE_BYTES) / PAGE_SIZE, CloneMode::Share as u64);
+        exo::page_clone(env, &[CloneRange { source: files as u64, target: INITRAMFS_BASE as u64, pages: pages as u64, mode }])?;
+    }
+    let small = if server.large.files.is_some() { &[] } else { initramfs };
+    for (target, bytes) in [(input_base, input), (INITRAMFS_BASE, small)] {
         if !bytes.is_empty() {
             exo::page_map(env, target, bytes.as_ptr() as usize, pages(bytes.len()), file)?;
         }

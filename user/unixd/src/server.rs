@@ -8,6 +8,7 @@ use unix::{Operation, Request};
 
 use crate::admission::{Admission, Asking, SmallFirst};
 use crate::channel::Channels;
+use crate::large::Large;
 use crate::machine;
 use crate::processes::Processes;
 
@@ -24,6 +25,8 @@ pub struct Server {
     pub processes: Processes,
     /// Their channels.
     pub channels: Channels,
+    /// What processes have in large pages.
+    pub large: Large,
     /// Who gets how many frames.
     pub(crate) admission: SmallFirst,
     /// The run ends with these: their ids.
@@ -44,7 +47,14 @@ impl Server {
     /// Without processes; slots of the slice vector from `first_slot` on are for them.
     #[must_use]
     pub fn new(first_slot: usize) -> Server {
-        Server { processes: Processes::new(first_slot), channels: Channels::default(), admission: SmallFirst, first: Vec::new(), status: 0 }
+        Server {
+            processes: Processes::new(first_slot),
+            channels: Channels::default(),
+            large: Large::default(),
+            admission: SmallFirst,
+            first: Vec::new(),
+            status: 0,
+        }
     }
 
     /// Let the run end with a process.
