@@ -9,6 +9,7 @@ use abi::{InfoPage, PageInfo, Registers, Rights, WaitWord};
 
 use crate::identity::Identity;
 use crate::pool::Pool;
+use crate::server::Server;
 use crate::user::UserMemory;
 
 /// Room for the vector state of a program, as the CPU's own instructions align it.
@@ -52,6 +53,8 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     /// what happened meanwhile.
     fn arm_slice(&self);
 
+    /// The way to `unixd`; none for a process that is alone.
+    fn server(&self) -> Option<&'static dyn Server>;
     /// Where `unixd` counts what the process may care for, and how far it has counted.
     fn doorbell(&self) -> WaitWord;
 

@@ -17,6 +17,7 @@
 //! | `user` | the program's memory |
 //! | `pool` | the frames of files in memory |
 //! | `kernel` | what is asked of the exokernel |
+//! | `server` | what is asked of `unixd` |
 #![cfg_attr(target_os = "none", no_std)]
 
 extern crate alloc;
@@ -36,6 +37,7 @@ pub mod pool;
 pub mod process;
 pub mod random;
 pub mod report;
+pub mod server;
 pub mod signal;
 pub mod strace;
 pub mod syscall;

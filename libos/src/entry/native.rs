@@ -19,6 +19,7 @@ use crate::errno::{Errno, Result};
 use crate::identity::Identity;
 use crate::kernel::{Kernel, VectorState};
 use crate::pool::{Pool, Source};
+use crate::server::Server;
 use crate::user::{PROGRAM_TOP, UserMemory};
 
 /// The calls of the environment that this runs in.
@@ -187,6 +188,10 @@ impl Kernel for Native {
         let page = place::UPCALL_PAGE as *mut UpcallPage;
         // SAFETY: `start` mapped the page; the word is for the library to write and for the kernel to read.
         unsafe { (&raw mut (*page).slice_armed).write_volatile(1) };
+    }
+
+    fn server(&self) -> Option<&'static dyn Server> {
+        (channel::server() != EnvId::SELF).then_some(&channel::Channel)
     }
 
     fn doorbell(&self) -> WaitWord {

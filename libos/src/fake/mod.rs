@@ -246,6 +246,10 @@ impl Kernel for FakeKernel {
 
     fn arm_slice(&self) {}
 
+    fn server(&self) -> Option<&'static dyn crate::server::Server> {
+        None
+    }
+
     fn doorbell(&self) -> WaitWord {
         WaitWord { address: 0, value: 0, reserved: 0 }
     }

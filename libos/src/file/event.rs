@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use spin::Mutex;
 
 use crate::errno::{Errno, Result};
-use crate::file::{Access, Blocking, File, Input, Output, Place, Readiness};
+use crate::file::{Access, Blocking, File, Input, Output, Place, Readiness, Watchers};
 use crate::vfs::attributes::{Attributes, Kind, Time, device_number};
 use crate::vfs::node::{Entry, Node, Statistics};
 use crate::vfs::world::World;
@@ -20,13 +20,14 @@ pub struct Event {
     count: Mutex<u64>,
     /// A read takes 1 and not everything (`EFD_SEMAPHORE`).
     semaphore: bool,
+    watchers: Watchers,
 }
 
 impl Event {
     /// A counter that starts at `count`.
     #[must_use]
     pub fn new(count: u64, semaphore: bool) -> Arc<Event> {
-        Arc::new(Event { count: Mutex::new(count), semaphore })
+        Arc::new(Event { count: Mutex::new(count), semaphore, watchers: Watchers::new() })
     }
 
     fn take(&self) -> Option<u64> {
@@ -34,6 +35,20 @@ impl Event {
         let taken = if self.semaphore { (*count).min(1) } else { *count };
         *count -= taken;
         (taken > 0).then_some(taken)
+    }
+
+    /// Repeat `attempt` until it gives something, if sleeping is allowed.
+    fn until<T>(&self, world: &dyn World, blocking: Blocking, mut attempt: impl FnMut() -> Option<T>) -> Result<T> {
+        loop {
+            if let Some(value) = attempt() {
+                self.watchers.note_change(world);
+                return Ok(value);
+            }
+            if blocking == Blocking::Refused {
+                return Err(Errno::EAGAIN);
+            }
+            self.watchers.await_change(world)?;
+        }
     }
 
     fn add(&self, value: u64) -> bool {
@@ -46,26 +61,12 @@ impl Event {
     }
 }
 
-/// Repeat `attempt` until it gives something, if sleeping is allowed.
-fn until<T>(world: &dyn World, blocking: Blocking, mut attempt: impl FnMut() -> Option<T>) -> Result<T> {
-    loop {
-        if let Some(value) = attempt() {
-            world.note_change();
-            return Ok(value);
-        }
-        if blocking == Blocking::Refused {
-            return Err(Errno::EAGAIN);
-        }
-        world.await_change()?;
-    }
-}
-
 impl File for Event {
     fn read(&self, world: &dyn World, output: &mut Output, _: u64, blocking: Blocking) -> Result<usize> {
         if output.room() < 8 {
             return Err(Errno::EINVAL);
         }
-        let value = until(world, blocking, || self.take())?;
+        let value = self.until(world, blocking, || self.take())?;
         output.put(&value.to_ne_bytes())
     }
 
@@ -76,8 +77,12 @@ impl File for Event {
         if value == u64::MAX {
             return Err(Errno::EINVAL);
         }
-        until(world, blocking, || self.add(value).then_some(()))?;
+        self.until(world, blocking, || self.add(value).then_some(()))?;
         Ok((8, 0))
+    }
+
+    fn watchers(&self) -> Option<&Watchers> {
+        Some(&self.watchers)
     }
 
     fn readiness(&self, _: &dyn World) -> Readiness {

@@ -11,10 +11,12 @@ pub mod event;
 pub mod files;
 pub mod line;
 pub mod pipe;
+pub mod remote;
 pub mod table;
 #[cfg(test)]
 mod tests;
 pub mod transfer;
+pub mod watchers;
 
 use alloc::sync::Arc;
 
@@ -27,6 +29,7 @@ use crate::vfs::world::World;
 pub use description::Description;
 pub use files::Files;
 pub use transfer::{Input, Output};
+pub use watchers::Watchers;
 
 bitflags! {
     /// What a descriptor was opened for.
@@ -153,6 +156,11 @@ pub trait File: Send + Sync {
     fn readiness(&self, world: &dyn World) -> Readiness {
         let _ = world;
         Readiness::ALWAYS
+    }
+
+    /// Who is to hear when its readiness changes. A file that is always ready has nobody.
+    fn watchers(&self) -> Option<&Watchers> {
+        None
     }
 
     /// Whether its readiness can change while nothing in the process runs: by the console's input.

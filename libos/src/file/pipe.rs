@@ -9,7 +9,7 @@ use alloc::sync::Arc;
 use spin::Mutex;
 
 use crate::errno::{Errno, Result};
-use crate::file::{Access, Blocking, File, Input, Output, Place, Readiness};
+use crate::file::{Access, Blocking, File, Input, Output, Place, Readiness, Watchers};
 use crate::vfs::attributes::{Attributes, Kind, Time};
 use crate::vfs::node::{Entry, Node, Statistics};
 use crate::vfs::world::World;
@@ -41,6 +41,7 @@ struct State {
 pub struct Pipe {
     inode: u64,
     state: Mutex<State>,
+    watchers: Watchers,
 }
 
 /// An end of a pipe, or both, as a FIFO opened for reading and writing.
@@ -60,7 +61,7 @@ impl Pipe {
     #[must_use]
     pub fn new(inode: u64) -> Arc<Pipe> {
         let state = State { bytes: VecDeque::new(), capacity: CAPACITY, readers: 0, writers: 0 };
-        Arc::new(Pipe { inode, state: Mutex::new(state) })
+        Arc::new(Pipe { inode, state: Mutex::new(state), watchers: Watchers::new() })
     }
 
     /// An end of it.
@@ -84,6 +85,7 @@ impl Drop for End {
         let mut state = self.pipe.state.lock();
         state.readers -= usize::from(self.access.contains(Access::READ));
         state.writers -= usize::from(self.access.contains(Access::WRITE));
+        self.pipe.watchers.tell();
     }
 }
 
@@ -172,13 +174,13 @@ impl File for End {
         loop {
             let count = self.read_some(output)?;
             if count > 0 || self.pipe.state.lock().writers == 0 {
-                world.note_change();
+                self.pipe.watchers.note_change(world);
                 return Ok(count);
             }
             if blocking == Blocking::Refused {
                 return Err(Errno::EAGAIN);
             }
-            world.await_change()?;
+            self.pipe.watchers.await_change(world)?;
         }
     }
 
@@ -195,13 +197,13 @@ impl File for End {
             };
             total += count;
             if count > 0 {
-                world.note_change();
+                self.pipe.watchers.note_change(world);
                 continue;
             }
             if blocking == Blocking::Refused {
                 return if total > 0 { Ok((total, 0)) } else { Err(Errno::EAGAIN) };
             }
-            match world.await_change() {
+            match self.pipe.watchers.await_change(world) {
                 Err(_) if total > 0 => break,
                 outcome => outcome?,
             }
@@ -229,6 +231,10 @@ impl File for End {
             }
         }
         ready
+    }
+
+    fn watchers(&self) -> Option<&Watchers> {
+        Some(&self.pipe.watchers)
     }
 
     fn control(&self, world: &dyn World, request: u32, argument: usize) -> Result<usize> {

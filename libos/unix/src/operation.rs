@@ -29,6 +29,21 @@ operations! {
     MoreFrames = 0x02,
     /// From `unixd`'s own second context: something may have happened that no process says (a death, an interrupt, a deadline).
     Look = 0x03,
+    // Files and objects: 0x80. A handle is in the argument of 32 bits.
+    /// `(handle; offset, bytes) → bytes`, in the mailbox. `EAGAIN`: none yet; the process is told when it may try again.
+    Read = 0x80,
+    /// `(handle; offset or u64::MAX for the end, bytes) → bytes, offset behind them`, from the mailbox. `EAGAIN` as for `Read`.
+    Write = 0x81,
+    /// `(handle; small: whether to be told of a change) → poll(2)'s bits`.
+    Readiness = 0x82,
+    /// `(handle; ioctl(2)'s request, its argument, bytes that go in and bytes that come out << 32) → value`; the bytes are in the mailbox.
+    Control = 0x83,
+    /// `(handle; small: how many more, at most six; two of them in a word)`. The process does not hold them any more.
+    Release = 0x84,
+    /// `(handle; size)`: ftruncate(2).
+    Truncate = 0x85,
+    /// `(handle)`: fsync(2).
+    Sync = 0x86,
 }
 
 /// A request's four words, taken apart.

@@ -16,6 +16,8 @@
 //! | `process`, `processes` | a process; all of them, by id and by environment |
 //! | `channel` | bulletins and mailboxes |
 //! | `admission` | who gets how many frames: a policy |
+//! | `handles` | what a process holds: places in the tree, open files |
+//! | `objects`, `caller` | operations on open files, and the world that these see |
 //! | `program` | the first programs, as they are started |
 //! | `machine` | what is asked of the exokernel |
 #![no_std]
@@ -23,8 +25,11 @@
 extern crate alloc;
 
 pub mod admission;
+pub mod caller;
 pub mod channel;
+pub mod handles;
 pub mod machine;
+pub mod objects;
 pub mod process;
 pub mod processes;
 pub mod program;

@@ -3,10 +3,10 @@
 use abi::EnvId;
 
 use crate::channel::Channel;
+use crate::handles::Handles;
 use crate::machine;
 
 /// See the module.
-#[derive(Debug)]
 pub struct Process {
     /// Its id.
     pub id: u32,
@@ -24,6 +24,8 @@ pub struct Process {
     pub group: u32,
     /// Its session.
     pub session: u32,
+    /// What it holds.
+    pub handles: Handles,
 }
 
 impl Process {

@@ -7,6 +7,7 @@ use exo::image;
 use exo::libos_image::map_into;
 use exo::start::{INITRAMFS_BASE, STACK_BASE, STACK_BYTES, START_BASE, START_MAGIC, Start};
 
+use crate::handles::Handles;
 use crate::machine;
 use crate::process::Process;
 use crate::server::Server;
@@ -106,7 +107,17 @@ pub fn start(server: &mut Server, copy: usize, copies: usize) -> exo::Result<()>
     if copy == 0 {
         let _ = exo::irq_bind(machine::info().console_irq as usize, env);
     }
-    server.processes.insert(Process { id, env, context, slot, channel, parent: unix::SERVER_ID, group: id, session: id });
+    server.processes.insert(Process {
+        id,
+        env,
+        context,
+        slot,
+        channel,
+        parent: unix::SERVER_ID,
+        group: id,
+        session: id,
+        handles: Handles::default(),
+    });
     server.end_with(id);
     Ok(())
 }

@@ -8,7 +8,9 @@ use unix::{Operation, Request};
 
 use crate::admission::{Admission, Asking, SmallFirst};
 use crate::channel::Channels;
+use crate::handles::Handles;
 use crate::machine;
+use crate::process::Process;
 use crate::processes::Processes;
 
 /// Wait status of a process that ended by `SIGKILL`.
@@ -67,7 +69,15 @@ impl Server {
             }
             Operation::MoreFrames => self.more_frames(id, request.words[0] as usize),
             Operation::Look => Err(Errno::EPERM),
+            Operation::Read
+            | Operation::Write
+            | Operation::Readiness
+            | Operation::Control
+            | Operation::Release
+            | Operation::Truncate
+            | Operation::Sync => self.serve_object(id, &request),
         };
+        self.tell();
         Some(answer.unwrap_or_else(refusal))
     }
 
@@ -76,6 +86,30 @@ impl Server {
     pub fn available(&self) -> usize {
         let own = machine::entry(exo::identify());
         ((own.quota - own.used) as usize).saturating_sub(OWN_FRAMES)
+    }
+
+    /// A process.
+    ///
+    /// # Errors
+    /// `ESRCH`: it is gone.
+    pub fn process(&self, id: u32) -> Result<&Process, Errno> {
+        self.processes.get(id).ok_or(Errno::ESRCH)
+    }
+
+    /// The same, to change.
+    ///
+    /// # Errors
+    /// `ESRCH`: it is gone.
+    pub fn process_mut(&mut self, id: u32) -> Result<&mut Process, Errno> {
+        self.processes.get_mut(id).ok_or(Errno::ESRCH)
+    }
+
+    /// What a process holds.
+    ///
+    /// # Errors
+    /// `ESRCH`: it is gone.
+    pub fn handles(&mut self, id: u32) -> Result<&mut Handles, Errno> {
+        self.process_mut(id).map(|process| &mut process.handles)
     }
 
     fn more_frames(&mut self, id: u32, wanted: usize) -> Answer {
@@ -111,6 +145,11 @@ impl Server {
         exo::env_reap(process.env).expect("it is dead, and nobody else's child");
         self.channels.give(process.channel);
         self.processes.give_slot(process.slot);
+        for opened in process.handles.files() {
+            let _ = opened.file.watchers().map(|watchers| watchers.forget(id));
+        }
+        drop(process.handles);
+        self.tell();
         if self.first.contains(&id) {
             self.first.retain(|&first| first != id);
             self.status = if self.status == 0 { status } else { self.status };
