@@ -24,6 +24,7 @@ use bitflags::bitflags;
 
 use crate::errno::{Errno, Result};
 use crate::memory::backing::Backing;
+use crate::server::Server;
 use crate::vfs::node::Visitor;
 use crate::vfs::world::World;
 pub use description::Description;
@@ -205,6 +206,12 @@ pub trait File: Send + Sync {
     /// Whether a private mapping of it is zeros, as of `/dev/zero`.
     fn maps_zeros(&self) -> bool {
         false
+    }
+
+    /// Let other processes have it too: it moves to `unixd`, if it is not there; gives its handle. `None`: it stays the process's own.
+    fn share(&self, server: &'static dyn Server) -> Result<Option<u32>> {
+        let _ = server;
+        Ok(None)
     }
 
     /// The end of a pipe that it is, for what only pipes can do.

@@ -57,6 +57,14 @@ impl Handle {
         Request { large: self.number, ..Request::new(operation, words) }
     }
 
+    /// Another handle of the same.
+    ///
+    /// # Errors
+    /// `ENFILE`: the process holds too many.
+    pub fn duplicate(&self) -> Result<Handle> {
+        Ok(Handle::new(self.server, self.ask(Operation::Duplicate, [0; 3])?[0] as u32))
+    }
+
     /// Ask something about it.
     ///
     /// # Errors
@@ -242,6 +250,10 @@ impl File for RemoteFile {
             world.write(argument, &bytes[..outgoing])?;
         }
         Ok(answer[0] as usize)
+    }
+
+    fn share(&self, _: &'static dyn Server) -> Result<Option<u32>> {
+        Ok(Some(self.handle.number))
     }
 
     fn truncate(&self, _: &dyn World, size: u64) -> Result<()> {

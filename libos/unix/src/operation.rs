@@ -44,6 +44,16 @@ operations! {
     Truncate = 0x85,
     /// `(handle)`: fsync(2).
     Sync = 0x86,
+    /// `(handle) → another handle` of the same open file.
+    Duplicate = 0x87,
+    /// `(handle; access, as 1 for reading and 2 for writing) → a handle` of the same inode, opened again.
+    Reopen = 0x8b,
+    /// `(inode's number, capacity) → handle of the reading end | handle of the writing end << 32`: a pipe.
+    MakePipe = 0x88,
+    /// `(inode's number, count; small: whether a read takes 1) → handle`: an eventfd(2).
+    MakeEvent = 0x89,
+    /// `(handle; capacity, or 0 to leave it) → capacity`: `F_SETPIPE_SZ`, `F_GETPIPE_SZ`.
+    PipeCapacity = 0x8a,
 }
 
 /// A request's four words, taken apart.

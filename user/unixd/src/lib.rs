@@ -18,6 +18,7 @@
 //! | `admission` | who gets how many frames: a policy |
 //! | `handles` | what a process holds: places in the tree, open files |
 //! | `objects`, `caller` | operations on open files, and the world that these see |
+//! | `making` | objects without a name, and open files opened again |
 //! | `program` | the first programs, as they are started |
 //! | `machine` | what is asked of the exokernel |
 #![no_std]
@@ -29,6 +30,7 @@ pub mod caller;
 pub mod channel;
 pub mod handles;
 pub mod machine;
+pub mod making;
 pub mod objects;
 pub mod process;
 pub mod processes;

@@ -32,6 +32,14 @@ impl Server {
                 opened.file.truncate(&Caller::new(id), request.words[0]).and(value(0))
             }
             Operation::Sync => self.handles(id)?.opened(request.large)?.file.sync().and(value(0)),
+            Operation::Duplicate => {
+                let held = self.handles(id)?.get(request.large)?.clone();
+                self.handles(id)?.insert(held).and_then(|number| value(u64::from(number)))
+            }
+            Operation::Reopen => self.reopen(id, request),
+            Operation::MakePipe => self.make_pipe(id, request),
+            Operation::MakeEvent => self.make_event(id, request),
+            Operation::PipeCapacity => self.pipe_capacity(id, request),
             _ => Err(Errno::ENOSYS),
         }
     }

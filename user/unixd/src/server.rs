@@ -75,7 +75,12 @@ impl Server {
             | Operation::Control
             | Operation::Release
             | Operation::Truncate
-            | Operation::Sync => self.serve_object(id, &request),
+            | Operation::Sync
+            | Operation::Duplicate
+            | Operation::Reopen
+            | Operation::MakePipe
+            | Operation::MakeEvent
+            | Operation::PipeCapacity => self.serve_object(id, &request),
         };
         self.tell();
         Some(answer.unwrap_or_else(refusal))
