@@ -14,10 +14,12 @@
 #![no_std]
 
 mod bulletin;
+pub mod message;
 mod operation;
 pub mod place;
 
 pub use bulletin::Bulletin;
+pub use message::Object;
 pub use operation::{Operation, Request};
 
 /// Pages of a mailbox.

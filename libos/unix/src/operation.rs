@@ -52,6 +52,37 @@ operations! {
     MakePipe = 0x88,
     /// `(inode's number, count; small: whether a read takes 1) → handle`: an eventfd(2).
     MakeEvent = 0x89,
+    /// `(handle) → kind of object, access << 8, traits << 16; inode's number`: what a handle is that came from elsewhere.
+    Describe = 0x8c,
+    /// `(offset, bytes)`: keep bytes of the mailbox for a message that is longer than it.
+    Stage = 0x8d,
+    /// `(offset, bytes) → bytes`: more of a message that is longer than the mailbox, into it.
+    Unstage = 0x8e,
+    /// `(type; inode's number) → handle`: a socket(2) of the Unix domain.
+    MakeSocket = 0x90,
+    /// `(type; inode's number of the first, the second's is the next) → a handle | another << 32`: socketpair(2).
+    MakeSockets = 0x91,
+    /// `(handle; bytes of the name, device, inode)`: bind(2). The name is in the mailbox; the inode is that of a path's.
+    Bind = 0x92,
+    /// `(handle; backlog)`: listen(2).
+    Listen = 0x93,
+    /// `(handle; bytes of the name, device, inode)`: connect(2), as `Bind`. No name: without a peer.
+    Connect = 0x94,
+    /// `(handle; inode's number) → handle`: accept(2).
+    Accept = 0x95,
+    /// `(handle; flags | bytes of the name << 32, bytes, rights | whether there are credentials << 32) → bytes`: sendmsg(2).
+    Send = 0x96,
+    /// `(handle; flags, room for bytes, room for rights) → bytes in the mailbox, bytes in all, flags | bytes of the name << 32, rights |
+    /// whether there are credentials << 32`: recvmsg(2).
+    Receive = 0x97,
+    /// `(handle; how)`: shutdown(2).
+    Shutdown = 0x98,
+    /// `(handle; whether the peer's) → bytes` of the name, in the mailbox: getsockname(2), getpeername(2).
+    SocketName = 0x99,
+    /// `(handle; option of SOL_SOCKET) → value, and two more`: getsockopt(2).
+    SocketOption = 0x9a,
+    /// `(handle; option of SOL_SOCKET, value)`: setsockopt(2).
+    SetSocketOption = 0x9b,
     /// `(handle; capacity, or 0 to leave it) → capacity`: `F_SETPIPE_SZ`, `F_GETPIPE_SZ`.
     PipeCapacity = 0x8a,
 }

@@ -9,6 +9,9 @@ use alloc::vec::Vec;
 use libos::errno::{Errno, Result};
 use libos::file::{Access, File};
 use libos::vfs::node::Entry;
+use unix::Object;
+
+use crate::socket::Socket;
 
 /// The most that one process can hold: what it costs is the server's memory.
 const MOST: usize = 1 << 16;
@@ -21,6 +24,10 @@ pub struct Opened {
     pub file: Arc<dyn File>,
     /// What it was opened for.
     pub access: Access,
+    /// What it is, for who gets it from elsewhere.
+    pub object: Object,
+    /// The socket that it is.
+    pub socket: Option<Arc<Socket>>,
 }
 
 /// What is held.

@@ -19,6 +19,7 @@
 //! | `handles` | what a process holds: places in the tree, open files |
 //! | `objects`, `caller` | operations on open files, and the world that these see |
 //! | `making` | objects without a name, and open files opened again |
+//! | `socket` | sockets of the Unix domain |
 //! | `program` | the first programs, as they are started |
 //! | `machine` | what is asked of the exokernel |
 #![no_std]
@@ -36,5 +37,6 @@ pub mod process;
 pub mod processes;
 pub mod program;
 pub mod server;
+pub mod socket;
 
 pub use server::Server;

@@ -5,10 +5,11 @@ use alloc::sync::Arc;
 use libos::errno::Errno;
 use libos::file::event::{AnonymousNode, Event};
 use libos::file::pipe::Pipe;
+use libos::file::remote::traits_of;
 use libos::file::{Access, File};
 use libos::vfs::attributes::{Kind, Time};
 use libos::vfs::node::Entry;
-use unix::Request;
+use unix::{Object, Request};
 
 use crate::caller::Caller;
 use crate::handles::{Held, Opened};
@@ -27,11 +28,15 @@ impl Server {
     ///
     /// # Errors
     /// `ENFILE`: it holds too much. `ENOMEM`: there is no memory for it.
-    pub fn hold(&mut self, id: u32, entry: &Arc<Entry>, file: Arc<dyn File>, access: Access) -> Result<u32, Errno> {
+    pub fn hold(&mut self, id: u32, opened: Opened) -> Result<u32, Errno> {
         if self.available() < OBJECT_FRAMES {
             return Err(Errno::ENOMEM);
         }
-        self.handles(id)?.insert(Held::Open(Arc::new(Opened { entry: entry.clone(), file, access })))
+        self.handles(id)?.insert(Held::Open(Arc::new(opened)))
+    }
+
+    fn hold_file(&mut self, id: u32, entry: &Arc<Entry>, file: Arc<dyn File>, access: Access, object: Object) -> Result<u32, Errno> {
+        self.hold(id, Opened { entry: entry.clone(), file, access, object, socket: None })
     }
 
     pub(crate) fn make_pipe(&mut self, id: u32, request: &Request) -> Answer {
@@ -39,8 +44,8 @@ impl Server {
         let entry = pipe.entry(now());
         let (reader, writer) = (pipe.end(Access::READ), pipe.end(Access::WRITE));
         reader.set_capacity(request.words[1] as usize)?;
-        let reader = self.hold(id, &entry, reader, Access::READ)?;
-        let writer = self.hold(id, &entry, writer, Access::WRITE).inspect_err(|_| {
+        let reader = self.hold_file(id, &entry, reader, Access::READ, Object::Pipe)?;
+        let writer = self.hold_file(id, &entry, writer, Access::WRITE, Object::Pipe).inspect_err(|_| {
             let _ = self.handles(id).and_then(|handles| handles.release(reader));
         })?;
         value(u64::from(reader) | u64::from(writer) << 32)
@@ -50,14 +55,21 @@ impl Server {
         let [inode, count, _] = request.words;
         let event = Event::new(inode, count, request.small != 0);
         let entry = AnonymousNode::entry(event.clone(), Kind::Anonymous, inode, b"anon_inode:[eventfd]", now());
-        self.hold(id, &entry, event, Access::READ | Access::WRITE).and_then(|handle| value(u64::from(handle)))
+        self.hold_file(id, &entry, event, Access::READ | Access::WRITE, Object::Event).and_then(|handle| value(u64::from(handle)))
     }
 
     pub(crate) fn reopen(&mut self, id: u32, request: &Request) -> Answer {
         let access = Access::from_bits(request.words[0] as u32).ok_or(Errno::EINVAL)?;
-        let entry = self.handles(id)?.opened(request.large)?.entry.clone();
-        let file = entry.node.clone().open(&entry, access, &Caller::new(id))?;
-        self.hold(id, &entry, file, access).and_then(|handle| value(u64::from(handle)))
+        let opened = self.handles(id)?.opened(request.large)?;
+        let file = opened.entry.node.clone().open(&opened.entry, access, &Caller::new(id))?;
+        self.hold_file(id, &opened.entry, file, access, opened.object).and_then(|handle| value(u64::from(handle)))
+    }
+
+    /// What a handle is that came from elsewhere.
+    pub(crate) fn describe(&mut self, id: u32, request: &Request) -> Answer {
+        let opened = self.handles(id)?.opened(request.large)?;
+        let what = opened.object as u64 | u64::from(opened.access.bits()) << 8 | u64::from(traits_of(&*opened.file)) << 16;
+        Ok([what, opened.entry.node.attributes().inode, 0, 0])
     }
 
     pub(crate) fn pipe_capacity(&mut self, id: u32, request: &Request) -> Answer {

@@ -40,7 +40,10 @@ impl Server {
             Operation::MakePipe => self.make_pipe(id, request),
             Operation::MakeEvent => self.make_event(id, request),
             Operation::PipeCapacity => self.pipe_capacity(id, request),
-            _ => Err(Errno::ENOSYS),
+            Operation::Describe => self.describe(id, request),
+            Operation::Stage => self.stage(id, request),
+            Operation::Unstage => self.unstage(id, request),
+            _ => self.serve_socket(id, request),
         }
     }
 

@@ -1,6 +1,7 @@
 //! A process, as the others see it.
 
 use abi::EnvId;
+use alloc::vec::Vec;
 
 use crate::channel::Channel;
 use crate::handles::Handles;
@@ -26,6 +27,8 @@ pub struct Process {
     pub session: u32,
     /// What it holds.
     pub handles: Handles,
+    /// A message that is longer than the mailbox, on its way in or out.
+    pub staged: Vec<u8>,
 }
 
 impl Process {

@@ -117,6 +117,7 @@ pub fn start(server: &mut Server, copy: usize, copies: usize) -> exo::Result<()>
         group: id,
         session: id,
         handles: Handles::default(),
+        staged: Vec::new(),
     });
     server.end_with(id);
     Ok(())

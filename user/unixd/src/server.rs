@@ -12,6 +12,7 @@ use crate::handles::Handles;
 use crate::machine;
 use crate::process::Process;
 use crate::processes::Processes;
+use crate::socket::Names;
 
 /// Wait status of a process that ended by `SIGKILL`.
 const KILLED: u32 = 9;
@@ -26,6 +27,8 @@ pub struct Server {
     pub processes: Processes,
     /// Their channels.
     pub channels: Channels,
+    /// What sockets are called.
+    pub names: Names,
     /// Who gets how many frames.
     admission: SmallFirst,
     /// The run ends with these: their ids.
@@ -46,7 +49,14 @@ impl Server {
     /// Without processes; slots of the slice vector from `first_slot` on are for them.
     #[must_use]
     pub fn new(first_slot: usize) -> Server {
-        Server { processes: Processes::new(first_slot), channels: Channels::default(), admission: SmallFirst, first: Vec::new(), status: 0 }
+        Server {
+            processes: Processes::new(first_slot),
+            channels: Channels::default(),
+            names: Names::default(),
+            admission: SmallFirst,
+            first: Vec::new(),
+            status: 0,
+        }
     }
 
     /// Let the run end with a process.
@@ -80,7 +90,22 @@ impl Server {
             | Operation::Reopen
             | Operation::MakePipe
             | Operation::MakeEvent
-            | Operation::PipeCapacity => self.serve_object(id, &request),
+            | Operation::PipeCapacity
+            | Operation::Describe
+            | Operation::Stage
+            | Operation::Unstage
+            | Operation::MakeSocket
+            | Operation::MakeSockets
+            | Operation::Bind
+            | Operation::Listen
+            | Operation::Connect
+            | Operation::Accept
+            | Operation::Send
+            | Operation::Receive
+            | Operation::Shutdown
+            | Operation::SocketName
+            | Operation::SocketOption
+            | Operation::SetSocketOption => self.serve_object(id, &request),
         };
         self.tell();
         Some(answer.unwrap_or_else(refusal))
