@@ -85,6 +85,15 @@ operations! {
     SetSocketOption = 0x9b,
     /// `(handle; capacity, or 0 to leave it) → capacity`: `F_SETPIPE_SZ`, `F_GETPIPE_SZ`.
     PipeCapacity = 0x8a,
+    /// `(frames, environment) → id`. The process is about to make a child of itself of an environment that it made, which needs so many frames
+    /// more: they are added to the process's own quota. `EAGAIN`: there are as many processes as there can be. `ENOMEM`: it is not to have
+    /// the frames.
+    Fork = 0x04,
+    /// `(context) → id`. The child is made, and `unixd` is its environment's parent: let it run. `EAGAIN`: there is no memory for what `unixd`
+    /// adds to it. `EINVAL`: it is no such child. After an error the environment is gone.
+    Forked = 0x05,
+    /// `()`. The child could not be made: what `Fork` gave is given back.
+    ForkFailed = 0x06,
 }
 
 /// A request's four words, taken apart.

@@ -20,6 +20,7 @@
 //! | `objects`, `caller` | operations on open files, and the world that these see |
 //! | `making` | objects without a name, and open files opened again |
 //! | `socket` | sockets of the Unix domain |
+//! | `fork` | a process makes another of itself |
 //! | `program` | the first programs, as they are started |
 //! | `machine` | what is asked of the exokernel |
 #![no_std]
@@ -29,6 +30,7 @@ extern crate alloc;
 pub mod admission;
 pub mod caller;
 pub mod channel;
+pub mod fork;
 pub mod handles;
 pub mod machine;
 pub mod making;

@@ -4,6 +4,7 @@ use abi::EnvId;
 use alloc::vec::Vec;
 
 use crate::channel::Channel;
+use crate::fork::Fork;
 use crate::handles::Handles;
 use crate::machine;
 
@@ -29,9 +30,29 @@ pub struct Process {
     pub handles: Handles,
     /// A message that is longer than the mailbox, on its way in or out.
     pub staged: Vec<u8>,
+    /// The child that it is making.
+    pub fork: Option<Fork>,
 }
 
 impl Process {
+    /// The child that a process has made: what it has of its parent, and what is its own.
+    #[must_use]
+    pub fn child_of(parent: &Process, fork: Fork, context: usize, channel: Channel) -> Process {
+        Process {
+            id: fork.id,
+            env: fork.env,
+            context,
+            slot: fork.slot,
+            channel,
+            parent: parent.id,
+            group: parent.group,
+            session: parent.session,
+            handles: parent.handles.clone(),
+            staged: Vec::new(),
+            fork: None,
+        }
+    }
+
     /// Frames that it may be charged for, and frames that it is charged for.
     #[must_use]
     pub fn frames(&self) -> (usize, usize) {

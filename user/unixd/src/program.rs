@@ -118,6 +118,7 @@ pub fn start(server: &mut Server, copy: usize, copies: usize) -> exo::Result<()>
         session: id,
         handles: Handles::default(),
         staged: Vec::new(),
+        fork: None,
     });
     server.end_with(id);
     Ok(())

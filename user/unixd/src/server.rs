@@ -30,7 +30,7 @@ pub struct Server {
     /// What sockets are called.
     pub names: Names,
     /// Who gets how many frames.
-    admission: SmallFirst,
+    pub(crate) admission: SmallFirst,
     /// The run ends with these: their ids.
     first: Vec<u32>,
     /// The wait status that the run ends with: of the first of them that failed.
@@ -79,33 +79,10 @@ impl Server {
             }
             Operation::MoreFrames => self.more_frames(id, request.words[0] as usize),
             Operation::Look => Err(Errno::EPERM),
-            Operation::Read
-            | Operation::Write
-            | Operation::Readiness
-            | Operation::Control
-            | Operation::Release
-            | Operation::Truncate
-            | Operation::Sync
-            | Operation::Duplicate
-            | Operation::Reopen
-            | Operation::MakePipe
-            | Operation::MakeEvent
-            | Operation::PipeCapacity
-            | Operation::Describe
-            | Operation::Stage
-            | Operation::Unstage
-            | Operation::MakeSocket
-            | Operation::MakeSockets
-            | Operation::Bind
-            | Operation::Listen
-            | Operation::Connect
-            | Operation::Accept
-            | Operation::Send
-            | Operation::Receive
-            | Operation::Shutdown
-            | Operation::SocketName
-            | Operation::SocketOption
-            | Operation::SetSocketOption => self.serve_object(id, &request),
+            Operation::Fork => self.fork(id, request.words[0] as usize, EnvId(request.words[1])),
+            Operation::Forked => self.forked(id, request.words[0] as usize),
+            Operation::ForkFailed => self.fork_failed(id),
+            _ => self.serve_object(id, &request),
         };
         self.tell();
         Some(answer.unwrap_or_else(refusal))
@@ -180,6 +157,10 @@ impl Server {
         }
         drop(process.handles);
         self.tell();
+        if let Some(fork) = process.fork {
+            self.processes.give_slot(fork.slot);
+        }
+        self.end_strays();
         if self.first.contains(&id) {
             self.first.retain(|&first| first != id);
             self.status = if self.status == 0 { status } else { self.status };
@@ -196,6 +177,7 @@ impl Server {
             let _ = exo::env_destroy(process.env, u64::from(KILLED));
             exo::env_reap(process.env).expect("it is dead");
         }
+        self.end_strays();
         let _ = exo::env_destroy(EnvId::SELF, u64::from(self.status));
         unreachable!("an environment can end itself")
     }
