@@ -26,7 +26,7 @@ use crate::isa::Isa;
 use crate::{build, setup, tree};
 use outcome::Results;
 use report::Report;
-use suite::{Suite, SuiteKind};
+use suite::{Program, Suite, SuiteKind};
 
 /// How long a program may take on either side. The longest sleep for half a minute.
 const PROGRAM_LIMIT: Duration = Duration::from_secs(60);
@@ -43,9 +43,9 @@ pub struct Options {
     /// A folder with a copy of musl's libc-test, which this tree does not bring; without it that suite is left out
     #[arg(long, value_name = "PATH", env = "CHITIN_LIBC_TEST")]
     libc_test: Option<PathBuf>,
-    /// Only programs whose name contains this
+    /// Only programs whose name contains this (repeatable: or this)
     #[arg(long, value_name = "TEXT")]
-    filter: Option<String>,
+    filter: Vec<String>,
     /// Machines that run at the same time
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..))]
     jobs: u8,
@@ -75,7 +75,7 @@ pub fn conformance(options: &Options) -> Result<ExitCode> {
     }
     ensure!(!reports.is_empty(), "no suite to run: libc-test needs --libc-test PATH");
     report::print(&reports, options.json)?;
-    let good = options.filter.is_some() || reports.iter().all(Report::good);
+    let good = !options.filter.is_empty() || reports.iter().all(Report::good);
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -87,7 +87,8 @@ fn suites(options: &Options, isa: Isa) -> Result<Vec<Suite>> {
             continue;
         }
         let mut suite = Suite::build(kind, isa, options.libc_test.as_deref())?;
-        suite.programs.retain(|program| options.filter.as_deref().is_none_or(|filter| program.name.contains(filter)));
+        let wanted = |program: &Program| options.filter.iter().any(|filter| program.name.contains(filter));
+        suite.programs.retain(|program| options.filter.is_empty() || wanted(program));
         suites.push(suite);
     }
     Ok(suites)
@@ -104,18 +105,12 @@ fn compare(options: &Options, suite: &Suite) -> Result<Report> {
     Ok(report)
 }
 
-/// Linux's results: those that are known of the same programs, or fresh ones.
+/// Linux's results: those that are known of the same programs, or fresh ones, which are kept.
 fn on_linux(options: &Options, suite: &Suite, kept: &std::path::Path) -> Result<Results> {
-    let text = std::fs::read_to_string(kept).ok().filter(|_| !options.again);
-    let known: Option<(String, Results)> = text.and_then(|text| serde_json::from_str(&text).ok());
-    if let Some((stamp, results)) = known
-        && stamp == suite.stamp
-        && suite.programs.iter().all(|program| results.contains_key(&program.name))
-    {
-        return Ok(results);
-    }
-    let results = linux::run(suite, 2 * usize::from(options.jobs))?;
-    if options.filter.is_none() {
+    let known: Option<(String, Results)> = std::fs::read_to_string(kept).ok().and_then(|text| serde_json::from_str(&text).ok());
+    let mut results = known.filter(|(stamp, _)| *stamp == suite.stamp).map(|(_, results)| results).unwrap_or_default();
+    if options.again || !suite.programs.iter().all(|program| results.contains_key(&program.name)) {
+        results.extend(linux::run(suite, 2 * usize::from(options.jobs))?);
         std::fs::write(kept, serde_json::to_string(&(&suite.stamp, &results))?)?;
     }
     Ok(results)

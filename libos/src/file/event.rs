@@ -7,7 +7,7 @@ use unix::{Operation, Request};
 
 use crate::errno::{Errno, Result};
 use crate::file::remote::{Handle, RemoteFile, traits_of};
-use crate::file::{Access, Blocking, File, Input, Output, Place, Readiness, Watchers};
+use crate::file::{Access, Blocking, Edges, File, Input, Output, Place, Readiness, Watchers};
 use crate::server::Server;
 use crate::vfs::attributes::{Attributes, Kind, Time, device_number};
 use crate::vfs::node::{Entry, Node, Statistics};
@@ -21,7 +21,7 @@ const MAGIC: u64 = 0x0904_1934;
 /// A counter.
 pub struct Event {
     inode: u64,
-    count: Mutex<u64>,
+    count: Mutex<(u64, Edges)>,
     /// A read takes 1 and not everything (`EFD_SEMAPHORE`).
     semaphore: bool,
     watchers: Watchers,
@@ -33,13 +33,17 @@ impl Event {
     /// A counter that starts at `count`, with an inode of this number.
     #[must_use]
     pub fn new(inode: u64, count: u64, semaphore: bool) -> Arc<Event> {
-        Arc::new(Event { inode, count: Mutex::new(count), semaphore, watchers: Watchers::new(), remote: Once::new() })
+        let count = Mutex::new((count, Edges::default()));
+        Arc::new(Event { inode, count, semaphore, watchers: Watchers::new(), remote: Once::new() })
     }
 
     fn take(&self) -> Option<u64> {
-        let mut count = self.count.lock();
+        let (count, edges) = &mut *self.count.lock();
         let taken = if self.semaphore { (*count).min(1) } else { *count };
         *count -= taken;
+        if taken > 0 {
+            edges.note_output();
+        }
         (taken > 0).then_some(taken)
     }
 
@@ -63,10 +67,11 @@ impl Event {
     }
 
     fn add(&self, value: u64) -> bool {
-        let mut count = self.count.lock();
+        let (count, edges) = &mut *self.count.lock();
         let fits = value <= MOST - *count;
         if fits {
             *count += value;
+            edges.note_input();
         }
         fits
     }
@@ -102,7 +107,7 @@ impl File for Event {
 
     fn share(&self, server: &'static dyn Server) -> Result<Option<u32>> {
         if self.remote.get().is_none() {
-            let words = [self.inode, *self.count.lock(), 0];
+            let words = [self.inode, self.count.lock().0, 0];
             let request = Request { small: u16::from(self.semaphore), ..Request::new(Operation::MakeEvent, words) };
             let handle = Handle::new(server, server.call(request)?[0] as u32);
             self.remote.call_once(|| RemoteFile::new(handle, traits_of(self)));
@@ -110,11 +115,22 @@ impl File for Event {
         Ok(self.remote.get().map(|remote| remote.handle().number()))
     }
 
+    fn is_pollable(&self) -> bool {
+        true
+    }
+
+    fn edges(&self, world: &dyn World) -> Edges {
+        if let Some(remote) = self.remote.get() {
+            return remote.edges(world);
+        }
+        self.count.lock().1
+    }
+
     fn readiness(&self, world: &dyn World) -> Readiness {
         if let Some(remote) = self.remote.get() {
             return remote.readiness(world);
         }
-        let count = *self.count.lock();
+        let count = self.count.lock().0;
         let mut ready = Readiness::empty();
         ready.set(Readiness::IN, count > 0);
         ready.set(Readiness::OUT, count < MOST);

@@ -13,7 +13,7 @@ use unix::{MAILBOX_BYTES, Operation, Request};
 
 use crate::errno::{Errno, Result};
 use crate::file::remote::{Handle, RemoteFile, traits_of};
-use crate::file::{Access, Blocking, File, Input, Output, Place, Readiness, Watchers};
+use crate::file::{Access, Blocking, Edges, File, Input, Output, Place, Readiness, Watchers};
 use crate::server::Server;
 use crate::vfs::attributes::{Attributes, Kind, Time};
 use crate::vfs::node::{Entry, Node, Statistics};
@@ -42,6 +42,13 @@ struct State {
     writers: usize,
     /// The ends of this process, as long as it has them all.
     ends: Vec<Weak<End>>,
+    edges: Edges,
+}
+
+impl State {
+    fn is_writable(&self) -> bool {
+        self.capacity - self.bytes.len() >= PIPE_BUF
+    }
 }
 
 /// A pipe.
@@ -69,7 +76,7 @@ impl Pipe {
     /// An empty pipe without ends.
     #[must_use]
     pub fn new(inode: u64) -> Arc<Pipe> {
-        let state = State { bytes: VecDeque::new(), capacity: CAPACITY, readers: 0, writers: 0, ends: Vec::new() };
+        let state = State { bytes: VecDeque::new(), capacity: CAPACITY, readers: 0, writers: 0, ends: Vec::new(), edges: Edges::default() };
         Arc::new(Pipe { inode, state: Mutex::new(state), watchers: Watchers::new() })
     }
 
@@ -118,6 +125,7 @@ impl Drop for End {
         state.readers -= usize::from(self.access.contains(Access::READ));
         state.writers -= usize::from(self.access.contains(Access::WRITE));
         state.ends.retain(|end| end.strong_count() > 0);
+        state.edges.note_both();
         self.pipe.watchers.tell();
     }
 }
@@ -183,13 +191,23 @@ impl End {
             }
             // Only what reached the reader leaves the pipe.
             match output.put(&chunk[..count]) {
-                Ok(_) => drop(self.pipe.state.lock().bytes.drain(..count)),
+                Ok(_) => self.drain(count),
                 Err(error) if total == 0 => return Err(error),
                 Err(_) => break,
             }
             total += count;
         }
         Ok(total)
+    }
+
+    /// Take bytes out that were read. Writers hear of it if there was no room for them.
+    fn drain(&self, count: usize) {
+        let mut state = self.pipe.state.lock();
+        let was_writable = state.is_writable();
+        state.bytes.drain(..count);
+        if !was_writable && state.is_writable() {
+            state.edges.note_output();
+        }
     }
 
     /// Move in as much as there is room for; nothing, if it must be all or nothing and does not fit.
@@ -260,6 +278,7 @@ impl File for End {
             };
             total += count;
             if count > 0 {
+                self.pipe.state.lock().edges.note_input();
                 self.pipe.watchers.note_change(world);
                 continue;
             }
@@ -272,6 +291,17 @@ impl File for End {
             }
         }
         Ok((total, 0))
+    }
+
+    fn is_pollable(&self) -> bool {
+        true
+    }
+
+    fn edges(&self, world: &dyn World) -> Edges {
+        if let Some(remote) = self.remote.get() {
+            return remote.edges(world);
+        }
+        self.pipe.state.lock().edges
     }
 
     fn readiness(&self, world: &dyn World) -> Readiness {
@@ -289,7 +319,7 @@ impl File for End {
             }
         }
         if self.access.contains(Access::WRITE) {
-            if state.capacity - state.bytes.len() >= PIPE_BUF {
+            if state.is_writable() {
                 ready |= Readiness::WRITABLE;
             }
             if state.readers == 0 {

@@ -7,13 +7,17 @@
 use unix::{MAILBOX_BYTES, Operation, Request};
 
 use crate::errno::{Errno, Result};
-use crate::file::{Blocking, File, Input, Output, Place, Readiness, Seeking};
+use crate::file::{Blocking, Edges, File, Input, Output, Place, Readiness, Seeking};
 use crate::server::Server;
 use crate::vfs::world::World;
 
 /// Bytes moved between the program and the mailbox at a time.
 const CHUNK: usize = 1024;
 const SIGPIPE: u32 = 13;
+
+/// What a file may be besides how it seeks: see [`traits_of`].
+const ZEROS: u32 = 4;
+const POLLABLE: u32 = 8;
 
 /// What `unixd` tells of a file when it gives a handle of it, in one word.
 #[must_use]
@@ -23,7 +27,9 @@ pub fn traits_of(file: &dyn File) -> u32 {
         Seeking::Ignored => 1,
         Seeking::None => 2,
     };
-    seeking | u32::from(file.maps_zeros()) << 2
+    let zeros = if file.maps_zeros() { ZEROS } else { 0 };
+    let pollable = if file.is_pollable() { POLLABLE } else { 0 };
+    seeking | zeros | pollable
 }
 
 /// A handle that the process holds in `unixd`; dropped, it is given back.
@@ -98,6 +104,16 @@ impl RemoteFile {
     #[must_use]
     pub fn handle(&self) -> &Handle {
         &self.handle
+    }
+
+    /// What would not block, and since when; the process is told when that changes.
+    fn look(&self) -> Result<(Readiness, Edges)> {
+        if !self.is_pollable() {
+            return Ok((Readiness::ALWAYS, Edges::default()));
+        }
+        let request = Request { small: 1, ..self.handle.request(Operation::Readiness, [0; 3]) };
+        let [ready, input, output, _] = self.handle.server.call(request)?;
+        Ok((Readiness::from_bits_truncate(ready as u32), Edges { input, output }))
     }
 
     /// Ask once; gives the count of bytes that were moved to `output`.
@@ -225,15 +241,19 @@ impl File for RemoteFile {
     }
 
     fn maps_zeros(&self) -> bool {
-        self.traits & 4 != 0
+        self.traits & ZEROS != 0
+    }
+
+    fn is_pollable(&self) -> bool {
+        self.traits & POLLABLE != 0
     }
 
     fn readiness(&self, _: &dyn World) -> Readiness {
-        let request = Request { small: 1, ..self.handle.request(Operation::Readiness, [0; 3]) };
-        match self.handle.server.call(request) {
-            Ok(answer) => Readiness::from_bits_truncate(answer[0] as u32),
-            Err(_) => Readiness::ERROR,
-        }
+        self.look().map_or(Readiness::ERROR, |(ready, _)| ready)
+    }
+
+    fn edges(&self, _: &dyn World) -> Edges {
+        self.look().map_or(Edges::default(), |(_, edges)| edges)
     }
 
     fn control(&self, world: &dyn World, request: u32, argument: usize) -> Result<usize> {

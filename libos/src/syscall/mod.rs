@@ -6,9 +6,11 @@
 
 pub mod descriptor;
 pub mod directory;
+pub mod epoll;
 pub mod futex;
 pub mod identity;
 pub mod memory;
+pub mod notice;
 #[cfg(test)]
 mod numbers;
 pub mod open;
@@ -21,6 +23,7 @@ pub mod stream;
 pub mod table;
 pub mod thread;
 pub mod time;
+pub mod timer;
 pub mod times;
 
 use crate::errno::Result;

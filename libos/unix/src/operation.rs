@@ -34,7 +34,7 @@ operations! {
     Read = 0x80,
     /// `(handle; offset or u64::MAX for the end, bytes) → bytes, offset behind them`, from the mailbox. `EAGAIN` as for `Read`.
     Write = 0x81,
-    /// `(handle; small: whether to be told of a change) → poll(2)'s bits`.
+    /// `(handle; small: whether to be told of a change) → poll(2)'s bits, stamps of the last edge of reading and of writing`.
     Readiness = 0x82,
     /// `(handle; ioctl(2)'s request, its argument, bytes that go in and bytes that come out << 32) → value`; the bytes are in the mailbox.
     Control = 0x83,

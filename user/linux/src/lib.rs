@@ -17,6 +17,7 @@ const ERRORS: &[(i32, &str)] = &[
     (libc::EALREADY, "EALREADY"),
     (libc::EBADF, "EBADF"),
     (libc::EBUSY, "EBUSY"),
+    (libc::ECANCELED, "ECANCELED"),
     (libc::ECHILD, "ECHILD"),
     (libc::ECONNREFUSED, "ECONNREFUSED"),
     (libc::ECONNRESET, "ECONNRESET"),

@@ -10,9 +10,12 @@ use core::ops::Range;
 
 use libos::errno::{Errno, Result};
 use libos::file::{File, Files};
+use libos::signal::{Information, Set, Signals};
+use libos::time::Clock;
 use libos::user::UserMemory;
 use libos::vfs::attributes::Time;
 use libos::vfs::world::{Report, Table, World};
+use spin::Once;
 
 use crate::machine;
 
@@ -72,6 +75,22 @@ impl World for Caller {
 
     fn monotonic_ns(&self) -> u64 {
         machine::monotonic_ns()
+    }
+
+    fn clock_ns(&self, clock: Clock) -> u64 {
+        if clock == Clock::Realtime { machine::realtime_ns() } else { machine::monotonic_ns() }
+    }
+
+    /// Timers are in the processes.
+    fn timers_changed(&self) {}
+
+    fn signals(&self) -> &Signals {
+        static NONE: Once<Signals> = Once::new();
+        NONE.call_once(Signals::new)
+    }
+
+    fn take_signal(&self, _: Set) -> Option<Information> {
+        None
     }
 
     fn random(&self, into: &mut [u8]) {

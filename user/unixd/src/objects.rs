@@ -73,7 +73,9 @@ impl Server {
         if let (Some(watchers), true) = (opened.file.watchers(), request.small != 0) {
             watchers.subscribe(id);
         }
-        value(u64::from(opened.file.readiness(&Caller::new(id)).bits()))
+        let caller = Caller::new(id);
+        let (ready, edges) = (opened.file.readiness(&caller), opened.file.edges(&caller));
+        Ok([u64::from(ready.bits()), edges.input, edges.output, 0])
     }
 
     fn control(&mut self, id: u32, request: &Request) -> Answer {

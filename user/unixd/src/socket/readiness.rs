@@ -38,6 +38,10 @@ impl File for Socket {
         ready
     }
 
+    fn is_pollable(&self) -> bool {
+        true
+    }
+
     fn watchers(&self) -> Option<&Watchers> {
         Some(&self.watchers)
     }
