@@ -15,6 +15,7 @@ pub mod line;
 pub mod pipe;
 pub mod remote;
 pub mod signal;
+pub mod socket;
 pub mod table;
 #[cfg(test)]
 mod tests;
@@ -230,6 +231,11 @@ pub trait File: Any + Send + Sync {
     fn share(&self, server: &'static dyn Server) -> Result<Option<u32>> {
         let _ = server;
         Ok(None)
+    }
+
+    /// The socket that it is, for what only sockets can do.
+    fn socket(&self) -> Option<&socket::Socket> {
+        None
     }
 
     /// The end of a pipe that it is, for what only pipes can do.

@@ -91,6 +91,14 @@ impl Pipe {
         end
     }
 
+    /// The end behind a handle that came from elsewhere.
+    #[must_use]
+    pub fn adopt(self: &Arc<Pipe>, handle: Handle, access: Access) -> Arc<End> {
+        let end = self.end(access);
+        end.move_to(handle);
+        end
+    }
+
     /// Move it to `unixd`, with its ends.
     fn share(&self, server: &'static dyn Server) -> Result<()> {
         let (capacity, ends, bytes) = {

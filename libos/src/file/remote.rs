@@ -18,6 +18,8 @@ const SIGPIPE: u32 = 13;
 /// What a file may be besides how it seeks: see [`traits_of`].
 const ZEROS: u32 = 4;
 const POLLABLE: u32 = 8;
+/// What a socket is.
+pub const SOCKET: u32 = 2 | POLLABLE;
 
 /// What `unixd` tells of a file when it gives a handle of it, in one word.
 #[must_use]

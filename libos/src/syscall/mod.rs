@@ -10,6 +10,7 @@ pub mod epoll;
 pub mod futex;
 pub mod identity;
 pub mod memory;
+pub mod message;
 pub mod notice;
 #[cfg(test)]
 mod numbers;
@@ -18,6 +19,7 @@ pub mod path;
 pub mod poll;
 pub mod process;
 pub mod signal;
+pub mod socket;
 pub mod stat;
 pub mod stream;
 pub mod table;

@@ -52,7 +52,7 @@ operations! {
     MakePipe = 0x88,
     /// `(inode's number, count; small: whether a read takes 1) → handle`: an eventfd(2).
     MakeEvent = 0x89,
-    /// `(handle) → kind of object, access << 8, traits << 16; inode's number`: what a handle is that came from elsewhere.
+    /// `(handle) → kind of object, access << 8, traits << 16; inode's number, status flags, a socket's type`: what a handle is that came from elsewhere.
     Describe = 0x8c,
     /// `(offset, bytes)`: keep bytes of the mailbox for a message that is longer than it.
     Stage = 0x8d,

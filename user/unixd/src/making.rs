@@ -69,7 +69,8 @@ impl Server {
     pub(crate) fn describe(&mut self, id: u32, request: &Request) -> Answer {
         let opened = self.handles(id)?.opened(request.large)?;
         let what = opened.object as u64 | u64::from(opened.access.bits()) << 8 | u64::from(traits_of(&*opened.file)) << 16;
-        Ok([what, opened.entry.node.attributes().inode, 0, 0])
+        let kind = opened.socket.as_ref().map_or(0, |socket| u64::from(socket.kind_number()));
+        Ok([what, opened.entry.node.attributes().inode, 0, kind])
     }
 
     pub(crate) fn pipe_capacity(&mut self, id: u32, request: &Request) -> Answer {

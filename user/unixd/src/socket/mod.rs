@@ -121,6 +121,12 @@ impl Socket {
         Arc::new(Socket { kind, inode, state: Mutex::new(state), watchers: Watchers::new(), senders: Watchers::new() })
     }
 
+    /// The number of its type.
+    #[must_use]
+    pub fn kind_number(&self) -> u32 {
+        self.kind.number()
+    }
+
     /// Two that are connected, made by one process.
     #[must_use]
     pub fn pair(kind: Kind, inode: u64, maker: Credentials) -> [Arc<Socket>; 2] {
