@@ -227,12 +227,9 @@ impl<K: Kernel> Process<K> {
     pub fn clock_ns(&self, clock: Clock) -> u64 {
         match clock {
             Clock::Monotonic => self.now_ns(),
-            Clock::Process => {
-                let idle = self.threads.with(|table| table.idle);
-                self.now_ns().saturating_sub(self.times.began_ns).saturating_sub(self.span_ns(idle))
-            }
+            Clock::Process => self.span_ns(self.kernel.ran()),
             Clock::Thread(id) => self.find_thread(id).map_or(0, |slot| {
-                let now = self.kernel.clock();
+                let now = self.kernel.ran();
                 self.span_ns(self.threads.with(|table| table.used(slot, now)))
             }),
             Clock::Realtime => self.times.clocks.ns(Linear::Realtime, self.kernel.clock()),

@@ -89,6 +89,9 @@ impl File for Event {
     }
 
     fn write(&self, world: &dyn World, input: &mut Input, _: Place, blocking: Blocking) -> Result<(usize, u64)> {
+        if input.left() != 8 {
+            return Err(Errno::EINVAL);
+        }
         let mut bytes = [0; 8];
         input.take_exactly(&mut bytes)?;
         let value = u64::from_ne_bytes(bytes);

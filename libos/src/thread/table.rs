@@ -87,10 +87,8 @@ pub struct Table<M: 'static> {
     /// Ends of waits, in ticks of the counter, and whose.
     deadlines: BTreeSet<(u64, usize)>,
     futexes: Futexes,
-    /// When the current thread began to run, in ticks.
+    /// When the current thread began to run, in ticks that the process has run.
     since: u64,
-    /// Ticks in which nobody ran.
-    pub idle: u64,
 }
 
 /// Ids are below this (`/proc/sys/kernel/pid_max`).
@@ -108,7 +106,6 @@ impl<M> Table<M> {
             deadlines: BTreeSet::new(),
             futexes: Futexes::default(),
             since: now,
-            idle: 0,
         }
     }
 
@@ -179,7 +176,7 @@ impl<M> Table<M> {
         self.schedule.clear();
         self.deadlines.clear();
         self.futexes = Futexes::default();
-        (self.since, self.idle, self.last_id) = (now, 0, id);
+        (self.since, self.last_id) = (now, id);
         self.slots.push(current.map(|thread| Thread { id, used: 0, robust_list: 0, unmap_at_end: None, ..thread }));
     }
 
@@ -195,12 +192,6 @@ impl<M> Table<M> {
         let before = self.slots[before].as_mut()?;
         before.used += used;
         Some(before)
-    }
-
-    /// Note that nobody ran for so many ticks until `now`.
-    pub fn note_idle(&mut self, ticks: u64) {
-        self.idle += ticks;
-        self.since += ticks;
     }
 
     /// Ticks that the thread in a slot has run at `now`.
