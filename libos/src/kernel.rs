@@ -7,6 +7,9 @@ use alloc::sync::Arc;
 
 use abi::{InfoPage, PageInfo, Registers, Rights, WaitWord};
 
+use unix::{Bulletin, Request};
+
+use crate::errno::Result;
 use crate::identity::Identity;
 use crate::pool::Pool;
 use crate::user::UserMemory;
@@ -54,6 +57,15 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
 
     /// Where `unixd` counts what the process may care for, and how far it has counted.
     fn doorbell(&self) -> WaitWord;
+
+    /// Ask `unixd`; gives its answer's words.
+    fn ask(&self, request: Request) -> Result<[u64; 4]>;
+    /// Put bytes into the mailbox from `at` on; gives how many there was room for.
+    fn post(&self, at: usize, bytes: &[u8]) -> usize;
+    /// Take bytes out of the mailbox from `at` on; gives how many there were room for.
+    fn fetch(&self, at: usize, bytes: &mut [u8]) -> usize;
+    /// What `unixd` tells without being asked.
+    fn bulletin(&self) -> &Bulletin;
 
     /// Map zeroed frames. On an error none is mapped.
     fn page_alloc(&self, address: usize, pages: usize, rights: Rights) -> exo::Result<()>;
@@ -117,6 +129,6 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn call_site(&self) -> u64;
     /// Continue the program with a full register frame.
     fn resume(&self, registers: &Registers) -> !;
-    /// End the process, with a status word as wait(2) packs it.
-    fn exit(&self, status: u32) -> !;
+    /// End the process, with a status word as wait(2) packs it. `memory`: the most pages that were resident, and page faults << 32.
+    fn exit(&self, status: u32, memory: u64) -> !;
 }

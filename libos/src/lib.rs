@@ -11,6 +11,7 @@
 //! | `entry` | where the image starts, where foreign syscalls and faults arrive |
 //! | `syscall` | the table of calls and their handlers |
 //! | `thread` | threads, and where a call waits |
+//! | `family` | the process among others |
 //! | `memory` | regions, and what is resident in them |
 //! | `load` | ELF programs, the first stack |
 //! | `vfs`, `file` | names and inodes; descriptors and what stands behind them |
@@ -24,6 +25,7 @@ extern crate alloc;
 #[cfg(target_os = "none")]
 pub mod entry;
 pub mod errno;
+pub mod family;
 #[cfg(test)]
 pub mod fake;
 pub mod file;

@@ -8,6 +8,8 @@ use core::ops::Range;
 
 use abi::PAGE_SIZE;
 
+use unix::Operation;
+
 use crate::errno::{Errno, Result};
 use crate::file::Files;
 use crate::kernel::Kernel;
@@ -104,6 +106,10 @@ impl<K: Kernel> World for Process<K> {
             Table::Pages => self.page_word(index),
             Table::FrameCounts => self.kernel.frame_uses(index).map(u64::from),
         }
+    }
+
+    fn has_ended(&self, id: u32, birth: u64) -> bool {
+        !matches!(self.ask(Operation::HasEnded, 0, id, [birth, 0, 0]), Ok([0, ..]))
     }
 
     fn id(&self) -> u32 {

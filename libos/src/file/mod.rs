@@ -10,6 +10,7 @@ pub mod description;
 pub mod event;
 pub mod files;
 pub mod line;
+pub mod pidfd;
 pub mod pipe;
 pub mod table;
 #[cfg(test)]
@@ -197,6 +198,11 @@ pub trait File: Send + Sync {
     /// Whether a private mapping of it is zeros, as of `/dev/zero`.
     fn maps_zeros(&self) -> bool {
         false
+    }
+
+    /// The process that it means, of a pidfd.
+    fn process(&self) -> Option<pidfd::Pidfd> {
+        None
     }
 
     /// The end of a pipe that it is, for what only pipes can do.

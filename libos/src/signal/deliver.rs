@@ -5,7 +5,7 @@ use abi::Registers;
 use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::process::Process;
-use crate::signal::{Action, AlternateStack, DEFAULT, IGNORE, Information, SIGKILL, SIGSEGV, Trap, bit, frame, is_ignored_by_default};
+use crate::signal::{Action, AlternateStack, DEFAULT, IGNORE, Information, SIGKILL, SIGSEGV, STOPS, Trap, bit, frame, is_ignored_by_default};
 use crate::syscall::table;
 
 /// How a process ends, as wait(2) packs it.
@@ -83,6 +83,7 @@ impl<K: Kernel> Process<K> {
             match self.signals.with(|state| state.action(signal).handler) {
                 IGNORE => {}
                 DEFAULT if is_ignored_by_default(signal) => {}
+                DEFAULT if STOPS & bit(signal) != 0 => self.stop(signal),
                 DEFAULT => self.end(Ending::Signal(signal)),
                 _ => {
                     self.start_handler(registers, &information, [0; 3]);

@@ -6,6 +6,7 @@
 
 pub mod descriptor;
 pub mod directory;
+pub mod family;
 pub mod futex;
 pub mod identity;
 pub mod memory;
@@ -13,6 +14,7 @@ pub mod memory;
 mod numbers;
 pub mod open;
 pub mod path;
+pub mod pidfd;
 pub mod poll;
 pub mod process;
 pub mod signal;
@@ -22,6 +24,7 @@ pub mod table;
 pub mod thread;
 pub mod time;
 pub mod times;
+pub mod wait;
 
 use crate::errno::Result;
 use crate::process::Process;

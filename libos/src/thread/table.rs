@@ -82,7 +82,6 @@ impl<M> Thread<M> {
 pub struct Table<M: 'static> {
     slots: Vec<Option<Thread<M>>>,
     current: usize,
-    last_id: u32,
     schedule: Box<dyn Schedule>,
     /// Ends of waits, in ticks of the counter, and whose.
     deadlines: BTreeSet<(u64, usize)>,
@@ -93,15 +92,11 @@ pub struct Table<M: 'static> {
     pub idle: u64,
 }
 
-/// Ids are below this (`/proc/sys/kernel/pid_max`).
-const IDS: u32 = 4 << 20;
-
 impl<M> Table<M> {
     /// With the first thread, which runs.
     #[must_use]
     pub fn new(first: Thread<M>, now: u64) -> Table<M> {
         Table {
-            last_id: first.id,
             slots: alloc::vec![Some(first)],
             current: 0,
             schedule: Box::new(RoundRobin::default()),
@@ -123,6 +118,11 @@ impl<M> Table<M> {
         self.slots[self.current].as_mut().expect("the current thread is in the table until it is left for ever")
     }
 
+    /// All threads, to change.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Thread<M>> {
+        self.slots.iter_mut().flatten()
+    }
+
     /// All threads.
     pub fn iter(&self) -> impl Iterator<Item = &Thread<M>> {
         self.slots.iter().flatten()
@@ -137,16 +137,6 @@ impl<M> Table<M> {
     /// The thread in a slot that is taken.
     pub fn at(&mut self, slot: usize) -> &mut Thread<M> {
         self.slots[slot].as_mut().expect("the slot of a thread")
-    }
-
-    /// An id that no thread has.
-    pub fn new_id(&mut self) -> u32 {
-        loop {
-            self.last_id = if self.last_id + 1 < IDS { self.last_id + 1 } else { 2 };
-            if self.find(self.last_id).is_none() {
-                return self.last_id;
-            }
-        }
     }
 
     /// Add a thread that is ready.

@@ -14,10 +14,12 @@
 #![no_std]
 
 mod bulletin;
+mod family;
 mod operation;
 pub mod place;
 
 pub use bulletin::Bulletin;
+pub use family::{ChildActions, SIGNAL_BYTES, SetIds, Setting, WaitOptions, Whom, wait_status};
 pub use operation::{Operation, Request};
 
 /// Pages of a mailbox.

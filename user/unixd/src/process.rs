@@ -18,12 +18,6 @@ pub struct Process {
     pub slot: usize,
     /// Its bulletin and mailbox.
     pub channel: Channel,
-    /// Its parent's id.
-    pub parent: u32,
-    /// Its process group.
-    pub group: u32,
-    /// Its session.
-    pub session: u32,
 }
 
 impl Process {
