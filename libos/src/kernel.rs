@@ -51,6 +51,8 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn preempt(&self, from: &'static Self::Machine, registers: &Registers, to: &'static Self::Machine) -> !;
     /// Leave the thread that runs for ever, for another.
     fn abandon(&self, from: Option<&'static Self::Machine>, to: &'static Self::Machine) -> !;
+    /// Ask for an upcall where the counter passes `ticks`, if the process runs then, or for none.
+    fn set_deadline(&self, ticks: Option<u64>);
     /// Ask for an upcall when the slice after the next forced end begins. Always asked for: a process that got the CPU back learns there
     /// what happened meanwhile.
     fn arm_slice(&self);
@@ -110,11 +112,13 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn thread_pointer(&self) -> u64;
     /// Set it.
     fn set_thread_pointer(&self, address: u64);
-    /// Store the program's vector state; gives how many bytes of it there are. x86_64: an `fxsave` or `xsave` area; aarch64: q0 to q31, FPSR,
-    /// FPCR.
-    fn save_vectors(&self, state: &mut VectorState) -> usize;
-    /// Load the first `length` bytes of a vector state, reduced to what the CPU takes.
-    fn restore_vectors(&self, state: &mut VectorState, length: usize);
+    /// Bytes of the program's vector state as a signal frame has it. x86_64: an `fxsave` or `xsave` area with what marks it; aarch64: a record with
+    /// q0 to q31, FPSR and FPCR.
+    fn vector_bytes(&self) -> usize;
+    /// Write the vector state so to an address of the program, a multiple of 64 (x86_64) or 16.
+    fn push_vectors(&self, address: usize) -> Result<()>;
+    /// Load the vector state that was written there, reduced to what the CPU takes.
+    fn pop_vectors(&self, address: usize) -> Result<()>;
     /// `AT_HWCAP` and `AT_HWCAP2`.
     fn capabilities(&self) -> (u64, u64);
     /// The most bytes that a signal frame takes: `AT_MINSIGSTKSZ`.

@@ -78,6 +78,8 @@ pub extern "C" fn deliver(result: u64) -> u64 {
 static REPORTED: [AtomicU64; table::NUMBERS / 64 + 1] = [const { AtomicU64::new(0) }; table::NUMBERS / 64 + 1];
 
 unsafe extern "C" {
+    #[link_name = "chitin_copy_begin"]
+    static COPY_BEGIN: u8;
     #[link_name = "chitin_copy_end"]
     static COPY_END: u8;
     #[link_name = "chitin_copy_fixup"]
@@ -104,6 +106,9 @@ fn slice_ended() -> u64 {
     // The functions of the vDSO, and the entries up to where they are on the library's stack, do not look at that word: the next slice's
     // end comes back to it.
     process.signals.attend(attention::TURN);
+    if process.kernel.was_on_programs_stack() {
+        process.postpone_timers();
+    }
     RESOLVED
 }
 
@@ -163,6 +168,9 @@ pub extern "C" fn trapped(registers: &mut Registers, kind: u64, address: u64, co
 /// program would have been without rewriting.
 fn resumes_rewritten(process: &Process<Native>, registers: &mut Registers, kind: u64) -> bool {
     let Some(memory) = process.memory.try_lock() else { return false };
+    if !memory.has_texts() {
+        return false;
+    }
     // x86_64: an instruction that is none any more; aarch64: the store with which a trampoline begins, whatever is wrong with the stack.
     let expected = cfg!(target_arch = "aarch64") || kind == FaultKind::IllegalInstruction as u64;
     if expected && let Some(pc) = memory.resume_rewritten(registers.pc as usize) {
@@ -177,8 +185,7 @@ fn resumes_rewritten(process: &Process<Native>, registers: &mut Registers, kind:
 
 /// A fault of the library itself that no region explains: a copy's, which goes on at its fixup, or a defect.
 fn unresolved_inside(registers: &mut Registers, kind: u64, address: u64) {
-    let begin = crate::entry::isa::copy as *const () as u64;
-    let (end, fixup) = (&raw const COPY_END as u64, &raw const COPY_FIXUP as u64);
+    let [begin, end, fixup] = [&raw const COPY_BEGIN, &raw const COPY_END, &raw const COPY_FIXUP].map(|place| place as u64);
     if (begin..end).contains(&registers.pc) {
         registers.pc = fixup;
         return;

@@ -5,7 +5,10 @@ use alloc::sync::Arc;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use abi::{EnvEntry, EnvId, FrameEntry, FrameKind, INFO_ENVS_PAGE, InfoPage, PAGE_SIZE, PageInfo, Registers, Rights, UpcallPage, WaitWord};
+use abi::{
+    EnvEntry, EnvId, FrameEntry, FrameKind, INFO_ENVS_PAGE, InfoPage, PAGE_SIZE, PageInfo, Registers, Rights, RunState, UpcallPage,
+    WaitWord,
+};
 
 use spin::Mutex;
 use unix::{Bulletin, Operation, Request};
@@ -17,7 +20,7 @@ use crate::entry::thread::{self, Machine, Machines};
 use crate::entry::words::LibraryWords;
 use crate::errno::{Errno, Result};
 use crate::identity::Identity;
-use crate::kernel::{Kernel, VectorState};
+use crate::kernel::Kernel;
 use crate::pool::{Pool, Source};
 use crate::user::{PROGRAM_TOP, UserMemory};
 
@@ -50,6 +53,10 @@ impl Native {
     /// # Safety
     /// It is a state of the program, or of this library as a fault found it.
     pub unsafe fn resume_unsafely(&self, registers: &mut Registers) -> ! {
+        if self.has_thread_pointer_access() && isa::can_resume(registers) {
+            // SAFETY: as the caller promises; the thread pointer is what it is to be. Faults are over when Rust sees them (`fault_active`).
+            unsafe { isa::resume(registers) }
+        }
         registers.tls = self.thread_pointer();
         // SAFETY: as the caller promises.
         let error = unsafe { exo::resume(registers) };
@@ -67,6 +74,14 @@ impl Native {
         let page = place::UPCALL_PAGE as *const UpcallPage;
         // SAFETY: `start` mapped the page; the kernel wrote the word before it sent the context here.
         unsafe { (&raw const (*page).fault.pc).read_volatile() }
+    }
+
+    /// Whether the last fault or end of a slice found the context on the program's stack.
+    #[must_use]
+    pub fn was_on_programs_stack(&self) -> bool {
+        let page = place::UPCALL_PAGE as *const UpcallPage;
+        // SAFETY: as in `interrupted_at`.
+        unsafe { (&raw const (*page).fault.sp).read_volatile() < PROGRAM_TOP as u64 }
     }
 
     /// Set the thread pointer, on the way to a thread of the program. Whether its return there must be by the kernel, since only the kernel
@@ -208,6 +223,22 @@ impl Kernel for Native {
 
     fn bulletin(&self) -> &Bulletin {
         channel::bulletin()
+    }
+
+    fn set_deadline(&self, ticks: Option<u64>) {
+        let page = place::UPCALL_PAGE as *mut UpcallPage;
+        let new = ticks.unwrap_or(0);
+        // SAFETY: `start` mapped the page; the word is for the library to write, and for the kernel to read and to clear.
+        let old = unsafe {
+            let word = &raw mut (*page).deadline;
+            let old = word.read_volatile();
+            word.write_volatile(new);
+            old
+        };
+        // The kernel looks by itself when the earlier of the two has passed.
+        if new != 0 && (old == 0 || new < old) {
+            let _ = exo::context_set(EnvId::SELF, 0, None, RunState::Unchanged);
+        }
     }
 
     #[inline(always)]
@@ -354,12 +385,16 @@ impl Kernel for Native {
         self.resume(&registers)
     }
 
-    fn save_vectors(&self, state: &mut VectorState) -> usize {
-        isa::save_vectors(state)
+    fn vector_bytes(&self) -> usize {
+        isa::frame_vector_bytes()
     }
 
-    fn restore_vectors(&self, state: &mut VectorState, length: usize) {
-        isa::restore_vectors(state, length);
+    fn push_vectors(&self, address: usize) -> Result<()> {
+        if is_programs(address, isa::frame_vector_bytes()) { isa::push_vectors(address) } else { Err(Errno::EFAULT) }
+    }
+
+    fn pop_vectors(&self, address: usize) -> Result<()> {
+        if is_programs(address, isa::frame_vector_bytes()) { isa::pop_vectors(self, address) } else { Err(Errno::EFAULT) }
     }
 
     fn capabilities(&self) -> (u64, u64) {

@@ -17,8 +17,8 @@ use unix::{Bulletin, Operation, Request};
 
 use crate::errno::{Errno, Result};
 use crate::identity::Identity;
+use crate::kernel::Kernel;
 use crate::limits::Limits;
-use crate::kernel::{Kernel, VectorState};
 use crate::memory::fault::Access;
 use crate::pool::{Pool, Source};
 use crate::process::Process;
@@ -50,6 +50,9 @@ struct Page {
     /// Whether the process is charged for it.
     charged: bool,
 }
+
+/// Bytes of the vector state in a signal frame.
+const VECTOR_BYTES: usize = if cfg!(target_arch = "x86_64") { 512 } else { 528 };
 
 type Pages = Arc<Mutex<BTreeMap<usize, Page>>>;
 
@@ -99,6 +102,8 @@ pub struct FakeKernel {
     identity: Identity,
     ticks: AtomicU64,
     thread_pointer: AtomicU64,
+    /// What the kernel is asked to tell of, in ticks; 0 for nothing.
+    pub deadline: AtomicU64,
     registers: Mutex<Registers>,
     on_fault: Mutex<Option<OnFault>>,
     /// What `unixd` answers.
@@ -130,6 +135,7 @@ impl FakeKernel {
             },
             ticks: AtomicU64::new(0),
             thread_pointer: AtomicU64::new(0),
+            deadline: AtomicU64::new(0),
             registers: Mutex::new(Registers::default()),
             on_fault: Mutex::new(None),
             on_ask: Mutex::new(Box::new(alone)),
@@ -305,6 +311,10 @@ impl Kernel for FakeKernel {
         &self.bulletin
     }
 
+    fn set_deadline(&self, ticks: Option<u64>) {
+        self.deadline.store(ticks.unwrap_or(0), Ordering::Relaxed);
+    }
+
     fn page_alloc(&self, address: usize, pages: usize, rights: Rights) -> exo::Result<()> {
         let mut map = self.pages.lock();
         let first = address / PAGE_SIZE;
@@ -444,11 +454,21 @@ impl Kernel for FakeKernel {
         self.thread_pointer.store(address, Ordering::Relaxed);
     }
 
-    fn save_vectors(&self, _state: &mut VectorState) -> usize {
-        if cfg!(target_arch = "x86_64") { 512 } else { 520 }
+    fn vector_bytes(&self) -> usize {
+        VECTOR_BYTES
     }
 
-    fn restore_vectors(&self, _state: &mut VectorState, _length: usize) {}
+    fn push_vectors(&self, address: usize) -> Result<()> {
+        let mut record = [0; VECTOR_BYTES];
+        if cfg!(target_arch = "aarch64") {
+            record[..8].copy_from_slice(&[0x01, 0x80, 0x50, 0x46, 0x10, 0x02, 0, 0]);
+        }
+        self.write(address, &record)
+    }
+
+    fn pop_vectors(&self, address: usize) -> Result<()> {
+        self.read(address, &mut [0; VECTOR_BYTES])
+    }
 
     fn capabilities(&self) -> (u64, u64) {
         (3, 0)

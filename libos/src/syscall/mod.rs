@@ -6,10 +6,12 @@
 
 pub mod descriptor;
 pub mod directory;
+pub mod epoll;
 pub mod family;
 pub mod futex;
 pub mod identity;
 pub mod memory;
+pub mod notice;
 #[cfg(test)]
 mod numbers;
 pub mod open;
@@ -23,6 +25,7 @@ pub mod stream;
 pub mod table;
 pub mod thread;
 pub mod time;
+pub mod timer;
 pub mod times;
 pub mod wait;
 

@@ -4,7 +4,7 @@
 use crate::errno::Result;
 use crate::kernel::Kernel;
 use crate::process::Process;
-use crate::signal::Ending;
+use crate::signal::{Ending, Own, Set};
 use crate::user::UserMemory;
 
 /// What is in a robust futex beside its owner's id: that somebody waits, that the owner died.
@@ -36,6 +36,8 @@ impl<K: Kernel> Process<K> {
             self.memory.lock().unmap(&self.kernel, address..address + length);
         }
         let ended = self.threads.with(|table| table.remove_current());
+        // It takes no signals any more.
+        self.signals.exchange(alloc::boxed::Box::new(Own::new(Set::MAX)));
         let machine = ended.map(|thread| thread.machine);
         let next = self.await_next();
         let (_, to) = self.change_thread(next);

@@ -15,6 +15,7 @@ pub mod schedule;
 mod signals;
 pub mod table;
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use abi::Registers;
@@ -33,7 +34,7 @@ impl<M> Threads<M> {
     /// With the first thread, which runs since `now`, in ticks.
     #[must_use]
     pub fn new(id: u32, machine: &'static M, now: u64) -> Threads<M> {
-        Threads(Mutex::new(Table::new(Thread::new(id, machine, Own::new(0), Vec::new()), now)))
+        Threads(Mutex::new(Table::new(Thread::new(id, machine, None, Vec::new()), now)))
     }
 
     /// Work on the table.
@@ -84,7 +85,7 @@ impl<K: Kernel> Process<K> {
         let id = self.new_thread_id()?;
         self.threads.with(|table| {
             let name = table.current().name.clone();
-            let mut thread = Thread::new(id, machine, Own::new(blocked), name);
+            let mut thread = Thread::new(id, machine, Some(Box::new(Own::new(blocked))), name);
             thread.clear_at_end = beginning.clear_at_end;
             table.add(thread);
         });
@@ -99,16 +100,20 @@ impl<K: Kernel> Process<K> {
     /// Make another thread, which is not in the schedule, the one that runs, the machine's state excepted; gives the machines of both.
     fn change_thread(&self, next: usize) -> (Option<&'static K::Machine>, &'static K::Machine) {
         let now = self.kernel.clock();
-        self.threads.with(|table| {
-            let signals = core::mem::replace(&mut table.at(next).signals, Own::new(0));
+        let machines = self.threads.with(|table| {
+            let signals = table.at(next).signals.take().expect("a thread that does not run keeps its own");
             let signals = self.signals.exchange(signals);
             let before = table.set_current(next, now).map(|before| {
-                before.signals = signals;
+                before.signals = Some(signals);
                 before.machine
             });
             let _ = self.signals.take_attention(crate::signal::attention::TURN);
             self.kernel.identity().set(crate::identity::Word::Thread, table.current().id);
             (before, table.current().machine)
-        })
+        });
+        if self.timers.follow_threads() {
+            self.arm_timers();
+        }
+        machines
     }
 }

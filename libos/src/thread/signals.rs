@@ -11,6 +11,7 @@ impl<K: Kernel> Process<K> {
     pub fn signal_process(&self, information: Information) {
         self.take_back(information.signal as u32);
         self.signals.send(information);
+        self.tell_watchers(information);
         let set = bit(information.signal as u32);
         let (is_dropped, is_wanted_here) = self.signals.with(|state| (state.pending_set() & set == 0, state.own.wants() & set != 0));
         if is_dropped {
@@ -30,16 +31,18 @@ impl<K: Kernel> Process<K> {
         self.take_back(information.signal as u32);
         if slot == self.threads.with(|table| table.current_slot()) {
             self.signals.send_own(information);
-            if self.signals.with(|state| state.own.wants() & state.own.pending() != 0) {
+            self.tell_watchers(information);
+            if self.signals.with(|state| state.own.wants() & state.own.pending.set() != 0) {
                 self.interrupt(|_| Some(slot));
             }
             return;
         }
         let wanted = self.threads.with(|table| {
-            let thread = table.at(slot);
-            self.signals.send_to(&mut thread.signals, information);
-            thread.signals.wants() & thread.signals.pending() != 0
+            let Some(own) = &mut table.at(slot).signals else { return false };
+            self.signals.send_to(own, information);
+            own.wants() & own.pending.set() != 0
         });
+        self.tell_watchers(information);
         if wanted {
             self.interrupt(|_| Some(slot));
         }
@@ -49,7 +52,14 @@ impl<K: Kernel> Process<K> {
     fn take_back(&self, signal: u32) {
         let set = self.signals.take_back(signal);
         if set != 0 {
-            self.threads.with(|table| table.iter_mut().for_each(|thread| thread.signals.drop_pending(set)));
+            self.threads.with(|table| table.iter_mut().filter_map(|thread| thread.signals.as_mut()).for_each(|own| own.pending.discard(set)));
+        }
+    }
+
+    /// If signals like this one are read from a descriptor, let who waits for changes look.
+    fn tell_watchers(&self, information: Information) {
+        if self.signals.note_arrival(information.signal as u32) {
+            self.note_change();
         }
     }
 

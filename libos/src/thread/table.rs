@@ -41,8 +41,8 @@ pub struct Thread<M: 'static> {
     pub id: u32,
     /// Its machine state while it does not run.
     pub machine: &'static M,
-    /// Its share of the signals while it does not run.
-    pub signals: Own,
+    /// Its share of the signals; none while it runs.
+    pub signals: Option<Box<Own>>,
     /// Where a 0 is written, and a waiter woken, when it ends; none if 0.
     pub clear_at_end: usize,
     /// What is unmapped when it ends, first address and bytes: the stack that it stands on.
@@ -61,7 +61,7 @@ pub struct Thread<M: 'static> {
 impl<M> Thread<M> {
     /// A thread that waits for nothing.
     #[must_use]
-    pub fn new(id: u32, machine: &'static M, signals: Own, name: Vec<u8>) -> Thread<M> {
+    pub fn new(id: u32, machine: &'static M, signals: Option<Box<Own>>, name: Vec<u8>) -> Thread<M> {
         Thread {
             id,
             machine,
@@ -111,6 +111,12 @@ impl<M> Table<M> {
     #[must_use]
     pub fn current_slot(&self) -> usize {
         self.current
+    }
+
+    /// The id of the thread that runs; 0 once it has ended.
+    #[must_use]
+    pub fn current_id(&self) -> u32 {
+        self.slots[self.current].as_ref().map_or(0, |thread| thread.id)
     }
 
     /// The thread that runs.
@@ -290,7 +296,7 @@ impl<M> Table<M> {
     /// Threads that want a signal and wait: the first one's slot.
     #[must_use]
     pub fn waiting_for_signal(&self, set: crate::signal::Set) -> Option<usize> {
-        let wants = |thread: &Thread<M>| thread.waits != Waits::No && thread.signals.wants() & set != 0;
+        let wants = |thread: &Thread<M>| thread.waits != Waits::No && thread.signals.as_ref().is_some_and(|own| own.wants() & set != 0);
         self.slots.iter().position(|slot| slot.as_ref().is_some_and(wants))
     }
 }
