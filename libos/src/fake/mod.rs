@@ -11,13 +11,13 @@ use core::ops::Range;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use abi::{InfoPage, PAGE_SIZE, PageInfo, Registers, Rights, WaitWord};
+use abi::{CloneRange, InfoPage, PAGE_SIZE, PageInfo, Registers, Rights, WaitWord};
 use spin::Mutex;
-use unix::{Bulletin, Operation, Request};
+use unix::{Bulletin, Kin, Operation, Request};
 
 use crate::errno::{Errno, Result};
 use crate::identity::Identity;
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, Side};
 use crate::limits::Limits;
 use crate::memory::fault::Access;
 use crate::pool::{Pool, Source};
@@ -287,6 +287,12 @@ impl Kernel for FakeKernel {
         panic!("{SWITCHED}")
     }
 
+    fn fork(&self, (): &'static (), _: Vec<CloneRange>, _: Kin) -> Result<Side> {
+        Err(Errno::EAGAIN)
+    }
+
+    fn keep_only(&self, (): &'static ()) {}
+
     fn arm_slice(&self) {}
 
     fn doorbell(&self) -> WaitWord {
@@ -365,6 +371,10 @@ impl Kernel for FakeKernel {
             assert!(map.insert(target / PAGE_SIZE + index, page).is_none(), "page_map over a mapped page");
         }
         Ok(())
+    }
+
+    fn page_break(&self, _: usize) -> bool {
+        false
     }
 
     fn page_query(&self, address: usize) -> exo::Result<PageInfo> {
@@ -492,6 +502,10 @@ impl Kernel for FakeKernel {
 
     fn call_site(&self) -> u64 {
         self.registers.lock().pc
+    }
+
+    fn begin(&self, registers: &Registers) -> ! {
+        panic!("began at {:#x}", registers.pc)
     }
 
     fn resume(&self, registers: &Registers) -> ! {

@@ -432,6 +432,11 @@ impl State {
         blocked & bit(signal) == 0 && self.is_ignored(signal)
     }
 
+    /// In a new process: nothing is pending.
+    pub fn forget_pending(&mut self) {
+        (self.own.pending, self.shared) = (Pending::new(), Pending::new());
+    }
+
     /// What is pending.
     #[must_use]
     pub fn pending_set(&self) -> Set {

@@ -72,6 +72,33 @@ impl Whom {
     }
 }
 
+/// How a new process is related to the one that makes it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Kin {
+    /// The signal that its end sends to its parent; 0: none.
+    pub exit_signal: u32,
+    /// The thread that makes it.
+    pub thread: u32,
+    /// Whether its parent is the parent of the one that makes it.
+    pub is_sibling: bool,
+}
+
+impl Kin {
+    const SIBLING: u16 = 0x100;
+
+    /// As the two smaller arguments of a request.
+    #[must_use]
+    pub const fn pack(self) -> (u16, u32) {
+        (self.exit_signal as u16 & 0xff | if self.is_sibling { Self::SIBLING } else { 0 }, self.thread)
+    }
+
+    /// From the two smaller arguments of a request.
+    #[must_use]
+    pub const fn unpack(small: u16, large: u32) -> Kin {
+        Kin { exit_signal: small as u32 & 0xff, thread: large, is_sibling: small & Self::SIBLING != 0 }
+    }
+}
+
 /// Which call sets a process's user or group ids.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u16)]

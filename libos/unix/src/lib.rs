@@ -19,7 +19,7 @@ mod operation;
 pub mod place;
 
 pub use bulletin::Bulletin;
-pub use family::{ChildActions, SIGNAL_BYTES, SetIds, Setting, WaitOptions, Whom, wait_status};
+pub use family::{ChildActions, Kin, SIGNAL_BYTES, SetIds, Setting, WaitOptions, Whom, wait_status};
 pub use operation::{Operation, Request};
 
 /// Pages of a mailbox.

@@ -19,6 +19,7 @@
 //! | `process`, `processes` | a process; all of them, by id and by environment |
 //! | `channel` | bulletins and mailboxes |
 //! | `admission` | who gets how many frames: a policy |
+//! | `fork` | a process makes another of itself |
 //! | `program` | the first programs, as they are started |
 //! | `machine` | what is asked of the exokernel |
 #![no_std]
@@ -29,6 +30,7 @@ pub mod admission;
 pub mod alarm;
 pub mod channel;
 pub mod family;
+pub mod fork;
 pub mod machine;
 pub mod process;
 pub mod processes;

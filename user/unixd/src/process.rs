@@ -3,6 +3,7 @@
 use abi::EnvId;
 
 use crate::channel::Channel;
+use crate::fork::Fork;
 use crate::machine;
 
 /// See the module.
@@ -18,9 +19,24 @@ pub struct Process {
     pub slot: usize,
     /// Its bulletin and mailbox.
     pub channel: Channel,
+    /// The child that it is making.
+    pub fork: Option<Fork>,
 }
 
 impl Process {
+    /// The child that a process has made.
+    #[must_use]
+    pub fn child_of(fork: Fork, context: usize, channel: Channel) -> Process {
+        Process {
+            id: fork.id,
+            env: fork.env,
+            context,
+            slot: fork.slot,
+            channel,
+            fork: None,
+        }
+    }
+
     /// Frames that it may be charged for, and frames that it is charged for.
     #[must_use]
     pub fn frames(&self) -> (usize, usize) {

@@ -103,7 +103,7 @@ pub fn start(server: &mut Server, copy: usize, copies: usize) -> exo::Result<()>
     if copy == 0 {
         let _ = exo::irq_bind(machine::info().console_irq as usize, env);
     }
-    server.processes.insert(Process { id, env, context, slot, channel });
+    server.processes.insert(Process { id, env, context, slot, channel, fork: None });
     server.family.begin(id);
     server.settle();
     server.end_with(id);

@@ -27,7 +27,7 @@ pub struct Server {
     /// Their records, and those of the dead that are to be waited for.
     pub family: Family,
     /// Who gets how many frames.
-    admission: SmallFirst,
+    pub(crate) admission: SmallFirst,
     /// The run ends with these: their ids.
     first: Vec<u32>,
     /// The wait status that the run ends with: of the first of them that failed.
@@ -77,6 +77,9 @@ impl Server {
             }
             Operation::MoreFrames => self.more_frames(id, request.words[0] as usize),
             Operation::Look => Err(Errno::EPERM),
+            Operation::Fork => self.fork(id, &request),
+            Operation::Forked => self.forked(id, request.words[0] as usize),
+            Operation::ForkFailed => self.fork_failed(id),
             _ => self.serve_family(id, &request),
         };
         self.settle();
@@ -129,6 +132,10 @@ impl Server {
         exo::env_reap(process.env).expect("it is dead, and nobody else's child");
         self.channels.give(process.channel);
         self.processes.give_slot(process.slot);
+        if let Some(fork) = process.fork {
+            self.processes.give_slot(fork.slot);
+        }
+        self.end_strays();
         self.family.end(id, status, usage);
         if self.first.contains(&id) {
             self.first.retain(|&first| first != id);
@@ -146,6 +153,7 @@ impl Server {
             let _ = exo::env_destroy(process.env, u64::from(KILLED));
             exo::env_reap(process.env).expect("it is dead");
         }
+        self.end_strays();
         let _ = exo::env_destroy(EnvId::SELF, u64::from(self.status));
         unreachable!("an environment can end itself")
     }
