@@ -12,6 +12,7 @@
 //! | `syscall` | the table of calls and their handlers |
 //! | `timer` | timers, and the signals that they send |
 //! | `thread` | threads, and where a call waits |
+//! | `family` | the process among others |
 //! | `memory` | regions, and what is resident in them |
 //! | `load` | ELF programs, the first stack |
 //! | `vfs`, `file` | names and inodes; descriptors and what stands behind them |
@@ -28,6 +29,7 @@ pub mod entry;
 pub mod errno;
 #[cfg(test)]
 pub mod fake;
+pub mod family;
 pub mod file;
 pub mod identity;
 pub mod kernel;

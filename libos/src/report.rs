@@ -9,6 +9,8 @@ use core::ops::Range;
 
 use abi::PAGE_SIZE;
 
+use unix::Operation;
+
 use crate::errno::{Errno, Result};
 use crate::file::{File, Files};
 use crate::kernel::Kernel;
@@ -121,6 +123,10 @@ impl<K: Kernel> World for Process<K> {
             Table::Pages => self.page_word(index),
             Table::FrameCounts => self.kernel.frame_uses(index).map(u64::from),
         }
+    }
+
+    fn has_ended(&self, id: u32, birth: u64) -> bool {
+        !matches!(self.ask(Operation::HasEnded, 0, id, [birth, 0, 0]), Ok([0, ..]))
     }
 
     fn id(&self) -> u32 {

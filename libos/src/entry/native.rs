@@ -12,7 +12,7 @@ use abi::{
 };
 
 use spin::Mutex;
-use unix::{Operation, Request};
+use unix::{Bulletin, Kin, Operation, Request};
 
 use crate::entry::channel;
 use crate::entry::fork;
@@ -222,8 +222,8 @@ impl Kernel for Native {
         unsafe { thread::enter(to) }
     }
 
-    fn fork(&self, machine: &'static Machine, program: Vec<CloneRange>) -> Result<Side> {
-        fork::fork(machine, program)
+    fn fork(&self, machine: &'static Machine, program: Vec<CloneRange>, kin: Kin) -> Result<Side> {
+        fork::fork(machine, program, kin)
     }
 
     fn keep_only(&self, machine: &'static Machine) {
@@ -243,6 +243,22 @@ impl Kernel for Native {
     fn doorbell(&self) -> WaitWord {
         let bulletin = channel::bulletin();
         WaitWord { address: bulletin.doorbell.as_ptr() as u64, value: bulletin.rings(), reserved: 0 }
+    }
+
+    fn ask(&self, request: Request) -> Result<[u64; 4]> {
+        channel::call(request)
+    }
+
+    fn post(&self, at: usize, bytes: &[u8]) -> usize {
+        channel::post(at, bytes)
+    }
+
+    fn fetch(&self, at: usize, bytes: &mut [u8]) -> usize {
+        channel::fetch(at, bytes)
+    }
+
+    fn bulletin(&self) -> &Bulletin {
+        channel::bulletin()
     }
 
     fn set_deadline(&self, ticks: Option<u64>) {
@@ -474,8 +490,8 @@ impl Kernel for Native {
         unsafe { self.resume_unsafely(&mut registers.0) }
     }
 
-    fn exit(&self, status: u32) -> ! {
-        let _ = channel::call(Request::new(Operation::Exit, [u64::from(status), 0, 0]));
+    fn exit(&self, status: u32, memory: u64) -> ! {
+        let _ = channel::call(Request::new(Operation::Exit, [u64::from(status), memory, 0]));
         // `unixd` is gone, or this is it.
         let _ = exo::env_destroy(EnvId::SELF, u64::from(status));
         unreachable!("an environment can end itself");

@@ -12,6 +12,7 @@ pub mod epoll;
 pub mod event;
 pub mod files;
 pub mod line;
+pub mod pidfd;
 pub mod pipe;
 pub mod remote;
 pub mod signal;
@@ -231,6 +232,11 @@ pub trait File: Any + Send + Sync {
     fn share(&self, server: &'static dyn Server) -> Result<Option<u32>> {
         let _ = server;
         Ok(None)
+    }
+
+    /// The process that it means, of a pidfd.
+    fn process(&self) -> Option<pidfd::Pidfd> {
+        None
     }
 
     /// The socket that it is, for what only sockets can do.

@@ -7,6 +7,7 @@
 pub mod descriptor;
 pub mod directory;
 pub mod epoll;
+pub mod family;
 pub mod futex;
 pub mod identity;
 pub mod memory;
@@ -16,6 +17,7 @@ pub mod notice;
 mod numbers;
 pub mod open;
 pub mod path;
+pub mod pidfd;
 pub mod poll;
 pub mod process;
 pub mod signal;
@@ -27,6 +29,7 @@ pub mod thread;
 pub mod time;
 pub mod timer;
 pub mod times;
+pub mod wait;
 
 use crate::errno::Result;
 use crate::process::Process;

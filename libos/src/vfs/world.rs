@@ -115,6 +115,8 @@ pub trait World: UserMemory {
     fn report(&self, report: Report) -> Vec<u8>;
     /// A word of a table; `None` behind its end.
     fn table_word(&self, table: Table, index: u64) -> Option<u64>;
+    /// Whether a process, named by its id and by the number that no other ever has, has ended. If not, its end is a change.
+    fn has_ended(&self, id: u32, birth: u64) -> bool;
     /// The process's id.
     fn id(&self) -> u32;
     /// The path of the program that it runs.

@@ -23,7 +23,7 @@ macro_rules! operations {
 
 operations! {
     // Processes: 0x00.
-    /// `(status)`. The process ends with a wait status. There is no answer.
+    /// `(status, most pages resident | page faults << 32)`. The process ends with a wait status. There is no answer.
     Exit = 0x01,
     /// `(frames) → frames granted`. Raise the quota by at least so many. `ENOMEM`: it is not to have them.
     MoreFrames = 0x02,
@@ -86,6 +86,7 @@ operations! {
     /// `(handle; capacity, or 0 to leave it) → capacity`: `F_SETPIPE_SZ`, `F_GETPIPE_SZ`.
     PipeCapacity = 0x8a,
     /// `(frames, environment) → id`. The process is about to make a child of itself of an environment that it made, which needs so many frames
+    /// `(small, large: [`Kin`](crate::Kin), frames, environment) → id`. The process is about to make a child of itself of an environment that it made, which needs so many frames
     /// more: they are added to the process's own quota. `EAGAIN`: there are as many processes as there can be. `ENOMEM`: it is not to have
     /// the frames.
     Fork = 0x04,
@@ -94,6 +95,59 @@ operations! {
     Forked = 0x05,
     /// `()`. The child could not be made: what `Fork` gave is given back.
     ForkFailed = 0x06,
+
+    // Their families: 0x10.
+    /// `(large: options, whom, thread) → id`, words 1-3: status | user << 32, nanoseconds of the CPU, most pages resident | faults << 32.
+    /// Options and whom are [`WaitOptions`](crate::WaitOptions) and [`Whom`](crate::Whom). `EAGAIN`: a ring tells when to ask again. `ECHILD`: there is no such child.
+    Wait = 0x10,
+    /// `(small: signal, large: id, thread, birth) → 0`, word 1: whether the caller is among those meant, who is left out. As kill(2); with a
+    /// thread, as tgkill(2); with a birth, as pidfd_send_signal(2).
+    Kill = 0x11,
+    /// As `Kill`, with the signal's `siginfo_t` in the mailbox.
+    Queue = 0x12,
+    /// `() → how many`, word 1: how often the process was sent `SIGCONT`. Take the signals that wait for it, into the mailbox, each
+    /// [`SIGNAL_BYTES`](crate::SIGNAL_BYTES).
+    TakeSignals = 0x13,
+    /// `(small: signal, large: the second word of the last TakeSignals) → 1: the process is stopped; 0: it is to go on`.
+    Stop = 0x14,
+    /// `(small)`. What the process does about `SIGCHLD`: [`ChildActions`](crate::ChildActions).
+    Children = 0x15,
+    /// `(large: id, group)`. setpgid(2).
+    SetGroup = 0x16,
+    /// `(large: id) → group`, word 1: session. 0: the caller's.
+    GetGroup = 0x17,
+    /// `() → session`. setsid(2).
+    SetSession = 0x18,
+    /// `(small: [`SetIds`](crate::SetIds), three ids) → 0`, words 1 and 2: real | effective << 32, saved | file's << 32.
+    SetIds = 0x19,
+    /// `(large: count)`. setgroups(2), the groups in the mailbox.
+    SetGroups = 0x1a,
+    /// `(small: resource | 0x100 to set it, large: id, soft, hard) → 0`, words 1 and 2: soft and hard limit before. prlimit(2).
+    Limit = 0x1b,
+    /// `(small: [`Setting`](crate::Setting), large: 1 to set it, value) → value before`.
+    Setting = 0x1c,
+    /// `(large: id) → birth`. What a pidfd remembers.
+    Birth = 0x1d,
+    /// `(large: id, birth) → 1: it has ended; 0: not yet, and a ring tells when`.
+    HasEnded = 0x1e,
+    /// `(large: count) → the first of so many ids in a row`. For threads.
+    ReserveIds = 0x1f,
+    /// `() → nanoseconds of the CPU`, word 1: most pages resident | faults << 32. Of children that were waited for.
+    ChildrenUsage = 0x20,
+    /// `(small: 0 a process, 1 a group, 2 a user, large: id) → 20 less the nice value`. getpriority(2).
+    Priority = 0x21,
+    /// `(small, large: as Priority, nice value)`. setpriority(2).
+    SetPriority = 0x22,
+    /// `()`. The process executes another program.
+    Executed = 0x23,
+}
+
+impl Operation {
+    /// Whether it is about files and objects.
+    #[must_use]
+    pub const fn is_for_object(self) -> bool {
+        matches!(self as u16, 0x80..=0xbf)
+    }
 }
 
 /// A request's four words, taken apart.

@@ -13,6 +13,9 @@
 //! | module | what is in it |
 //! |---|---|
 //! | `server` | from a request to what serves it |
+//! | `family` | who is whose child, who waits for whom, what signals are on the way: all the rules, pure |
+//! | `requests` | from requests to `family`, and what comes of it for environments |
+//! | `alarm` | when to wake up by itself |
 //! | `process`, `processes` | a process; all of them, by id and by environment |
 //! | `channel` | bulletins and mailboxes |
 //! | `admission` | who gets how many frames: a policy |
@@ -28,8 +31,10 @@
 extern crate alloc;
 
 pub mod admission;
+pub mod alarm;
 pub mod caller;
 pub mod channel;
+pub mod family;
 pub mod fork;
 pub mod handles;
 pub mod machine;
@@ -38,6 +43,7 @@ pub mod objects;
 pub mod process;
 pub mod processes;
 pub mod program;
+mod requests;
 pub mod server;
 pub mod socket;
 

@@ -20,12 +20,6 @@ pub struct Process {
     pub slot: usize,
     /// Its bulletin and mailbox.
     pub channel: Channel,
-    /// Its parent's id.
-    pub parent: u32,
-    /// Its process group.
-    pub group: u32,
-    /// Its session.
-    pub session: u32,
     /// What it holds.
     pub handles: Handles,
     /// A message that is longer than the mailbox, on its way in or out.
@@ -35,22 +29,10 @@ pub struct Process {
 }
 
 impl Process {
-    /// The child that a process has made: what it has of its parent, and what is its own.
+    /// The child that a process has made, which holds what that does.
     #[must_use]
-    pub fn child_of(parent: &Process, fork: Fork, context: usize, channel: Channel) -> Process {
-        Process {
-            id: fork.id,
-            env: fork.env,
-            context,
-            slot: fork.slot,
-            channel,
-            parent: parent.id,
-            group: parent.group,
-            session: parent.session,
-            handles: parent.handles.clone(),
-            staged: Vec::new(),
-            fork: None,
-        }
+    pub fn child_of(fork: Fork, context: usize, channel: Channel, handles: Handles) -> Process {
+        Process { id: fork.id, env: fork.env, context, slot: fork.slot, channel, handles, staged: Vec::new(), fork: None }
     }
 
     /// Frames that it may be charged for, and frames that it is charged for.

@@ -8,14 +8,14 @@ use unix::{Operation, Request};
 
 use crate::admission::{Admission, Asking, SmallFirst};
 use crate::channel::Channels;
+use crate::family::{Family, Usage};
 use crate::handles::Handles;
 use crate::machine;
 use crate::process::Process;
 use crate::processes::Processes;
+use crate::requests::KILLED;
 use crate::socket::Names;
 
-/// Wait status of a process that ended by `SIGKILL`.
-const KILLED: u32 = 9;
 /// Wait status of a process whose trap had no entry: `SIGSEGV`.
 const FAULTED: u32 = 11;
 /// Frames that `unixd` keeps for itself.
@@ -29,6 +29,8 @@ pub struct Server {
     pub channels: Channels,
     /// What sockets are called.
     pub names: Names,
+    /// Their records, and those of the dead that are to be waited for.
+    pub family: Family,
     /// Who gets how many frames.
     pub(crate) admission: SmallFirst,
     /// The run ends with these: their ids.
@@ -53,6 +55,7 @@ impl Server {
             processes: Processes::new(first_slot),
             channels: Channels::default(),
             names: Names::default(),
+            family: Family::new(machine::info().clock_hz),
             admission: SmallFirst,
             first: Vec::new(),
             status: 0,
@@ -74,17 +77,22 @@ impl Server {
         let Some(id) = self.processes.id_of(message.sender) else { return Some(refusal(Errno::EPERM)) };
         let answer = match request.operation {
             Operation::Exit => {
-                self.exit(id, request.words[0] as u32);
+                self.exit(id, request.words[0] as u32, request.words[1]);
+                self.settle();
                 return None;
             }
             Operation::MoreFrames => self.more_frames(id, request.words[0] as usize),
             Operation::Look => Err(Errno::EPERM),
-            Operation::Fork => self.fork(id, request.words[0] as usize, EnvId(request.words[1])),
+            Operation::Fork => self.fork(id, &request),
             Operation::Forked => self.forked(id, request.words[0] as usize),
             Operation::ForkFailed => self.fork_failed(id),
-            _ => self.serve_object(id, &request),
+            operation if operation.is_for_object() => self.serve_object(id, &request),
+            _ => self.serve_family(id, &request),
         };
+        self.settle();
         self.tell();
+        // Its own end was among what the call did.
+        self.processes.get(id)?;
         Some(answer.unwrap_or_else(refusal))
     }
 
@@ -131,24 +139,28 @@ impl Server {
     }
 
     /// A process says that it ends.
-    fn exit(&mut self, id: u32, status: u32) {
+    fn exit(&mut self, id: u32, status: u32, memory: u64) {
         if let Some(process) = self.processes.get(id) {
             let _ = exo::env_destroy(process.env, u64::from(status));
         }
-        self.bury(id, status);
+        self.bury(id, status, memory);
     }
 
-    /// Look for what no process says: deaths.
+    /// Look for what no process says: deaths, and what is due.
     fn look(&mut self) {
         let dead: Vec<(u32, u32)> = self.processes.iter().filter_map(|process| Some((process.id, death(process.env)?))).collect();
         for (id, status) in dead {
-            self.bury(id, status);
+            self.bury(id, status, 0);
         }
+        self.look_at_times();
     }
 
-    /// Give back what a dead process held.
-    fn bury(&mut self, id: u32, status: u32) {
+    /// Give back what a dead process held. `memory`: the most pages of it that were resident, and page faults << 32, if it said so.
+    pub(crate) fn bury(&mut self, id: u32, status: u32, memory: u64) {
         let Some(process) = self.processes.remove(id) else { return };
+        let used = machine::entry(process.env).used as u32;
+        let most_resident = if memory == 0 { used } else { memory as u32 };
+        let usage = Usage { cpu_ns: machine::cpu_ns(process.env), most_resident, faults: (memory >> 32) as u32 };
         exo::env_reap(process.env).expect("it is dead, and nobody else's child");
         self.channels.give(process.channel);
         self.processes.give_slot(process.slot);
@@ -161,6 +173,7 @@ impl Server {
             self.processes.give_slot(fork.slot);
         }
         self.end_strays();
+        self.family.end(id, status, usage);
         if self.first.contains(&id) {
             self.first.retain(|&first| first != id);
             self.status = if self.status == 0 { status } else { self.status };
