@@ -14,10 +14,12 @@
 #![no_std]
 
 mod bulletin;
+mod inode;
 mod operation;
 pub mod place;
 
 pub use bulletin::Bulletin;
+pub use inode::InodeWords;
 pub use operation::{Operation, Request};
 
 /// Pages of a mailbox.
