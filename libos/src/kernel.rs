@@ -9,6 +9,7 @@ use abi::{InfoPage, PageInfo, Registers, Rights, WaitWord};
 
 use crate::identity::Identity;
 use crate::pool::Pool;
+use crate::server::Server;
 use crate::user::UserMemory;
 
 /// Room for the vector state of a program, as the CPU's own instructions align it.
@@ -73,6 +74,10 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn copy_pages(&self, to: usize, from: usize, pages: usize);
     /// Where the frames of files come from.
     fn pool(&self) -> Arc<Pool>;
+    /// The way to `unixd`; none where the process keeps its own files.
+    fn server(&self) -> Option<Arc<dyn Server>> {
+        None
+    }
 
     /// The words of the process's identity, where the entries read them.
     fn identity(&self) -> &Identity;

@@ -16,6 +16,7 @@
 //! | `vfs`, `file` | names and inodes; descriptors and what stands behind them |
 //! | `user` | the program's memory |
 //! | `pool` | the frames of files in memory |
+//! | `server` | what is asked of `unixd` |
 //! | `kernel` | what is asked of the exokernel |
 #![cfg_attr(target_os = "none", no_std)]
 
@@ -36,6 +37,7 @@ pub mod pool;
 pub mod process;
 pub mod random;
 pub mod report;
+pub mod server;
 pub mod signal;
 pub mod strace;
 pub mod syscall;

@@ -10,7 +10,7 @@ use abi::{EnvEntry, EnvId, FrameEntry, FrameKind, INFO_ENVS_PAGE, InfoPage, PAGE
 use spin::Mutex;
 use unix::{Operation, Request};
 
-use crate::entry::channel;
+use crate::entry::channel::{self, Unixd};
 use crate::entry::isa::{self, Frame};
 use crate::entry::place;
 use crate::entry::thread::{self, Machine, Machines};
@@ -19,6 +19,7 @@ use crate::errno::{Errno, Result};
 use crate::identity::Identity;
 use crate::kernel::{Kernel, VectorState};
 use crate::pool::{Pool, Source};
+use crate::server::Server;
 use crate::user::{PROGRAM_TOP, UserMemory};
 
 /// The calls of the environment that this runs in.
@@ -154,6 +155,12 @@ impl Source for FilePages {
     }
 }
 
+/// Where the frames of an environment's own files come from.
+#[must_use]
+pub fn file_pool() -> Arc<Pool> {
+    Pool::new(Box::new(FilePages), place::FILES..place::FILES + place::FILES_BYTES)
+}
+
 impl Kernel for Native {
     type Machine = Machine;
 
@@ -261,7 +268,11 @@ impl Kernel for Native {
     }
 
     fn pool(&self) -> Arc<Pool> {
-        Pool::new(Box::new(FilePages), place::FILES..place::FILES + place::FILES_BYTES)
+        file_pool()
+    }
+
+    fn server(&self) -> Option<Arc<dyn Server>> {
+        Some(Arc::new(Unixd))
     }
 
     fn identity(&self) -> &Identity {

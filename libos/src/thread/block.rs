@@ -64,6 +64,7 @@ impl<K: Kernel> Process<K> {
     pub fn hear(&self) {
         let rings = self.kernel.doorbell().value;
         if self.heard.swap(rings, Ordering::Relaxed) != rings {
+            self.files.hear(self);
             self.note_change();
         }
     }

@@ -15,6 +15,8 @@
 //! | `server` | from a request to what serves it |
 //! | `process`, `processes` | a process; all of them, by id and by environment |
 //! | `channel` | bulletins and mailboxes |
+//! | `handles` | how a process names what is kept for it |
+//! | `tree` | the tree of files |
 //! | `admission` | who gets how many frames: a policy |
 //! | `program` | the first programs, as they are started |
 //! | `machine` | what is asked of the exokernel |
@@ -24,10 +26,12 @@ extern crate alloc;
 
 pub mod admission;
 pub mod channel;
+pub mod handles;
 pub mod machine;
 pub mod process;
 pub mod processes;
 pub mod program;
 pub mod server;
+pub mod tree;
 
 pub use server::Server;

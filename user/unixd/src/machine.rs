@@ -1,5 +1,8 @@
 //! What is asked of the exokernel about oneself and about everybody.
 
+#[cfg(target_os = "none")]
+use libos::time::{Clocks, Linear};
+
 use abi::{EnvEntry, EnvId, INFO_ENVS_PAGE, InfoPage, PAGE_SIZE};
 
 /// Where the info pages are mapped: the first, and the environment table.
@@ -23,4 +26,19 @@ pub fn entry_address(env: EnvId) -> usize {
 pub fn entry(env: EnvId) -> EnvEntry {
     // SAFETY: the whole table is mapped, and a slot is below its length; volatile as above.
     unsafe { (entry_address(env) as *const EnvEntry).read_volatile() }
+}
+
+/// The time of day, in nanoseconds since 1970-01-01 UTC.
+#[cfg(target_os = "none")]
+#[must_use]
+pub fn now_ns() -> u64 {
+    static CLOCKS: spin::Once<Clocks> = spin::Once::new();
+    CLOCKS.call_once(|| Clocks::new(&info())).ns(Linear::Realtime, libos::entry::clock())
+}
+
+/// The time of day: a host has no counter of the exokernel's.
+#[cfg(not(target_os = "none"))]
+#[must_use]
+pub fn now_ns() -> u64 {
+    0
 }

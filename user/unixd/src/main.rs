@@ -9,6 +9,8 @@ mod image {
     use exo::image::module;
     use libos::entry::heap::Heap;
     use unix::{Operation, Request, SERVER_CONTEXT};
+    use libos::vfs::attributes::Time;
+    use unixd::tree::Tree;
     use unixd::{Server, machine, program};
 
     #[global_allocator]
@@ -42,7 +44,10 @@ mod image {
     #[unsafe(no_mangle)]
     extern "C" fn unixd_main() -> ! {
         exo::info_map(EnvId::SELF, machine::INFO, 0, INFO_SLICES_PAGE.max(INFO_ENVS_PAGE + 1)).expect("the info pages");
-        let mut server = Server::new(FIRST_SLOT);
+        let files = |name| module(name).unwrap_or_default();
+        let now = Time::from_nanoseconds(machine::now_ns());
+        let tree = Tree::new(files("initramfs"), files("stdin"), &libos::entry::native::file_pool(), now);
+        let mut server = Server::new(FIRST_SLOT, tree);
         let copies = module("copies").and_then(|bytes| bytes.try_into().ok()).map_or(1, u32::from_le_bytes) as usize;
         let copies = copies.clamp(1, COPIES_MOST);
         for slot in FIRST_SLOT..MAX_SLICES {

@@ -3,10 +3,10 @@
 use abi::EnvId;
 
 use crate::channel::Channel;
+use crate::handles::Handles;
 use crate::machine;
 
 /// See the module.
-#[derive(Debug)]
 pub struct Process {
     /// Its id.
     pub id: u32,
@@ -24,6 +24,10 @@ pub struct Process {
     pub group: u32,
     /// Its session.
     pub session: u32,
+    /// What it has handles for.
+    pub handles: Handles,
+    /// Pages of open inodes' words that it has mapped.
+    pub words_pages: usize,
 }
 
 impl Process {

@@ -11,7 +11,6 @@ use crate::process::Process;
 const IDS: u32 = 4 << 20;
 
 /// See the module.
-#[derive(Debug)]
 pub struct Processes {
     by_id: BTreeMap<u32, Process>,
     /// By slot of the environment table; 0: none.

@@ -4,12 +4,14 @@ use abi::{EnvEntry, EnvId, EnvState};
 use alloc::vec::Vec;
 use exo::Message;
 use libos::errno::Errno;
+use libos::vfs::attributes::Time;
 use unix::{Operation, Request};
 
 use crate::admission::{Admission, Asking, SmallFirst};
 use crate::channel::Channels;
 use crate::machine;
 use crate::processes::Processes;
+use crate::tree::{Asked, Tree};
 
 /// Wait status of a process that ended by `SIGKILL`.
 const KILLED: u32 = 9;
@@ -24,6 +26,8 @@ pub struct Server {
     pub processes: Processes,
     /// Their channels.
     pub channels: Channels,
+    /// The files.
+    pub tree: Tree,
     /// Who gets how many frames.
     admission: SmallFirst,
     /// The run ends with these: their ids.
@@ -43,8 +47,8 @@ pub const fn value(value: u64) -> Answer {
 impl Server {
     /// Without processes; slots of the slice vector from `first_slot` on are for them.
     #[must_use]
-    pub fn new(first_slot: usize) -> Server {
-        Server { processes: Processes::new(first_slot), channels: Channels::default(), admission: SmallFirst, first: Vec::new(), status: 0 }
+    pub fn new(first_slot: usize, tree: Tree) -> Server {
+        Server { processes: Processes::new(first_slot), channels: Channels::default(), tree, admission: SmallFirst, first: Vec::new(), status: 0 }
     }
 
     /// Let the run end with a process.
@@ -67,6 +71,7 @@ impl Server {
             }
             Operation::MoreFrames => self.more_frames(id, request.words[0] as usize),
             Operation::Look => Err(Errno::EPERM),
+            _ => self.tree(id, &request),
         };
         Some(answer.unwrap_or_else(refusal))
     }
@@ -76,6 +81,35 @@ impl Server {
     pub fn available(&self) -> usize {
         let own = machine::entry(exo::identify());
         ((own.quota - own.used) as usize).saturating_sub(OWN_FRAMES)
+    }
+
+    /// A request about files.
+    fn tree(&mut self, id: u32, request: &Request) -> Answer {
+        let all = machine::entry(exo::identify()).quota as usize;
+        let frames = (self.available(), all);
+        let Server { processes, tree, admission, .. } = self;
+        let process = processes.get_mut(id).ok_or(Errno::ESRCH)?;
+        let (quota, used) = process.frames();
+        let env = process.env;
+        let mut raise = |wanted| {
+            let granted = admission.grant(Asking { wanted, used, available: frames.0 });
+            granted >= wanted && exo::env_quota(env, quota + granted).is_ok()
+        };
+        let mut asked = Asked {
+            id,
+            env,
+            handles: &mut process.handles,
+            words_pages: &mut process.words_pages,
+            channel: &process.channel,
+            now: Time::from_nanoseconds(machine::now_ns()),
+            frames,
+            raise: &mut raise,
+        };
+        let (answer, listeners) = tree.serve(request, &mut asked);
+        for listener in listeners.into_iter().filter_map(|listener| processes.get(listener)) {
+            listener.channel.ring();
+        }
+        answer
     }
 
     fn more_frames(&mut self, id: u32, wanted: usize) -> Answer {
@@ -108,6 +142,7 @@ impl Server {
     /// Give back what a dead process held.
     fn bury(&mut self, id: u32, status: u32) {
         let Some(process) = self.processes.remove(id) else { return };
+        self.tree.forget(id);
         exo::env_reap(process.env).expect("it is dead, and nobody else's child");
         self.channels.give(process.channel);
         self.processes.give_slot(process.slot);
