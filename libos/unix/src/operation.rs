@@ -56,7 +56,7 @@ operations! {
     /// `(handle; which; -; words)`. Change what an inode says of itself.
     Change = 0x4b,
     /// `(handle, size)`. Cut or stretch the contents.
-    Truncate = 0x4c,
+    Resize = 0x4c,
     /// `(handle) → bytes, removed; path`. Where an entry is.
     Path = 0x4d,
     /// `(handle, access) → OpenAnswer`. Open what an entry names.
@@ -66,7 +66,7 @@ operations! {
     /// `(handle; page, pages, purpose; address) → pages, writable`. Map pages of an open file into the process's windows. Words only.
     MapFile = 0x50,
     /// `(handle, offset or END, length; bytes) → bytes, offset behind them`.
-    Write = 0x51,
+    WriteFile = 0x51,
     /// `(handle; mode; offset; length)`. fallocate(2).
     Allocate = 0x52,
     /// `(handle, offset, what) → offset`. The next data or hole.

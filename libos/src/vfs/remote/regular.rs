@@ -72,7 +72,7 @@ impl RegularFile {
             outcome?;
         }
         let offset = if let Place::At(offset) = place { offset } else { END };
-        let answer = self.ask(Operation::Write, 0, [offset, filled as u64])?;
+        let answer = self.ask(Operation::WriteFile, 0, [offset, filled as u64])?;
         let count = answer[0] as usize;
         Ok(Sent { count, end: answer[1], last: outcome.is_err() || count < filled })
     }
@@ -136,7 +136,7 @@ impl File for RegularFile {
     }
 
     fn truncate(&self, world: &dyn World, size: u64) -> Result<()> {
-        let outcome = self.ask(Operation::Truncate, 0, [size, 0]);
+        let outcome = self.ask(Operation::Resize, 0, [size, 0]);
         self.pages.refresh(world);
         outcome.map(drop)
     }

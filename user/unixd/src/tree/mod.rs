@@ -123,7 +123,7 @@ impl Tree {
             Operation::Rename => names::rename(asked, world, request),
             Operation::Target => names::target(asked, world, handle),
             Operation::Change => self.change(asked, world, handle, request.small),
-            Operation::Truncate => self.truncate(asked, world, handle, words[1]),
+            Operation::Resize => self.truncate(asked, world, handle, words[1]),
             Operation::Path => names::path(asked, handle),
             Operation::OpenEntry => self.open_entry(asked, world, handle, Access::from_bits_truncate(words[1] as u32)),
             Operation::Release => {
@@ -134,7 +134,7 @@ impl Tree {
                 value(0)
             }
             Operation::MapFile => self.map_file(asked, world, request),
-            Operation::Write => self.write(asked, world, words),
+            Operation::WriteFile => self.write(asked, world, words),
             Operation::Allocate => self.allocate(asked, world, request),
             Operation::Seek => contents::seek(asked, words),
             Operation::NoteRead => self.note_read(asked, world, handle),
