@@ -4,9 +4,11 @@
 //! tested on a host.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
-use abi::{InfoPage, PageInfo, Registers, Rights, WaitWord};
+use abi::{CloneRange, InfoPage, PageInfo, Registers, Rights, WaitWord};
 
+use crate::errno;
 use crate::identity::Identity;
 use crate::pool::Pool;
 use crate::server::Server;
@@ -34,6 +36,15 @@ impl Default for VectorState {
     }
 }
 
+/// On which side of a fork one is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Side {
+    /// In the process that was there before; the id of the new one.
+    Parent(u32),
+    /// In the new one; its id.
+    Child(u32),
+}
+
 /// The exokernel's calls, as one process uses them on itself. Addresses of pages are multiples of the page size.
 pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     /// What the machine has of a thread while it does not run, and the stack that its calls are served on.
@@ -49,10 +60,17 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn preempt(&self, from: &'static Self::Machine, registers: &Registers, to: &'static Self::Machine) -> !;
     /// Leave the thread that runs for ever, for another.
     fn abandon(&self, from: Option<&'static Self::Machine>, to: &'static Self::Machine) -> !;
+    /// Make a process that is a copy of this one, but for its threads: it has the one that runs, whose machine this is. `program` is what it gets
+    /// of the program's memory. Returns in both.
+    fn fork(&self, machine: &'static Self::Machine, program: Vec<CloneRange>) -> errno::Result<Side>;
+    /// In the new process: the machines of all threads but this one's are not there.
+    fn keep_only(&self, machine: &'static Self::Machine);
     /// Ask for an upcall when the slice after the next forced end begins. Always asked for: a process that got the CPU back learns there
     /// what happened meanwhile.
     fn arm_slice(&self);
 
+    /// The way to `unixd`; none for a process that is alone.
+    fn server(&self) -> Option<&'static dyn Server>;
     /// Where `unixd` counts what the process may care for, and how far it has counted.
     fn doorbell(&self) -> WaitWord;
 
@@ -64,6 +82,8 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn page_protect(&self, address: usize, pages: usize, rights: Rights) -> exo::Result<()>;
     /// Map pages held at `source` at `target` too.
     fn page_map(&self, target: usize, source: usize, pages: usize, rights: Rights) -> exo::Result<()>;
+    /// Let a page that is copied on write be the process's own, and writable. Whether it was one.
+    fn page_break(&self, address: usize) -> bool;
     /// What is mapped at an address.
     fn page_query(&self, address: usize) -> exo::Result<PageInfo>;
     /// How often a frame is mapped, by everybody; `None` behind the last one.
@@ -74,10 +94,6 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn copy_pages(&self, to: usize, from: usize, pages: usize);
     /// Where the frames of files come from.
     fn pool(&self) -> Arc<Pool>;
-    /// The way to `unixd`; none where the process keeps its own files.
-    fn server(&self) -> Option<Arc<dyn Server>> {
-        None
-    }
 
     /// The words of the process's identity, where the entries read them.
     fn identity(&self) -> &Identity;
@@ -120,6 +136,8 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn registers(&self) -> Registers;
     /// Where the program made the call that is being served: from there it makes it again.
     fn call_site(&self) -> u64;
+    /// Continue the program with a full register frame, the thread pointer included.
+    fn begin(&self, registers: &Registers) -> !;
     /// Continue the program with a full register frame.
     fn resume(&self, registers: &Registers) -> !;
     /// End the process, with a status word as wait(2) packs it.

@@ -67,20 +67,20 @@ pub fn fetch(at: usize, bytes: &mut [u8]) -> usize {
     count
 }
 
-/// The way to `unixd`, for what is safe.
-pub struct Unixd;
+/// The way to `unixd`, as what is safe sees it.
+pub struct Channel;
 
-impl Server for Unixd {
+impl Server for Channel {
     fn call(&self, request: Request) -> Result<[u64; 4]> {
         call(request)
     }
 
-    fn post(&self, at: usize, bytes: &[u8]) {
-        post(at, bytes);
+    fn post(&self, at: usize, bytes: &[u8]) -> usize {
+        post(at, bytes)
     }
 
-    fn fetch(&self, at: usize, bytes: &mut [u8]) {
-        fetch(at, bytes);
+    fn fetch(&self, at: usize, bytes: &mut [u8]) -> usize {
+        fetch(at, bytes)
     }
 
     fn with_mailbox(&self, work: &mut dyn FnMut(&mut [u8])) {

@@ -1,8 +1,8 @@
 //! From the entries' assembly to the safe layers, and back.
 
-use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
-use abi::{FaultKind, Registers};
+use abi::{FaultKind, PAGE_SIZE, Registers};
 
 use crate::entry::native::Native;
 use crate::entry::vdso;
@@ -89,6 +89,9 @@ const RESOLVED: u64 = 0;
 /// What it answers for a fault that no region explains. A refusal's answer is above.
 const UNEXPLAINED: u64 = 1;
 
+/// What it answers for a fault that is resolved where other faults may come meanwhile.
+const POSTPONED: u64 = 0x100;
+
 const SLICE: u64 = FaultKind::Slice as u64;
 
 /// The slice ended. In the library the thread goes on to the end of its call.
@@ -107,20 +110,49 @@ fn slice_ended() -> u64 {
     RESOLVED
 }
 
+/// What a fault on a page tried.
+#[inline(always)]
+fn access(kind: u64) -> Option<Access> {
+    match kind {
+        1 => Some(Access::Read),
+        2 => Some(Access::Write),
+        3 => Some(Access::Execute),
+        _ => None,
+    }
+}
+
 /// Resolve a fault if that is all it needs. Called while `fault_active` is set: nothing here touches the program's memory.
 pub extern "C" fn resolve(kind: u64, address: u64) -> u64 {
-    let access = match kind {
-        1 => Access::Read,
-        2 => Access::Write,
-        3 => Access::Execute,
-        SLICE => return slice_ended(),
-        _ => return UNEXPLAINED,
+    let access = match access(kind) {
+        Some(access) => access,
+        None if kind == SLICE => return slice_ended(),
+        None => return UNEXPLAINED,
     };
+    // The library's own, since a fork.
+    if access == Access::Write && address >= PROGRAM_TOP as u64 && exo::page_break(address as usize & !(PAGE_SIZE - 1)).is_ok() {
+        return RESOLVED;
+    }
     if PROCESS.load(Ordering::Relaxed).is_null() {
         return UNEXPLAINED;
     }
+    if HAS_FORKED.load(Ordering::Relaxed) {
+        return POSTPONED;
+    }
+    resolve_program(access, address)
+}
+
+/// Whether pages of the library may be copied on write: what resolves a fault may then have faults of its own.
+static HAS_FORKED: AtomicBool = AtomicBool::new(false);
+
+/// From now on pages of the library may be copied on write.
+pub fn note_fork() {
+    HAS_FORKED.store(true, Ordering::Relaxed);
+}
+
+/// Resolve a fault of the program, or of a copy to or from it.
+fn resolve_program(access: Access, address: u64) -> u64 {
     let process = process();
-    // Only a copy to or from the program can fault inside the library, and no copy is made with this lock held.
+    // Of what takes the lock only a copy to or from the program can fault on the program's pages, and no copy is made with this lock held.
     let Some(mut memory) = process.memory.try_lock() else { return UNEXPLAINED };
     match memory.resolve(&process.kernel, address as usize, access) {
         Ok(()) => RESOLVED,
@@ -140,6 +172,10 @@ pub extern "C" fn trapped(registers: &mut Registers, kind: u64, address: u64, co
         panic!("fault {kind} at {address:#x}, pc {:#x}", registers.pc);
     }
     let process = process();
+    let outcome = match access(kind) {
+        Some(access) if outcome == POSTPONED => resolve_program(access, address),
+        _ => outcome,
+    };
     if outcome != RESOLVED {
         if kind == SLICE {
             registers.tls = process.kernel.thread_pointer();

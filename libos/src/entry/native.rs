@@ -2,22 +2,27 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use abi::{EnvEntry, EnvId, FrameEntry, FrameKind, INFO_ENVS_PAGE, InfoPage, PAGE_SIZE, PageInfo, Registers, Rights, UpcallPage, WaitWord};
+use abi::{
+    CloneRange, EnvEntry, EnvId, FrameEntry, FrameKind, INFO_ENVS_PAGE, InfoPage, PAGE_SIZE, PageInfo, Registers, Rights, UpcallPage,
+    WaitWord,
+};
 
 use spin::Mutex;
 use unix::{Operation, Request};
 
-use crate::entry::channel::{self, Unixd};
+use crate::entry::channel;
+use crate::entry::fork;
 use crate::entry::isa::{self, Frame};
 use crate::entry::place;
 use crate::entry::thread::{self, Machine, Machines};
 use crate::entry::words::LibraryWords;
 use crate::errno::{Errno, Result};
 use crate::identity::Identity;
-use crate::kernel::{Kernel, VectorState};
+use crate::kernel::{Kernel, Side, VectorState};
 use crate::pool::{Pool, Source};
 use crate::server::Server;
 use crate::user::{PROGRAM_TOP, UserMemory};
@@ -25,7 +30,7 @@ use crate::user::{PROGRAM_TOP, UserMemory};
 /// The calls of the environment that this runs in.
 pub struct Native {
     /// The caller's own name.
-    identity: EnvId,
+    identity: AtomicU64,
     /// FS base where only the kernel can set it (x86_64 without FSGSBASE).
     thread_pointer: AtomicU64,
     /// Which page of the frame table is mapped.
@@ -38,7 +43,18 @@ impl Native {
     /// The calls. Expects the info pages at [`place::INFO`].
     #[must_use]
     pub fn new() -> Native {
-        Native { identity: exo::identify(), thread_pointer: AtomicU64::new(0), frame_table: Mutex::new(None), machines: Machines::new() }
+        Native {
+            identity: AtomicU64::new(exo::identify().0),
+            thread_pointer: AtomicU64::new(0),
+            frame_table: Mutex::new(None),
+            machines: Machines::new(),
+        }
+    }
+
+    /// Be this environment from now on: a copy of the one that this was.
+    pub fn become_copy(&self) {
+        self.identity.store(exo::identify().0, Ordering::Relaxed);
+        *self.frame_table.lock() = None;
     }
 
     /// Whether user mode may read and set the thread pointer itself.
@@ -85,7 +101,7 @@ impl Native {
     fn entry(&self) -> &EnvEntry {
         let entries = (place::INFO + INFO_ENVS_PAGE * PAGE_SIZE) as *const EnvEntry;
         // SAFETY: `start` mapped the whole table, and a slot is below its length.
-        unsafe { &*entries.add(self.identity.slot()) }
+        unsafe { &*entries.add(EnvId(self.identity.load(Ordering::Relaxed)).slot()) }
     }
 }
 
@@ -135,9 +151,19 @@ impl UserMemory for Native {
 /// The frames of files.
 struct FilePages;
 
+/// One past the last of them that was ever mapped.
+static FILES_END: AtomicUsize = AtomicUsize::new(place::FILES);
+
+/// Where frames of files may be mapped.
+#[must_use]
+pub fn file_pages() -> core::ops::Range<usize> {
+    place::FILES..FILES_END.load(Ordering::Relaxed)
+}
+
 impl Source for FilePages {
     fn map(&self, address: usize, pages: usize) -> bool {
         let mapped = channel::page_alloc(address, pages, Rights::READ_WRITE);
+        FILES_END.fetch_max(address + pages * PAGE_SIZE, Ordering::Relaxed);
         if mapped.is_err() {
             // SAFETY: nothing refers to the part that was mapped. Pages that were not are passed over.
             let _ = unsafe { exo::page_unmap(EnvId::SELF, address, pages) };
@@ -190,10 +216,22 @@ impl Kernel for Native {
         unsafe { thread::enter(to) }
     }
 
+    fn fork(&self, machine: &'static Machine, program: Vec<CloneRange>) -> Result<Side> {
+        fork::fork(machine, program)
+    }
+
+    fn keep_only(&self, machine: &'static Machine) {
+        self.machines.keep_only(machine);
+    }
+
     fn arm_slice(&self) {
         let page = place::UPCALL_PAGE as *mut UpcallPage;
         // SAFETY: `start` mapped the page; the word is for the library to write and for the kernel to read.
         unsafe { (&raw mut (*page).slice_armed).write_volatile(1) };
+    }
+
+    fn server(&self) -> Option<&'static dyn Server> {
+        (channel::server() != EnvId::SELF).then_some(&channel::Channel)
     }
 
     fn doorbell(&self) -> WaitWord {
@@ -226,6 +264,10 @@ impl Kernel for Native {
             let _ = unsafe { exo::page_unmap(EnvId::SELF, target, pages) };
             exo::page_map(EnvId::SELF, target, source, pages, rights)
         })
+    }
+
+    fn page_break(&self, address: usize) -> bool {
+        exo::page_break(address).is_ok()
     }
 
     fn page_query(&self, address: usize) -> exo::Result<PageInfo> {
@@ -271,9 +313,6 @@ impl Kernel for Native {
         file_pool()
     }
 
-    fn server(&self) -> Option<Arc<dyn Server>> {
-        Some(Arc::new(Unixd))
-    }
 
     fn identity(&self) -> &Identity {
         &LibraryWords::get().identity
@@ -309,6 +348,11 @@ impl Kernel for Native {
     }
 
     fn get(&self, buffer: &mut [u8]) -> usize {
+        // The kernel does not write to a page that is to be copied on write.
+        buffer.iter_mut().step_by(PAGE_SIZE).for_each(|byte| *byte = 0);
+        if let Some(last) = buffer.last_mut() {
+            *last = 0;
+        }
         exo::debug_get(buffer).unwrap_or(0)
     }
 
@@ -381,6 +425,11 @@ impl Kernel for Native {
 
     fn call_site(&self) -> u64 {
         frame().site(self.upcall_page())
+    }
+
+    fn begin(&self, registers: &Registers) -> ! {
+        self.load_thread_pointer(registers.tls);
+        self.resume(registers)
     }
 
     fn resume(&self, registers: &Registers) -> ! {

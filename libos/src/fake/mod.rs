@@ -11,12 +11,12 @@ use core::ops::Range;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use abi::{InfoPage, PAGE_SIZE, PageInfo, Registers, Rights, WaitWord};
+use abi::{CloneRange, InfoPage, PAGE_SIZE, PageInfo, Registers, Rights, WaitWord};
 use spin::Mutex;
 
 use crate::errno::{Errno, Result};
 use crate::identity::Identity;
-use crate::kernel::{Kernel, VectorState};
+use crate::kernel::{Kernel, Side, VectorState};
 use crate::memory::fault::Access;
 use crate::pool::{Pool, Source};
 use crate::process::Process;
@@ -244,7 +244,17 @@ impl Kernel for FakeKernel {
         panic!("{SWITCHED}")
     }
 
+    fn fork(&self, (): &'static (), _: Vec<CloneRange>) -> Result<Side> {
+        Err(Errno::EAGAIN)
+    }
+
+    fn keep_only(&self, (): &'static ()) {}
+
     fn arm_slice(&self) {}
+
+    fn server(&self) -> Option<&'static dyn crate::server::Server> {
+        None
+    }
 
     fn doorbell(&self) -> WaitWord {
         WaitWord { address: 0, value: 0, reserved: 0 }
@@ -300,6 +310,10 @@ impl Kernel for FakeKernel {
             assert!(map.insert(target / PAGE_SIZE + index, page).is_none(), "page_map over a mapped page");
         }
         Ok(())
+    }
+
+    fn page_break(&self, _: usize) -> bool {
+        false
     }
 
     fn page_query(&self, address: usize) -> exo::Result<PageInfo> {
@@ -417,6 +431,10 @@ impl Kernel for FakeKernel {
 
     fn call_site(&self) -> u64 {
         self.registers.lock().pc
+    }
+
+    fn begin(&self, registers: &Registers) -> ! {
+        panic!("began at {:#x}", registers.pc)
     }
 
     fn resume(&self, registers: &Registers) -> ! {

@@ -13,8 +13,8 @@ use crate::file::event::AnonymousNode;
 use crate::file::table::{Slot, Table};
 use crate::file::{Access, Description, File};
 use crate::pool::Pool;
-use crate::vfs::attributes::{Attributes, Kind, Time, device_number};
 use crate::server::Server;
+use crate::vfs::attributes::{Attributes, Kind, Time, device_number};
 use crate::vfs::node::{Entry, Node};
 use crate::vfs::remote::Tree;
 use crate::vfs::tmpfs::{Inode, Tmpfs};
@@ -54,11 +54,17 @@ impl Files {
 
     /// The tree that `unixd` keeps, with the process's `/proc` and `/sys`, and the console as the first three descriptors, a terminal.
     #[must_use]
-    pub fn remote(server: Arc<dyn Server>, now_ns: u64) -> Files {
+    pub fn remote(server: &'static dyn Server, now_ns: u64) -> Files {
         let now = Time::from_nanoseconds(now_ns);
         let (tree, root) = Tree::new(server, |entry| [proc::mount_proc(entry, now), proc::mount_sys(entry, now)].into());
         let place = tree.find(&root, b"dev/console");
         Files::over(root, place, Some(tree))
+    }
+
+    /// Addresses at which `unixd` maps pages for the process: a child sees the same there.
+    #[must_use]
+    pub fn shown_pages(&self) -> Vec<core::ops::Range<usize>> {
+        self.tree.as_ref().map_or_else(Vec::new, |tree| tree.shown_pages())
     }
 
     fn over(root: Arc<Entry>, console_place: Option<Arc<Entry>>, tree: Option<Arc<Tree>>) -> Files {
@@ -172,6 +178,21 @@ impl Files {
     /// `EMFILE`: there is none.
     pub fn insert(&self, description: Arc<Description>, close_on_exec: bool) -> Result<i32> {
         self.table.lock().insert(Slot { description, close_on_exec }, 0)
+    }
+
+    /// Let another process have all that is open here: what lives in this one moves to `unixd`.
+    ///
+    /// # Errors
+    /// `ENFILE`, `ENOMEM`: `unixd` does not take so much.
+    pub fn share(&self, server: &'static dyn Server) -> Result<()> {
+        let table = self.table.lock();
+        for fd in table.numbers(0) {
+            // What only holds a place has nothing to move.
+            if let Ok(file) = table.get(fd)?.description.file() {
+                file.share(server)?;
+            }
+        }
+        Ok(())
     }
 
     /// The descriptors in use.

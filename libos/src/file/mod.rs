@@ -11,10 +11,12 @@ pub mod event;
 pub mod files;
 pub mod line;
 pub mod pipe;
+pub mod remote;
 pub mod table;
 #[cfg(test)]
 mod tests;
 pub mod transfer;
+pub mod watchers;
 
 use alloc::sync::Arc;
 
@@ -22,11 +24,13 @@ use bitflags::bitflags;
 
 use crate::errno::{Errno, Result};
 use crate::memory::backing::Backing;
+use crate::server::Server;
 use crate::vfs::node::Visitor;
 use crate::vfs::world::World;
 pub use description::Description;
 pub use files::Files;
 pub use transfer::{Input, Output};
+pub use watchers::Watchers;
 
 bitflags! {
     /// What a descriptor was opened for.
@@ -155,6 +159,11 @@ pub trait File: Send + Sync {
         Readiness::ALWAYS
     }
 
+    /// Who is to hear when its readiness changes. A file that is always ready has nobody.
+    fn watchers(&self) -> Option<&Watchers> {
+        None
+    }
+
     /// Whether its readiness can change while nothing in the process runs: by the console's input.
     fn waits_for_console(&self) -> bool {
         false
@@ -197,6 +206,12 @@ pub trait File: Send + Sync {
     /// Whether a private mapping of it is zeros, as of `/dev/zero`.
     fn maps_zeros(&self) -> bool {
         false
+    }
+
+    /// Let other processes have it too: it moves to `unixd`, if it is not there; gives its handle. `None`: it stays the process's own.
+    fn share(&self, server: &'static dyn Server) -> Result<Option<u32>> {
+        let _ = server;
+        Ok(None)
     }
 
     /// The end of a pipe that it is, for what only pipes can do.

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod backing;
+mod cloning;
 pub mod fault;
 #[cfg(test)]
 mod files_tests;

@@ -392,6 +392,12 @@ impl State {
         blocked & bit(signal) == 0 && self.is_ignored(signal)
     }
 
+    /// In a new process: nothing is pending.
+    pub fn forget_pending(&mut self) {
+        self.own.pending.clear();
+        self.shared.clear();
+    }
+
     /// What is pending.
     #[must_use]
     pub fn pending_set(&self) -> Set {

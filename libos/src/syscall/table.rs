@@ -254,9 +254,9 @@ macro_rules! rows {
 
 rows! {
     // Processes.
-    clone: 56, 220, thread::clone, Partial("threads; no processes"), [Hex, Pointer, Pointer, Pointer, Pointer];
-    clone3: 435, 435, thread::clone3, Partial("threads; no processes"), [Pointer, Unsigned];
-    fork: 57, -, absent, Absent, [];
+    clone: 56, 220, thread::clone, Partial("no namespaces"), [Hex, Pointer, Pointer, Pointer, Pointer];
+    clone3: 435, 435, thread::clone3, Partial("no namespaces"), [Pointer, Unsigned];
+    fork: 57, -, thread::fork, Full, [];
     vfork: 58, -, absent, Absent, [];
     execve: 59, 221, absent, Absent, [Path, Pointer, Pointer];
     execveat: 322, 281, absent, Absent, [DirectoryFd, Path, Pointer, Pointer, AtFlags];

@@ -10,6 +10,7 @@
 
 mod block;
 mod end;
+mod fork;
 pub mod futexes;
 pub mod schedule;
 mod signals;
@@ -24,6 +25,7 @@ use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::signal::Own;
+pub use fork::Birth;
 pub use table::{Outcome, Table, Thread, Waits};
 
 /// The threads of a process.

@@ -11,6 +11,8 @@ pub trait Schedule: Send {
     fn next(&mut self) -> Option<usize>;
     /// Whether no thread is ready.
     fn is_empty(&self) -> bool;
+    /// No thread is ready any more.
+    fn clear(&mut self);
 }
 
 /// One after the other.
@@ -28,5 +30,9 @@ impl Schedule for RoundRobin {
 
     fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    fn clear(&mut self) {
+        self.0.clear();
     }
 }

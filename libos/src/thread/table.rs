@@ -160,6 +160,18 @@ impl<M> Table<M> {
         self.schedule.ready(slot);
     }
 
+    /// In a new process: the thread that runs is the only one, with this id, and has not run before `now`.
+    pub fn keep_only_current(&mut self, id: u32, now: u64) {
+        let current = self.slots[self.current].take();
+        self.slots.clear();
+        self.current = 0;
+        self.schedule.clear();
+        self.deadlines.clear();
+        self.futexes = Futexes::default();
+        (self.since, self.idle, self.last_id) = (now, 0, id);
+        self.slots.push(current.map(|thread| Thread { id, used: 0, robust_list: 0, unmap_at_end: None, ..thread }));
+    }
+
     /// Take the thread that runs out of the table.
     pub fn remove_current(&mut self) -> Option<Thread<M>> {
         self.slots[self.current].take()

@@ -15,11 +15,13 @@
 
 mod bulletin;
 mod inode;
+pub mod message;
 mod operation;
 pub mod place;
 
 pub use bulletin::Bulletin;
 pub use inode::InodeWords;
+pub use message::Object;
 pub use operation::{Operation, Request};
 
 /// Pages of a mailbox.

@@ -18,6 +18,11 @@
 //! | `handles` | how a process names what is kept for it |
 //! | `tree` | the tree of files |
 //! | `admission` | who gets how many frames: a policy |
+//! | `handles` | what a process holds: places in the tree, open files |
+//! | `objects`, `caller` | operations on open files, and the world that these see |
+//! | `making` | objects without a name, and open files opened again |
+//! | `socket` | sockets of the Unix domain |
+//! | `fork` | a process makes another of itself |
 //! | `program` | the first programs, as they are started |
 //! | `machine` | what is asked of the exokernel |
 #![no_std]
@@ -25,13 +30,18 @@
 extern crate alloc;
 
 pub mod admission;
+pub mod caller;
 pub mod channel;
+pub mod fork;
 pub mod handles;
 pub mod machine;
+pub mod making;
+pub mod objects;
 pub mod process;
 pub mod processes;
 pub mod program;
 pub mod server;
 pub mod tree;
+pub mod socket;
 
 pub use server::Server;

@@ -1,9 +1,9 @@
 //! What is asked of the exokernel about oneself and about everybody.
 
-#[cfg(target_os = "none")]
-use libos::time::{Clocks, Linear};
-
 use abi::{EnvEntry, EnvId, INFO_ENVS_PAGE, InfoPage, PAGE_SIZE};
+use libos::random::Random;
+use libos::time::{Clocks, Linear};
+use spin::Once;
 
 /// Where the info pages are mapped: the first, and the environment table.
 pub const INFO: usize = 0x7e0f_0000_0000;
@@ -13,6 +13,29 @@ pub const INFO: usize = 0x7e0f_0000_0000;
 pub fn info() -> InfoPage {
     // SAFETY: mapped read-only before anything else ran; the kernel changes it behind our back, hence volatile.
     unsafe { (INFO as *const InfoPage).read_volatile() }
+}
+
+/// Nanoseconds since boot.
+#[must_use]
+pub fn monotonic_ns() -> u64 {
+    clocks().ns(Linear::Monotonic, libos::entry::clock())
+}
+
+/// Nanoseconds since 1970.
+#[must_use]
+pub fn realtime_ns() -> u64 {
+    clocks().ns(Linear::Realtime, libos::entry::clock())
+}
+
+fn clocks() -> &'static Clocks {
+    static CLOCKS: Once<Clocks> = Once::new();
+    CLOCKS.call_once(|| Clocks::new(&info()))
+}
+
+/// Fill with random bytes.
+pub fn random(into: &mut [u8]) {
+    static RANDOM: Once<Random> = Once::new();
+    RANDOM.call_once(|| Random::of_machine(&info(), libos::entry::clock, libos::entry::entropy)).fill(into);
 }
 
 /// Address of an environment's public entry.
@@ -28,17 +51,9 @@ pub fn entry(env: EnvId) -> EnvEntry {
     unsafe { (entry_address(env) as *const EnvEntry).read_volatile() }
 }
 
-/// The time of day, in nanoseconds since 1970-01-01 UTC.
-#[cfg(target_os = "none")]
+/// This environment.
 #[must_use]
-pub fn now_ns() -> u64 {
-    static CLOCKS: spin::Once<Clocks> = spin::Once::new();
-    CLOCKS.call_once(|| Clocks::new(&info())).ns(Linear::Realtime, libos::entry::clock())
-}
-
-/// The time of day: a host has no counter of the exokernel's.
-#[cfg(not(target_os = "none"))]
-#[must_use]
-pub fn now_ns() -> u64 {
-    0
+pub fn own() -> EnvId {
+    static OWN: Once<EnvId> = Once::new();
+    *OWN.call_once(exo::identify)
 }

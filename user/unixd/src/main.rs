@@ -45,7 +45,7 @@ mod image {
     extern "C" fn unixd_main() -> ! {
         exo::info_map(EnvId::SELF, machine::INFO, 0, INFO_SLICES_PAGE.max(INFO_ENVS_PAGE + 1)).expect("the info pages");
         let files = |name| module(name).unwrap_or_default();
-        let now = Time::from_nanoseconds(machine::now_ns());
+        let now = Time::from_nanoseconds(machine::realtime_ns());
         let tree = Tree::new(files("initramfs"), files("stdin"), &libos::entry::native::file_pool(), now);
         let mut server = Server::new(FIRST_SLOT, tree);
         let copies = module("copies").and_then(|bytes| bytes.try_into().ok()).map_or(1, u32::from_le_bytes) as usize;

@@ -1,8 +1,10 @@
 //! A process, as the others see it.
 
 use abi::EnvId;
+use alloc::vec::Vec;
 
 use crate::channel::Channel;
+use crate::fork::Fork;
 use crate::handles::Handles;
 use crate::machine;
 
@@ -24,13 +26,36 @@ pub struct Process {
     pub group: u32,
     /// Its session.
     pub session: u32,
-    /// What it has handles for.
+    /// What it holds.
     pub handles: Handles,
     /// Pages of open inodes' words that it has mapped.
     pub words_pages: usize,
+    /// A message that is longer than the mailbox, on its way in or out.
+    pub staged: Vec<u8>,
+    /// The child that it is making.
+    pub fork: Option<Fork>,
 }
 
 impl Process {
+    /// The child that a process has made: what it has of its parent, and what is its own.
+    #[must_use]
+    pub fn child_of(parent: &Process, fork: Fork, context: usize, channel: Channel) -> Process {
+        Process {
+            id: fork.id,
+            env: fork.env,
+            context,
+            slot: fork.slot,
+            channel,
+            parent: parent.id,
+            group: parent.group,
+            session: parent.session,
+            handles: parent.handles.clone(),
+            words_pages: parent.words_pages,
+            staged: Vec::new(),
+            fork: None,
+        }
+    }
+
     /// Frames that it may be charged for, and frames that it is charged for.
     #[must_use]
     pub fn frames(&self) -> (usize, usize) {

@@ -94,7 +94,20 @@ pub fn start(server: &mut Server, copy: usize, copies: usize) -> exo::Result<()>
         let _ = exo::irq_bind(machine::info().console_irq as usize, env);
     }
     let handles = server.tree.first_handles();
-    server.processes.insert(Process { id, env, context, slot, channel, parent: unix::SERVER_ID, group: id, session: id, handles, words_pages: 0 });
+    server.processes.insert(Process {
+        id,
+        env,
+        context,
+        slot,
+        channel,
+        parent: unix::SERVER_ID,
+        group: id,
+        session: id,
+        handles,
+        words_pages: 0,
+        staged: Vec::new(),
+        fork: None,
+    });
     server.end_with(id);
     Ok(())
 }

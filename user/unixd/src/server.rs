@@ -4,14 +4,16 @@ use abi::{EnvEntry, EnvId, EnvState};
 use alloc::vec::Vec;
 use exo::Message;
 use libos::errno::Errno;
-use libos::vfs::attributes::Time;
 use unix::{Operation, Request};
 
 use crate::admission::{Admission, Asking, SmallFirst};
 use crate::channel::Channels;
+use crate::handles::Handles;
 use crate::machine;
+use crate::process::Process;
 use crate::processes::Processes;
-use crate::tree::{Asked, Tree};
+use crate::socket::Names;
+use crate::tree::Tree;
 
 /// Wait status of a process that ended by `SIGKILL`.
 const KILLED: u32 = 9;
@@ -28,8 +30,10 @@ pub struct Server {
     pub channels: Channels,
     /// The files.
     pub tree: Tree,
+    /// What sockets are called.
+    pub names: Names,
     /// Who gets how many frames.
-    admission: SmallFirst,
+    pub(crate) admission: SmallFirst,
     /// The run ends with these: their ids.
     first: Vec<u32>,
     /// The wait status that the run ends with: of the first of them that failed.
@@ -48,7 +52,15 @@ impl Server {
     /// Without processes; slots of the slice vector from `first_slot` on are for them.
     #[must_use]
     pub fn new(first_slot: usize, tree: Tree) -> Server {
-        Server { processes: Processes::new(first_slot), channels: Channels::default(), tree, admission: SmallFirst, first: Vec::new(), status: 0 }
+        Server {
+            processes: Processes::new(first_slot),
+            channels: Channels::default(),
+            tree,
+            names: Names::default(),
+            admission: SmallFirst,
+            first: Vec::new(),
+            status: 0,
+        }
     }
 
     /// Let the run end with a process.
@@ -59,7 +71,7 @@ impl Server {
     /// Serve a call; `None`: nobody waits for an answer.
     pub fn serve(&mut self, message: &Message) -> Option<[u64; 4]> {
         let Some(request) = Request::unpack(message.words) else { return Some(refusal(Errno::ENOSYS)) };
-        if request.operation == Operation::Look && message.sender == exo::identify() {
+        if request.operation == Operation::Look && message.sender == machine::own() {
             self.look();
             return Some([0; 4]);
         }
@@ -71,45 +83,45 @@ impl Server {
             }
             Operation::MoreFrames => self.more_frames(id, request.words[0] as usize),
             Operation::Look => Err(Errno::EPERM),
-            _ => self.tree(id, &request),
+            Operation::Fork => self.fork(id, request.words[0] as usize, EnvId(request.words[1])),
+            Operation::Forked => self.forked(id, request.words[0] as usize),
+            Operation::ForkFailed => self.fork_failed(id),
+            operation if operation.is_of_tree() => self.serve_tree(id, &request),
+            _ => self.serve_object(id, &request),
         };
+        self.tell();
         Some(answer.unwrap_or_else(refusal))
     }
 
     /// Frames that could be granted.
     #[must_use]
     pub fn available(&self) -> usize {
-        let own = machine::entry(exo::identify());
+        let own = machine::entry(machine::own());
         ((own.quota - own.used) as usize).saturating_sub(OWN_FRAMES)
     }
 
-    /// A request about files.
-    fn tree(&mut self, id: u32, request: &Request) -> Answer {
-        let all = machine::entry(exo::identify()).quota as usize;
-        let frames = (self.available(), all);
-        let Server { processes, tree, admission, .. } = self;
-        let process = processes.get_mut(id).ok_or(Errno::ESRCH)?;
-        let (quota, used) = process.frames();
-        let env = process.env;
-        let mut raise = |wanted| {
-            let granted = admission.grant(Asking { wanted, used, available: frames.0 });
-            granted >= wanted && exo::env_quota(env, quota + granted).is_ok()
-        };
-        let mut asked = Asked {
-            id,
-            env,
-            handles: &mut process.handles,
-            words_pages: &mut process.words_pages,
-            channel: &process.channel,
-            now: Time::from_nanoseconds(machine::now_ns()),
-            frames,
-            raise: &mut raise,
-        };
-        let (answer, listeners) = tree.serve(request, &mut asked);
-        for listener in listeners.into_iter().filter_map(|listener| processes.get(listener)) {
-            listener.channel.ring();
-        }
-        answer
+    /// A process.
+    ///
+    /// # Errors
+    /// `ESRCH`: it is gone.
+    pub fn process(&self, id: u32) -> Result<&Process, Errno> {
+        self.processes.get(id).ok_or(Errno::ESRCH)
+    }
+
+    /// The same, to change.
+    ///
+    /// # Errors
+    /// `ESRCH`: it is gone.
+    pub fn process_mut(&mut self, id: u32) -> Result<&mut Process, Errno> {
+        self.processes.get_mut(id).ok_or(Errno::ESRCH)
+    }
+
+    /// What a process holds.
+    ///
+    /// # Errors
+    /// `ESRCH`: it is gone.
+    pub fn handles(&mut self, id: u32) -> Result<&mut Handles, Errno> {
+        self.process_mut(id).map(|process| &mut process.handles)
     }
 
     fn more_frames(&mut self, id: u32, wanted: usize) -> Answer {
@@ -146,6 +158,15 @@ impl Server {
         exo::env_reap(process.env).expect("it is dead, and nobody else's child");
         self.channels.give(process.channel);
         self.processes.give_slot(process.slot);
+        for opened in process.handles.files() {
+            let _ = opened.file.watchers().map(|watchers| watchers.forget(id));
+        }
+        drop(process.handles);
+        self.tell();
+        if let Some(fork) = process.fork {
+            self.processes.give_slot(fork.slot);
+        }
+        self.end_strays();
         if self.first.contains(&id) {
             self.first.retain(|&first| first != id);
             self.status = if self.status == 0 { status } else { self.status };
@@ -162,6 +183,7 @@ impl Server {
             let _ = exo::env_destroy(process.env, u64::from(KILLED));
             exo::env_reap(process.env).expect("it is dead");
         }
+        self.end_strays();
         let _ = exo::env_destroy(EnvId::SELF, u64::from(self.status));
         unreachable!("an environment can end itself")
     }

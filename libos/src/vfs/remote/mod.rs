@@ -14,9 +14,11 @@ mod regular;
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
+use core::ops::Range;
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use spin::Mutex;
-use unix::{Operation, Request};
+use unix::{InodeWords, Operation, Request, place};
 
 use crate::errno::{Errno, Result};
 use crate::file::File;
@@ -33,12 +35,12 @@ use pages::{Pages, Windows};
 const ROOT: u32 = 0;
 /// No handle.
 const NONE: u32 = u32::MAX;
-/// Handles given up at which they are not kept for the next requests any more: two in each of a request's words.
+/// Handles given up beyond which they are not kept for the next requests: what a request takes besides one.
 const RELEASED_MOST: usize = 6;
 
 /// The process's view of the tree.
 pub struct Tree {
-    server: Arc<dyn Server>,
+    server: &'static dyn Server,
     /// Handles that nobody needs any more.
     released: Mutex<Vec<u32>>,
     /// What is mounted in the tree and kept here, by number.
@@ -47,6 +49,8 @@ pub struct Tree {
     windows: Mutex<Windows>,
     /// What is known of open inodes, by their places among the words that `unixd` shows.
     inodes: Mutex<BTreeMap<u32, Weak<Pages>>>,
+    /// One past the highest of these places so far.
+    places: AtomicU32,
     /// What was prepared for executable mappings, by device and inode.
     overlays: Mutex<BTreeMap<(u64, u64), &'static [u8]>>,
     /// The pipes of FIFOs, by device and inode.
@@ -78,13 +82,14 @@ fn high(word: u64) -> u32 {
 
 impl Tree {
     /// The tree that a server keeps, with file systems of the process's own mounted in it.
-    pub fn new(server: Arc<dyn Server>, mounts: impl FnOnce(&Arc<Entry>) -> Vec<Arc<Entry>>) -> (Arc<Tree>, Arc<Entry>) {
+    pub fn new(server: &'static dyn Server, mounts: impl FnOnce(&Arc<Entry>) -> Vec<Arc<Entry>>) -> (Arc<Tree>, Arc<Entry>) {
         let tree = Arc::new(Tree {
             server,
             released: Mutex::default(),
             mounts: Mutex::default(),
             windows: Mutex::new(Windows::new()),
             inodes: Mutex::default(),
+            places: AtomicU32::new(0),
             overlays: Mutex::default(),
             fifos: Mutex::default(),
         });
@@ -119,6 +124,13 @@ impl Tree {
         }
     }
 
+    /// Addresses at which `unixd` has mapped pages for the process: windows, and the words of inodes.
+    #[must_use]
+    pub fn shown_pages(&self) -> Vec<Range<usize>> {
+        let words = place::INODES..place::INODES + self.places.load(Ordering::Relaxed) as usize * size_of::<InodeWords>();
+        Vec::from([self.windows.lock().used(), words])
+    }
+
     fn entry(self: &Arc<Tree>, handle: u32, kind: Kind, special: u64, mount: bool) -> Arc<Entry> {
         let handle = Arc::new(Handle { tree: self.clone(), number: handle });
         Entry::elsewhere(Arc::new(RemoteNode { handle, kind, special }), mount)
@@ -144,6 +156,7 @@ impl Tree {
 
     /// What is known of an open inode.
     fn pages(self: &Arc<Tree>, place: u32, identity: (u64, u64)) -> Arc<Pages> {
+        self.places.fetch_max(place + 1, Ordering::Relaxed);
         let mut inodes = self.inodes.lock();
         if let Some(pages) = inodes.get(&place).and_then(Weak::upgrade) {
             return pages;
@@ -172,12 +185,12 @@ impl Tree {
 
     #[cold]
     fn release(&self, released: &mut Vec<u32>) {
-        while !released.is_empty() {
+        while let Some(last) = released.pop() {
             let some: Vec<u32> = released.split_off(released.len().saturating_sub(RELEASED_MOST));
             let at = |index: usize| u64::from(some.get(index).copied().unwrap_or(NONE));
             let words = [at(0) | at(1) << 32, at(2) | at(3) << 32, at(4) | at(5) << 32];
             // What it does not have it does not give up.
-            let _ = self.server.call(Request { operation: Operation::Release, small: 0, large: 0, words });
+            let _ = self.server.call(Request { operation: Operation::Release, small: some.len() as u16, large: last, words });
         }
     }
 }

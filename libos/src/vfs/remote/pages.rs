@@ -8,6 +8,7 @@ use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::mem::take;
+use core::ops::Range;
 
 use abi::PAGE_SIZE;
 use spin::Mutex;
@@ -38,6 +39,11 @@ pub(super) struct Windows {
 impl Windows {
     pub(super) const fn new() -> Windows {
         Windows { fresh: WINDOWS, free: Vec::new() }
+    }
+
+    /// Addresses that were ever taken.
+    pub(super) fn used(&self) -> Range<usize> {
+        WINDOWS..self.fresh
     }
 
     fn take(&mut self) -> Result<usize> {

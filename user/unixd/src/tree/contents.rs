@@ -23,8 +23,8 @@ const PAGES_MOST: usize = 64;
 
 /// An open regular file, if it was opened for that.
 fn opened(asked: &Asked, handle: u32, access: Access) -> Result<Arc<Opened>> {
-    let opened = asked.handles.opened(handle)?;
-    if opened.access.contains(access) && opened.shown.is_some() { Ok(opened.clone()) } else { Err(Errno::EBADF) }
+    let opened = asked.handles.opened_for(handle, access)?;
+    if opened.shown.is_some() { Ok(opened) } else { Err(Errno::EBADF) }
 }
 
 /// Whether a range is in a process's windows.

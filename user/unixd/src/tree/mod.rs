@@ -9,6 +9,7 @@
 mod contents;
 mod names;
 mod portal;
+mod serve;
 pub mod shown;
 mod world;
 
@@ -17,16 +18,16 @@ use alloc::vec::Vec;
 
 use abi::{EnvId, PAGE_SIZE, Rights};
 use libos::errno::{Errno, Result};
-use libos::file::{Access, Files};
+use libos::file::Access;
 use libos::pool::Pool;
 use libos::vfs::attributes::{Kind, Time};
 use libos::vfs::node::Entry;
 use libos::vfs::tmpfs::Inode;
-use unix::{MAILBOX_BYTES, Operation, Request, place};
+use unix::{MAILBOX_BYTES, Object, Operation, Request, place};
 
 use crate::channel::Channel;
 use crate::handles::{Handles, Held, Opened};
-use crate::server::{Answer, value};
+use crate::server::Answer;
 use shown::{Showcase, Shown, WORDS};
 use world::RequestWorld;
 
@@ -35,7 +36,6 @@ const NONE: u32 = u32::MAX;
 
 /// The tree.
 pub struct Tree {
-    files: Files,
     root: Arc<Entry>,
     /// What standard input reads in a batch run.
     input: Option<Arc<Entry>>,
@@ -68,7 +68,7 @@ impl Tree {
     pub fn new(archive: &'static [u8], input: &'static [u8], pool: &Arc<Pool>, now: Time) -> Tree {
         let root = libos::file::files::tree(archive, pool, now, portal::all);
         let input = libos::file::files::input_entry(&root, input, now).ok();
-        Tree { files: Files::of(root.clone()), root, input, showcase: Arc::default() }
+        Tree { root, input, showcase: Arc::default() }
     }
 
     /// The handles that a process begins with: the root.
@@ -92,10 +92,7 @@ impl Tree {
 
     /// Serve a request; gives the answer, and who is to hear that files' pages changed.
     pub fn serve(&self, request: &Request, asked: &mut Asked) -> (Answer, Vec<u32>) {
-        if request.large != 0 {
-            asked.handles.release(request.large - 1);
-        }
-        let world = RequestWorld { now: asked.now, frames: asked.frames, files: &self.files, moved: Default::default() };
+        let world = RequestWorld { now: asked.now, frames: asked.frames, moved: Default::default() };
         let answer = self.dispatch(request, asked, &world);
         let mut listeners = Vec::new();
         for (file, pages, cut) in world.moved.into_inner() {
@@ -126,13 +123,6 @@ impl Tree {
             Operation::Resize => self.truncate(asked, world, handle, words[1]),
             Operation::Path => names::path(asked, handle),
             Operation::OpenEntry => self.open_entry(asked, world, handle, Access::from_bits_truncate(words[1] as u32)),
-            Operation::Release => {
-                for word in words {
-                    asked.handles.release(word as u32);
-                    asked.handles.release((word >> 32) as u32);
-                }
-                value(0)
-            }
             Operation::MapFile => self.map_file(asked, world, request),
             Operation::WriteFile => self.write(asked, world, words),
             Operation::Allocate => self.allocate(asked, world, request),
@@ -160,12 +150,12 @@ impl Tree {
         let file = Arc::clone(&entry.node).open(&entry, access, world)?;
         let shown = if kind == Kind::Regular { Some(self.show(asked, &entry)?) } else { None };
         let (place, identity) = shown.as_ref().map_or((0, (0, 0)), |shown| (shown.place, shown.identity));
-        let handle = asked.handles.insert(Held::Open(Arc::new(Opened { entry, file, access, shown })))?;
+        let handle = asked.handles.insert(Held::Open(Arc::new(Opened { entry, file, access, object: Object::File, socket: None, shown })))?;
         Ok([OPENED | (kind as u64) << 16 | u64::from(handle) << 32, u64::from(place), identity.0, identity.1])
     }
 
     fn open_entry(&self, asked: &mut Asked, world: &RequestWorld, handle: u32, access: Access) -> Answer {
-        let entry = asked.handles.entry(handle)?.clone();
+        let entry = asked.handles.entry(handle)?;
         if entry.node.kind() == Kind::Directory && access.contains(Access::WRITE) {
             return Err(Errno::EISDIR);
         }

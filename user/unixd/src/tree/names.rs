@@ -43,17 +43,17 @@ fn name(bytes: &[u8]) -> Result<&[u8]> {
 }
 
 /// Check that an entry is a directory.
-fn directory<'a>(asked: &'a Asked, handle: u32) -> Result<&'a Arc<Entry>> {
+fn directory(asked: &Asked, handle: u32) -> Result<Arc<Entry>> {
     let entry = asked.handles.entry(handle)?;
     if entry.node.kind() == Kind::Directory { Ok(entry) } else { Err(Errno::ENOTDIR) }
 }
 
 impl Tree {
     fn read_walk(&self, asked: &Asked, words: [u64; 3]) -> Result<Walk> {
-        let from = directory(asked, words[0] as u32)?.clone();
+        let from = directory(asked, words[0] as u32)?;
         let root = match (words[0] >> 32) as u32 {
             NONE => self.root.clone(),
-            root => directory(asked, root)?.clone(),
+            root => directory(asked, root)?,
         };
         let last = match words[1] >> 16 & 0xff {
             0 => Last::Follow,
@@ -92,7 +92,7 @@ impl Tree {
         let bytes = letter(asked, wire::CHANGE_WORDS * 8)?;
         let entry = asked.handles.entry(handle)?;
         entry.node.change(&wire::change(parts, &wire::words(&bytes)), world.now())?;
-        self.settle(entry);
+        self.settle(&entry);
         value(0)
     }
 
@@ -104,7 +104,7 @@ impl Tree {
         }
         let entry = asked.handles.entry(handle)?;
         let outcome = entry.node.truncate(world, size);
-        self.settle(entry);
+        self.settle(&entry);
         outcome.and_then(|()| value(0))
     }
 }
@@ -139,7 +139,7 @@ fn answer(asked: &mut Asked, found: Found, last: Last) -> Answer {
         (None, _) => Err(Errno::ENOENT),
     };
     outcome.inspect_err(|_| {
-        asked.handles.release(parent);
+        let _ = asked.handles.release(parent);
     })
 }
 
@@ -158,7 +158,7 @@ pub(super) fn statistics(asked: &Asked, world: &RequestWorld, handle: u32) -> An
 pub(super) fn list(asked: &Asked, world: &RequestWorld, handle: u32, from: u64) -> Answer {
     let entry = directory(asked, handle)?;
     let mut records = Vec::new();
-    libos::file::File::list(&DirectoryFile::new(entry.clone()), world, from, &mut |listed| {
+    libos::file::File::list(&DirectoryFile::new(entry), world, from, &mut |listed| {
         if records.len() + 18 + listed.name.len() > MAILBOX_BYTES {
             return false;
         }
@@ -182,7 +182,7 @@ pub(super) fn create(asked: &mut Asked, world: &RequestWorld, request: &Request)
         return Err(Errno::ENAMETOOLONG);
     }
     let new = New { kind, permissions: (lengths >> 32) as u32 & 0o7777, special, target };
-    let parent = directory(asked, handle as u32)?.clone();
+    let parent = directory(asked, handle as u32)?;
     let entry = parent.node.create(&parent, name(new_name)?, &new, world.now())?;
     asked.handles.insert(Held::Entry(entry)).and_then(|handle| value(u64::from(handle)))
 }
@@ -190,7 +190,7 @@ pub(super) fn create(asked: &mut Asked, world: &RequestWorld, request: &Request)
 pub(super) fn create_unnamed(asked: &mut Asked, world: &RequestWorld, request: &Request) -> Answer {
     let [handle, length, _] = request.words;
     let bytes = letter(asked, (length as usize).min(NAME_MAX + 1))?;
-    let parent = directory(asked, handle as u32)?.clone();
+    let parent = directory(asked, handle as u32)?;
     let entry = parent.node.create_unnamed(&parent, &bytes, u32::from(request.small) & 0o7777, world.now())?;
     asked.handles.insert(Held::Entry(entry)).and_then(|handle| value(u64::from(handle)))
 }
@@ -198,11 +198,11 @@ pub(super) fn create_unnamed(asked: &mut Asked, world: &RequestWorld, request: &
 pub(super) fn link(asked: &Asked, world: &RequestWorld, words: [u64; 3]) -> Answer {
     let bytes = letter(asked, words[1] as u16 as usize)?;
     let parent = directory(asked, words[0] as u32)?;
-    let node = &asked.handles.entry((words[0] >> 32) as u32)?.node;
+    let node = asked.handles.entry((words[0] >> 32) as u32)?.node.clone();
     if node.kind() == Kind::Directory {
         return Err(Errno::EPERM);
     }
-    parent.node.link(parent, name(&bytes)?, node, world.now())?;
+    parent.node.link(&parent, name(&bytes)?, &node, world.now())?;
     value(0)
 }
 
@@ -224,7 +224,7 @@ pub(super) fn rename(asked: &Asked, world: &RequestWorld, request: &Request) -> 
         _ => return Err(Errno::EINVAL),
     };
     let (from, to) = (directory(asked, handles as u32)?, directory(asked, (handles >> 32) as u32)?);
-    from.node.rename(name(old_name)?, to, name(new_name)?, how, world.now())?;
+    from.node.rename(name(old_name)?, &to, name(new_name)?, how, world.now())?;
     value(0)
 }
 

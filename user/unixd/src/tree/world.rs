@@ -1,11 +1,12 @@
 //! What the tree's file system asks for, as `unixd` answers it for one request.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::ops::Range;
 
 use libos::errno::{Errno, Result};
-use libos::file::Files;
+use libos::file::{File, Files};
 use libos::user::UserMemory;
 use libos::vfs::attributes::Time;
 use libos::vfs::world::{Report, Table, World};
@@ -14,19 +15,17 @@ use libos::vfs::world::{Report, Table, World};
 pub type Moved = ((u64, u64), Range<u64>, bool);
 
 /// The world of a request.
-pub struct RequestWorld<'a> {
+pub struct RequestWorld {
     /// When it is served.
     pub now: Time,
     /// Frames free, and in all.
     pub frames: (usize, usize),
-    /// The tree.
-    pub files: &'a Files,
     /// What happened to pages of files meanwhile.
     pub moved: RefCell<Vec<Moved>>,
 }
 
 /// There is no program here: no address of one is any good.
-impl UserMemory for RequestWorld<'_> {
+impl UserMemory for RequestWorld {
     fn read(&self, _: usize, _: &mut [u8]) -> Result<()> {
         Err(Errno::EFAULT)
     }
@@ -36,7 +35,7 @@ impl UserMemory for RequestWorld<'_> {
     }
 }
 
-impl World for RequestWorld<'_> {
+impl World for RequestWorld {
     fn now(&self) -> Time {
         self.now
     }
@@ -89,8 +88,20 @@ impl World for RequestWorld<'_> {
         Vec::new()
     }
 
-    fn files(&self) -> &Files {
-        self.files
+    fn files(&self) -> Option<&Files> {
+        None
+    }
+
+    fn terminal(&self) -> Option<Arc<dyn File>> {
+        None
+    }
+
+    fn console(&self) -> Option<Arc<dyn File>> {
+        None
+    }
+
+    fn subscriber(&self) -> Option<u32> {
+        None
     }
 
     fn contents_moved(&self, file: (u64, u64), pages: Range<u64>, cut: bool) {
