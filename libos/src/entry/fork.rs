@@ -20,11 +20,11 @@ use core::cell::UnsafeCell;
 use core::ops::Range;
 
 use abi::{CloneMode, CloneRange, EnvId, Error, LARGE_PAGES, MAX_CLONE_RANGES, PAGE_SIZE, Privileges, Registers, RunState, UpcallEntries};
-use unix::{Operation, Request};
+use unix::{Kin, Operation, Request};
 
 use crate::entry::native::{self, Native};
 use crate::entry::thread::{self, Machine};
-use crate::entry::{channel, dispatch, heap, isa, place, start};
+use crate::entry::{channel, dispatch, heap, isa, place};
 use crate::errno::{Errno, Result};
 use crate::kernel::{Kernel, Side};
 use crate::process::Process;
@@ -47,15 +47,16 @@ unsafe extern "C" {
 struct Attempt {
     machine: &'static Machine,
     ranges: Vec<CloneRange>,
+    kin: Kin,
     outcome: UnsafeCell<Result<Side>>,
 }
 
 /// See [`Kernel::fork`].
-pub fn fork(machine: &'static Machine, program: Vec<CloneRange>) -> Result<Side> {
+pub fn fork(machine: &'static Machine, program: Vec<CloneRange>, kin: Kin) -> Result<Side> {
     dispatch::note_fork();
     let mut ranges = program;
     add_library(&mut ranges, machine);
-    let attempt = Attempt { machine, ranges, outcome: UnsafeCell::new(Err(Errno::EAGAIN)) };
+    let attempt = Attempt { machine, ranges, kin, outcome: UnsafeCell::new(Err(Errno::EAGAIN)) };
     // SAFETY: 1. The machine is that of the thread that runs. 2. `divide` and `born` come back by the stack pointer that is stored, with this
     // stack as it is now; `attempt` is on it until then.
     unsafe {
@@ -85,7 +86,7 @@ fn add_library(ranges: &mut Vec<CloneRange>, machine: &'static Machine) {
         place::FAULT_STACK..place::FAULT_STACK + place::FAULT_STACK_BYTES,
         in_use,
     ];
-    ranges.extend(shared.into_iter().chain(start::given()).map(|part| range(part, CloneMode::Share)));
+    ranges.extend(shared.into_iter().map(|part| range(part, CloneMode::Share)));
     ranges.extend(copied.into_iter().map(|part| range(part, CloneMode::Copy)));
     add_heap(ranges, &[process..process + size_of::<Process<Native>>(), machine.place()]);
     ranges.retain(|range| range.pages > 0);
@@ -128,7 +129,9 @@ fn make(attempt: &Attempt) -> Result<Side> {
     let process = dispatch::process();
     let frames = process.kernel.quota().1 + SLACK;
     let env = channel::with_quota(2, || exo::env_create(2, Privileges::CONSOLE)).map_err(errno)?;
-    let made = channel::call(Request::new(Operation::Fork, [frames as u64, env.0, 0])).and_then(|[id, ..]| {
+    let (small, large) = attempt.kin.pack();
+    let request = Request { small, large, ..Request::new(Operation::Fork, [frames as u64, env.0, 0]) };
+    let made = channel::call(request).and_then(|[id, ..]| {
         // The copy reads who it is.
         // SAFETY: nobody else refers to the attempt.
         unsafe { attempt.outcome.get().write_volatile(Ok(Side::Child(id as u32))) };

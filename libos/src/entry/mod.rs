@@ -27,7 +27,7 @@ mod thread;
 mod vdso;
 mod words;
 
-pub use isa::{Frame, image_start};
+pub use isa::{Frame, clock, entropy, image_start};
 
 /// Places in the part of Chitin's half that the library lays out itself. What every process has is close together, so that few page tables
 /// are needed: they are what making and ending a process costs most.
@@ -35,7 +35,7 @@ pub mod place {
     /// The pages of files.
     pub const FILES: usize = 0x7d80_0000_0000;
     /// The most bytes of them.
-    pub const FILES_BYTES: usize = 0x40_0000_0000;
+    pub const FILES_BYTES: usize = 0x20_0000_0000;
     /// The upcall page.
     pub const UPCALL_PAGE: usize = 0x7e00_0028_0000;
     /// The stack that faults are handled on: its lowest address.
@@ -49,10 +49,10 @@ pub mod place {
     /// The heap.
     pub const HEAP: usize = 0x7e00_0030_0000;
     /// The most that the heap may be.
-    pub const HEAP_BYTES: usize = 0x0d_0000_0000;
+    pub const HEAP_BYTES: usize = 0x1fd0_0000;
 
     /// What the library has of threads but the first: their syscall stacks and machine state.
-    pub const THREADS: usize = 0x7e0e_1000_0000;
+    pub const THREADS: usize = 0x7e30_0000_0000;
     /// From one of them to the next: stack, state, and nothing mapped in between.
     pub const THREAD_STEP: usize = 0x2_0000;
     /// The most of them.

@@ -1,8 +1,6 @@
 //! The image's start: from what the environment's creator left to the program's first instruction.
 
-use core::sync::atomic::{AtomicUsize, Ordering};
-
-use abi::{EnvId, LARGE_PAGES, PAGE_SIZE, Rights, UpcallEntries};
+use abi::{EnvId, PAGE_SIZE, Rights, UpcallEntries};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
@@ -14,10 +12,8 @@ use crate::load::Command;
 use crate::process::Process;
 use crate::time::Clock;
 use exo::command::CommandFlags;
-use exo::start::{INITRAMFS_BASE, START_BASE, START_MAGIC, Start};
+use exo::start::{START_BASE, START_MAGIC, Start};
 
-/// Bytes of a large page.
-const LARGE_BYTES: u64 = (LARGE_PAGES * PAGE_SIZE) as u64;
 /// Exit status of a shell for a command that is not there.
 const NOT_FOUND: u32 = 127;
 /// Exit status of a shell for a command that cannot be executed.
@@ -30,28 +26,17 @@ pub extern "C" fn start() -> ! {
     assert!(start.magic == START_MAGIC, "no start block of this version");
     channel::connect(EnvId(start.server));
     prepare().expect("the environment's quota holds what the library needs");
-    // SAFETY: the creator mapped the ranges for as long as the process lives, and nobody writes to them.
-    let (initramfs, command, input) = unsafe {
-        (
-            core::slice::from_raw_parts(start.initramfs_address as *const u8, start.initramfs_length as usize),
-            core::slice::from_raw_parts(start.command_address as *const u8, start.command_length as usize),
-            core::slice::from_raw_parts(start.input_address as *const u8, start.input_length as usize),
-        )
-    };
-    // What was given in large pages is given on in whole ones.
-    GIVEN[0].store((start.initramfs_address + start.initramfs_length).next_multiple_of(LARGE_BYTES) as usize, Ordering::Relaxed);
-    if !input.is_empty() {
-        GIVEN[1].store((start.input_address + start.input_length) as usize, Ordering::Relaxed);
-    }
+    // SAFETY: the creator mapped the range for as long as the process lives, and nobody writes to them.
+    let command = unsafe { core::slice::from_raw_parts(start.command_address as *const u8, start.command_length as usize) };
     let command = Command::parse(command).expect("a command block with a program in it");
     let kernel = Native::new();
     kernel.identity().begin(start.id as u32, start.parent as u32);
-    let process = Box::leak(Box::new(Process::new(kernel, initramfs, command.flags.contains(CommandFlags::STRACE))));
+    let process = Box::leak(Box::new(Process::new(kernel, &[], command.flags.contains(CommandFlags::STRACE))));
     // SAFETY: `prepare` did its part, and the program is not loaded yet.
     unsafe { dispatch::install(process) };
     process.kernel.arm_slice();
     if command.flags.contains(CommandFlags::BATCH) {
-        process.files.set_batch(input, process.clock_ns(Clock::Realtime)).expect("an empty root directory takes a file");
+        process.files.set_batch(process, &[], process.clock_ns(Clock::Realtime)).expect("the input that the run has");
     }
     match process.execute(&command) {
         Ok(registers) => process.kernel.resume(&registers),
@@ -61,19 +46,9 @@ pub extern "C" fn start() -> ! {
             line.extend_from_slice(alloc::format!(": {} ({})\n", errno.name(), errno.text()).as_bytes());
             process.kernel.put(&line);
             let code = if errno == crate::errno::Errno::ENOENT { NOT_FOUND } else { NOT_EXECUTABLE };
-            process.kernel.exit(code << 8)
+            process.kernel.exit(code << 8, 0)
         }
     }
-}
-
-/// Where what the creator gave ends, beside the image and the first stack: the initramfs, and the start block with the input behind it, which
-/// nobody reads any more once the program runs if there is no input.
-static GIVEN: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
-
-/// What the creator gave that a copy of the process needs.
-pub fn given() -> impl Iterator<Item = core::ops::Range<usize>> {
-    let ends = GIVEN.iter().map(|end| end.load(Ordering::Relaxed));
-    [INITRAMFS_BASE, START_BASE].into_iter().zip(ends).filter(|&(start, end)| end > start).map(|(start, end)| start..end)
 }
 
 /// Map the upcall page, the fault stack and the info pages, and set the entries.
