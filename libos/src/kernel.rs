@@ -115,6 +115,14 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn registers(&self) -> Registers;
     /// Where the program made the call that is being served: from there it makes it again.
     fn call_site(&self) -> u64;
+    /// Whether a thread that does not run was left in the program, so that nothing of the library is on its stack.
+    fn is_in_program(&self, machine: &'static Self::Machine) -> bool;
+    /// Take back the machine of a thread that was left in the program and is not to go on.
+    fn give_machine(&self, machine: &'static Self::Machine);
+    /// Tell `unixd` that a program of this name (at most 15 bytes) was begun.
+    fn executed(&self, name: &[u8]);
+    /// Begin a program: its first registers, no thread pointer, and the vector state that the CPU begins with.
+    fn begin(&self, registers: &Registers) -> !;
     /// Continue the program with a full register frame.
     fn resume(&self, registers: &Registers) -> !;
     /// End the process, with a status word as wait(2) packs it.

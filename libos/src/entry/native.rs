@@ -372,6 +372,29 @@ impl Kernel for Native {
         frame().site(self.upcall_page())
     }
 
+    fn is_in_program(&self, machine: &'static Machine) -> bool {
+        machine.is_in_program()
+    }
+
+    fn give_machine(&self, machine: &'static Machine) {
+        self.machines.give(machine);
+    }
+
+    fn executed(&self, name: &[u8]) {
+        let mut bytes = [0; 16];
+        bytes[..name.len()].copy_from_slice(name);
+        let [low, high] = [0, 8].map(|at| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes")));
+        // There is nothing in it that could be refused.
+        let _ = channel::call(Request::new(Operation::Executed, [low, high, 0]));
+    }
+
+    fn begin(&self, registers: &Registers) -> ! {
+        // The frame on which a program is begun sets the thread pointer, so that it does not matter who can.
+        let _ = self.load_thread_pointer(0);
+        isa::clear_vectors();
+        self.resume(registers)
+    }
+
     fn resume(&self, registers: &Registers) -> ! {
         let mut registers = InOnePage(*registers);
         // SAFETY: the caller made it from a state of the program.

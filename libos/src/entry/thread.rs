@@ -62,6 +62,15 @@ impl Machine {
     }
 }
 
+impl Machine {
+    /// Whether the thread was left in the program.
+    #[must_use]
+    pub fn is_in_program(&self) -> bool {
+        // SAFETY: see `Sync`: nobody changes the state meanwhile.
+        unsafe { (*self.0.get()).sp == 0 }
+    }
+}
+
 /// Machines that nobody has, and how many were ever made: they are never unmapped.
 pub struct Machines(Mutex<(Vec<&'static Machine>, usize)>);
 

@@ -419,6 +419,18 @@ impl Kernel for FakeKernel {
         self.registers.lock().pc
     }
 
+    fn is_in_program(&self, (): &'static ()) -> bool {
+        true
+    }
+
+    fn give_machine(&self, (): &'static ()) {}
+
+    fn executed(&self, _: &[u8]) {}
+
+    fn begin(&self, registers: &Registers) -> ! {
+        self.resume(registers)
+    }
+
     fn resume(&self, registers: &Registers) -> ! {
         panic!("continued at {:#x}", registers.pc)
     }

@@ -6,6 +6,7 @@
 
 pub mod descriptor;
 pub mod directory;
+pub mod exec;
 pub mod futex;
 pub mod identity;
 pub mod memory;

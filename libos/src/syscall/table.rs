@@ -13,8 +13,8 @@ use crate::identity::Word;
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::syscall::{
-    Arguments, Handler, descriptor, directory, futex, identity, memory, open, path, poll, process, signal, stat, stream, thread, time,
-    times,
+    Arguments, Handler, descriptor, directory, exec, futex, identity, memory, open, path, poll, process, signal, stat, stream, thread,
+    time, times,
 };
 
 /// How much of a call works.
@@ -258,8 +258,8 @@ rows! {
     clone3: 435, 435, thread::clone3, Partial("threads; no processes"), [Pointer, Unsigned];
     fork: 57, -, absent, Absent, [];
     vfork: 58, -, absent, Absent, [];
-    execve: 59, 221, absent, Absent, [Path, Pointer, Pointer];
-    execveat: 322, 281, absent, Absent, [DirectoryFd, Path, Pointer, Pointer, AtFlags];
+    execve: 59, 221, exec::execve, Full, [Path, Pointer, Pointer];
+    execveat: 322, 281, exec::execveat, Full, [DirectoryFd, Path, Pointer, Pointer, AtFlags];
     exit: 60, 93, thread::exit, Full, [Int];
     exit_group: 231, 94, process::exit_group, Full, [Int];
     wait4: 61, 260, process::no_child, Partial("there are no children"), [Int, Pointer, Hex, Pointer];

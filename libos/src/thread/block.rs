@@ -34,7 +34,7 @@ impl<K: Kernel> Process<K> {
         let end = [deadline_ns, look].into_iter().flatten().min();
         let end_ticks = end.map(|ns| ticks_at(self.kernel.info(), ns));
         loop {
-            if self.signals.is_pending() {
+            if self.signals.is_wait_over() {
                 return Err(Errno::EINTR);
             }
             self.threads.with(|table| table.block(waits, bits, end_ticks));
@@ -149,6 +149,9 @@ impl<K: Kernel> Process<K> {
         if self.signals.take_attention(attention::TURN) {
             self.hear();
             self.yield_turn();
+        }
+        if self.signals.take_attention(attention::END) {
+            self.end_thread(0)
         }
         if self.signals.is_pending() {
             self.deliver_after_call(result);

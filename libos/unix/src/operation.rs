@@ -27,6 +27,8 @@ operations! {
     Exit = 0x01,
     /// `(frames) → frames granted`. Raise the quota by at least so many. `ENOMEM`: it is not to have them.
     MoreFrames = 0x02,
+    /// `(name's first 8 bytes, the others)`. The process begins a program of this name.
+    Executed = 0x10,
     /// From `unixd`'s own second context: something may have happened that no process says (a death, an interrupt, a deadline).
     Look = 0x03,
 }

@@ -7,6 +7,7 @@ use std::fmt::Debug;
 
 /// The names of the errors that the programs meet.
 const ERRORS: &[(i32, &str)] = &[
+    (libc::E2BIG, "E2BIG"),
     (libc::EACCES, "EACCES"),
     (libc::EAGAIN, "EAGAIN"),
     (libc::EBADF, "EBADF"),
@@ -17,6 +18,8 @@ const ERRORS: &[(i32, &str)] = &[
     (libc::EFBIG, "EFBIG"),
     (libc::EINVAL, "EINVAL"),
     (libc::EISDIR, "EISDIR"),
+    (libc::ELIBBAD, "ELIBBAD"),
+    (libc::EIO, "EIO"),
     (libc::ELOOP, "ELOOP"),
     (libc::EMFILE, "EMFILE"),
     (libc::ENAMETOOLONG, "ENAMETOOLONG"),
@@ -37,6 +40,7 @@ const ERRORS: &[(i32, &str)] = &[
     (libc::EROFS, "EROFS"),
     (libc::ESPIPE, "ESPIPE"),
     (libc::ESRCH, "ESRCH"),
+    (libc::ETXTBSY, "ETXTBSY"),
     (libc::EXDEV, "EXDEV"),
 ];
 

@@ -24,6 +24,10 @@ pub struct Process {
     pub group: u32,
     /// Its session.
     pub session: u32,
+    /// The name of its program, zeros behind it.
+    pub name: [u8; 16],
+    /// Whether it ever began a program of its own: setpgid(2) of it is its parent's no more.
+    pub executed: bool,
 }
 
 impl Process {

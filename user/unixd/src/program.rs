@@ -106,7 +106,18 @@ pub fn start(server: &mut Server, copy: usize, copies: usize) -> exo::Result<()>
     if copy == 0 {
         let _ = exo::irq_bind(machine::info().console_irq as usize, env);
     }
-    server.processes.insert(Process { id, env, context, slot, channel, parent: unix::SERVER_ID, group: id, session: id });
+    server.processes.insert(Process {
+        id,
+        env,
+        context,
+        slot,
+        channel,
+        parent: unix::SERVER_ID,
+        group: id,
+        session: id,
+        name: [0; 16],
+        executed: false,
+    });
     server.end_with(id);
     Ok(())
 }

@@ -66,6 +66,7 @@ impl Server {
                 return None;
             }
             Operation::MoreFrames => self.more_frames(id, request.words[0] as usize),
+            Operation::Executed => self.executed(id, request.words),
             Operation::Look => Err(Errno::EPERM),
         };
         Some(answer.unwrap_or_else(refusal))
@@ -87,6 +88,15 @@ impl Server {
         }
         exo::env_quota(process.env, quota + granted).map_err(|_| Errno::ENOMEM)?;
         value(granted as u64)
+    }
+
+    /// A process begins a program.
+    fn executed(&mut self, id: u32, [low, high, _]: [u64; 3]) -> Answer {
+        let process = self.processes.get_mut(id).ok_or(Errno::ESRCH)?;
+        process.name[..8].copy_from_slice(&low.to_le_bytes());
+        process.name[8..].copy_from_slice(&high.to_le_bytes());
+        process.executed = true;
+        value(0)
     }
 
     /// A process says that it ends.

@@ -13,7 +13,7 @@ pub use calls::{Frame, foreign, rewritten};
 pub use faults::{copy, fault};
 pub use machine::{capabilities, clock, entropy, read_thread_pointer, signal_frame_bytes, signal_return, write_thread_pointer};
 pub use switch::{proceed, suspend};
-pub use vectors::{restore_vectors, save_vectors};
+pub use vectors::{clear_vectors, restore_vectors, save_vectors};
 
 use crate::entry::start;
 

@@ -13,7 +13,7 @@ pub use calls::{Frame, foreign, rewritten};
 pub use faults::{copy, fault};
 pub use machine::{capabilities, clock, entropy, read_thread_pointer, signal_return, write_thread_pointer};
 pub use switch::{proceed, suspend};
-pub use vectors::{restore_vectors, save_vectors, signal_frame_bytes};
+pub use vectors::{clear_vectors, restore_vectors, save_vectors, signal_frame_bytes};
 
 use crate::entry::start;
 
