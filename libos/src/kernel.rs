@@ -4,9 +4,12 @@
 //! tested on a host.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
-use abi::{InfoPage, PageInfo, Registers, Rights, WaitWord};
+use abi::{CloneRange, InfoPage, PageInfo, Registers, Rights, WaitWord};
 
+use crate::errno;
+use crate::errno::Result;
 use crate::identity::Identity;
 use crate::pool::Pool;
 use crate::user::UserMemory;
@@ -33,6 +36,15 @@ impl Default for VectorState {
     }
 }
 
+/// On which side of a fork one is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Side {
+    /// In the process that was there before; the id of the new one.
+    Parent(u32),
+    /// In the new one; its id.
+    Child(u32),
+}
+
 /// The exokernel's calls, as one process uses them on itself. Addresses of pages are multiples of the page size.
 pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     /// What the machine has of a thread while it does not run, and the stack that its calls are served on.
@@ -48,6 +60,13 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn preempt(&self, from: &'static Self::Machine, registers: &Registers, to: &'static Self::Machine) -> !;
     /// Leave the thread that runs for ever, for another.
     fn abandon(&self, from: Option<&'static Self::Machine>, to: &'static Self::Machine) -> !;
+    /// Ask for an upcall where the counter passes `ticks`, if the process runs then, or for none.
+    fn set_deadline(&self, ticks: Option<u64>);
+    /// Make a process that is a copy of this one, but for its threads: it has the one that runs, whose machine this is. `program` is what it gets
+    /// of the program's memory. Returns in both.
+    fn fork(&self, machine: &'static Self::Machine, program: Vec<CloneRange>) -> errno::Result<Side>;
+    /// In the new process: the machines of all threads but this one's are not there.
+    fn keep_only(&self, machine: &'static Self::Machine);
     /// Ask for an upcall when the slice after the next forced end begins. Always asked for: a process that got the CPU back learns there
     /// what happened meanwhile.
     fn arm_slice(&self);
@@ -63,6 +82,8 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn page_protect(&self, address: usize, pages: usize, rights: Rights) -> exo::Result<()>;
     /// Map pages held at `source` at `target` too.
     fn page_map(&self, target: usize, source: usize, pages: usize, rights: Rights) -> exo::Result<()>;
+    /// Let a page that is copied on write be the process's own, and writable. Whether it was one.
+    fn page_break(&self, address: usize) -> bool;
     /// What is mapped at an address.
     fn page_query(&self, address: usize) -> exo::Result<PageInfo>;
     /// How often a frame is mapped, by everybody; `None` behind the last one.
@@ -98,11 +119,13 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn thread_pointer(&self) -> u64;
     /// Set it.
     fn set_thread_pointer(&self, address: u64);
-    /// Store the program's vector state; gives how many bytes of it there are. x86_64: an `fxsave` or `xsave` area; aarch64: q0 to q31, FPSR,
-    /// FPCR.
-    fn save_vectors(&self, state: &mut VectorState) -> usize;
-    /// Load the first `length` bytes of a vector state, reduced to what the CPU takes.
-    fn restore_vectors(&self, state: &mut VectorState, length: usize);
+    /// Bytes of the program's vector state as a signal frame has it. x86_64: an `fxsave` or `xsave` area with what marks it; aarch64: a record with
+    /// q0 to q31, FPSR and FPCR.
+    fn vector_bytes(&self) -> usize;
+    /// Write the vector state so to an address of the program, a multiple of 64 (x86_64) or 16.
+    fn push_vectors(&self, address: usize) -> Result<()>;
+    /// Load the vector state that was written there, reduced to what the CPU takes.
+    fn pop_vectors(&self, address: usize) -> Result<()>;
     /// `AT_HWCAP` and `AT_HWCAP2`.
     fn capabilities(&self) -> (u64, u64);
     /// The most bytes that a signal frame takes: `AT_MINSIGSTKSZ`.
@@ -121,7 +144,9 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn give_machine(&self, machine: &'static Self::Machine);
     /// Tell `unixd` that a program of this name (at most 15 bytes) was begun.
     fn executed(&self, name: &[u8]);
-    /// Begin a program: its first registers, no thread pointer, and the vector state that the CPU begins with.
+    /// Make the vector state what a program begins with.
+    fn clear_vectors(&self);
+    /// Continue the program with a full register frame, the thread pointer included.
     fn begin(&self, registers: &Registers) -> !;
     /// Continue the program with a full register frame.
     fn resume(&self, registers: &Registers) -> !;

@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `entry` | where the image starts, where foreign syscalls and faults arrive |
 //! | `syscall` | the table of calls and their handlers |
+//! | `timer` | timers, and the signals that they send |
 //! | `thread` | threads, and where a call waits |
 //! | `memory` | regions, and what is resident in them |
 //! | `load` | ELF programs, the first stack |
@@ -41,5 +42,6 @@ pub mod strace;
 pub mod syscall;
 pub mod thread;
 pub mod time;
+pub mod timer;
 pub mod user;
 pub mod vfs;

@@ -24,6 +24,7 @@ use crate::signal::{Ending, Signals, Trap};
 use crate::syscall::table::{self, Row, Support};
 use crate::thread::Threads;
 use crate::time::{Linear, Times};
+use crate::timer::Timers;
 use crate::user::UserMemory;
 use crate::vfs::attributes::Kind;
 use crate::vfs::node::Entry;
@@ -59,6 +60,8 @@ pub struct Process<K: Kernel> {
     pub random: Random,
     /// Clocks.
     pub times: Times,
+    /// Timers.
+    pub timers: Timers,
     /// What runs.
     pub running: Mutex<Running>,
     /// Threads.
@@ -91,6 +94,7 @@ impl<K: Kernel> Process<K> {
             limits: Mutex::new(Limits::new()),
             random: Random::new(&kernel),
             times,
+            timers: Timers::new(),
             running: Mutex::new(Running::default()),
             threads: Threads::new(id, kernel.first_machine(), ticks),
             leader_code: Mutex::new(None),

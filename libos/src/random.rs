@@ -9,6 +9,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
 use spin::Mutex;
 
+use crate::identity::Word;
 use crate::kernel::Kernel;
 
 /// A process's generator.
@@ -33,6 +34,18 @@ impl Random {
             generator = ChaCha20Rng::from_seed(seed);
         }
         Random(Mutex::new(generator))
+    }
+
+    /// Be another generator from now on than the one that this is a copy of.
+    pub fn stir<K: Kernel>(&self, kernel: &K) {
+        let mut generator = self.0.lock();
+        let mut seed = [0; SEED_BYTES];
+        generator.fill_bytes(&mut seed);
+        let own = [kernel.clock(), u64::from(kernel.identity().get(Word::Process)), kernel.entropy().unwrap_or(0), 0];
+        for (word, own) in seed.chunks_exact_mut(8).zip(own) {
+            word.iter_mut().zip(own.to_le_bytes()).for_each(|(byte, own)| *byte ^= own);
+        }
+        *generator = ChaCha20Rng::from_seed(seed);
     }
 
     /// Fill with random bytes.

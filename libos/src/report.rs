@@ -15,7 +15,7 @@ use crate::limits::UNLIMITED;
 use crate::load::auxiliary::TICKS_PER_SECOND;
 use crate::memory::{Contents, Label, Protection};
 use crate::process::Process;
-use crate::signal::Information;
+use crate::signal::{Information, Set, Signals};
 use crate::syscall::process::{HOST_NAME, RELEASE, VERSION};
 use crate::thread::Waits;
 use crate::time::{Clock, SECOND};
@@ -30,6 +30,14 @@ impl<K: Kernel> World for Process<K> {
 
     fn monotonic_ns(&self) -> u64 {
         self.now_ns()
+    }
+
+    fn clock_ns(&self, clock: Clock) -> u64 {
+        Process::clock_ns(self, clock)
+    }
+
+    fn timers_changed(&self) {
+        self.arm_timers();
     }
 
     fn random(&self, into: &mut [u8]) {
@@ -65,6 +73,14 @@ impl<K: Kernel> World for Process<K> {
 
     fn signal(&self, number: u32) {
         self.signals.send_own(Information::new(number, Information::KERNEL, 0));
+    }
+
+    fn signals(&self) -> &Signals {
+        &self.signals
+    }
+
+    fn take_signal(&self, set: Set) -> Option<Information> {
+        Process::take_signal(self, set)
     }
 
     fn frames(&self) -> (usize, usize) {

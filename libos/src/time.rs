@@ -242,6 +242,7 @@ impl<K: Kernel> Process<K> {
     /// Set the time of day, for this process: there is no one point of order for it.
     pub fn set_realtime(&self, ns: u64) {
         self.times.clocks.set_realtime(self.kernel.clock(), ns);
+        self.timers_after_clock_set();
     }
 
     /// Sleep until the monotonic clock passes `deadline_ns`; with `None`, until a signal comes.

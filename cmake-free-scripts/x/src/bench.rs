@@ -3,8 +3,13 @@
 //! | benchmark | file |
 //! |---|---|
 //! | `entry` | a null call and the clock through libc, by each of the three entries; what the rewriter and the shim leave |
+//! | `process` | threads, signals, memory and processes, against Linux |
+//!
+//! `counts` runs a program where a tick is an instruction.
 
+mod counts;
 pub mod entry;
+pub mod process;
 
 use std::process::ExitCode;
 
@@ -24,6 +29,8 @@ pub struct Options {
 enum Benchmark {
     /// getppid and clock_gettime through libc by each entry, against their limits; call sites and text frames
     Entry(Common),
+    /// Threads, signals, memory and processes, against Linux in the same virtual machine and against their limits
+    Process(Common),
 }
 
 /// What all benchmarks take.
@@ -47,5 +54,6 @@ impl Common {
 pub fn bench(options: &Options) -> Result<ExitCode> {
     match &options.benchmark {
         Benchmark::Entry(common) => entry::bench(common),
+        Benchmark::Process(common) => process::bench(common),
     }
 }

@@ -7,6 +7,7 @@
 //! | `run`, `gdb`, `qemu` | boots it |
 //! | `entry`, `manifest` | what is chosen for a program |
 //! | `test` | runs the tests of all levels |
+//! | `conformance` | runs public test suites, against Linux |
 //! | `rewrite` | the rewriter's reports, and overlays |
 //! | `bench` | measures |
 //! | `check`, `size`, `lines` | hold it to its standards and budgets |
@@ -15,6 +16,7 @@ mod bench;
 mod build;
 mod c_programs;
 mod check;
+mod conformance;
 mod elf;
 mod entry;
 mod gdb;
@@ -63,6 +65,8 @@ enum Verb {
     Run(run::Options),
     /// Run the tests of all levels on both instruction sets (implies setup and build)
     Test(test::Options),
+    /// Run public test suites on Linux and on Chitin and compare (implies setup and build)
+    Conformance(conformance::Options),
     /// Check format, lints, documentation, scripts and sizes; warnings are errors
     Check,
     /// Measure what things cost, in instructions of the guest (implies setup and build)
@@ -95,6 +99,7 @@ fn perform(verb: Verb) -> Result<ExitCode> {
         }
         Verb::Run(options) => return run::run(&options),
         Verb::Test(options) => return test::test(&options),
+        Verb::Conformance(options) => return conformance::conformance(&options),
         Verb::Check => check::check()?,
         Verb::Bench(options) => return bench::bench(&options),
         Verb::Size(options) => size::size(&options)?,

@@ -166,6 +166,8 @@ pub struct Outcome {
     pub end: End,
     /// What came out of the console; empty where the console was the terminal.
     pub output: Vec<u8>,
+    /// How long it took.
+    pub took: Duration,
 }
 
 /// Boot with the console on this process's own streams. Where they are a terminal every key is the guest's, ^C too, but for the emulator's
@@ -180,7 +182,8 @@ pub fn boot_on_terminal(machine: &Machine, kernel: &Path, image: &Path, timeout:
         "stdio,id=console"
     };
     command.args(["-chardev", console, "-serial", "chardev:console"]).stderr(std::fs::File::create(scratch.path("errors"))?);
-    finish(machine, command, &scratch, timeout)
+    let start = Instant::now();
+    finish(machine, command, &scratch, || timeout.is_some_and(|timeout| start.elapsed() > timeout))
 }
 
 /// Boot with the console's output kept and no input.
@@ -190,22 +193,40 @@ pub fn boot_captured(machine: &Machine, kernel: &Path, image: &[u8], timeout: Du
 
 /// Boot with the console's output kept and `input` waiting at its serial port, which takes it as fast as the guest reads.
 pub fn boot_with_input(machine: &Machine, kernel: &Path, image: &[u8], input: &[u8], timeout: Duration) -> Result<Outcome> {
+    let start = Instant::now();
+    boot_to_file(machine, kernel, image, input, |_| start.elapsed() > timeout)
+}
+
+/// Boot with the console's output kept, and end the machine when it has printed nothing for as long as `silence`.
+pub fn boot_while_it_talks(machine: &Machine, kernel: &Path, image: &[u8], silence: Duration) -> Result<Outcome> {
+    let mut last = (0, Instant::now());
+    boot_to_file(machine, kernel, image, &[], |printed| {
+        if printed != last.0 {
+            last = (printed, Instant::now());
+        }
+        last.1.elapsed() > silence
+    })
+}
+
+/// Boot with the console's output in a file. `over` is asked with its length, often, whether the machine is to be ended.
+fn boot_to_file(machine: &Machine, kernel: &Path, image: &[u8], input: &[u8], mut over: impl FnMut(u64) -> bool) -> Result<Outcome> {
     let scratch = Scratch::new()?;
     std::fs::write(scratch.path("image"), image)?;
     std::fs::write(scratch.path("input"), input)?;
     let mut command = machine.command(kernel, &scratch.path("image"), &scratch.path("exit"));
-    let mut console = format!("file,id=console,path={}", scratch.path("console").display());
+    let output = scratch.path("console");
+    let mut console = format!("file,id=console,path={}", output.display());
     if !input.is_empty() {
         console += &format!(",input-path={}", scratch.path("input").display());
     }
     command.args(["-chardev", &console, "-serial", "chardev:console"]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(std::fs::File::create(scratch.path("errors"))?);
-    let mut outcome = finish(machine, command, &scratch, Some(timeout))?;
-    outcome.output = std::fs::read(scratch.path("console")).unwrap_or_default();
+    let mut outcome = finish(machine, command, &scratch, || over(output.metadata().map_or(0, |metadata| metadata.len())))?;
+    outcome.output = std::fs::read(&output).unwrap_or_default();
     Ok(outcome)
 }
 
-fn finish(machine: &Machine, mut command: Command, scratch: &Scratch, timeout: Option<Duration>) -> Result<Outcome> {
+fn finish(machine: &Machine, mut command: Command, scratch: &Scratch, mut over: impl FnMut() -> bool) -> Result<Outcome> {
     let start = Instant::now();
     let program = command.get_program().to_owned();
     let mut child = command.spawn().with_context(|| format!("cannot start {}: run `cargo x setup`", program.display()))?;
@@ -213,7 +234,7 @@ fn finish(machine: &Machine, mut command: Command, scratch: &Scratch, timeout: O
         if let Some(status) = child.try_wait()? {
             break Some(status);
         }
-        if timeout.is_some_and(|timeout| start.elapsed() > timeout) {
+        if over() {
             end_gently(&mut child)?;
             break None;
         }
@@ -222,7 +243,7 @@ fn finish(machine: &Machine, mut command: Command, scratch: &Scratch, timeout: O
     let errors = std::fs::read_to_string(scratch.path("errors")).unwrap_or_default();
     let exit_codes = std::fs::read(scratch.path("exit")).unwrap_or_default();
     let end = status.map_or(End::Timeout, |status| end(machine.isa, status, &errors, &exit_codes));
-    Ok(Outcome { end, output: Vec::new() })
+    Ok(Outcome { end, output: Vec::new(), took: start.elapsed() })
 }
 
 /// Ask the emulator to end, so that it gives the terminal back as it was; after a second, end it.

@@ -53,6 +53,14 @@ pub fn ensure_packages(isas: &[Isa]) -> Result<()> {
     Ok(())
 }
 
+/// Make sure that a public test suite's programs are there, in `folder`. `salt` is all that they depend on but the recipe.
+pub fn suite(name: &str, isa: Isa, flavour: Flavour, salt: &str, folder: &Path, source: &[String]) -> Result<()> {
+    let _lock = lock()?;
+    let recipe = ["suites.sh", "source.sh", "apt-view.sh", "musl/cc.in", "musl/gcc.specs"];
+    let arguments = [name, isa.name(), flavour.name()];
+    step_with(&format!("suite-{name}-{}-{isa}", flavour.name()), &recipe, salt, &[folder.to_owned()], &arguments, source)
+}
+
 /// Hold the cache, so that two runs do not build the same thing in the same folder. It is let go when the file is closed.
 fn lock() -> Result<fs::File> {
     fs::create_dir_all(tree::cache())?;
@@ -110,6 +118,11 @@ pub fn busybox_applets(isa: Isa) -> Result<Vec<String>> {
 
 /// Run a recipe's first script with `arguments` and the cache's path, unless its stamp and results are there.
 fn step(name: &str, recipe: &[&str], salt: &str, results: &[PathBuf], arguments: &[&str]) -> Result<()> {
+    step_with(name, recipe, salt, results, arguments, &[])
+}
+
+/// The same with more arguments after the cache's path.
+fn step_with(name: &str, recipe: &[&str], salt: &str, results: &[PathBuf], arguments: &[&str], more: &[String]) -> Result<()> {
     let scripts = tree::root().join("cmake-free-scripts");
     let mut hasher = DefaultHasher::new();
     salt.hash(&mut hasher);
@@ -122,7 +135,7 @@ fn step(name: &str, recipe: &[&str], salt: &str, results: &[PathBuf], arguments:
         return Ok(());
     }
     let mut command = Command::new(scripts.join(recipe[0]));
-    command.args(arguments).arg(tree::cache()).current_dir(tree::root());
+    command.args(arguments).arg(tree::cache()).args(more).current_dir(tree::root());
     logged(&format!("setup: {name}"), name, &mut command)?;
     fs::create_dir_all(stamp.parent().context("a stamp has a folder")?)?;
     Ok(fs::write(stamp, value)?)

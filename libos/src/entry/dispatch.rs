@@ -1,8 +1,8 @@
 //! From the entries' assembly to the safe layers, and back.
 
-use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
-use abi::{FaultKind, Registers};
+use abi::{FaultKind, PAGE_SIZE, Registers};
 
 use crate::entry::native::Native;
 use crate::entry::vdso;
@@ -78,6 +78,8 @@ pub extern "C" fn deliver(result: u64) -> u64 {
 static REPORTED: [AtomicU64; table::NUMBERS / 64 + 1] = [const { AtomicU64::new(0) }; table::NUMBERS / 64 + 1];
 
 unsafe extern "C" {
+    #[link_name = "chitin_copy_begin"]
+    static COPY_BEGIN: u8;
     #[link_name = "chitin_copy_end"]
     static COPY_END: u8;
     #[link_name = "chitin_copy_fixup"]
@@ -88,6 +90,9 @@ unsafe extern "C" {
 const RESOLVED: u64 = 0;
 /// What it answers for a fault that no region explains. A refusal's answer is above.
 const UNEXPLAINED: u64 = 1;
+
+/// What it answers for a fault that is resolved where other faults may come meanwhile.
+const POSTPONED: u64 = 0x100;
 
 const SLICE: u64 = FaultKind::Slice as u64;
 
@@ -104,23 +109,55 @@ fn slice_ended() -> u64 {
     // The functions of the vDSO, and the entries up to where they are on the library's stack, do not look at that word: the next slice's
     // end comes back to it.
     process.signals.attend(attention::TURN);
+    if process.kernel.was_on_programs_stack() {
+        process.postpone_timers();
+    }
     RESOLVED
+}
+
+/// What a fault on a page tried.
+#[inline(always)]
+fn access(kind: u64) -> Option<Access> {
+    match kind {
+        1 => Some(Access::Read),
+        2 => Some(Access::Write),
+        3 => Some(Access::Execute),
+        _ => None,
+    }
 }
 
 /// Resolve a fault if that is all it needs. Called while `fault_active` is set: nothing here touches the program's memory.
 pub extern "C" fn resolve(kind: u64, address: u64) -> u64 {
-    let access = match kind {
-        1 => Access::Read,
-        2 => Access::Write,
-        3 => Access::Execute,
-        SLICE => return slice_ended(),
-        _ => return UNEXPLAINED,
+    let access = match access(kind) {
+        Some(access) => access,
+        None if kind == SLICE => return slice_ended(),
+        None => return UNEXPLAINED,
     };
+    // The library's own, since a fork.
+    if access == Access::Write && address >= PROGRAM_TOP as u64 && exo::page_break(address as usize & !(PAGE_SIZE - 1)).is_ok() {
+        return RESOLVED;
+    }
     if PROCESS.load(Ordering::Relaxed).is_null() {
         return UNEXPLAINED;
     }
+    if HAS_FORKED.load(Ordering::Relaxed) {
+        return POSTPONED;
+    }
+    resolve_program(access, address)
+}
+
+/// Whether pages of the library may be copied on write: what resolves a fault may then have faults of its own.
+static HAS_FORKED: AtomicBool = AtomicBool::new(false);
+
+/// From now on pages of the library may be copied on write.
+pub fn note_fork() {
+    HAS_FORKED.store(true, Ordering::Relaxed);
+}
+
+/// Resolve a fault of the program, or of a copy to or from it.
+fn resolve_program(access: Access, address: u64) -> u64 {
     let process = process();
-    // Only a copy to or from the program can fault inside the library, and no copy is made with this lock held.
+    // Of what takes the lock only a copy to or from the program can fault on the program's pages, and no copy is made with this lock held.
     let Some(mut memory) = process.memory.try_lock() else { return UNEXPLAINED };
     match memory.resolve(&process.kernel, address as usize, access) {
         Ok(()) => RESOLVED,
@@ -140,6 +177,10 @@ pub extern "C" fn trapped(registers: &mut Registers, kind: u64, address: u64, co
         panic!("fault {kind} at {address:#x}, pc {:#x}", registers.pc);
     }
     let process = process();
+    let outcome = match access(kind) {
+        Some(access) if outcome == POSTPONED => resolve_program(access, address),
+        _ => outcome,
+    };
     if outcome != RESOLVED {
         if kind == SLICE {
             registers.tls = process.kernel.thread_pointer();
@@ -163,6 +204,9 @@ pub extern "C" fn trapped(registers: &mut Registers, kind: u64, address: u64, co
 /// program would have been without rewriting.
 fn resumes_rewritten(process: &Process<Native>, registers: &mut Registers, kind: u64) -> bool {
     let Some(memory) = process.memory.try_lock() else { return false };
+    if !memory.has_texts() {
+        return false;
+    }
     // x86_64: an instruction that is none any more; aarch64: the store with which a trampoline begins, whatever is wrong with the stack.
     let expected = cfg!(target_arch = "aarch64") || kind == FaultKind::IllegalInstruction as u64;
     if expected && let Some(pc) = memory.resume_rewritten(registers.pc as usize) {
@@ -177,8 +221,7 @@ fn resumes_rewritten(process: &Process<Native>, registers: &mut Registers, kind:
 
 /// A fault of the library itself that no region explains: a copy's, which goes on at its fixup, or a defect.
 fn unresolved_inside(registers: &mut Registers, kind: u64, address: u64) {
-    let begin = crate::entry::isa::copy as *const () as u64;
-    let (end, fixup) = (&raw const COPY_END as u64, &raw const COPY_FIXUP as u64);
+    let [begin, end, fixup] = [&raw const COPY_BEGIN, &raw const COPY_END, &raw const COPY_FIXUP].map(|place| place as u64);
     if (begin..end).contains(&registers.pc) {
         registers.pc = fixup;
         return;

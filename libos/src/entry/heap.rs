@@ -1,6 +1,7 @@
 //! The heap: pages of the environment's own.
 
 use core::alloc::Layout;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use abi::{EnvId, PAGE_SIZE, Rights};
 use talc::{OomHandler, Span, Talc, Talck};
@@ -19,6 +20,15 @@ pub const fn new() -> Heap {
 /// How it grows.
 pub struct Grow {
     heap: Span,
+}
+
+/// One past its last page.
+static END: AtomicUsize = AtomicUsize::new(place::HEAP);
+
+/// Where it is.
+#[must_use]
+pub fn range() -> core::ops::Range<usize> {
+    place::HEAP..END.load(Ordering::Relaxed)
 }
 
 /// The least that the heap grows by, in bytes.
@@ -40,6 +50,7 @@ impl OomHandler for Grow {
             let _ = unsafe { exo::page_unmap(EnvId::SELF, end, bytes / PAGE_SIZE) };
             return Err(());
         }
+        END.store(end + bytes, Ordering::Relaxed);
         // SAFETY: the memory was just mapped, is the library's alone, and is never unmapped; what was claimed before is still
         // so, and ends where the new memory starts.
         talc.oom_handler.heap = unsafe {

@@ -19,6 +19,7 @@ mod isa;
 
 pub mod channel;
 mod dispatch;
+mod fork;
 pub mod heap;
 pub mod native;
 mod start;

@@ -2,29 +2,34 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use abi::{EnvEntry, EnvId, FrameEntry, FrameKind, INFO_ENVS_PAGE, InfoPage, PAGE_SIZE, PageInfo, Registers, Rights, UpcallPage, WaitWord};
+use abi::{
+    CloneRange, EnvEntry, EnvId, FrameEntry, FrameKind, INFO_ENVS_PAGE, InfoPage, PAGE_SIZE, PageInfo, Registers, Rights, RunState,
+    UpcallPage, WaitWord,
+};
 
 use spin::Mutex;
 use unix::{Operation, Request};
 
 use crate::entry::channel;
+use crate::entry::fork;
 use crate::entry::isa::{self, Frame};
 use crate::entry::place;
 use crate::entry::thread::{self, Machine, Machines};
 use crate::entry::words::LibraryWords;
 use crate::errno::{Errno, Result};
 use crate::identity::Identity;
-use crate::kernel::{Kernel, VectorState};
+use crate::kernel::{Kernel, Side};
 use crate::pool::{Pool, Source};
 use crate::user::{PROGRAM_TOP, UserMemory};
 
 /// The calls of the environment that this runs in.
 pub struct Native {
     /// The caller's own name.
-    identity: EnvId,
+    identity: AtomicU64,
     /// FS base where only the kernel can set it (x86_64 without FSGSBASE).
     thread_pointer: AtomicU64,
     /// Which page of the frame table is mapped.
@@ -37,7 +42,18 @@ impl Native {
     /// The calls. Expects the info pages at [`place::INFO`].
     #[must_use]
     pub fn new() -> Native {
-        Native { identity: exo::identify(), thread_pointer: AtomicU64::new(0), frame_table: Mutex::new(None), machines: Machines::new() }
+        Native {
+            identity: AtomicU64::new(exo::identify().0),
+            thread_pointer: AtomicU64::new(0),
+            frame_table: Mutex::new(None),
+            machines: Machines::new(),
+        }
+    }
+
+    /// Be this environment from now on: a copy of the one that this was.
+    pub fn become_copy(&self) {
+        self.identity.store(exo::identify().0, Ordering::Relaxed);
+        *self.frame_table.lock() = None;
     }
 
     /// Whether user mode may read and set the thread pointer itself.
@@ -50,6 +66,10 @@ impl Native {
     /// # Safety
     /// It is a state of the program, or of this library as a fault found it.
     pub unsafe fn resume_unsafely(&self, registers: &mut Registers) -> ! {
+        if self.has_thread_pointer_access() && isa::can_resume(registers) {
+            // SAFETY: as the caller promises; the thread pointer is what it is to be. Faults are over when Rust sees them (`fault_active`).
+            unsafe { isa::resume(registers) }
+        }
         registers.tls = self.thread_pointer();
         // SAFETY: as the caller promises.
         let error = unsafe { exo::resume(registers) };
@@ -69,6 +89,14 @@ impl Native {
         unsafe { (&raw const (*page).fault.pc).read_volatile() }
     }
 
+    /// Whether the last fault or end of a slice found the context on the program's stack.
+    #[must_use]
+    pub fn was_on_programs_stack(&self) -> bool {
+        let page = place::UPCALL_PAGE as *const UpcallPage;
+        // SAFETY: as in `interrupted_at`.
+        unsafe { (&raw const (*page).fault.sp).read_volatile() < PROGRAM_TOP as u64 }
+    }
+
     /// Set the thread pointer, on the way to a thread of the program. Whether its return there must be by the kernel, since only the kernel
     /// can.
     pub fn load_thread_pointer(&self, address: u64) -> bool {
@@ -84,7 +112,7 @@ impl Native {
     fn entry(&self) -> &EnvEntry {
         let entries = (place::INFO + INFO_ENVS_PAGE * PAGE_SIZE) as *const EnvEntry;
         // SAFETY: `start` mapped the whole table, and a slot is below its length.
-        unsafe { &*entries.add(self.identity.slot()) }
+        unsafe { &*entries.add(EnvId(self.identity.load(Ordering::Relaxed)).slot()) }
     }
 }
 
@@ -134,9 +162,19 @@ impl UserMemory for Native {
 /// The frames of files.
 struct FilePages;
 
+/// One past the last of them that was ever mapped.
+static FILES_END: AtomicUsize = AtomicUsize::new(place::FILES);
+
+/// Where frames of files may be mapped.
+#[must_use]
+pub fn file_pages() -> core::ops::Range<usize> {
+    place::FILES..FILES_END.load(Ordering::Relaxed)
+}
+
 impl Source for FilePages {
     fn map(&self, address: usize, pages: usize) -> bool {
         let mapped = channel::page_alloc(address, pages, Rights::READ_WRITE);
+        FILES_END.fetch_max(address + pages * PAGE_SIZE, Ordering::Relaxed);
         if mapped.is_err() {
             // SAFETY: nothing refers to the part that was mapped. Pages that were not are passed over.
             let _ = unsafe { exo::page_unmap(EnvId::SELF, address, pages) };
@@ -183,6 +221,14 @@ impl Kernel for Native {
         unsafe { thread::enter(to) }
     }
 
+    fn fork(&self, machine: &'static Machine, program: Vec<CloneRange>) -> Result<Side> {
+        fork::fork(machine, program)
+    }
+
+    fn keep_only(&self, machine: &'static Machine) {
+        self.machines.keep_only(machine);
+    }
+
     fn arm_slice(&self) {
         let page = place::UPCALL_PAGE as *mut UpcallPage;
         // SAFETY: `start` mapped the page; the word is for the library to write and for the kernel to read.
@@ -192,6 +238,22 @@ impl Kernel for Native {
     fn doorbell(&self) -> WaitWord {
         let bulletin = channel::bulletin();
         WaitWord { address: bulletin.doorbell.as_ptr() as u64, value: bulletin.rings(), reserved: 0 }
+    }
+
+    fn set_deadline(&self, ticks: Option<u64>) {
+        let page = place::UPCALL_PAGE as *mut UpcallPage;
+        let new = ticks.unwrap_or(0);
+        // SAFETY: `start` mapped the page; the word is for the library to write, and for the kernel to read and to clear.
+        let old = unsafe {
+            let word = &raw mut (*page).deadline;
+            let old = word.read_volatile();
+            word.write_volatile(new);
+            old
+        };
+        // The kernel looks by itself when the earlier of the two has passed.
+        if new != 0 && (old == 0 || new < old) {
+            let _ = exo::context_set(EnvId::SELF, 0, None, RunState::Unchanged);
+        }
     }
 
     #[inline(always)]
@@ -219,6 +281,10 @@ impl Kernel for Native {
             let _ = unsafe { exo::page_unmap(EnvId::SELF, target, pages) };
             exo::page_map(EnvId::SELF, target, source, pages, rights)
         })
+    }
+
+    fn page_break(&self, address: usize) -> bool {
+        exo::page_break(address).is_ok()
     }
 
     fn page_query(&self, address: usize) -> exo::Result<PageInfo> {
@@ -298,6 +364,11 @@ impl Kernel for Native {
     }
 
     fn get(&self, buffer: &mut [u8]) -> usize {
+        // The kernel does not write to a page that is to be copied on write.
+        buffer.iter_mut().step_by(PAGE_SIZE).for_each(|byte| *byte = 0);
+        if let Some(last) = buffer.last_mut() {
+            *last = 0;
+        }
         exo::debug_get(buffer).unwrap_or(0)
     }
 
@@ -338,12 +409,16 @@ impl Kernel for Native {
         self.resume(&registers)
     }
 
-    fn save_vectors(&self, state: &mut VectorState) -> usize {
-        isa::save_vectors(state)
+    fn vector_bytes(&self) -> usize {
+        isa::frame_vector_bytes()
     }
 
-    fn restore_vectors(&self, state: &mut VectorState, length: usize) {
-        isa::restore_vectors(state, length);
+    fn push_vectors(&self, address: usize) -> Result<()> {
+        if is_programs(address, isa::frame_vector_bytes()) { isa::push_vectors(address) } else { Err(Errno::EFAULT) }
+    }
+
+    fn pop_vectors(&self, address: usize) -> Result<()> {
+        if is_programs(address, isa::frame_vector_bytes()) { isa::pop_vectors(self, address) } else { Err(Errno::EFAULT) }
     }
 
     fn capabilities(&self) -> (u64, u64) {
@@ -388,10 +463,12 @@ impl Kernel for Native {
         let _ = channel::call(Request::new(Operation::Executed, [low, high, 0]));
     }
 
-    fn begin(&self, registers: &Registers) -> ! {
-        // The frame on which a program is begun sets the thread pointer, so that it does not matter who can.
-        let _ = self.load_thread_pointer(0);
+    fn clear_vectors(&self) {
         isa::clear_vectors();
+    }
+
+    fn begin(&self, registers: &Registers) -> ! {
+        self.load_thread_pointer(registers.tls);
         self.resume(registers)
     }
 

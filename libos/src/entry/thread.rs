@@ -71,18 +71,28 @@ impl Machine {
     }
 }
 
-/// Machines that nobody has, and how many were ever made: they are never unmapped.
-pub struct Machines(Mutex<(Vec<&'static Machine>, usize)>);
+/// Machines that no thread has.
+struct Spare {
+    /// Those that are there.
+    made: Vec<&'static Machine>,
+    /// Places below `end` where none is: since a fork.
+    holes: Vec<usize>,
+    /// Places that were ever used.
+    end: usize,
+}
+
+/// Machines that nobody has. They are never unmapped.
+pub struct Machines(Mutex<Spare>);
 
 impl Machines {
     /// None yet.
     pub const fn new() -> Machines {
-        Machines(Mutex::new((Vec::new(), 0)))
+        Machines(Mutex::new(Spare { made: Vec::new(), holes: Vec::new(), end: 0 }))
     }
 
     /// A machine that will begin in the program with these registers and the vector state of the thread that runs.
     pub fn take(&self, registers: &Registers) -> exo::Result<&'static Machine> {
-        let kept = self.0.lock().0.pop();
+        let kept = self.0.lock().made.pop();
         let machine = kept.map_or_else(|| self.make(), Ok)?;
         // SAFETY: nobody else has the machine.
         let state = unsafe { &mut *machine.0.get() };
@@ -94,22 +104,33 @@ impl Machines {
 
     /// Take back the machine of a thread that has ended.
     pub fn give(&self, machine: &'static Machine) {
-        self.0.lock().0.push(machine);
+        self.0.lock().made.push(machine);
+    }
+
+    /// In a new process: no machine is there but this one.
+    pub fn keep_only(&self, machine: &'static Machine) {
+        let kept = core::ptr::from_ref(machine).addr().wrapping_sub(place::THREADS) / place::THREAD_STEP;
+        let mut spare = self.0.lock();
+        spare.made.clear();
+        spare.holes = (0..spare.end).rev().filter(|&index| index != kept).collect();
     }
 
     fn make(&self) -> exo::Result<&'static Machine> {
-        let mut made = self.0.lock();
-        if made.1 == place::THREADS_MOST {
+        let mut spare = self.0.lock();
+        let index = spare.holes.last().copied().unwrap_or(spare.end);
+        if index == place::THREADS_MOST {
             return Err(abi::Error::Full);
         }
-        let base = place::THREADS + made.1 * place::THREAD_STEP;
+        let base = place::THREADS + index * place::THREAD_STEP;
         let rights = Rights::READ | Rights::WRITE | Rights::MAY_READ | Rights::MAY_WRITE;
         if let Err(error) = channel::page_alloc(base, STACK_BYTES / PAGE_SIZE, rights) {
             // SAFETY: nothing uses what was mapped of the range.
             let _ = unsafe { exo::page_unmap(EnvId::SELF, base, STACK_BYTES / PAGE_SIZE) };
             return Err(error);
         }
-        made.1 += 1;
+        if spare.holes.pop().is_none() {
+            spare.end += 1;
+        }
         let address = (base + STACK_BYTES - size_of::<Machine>()) & !(align_of::<Machine>() - 1);
         let machine = address as *mut Machine;
         // SAFETY: the memory was just mapped, is aligned and large enough, and is nobody else's, for ever.
@@ -131,13 +152,39 @@ fn call_state() -> *mut SavedState {
 ///
 /// # Safety
 /// `machine` is its.
-unsafe fn keep(machine: &'static Machine) {
+pub unsafe fn keep(machine: &'static Machine) {
     // SAFETY: see `Sync`; the upcall page is mapped.
     unsafe {
         let state = machine.0.get();
         (*state).vector_bytes = isa::save_vectors(&mut (*state).vectors);
         (*state).registers.tls = dispatch::process().kernel.thread_pointer();
         (*state).call = call_state().read_volatile();
+    }
+}
+
+impl Machine {
+    /// The pages of the stack that its thread's calls are served on; the state of one that is not the first is above the stack in them.
+    pub fn stack(&self) -> core::ops::Range<usize> {
+        let address = core::ptr::from_ref(self).addr();
+        match address.checked_sub(place::THREADS) {
+            Some(offset) if address < place::THREADS + place::THREADS_MOST * place::THREAD_STEP => {
+                let base = address - offset % place::THREAD_STEP;
+                base..base + STACK_BYTES
+            }
+            _ => place::SYSCALL_STACK_TOP - exo::start::STACK_BYTES..place::SYSCALL_STACK_TOP,
+        }
+    }
+
+    /// Where the state itself is.
+    pub fn place(&self) -> core::ops::Range<usize> {
+        let address = core::ptr::from_ref(self).addr();
+        address..address + size_of::<Machine>()
+    }
+
+    /// Where the stack pointer of a thread that stopped in a call is stored.
+    pub fn stopped_at(&self) -> *mut u64 {
+        // SAFETY: the address of a field.
+        unsafe { &raw mut (*self.0.get()).sp }
     }
 }
 
@@ -149,7 +196,7 @@ pub unsafe fn switch(from: &'static Machine, to: &'static Machine) {
     // SAFETY: the caller's promise. `enter` does not come back here but by the stack pointer that is stored.
     unsafe {
         keep(from);
-        isa::suspend(&raw mut (*from.0.get()).sp, to, enter);
+        isa::suspend(&raw mut (*from.0.get()).sp, core::ptr::from_ref(to).addr(), enter_at);
     }
 }
 
@@ -168,11 +215,20 @@ pub unsafe fn preempt(from: &'static Machine, registers: &Registers, to: &'stati
     }
 }
 
-/// Go on with a thread.
+/// Go on with the thread whose machine is at an address.
 ///
 /// # Safety
 /// It is the current one for the process, and what ran before has been kept, or is not needed again.
-pub unsafe extern "C" fn enter(to: &'static Machine) -> ! {
+unsafe extern "C" fn enter_at(to: usize) -> ! {
+    // SAFETY: the caller's promise.
+    unsafe { enter(&*(to as *const Machine)) }
+}
+
+/// Go on with a thread.
+///
+/// # Safety
+/// As [`enter_at`].
+pub unsafe fn enter(to: &'static Machine) -> ! {
     let process = dispatch::process();
     // SAFETY: see `Sync`, and the caller's promise: the state is that of a thread that may go on.
     unsafe {

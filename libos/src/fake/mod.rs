@@ -11,12 +11,12 @@ use core::ops::Range;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use abi::{InfoPage, PAGE_SIZE, PageInfo, Registers, Rights, WaitWord};
+use abi::{CloneRange, InfoPage, PAGE_SIZE, PageInfo, Registers, Rights, WaitWord};
 use spin::Mutex;
 
 use crate::errno::{Errno, Result};
 use crate::identity::Identity;
-use crate::kernel::{Kernel, VectorState};
+use crate::kernel::{Kernel, Side};
 use crate::memory::fault::Access;
 use crate::pool::{Pool, Source};
 use crate::process::Process;
@@ -49,6 +49,9 @@ struct Page {
     charged: bool,
 }
 
+/// Bytes of the vector state in a signal frame.
+const VECTOR_BYTES: usize = if cfg!(target_arch = "x86_64") { 512 } else { 528 };
+
 type Pages = Arc<Mutex<BTreeMap<usize, Page>>>;
 
 /// Where the pages of files are.
@@ -71,6 +74,8 @@ pub struct FakeKernel {
     identity: Identity,
     ticks: AtomicU64,
     thread_pointer: AtomicU64,
+    /// What the kernel is asked to tell of, in ticks; 0 for nothing.
+    pub deadline: AtomicU64,
     registers: Mutex<Registers>,
     on_fault: Mutex<Option<OnFault>>,
     /// What was written to the console.
@@ -96,6 +101,7 @@ impl FakeKernel {
             },
             ticks: AtomicU64::new(0),
             thread_pointer: AtomicU64::new(0),
+            deadline: AtomicU64::new(0),
             registers: Mutex::new(Registers::default()),
             on_fault: Mutex::new(None),
             output: Mutex::new(Vec::new()),
@@ -244,10 +250,20 @@ impl Kernel for FakeKernel {
         panic!("{SWITCHED}")
     }
 
+    fn fork(&self, (): &'static (), _: Vec<CloneRange>) -> Result<Side> {
+        Err(Errno::EAGAIN)
+    }
+
+    fn keep_only(&self, (): &'static ()) {}
+
     fn arm_slice(&self) {}
 
     fn doorbell(&self) -> WaitWord {
         WaitWord { address: 0, value: 0, reserved: 0 }
+    }
+
+    fn set_deadline(&self, ticks: Option<u64>) {
+        self.deadline.store(ticks.unwrap_or(0), Ordering::Relaxed);
     }
 
     fn page_alloc(&self, address: usize, pages: usize, rights: Rights) -> exo::Result<()> {
@@ -300,6 +316,10 @@ impl Kernel for FakeKernel {
             assert!(map.insert(target / PAGE_SIZE + index, page).is_none(), "page_map over a mapped page");
         }
         Ok(())
+    }
+
+    fn page_break(&self, _: usize) -> bool {
+        false
     }
 
     fn page_query(&self, address: usize) -> exo::Result<PageInfo> {
@@ -389,11 +409,21 @@ impl Kernel for FakeKernel {
         self.thread_pointer.store(address, Ordering::Relaxed);
     }
 
-    fn save_vectors(&self, _state: &mut VectorState) -> usize {
-        if cfg!(target_arch = "x86_64") { 512 } else { 520 }
+    fn vector_bytes(&self) -> usize {
+        VECTOR_BYTES
     }
 
-    fn restore_vectors(&self, _state: &mut VectorState, _length: usize) {}
+    fn push_vectors(&self, address: usize) -> Result<()> {
+        let mut record = [0; VECTOR_BYTES];
+        if cfg!(target_arch = "aarch64") {
+            record[..8].copy_from_slice(&[0x01, 0x80, 0x50, 0x46, 0x10, 0x02, 0, 0]);
+        }
+        self.write(address, &record)
+    }
+
+    fn pop_vectors(&self, address: usize) -> Result<()> {
+        self.read(address, &mut [0; VECTOR_BYTES])
+    }
 
     fn capabilities(&self) -> (u64, u64) {
         (3, 0)
@@ -427,8 +457,10 @@ impl Kernel for FakeKernel {
 
     fn executed(&self, _: &[u8]) {}
 
+    fn clear_vectors(&self) {}
+
     fn begin(&self, registers: &Registers) -> ! {
-        self.resume(registers)
+        panic!("began at {:#x}", registers.pc)
     }
 
     fn resume(&self, registers: &Registers) -> ! {

@@ -13,7 +13,7 @@ use spin::Mutex;
 use crate::errno::{Errno, Result};
 use crate::file::line::{Line, TERMIOS_BYTES, Termios};
 use crate::file::transfer::moved;
-use crate::file::{Blocking, File, Input, Output, Place, Readiness};
+use crate::file::{Blocking, Edges, File, Input, Output, Place, Readiness};
 use crate::vfs::world::World;
 
 /// Bytes written at a time.
@@ -40,6 +40,7 @@ pub struct Terminal {
     window: Mutex<[u16; 4]>,
     /// The foreground process group.
     group: AtomicU32,
+    edges: Mutex<Edges>,
 }
 
 impl Default for Terminal {
@@ -52,7 +53,12 @@ impl Terminal {
     /// A terminal of 24 by 80, with a Linux console's modes.
     #[must_use]
     pub fn new() -> Self {
-        Terminal { line: Mutex::new(Line::default()), window: Mutex::new([24, 80, 0, 0]), group: AtomicU32::new(1) }
+        Terminal {
+            line: Mutex::new(Line::default()),
+            window: Mutex::new([24, 80, 0, 0]),
+            group: AtomicU32::new(1),
+            edges: Mutex::default(),
+        }
     }
 
     /// Take in what the console has.
@@ -63,6 +69,7 @@ impl Terminal {
             if count == 0 {
                 return;
             }
+            self.edges.lock().note_input();
             for &byte in &bytes[..count] {
                 let mut echo = Vec::new();
                 let signal = self.line.lock().receive(byte, &mut echo);
@@ -165,6 +172,15 @@ impl File for Terminal {
         write_chunks(input, |bytes| self.put(world, bytes))
     }
 
+    fn is_pollable(&self) -> bool {
+        true
+    }
+
+    fn edges(&self, world: &dyn World) -> Edges {
+        self.fill(world);
+        *self.edges.lock()
+    }
+
     fn readiness(&self, world: &dyn World) -> Readiness {
         self.fill(world);
         let mut ready = Readiness::WRITABLE;
@@ -232,6 +248,10 @@ impl File for Stream {
 
     fn write(&self, world: &dyn World, input: &mut Input, _: Place, _: Blocking) -> Result<(usize, u64)> {
         write_chunks(input, |bytes| world.console_put(bytes))
+    }
+
+    fn is_pollable(&self) -> bool {
+        true
     }
 
     fn readiness(&self, _: &dyn World) -> Readiness {

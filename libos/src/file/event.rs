@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use spin::Mutex;
 
 use crate::errno::{Errno, Result};
-use crate::file::{Access, Blocking, File, Input, Output, Place, Readiness};
+use crate::file::{Access, Blocking, Edges, File, Input, Output, Place, Readiness};
 use crate::vfs::attributes::{Attributes, Kind, Time, device_number};
 use crate::vfs::node::{Entry, Node, Statistics};
 use crate::vfs::world::World;
@@ -17,7 +17,7 @@ const MAGIC: u64 = 0x0904_1934;
 
 /// A counter.
 pub struct Event {
-    count: Mutex<u64>,
+    count: Mutex<(u64, Edges)>,
     /// A read takes 1 and not everything (`EFD_SEMAPHORE`).
     semaphore: bool,
 }
@@ -26,21 +26,25 @@ impl Event {
     /// A counter that starts at `count`.
     #[must_use]
     pub fn new(count: u64, semaphore: bool) -> Arc<Event> {
-        Arc::new(Event { count: Mutex::new(count), semaphore })
+        Arc::new(Event { count: Mutex::new((count, Edges::default())), semaphore })
     }
 
     fn take(&self) -> Option<u64> {
-        let mut count = self.count.lock();
+        let (count, edges) = &mut *self.count.lock();
         let taken = if self.semaphore { (*count).min(1) } else { *count };
         *count -= taken;
+        if taken > 0 {
+            edges.note_output();
+        }
         (taken > 0).then_some(taken)
     }
 
     fn add(&self, value: u64) -> bool {
-        let mut count = self.count.lock();
+        let (count, edges) = &mut *self.count.lock();
         let fits = value <= MOST - *count;
         if fits {
             *count += value;
+            edges.note_input();
         }
         fits
     }
@@ -80,8 +84,16 @@ impl File for Event {
         Ok((8, 0))
     }
 
+    fn is_pollable(&self) -> bool {
+        true
+    }
+
+    fn edges(&self, _: &dyn World) -> Edges {
+        self.count.lock().1
+    }
+
     fn readiness(&self, _: &dyn World) -> Readiness {
-        let count = *self.count.lock();
+        let count = self.count.lock().0;
         let mut ready = Readiness::empty();
         ready.set(Readiness::IN, count > 0);
         ready.set(Readiness::OUT, count < MOST);

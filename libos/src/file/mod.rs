@@ -7,16 +7,21 @@
 
 pub mod console;
 pub mod description;
+pub mod edge;
+pub mod epoll;
 pub mod event;
 pub mod files;
 pub mod line;
 pub mod pipe;
+pub mod signal;
 pub mod table;
 #[cfg(test)]
 mod tests;
+pub mod timer;
 pub mod transfer;
 
 use alloc::sync::Arc;
+use core::any::Any;
 
 use bitflags::bitflags;
 
@@ -25,6 +30,7 @@ use crate::memory::backing::Backing;
 use crate::vfs::node::Visitor;
 use crate::vfs::world::World;
 pub use description::Description;
+pub use edge::Edges;
 pub use files::Files;
 pub use transfer::{Input, Output};
 
@@ -116,7 +122,7 @@ pub enum Seek {
 }
 
 /// What is read, written and controlled through a descriptor.
-pub trait File: Send + Sync {
+pub trait File: Any + Send + Sync {
     /// Read from `offset` on; 0 is the end.
     fn read(&self, world: &dyn World, output: &mut Output, offset: u64, blocking: Blocking) -> Result<usize> {
         let _ = (world, output, offset, blocking);
@@ -149,10 +155,22 @@ pub trait File: Send + Sync {
         }
     }
 
+    /// Whether it can be waited for: what epoll(7) refuses with `EPERM` cannot.
+    fn is_pollable(&self) -> bool {
+        false
+    }
+
     /// What would not block.
     fn readiness(&self, world: &dyn World) -> Readiness {
         let _ = world;
         Readiness::ALWAYS
+    }
+
+    /// Its last edges, for those who wait for changes. A file that does not count them shows none, and its watchers go by what became
+    /// ready since they last looked.
+    fn edges(&self, world: &dyn World) -> Edges {
+        let _ = world;
+        Edges::default()
     }
 
     /// Whether its readiness can change while nothing in the process runs: by the console's input.
@@ -202,5 +220,14 @@ pub trait File: Send + Sync {
     /// The end of a pipe that it is, for what only pipes can do.
     fn pipe(&self) -> Option<&pipe::End> {
         None
+    }
+}
+
+impl dyn File {
+    /// The file as one of a type, if it is of that.
+    #[must_use]
+    pub fn of_type<T: File>(self: &Arc<Self>) -> Option<Arc<T>> {
+        let file: Arc<dyn Any + Send + Sync> = self.clone();
+        file.downcast().ok()
     }
 }

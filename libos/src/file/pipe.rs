@@ -9,7 +9,7 @@ use alloc::sync::Arc;
 use spin::Mutex;
 
 use crate::errno::{Errno, Result};
-use crate::file::{Access, Blocking, File, Input, Output, Place, Readiness};
+use crate::file::{Access, Blocking, Edges, File, Input, Output, Place, Readiness};
 use crate::vfs::attributes::{Attributes, Kind, Time};
 use crate::vfs::node::{Entry, Node, Statistics};
 use crate::vfs::world::World;
@@ -35,6 +35,13 @@ struct State {
     capacity: usize,
     readers: usize,
     writers: usize,
+    edges: Edges,
+}
+
+impl State {
+    fn is_writable(&self) -> bool {
+        self.capacity - self.bytes.len() >= PIPE_BUF
+    }
 }
 
 /// A pipe.
@@ -59,7 +66,7 @@ impl Pipe {
     /// An empty pipe without ends.
     #[must_use]
     pub fn new(inode: u64) -> Arc<Pipe> {
-        let state = State { bytes: VecDeque::new(), capacity: CAPACITY, readers: 0, writers: 0 };
+        let state = State { bytes: VecDeque::new(), capacity: CAPACITY, readers: 0, writers: 0, edges: Edges::default() };
         Arc::new(Pipe { inode, state: Mutex::new(state) })
     }
 
@@ -84,6 +91,7 @@ impl Drop for End {
         let mut state = self.pipe.state.lock();
         state.readers -= usize::from(self.access.contains(Access::READ));
         state.writers -= usize::from(self.access.contains(Access::WRITE));
+        state.edges.note_both();
     }
 }
 
@@ -129,13 +137,23 @@ impl End {
             }
             // Only what reached the reader leaves the pipe.
             match output.put(&chunk[..count]) {
-                Ok(_) => drop(self.pipe.state.lock().bytes.drain(..count)),
+                Ok(_) => self.drain(count),
                 Err(error) if total == 0 => return Err(error),
                 Err(_) => break,
             }
             total += count;
         }
         Ok(total)
+    }
+
+    /// Take bytes out that were read. Writers hear of it if there was no room for them.
+    fn drain(&self, count: usize) {
+        let mut state = self.pipe.state.lock();
+        let was_writable = state.is_writable();
+        state.bytes.drain(..count);
+        if !was_writable && state.is_writable() {
+            state.edges.note_output();
+        }
     }
 
     /// Move in as much as there is room for; nothing, if it must be all or nothing and does not fit.
@@ -195,6 +213,7 @@ impl File for End {
             };
             total += count;
             if count > 0 {
+                self.pipe.state.lock().edges.note_input();
                 world.note_change();
                 continue;
             }
@@ -209,6 +228,14 @@ impl File for End {
         Ok((total, 0))
     }
 
+    fn is_pollable(&self) -> bool {
+        true
+    }
+
+    fn edges(&self, _: &dyn World) -> Edges {
+        self.pipe.state.lock().edges
+    }
+
     fn readiness(&self, _: &dyn World) -> Readiness {
         let state = self.pipe.state.lock();
         let mut ready = Readiness::empty();
@@ -221,7 +248,7 @@ impl File for End {
             }
         }
         if self.access.contains(Access::WRITE) {
-            if state.capacity - state.bytes.len() >= PIPE_BUF {
+            if state.is_writable() {
                 ready |= Readiness::WRITABLE;
             }
             if state.readers == 0 {

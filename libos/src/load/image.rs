@@ -79,7 +79,7 @@ fn check(segment: &ProgramHeader) -> Result<()> {
 }
 
 /// Where a relocatable program goes: all of its span free, up to its address `room` at least, at a multiple of its largest alignment.
-fn bias(memory: &Memory, segments: &[&ProgramHeader], interpreter: bool, room: u64) -> Result<usize> {
+fn bias(memory: &mut Memory, segments: &[&ProgramHeader], interpreter: bool, room: u64) -> Result<usize> {
     let low = segments.iter().map(|segment| segment.p_vaddr as usize).min().ok_or(Errno::EINVAL)? & !(PAGE_SIZE - 1);
     let high = segments.iter().map(|segment| (segment.p_vaddr + segment.p_memsz) as usize).max().ok_or(Errno::EINVAL)?;
     let high = high.max(room as usize);
@@ -113,7 +113,7 @@ fn map_segment<K: Kernel>(
         let text = text.filter(|_| protection.contains(Protection::EXECUTE) && !protection.contains(Protection::WRITE));
         let backing = Arc::clone(text.unwrap_or(&file.backing));
         let contents = Contents::File(FileMapping { backing, offset, path: Arc::clone(&file.path), may_write: false });
-        let region = Region { end: pages_end, protection, shared: false, contents, label: Label::None };
+        let region = Region { end: pages_end, protection, shared: false, locked: false, contents, label: Label::None };
         memory.map(kernel, place(start), pages_end - start, region)?;
     }
     if end > pages_end {

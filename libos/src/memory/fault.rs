@@ -69,6 +69,9 @@ impl Memory {
         let is_shown = self.shown.contains(page);
         if self.resident.contains(page) {
             if !is_shown || access != Access::Write {
+                if access == Access::Write && kernel.page_break(page) {
+                    return Ok(());
+                }
                 let rights = if is_shown && !shared { shown(protection) } else { rights_for(protection, access) };
                 return kernel.page_protect(page, 1, rights).map_err(|_| Refusal::Denied);
             }
@@ -97,6 +100,10 @@ impl Memory {
         }
         let rights = rights_for(protection, access);
         if self.resident.contains(page) {
+            // A frame that is shared since a fork: rights alone would not make it writable.
+            if access == Access::Write && kernel.page_break(page) {
+                return Ok(());
+            }
             return kernel.page_protect(page, 1, rights).map_err(|_| Refusal::Denied);
         }
         let pages = if self.sequential == page { self.missing(page, end) } else { 1 };

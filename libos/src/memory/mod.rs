@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod backing;
+mod cloning;
 pub mod fault;
 #[cfg(test)]
 mod files_tests;
@@ -42,6 +43,9 @@ pub const STACK_LIMIT: usize = 8 << 20;
 
 /// The most bytes that a mapped file may have, and with it where a mapping of one must end (ext4's limit).
 pub const FILE_MOST: u64 = (1 << 44) - PAGE_SIZE as u64;
+
+/// The most regions of an address space: `vm.max_map_count`, as Linux has it where nobody says otherwise.
+const MOST_REGIONS: usize = 65_530;
 
 /// Whether so many bytes could be had at all: Linux refuses what is obviously too much, and lets the rest fail when it is used.
 #[must_use]
@@ -84,6 +88,8 @@ pub struct Memory {
     pub heap: Range<usize>,
     /// How far the main stack may grow, in bytes.
     pub stack_limit: usize,
+    /// Whether what is mapped from now on is locked: mlockall(2)'s `MCL_FUTURE`.
+    pub lock_future: bool,
     /// The most pages that were resident at once.
     pub most_resident: usize,
     /// Whether executable mappings show rewritten text.
@@ -118,6 +124,7 @@ impl Memory {
             shown: Resident::new(),
             heap: 0..0,
             stack_limit: STACK_LIMIT,
+            lock_future: false,
             most_resident: 0,
             rewrites: false,
             placed: Vec::new(),
@@ -129,10 +136,10 @@ impl Memory {
     /// mmap(2), its arguments checked already: `length` is not 0 and whole pages.
     ///
     /// # Errors
-    /// `ENOMEM`: no room, or beyond the program's half. `EPERM`: below what may be mapped.
+    /// `ENOMEM`: no room, too many regions, or beyond the program's half. `EPERM`: below what may be mapped.
     /// `EINVAL`: a fixed address that is no page's. `EEXIST`: `FixedFree` and something is there.
     pub fn map<K: Kernel>(&mut self, kernel: &K, placement: Placement, length: usize, region: Region) -> Result<usize> {
-        if length > PROGRAM_TOP {
+        if length > PROGRAM_TOP || self.regions.count() > MOST_REGIONS {
             return Err(Errno::ENOMEM);
         }
         let start = self.place(placement, length)?;
@@ -144,7 +151,7 @@ impl Memory {
     }
 
     /// Find where a mapping goes.
-    fn place(&self, placement: Placement, length: usize) -> Result<usize> {
+    fn place(&mut self, placement: Placement, length: usize) -> Result<usize> {
         let (Placement::Hint(address) | Placement::Fixed(address) | Placement::FixedFree(address)) = placement;
         let fits = address.checked_add(length).is_some_and(|end| end <= PROGRAM_TOP);
         if let Placement::Hint(_) = placement {
@@ -156,7 +163,7 @@ impl Memory {
             let low = PROGRAM_BOTTOM.max(0x1_0000);
             // A large mapping on a large page's boundary, so that it may have large pages.
             let alignment = if length >= 4 << 20 { 2 << 20 } else { PAGE_SIZE };
-            let gap = |alignment| self.regions.gap(length, alignment, low..MAPPING_TOP);
+            let mut gap = |alignment| self.regions.gap(length, alignment, low..MAPPING_TOP);
             return gap(alignment).or_else(|| gap(PAGE_SIZE)).ok_or(Errno::ENOMEM);
         }
         if !address.is_multiple_of(PAGE_SIZE) {
@@ -172,6 +179,13 @@ impl Memory {
             return Err(Errno::EEXIST);
         }
         Ok(address)
+    }
+
+    /// Whether a range may be taken out: a hole in a region makes two of it.
+    #[must_use]
+    pub fn may_unmap(&self, range: &Range<usize>) -> bool {
+        let splits = |(start, region): (usize, &Region)| start < range.start && range.end < region.end;
+        self.regions.count() < MOST_REGIONS || !self.regions.find(range.start).is_some_and(splits)
     }
 
     /// munmap(2) of whole pages.
@@ -265,6 +279,15 @@ impl Memory {
         });
     }
 
+    /// Lock or unlock all there is. Gives the ranges.
+    pub fn lock_all(&mut self, locked: bool) -> Vec<Range<usize>> {
+        let parts: Vec<Range<usize>> = self.regions.iter().map(|(start, region)| start..region.end).collect();
+        for part in &parts {
+            let _ = self.regions.lock(part.clone(), locked);
+        }
+        parts
+    }
+
     /// brk(2): move the break to `address` if that can be done; gives where it is.
     pub fn set_break<K: Kernel>(&mut self, kernel: &K, address: usize) -> usize {
         let (Some(old_end), Some(new_end)) = (pages_up(self.heap.end), pages_up(address)) else { return self.heap.end };
@@ -277,7 +300,8 @@ impl Memory {
             if !may_reserve(kernel, grown.len()) || !self.regions.is_free(old_end..new_end.saturating_add(PAGE_SIZE)) {
                 return self.heap.end;
             }
-            self.regions.insert(old_end, Region::anonymous(new_end, Protection::READ | Protection::WRITE, Label::Heap));
+            let grown = Region::anonymous(new_end, Protection::READ | Protection::WRITE, Label::Heap);
+            self.regions.insert(old_end, Region { locked: self.lock_future, ..grown });
         } else {
             self.unmap(kernel, new_end..old_end);
         }

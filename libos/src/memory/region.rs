@@ -65,6 +65,8 @@ pub struct Region {
     pub protection: Protection,
     /// `MAP_SHARED`.
     pub shared: bool,
+    /// Whether it was locked by mlock(2): what may not be invalidated.
+    pub locked: bool,
     /// What its pages start as.
     pub contents: Contents,
     /// Its name without a file.
@@ -75,7 +77,7 @@ impl Region {
     /// A private anonymous region that ends at `end`.
     #[must_use]
     pub fn anonymous(end: usize, protection: Protection, label: Label) -> Region {
-        Region { end, protection, shared: false, contents: Contents::Anonymous, label }
+        Region { end, protection, shared: false, locked: false, contents: Contents::Anonymous, label }
     }
 
     /// Whether it may come to allow this: a file that was opened for reading is not stored to.
@@ -108,14 +110,24 @@ impl Region {
             }
             _ => false,
         };
-        same_contents && self.protection == next.protection && self.shared == next.shared && self.label == next.label
+        let attributes = |region: &Region| (region.protection, region.shared, region.locked, region.label);
+        same_contents && attributes(self) == attributes(next)
     }
+}
+
+/// What a search for room found out: between these addresses no gap has more bytes. Regions that come later only make gaps smaller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Dense {
+    range: Range<usize>,
+    largest_gap: usize,
 }
 
 /// The regions of an address space, by first address. They never overlap and are never empty.
 #[derive(Default)]
 pub struct Regions {
     map: BTreeMap<usize, Region>,
+    /// Where the next search for room need not look: without it, a program with many mappings would pay for all of them at each new one.
+    dense: Option<Dense>,
     /// The anonymous region that the last fault was in: most faults are where the one before was. Empty when the map changed since.
     recent: Option<(Range<usize>, Protection)>,
 }
@@ -124,7 +136,7 @@ impl Regions {
     /// An empty address space.
     #[must_use]
     pub const fn new() -> Regions {
-        Regions { map: BTreeMap::new(), recent: None }
+        Regions { map: BTreeMap::new(), dense: None, recent: None }
     }
 
     /// The region that holds an address, and where it starts.
@@ -215,9 +227,21 @@ impl Regions {
         self.recent = None;
         self.split(range.start);
         self.split(range.end);
+        let mut removed = false;
         while let Some((&start, _)) = self.map.range(range.clone()).next() {
             self.map.remove(&start);
+            removed = true;
         }
+        // The gap may reach beyond the range.
+        if removed && self.dense.as_ref().is_some_and(|dense| dense.range.start <= range.end && range.start <= dense.range.end) {
+            self.dense = None;
+        }
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.map.len()
     }
 
     /// Let a region begin at `address`, if one holds it.
@@ -231,14 +255,24 @@ impl Regions {
         self.map.get_mut(&start).expect("just found").end = address;
     }
 
-    /// Set what a range allows. As mprotect(2), the part before a hole is changed even though the whole fails with `ENOMEM`.
+    /// Set what a range allows, as `change`.
     pub fn protect(&mut self, range: Range<usize>, protection: Protection) -> Result<()> {
+        self.change(range, |region| region.protection = protection)
+    }
+
+    /// Lock or unlock a range, as `change`.
+    pub fn lock(&mut self, range: Range<usize>, locked: bool) -> Result<()> {
+        self.change(range, |region| region.locked = locked)
+    }
+
+    /// Change attributes of a range. As mprotect(2), the part before a hole is changed even though the whole fails with `ENOMEM`.
+    fn change(&mut self, range: Range<usize>, change: impl Fn(&mut Region)) -> Result<()> {
         let mut at = range.start;
         while at < range.end {
             let Some((start, region)) = self.find(at) else { return Err(Errno::ENOMEM) };
             let mut part = region.advanced(at - start);
             part.end = region.end.min(range.end);
-            part.protection = protection;
+            change(&mut part);
             let next = part.end;
             self.insert(at, part);
             at = next;
@@ -256,22 +290,26 @@ impl Regions {
 
     /// The highest free range of `length` bytes inside `within`, at a multiple of `alignment` (a power of two).
     #[must_use]
-    pub fn gap(&self, length: usize, alignment: usize, within: Range<usize>) -> Option<usize> {
-        let mut top = within.end;
+    pub fn gap(&mut self, length: usize, alignment: usize, within: Range<usize>) -> Option<usize> {
+        let known = self.dense.take().filter(|dense| dense.range.end == within.end && dense.largest_gap < length);
+        let mut dense = known.unwrap_or(Dense { range: within.end..within.end, largest_gap: 0 });
         let fits = |low: usize, top: usize| {
             let start = top.checked_sub(length)? & !(alignment - 1);
             (start >= low).then_some(start)
         };
-        for (&start, region) in self.map.range(..within.end).rev() {
-            if let Some(found) = fits(region.end.max(within.start), top) {
-                return Some(found);
+        let mut found = None;
+        for (&start, region) in self.map.range(..dense.range.start).rev() {
+            let low = region.end.max(within.start);
+            found = fits(low, dense.range.start);
+            if found.is_some() || dense.range.start <= within.start {
+                break;
             }
-            top = top.min(start);
-            if top <= within.start {
-                return None;
-            }
+            dense.largest_gap = dense.largest_gap.max(dense.range.start.saturating_sub(low));
+            dense.range.start = dense.range.start.min(start);
         }
-        fits(within.start, top)
+        let found = found.or_else(|| fits(within.start, dense.range.start));
+        self.dense = Some(dense);
+        found
     }
 
     /// Bytes in all regions.

@@ -232,7 +232,8 @@ impl Memory {
         for (run, at) in runs {
             let file = FileMapping { backing: Arc::clone(&trampolines), offset: at as u64, path: Arc::clone(&path), may_write: false };
             let protection = Protection::READ | Protection::EXECUTE;
-            let region = Region { end: run.end, protection, shared: false, contents: Contents::File(file), label: Label::None };
+            let region =
+                Region { end: run.end, protection, shared: false, locked: false, contents: Contents::File(file), label: Label::None };
             self.regions.insert(run.start, region);
         }
         let shown: Arc<dyn Backing> = text.clone();
@@ -267,7 +268,7 @@ impl Memory {
     }
 
     /// A place with room above it for trampolines.
-    fn roomy(&self, file: &dyn Backing, hint: usize, length: usize) -> Option<usize> {
+    fn roomy(&mut self, file: &dyn Backing, hint: usize, length: usize) -> Option<usize> {
         let room = match file.overlay().and_then(|bytes| Overlay::read(bytes, file.size(), MACHINE)) {
             Some(overlay) => (overlay.span().end - overlay.image().end) as usize,
             None if is_elf(file) => ROOM,
@@ -299,6 +300,9 @@ impl Memory {
 
     /// Before the mappings of a range go: undo the texts whose trampolines are in it; gives those whose pages are.
     pub(super) fn disturb_texts<K: Kernel>(&mut self, kernel: &K, range: &Range<usize>) -> Vec<Arc<dyn Backing>> {
+        if self.placed.is_empty() {
+            return Vec::new();
+        }
         let mut index = 0;
         while index < self.placed.len() {
             let trampolines = &self.placed[index].trampolines;
@@ -348,6 +352,12 @@ impl Memory {
             self.discard(kernel, start..region.end);
             self.regions.remove(start..region.end);
         }
+    }
+
+    /// Whether any rewritten text is shown.
+    #[must_use]
+    pub fn has_texts(&self) -> bool {
+        !self.placed.is_empty()
     }
 
     /// Where a program goes on that faulted at `pc` because of what the rewriter made of it.

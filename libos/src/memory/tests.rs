@@ -83,16 +83,21 @@ proptest! {
     }
 
     #[test]
-    fn a_gap_is_free_and_the_highest(steps in steps(), length in 1..6usize) {
+    fn a_gap_is_free_and_the_highest(steps in steps(), lengths in prop::collection::vec(1..6usize, 40)) {
         let mut regions = Regions::new();
-        for step in steps {
-            if let Step::Insert(pages, bits) = step {
-                regions.insert(address(pages.start), Region::anonymous(address(pages.end), Protection::from_bits_truncate(bits), Label::None));
+        for (step, length) in steps.into_iter().zip(lengths) {
+            match step {
+                Step::Insert(pages, bits) => {
+                    let protection = Protection::from_bits_truncate(bits);
+                    regions.insert(address(pages.start), Region::anonymous(address(pages.end), protection, Label::None));
+                }
+                Step::Remove(pages) => regions.remove(span(pages)),
+                Step::Protect(pages, bits) => drop(regions.protect(span(pages), Protection::from_bits_truncate(bits))),
             }
+            // What a search leaves behind must not mislead the next one.
+            let expected = (0..=PAGES - length).rev().map(address).find(|&start| regions.is_free(start..start + length * PAGE_SIZE));
+            prop_assert_eq!(regions.gap(length * PAGE_SIZE, PAGE_SIZE, span(0..PAGES)), expected);
         }
-        let within = span(0..PAGES);
-        let expected = (0..=PAGES - length).rev().map(address).find(|&start| regions.is_free(start..start + length * PAGE_SIZE));
-        prop_assert_eq!(regions.gap(length * PAGE_SIZE, PAGE_SIZE, within), expected);
     }
 
     #[test]

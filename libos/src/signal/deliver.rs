@@ -5,7 +5,9 @@ use abi::Registers;
 use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::process::Process;
-use crate::signal::{Action, AlternateStack, DEFAULT, IGNORE, Information, SIGKILL, SIGSEGV, Trap, bit, frame, is_ignored_by_default};
+use crate::signal::{
+    Action, AlternateStack, DEFAULT, IGNORE, Information, SIGKILL, SIGSEGV, State, Trap, bit, frame, is_ignored_by_default,
+};
 use crate::syscall::table;
 
 /// How a process ends, as wait(2) packs it.
@@ -30,8 +32,20 @@ impl Ending {
 
 /// Whether a call that a signal broke off is made again after a handler with `SA_RESTART`: signal(7) lists those that are not.
 fn is_restarted(registers: &Registers) -> bool {
-    const NEVER: [&str; 10] =
-        ["nanosleep", "clock_nanosleep", "poll", "ppoll", "select", "pselect6", "rt_sigsuspend", "pause", "rt_sigtimedwait", "epoll_pwait"];
+    const NEVER: [&str; 12] = [
+        "nanosleep",
+        "clock_nanosleep",
+        "poll",
+        "ppoll",
+        "select",
+        "pselect6",
+        "rt_sigsuspend",
+        "pause",
+        "rt_sigtimedwait",
+        "epoll_wait",
+        "epoll_pwait",
+        "epoll_pwait2",
+    ];
     #[cfg(target_arch = "x86_64")]
     let (number, timeout) = (registers.rax, registers.r[2]);
     #[cfg(target_arch = "aarch64")]
@@ -49,15 +63,12 @@ impl<K: Kernel> Process<K> {
     pub fn raise_fault(&self, registers: &mut Registers, trap: &Trap) {
         let information = trap.information(registers.pc);
         let signal = information.signal as u32;
-        let caught = self.signals.with(|state| {
-            let handler = state.action(signal).handler;
-            handler != DEFAULT && handler != IGNORE && state.own.blocked & bit(signal) == 0
-        });
-        if !caught || signal == SIGKILL {
+        let (action, blocked) = self.signals.with(|state| (state.action(signal), state.own.blocked));
+        if matches!(action.handler, DEFAULT | IGNORE) || blocked & bit(signal) != 0 || signal == SIGKILL {
             self.report_fault(registers, trap, signal);
             self.end(Ending::Signal(signal));
         }
-        self.start_handler(registers, &information, trap.words());
+        self.start_handler(registers, &information, &action, trap.words());
     }
 
     /// Deliver what is pending on the way out of a call that answers `result`. Returns if nothing has a handler.
@@ -78,14 +89,17 @@ impl<K: Kernel> Process<K> {
     /// Deliver what is pending; whether `registers` were changed.
     pub fn deliver(&self, registers: &mut Registers) -> bool {
         let mut changed = false;
-        while let Some(information) = self.signals.with(|state| state.take(!state.own.blocked)) {
+        while self.signals.is_pending()
+            && let Some((information, action)) = self.signals.with(State::next)
+        {
+            let information = self.count_expirations(information);
             let signal = information.signal as u32;
-            match self.signals.with(|state| state.action(signal).handler) {
+            match action.handler {
                 IGNORE => {}
                 DEFAULT if is_ignored_by_default(signal) => {}
                 DEFAULT => self.end(Ending::Signal(signal)),
                 _ => {
-                    self.start_handler(registers, &information, [0; 3]);
+                    self.start_handler(registers, &information, &action, [0; 3]);
                     changed = true;
                 }
             }
@@ -94,13 +108,12 @@ impl<K: Kernel> Process<K> {
     }
 
     /// Write the frame and point `registers` at the handler.
-    fn start_handler(&self, registers: &mut Registers, information: &Information, words: [u64; 3]) {
+    fn start_handler(&self, registers: &mut Registers, information: &Information, action: &Action, words: [u64; 3]) {
         let signal = information.signal as u32;
         if self.strace {
             crate::strace::delivered(self, information);
         }
-        let (action, mask, alternate) = self.signals.with(|state| {
-            let action = state.action(signal);
+        let (mask, alternate) = self.signals.with(|state| {
             let mask = state.own.suspended.take().unwrap_or(state.own.blocked);
             let deferred = if action.flags & Action::NO_DEFER == 0 { bit(signal) } else { 0 };
             state.set_blocked(state.own.blocked | action.mask | deferred);
@@ -111,9 +124,9 @@ impl<K: Kernel> Process<K> {
             if alternate.flags & AlternateStack::AUTODISARM != 0 && action.flags & Action::ON_STACK != 0 {
                 state.own.alternate = AlternateStack::NONE;
             }
-            (action, mask, alternate)
+            (mask, alternate)
         });
-        if frame::push(&self.kernel, registers, information, &action, mask, &alternate, words).is_err() {
+        if frame::push(&self.kernel, registers, information, action, mask, &alternate, words).is_err() {
             // Linux sends SIGSEGV for a frame that cannot be written, whose handler's frame could not be written either.
             self.end(Ending::Signal(SIGSEGV));
         }

@@ -10,7 +10,7 @@ use abi::Registers;
 use static_assertions::const_assert_eq;
 
 use crate::errno::{Errno, Result};
-use crate::kernel::{Kernel, VectorState};
+use crate::kernel::Kernel;
 use crate::signal::deliver::{recorded, stack_for};
 use crate::signal::{Action, AlternateStack, Information, Set};
 use crate::user::Plain;
@@ -44,14 +44,13 @@ const_assert_eq!(offset_of!(Frame, fault_address), 128 + 176);
 const_assert_eq!(size_of::<Frame>(), 128 + 176 + 288);
 
 /// The vector record: header, FPSR, FPCR, q0 to q31.
-const VECTOR_MAGIC: u32 = 0x4650_8001;
-const VECTOR_BYTES: usize = 528;
+pub const VECTOR_MAGIC: u32 = 0x4650_8001;
+/// Its bytes.
+pub const VECTOR_BYTES: usize = 528;
 /// The fault's syndrome.
 const SYNDROME_MAGIC: u32 = 0x4553_5201;
-const SYNDROME_BYTES: usize = 16;
+const SYNDROME_BYTES: u64 = 16;
 const RECORD_BYTES: usize = 16;
-/// Bytes of [`VectorState`] in use: q0 to q31, FPSR, FPCR.
-const STATE_BYTES: usize = 520;
 
 /// Set the register in which a call's result is.
 pub fn set_result(registers: &mut Registers, result: u64) {
@@ -89,7 +88,9 @@ pub fn push<K: Kernel>(
         record_room: 0,
     };
     kernel.write_value(sp as usize, &frame)?;
-    kernel.write(sp as usize + size_of::<Frame>(), &records(kernel, words[0]))?;
+    let records = sp as usize + size_of::<Frame>();
+    kernel.push_vectors(records)?;
+    push_syndrome(kernel, records + VECTOR_BYTES, words[0])?;
     kernel.write_value(record as usize, &[registers.x[29], registers.x[30]])?;
     registers.x[0] = information.signal as u64;
     registers.x[1] = sp;
@@ -101,22 +102,14 @@ pub fn push<K: Kernel>(
     Ok(())
 }
 
-/// The records: vector state, the fault's syndrome if there is one, and the end, which is zeros.
-fn records<K: Kernel>(kernel: &K, syndrome: u64) -> [u8; VECTOR_BYTES + SYNDROME_BYTES + 8] {
-    let mut state = VectorState::new();
-    kernel.save_vectors(&mut state);
-    let mut bytes = [0; VECTOR_BYTES + SYNDROME_BYTES + 8];
-    bytes[..4].copy_from_slice(&VECTOR_MAGIC.to_le_bytes());
-    bytes[4..8].copy_from_slice(&(VECTOR_BYTES as u32).to_le_bytes());
-    bytes[8..16].copy_from_slice(&state.bytes[512..STATE_BYTES]);
-    bytes[16..VECTOR_BYTES].copy_from_slice(&state.bytes[..512]);
-    if syndrome != 0 {
-        let record = &mut bytes[VECTOR_BYTES..VECTOR_BYTES + SYNDROME_BYTES];
-        record[..4].copy_from_slice(&SYNDROME_MAGIC.to_le_bytes());
-        record[4..8].copy_from_slice(&(SYNDROME_BYTES as u32).to_le_bytes());
-        record[8..].copy_from_slice(&syndrome.to_le_bytes());
+/// The record of a fault's syndrome, if there is one, and the end, which is zeros.
+fn push_syndrome<K: Kernel>(kernel: &K, address: usize, syndrome: u64) -> Result<()> {
+    const END: [u64; 2] = [0; 2];
+    if syndrome == 0 {
+        return kernel.write_value(address, &END);
     }
-    bytes
+    let record = [u64::from(SYNDROME_MAGIC) | SYNDROME_BYTES << 32, syndrome, END[0], END[1]];
+    kernel.write_value(address, &record)
 }
 
 /// Read the frame that a handler returned to: registers, and the mask and alternate stack to set.
@@ -140,10 +133,7 @@ fn restore<K: Kernel>(kernel: &K, address: usize) -> Result<()> {
     while at + 8 <= RECORDS {
         let [magic, size]: [u32; 2] = kernel.read_value(address + at)?;
         if magic == VECTOR_MAGIC && size as usize == VECTOR_BYTES && at + VECTOR_BYTES <= RECORDS {
-            let mut state = VectorState::new();
-            kernel.read(address + at + 8, &mut state.bytes[512..STATE_BYTES])?;
-            kernel.read(address + at + 16, &mut state.bytes[..512])?;
-            kernel.restore_vectors(&mut state, STATE_BYTES);
+            kernel.pop_vectors(address + at)?;
             return Ok(());
         }
         if magic == 0 || size < 16 || !size.is_multiple_of(16) {

@@ -10,7 +10,7 @@ use abi::Registers;
 use static_assertions::const_assert_eq;
 
 use crate::errno::{Errno, Result};
-use crate::kernel::{Kernel, VectorState};
+use crate::kernel::Kernel;
 use crate::signal::deliver::{recorded, stack_for};
 use crate::signal::{Action, AlternateStack, Information, Set};
 use crate::user::Plain;
@@ -57,14 +57,6 @@ const CONTEXT_FLAGS: u64 = 7;
 /// cs and ss of user mode, as Linux has them.
 const SELECTORS: u64 = 0x33 | 0x2b << 48;
 const RED_ZONE: u64 = 128;
-/// Offset in the legacy area of what software may use.
-const SOFTWARE: usize = 464;
-/// `FP_XSTATE_MAGIC1`
-const MAGIC_1: u32 = 0x4650_5853;
-/// `FP_XSTATE_MAGIC2`
-const MAGIC_2: u32 = 0x4650_5845;
-const LEGACY_BYTES: usize = 512;
-
 /// Set the register in which a call's result is.
 pub fn set_result(registers: &mut Registers, result: u64) {
     registers.rax = result;
@@ -86,10 +78,8 @@ pub fn push<K: Kernel>(
     if action.flags & Action::RESTORER == 0 {
         return Err(Errno::EFAULT);
     }
-    let mut state = VectorState::new();
-    let length = save(kernel, &mut state);
     let top = stack_for(action, alternate, registers.sp, RED_ZONE);
-    let vectors = top.checked_sub(length as u64).ok_or(Errno::EFAULT)? & !63;
+    let vectors = top.checked_sub(kernel.vector_bytes() as u64).ok_or(Errno::EFAULT)? & !63;
     let sp = (vectors.checked_sub(size_of::<Frame>() as u64).ok_or(Errno::EFAULT)? & !15) - 8;
     let r = registers.r;
     let frame = Frame {
@@ -118,7 +108,7 @@ pub fn push<K: Kernel>(
         mask,
         information: *information,
     };
-    kernel.write(vectors as usize, &state.bytes[..length])?;
+    kernel.push_vectors(vectors as usize)?;
     kernel.write_value(sp as usize, &frame)?;
     registers.rdi = information.signal as u64;
     registers.rsi = sp + offset_of!(Frame, information) as u64;
@@ -131,23 +121,6 @@ pub fn push<K: Kernel>(
     Ok(())
 }
 
-/// Save the vector state with Linux's markers; gives the bytes to write.
-fn save<K: Kernel>(kernel: &K, state: &mut VectorState) -> usize {
-    let length = kernel.save_vectors(state);
-    if length == LEGACY_BYTES {
-        return length;
-    }
-    let features: [u8; 8] = state.bytes[LEGACY_BYTES..LEGACY_BYTES + 8].try_into().expect("eight bytes");
-    let mut software = [0; 48];
-    software[..4].copy_from_slice(&MAGIC_1.to_le_bytes());
-    software[4..8].copy_from_slice(&(length as u32 + 4).to_le_bytes());
-    software[8..16].copy_from_slice(&features);
-    software[16..20].copy_from_slice(&(length as u32).to_le_bytes());
-    state.bytes[SOFTWARE..LEGACY_BYTES].copy_from_slice(&software);
-    state.bytes[length..length + 4].copy_from_slice(&MAGIC_2.to_le_bytes());
-    length + 4
-}
-
 /// Read the frame that a handler returned to: registers, and the mask and alternate stack to set.
 ///
 /// # Errors
@@ -156,7 +129,7 @@ pub fn pop<K: Kernel>(kernel: &K, registers: &mut Registers) -> Result<(Set, Alt
     // The handler's return took the return address.
     let frame: Frame = kernel.read_value((registers.sp as usize).wrapping_sub(8))?;
     if frame.vectors != 0 {
-        restore(kernel, frame.vectors as usize)?;
+        kernel.pop_vectors(frame.vectors as usize)?;
     }
     *registers = Registers {
         rax: frame.rax,
@@ -174,23 +147,4 @@ pub fn pop<K: Kernel>(kernel: &K, registers: &mut Registers) -> Result<(Set, Alt
         reserved: 0,
     };
     Ok((frame.mask, frame.alternate))
-}
-
-/// Load the vector state of a frame: all of it if its markers are whole, else the legacy part.
-fn restore<K: Kernel>(kernel: &K, address: usize) -> Result<()> {
-    let mut state = VectorState::new();
-    kernel.read(address, &mut state.bytes[..LEGACY_BYTES])?;
-    let word = |bytes: &[u8], at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
-    let mut length = LEGACY_BYTES;
-    if word(&state.bytes, SOFTWARE) == MAGIC_1 {
-        let claimed = word(&state.bytes, SOFTWARE + 16) as usize;
-        if (LEGACY_BYTES..state.bytes.len() - 4).contains(&claimed) {
-            kernel.read(address, &mut state.bytes[..claimed + 4])?;
-            if word(&state.bytes, claimed) == MAGIC_2 {
-                length = claimed;
-            }
-        }
-    }
-    kernel.restore_vectors(&mut state, length);
-    Ok(())
 }

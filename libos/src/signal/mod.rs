@@ -10,22 +10,26 @@ pub mod frame;
 #[cfg(target_arch = "x86_64")]
 #[path = "frame_x86_64.rs"]
 pub mod frame;
+pub mod pending;
 #[cfg(test)]
 mod tests;
 mod trap;
 
-use alloc::collections::VecDeque;
-use core::sync::atomic::{AtomicU8, Ordering};
+use alloc::boxed::Box;
+use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use spin::Mutex;
 
 use crate::errno::{Errno, Result};
 use crate::user::Plain;
 pub use deliver::{Ending, set_alternate};
+pub use pending::Pending;
 pub use trap::Trap;
 
 /// Signals are numbered 1 to this.
 pub const SIGNALS: u32 = 64;
+/// The first real-time signal.
+pub const FIRST_REAL_TIME: u32 = 32;
 /// A set of signals: signal n is bit n-1.
 pub type Set = u64;
 
@@ -119,6 +123,8 @@ impl Information {
     pub const USER: i32 = 0;
     /// Sent by tkill(2) and tgkill(2).
     pub const TKILL: i32 = -6;
+    /// Sent by a timer.
+    pub const TIMER: i32 = -2;
     /// Sent by the kernel.
     pub const KERNEL: i32 = 128;
 
@@ -177,15 +183,15 @@ pub struct Own {
     pub alternate: AlternateStack,
     /// What sigtimedwait(2) waits for, blocked or not.
     pub awaited: Set,
-    /// What was sent to the thread and waits to be delivered, in order.
-    pending: VecDeque<Information>,
+    /// What was sent to the thread and waits to be delivered.
+    pub pending: Pending,
 }
 
 impl Own {
     /// Of a thread that begins with this mask.
     #[must_use]
     pub const fn new(blocked: Set) -> Own {
-        Own { blocked, suspended: None, alternate: AlternateStack::NONE, awaited: 0, pending: VecDeque::new() }
+        Own { blocked, suspended: None, alternate: AlternateStack::NONE, awaited: 0, pending: Pending::new() }
     }
 
     /// The signals that end the thread's waits.
@@ -193,39 +199,6 @@ impl Own {
     pub fn wants(&self) -> Set {
         !self.blocked | self.awaited
     }
-
-    /// What was sent to the thread.
-    #[must_use]
-    pub fn pending(&self) -> Set {
-        set_of(&self.pending)
-    }
-
-    fn push(&mut self, information: Information) {
-        push(&mut self.pending, information);
-    }
-}
-
-fn set_of(pending: &VecDeque<Information>) -> Set {
-    pending.iter().fold(0, |set, information| set | bit(information.signal as u32))
-}
-
-/// Make a signal pending: once for a standard signal, as often as it is sent for a real-time one.
-fn push(pending: &mut VecDeque<Information>, information: Information) {
-    const FIRST_REAL_TIME: u32 = 32;
-    let signal = information.signal as u32;
-    if signal >= FIRST_REAL_TIME || set_of(pending) & bit(signal) == 0 {
-        pending.push_back(information);
-    }
-}
-
-fn take(pending: &mut VecDeque<Information>, set: Set) -> Option<Information> {
-    let chosen = set_of(pending) & set;
-    if chosen == 0 {
-        return None;
-    }
-    let signal = chosen.trailing_zeros() + 1;
-    let index = pending.iter().position(|information| information.signal as u32 == signal)?;
-    pending.remove(index)
 }
 
 /// What is under the lock.
@@ -233,9 +206,9 @@ pub struct State {
     /// What to do at each signal.
     pub actions: [Action; SIGNALS as usize],
     /// What is the own of the thread that runs.
-    pub own: Own,
-    /// What was sent to the process and waits for a thread to take it, in order.
-    shared: VecDeque<Information>,
+    pub own: Box<Own>,
+    /// What was sent to the process and waits for a thread to take it.
+    pub shared: Pending,
 }
 
 /// Why a call's way out is not the straight one: bits of [`Signals::attention`].
@@ -254,6 +227,10 @@ pub mod attention {
 pub struct Signals {
     /// What every call asks on its way out: [`attention`].
     attention: AtomicU8,
+    /// Signals that descriptors were ever made for.
+    watched: AtomicU64,
+    /// The last edge of such a signal's arrival.
+    last_arrival: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -266,13 +243,13 @@ impl Default for Signals {
 impl Signals {
     /// No handlers, nothing blocked, nothing pending.
     #[must_use]
-    pub const fn new() -> Signals {
+    pub fn new() -> Signals {
         let state = State {
             actions: [Action { handler: DEFAULT, flags: 0, restorer: 0, mask: 0 }; SIGNALS as usize],
-            own: Own::new(0),
-            shared: VecDeque::new(),
+            own: Box::new(Own::new(0)),
+            shared: Pending::new(),
         };
-        Signals { attention: AtomicU8::new(0), state: Mutex::new(state) }
+        Signals { attention: AtomicU8::new(0), watched: AtomicU64::new(0), last_arrival: AtomicU64::new(0), state: Mutex::new(state) }
     }
 
     /// Whether a signal waits to be delivered to the thread that runs.
@@ -321,7 +298,7 @@ impl Signals {
     pub fn send(&self, information: Information) {
         self.with(|state| {
             if !state.is_dropped(information.signal as u32, state.own.blocked) {
-                push(&mut state.shared, information);
+                state.shared.push(information);
             }
         });
     }
@@ -330,20 +307,47 @@ impl Signals {
     pub fn send_own(&self, information: Information) {
         self.with(|state| {
             if !state.is_dropped(information.signal as u32, state.own.blocked) {
-                state.own.push(information);
+                state.own.pending.push(information);
             }
         });
+    }
+
+    /// Whether a signal would be dropped that is sent to the process.
+    #[must_use]
+    pub fn is_dropped(&self, signal: u32) -> bool {
+        self.with(|state| state.is_dropped(signal, state.own.blocked))
+    }
+
+    /// A descriptor is there to read these.
+    pub fn watch(&self, set: Set) {
+        self.watched.fetch_or(set, Ordering::Relaxed);
+    }
+
+    /// A signal was sent; whether a descriptor is there to read it.
+    #[must_use]
+    pub fn note_arrival(&self, signal: u32) -> bool {
+        let is_watched = self.watched.load(Ordering::Relaxed) & bit(signal) != 0;
+        if is_watched {
+            self.last_arrival.store(crate::file::edge::stamp(), Ordering::Relaxed);
+        }
+        is_watched
+    }
+
+    /// The last edge of a signal's arrival that a descriptor is there to read.
+    #[must_use]
+    pub fn last_arrival(&self) -> u64 {
+        self.last_arrival.load(Ordering::Relaxed)
     }
 
     /// Send a signal to a thread that does not run.
     pub fn send_to(&self, thread: &mut Own, information: Information) {
         if !self.state.lock().is_dropped(information.signal as u32, thread.blocked) {
-            thread.push(information);
+            thread.pending.push(information);
         }
     }
 
     /// Let another thread's own be at hand; gives what was.
-    pub fn exchange(&self, own: Own) -> Own {
+    pub fn exchange(&self, own: Box<Own>) -> Box<Own> {
         self.with(|state| core::mem::replace(&mut state.own, own))
     }
 }
@@ -375,8 +379,8 @@ impl State {
         if let Some(action) = action {
             self.actions[signal as usize - 1] = Action { mask: action.mask & !UNSTOPPABLE, ..action };
             if self.is_ignored(signal) {
-                self.own.pending.retain(|pending| pending.signal as u32 != signal);
-                self.shared.retain(|pending| pending.signal as u32 != signal);
+                self.own.pending.discard(bit(signal));
+                self.shared.discard(bit(signal));
             }
         }
         Ok(old)
@@ -411,25 +415,43 @@ impl State {
         blocked & bit(signal) == 0 && self.is_ignored(signal)
     }
 
+    /// In a new process: nothing is pending.
+    pub fn forget_pending(&mut self) {
+        self.own.pending.discard(Set::MAX);
+        self.shared.discard(Set::MAX);
+    }
+
     /// What is pending.
     #[must_use]
     pub fn pending_set(&self) -> Set {
-        set_of(&self.own.pending) | set_of(&self.shared)
+        self.own.pending.set() | self.shared.set()
     }
 
     /// Whether a call that is broken off now is made again: the signal that is next has no handler, or one with [`Action::RESTART`].
     #[must_use]
     pub fn restarts_calls(&self) -> bool {
-        let own = set_of(&self.own.pending) & !self.own.blocked;
-        let chosen = if own != 0 { own } else { set_of(&self.shared) & !self.own.blocked };
-        chosen != 0 && {
-            let action = self.action(chosen.trailing_zeros() + 1);
+        let unblocked = !self.own.blocked;
+        let signal = pending::first(self.own.pending.set() & unblocked).or_else(|| pending::first(self.shared.set() & unblocked));
+        signal.is_some_and(|signal| {
+            let action = self.action(signal);
             matches!(action.handler, DEFAULT | IGNORE) || action.flags & Action::RESTART != 0
-        }
+        })
+    }
+
+    /// Take what is to be delivered next, and what is to be done about it.
+    pub fn next(&mut self) -> Option<(Information, Action)> {
+        let information = self.take(!self.own.blocked)?;
+        Some((information, self.action(information.signal as u32)))
+    }
+
+    /// Drop what was sent to the thread that runs, or to the process, and is so.
+    pub fn forget(&mut self, is_so: impl Fn(&Information) -> bool) {
+        self.own.pending.forget(&is_so);
+        self.shared.forget(&is_so);
     }
 
     /// Take a pending signal that is in `set`: of the thread's own, if there is one, else of the process's the lowest-numbered.
     pub fn take(&mut self, set: Set) -> Option<Information> {
-        take(&mut self.own.pending, set).or_else(|| take(&mut self.shared, set))
+        self.own.pending.take(set).or_else(|| self.shared.take(set))
     }
 }

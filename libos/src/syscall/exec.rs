@@ -44,6 +44,7 @@ fn start<K: Kernel>(process: &Process<K>, mut registers: Registers) -> ! {
         crate::strace::executed(process);
     }
     process.deliver(&mut registers);
+    process.kernel.clear_vectors();
     process.kernel.begin(&registers)
 }
 

@@ -83,10 +83,12 @@ pub fn mmap<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<us
         (false, false) => Placement::Hint(address),
     };
     let mut memory = process.memory.lock();
-    let mut region = Region { end: 0, protection, shared, contents, label: Label::None };
+    let mut region =
+        Region { end: 0, protection, shared, locked: flags & MAP_LOCKED != 0 || memory.lock_future, contents, label: Label::None };
     memory.rewrite_mapping(&process.kernel, &mut placement, length, &mut region);
+    let populated = region.locked || flags & MAP_POPULATE != 0;
     let start = memory.map(&process.kernel, placement, length, region)?;
-    if flags & (MAP_POPULATE | MAP_LOCKED) != 0 && !protection.is_empty() {
+    if populated && !protection.is_empty() {
         // What cannot be had now is left to the fault that wants it.
         let _ = memory.populate(&process.kernel, start..start + length);
     }
@@ -133,7 +135,11 @@ pub fn munmap<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<
         process.threads.with(|table| table.current().unmap_at_end = Some((range.start, range.len())));
         return Ok(0);
     }
-    process.memory.lock().unmap(&process.kernel, range);
+    let mut memory = process.memory.lock();
+    if !memory.may_unmap(&range) {
+        return Err(Errno::ENOMEM);
+    }
+    memory.unmap(&process.kernel, range);
     Ok(0)
 }
 
@@ -205,41 +211,85 @@ pub fn madvise<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result
 /// msync(2). A shared mapping is the file's own memory, so that there is nothing to write back.
 pub fn msync<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
     const ASYNC: usize = 1;
+    const INVALIDATE: usize = 2;
     const SYNC: usize = 4;
     const KNOWN: usize = 7;
     let flags = arguments.word(2);
     if flags & !KNOWN != 0 || flags & (ASYNC | SYNC) == ASYNC | SYNC {
         return Err(Errno::EINVAL);
     }
-    covered(process, range(arguments.word(0), arguments.word(1))?)
-}
-
-fn covered<K: Kernel>(process: &Process<K>, range: Range<usize>) -> Result<usize> {
-    if process.memory.lock().regions.covers(range) { Ok(0) } else { Err(Errno::ENOMEM) }
-}
-
-/// mlock(2), mlock2(2): memory is never paged out, so that bringing it in is all there is to do.
-pub fn mlock<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    let start = arguments.word(0) & !(PAGE_SIZE - 1);
-    let length = arguments.word(1).checked_add(arguments.word(0) - start).ok_or(Errno::EINVAL)?;
-    let range = range(start, length)?;
-    let mut memory = process.memory.lock();
-    if !memory.regions.covers(range.clone()) {
-        return Err(Errno::ENOMEM);
+    let range = range(arguments.word(0), arguments.word(1))?;
+    let memory = process.memory.lock();
+    if flags & INVALIDATE != 0 && memory.regions.overlapping(range.clone()).any(|(_, region)| region.locked) {
+        return Err(Errno::EBUSY);
     }
-    memory.populate(&process.kernel, range).map_err(|_| Errno::ENOMEM)?;
+    if memory.regions.covers(range) { Ok(0) } else { Err(Errno::ENOMEM) }
+}
+
+/// The whole pages that a range touches, as mlock(2) takes it.
+fn touched(address: usize, length: usize) -> Result<Range<usize>> {
+    let start = address & !(PAGE_SIZE - 1);
+    let length = length.checked_add(address - start).ok_or(Errno::EINVAL)?;
+    range(start, length)
+}
+
+/// mlock(2)
+pub fn mlock<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    lock(process, arguments, 0)
+}
+
+/// mlock2(2)
+pub fn mlock2<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    lock(process, arguments, arguments.unsigned(2))
+}
+
+/// Memory is never paged out, so that bringing it in is all there is to do, but for a note that it was asked for.
+fn lock<K: Kernel>(process: &Process<K>, arguments: &Arguments, flags: u32) -> Result<usize> {
+    const ON_FAULT: u32 = 1;
+    if flags & !ON_FAULT != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let range = touched(arguments.word(0), arguments.word(1))?;
+    let mut memory = process.memory.lock();
+    memory.regions.lock(range.clone(), true)?;
+    if flags & ON_FAULT == 0 {
+        memory.populate(&process.kernel, range).map_err(|_| Errno::ENOMEM)?;
+    }
     Ok(0)
 }
 
 /// munlock(2)
 pub fn munlock<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    let start = arguments.word(0) & !(PAGE_SIZE - 1);
-    let length = arguments.word(1).checked_add(arguments.word(0) - start).ok_or(Errno::EINVAL)?;
-    covered(process, range(start, length)?)
+    process.memory.lock().regions.lock(touched(arguments.word(0), arguments.word(1))?, false).map(|()| 0)
 }
 
-/// mlockall(2), munlockall(2)
-pub fn mlockall<K: Kernel>(_: &Process<K>, _: &Arguments) -> Result<usize> {
+/// mlockall(2)
+pub fn mlockall<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    const CURRENT: u32 = 1;
+    const FUTURE: u32 = 2;
+    const ON_FAULT: u32 = 4;
+    let flags = arguments.unsigned(0);
+    if flags & !(CURRENT | FUTURE | ON_FAULT) != 0 || flags & (CURRENT | FUTURE) == 0 {
+        return Err(Errno::EINVAL);
+    }
+    let mut memory = process.memory.lock();
+    memory.lock_future = flags & FUTURE != 0;
+    if flags & CURRENT != 0 {
+        for part in memory.lock_all(true) {
+            if flags & ON_FAULT == 0 {
+                // What cannot be had now is left to the fault that wants it.
+                let _ = memory.populate(&process.kernel, part);
+            }
+        }
+    }
+    Ok(0)
+}
+
+/// munlockall(2)
+pub fn munlockall<K: Kernel>(process: &Process<K>, _: &Arguments) -> Result<usize> {
+    let mut memory = process.memory.lock();
+    memory.lock_future = false;
+    memory.lock_all(false);
     Ok(0)
 }
 

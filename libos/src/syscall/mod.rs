@@ -6,10 +6,12 @@
 
 pub mod descriptor;
 pub mod directory;
+pub mod epoll;
 pub mod exec;
 pub mod futex;
 pub mod identity;
 pub mod memory;
+pub mod notice;
 #[cfg(test)]
 mod numbers;
 pub mod open;
@@ -22,6 +24,7 @@ pub mod stream;
 pub mod table;
 pub mod thread;
 pub mod time;
+pub mod timer;
 pub mod times;
 
 use crate::errno::Result;

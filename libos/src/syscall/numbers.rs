@@ -10,6 +10,16 @@ macro_rules! expected {
 
 const EVERYWHERE: &[(&str, u32)] = expected! {
     "clone" __NR_clone
+    "timer_create" __NR_timer_create
+    "timer_settime" __NR_timer_settime
+    "timer_gettime" __NR_timer_gettime
+    "timer_getoverrun" __NR_timer_getoverrun
+    "timer_delete" __NR_timer_delete
+    "getitimer" __NR_getitimer
+    "setitimer" __NR_setitimer
+    "epoll_pwait2" __NR_epoll_pwait2
+    "timerfd_settime" __NR_timerfd_settime
+    "timerfd_gettime" __NR_timerfd_gettime
     "clone3" __NR_clone3
     "execve" __NR_execve
     "execveat" __NR_execveat
@@ -228,6 +238,8 @@ const HERE: &[(&str, u32)] = expected! {
     "utime" __NR_utime
     "epoll_create" __NR_epoll_create
     "epoll_wait" __NR_epoll_wait
+    "alarm" __NR_alarm
+    "signalfd" __NR_signalfd
     "inotify_init" __NR_inotify_init
 };
 #[cfg(not(target_arch = "x86_64"))]

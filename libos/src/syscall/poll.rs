@@ -8,7 +8,7 @@ use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::syscall::Arguments;
 use crate::thread::Waits;
-use crate::time::Timespec;
+use crate::time::{Timespec, timeval};
 use crate::user::UserMemory;
 use crate::vfs::world::World;
 
@@ -39,29 +39,80 @@ fn look<K: Kernel>(process: &Process<K>, watched: &mut [Watched]) -> (usize, boo
     (watched.iter().filter(|watched| !watched.found.is_empty()).count(), waits)
 }
 
+/// Wait until something that may concern readiness happens, the monotonic clock passes `deadline_ns`, or a signal comes.
+pub(super) fn await_change<K: Kernel>(process: &Process<K>, for_console: bool, deadline_ns: Option<u64>) -> Result<()> {
+    let outcome = if for_console { process.console_wait(deadline_ns) } else { process.block(Waits::Change, deadline_ns) };
+    if outcome == Err(Errno::ETIMEDOUT) { Ok(()) } else { outcome }
+}
+
 /// Look until something is ready, the monotonic clock passes `deadline_ns`, or a signal comes.
 fn wait<K: Kernel>(process: &Process<K>, watched: &mut [Watched], deadline_ns: Option<u64>) -> Result<usize> {
     loop {
         let (ready, waits) = look(process, watched);
-        if ready > 0 || deadline_ns.is_some_and(|deadline| process.now_ns() >= deadline) {
+        if ready > 0 {
             return Ok(ready);
         }
-        let outcome = if waits { process.console_wait(deadline_ns) } else { process.block(Waits::Change, deadline_ns) };
-        match outcome {
-            Ok(()) | Err(Errno::ETIMEDOUT) => {}
-            Err(errno) => return Err(errno),
+        // A signal goes before the end of the time.
+        if process.signals.is_pending() {
+            return Err(Errno::EINTR);
         }
+        if deadline_ns.is_some_and(|deadline| process.now_ns() >= deadline) {
+            return Ok(0);
+        }
+        await_change(process, waits, deadline_ns)?;
     }
 }
 
-/// The point of the monotonic clock that a relative timeout names; none for a null pointer.
-fn deadline<K: Kernel>(process: &Process<K>, address: usize, unit_ns: u64) -> Result<Option<u64>> {
-    if address == 0 {
-        return Ok(None);
+/// The point of the monotonic clock so many milliseconds from now; none if they are negative.
+pub(super) fn milliseconds<K: Kernel>(process: &Process<K>, timeout: i32) -> Option<u64> {
+    const MILLISECOND: u64 = 1_000_000;
+    let timeout = u64::try_from(timeout).ok()?;
+    Some(process.now_ns().saturating_add(timeout * MILLISECOND))
+}
+
+/// What a relative timeout is given in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    /// `struct timespec`
+    Nanoseconds,
+    /// `struct timeval`, whose microseconds may be more than a second.
+    Microseconds,
+}
+
+/// A timeout that what is left of is written back to.
+#[derive(Clone, Copy)]
+struct Timeout {
+    address: usize,
+    unit: Unit,
+    /// The point of the monotonic clock; none for a null pointer.
+    deadline_ns: Option<u64>,
+    is_zero: bool,
+}
+
+impl Timeout {
+    fn read<K: Kernel>(process: &Process<K>, address: usize, unit: Unit) -> Result<Timeout> {
+        const MICROSECONDS: i64 = 1_000_000;
+        if address == 0 {
+            return Ok(Timeout { address, unit, deadline_ns: None, is_zero: false });
+        }
+        let [seconds, fraction]: [i64; 2] = process.read_value(address)?;
+        let time = match unit {
+            Unit::Nanoseconds => [seconds, fraction],
+            Unit::Microseconds => [seconds.saturating_add(fraction / MICROSECONDS), fraction % MICROSECONDS * 1000],
+        };
+        let ns = Timespec(time).ns()?;
+        Ok(Timeout { address, unit, deadline_ns: Some(process.now_ns().saturating_add(ns)), is_zero: ns == 0 })
     }
-    let [seconds, fraction]: [i64; 2] = process.read_value(address)?;
-    let ns = Timespec([seconds, fraction.saturating_mul(unit_ns as i64)]).ns()?;
-    Ok(Some(process.now_ns().saturating_add(ns)))
+
+    /// Write back what is left, whatever the call gave. The call does not fail if that cannot be written.
+    fn finish<K: Kernel>(self, process: &Process<K>, outcome: Result<usize>) -> Result<usize> {
+        if let Some(deadline_ns) = self.deadline_ns.filter(|_| !self.is_zero && matches!(outcome, Ok(_) | Err(Errno::EINTR))) {
+            let left = deadline_ns.saturating_sub(process.now_ns());
+            let words = if self.unit == Unit::Nanoseconds { Timespec::from_ns(left).0 } else { timeval(left) };
+            let _ = process.write_value(self.address, &words);
+        }
+        outcome
+    }
 }
 
 fn poll_for<K: Kernel>(process: &Process<K>, address: usize, count: usize, deadline_ns: Option<u64>) -> Result<usize> {
@@ -83,14 +134,13 @@ fn poll_for<K: Kernel>(process: &Process<K>, address: usize, count: usize, deadl
 
 /// poll(2)
 pub fn poll<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    const MILLISECOND: u64 = 1_000_000;
-    let timeout = u64::try_from(arguments.int(2)).ok();
-    let deadline = timeout.map(|timeout| process.now_ns().saturating_add(timeout * MILLISECOND));
+    let deadline = milliseconds(process, arguments.int(2));
     poll_for(process, arguments.word(0), arguments.unsigned(1) as usize, deadline)
 }
 
-/// Let a mask hold while `work` waits, and a signal that it lets through be delivered before the old one comes back.
-fn masked<K: Kernel>(process: &Process<K>, mask: Option<u64>, work: impl FnOnce() -> Result<usize>) -> Result<usize> {
+/// Let a mask hold while `work` waits, and the signal that ends the wait be delivered before the old one comes back. One that came too late to
+/// end it stays pending.
+pub(super) fn masked<K: Kernel>(process: &Process<K>, mask: Option<u64>, work: impl FnOnce() -> Result<usize>) -> Result<usize> {
     let Some(mask) = mask else { return work() };
     let old = process.signals.with(|state| {
         let old = state.own.blocked;
@@ -98,9 +148,8 @@ fn masked<K: Kernel>(process: &Process<K>, mask: Option<u64>, work: impl FnOnce(
         old
     });
     let outcome = work();
-    let pending = process.signals.is_pending();
     process.signals.with(|state| {
-        if pending {
+        if outcome == Err(Errno::EINTR) {
             state.own.suspended = Some(old);
         } else {
             state.set_blocked(old);
@@ -109,7 +158,7 @@ fn masked<K: Kernel>(process: &Process<K>, mask: Option<u64>, work: impl FnOnce(
     outcome
 }
 
-fn mask<K: Kernel>(process: &Process<K>, address: usize, size: usize) -> Result<Option<u64>> {
+pub(super) fn mask<K: Kernel>(process: &Process<K>, address: usize, size: usize) -> Result<Option<u64>> {
     match address {
         0 => Ok(None),
         _ if size != 8 => Err(Errno::EINVAL),
@@ -119,9 +168,10 @@ fn mask<K: Kernel>(process: &Process<K>, address: usize, size: usize) -> Result<
 
 /// ppoll(2)
 pub fn ppoll<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    let deadline = deadline(process, arguments.word(2), 1)?;
+    let timeout = Timeout::read(process, arguments.word(2), Unit::Nanoseconds)?;
     let mask = mask(process, arguments.word(3), arguments.word(4))?;
-    masked(process, mask, || poll_for(process, arguments.word(0), arguments.unsigned(1) as usize, deadline))
+    let outcome = masked(process, mask, || poll_for(process, arguments.word(0), arguments.unsigned(1) as usize, timeout.deadline_ns));
+    timeout.finish(process, outcome)
 }
 
 /// The most descriptors of a select(2) (`FD_SETSIZE`; the kernel takes as many as may be open).
@@ -144,7 +194,7 @@ fn select_for<K: Kernel>(process: &Process<K>, arguments: &Arguments, deadline_n
         }
     }
     for watched in &watched {
-        process.files.get(watched.fd)?;
+        process.files.get(watched.fd)?.file()?;
     }
     wait(process, &mut watched, deadline_ns)?;
     let mut ready = 0;
@@ -165,14 +215,14 @@ fn select_for<K: Kernel>(process: &Process<K>, arguments: &Arguments, deadline_n
 
 /// select(2)
 pub fn select<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    const MICROSECOND: u64 = 1000;
-    let deadline = deadline(process, arguments.word(4), MICROSECOND)?;
-    select_for(process, arguments, deadline)
+    let timeout = Timeout::read(process, arguments.word(4), Unit::Microseconds)?;
+    let outcome = select_for(process, arguments, timeout.deadline_ns);
+    timeout.finish(process, outcome)
 }
 
 /// pselect6(2)
 pub fn pselect6<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    let deadline = deadline(process, arguments.word(4), 1)?;
+    let timeout = Timeout::read(process, arguments.word(4), Unit::Nanoseconds)?;
     let mask = match arguments.word(5) {
         0 => None,
         address => {
@@ -180,5 +230,6 @@ pub fn pselect6<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Resul
             mask(process, address, size)?
         }
     };
-    masked(process, mask, || select_for(process, arguments, deadline))
+    let outcome = masked(process, mask, || select_for(process, arguments, timeout.deadline_ns));
+    timeout.finish(process, outcome)
 }

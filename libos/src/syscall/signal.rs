@@ -3,7 +3,7 @@
 use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::process::Process;
-use crate::signal::{Action, AlternateStack, Information, SIGNALS, Set, UNSTOPPABLE, set_alternate};
+use crate::signal::{Action, AlternateStack, IGNORE, Information, SIGNALS, Set, UNSTOPPABLE, set_alternate};
 use crate::syscall::Arguments;
 use crate::time::Timespec;
 use crate::user::UserMemory;
@@ -23,6 +23,9 @@ pub fn rt_sigaction<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> R
         address => Some(process.read_value::<Action>(address)?),
     };
     let old = process.signals.with(|state| state.set_action(arguments.unsigned(0), new))?;
+    if new.is_some_and(|action| action.handler <= IGNORE) {
+        process.note_dropped_signals(arguments.unsigned(0));
+    }
     if arguments.word(2) != 0 {
         process.write_value(arguments.word(2), &old)?;
     }
@@ -132,7 +135,7 @@ pub fn rt_sigtimedwait<K: Kernel>(process: &Process<K>, arguments: &Arguments) -
 
 fn await_one<K: Kernel>(process: &Process<K>, set: Set, deadline: Option<u64>) -> Result<Information> {
     loop {
-        if let Some(information) = process.signals.with(|state| state.take(set)) {
+        if let Some(information) = process.take_signal(set) {
             return Ok(information);
         }
         match process.sleep_until(deadline) {

@@ -13,8 +13,8 @@ use crate::identity::Word;
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::syscall::{
-    Arguments, Handler, descriptor, directory, exec, futex, identity, memory, open, path, poll, process, signal, stat, stream, thread,
-    time, times,
+    Arguments, Handler, descriptor, directory, epoll, exec, futex, identity, memory, notice, open, path, poll, process, signal, stat,
+    stream, thread, time, timer, times,
 };
 
 /// How much of a call works.
@@ -254,9 +254,9 @@ macro_rules! rows {
 
 rows! {
     // Processes.
-    clone: 56, 220, thread::clone, Partial("threads; no processes"), [Hex, Pointer, Pointer, Pointer, Pointer];
-    clone3: 435, 435, thread::clone3, Partial("threads; no processes"), [Pointer, Unsigned];
-    fork: 57, -, absent, Absent, [];
+    clone: 56, 220, thread::clone, Partial("no namespaces"), [Hex, Pointer, Pointer, Pointer, Pointer];
+    clone3: 435, 435, thread::clone3, Partial("no namespaces"), [Pointer, Unsigned];
+    fork: 57, -, thread::fork, Full, [];
     vfork: 58, -, absent, Absent, [];
     execve: 59, 221, exec::execve, Full, [Path, Pointer, Pointer];
     execveat: 322, 281, exec::execveat, Full, [DirectoryFd, Path, Pointer, Pointer, AtFlags];
@@ -323,10 +323,10 @@ rows! {
     madvise: 28, 233, memory::madvise, Partial("no REMOVE, no poisoning"), [Pointer, Unsigned, Advice];
     msync: 26, 227, memory::msync, Full, [Pointer, Unsigned, Hex];
     mlock: 149, 228, memory::mlock, Full, [Pointer, Unsigned];
-    mlock2: 325, 284, memory::mlock, Full, [Pointer, Unsigned, Hex];
+    mlock2: 325, 284, memory::mlock2, Full, [Pointer, Unsigned, Hex];
     munlock: 150, 229, memory::munlock, Full, [Pointer, Unsigned];
-    mlockall: 151, 230, memory::mlockall, Stub("memory is never paged out"), [Hex];
-    munlockall: 152, 231, memory::mlockall, Stub("memory is never paged out"), [];
+    mlockall: 151, 230, memory::mlockall, Full, [Hex];
+    munlockall: 152, 231, memory::munlockall, Full, [];
     mincore: 27, 232, memory::mincore, Full, [Pointer, Unsigned, Pointer];
 
     // Time.
@@ -337,6 +337,14 @@ rows! {
     time: 201, -, time::time, Full, [Pointer];
     nanosleep: 35, 101, time::nanosleep, Full, [TimeIn, TimeOut];
     clock_nanosleep: 230, 115, time::clock_nanosleep, Full, [Clock, Hex, TimeIn, TimeOut];
+    alarm: 37, -, timer::alarm, Full, [Unsigned];
+    getitimer: 36, 102, timer::getitimer, Partial("all time is user time"), [Int, Pointer];
+    setitimer: 38, 103, timer::setitimer, Partial("all time is user time"), [Int, Pointer, Pointer];
+    timer_create: 222, 107, timer::timer_create, Full, [Clock, Pointer, Pointer];
+    timer_settime: 223, 110, timer::timer_settime, Full, [Int, Hex, Pointer, Pointer];
+    timer_gettime: 224, 108, timer::timer_gettime, Full, [Int, Pointer];
+    timer_getoverrun: 225, 109, timer::timer_getoverrun, Full, [Int];
+    timer_delete: 226, 111, timer::timer_delete, Full, [Int];
     times: 100, 153, time::times, Partial("all time is user time"), [Pointer];
 
     // Signals.
@@ -370,9 +378,15 @@ rows! {
     preadv2: 327, 286, stream::preadv2, Partial("NOWAIT never refuses"), [Fd, VectorOut, Unsigned, Int, Hex, Hex];
     pwritev2: 328, 287, stream::pwritev2, Partial("NOWAIT never refuses"), [Fd, VectorIn, Unsigned, Int, Hex, Hex];
     poll: 7, -, poll::poll, Full, [Pointer, Unsigned, Int];
-    ppoll: 271, 73, poll::ppoll, Partial("does not write back what is left of the time"), [Pointer, Unsigned, TimeIn, SignalSet, Unsigned];
-    select: 23, -, poll::select, Partial("does not write back what is left of the time"), [Int, Pointer, Pointer, Pointer, Pointer];
-    pselect6: 270, 72, poll::pselect6, Partial("does not write back what is left of the time"), [Int, Pointer, Pointer, Pointer, TimeIn, Pointer];
+    ppoll: 271, 73, poll::ppoll, Full, [Pointer, Unsigned, TimeIn, SignalSet, Unsigned];
+    select: 23, -, poll::select, Full, [Int, Pointer, Pointer, Pointer, Pointer];
+    pselect6: 270, 72, poll::pselect6, Full, [Int, Pointer, Pointer, Pointer, TimeIn, Pointer];
+    epoll_create: 213, -, epoll::epoll_create, Full, [Int];
+    epoll_create1: 291, 20, epoll::epoll_create1, Full, [Hex];
+    epoll_ctl: 233, 21, epoll::epoll_ctl, Full, [Fd, Int, Fd, Pointer];
+    epoll_wait: 232, -, epoll::epoll_wait, Full, [Fd, Pointer, Int, Int];
+    epoll_pwait: 281, 22, epoll::epoll_pwait, Full, [Fd, Pointer, Int, Int, SignalSet, Unsigned];
+    epoll_pwait2: 441, 441, epoll::epoll_pwait2, Full, [Fd, Pointer, Int, TimeIn, SignalSet, Unsigned];
 
     // Descriptors.
     close: 3, 57, descriptor::close, Full, [Fd];
@@ -387,6 +401,11 @@ rows! {
     pipe2: 293, 59, descriptor::pipe2, Partial("no packets"), [Pointer, OpenFlags];
     eventfd: 284, -, descriptor::eventfd, Full, [Unsigned];
     eventfd2: 290, 19, descriptor::eventfd2, Full, [Unsigned, Hex];
+    timerfd_create: 283, 85, notice::timerfd_create, Full, [Clock, Hex];
+    timerfd_settime: 286, 86, notice::timerfd_settime, Full, [Fd, Hex, Pointer, Pointer];
+    timerfd_gettime: 287, 87, notice::timerfd_gettime, Full, [Fd, Pointer];
+    signalfd: 282, -, notice::signalfd, Full, [Fd, SignalSet, Unsigned];
+    signalfd4: 289, 74, notice::signalfd4, Full, [Fd, SignalSet, Unsigned, Hex];
     fsync: 74, 82, descriptor::fsync, Full, [Fd];
     fdatasync: 75, 83, descriptor::fsync, Full, [Fd];
     sync: 162, 81, descriptor::sync, Full, [];
@@ -462,17 +481,10 @@ rows! {
 
     // Known by name, so that the log can tell what a program missed.
     openat2: 437, 437, absent, Absent, [DirectoryFd, Path, Pointer, Unsigned];
-    epoll_create: 213, -, absent, Absent, [Int];
-    epoll_create1: 291, 20, absent, Absent, [Hex];
-    epoll_ctl: 233, 21, absent, Absent, [Fd, Int, Fd, Pointer];
-    epoll_wait: 232, -, absent, Absent, [Fd, Pointer, Int, Int];
-    epoll_pwait: 281, 22, absent, Absent, [Fd, Pointer, Int, Int, SignalSet];
     inotify_init: 253, -, absent, Absent, [];
     inotify_init1: 294, 26, absent, Absent, [Hex];
     inotify_add_watch: 254, 27, absent, Absent, [Fd, Path, Hex];
     inotify_rm_watch: 255, 28, absent, Absent, [Fd, Int];
-    timerfd_create: 283, 85, absent, Absent, [Clock, Hex];
-    signalfd4: 289, 74, absent, Absent, [Fd, SignalSet, Unsigned, Hex];
     splice: 275, 76, absent, Absent, [Fd, Pointer, Fd, Pointer, Unsigned, Hex];
     tee: 276, 77, absent, Absent, [Fd, Fd, Unsigned, Hex];
     vmsplice: 278, 75, absent, Absent, [Fd, VectorIn, Unsigned, Hex];

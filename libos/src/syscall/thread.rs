@@ -4,7 +4,7 @@ use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::syscall::Arguments;
-use crate::thread::Beginning;
+use crate::thread::{Beginning, Birth};
 use crate::user::{PROGRAM_TOP, UserMemory};
 
 /// `CLONE_*`, as `include/uapi/linux/sched.h` numbers them.
@@ -22,6 +22,8 @@ mod flags {
     pub const DETACHED: u64 = 0x40_0000;
     pub const CHILD_SETTID: u64 = 0x100_0000;
 
+    /// What a process may be made with.
+    pub const OF_A_PROCESS: u64 = SIGNAL | VM | SETTLS | PARENT_SETTID | CHILD_CLEARTID | CHILD_SETTID;
     /// What makes a thread of the same process, and nothing less.
     pub const OF_A_THREAD: u64 = VM | FS | FILES | SIGHAND | THREAD;
     /// What a thread may be made with beside that.
@@ -91,6 +93,9 @@ fn begin<K: Kernel>(process: &Process<K>, asked: Asked) -> Result<usize> {
     if has(flags::THREAD) && !has(flags::SIGHAND) || has(flags::SIGHAND) && !has(flags::VM) {
         return Err(Errno::EINVAL);
     }
+    if !has(flags::THREAD) {
+        return fork_as_asked(process, &asked);
+    }
     if asked.flags & flags::OF_A_THREAD != flags::OF_A_THREAD || asked.flags & !flags::ALLOWED != 0 {
         return Err(Errno::ENOSYS);
     }
@@ -110,6 +115,33 @@ fn begin<K: Kernel>(process: &Process<K>, asked: Asked) -> Result<usize> {
         let _ = process.write_value(asked.child_id, &id);
     }
     Ok(id as usize)
+}
+
+/// fork(2) of a clone(2) that makes no thread.
+fn fork_as_asked<K: Kernel>(process: &Process<K>, asked: &Asked) -> Result<usize> {
+    let has = |flag: u64| asked.flags & flag != 0;
+    if asked.flags & !flags::OF_A_PROCESS != 0 {
+        return Err(Errno::EINVAL);
+    }
+    if has(flags::SETTLS) && asked.thread_pointer >= PROGRAM_TOP as u64 {
+        return Err(Errno::EPERM);
+    }
+    let id = process.fork(&Birth {
+        sp: asked.stack,
+        thread_pointer: has(flags::SETTLS).then_some(asked.thread_pointer),
+        set_id: if has(flags::CHILD_SETTID) { asked.child_id } else { 0 },
+        clear_at_end: if has(flags::CHILD_CLEARTID) { asked.child_id } else { 0 },
+        is_vfork: has(flags::VM),
+    })?;
+    if id != 0 && has(flags::PARENT_SETTID) {
+        let _ = process.write_value(asked.parent_id, &(id as u32));
+    }
+    Ok(id)
+}
+
+/// fork(2)
+pub fn fork<K: Kernel>(process: &Process<K>, _: &Arguments) -> Result<usize> {
+    process.fork(&Birth::default())
 }
 
 /// exit(2): of the thread.

@@ -82,6 +82,7 @@ impl<K: Kernel> Process<K> {
     /// The next thread to run, which is then not ready any more; sleeps until there is one.
     pub(super) fn await_next(&self) -> usize {
         loop {
+            self.run_timers();
             let (next, earliest, console) = self.threads.with(|table| {
                 if table.earliest().is_some() {
                     table.expire(self.kernel.clock());
@@ -97,6 +98,7 @@ impl<K: Kernel> Process<K> {
 
     /// Sleep up to the first deadline, in ticks; or until the console may have input.
     fn idle(&self, earliest: Option<u64>, console: bool) {
+        let earliest = [earliest, self.timers.due_asleep()].into_iter().flatten().min();
         let before = self.kernel.clock();
         // What a kernel's wait answers is of no interest: deadlines are looked at again, and nobody but the clock and the console wakes it.
         if console {
@@ -117,6 +119,7 @@ impl<K: Kernel> Process<K> {
 
     /// Let the others run first.
     pub fn yield_turn(&self) {
+        self.run_timers();
         let others = self.threads.with(|table| {
             if table.earliest().is_some() {
                 table.expire(self.kernel.clock());
@@ -132,8 +135,10 @@ impl<K: Kernel> Process<K> {
         }
     }
 
-    /// The slice of a thread ended in the program, where these are its registers: another's turn. Returns if there is no other.
+    /// The slice of a thread ended in the program, where these are its registers, or a timer expired: another's turn. Returns if there is no
+    /// other.
     pub fn preempt(&self, registers: &Registers) {
+        self.run_timers();
         let next = self.threads.with(|table| {
             table.expire(self.kernel.clock());
             table.take_next().inspect(|_| table.ready_current())

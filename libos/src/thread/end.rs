@@ -5,7 +5,7 @@ use crate::errno::{Errno, Result};
 use crate::identity::Word;
 use crate::kernel::Kernel;
 use crate::process::Process;
-use crate::signal::Ending;
+use crate::signal::{Ending, Own, Set};
 use crate::thread::Table;
 use crate::user::UserMemory;
 
@@ -36,6 +36,8 @@ impl<K: Kernel> Process<K> {
             self.memory.lock().unmap(&self.kernel, address..address + length);
         }
         let ended = self.threads.with(|table| table.remove_current());
+        // It takes no signals any more.
+        self.signals.exchange(alloc::boxed::Box::new(Own::new(Set::MAX)));
         let machine = ended.map(|thread| thread.machine);
         let next = self.await_next();
         let (_, to) = self.change_thread(next);

@@ -10,11 +10,13 @@
 
 mod block;
 mod end;
+mod fork;
 pub mod futexes;
 pub mod schedule;
 mod signals;
 pub mod table;
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use abi::Registers;
@@ -24,6 +26,7 @@ use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::signal::Own;
+pub use fork::Birth;
 pub use table::{Outcome, Table, Thread, Waits};
 
 /// The threads of a process.
@@ -33,7 +36,7 @@ impl<M> Threads<M> {
     /// With the first thread, which runs since `now`, in ticks.
     #[must_use]
     pub fn new(id: u32, machine: &'static M, now: u64) -> Threads<M> {
-        Threads(Mutex::new(Table::new(Thread::new(id, machine, Own::new(0), Vec::new()), now)))
+        Threads(Mutex::new(Table::new(Thread::new(id, machine, None, Vec::new()), now)))
     }
 
     /// Work on the table.
@@ -84,7 +87,7 @@ impl<K: Kernel> Process<K> {
         let id = self.threads.with(|table| {
             let name = table.current().name.clone();
             let id = table.new_id();
-            let mut thread = Thread::new(id, machine, Own::new(blocked), name);
+            let mut thread = Thread::new(id, machine, Some(Box::new(Own::new(blocked))), name);
             thread.clear_at_end = beginning.clear_at_end;
             table.add(thread);
             id
@@ -100,11 +103,11 @@ impl<K: Kernel> Process<K> {
     /// Make another thread, which is not in the schedule, the one that runs, the machine's state excepted; gives the machines of both.
     fn change_thread(&self, next: usize) -> (Option<&'static K::Machine>, &'static K::Machine) {
         let now = self.kernel.clock();
-        self.threads.with(|table| {
-            let signals = core::mem::replace(&mut table.at(next).signals, Own::new(0));
+        let machines = self.threads.with(|table| {
+            let signals = table.at(next).signals.take().expect("a thread that does not run keeps its own");
             let signals = self.signals.exchange(signals);
             let before = table.set_current(next, now).map(|before| {
-                before.signals = signals;
+                before.signals = Some(signals);
                 before.machine
             });
             let _ = self.signals.take_attention(crate::signal::attention::TURN);
@@ -115,6 +118,10 @@ impl<K: Kernel> Process<K> {
             }
             self.kernel.identity().set(crate::identity::Word::Thread, table.current().id);
             (before, table.current().machine)
-        })
+        });
+        if self.timers.follow_threads() {
+            self.arm_timers();
+        }
+        machines
     }
 }

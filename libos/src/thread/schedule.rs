@@ -13,6 +13,8 @@ pub trait Schedule: Send {
     fn forget(&mut self, thread: usize);
     /// Whether no thread is ready.
     fn is_empty(&self) -> bool;
+    /// No thread is ready any more.
+    fn clear(&mut self);
 }
 
 /// One after the other.
@@ -34,5 +36,9 @@ impl Schedule for RoundRobin {
 
     fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    fn clear(&mut self) {
+        self.0.clear();
     }
 }

@@ -10,6 +10,7 @@ impl<K: Kernel> Process<K> {
     /// Send a signal to the process: to the thread that runs, if it does not block it, else to one that waits.
     pub fn signal_process(&self, information: Information) {
         self.signals.send(information);
+        self.tell_watchers(information);
         let set = bit(information.signal as u32);
         let taken = self.signals.with(|state| state.pending_set() & set == 0 || state.own.wants() & set != 0);
         if !taken {
@@ -20,15 +21,24 @@ impl<K: Kernel> Process<K> {
     /// Send a signal to the thread in a slot.
     pub fn signal_thread(&self, slot: usize, information: Information) {
         if slot == self.threads.with(|table| table.current_slot()) {
-            return self.signals.send_own(information);
+            self.signals.send_own(information);
+            return self.tell_watchers(information);
         }
         let wanted = self.threads.with(|table| {
-            let thread = table.at(slot);
-            self.signals.send_to(&mut thread.signals, information);
-            thread.signals.wants() & thread.signals.pending() != 0
+            let Some(own) = &mut table.at(slot).signals else { return false };
+            self.signals.send_to(own, information);
+            own.wants() & own.pending.set() != 0
         });
+        self.tell_watchers(information);
         if wanted {
             self.interrupt(|_| Some(slot));
+        }
+    }
+
+    /// If signals like this one are read from a descriptor, let who waits for changes look.
+    fn tell_watchers(&self, information: Information) {
+        if self.signals.note_arrival(information.signal as u32) {
+            self.note_change();
         }
     }
 

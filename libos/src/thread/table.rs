@@ -41,8 +41,8 @@ pub struct Thread<M: 'static> {
     pub id: u32,
     /// Its machine state while it does not run.
     pub machine: &'static M,
-    /// Its share of the signals while it does not run.
-    pub signals: Own,
+    /// Its share of the signals; none while it runs.
+    pub signals: Option<Box<Own>>,
     /// Where a 0 is written, and a waiter woken, when it ends; none if 0.
     pub clear_at_end: usize,
     /// What is unmapped when it ends, first address and bytes: the stack that it stands on.
@@ -63,7 +63,7 @@ pub struct Thread<M: 'static> {
 impl<M> Thread<M> {
     /// A thread that waits for nothing.
     #[must_use]
-    pub fn new(id: u32, machine: &'static M, signals: Own, name: Vec<u8>) -> Thread<M> {
+    pub fn new(id: u32, machine: &'static M, signals: Option<Box<Own>>, name: Vec<u8>) -> Thread<M> {
         Thread {
             id,
             machine,
@@ -121,9 +121,20 @@ impl<M> Table<M> {
         self.current
     }
 
+    /// The id of the thread that runs; 0 once it has ended.
+    #[must_use]
+    pub fn current_id(&self) -> u32 {
+        self.slots[self.current].as_ref().map_or(0, |thread| thread.id)
+    }
+
     /// The thread that runs.
     pub fn current(&mut self) -> &mut Thread<M> {
         self.slots[self.current].as_mut().expect("the current thread is in the table until it is left for ever")
+    }
+
+    /// All threads, to change.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Thread<M>> {
+        self.slots.iter_mut().flatten()
     }
 
     /// All threads.
@@ -161,6 +172,18 @@ impl<M> Table<M> {
         });
         self.slots[slot] = Some(thread);
         self.schedule.ready(slot);
+    }
+
+    /// In a new process: the thread that runs is the only one, with this id, and has not run before `now`.
+    pub fn keep_only_current(&mut self, id: u32, now: u64) {
+        let current = self.slots[self.current].take();
+        self.slots.clear();
+        self.current = 0;
+        self.schedule.clear();
+        self.deadlines.clear();
+        self.futexes = Futexes::default();
+        (self.since, self.idle, self.last_id) = (now, 0, id);
+        self.slots.push(current.map(|thread| Thread { id, used: 0, robust_list: 0, unmap_at_end: None, ..thread }));
     }
 
     /// Take the thread that runs out of the table.
@@ -329,7 +352,7 @@ impl<M> Table<M> {
     /// Threads that want a signal and wait: the first one's slot.
     #[must_use]
     pub fn waiting_for_signal(&self, set: crate::signal::Set) -> Option<usize> {
-        let wants = |thread: &Thread<M>| thread.waits != Waits::No && thread.signals.wants() & set != 0;
+        let wants = |thread: &Thread<M>| thread.waits != Waits::No && thread.signals.as_ref().is_some_and(|own| own.wants() & set != 0);
         self.slots.iter().position(|slot| slot.as_ref().is_some_and(wants))
     }
 }

@@ -8,6 +8,8 @@ use core::ops::Range;
 
 use crate::errno::Result;
 use crate::file::Files;
+use crate::signal::{Information, Set, Signals};
+use crate::time::Clock;
 use crate::user::UserMemory;
 use crate::vfs::attributes::Time;
 
@@ -73,6 +75,10 @@ pub trait World: UserMemory {
     fn now(&self) -> Time;
     /// Nanoseconds of the monotonic clock.
     fn monotonic_ns(&self) -> u64;
+    /// A clock's time, in nanoseconds.
+    fn clock_ns(&self, clock: Clock) -> u64;
+    /// A timer that the process looks at expires at another time than it did.
+    fn timers_changed(&self);
     /// Fill with random bytes.
     fn random(&self, into: &mut [u8]);
     /// Write to the console.
@@ -98,6 +104,10 @@ pub trait World: UserMemory {
     fn note_change(&self);
     /// Send the thread a signal, such as `SIGPIPE`.
     fn signal(&self, number: u32);
+    /// The process's signals, those of the thread that runs at hand.
+    fn signals(&self) -> &Signals;
+    /// Take a pending signal that is in `set`, if there is one.
+    fn take_signal(&self, set: Set) -> Option<Information>;
     /// Frames of memory free and in all.
     fn frames(&self) -> (usize, usize);
     /// A text about the process or the machine.

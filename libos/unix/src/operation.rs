@@ -31,6 +31,15 @@ operations! {
     Executed = 0x10,
     /// From `unixd`'s own second context: something may have happened that no process says (a death, an interrupt, a deadline).
     Look = 0x03,
+    /// `(frames, environment) → id`. The process is about to make a child of itself of an environment that it made, which needs so many frames
+    /// more: they are added to the process's own quota. `EAGAIN`: there are as many processes as there can be. `ENOMEM`: it is not to have
+    /// the frames.
+    Fork = 0x04,
+    /// `(context) → id`. The child is made, and `unixd` is its environment's parent: let it run. `EAGAIN`: there is no memory for what `unixd`
+    /// adds to it. `EINVAL`: it is no such child. After an error the environment is gone.
+    Forked = 0x05,
+    /// `()`. The child could not be made: what `Fork` gave is given back.
+    ForkFailed = 0x06,
 }
 
 /// A request's four words, taken apart.

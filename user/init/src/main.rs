@@ -83,10 +83,11 @@ fn start(unixd: EnvId, entry_point: u64) {
     let index = exo::context_create(unixd).expect("its first context");
     let registers = Registers { pc: entry_point, sp: (STACK_BASE + STACK_BYTES) as u64, ..Registers::default() };
     exo::context_set(unixd, index, Some(&registers), RunState::Runnable).expect("it is stopped");
-    for slot in 1..MAX_SLICES {
+    let _ = exo::irq_bind(info().console_irq as usize, unixd);
+    // The last one is what it begins to run in, with all the others its own already.
+    for slot in (1..MAX_SLICES).rev() {
         exo::slice_set(0, slot, unixd, if slot == 1 { index } else { UNUSED }).expect("init owns all slots");
     }
-    let _ = exo::irq_bind(info().console_irq as usize, unixd);
 }
 
 fn info() -> InfoPage {

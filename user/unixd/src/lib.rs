@@ -16,6 +16,7 @@
 //! | `process`, `processes` | a process; all of them, by id and by environment |
 //! | `channel` | bulletins and mailboxes |
 //! | `admission` | who gets how many frames: a policy |
+//! | `fork` | a process makes another of itself |
 //! | `program` | the first programs, as they are started |
 //! | `machine` | what is asked of the exokernel |
 #![no_std]
@@ -24,6 +25,7 @@ extern crate alloc;
 
 pub mod admission;
 pub mod channel;
+pub mod fork;
 pub mod machine;
 pub mod process;
 pub mod processes;

@@ -3,6 +3,7 @@
 use abi::EnvId;
 
 use crate::channel::Channel;
+use crate::fork::Fork;
 use crate::machine;
 
 /// See the module.
@@ -28,9 +29,29 @@ pub struct Process {
     pub name: [u8; 16],
     /// Whether it ever began a program of its own: setpgid(2) of it is its parent's no more.
     pub executed: bool,
+    /// The child that it is making.
+    pub fork: Option<Fork>,
 }
 
 impl Process {
+    /// The child that a process has made: what it has of its parent, and what is its own.
+    #[must_use]
+    pub fn child_of(parent: &Process, fork: Fork, context: usize, channel: Channel) -> Process {
+        Process {
+            id: fork.id,
+            env: fork.env,
+            context,
+            slot: fork.slot,
+            channel,
+            parent: parent.id,
+            group: parent.group,
+            session: parent.session,
+            name: parent.name,
+            executed: false,
+            fork: None,
+        }
+    }
+
     /// Frames that it may be charged for, and frames that it is charged for.
     #[must_use]
     pub fn frames(&self) -> (usize, usize) {

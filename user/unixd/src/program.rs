@@ -117,6 +117,7 @@ pub fn start(server: &mut Server, copy: usize, copies: usize) -> exo::Result<()>
         session: id,
         name: [0; 16],
         executed: false,
+        fork: None,
     });
     server.end_with(id);
     Ok(())

@@ -25,7 +25,7 @@ pub struct Server {
     /// Their channels.
     pub channels: Channels,
     /// Who gets how many frames.
-    admission: SmallFirst,
+    pub(crate) admission: SmallFirst,
     /// The run ends with these: their ids.
     first: Vec<u32>,
     /// The wait status that the run ends with: of the first of them that failed.
@@ -68,6 +68,9 @@ impl Server {
             Operation::MoreFrames => self.more_frames(id, request.words[0] as usize),
             Operation::Executed => self.executed(id, request.words),
             Operation::Look => Err(Errno::EPERM),
+            Operation::Fork => self.fork(id, request.words[0] as usize, EnvId(request.words[1])),
+            Operation::Forked => self.forked(id, request.words[0] as usize),
+            Operation::ForkFailed => self.fork_failed(id),
         };
         Some(answer.unwrap_or_else(refusal))
     }
@@ -121,6 +124,10 @@ impl Server {
         exo::env_reap(process.env).expect("it is dead, and nobody else's child");
         self.channels.give(process.channel);
         self.processes.give_slot(process.slot);
+        if let Some(fork) = process.fork {
+            self.processes.give_slot(fork.slot);
+        }
+        self.end_strays();
         if self.first.contains(&id) {
             self.first.retain(|&first| first != id);
             self.status = if self.status == 0 { status } else { self.status };
@@ -137,6 +144,7 @@ impl Server {
             let _ = exo::env_destroy(process.env, u64::from(KILLED));
             exo::env_reap(process.env).expect("it is dead");
         }
+        self.end_strays();
         let _ = exo::env_destroy(EnvId::SELF, u64::from(self.status));
         unreachable!("an environment can end itself")
     }

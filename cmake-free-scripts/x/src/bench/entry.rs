@@ -9,26 +9,19 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use exo::command::CommandFlags;
 use serde_json::{Value, json};
 
 use super::Common;
-use crate::c_programs::Form;
+use super::counts::{self, Counts};
 use crate::entry::{Entry, Flavour};
-use crate::initramfs::Files;
 use crate::isa::Isa;
-use crate::qemu::{End, Machine, boot_captured};
-use crate::run::Guest;
-use crate::{build, c_programs, progress, setup, tree};
+use crate::{build, progress, setup, tree};
 
 /// The program, and the most instructions that each of its loops may take: linked, rewritten, reflected.
 const PROGRAM: &str = "entry_cost";
 const LIMITS: [(&str, [f64; 3]); 2] = [("getppid", [25.0, 45.0, 200.0]), ("clock_gettime", [45.0, 45.0, 45.0])];
 /// The same on a tuned Linux 6.1 in the same virtual machine: x86_64, aarch64.
 const LINUX: [(&str, [f64; 2]); 2] = [("getppid", [312.0, 315.0]), ("clock_gettime", [79.0, 59.0])];
-
-/// Instructions for each loop, by name.
-type Counts = BTreeMap<String, f64>;
 
 /// What the rewriter and the shim make of one program.
 struct Sites {
@@ -82,25 +75,8 @@ pub fn check(isa: Isa, entry: Entry) -> Result<()> {
     Ok(())
 }
 
-/// Boot with exact counts and run the program.
 fn measure(isa: Isa, entry: Entry) -> Result<Counts> {
-    let path = format!("/bin/{PROGRAM}");
-    let mut files = Files::new();
-    files.add_program(&path, fs::read(c_programs::c_program(isa, entry.flavour(), PROGRAM, Form::Static))?);
-
-    let guest =
-        Guest { files, arguments: vec![path], environment: Vec::new(), flags: CommandFlags::BATCH | entry.flags(), input: Vec::new() };
-    let machine = Machine { icount: true, ..Machine::default_for(isa) };
-    let outcome = boot_captured(&machine, &build::kernel(isa), &guest.image(isa)?, Duration::from_secs(120))?;
-    let output = String::from_utf8_lossy(&outcome.output).into_owned();
-    ensure!(outcome.end == End::Exit(0), "{PROGRAM}: {}; it printed:\n{output}", outcome.end);
-    let mut counts = Counts::new();
-    for line in output.lines() {
-        if let Some((name, count)) = line.split_once(' ') {
-            counts.insert(name.to_owned(), count.trim().parse().with_context(|| format!("{line}: no count"))?);
-        }
-    }
-    Ok(counts)
+    counts::measure(PROGRAM, isa, entry, Duration::from_secs(120))
 }
 
 /// Count call sites in the programs that there are in both flavours.

@@ -41,6 +41,12 @@ pub fn tests(isa: Isa) -> Vec<Test> {
             });
         }
     }
+    tests.push(Test {
+        name: "entries/linked/process-limits".into(),
+        level: 3,
+        isa: Some(isa),
+        work: Box::new(move || bench::process::check(isa).map_err(|error| format!("{error:#}"))),
+    });
     tests
 }
 

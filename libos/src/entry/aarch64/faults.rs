@@ -1,4 +1,4 @@
-//! The entry of faults, and the copy that may fault.
+//! The entry of faults.
 
 use core::arch::naked_asm;
 use core::mem::offset_of;
@@ -106,39 +106,5 @@ pub unsafe extern "C" fn fault() -> ! {
         active = const offset_of!(UpcallPage, fault_active),
         resolve = sym dispatch::resolve,
         trapped = sym dispatch::trapped,
-    )
-}
-
-/// Copy `length` bytes; gives 0, or 1 if a fault broke it off. Its instructions before [`copy_end`] may fault on the program's memory.
-///
-/// # Safety
-/// The side that is not the program's is valid for `length` bytes.
-#[unsafe(naked)]
-pub unsafe extern "C" fn copy(to: *mut u8, from: *const u8, length: usize) -> usize {
-    naked_asm!(
-        "cmp x2, #16",
-        "b.lo 2f",
-        "1:",
-        "ldp x3, x4, [x1], #16",
-        "stp x3, x4, [x0], #16",
-        "sub x2, x2, #16",
-        "cmp x2, #16",
-        "b.hs 1b",
-        "2:",
-        "cbz x2, chitin_copy_end",
-        "ldrb w3, [x1], #1",
-        "strb w3, [x0], #1",
-        "sub x2, x2, #1",
-        "b 2b",
-        ".globl chitin_copy_end",
-        ".hidden chitin_copy_end",
-        "chitin_copy_end:",
-        "mov x0, #0",
-        "ret",
-        ".globl chitin_copy_fixup",
-        ".hidden chitin_copy_fixup",
-        "chitin_copy_fixup:",
-        "mov x0, #1",
-        "ret",
     )
 }

@@ -1,19 +1,24 @@
 //! Entries of aarch64.
 
+mod bytes;
 mod calls;
 mod clock;
+mod copies;
 mod faults;
 mod machine;
+mod resume;
 mod switch;
 mod vectors;
 
 use core::arch::naked_asm;
 
 pub use calls::{Frame, foreign, rewritten};
-pub use faults::{copy, fault};
+pub use copies::copy;
+pub use faults::fault;
 pub use machine::{capabilities, clock, entropy, read_thread_pointer, signal_frame_bytes, signal_return, write_thread_pointer};
+pub use resume::{can_resume, resume};
 pub use switch::{proceed, suspend};
-pub use vectors::{clear_vectors, restore_vectors, save_vectors};
+pub use vectors::{clear_vectors, frame_vector_bytes, pop_vectors, push_vectors, restore_vectors, save_vectors};
 
 use crate::entry::start;
 

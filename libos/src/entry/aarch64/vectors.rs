@@ -2,7 +2,11 @@
 
 use core::arch::naked_asm;
 
+use super::copies;
+use crate::errno::{Errno, Result};
 use crate::kernel::VectorState;
+use crate::signal::frame::VECTOR_BYTES as RECORD_BYTES;
+use crate::user::UserMemory;
 
 /// Bytes of the vector state: q0 to q31, FPSR and FPCR.
 const VECTOR_BYTES: usize = 520;
@@ -137,4 +141,21 @@ unsafe extern "C" fn zero_vectors() {
 pub fn clear_vectors() {
     // SAFETY: only asked when a program begins.
     unsafe { zero_vectors() };
+}
+
+/// Bytes of the vector state in a signal frame: the record that it is.
+pub fn frame_vector_bytes() -> usize {
+    RECORD_BYTES
+}
+
+/// Write the vector state to the program, as a signal frame has it.
+pub fn push_vectors(address: usize) -> Result<()> {
+    // SAFETY: the address is the caller's promise.
+    if unsafe { copies::push_vectors(address) } == 0 { Ok(()) } else { Err(Errno::EFAULT) }
+}
+
+/// Load the vector state of a frame. Any bits are one.
+pub fn pop_vectors<U: UserMemory>(_: &U, address: usize) -> Result<()> {
+    // SAFETY: the address is the caller's promise.
+    if unsafe { copies::pop_vectors(address) } == 0 { Ok(()) } else { Err(Errno::EFAULT) }
 }

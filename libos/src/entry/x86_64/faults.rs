@@ -1,4 +1,4 @@
-//! The entry of faults, and the copy that may fault.
+//! The entry of faults.
 
 use core::arch::naked_asm;
 use core::mem::offset_of;
@@ -120,31 +120,5 @@ pub unsafe extern "C" fn fault() -> ! {
         active = const offset_of!(UpcallPage, fault_active),
         resolve = sym dispatch::resolve,
         trapped = sym dispatch::trapped,
-    )
-}
-
-/// Copy `length` bytes; gives 0, or 1 if a fault broke it off. Its instructions before [`copy_end`] may fault on the program's memory.
-///
-/// # Safety
-/// The side that is not the program's is valid for `length` bytes.
-#[unsafe(naked)]
-pub unsafe extern "C" fn copy(to: *mut u8, from: *const u8, length: usize) -> usize {
-    naked_asm!(
-        "mov rcx, rdx",
-        "shr rcx, 3",
-        "and edx, 7",
-        "rep movsq",
-        "mov ecx, edx",
-        "rep movsb",
-        ".globl chitin_copy_end",
-        ".hidden chitin_copy_end",
-        "chitin_copy_end:",
-        "xor eax, eax",
-        "ret",
-        ".globl chitin_copy_fixup",
-        ".hidden chitin_copy_fixup",
-        "chitin_copy_fixup:",
-        "mov eax, 1",
-        "ret",
     )
 }

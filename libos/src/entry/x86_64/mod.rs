@@ -2,18 +2,22 @@
 
 mod calls;
 mod clock;
+mod copies;
 mod faults;
 mod machine;
+mod resume;
 mod switch;
 mod vectors;
 
 use core::arch::naked_asm;
 
 pub use calls::{Frame, foreign, rewritten};
-pub use faults::{copy, fault};
+pub use copies::copy;
+pub use faults::fault;
 pub use machine::{capabilities, clock, entropy, read_thread_pointer, signal_return, write_thread_pointer};
+pub use resume::{can_resume, resume};
 pub use switch::{proceed, suspend};
-pub use vectors::{clear_vectors, restore_vectors, save_vectors, signal_frame_bytes};
+pub use vectors::{clear_vectors, frame_vector_bytes, pop_vectors, push_vectors, restore_vectors, save_vectors, signal_frame_bytes};
 
 use crate::entry::start;
 

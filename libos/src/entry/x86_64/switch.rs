@@ -2,14 +2,12 @@
 
 use core::arch::naked_asm;
 
-use crate::entry::thread::Machine;
-
 /// Keep what C preserves on the stack, store the stack pointer, and call `next` with `to`, below. Returns by [`proceed`].
 ///
 /// # Safety
 /// `sp` can be written; `next` leaves this stack alone.
 #[unsafe(naked)]
-pub unsafe extern "C" fn suspend(sp: *mut u64, to: &'static Machine, next: unsafe extern "C" fn(&'static Machine) -> !) {
+pub unsafe extern "C" fn suspend(sp: *mut u64, to: usize, next: unsafe extern "C" fn(usize) -> !) {
     naked_asm!(
         "push rbx",
         "push rbp",

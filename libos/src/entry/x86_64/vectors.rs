@@ -1,34 +1,67 @@
 //! The program's vector state: nothing in the library changes it but these.
 
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use super::copies;
+use crate::errno::{Errno, Result};
 use crate::kernel::VectorState;
+use crate::user::UserMemory;
 
 /// Bytes of the legacy area, which every CPU has.
-const LEGACY_BYTES: usize = 512;
+pub(super) const LEGACY_BYTES: usize = 512;
 /// Offset in the legacy area of MXCSR.
 const MXCSR: usize = 24;
+/// Offset in the legacy area of what software may use: in a signal frame `struct _fpx_sw_bytes`.
+pub(super) const SOFTWARE: usize = 464;
 /// The extended area's header follows the legacy area: what is in the area, and words that must be zero.
-const HEADER: core::ops::Range<usize> = LEGACY_BYTES..LEGACY_BYTES + 64;
+pub(super) const HEADER: usize = LEGACY_BYTES;
+const HEADER_BYTES: usize = 64;
+/// `FP_XSTATE_MAGIC1`: the first word for software. The frame's bytes, this magic number and the last one included, are its other half.
+const MAGIC_1: u64 = 0x4650_5853;
+/// `FP_XSTATE_MAGIC2`: behind the area.
+pub(super) const MAGIC_2: u32 = 0x4650_5845;
+const MAGIC_2_BYTES: usize = 4;
+
+/// What [`AREA`] holds before anybody asked.
+const UNKNOWN: u64 = 0;
+/// What it holds where there is no extended area.
+const ABSENT: u64 = 1;
+/// The extended area's bytes, once asked for: cpuid is slow where it traps.
+static AREA: AtomicU64 = AtomicU64::new(UNKNOWN);
+/// The features in it.
+static FEATURES: AtomicU64 = AtomicU64::new(0);
 
 /// Bytes of the extended area and the features in it, if the kernel has it enabled.
 fn extended_area() -> Option<(usize, u64)> {
-    let features = core::arch::x86_64::__cpuid(1);
-    if features.ecx & 1 << 27 == 0 {
-        return None;
-    }
-    let area = core::arch::x86_64::__cpuid_count(0xd, 0);
-    let (low, high): (u32, u32);
-    // SAFETY: OSXSAVE is set, so that the instruction exists; it reads XCR0.
-    unsafe { core::arch::asm!("xgetbv", in("ecx") 0, out("eax") low, out("edx") high, options(nomem, nostack, preserves_flags)) };
-    // Room stays for a signal frame's marker.
-    let fits = area.ebx as usize <= size_of::<VectorState>() - 64;
-    fits.then_some((area.ebx as usize, u64::from(low) | u64::from(high) << 32))
+    let bytes = match AREA.load(Ordering::Relaxed) {
+        UNKNOWN => find_area(),
+        bytes => bytes,
+    };
+    (bytes != ABSENT).then(|| (bytes as usize, FEATURES.load(Ordering::Relaxed)))
+}
+
+#[cold]
+fn find_area() -> u64 {
+    let bytes = if core::arch::x86_64::__cpuid(1).ecx & 1 << 27 == 0 {
+        ABSENT
+    } else {
+        let area = core::arch::x86_64::__cpuid_count(0xd, 0);
+        let (low, high): (u32, u32);
+        // SAFETY: OSXSAVE is set, so that the instruction exists; it reads XCR0.
+        unsafe { core::arch::asm!("xgetbv", in("ecx") 0, out("eax") low, out("edx") high, options(nomem, nostack, preserves_flags)) };
+        FEATURES.store(u64::from(low) | u64::from(high) << 32, Ordering::Relaxed);
+        // Room stays for a signal frame's marker.
+        if area.ebx as usize <= size_of::<VectorState>() - 64 { u64::from(area.ebx) } else { ABSENT }
+    };
+    AREA.store(bytes, Ordering::Relaxed);
+    bytes
 }
 
 /// Store the vector state; gives its bytes.
 pub fn save_vectors(state: &mut VectorState) -> usize {
     let area = state.bytes.as_mut_ptr();
     match extended_area() {
-        // SAFETY: the area is 64-aligned, zeroed and large enough, and the instruction exists.
+        // SAFETY: the area is 64-aligned, its header zero or what this wrote before, and large enough, and the instruction exists.
         Some((bytes, features)) => unsafe {
             core::arch::asm!("xsave64 [{}]", in(reg) area, in("eax") features as u32, in("edx") (features >> 32) as u32, options(nostack));
             bytes
@@ -47,10 +80,11 @@ pub fn restore_vectors(state: &mut VectorState, length: usize) {
     state.bytes[MXCSR + 2..MXCSR + 4].fill(0);
     match extended_area() {
         Some((bytes, features)) if length >= bytes => {
-            let mut held = u64::from_le_bytes(state.bytes[HEADER][..8].try_into().expect("eight bytes"));
+            let header = &mut state.bytes[HEADER..HEADER + HEADER_BYTES];
+            let mut held = u64::from_le_bytes(header[..8].try_into().expect("eight bytes"));
             held &= features;
-            state.bytes[HEADER].fill(0);
-            state.bytes[HEADER][..8].copy_from_slice(&held.to_le_bytes());
+            header.fill(0);
+            header[..8].copy_from_slice(&held.to_le_bytes());
             // SAFETY: the area is aligned, its header names only what the CPU has, its reserved words are zero, and MXCSR is valid. The
             // library uses no vector register.
             unsafe {
@@ -70,10 +104,10 @@ pub fn restore_vectors(state: &mut VectorState, length: usize) {
 
 /// The legacy area and header of a vector state in which nothing was computed yet.
 #[repr(C, align(64))]
-struct Initial([u8; HEADER.end]);
+struct Initial([u8; HEADER + HEADER_BYTES]);
 
 static INITIAL: Initial = {
-    let mut bytes = [0; HEADER.end];
+    let mut bytes = [0; HEADER + HEADER_BYTES];
     // The x87 control word (all exceptions masked, extended precision) and MXCSR (all exceptions masked), as a reset leaves them.
     (bytes[0], bytes[1]) = (0x7f, 0x03);
     (bytes[MXCSR], bytes[MXCSR + 1]) = (0x80, 0x1f);
@@ -94,8 +128,60 @@ pub fn clear_vectors() {
     }
 }
 
+/// Bytes of the vector state in a signal frame.
+pub fn frame_vector_bytes() -> usize {
+    extended_area().map_or(LEGACY_BYTES, |(bytes, _)| bytes + MAGIC_2_BYTES)
+}
+
+/// Write the vector state to the program, as a signal frame has it, at a multiple of 64 in its half.
+pub fn push_vectors(address: usize) -> Result<()> {
+    // SAFETY: the address is the caller's promise; the features are the CPU's own.
+    let broken_off = match extended_area() {
+        Some((bytes, features)) => unsafe { copies::push_vectors(address, features, mark(bytes), bytes) },
+        None => unsafe { copies::push_legacy(address) },
+    };
+    if broken_off == 0 { Ok(()) } else { Err(Errno::EFAULT) }
+}
+
+/// What marks a frame with an extended area.
+fn mark(bytes: usize) -> u64 {
+    MAGIC_1 | ((bytes + MAGIC_2_BYTES) as u64) << 32
+}
+
+/// Load the vector state of a frame: all of it if its markers are whole, else the legacy part.
+pub fn pop_vectors<U: UserMemory>(program: &U, address: usize) -> Result<()> {
+    if let Some((bytes, features)) = extended_area() {
+        let marks: [u64; 3] = program.read_value(address + SOFTWARE)?;
+        let is_ours = marks[0] == mark(bytes) && marks[1] == features && marks[2] as usize == bytes;
+        // SAFETY: what was just read is in the program's half, and the rest of the area lies below its marker, which is too.
+        if is_ours && program.read_value(address + bytes) == Ok(MAGIC_2) && unsafe { copies::pop_vectors(address, features) } == 0 {
+            return Ok(());
+        }
+    }
+    pop_changed(program, address)
+}
+
+/// Of a frame that the program made or changed: what the CPU would not take is cleared.
+#[cold]
+fn pop_changed<U: UserMemory>(program: &U, address: usize) -> Result<()> {
+    let mut state = VectorState::new();
+    program.read(address, &mut state.bytes[..LEGACY_BYTES])?;
+    let word = |at: usize| u32::from_le_bytes(state.bytes[at..at + 4].try_into().expect("four bytes"));
+    let mut length = LEGACY_BYTES;
+    let claimed = word(SOFTWARE + 16) as usize;
+    if word(SOFTWARE) == MAGIC_1 as u32
+        && (LEGACY_BYTES..state.bytes.len() - MAGIC_2_BYTES).contains(&claimed)
+        && program.read_value(address + claimed) == Ok(MAGIC_2)
+    {
+        program.read(address, &mut state.bytes[..claimed])?;
+        length = claimed;
+    }
+    restore_vectors(&mut state, length);
+    Ok(())
+}
+
 /// The most bytes that a signal frame takes: vector state, frame, red zone, and what alignment may add.
 #[must_use]
 pub fn signal_frame_bytes() -> usize {
-    extended_area().map_or(LEGACY_BYTES, |(bytes, _)| bytes + 4) + 440 + 128 + 64 + 16
+    frame_vector_bytes() + 440 + 128 + 64 + 16
 }

@@ -341,6 +341,7 @@ fn first() {
         libc::dup2(20, 22);
         libc::close(kept);
         libc::close(closed);
+        libc::alarm(10_000);
     }
     leave_traces();
     let reader = leave_threads();
@@ -405,7 +406,7 @@ fn second() {
     // SAFETY: the calls only ask.
     unsafe {
         println!("mapping: {:?}", call(libc::SYS_mincore, &[MAPPING, 4096, (&raw mut *Box::new(0u8)) as usize]));
-        println!("umask: {:o}", libc::umask(0o022));
+        println!("umask: {:o}, alarm runs: {}", libc::umask(0o022), libc::alarm(0) > 9_000);
         println!("descriptors: {:?}", [20, 21, 22].map(|fd| libc::fcntl(fd, libc::F_GETFD)));
         println!("offset: {}", libc::lseek(20, 0, libc::SEEK_CUR));
     }

@@ -1,0 +1,64 @@
+//! To the program, or to where a fault found the library, with every register given: by the kernel's shortest call.
+
+use core::arch::naked_asm;
+use core::mem::offset_of;
+
+use abi::{Registers, UpcallPage};
+
+const _: () = assert!(offset_of!(Registers, x) == 0);
+// Words that are loaded or stored as pairs.
+const _: () = assert!(offset_of!(UpcallPage, fault.sp) == offset_of!(UpcallPage, fault.pc) + 8);
+
+/// Whether [`resume`] can.
+#[must_use]
+pub fn can_resume(_: &Registers) -> bool {
+    true
+}
+
+/// Continue with these registers, the thread pointer excepted.
+///
+/// As if this were a fault's end, since a call may be in the middle of being served, whose state is in the upcall page:
+/// 1. `fault_active`: now no slice's end comes. 2. What the kernel gives back goes to the upcall page. 3. All other registers. 4. `Return`.
+///
+/// # Safety
+/// They are a state of the program, or of the library as a fault found it; no fault is being looked at.
+#[unsafe(naked)]
+pub unsafe extern "C" fn resume(registers: &Registers) -> ! {
+    naked_asm!(
+        "mrs x16, tpidrro_el0",
+        "mov x1, #1",
+        "str x1, [x16, #{active}]",
+        "ldr x1, [x0, #{pc}]",
+        "ldr x2, [x0, #{sp}]",
+        "stp x1, x2, [x16, #{saved_pc}]",
+        "ldr x1, [x0, #{flags}]",
+        "str x1, [x16, #{saved_flags}]",
+        "ldp x1, x2, [x0, #128]",
+        "stp x1, x2, [x16, #{saved_scratch}]",
+        "ldp x2, x3, [x0, #16]",
+        "ldp x4, x5, [x0, #32]",
+        "ldp x6, x7, [x0, #48]",
+        "ldp x8, x9, [x0, #64]",
+        "ldp x10, x11, [x0, #80]",
+        "ldp x12, x13, [x0, #96]",
+        "ldp x14, x15, [x0, #112]",
+        "ldp x18, x19, [x0, #144]",
+        "ldp x20, x21, [x0, #160]",
+        "ldp x22, x23, [x0, #176]",
+        "ldp x24, x25, [x0, #192]",
+        "ldp x26, x27, [x0, #208]",
+        "ldp x28, x29, [x0, #224]",
+        "ldr x30, [x0, #240]",
+        "ldp x0, x1, [x0]",
+        "svc #{back}",
+        "brk #0",
+        pc = const offset_of!(Registers, pc),
+        sp = const offset_of!(Registers, sp),
+        flags = const offset_of!(Registers, flags),
+        active = const offset_of!(UpcallPage, fault_active),
+        saved_pc = const offset_of!(UpcallPage, fault.pc),
+        saved_flags = const offset_of!(UpcallPage, fault.flags),
+        saved_scratch = const offset_of!(UpcallPage, fault.scratch),
+        back = const abi::Call::Return as u16,
+    )
+}

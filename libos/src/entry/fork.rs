@@ -1,0 +1,196 @@
+//! A process that is a copy of this one.
+//!
+//! ```text
+//!   fork ─► suspend ─► divide ─► env_create, page_clone, env_hand, Forked ─► proceed ─┐
+//!     ▲ ▲                            the copy: born ─► enter ─► proceed ─┐           │
+//!     │ └──────────────── in the copy, on its copy of the stack ◄────────┘           │
+//!     └────────────────── here ◄─────────────────────────────────────────────────────┘
+//! ```
+//!
+//! The call comes back twice, as fork(2) itself does. Nothing runs in the library while a thread is in here but what is called here, and no
+//! lock is held across a block: whatever the other threads are in, in the copy no lock is taken.
+//!
+//! **The library's own pages.** Most are copied on write. What resolves a fault must not have one of its own while the kernel holds the first
+//! one's state in the upcall page, so that page, the fault stack and the process's record, which that way writes to, are copied at once; and
+//! all other work on faults is done after that state was taken (`dispatch`), from the first fork on. The pages that both sides write to at
+//! once are copied too, since that is cheaper than two faults.
+
+use alloc::vec::Vec;
+use core::cell::UnsafeCell;
+use core::ops::Range;
+
+use abi::{CloneMode, CloneRange, EnvId, Error, INFO_ENVS_PAGE, INFO_SLICES_PAGE, MAX_CLONE_RANGES, PAGE_SIZE, Privileges};
+use abi::{Registers, RunState, UpcallEntries};
+use exo::start::{START_BASE, Start};
+use unix::{Operation, Request};
+
+use crate::entry::native::{self, Native};
+use crate::entry::thread::{self, Machine};
+use crate::entry::{channel, dispatch, heap, isa, place};
+use crate::errno::{Errno, Result};
+use crate::kernel::{Kernel, Side};
+use crate::process::Process;
+
+/// Frames that a copy may use beside those that its original does.
+const SLACK: usize = 64;
+/// What is written to below the stack pointer on the way back.
+const STACK_MARGIN: usize = PAGE_SIZE;
+
+/// A fork on its way.
+struct Attempt {
+    machine: &'static Machine,
+    ranges: Vec<CloneRange>,
+    outcome: UnsafeCell<Result<Side>>,
+}
+
+/// See [`Kernel::fork`].
+pub fn fork(machine: &'static Machine, program: Vec<CloneRange>) -> Result<Side> {
+    dispatch::note_fork();
+    let mut ranges = program;
+    add_library(&mut ranges, machine);
+    let attempt = Attempt { machine, ranges, outcome: UnsafeCell::new(Err(Errno::EAGAIN)) };
+    // SAFETY: 1. The machine is that of the thread that runs. 2. `divide` and `born` come back by the stack pointer that is stored, with this
+    // stack as it is now; `attempt` is on it until then.
+    unsafe {
+        thread::keep(machine);
+        isa::suspend(machine.stopped_at(), core::ptr::from_ref(&attempt).addr(), divide);
+        attempt.outcome.get().read_volatile()
+    }
+}
+
+fn range(pages: Range<usize>, mode: CloneMode) -> CloneRange {
+    let start = pages.start & !(PAGE_SIZE - 1);
+    let pages = (pages.end - start).div_ceil(PAGE_SIZE) as u64;
+    CloneRange { source: start as u64, target: start as u64, pages, mode: mode as u64 }
+}
+
+/// What the copy gets of the library.
+fn add_library(ranges: &mut Vec<CloneRange>, machine: &'static Machine) {
+    // SAFETY: the creator mapped the block for as long as the process lives.
+    let start = unsafe { &*(START_BASE as *const Start) };
+    let image = exo::start::LIBOS_BASE..exo::start::LIBOS_BASE + start.libos_pages as usize * PAGE_SIZE;
+    let initramfs = start.initramfs_address as usize..(start.initramfs_address + start.initramfs_length) as usize;
+    let given = START_BASE..(start.input_address + start.input_length).max(start.command_address + start.command_length) as usize;
+    let info_pages = INFO_SLICES_PAGE.max(INFO_ENVS_PAGE + 1);
+    // Text is never written, and shared whatever the mode.
+    ranges.push(range(image, CloneMode::CopyOnWrite));
+    ranges.push(range(initramfs, CloneMode::Share));
+    ranges.push(range(given, CloneMode::Share));
+    ranges.push(range(place::INFO..place::INFO + info_pages * PAGE_SIZE, CloneMode::Share));
+    ranges.push(range(native::file_pages(), CloneMode::Share));
+    ranges.push(range(place::UPCALL_PAGE..place::UPCALL_PAGE + PAGE_SIZE, CloneMode::Copy));
+    ranges.push(range(place::FAULT_STACK..place::FAULT_STACK + place::FAULT_STACK_BYTES, CloneMode::Copy));
+    let stack = machine.stack();
+    let in_use = (core::ptr::from_ref(&start).addr() - STACK_MARGIN).max(stack.start) & !(PAGE_SIZE - 1);
+    ranges.push(range(stack.start..in_use, CloneMode::CopyOnWrite));
+    ranges.push(range(in_use..stack.end, CloneMode::Copy));
+    let process = core::ptr::from_ref(dispatch::process()).addr();
+    add_heap(ranges, &[process..process + size_of::<Process<Native>>(), machine.place()]);
+}
+
+/// The heap: copied on write, but for what is copied at once.
+fn add_heap(ranges: &mut Vec<CloneRange>, copied: &[Range<usize>]) {
+    let heap = heap::range();
+    let mut copied: Vec<CloneRange> = copied.iter().map(|part| range(part.clone(), CloneMode::Copy)).collect();
+    copied.sort_unstable_by_key(|part| part.source);
+    let mut at = heap.start;
+    for part in copied {
+        let start = (part.source as usize).max(at);
+        let end = part.source as usize + part.pages as usize * PAGE_SIZE;
+        if end <= at || end > heap.end {
+            continue;
+        }
+        ranges.push(range(at..start, CloneMode::CopyOnWrite));
+        ranges.push(range(start..end, CloneMode::Copy));
+        at = end;
+    }
+    ranges.push(range(at..heap.end, CloneMode::CopyOnWrite));
+}
+
+/// Below the stack of the one that forks: make the copy, and go back.
+///
+/// # Safety
+/// Called by [`fork`], with its attempt.
+unsafe extern "C" fn divide(attempt: usize) -> ! {
+    // SAFETY: the caller's promise; nobody else refers to the attempt while this runs.
+    unsafe {
+        let attempt = &*(attempt as *const Attempt);
+        let outcome = make(attempt);
+        attempt.outcome.get().write_volatile(outcome);
+        isa::proceed(attempt.machine.stopped_at().read())
+    }
+}
+
+fn make(attempt: &Attempt) -> Result<Side> {
+    let process = dispatch::process();
+    let frames = process.kernel.quota().1 + SLACK;
+    let env = channel::with_quota(2, || exo::env_create(2, Privileges::CONSOLE)).map_err(errno)?;
+    let made = channel::call(Request::new(Operation::Fork, [frames as u64, env.0, 0])).and_then(|[id, ..]| {
+        // The copy reads who it is.
+        // SAFETY: nobody else refers to the attempt.
+        unsafe { attempt.outcome.get().write_volatile(Ok(Side::Child(id as u32))) };
+        fill(env, frames, attempt).map_err(errno)
+    });
+    let context = made.inspect_err(|_| {
+        let _ = exo::env_destroy(env, 0);
+        let _ = exo::env_reap(env);
+        let _ = channel::call(Request::new(Operation::ForkFailed, [0; 3]));
+    })?;
+    channel::call(Request::new(Operation::Forked, [context as u64, 0, 0])).map(|[id, ..]| Side::Parent(id as u32))
+}
+
+/// What the kernel's refusal means to who forks.
+fn errno(error: Error) -> Errno {
+    if error == Error::Quota { Errno::ENOMEM } else { Errno::EAGAIN }
+}
+
+/// Make an environment the copy, and hand it to `unixd`; gives its context.
+fn fill(env: EnvId, frames: usize, attempt: &Attempt) -> exo::Result<usize> {
+    exo::env_quota(env, frames)?;
+    let context = exo::context_create(env)?;
+    for ranges in attempt.ranges.chunks(MAX_CLONE_RANGES) {
+        exo::page_clone(env, ranges)?;
+    }
+    let registers = Beginning(beginning(attempt));
+    exo::context_set(env, context, Some(&registers.0), RunState::Runnable)?;
+    let entries = UpcallEntries { syscall: isa::foreign as *const () as u64, fault: isa::fault as *const () as u64 };
+    exo::upcall_set(env, context, place::UPCALL_PAGE, &entries)?;
+    exo::env_hand(env, channel::server())?;
+    Ok(context)
+}
+
+/// Registers where `context_set` takes them: not across a page's end.
+#[repr(align(512))]
+struct Beginning(Registers);
+
+/// A call of [`born`], below what [`isa::suspend`] kept.
+fn beginning(attempt: &Attempt) -> Registers {
+    // SAFETY: `suspend` stored it.
+    let below = unsafe { attempt.machine.stopped_at().read() } & !15;
+    let tls = dispatch::process().kernel.thread_pointer();
+    let (pc, argument) = (born as *const () as u64, core::ptr::from_ref(attempt).addr() as u64);
+    #[cfg(target_arch = "x86_64")]
+    {
+        // A function finds the stack as a call leaves it: one word below a multiple of 16.
+        Registers { pc, sp: below - 8, rdi: argument, tls, ..Registers::default() }
+    }
+    #[cfg(target_arch = "aarch64")]
+    {
+        let mut registers = Registers { pc, sp: below, tls, ..Registers::default() };
+        registers.x[0] = argument;
+        registers
+    }
+}
+
+/// The copy's first step.
+///
+/// # Safety
+/// As [`beginning`] has it.
+unsafe extern "C" fn born(attempt: usize) -> ! {
+    // SAFETY: the stack, and the attempt on it, are copies of those of the one that forked.
+    unsafe {
+        let attempt = &*(attempt as *const Attempt);
+        dispatch::process().kernel.become_copy();
+        thread::enter(attempt.machine)
+    }
+}

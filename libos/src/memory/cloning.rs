@@ -1,0 +1,49 @@
+//! What a new process gets of an address space.
+//!
+//! What is shared stays shared: files' frames, and shared anonymous memory, every page of which is made before, since a page that only came
+//! later would be one of each process's own. The rest is copied on write, or, for vfork(2), shared as well: the one who waits sees what the
+//! other stored. Pages that come after a vfork(2) are those of the process that they came in.
+
+use alloc::vec::Vec;
+
+use abi::{CloneMode, CloneRange, PAGE_SIZE};
+
+use crate::errno::{Errno, Result};
+use crate::kernel::Kernel;
+use crate::memory::fault::Access;
+use crate::memory::{Contents, Memory, Region};
+
+impl Memory {
+    /// The ranges, with everything shared if `is_vfork`.
+    ///
+    /// # Errors
+    /// `ENOMEM`: not all pages of shared anonymous memory are to be had.
+    pub fn clone_ranges<K: Kernel>(&mut self, kernel: &K, is_vfork: bool) -> Result<Vec<CloneRange>> {
+        self.complete_shared(kernel)?;
+        let mut ranges = Vec::new();
+        for (start, region) in self.regions.iter() {
+            let mode = if is_vfork || region.shared { CloneMode::Share } else { CloneMode::CopyOnWrite };
+            self.resident.for_runs(start..region.end, |run| {
+                let (address, pages) = (run.start as u64, (run.len() / PAGE_SIZE) as u64);
+                ranges.push(CloneRange { source: address, target: address, pages, mode: mode as u64 });
+            });
+        }
+        Ok(ranges)
+    }
+
+    /// Bring in every page of shared anonymous memory.
+    fn complete_shared<K: Kernel>(&mut self, kernel: &K) -> Result<()> {
+        let is_shared = |region: &Region| region.shared && matches!(region.contents, Contents::Anonymous) && !region.protection.is_empty();
+        let shared: Vec<_> = self.regions.iter().filter(|(_, region)| is_shared(region)).map(|(start, region)| start..region.end).collect();
+        for range in shared {
+            let mut at = range.start;
+            while at < range.end {
+                if !self.resident.contains(at) {
+                    self.resolve(kernel, at, Access::Read).map_err(|_| Errno::ENOMEM)?;
+                }
+                at += PAGE_SIZE;
+            }
+        }
+        Ok(())
+    }
+}

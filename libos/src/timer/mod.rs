@@ -1,0 +1,114 @@
+//! Timers: alarm(2) and setitimer(2), timer_create(2), and those behind descriptors.
+//!
+//! ```text
+//!   a call sets one ─► arm_timers: the first that comes is the deadline of the upcall page, and of the process's sleep
+//!   it passes ─► an upcall, or the end of the sleep ─► run_timers ─► signals; who waits for a change looks again ─► arm_timers
+//! ```
+//!
+//! A time of a CPU clock is turned into one of the counter as if the thread that runs went on for ever. It comes early if that was wrong, is
+//! found not to have expired, and is turned anew.
+#![forbid(unsafe_code)]
+
+pub mod interval;
+mod run;
+mod set;
+#[cfg(test)]
+mod tests;
+
+use alloc::collections::BTreeMap;
+use alloc::sync::Weak;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use spin::Mutex;
+
+use crate::file::timer::Timer as TimerFile;
+use crate::signal::{SIGALRM, SIGPROF, SIGVTALRM};
+use crate::time::Clock;
+pub use interval::{Interval, Setting};
+pub use set::{Notify, base_clock};
+
+/// "No deadline", in ticks.
+const NEVER: u64 = u64::MAX;
+
+/// The timers of setitimer(2): their signals and clocks. All time that a process uses is counted as its own, and none as the system's for
+/// it.
+const CLASSIC: [(u32, Clock); 3] = [(SIGALRM, Clock::Monotonic), (SIGVTALRM, Clock::Process), (SIGPROF, Clock::Process)];
+
+/// A timer of timer_create(2).
+#[derive(Clone, Copy, Debug)]
+struct Posix {
+    /// The clock that it was made for. A relative time of day is kept on the monotonic clock.
+    clock: Clock,
+    interval: Interval,
+    notify: Notify,
+    /// Whether its signal waits to be delivered. Until it is, expirations are not looked at.
+    is_queued: bool,
+    /// Expirations that the last signal stood for beside its own.
+    overrun: i32,
+}
+
+/// What is under the lock.
+struct State {
+    classic: [Interval; 3],
+    posix: BTreeMap<i32, Posix>,
+    /// The id of the next one.
+    next_id: i32,
+    files: Vec<Weak<TimerFile>>,
+}
+
+impl State {
+    const fn new() -> State {
+        State { classic: [Interval::IDLE; 3], posix: BTreeMap::new(), next_id: 0, files: Vec::new() }
+    }
+}
+
+/// A process's timers.
+pub struct Timers {
+    state: Mutex<State>,
+    /// The first time that one may expire, in ticks of the counter.
+    due: AtomicU64,
+    /// The same, of those that expire though no thread runs.
+    due_asleep: AtomicU64,
+    /// How many are armed on a thread's clock.
+    on_threads: AtomicU64,
+}
+
+impl Default for Timers {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Timers {
+    /// None.
+    #[must_use]
+    pub const fn new() -> Timers {
+        Timers {
+            state: Mutex::new(State::new()),
+            due: AtomicU64::new(NEVER),
+            due_asleep: AtomicU64::new(NEVER),
+            on_threads: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether one may have expired where the counter is `ticks`.
+    #[must_use]
+    #[inline]
+    pub fn is_due(&self, ticks: u64) -> bool {
+        self.due.load(Ordering::Relaxed) <= ticks
+    }
+
+    /// The first time, in ticks, that one expires though no thread runs.
+    #[must_use]
+    pub fn due_asleep(&self) -> Option<u64> {
+        Some(self.due_asleep.load(Ordering::Relaxed)).filter(|&ticks| ticks != NEVER)
+    }
+
+    /// Whether one goes by a thread's clock, so that it must be armed anew when another thread runs.
+    #[must_use]
+    #[inline]
+    pub fn follow_threads(&self) -> bool {
+        self.on_threads.load(Ordering::Relaxed) > 0
+    }
+}

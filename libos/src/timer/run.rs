@@ -1,0 +1,174 @@
+//! When timers expire.
+#![forbid(unsafe_code)]
+
+use alloc::sync::Weak;
+use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
+
+use crate::kernel::Kernel;
+use crate::process::Process;
+use crate::signal::Information;
+use crate::thread::Outcome;
+use crate::time::{Clock, ticks_at};
+use crate::timer::{CLASSIC, NEVER, Notify, State};
+
+/// A signal that is to be sent.
+struct Signal {
+    information: Information,
+    /// The thread that it is for; the process if none.
+    thread: Option<u32>,
+    /// The timer that it is of, if it is one of timer_create(2)'s.
+    timer: Option<i32>,
+}
+
+impl State {
+    /// What has expired: signals, and whether a file's readiness has changed.
+    fn expire(&mut self, now_ns: &impl Fn(Clock) -> u64) -> (Vec<Signal>, bool) {
+        let mut signals = Vec::new();
+        for (interval, (signal, _)) in self.classic.iter_mut().zip(CLASSIC) {
+            if interval.expires_ns.is_some() && interval.pass(now_ns(interval.clock)) > 0 {
+                signals.push(Signal { information: Information::new(signal, Information::KERNEL, 0), thread: None, timer: None });
+            }
+        }
+        for (&id, posix) in self.posix.iter_mut().filter(|(_, posix)| posix.is_waiting()) {
+            let count = posix.interval.pass(now_ns(posix.interval.clock));
+            let Some((information, thread)) = posix.notify.signal(id).filter(|_| count > 0) else { continue };
+            posix.overrun = overrun(count);
+            signals.push(Signal { information, thread, timer: Some(id) });
+        }
+        let mut changed = false;
+        self.files.retain(|file| {
+            let Some(file) = file.upgrade() else { return false };
+            changed |= file.expire(now_ns(file.base_clock()));
+            true
+        });
+        (signals, changed)
+    }
+
+    /// The next times to look, in ticks from now: if the thread that runs goes on, and if none runs. And how many go by a thread's clock.
+    fn next(&self, running: u32, ticks_of: &impl Fn(Clock, u64) -> u64) -> (u64, u64, u64) {
+        let posix = self.posix.values().filter(|posix| posix.is_waiting()).map(|posix| posix.interval);
+        let files = self.files.iter().filter_map(Weak::upgrade).filter_map(|file| file.awaited());
+        let (mut due, mut due_asleep, mut on_threads) = (NEVER, NEVER, 0);
+        for interval in self.classic.iter().copied().chain(posix).chain(files) {
+            let Some(expires) = interval.expires_ns else { continue };
+            let is_running = match interval.clock {
+                Clock::Thread(id) => {
+                    on_threads += 1;
+                    id == running
+                }
+                _ => true,
+            };
+            if is_running {
+                let ticks = ticks_of(interval.clock, expires);
+                due = due.min(ticks);
+                if matches!(interval.clock, Clock::Realtime | Clock::Monotonic) {
+                    due_asleep = due_asleep.min(ticks);
+                }
+            }
+        }
+        (due, due_asleep, on_threads)
+    }
+}
+
+/// Expirations beyond the one that a signal is for, as much as there is room for (`DELAYTIMER_MAX`).
+pub(super) fn overrun(count: u64) -> i32 {
+    i32::try_from(count - 1).unwrap_or(i32::MAX)
+}
+
+impl<K: Kernel> Process<K> {
+    /// Do what timers are for that have expired.
+    pub fn run_timers(&self) {
+        if !self.timers.is_due(self.kernel.clock()) {
+            return;
+        }
+        let (signals, changed) = self.timers.state.lock().expire(&|clock| self.clock_ns(clock));
+        for signal in signals {
+            self.send_timer_signal(signal);
+        }
+        if changed {
+            self.note_change();
+        }
+        self.arm_timers();
+    }
+
+    fn send_timer_signal(&self, Signal { information, thread, timer }: Signal) {
+        if self.signals.is_dropped(information.signal as u32) {
+            return;
+        }
+        if let Some(id) = timer
+            && let Some(posix) = self.timers.state.lock().posix.get_mut(&id)
+        {
+            posix.is_queued = true;
+        }
+        match thread.map(|id| self.find_thread(id)) {
+            None => self.signal_process(information),
+            Some(Ok(slot)) => self.signal_thread(slot, information),
+            // The thread has ended: nobody is told.
+            Some(Err(_)) => {}
+        }
+        // The thread that runs may be one that waits for its turn to end.
+        if self.signals.with(|state| state.pending_set() & state.own.wants() != 0) {
+            self.threads.with(|table| {
+                let current = table.current_slot();
+                table.wake(current, Outcome::Interrupted);
+            });
+        }
+    }
+
+    /// Have the kernel tell of the first timer that may expire.
+    pub fn arm_timers(&self) {
+        let timers = &self.timers;
+        let ticks_of = |clock, expires_ns: u64| match clock {
+            Clock::Monotonic => ticks_at(self.kernel.info(), expires_ns),
+            _ => ticks_at(self.kernel.info(), self.now_ns().saturating_add(expires_ns.saturating_sub(self.clock_ns(clock)))),
+        };
+        let (due, due_asleep, on_threads) = timers.state.lock().next(self.threads.with(|table| table.current_id()), &ticks_of);
+        timers.due.store(due, Ordering::Relaxed);
+        timers.due_asleep.store(due_asleep, Ordering::Relaxed);
+        timers.on_threads.store(on_threads, Ordering::Relaxed);
+        self.kernel.set_deadline((due != NEVER).then_some(due));
+    }
+
+    /// The deadline passed where the thread that runs could not hear of it: have it told again soon.
+    pub fn postpone_timers(&self) {
+        // In parts of a second: long enough for any of the library's short functions on the program's stack.
+        const SOON: u64 = 20_000;
+        if self.timers.due.load(Ordering::Relaxed) != NEVER {
+            self.kernel.set_deadline(Some(self.kernel.clock() + self.kernel.info().clock_hz / SOON));
+        }
+    }
+
+    /// Take a pending signal that is in `set`, if there is one.
+    pub fn take_signal(&self, set: crate::signal::Set) -> Option<Information> {
+        self.signals.with(|state| state.take(set)).map(|information| self.count_expirations(information))
+    }
+
+    /// What a signal that was just taken says: a timer's, how many expirations it stands for; and the timer's next can come.
+    pub fn count_expirations(&self, mut information: Information) -> Information {
+        if information.code != Information::TIMER {
+            return information;
+        }
+        let id = information.payload[0] as i32;
+        let is_periodic = {
+            let mut state = self.timers.state.lock();
+            let Some(posix) = state.posix.get_mut(&id).filter(|posix| posix.is_queued) else { return information };
+            posix.is_queued = false;
+            let more = posix.interval.pass(self.clock_ns(posix.interval.clock));
+            posix.overrun = overrun((posix.overrun as u64).saturating_add(more).saturating_add(1));
+            information.payload[0] = u64::from(id as u32) | (posix.overrun as u64) << 32;
+            posix.interval.expires_ns.is_some()
+        };
+        if is_periodic {
+            self.arm_timers();
+        }
+        information
+    }
+}
+
+impl super::Posix {
+    /// Whether its next expiration is to be looked at.
+    fn is_waiting(&self) -> bool {
+        !self.is_queued && !matches!(self.notify, Notify::Nobody) && self.interval.expires_ns.is_some()
+    }
+}

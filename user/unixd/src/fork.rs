@@ -1,0 +1,125 @@
+//! A process makes another of itself: what `unixd` has to do with it.
+//!
+//! The process makes the environment and all of its memory; it is the only one that knows what is where. `unixd` gives it the frames and an
+//! id before, and adds the channel and a share of the time afterwards, when the environment has been handed to it. Between the two it
+//! keeps nothing but a [`Fork`]; a process that dies there leaves an environment that nobody knows any more, which is ended with it.
+
+use abi::{EnvId, EnvState, MAX_ENVS};
+use libos::errno::Errno;
+
+use crate::admission::{Admission, Asking};
+use crate::channel::Channel;
+use crate::machine;
+use crate::process::Process;
+use crate::server::{Answer, Server, value};
+
+/// A child that is being made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fork {
+    /// The id that it will have.
+    pub id: u32,
+    /// The environment that it will be.
+    pub env: EnvId,
+    /// The slot of the slice vector that it will run in.
+    pub slot: usize,
+    /// Frames that its parent's quota was raised by.
+    pub frames: usize,
+}
+
+impl Server {
+    /// A process is about to make a child of an environment, with so many frames.
+    pub(crate) fn fork(&mut self, id: u32, frames: usize, child: EnvId) -> Answer {
+        // A second request in place of the first: that one came to nothing.
+        let _ = self.fork_failed(id);
+        let available = self.available();
+        let process = self.processes.get(id).ok_or(Errno::ESRCH)?;
+        let (env, (quota, used)) = (process.env, process.frames());
+        if self.admission.grant(Asking { wanted: frames, used, available }) < frames {
+            return Err(Errno::ENOMEM);
+        }
+        let slot = self.processes.take_slot().ok_or(Errno::EAGAIN)?;
+        if exo::env_quota(env, quota + frames).is_err() {
+            self.processes.give_slot(slot);
+            return Err(Errno::ENOMEM);
+        }
+        let fork = Fork { id: self.processes.new_id(), env: child, slot, frames };
+        self.processes.get_mut(id).ok_or(Errno::ESRCH)?.fork = Some(fork);
+        value(u64::from(fork.id))
+    }
+
+    /// It came to nothing.
+    pub(crate) fn fork_failed(&mut self, id: u32) -> Answer {
+        let process = self.processes.get_mut(id).ok_or(Errno::ESRCH)?;
+        let Some(fork) = process.fork.take() else { return value(0) };
+        let (quota, used) = process.frames();
+        // What it has used of them meanwhile it may keep.
+        let _ = exo::env_quota(process.env, quota.saturating_sub(fork.frames).max(used));
+        self.processes.give_slot(fork.slot);
+        value(0)
+    }
+
+    /// The child is made: let it run.
+    pub(crate) fn forked(&mut self, id: u32, context: usize) -> Answer {
+        let parent = self.processes.get_mut(id).ok_or(Errno::ESRCH)?;
+        let fork = parent.fork.take().ok_or(Errno::EINVAL)?;
+        let admitted = if self.is_unknown_child(fork.env) { self.admit(id, fork, context) } else { Err(Errno::EINVAL) };
+        let child = admitted.inspect_err(|_| {
+            self.processes.give_slot(fork.slot);
+            self.end_strays();
+        })?;
+        self.processes.insert(child);
+        value(u64::from(fork.id))
+    }
+
+    /// What a child needs before it can run.
+    fn admit(&mut self, id: u32, fork: Fork, context: usize) -> Result<Process, Errno> {
+        let channel = self.channels.take().map_err(|_| Errno::EAGAIN)?;
+        let begun = channel.show(fork.env).and_then(|()| exo::slice_set(0, fork.slot, fork.env, context));
+        if begun.is_err() {
+            self.channels.give(channel);
+            return Err(Errno::EAGAIN);
+        }
+        let parent = self.processes.get(id).ok_or(Errno::ESRCH)?;
+        let child = Process::child_of(parent, fork, context, channel);
+        tell_who_it_is(&child.channel, &child);
+        Ok(child)
+    }
+
+    /// Whether an environment is alive, a child of this one and no process.
+    fn is_unknown_child(&self, env: EnvId) -> bool {
+        if env.slot() >= MAX_ENVS {
+            return false;
+        }
+        let entry = machine::entry(env);
+        let is_child = entry.parent as usize == exo::identify().slot() && entry.generation == env.generation();
+        is_child && entry.state == EnvState::Alive as u32 && self.processes.id_of(env).is_none()
+    }
+
+    /// End environments that came to this one because who made them died, and that nobody will make a process of.
+    pub(crate) fn end_strays(&self) {
+        let own = exo::identify().slot() as u32;
+        let mut slot = 0;
+        while slot < MAX_ENVS {
+            let entry = machine::entry(EnvId::new(slot, 0));
+            let env = EnvId::new(slot, entry.generation);
+            let is_child = entry.parent == own && entry.state != EnvState::Free as u32;
+            slot += 1;
+            if is_child && self.processes.id_of(env).is_none() && !self.is_being_made(env) {
+                let _ = exo::env_destroy(env, 0);
+                let _ = exo::env_reap(env);
+                // Its own children came here now.
+                slot = 0;
+            }
+        }
+    }
+
+    fn is_being_made(&self, env: EnvId) -> bool {
+        self.processes.iter().any(|process| process.fork.is_some_and(|fork| fork.env == env))
+    }
+}
+
+fn tell_who_it_is(channel: &Channel, process: &Process) {
+    channel.tell(|bulletin| &bulletin.parent, process.parent);
+    channel.tell(|bulletin| &bulletin.group, process.group);
+    channel.tell(|bulletin| &bulletin.session, process.session);
+}
