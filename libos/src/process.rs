@@ -6,12 +6,14 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::mem::MaybeUninit;
 use core::sync::atomic::AtomicU32;
 
 use abi::Registers;
 use spin::Mutex;
 
 use crate::errno::{Errno, Result};
+use crate::family::Family;
 use crate::file::Files;
 use crate::identity::Word;
 use crate::kernel::Kernel;
@@ -68,6 +70,8 @@ pub struct Process<K: Kernel> {
     pub threads: Threads<K::Machine>,
     /// What the first thread ended with, if others go on.
     pub leader_code: Mutex<Option<u8>>,
+    /// The process among others.
+    pub family: Family,
     /// How far the doorbell had been counted when it was last heard.
     pub heard: AtomicU32,
 }
@@ -96,8 +100,9 @@ impl<K: Kernel> Process<K> {
             times,
             timers: Timers::new(),
             running: Mutex::new(Running::default()),
-            threads: Threads::new(id, kernel.first_machine(), ticks),
+            threads: Threads::new(id, kernel.first_machine(), kernel.ran()),
             leader_code: Mutex::new(None),
+            family: Family::default(),
             heard: AtomicU32::new(0),
             kernel,
         }
@@ -119,7 +124,6 @@ impl<K: Kernel> Process<K> {
         *self.running.lock() =
             Running { path: path.to_vec(), arguments: with_ends(arguments), environment: with_ends(environment), vector: vector.to_vec() };
         self.threads.with(|table| table.current().name = name.to_vec());
-        self.kernel.executed(name);
     }
 
     /// The first thread's name, which is the process's; the thread's that runs, if the first has ended.
@@ -136,7 +140,11 @@ impl<K: Kernel> Process<K> {
         if self.strace {
             crate::strace::ended(self, ending);
         }
-        self.kernel.exit(ending.status())
+        let (most_resident, faults) = {
+            let memory = self.memory.lock();
+            (memory.most_resident as u64, memory.faults as u64)
+        };
+        self.kernel.exit(ending.status(), most_resident | faults << 32)
     }
 
     /// Write a line to the console that is Chitin's, not the program's.
@@ -187,7 +195,16 @@ impl<K: Kernel> UserMemory for Process<K> {
         self.kernel.read(address, into)
     }
 
+    #[inline(always)]
+    fn read_fresh(&self, address: usize, into: &mut [MaybeUninit<u8>]) -> Result<()> {
+        self.kernel.read_fresh(address, into)
+    }
+
     fn write(&self, address: usize, from: &[u8]) -> Result<()> {
         self.kernel.write(address, from)
+    }
+
+    fn compare_exchange(&self, address: usize, old: u32, new: u32) -> Result<u32> {
+        self.kernel.compare_exchange(address, old, new)
     }
 }

@@ -7,16 +7,19 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::UnsafeCell;
+use core::convert::Infallible;
 use core::ops::Range;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use abi::{CloneRange, InfoPage, PAGE_SIZE, PageInfo, Registers, Rights, WaitWord};
 use spin::Mutex;
+use unix::{Bulletin, Kin, Operation, Request};
 
 use crate::errno::{Errno, Result};
 use crate::identity::Identity;
 use crate::kernel::{Kernel, Side};
+use crate::limits::Limits;
 use crate::memory::fault::Access;
 use crate::pool::{Pool, Source};
 use crate::process::Process;
@@ -66,6 +69,32 @@ pub const SWITCHED: &str = "another thread runs";
 /// The upcall that resolves a page fault of a copy, as the native entry does.
 type OnFault = Box<dyn Fn(usize, Access) -> bool + Send + Sync>;
 
+/// What answers for `unixd`.
+type OnAsk = Box<dyn FnMut(Request) -> Result<[u64; 4]> + Send>;
+
+/// What `unixd` answers the only process that there is, which is root's.
+fn alone(request: Request) -> Result<[u64; 4]> {
+    let is_own = request.large <= 1;
+    match request.operation {
+        Operation::Wait => Err(Errno::ECHILD),
+        Operation::GetGroup | Operation::Limit | Operation::Priority if !is_own => Err(Errno::ESRCH),
+        Operation::Kill | Operation::Queue => Err(Errno::ESRCH),
+        Operation::GetGroup => Ok([1, 1, 0, 0]),
+        Operation::SetGroup | Operation::SetSession => Err(Errno::EPERM),
+        Operation::Priority => Ok([20, 0, 0, 0]),
+        Operation::Limit => {
+            let limits = Limits::new();
+            let [soft, hard] = limits.get(usize::from(request.small & 0xff))?;
+            if request.small > 0xff {
+                limits.clone().set(usize::from(request.small & 0xff), [request.words[0], request.words[1]], true)?;
+            }
+            Ok([0, soft, hard, 0])
+        }
+        Operation::ReserveIds => Ok([2, 0, 0, 0]),
+        _ => Ok([0; 4]),
+    }
+}
+
 /// See the module.
 pub struct FakeKernel {
     pages: Pages,
@@ -73,11 +102,19 @@ pub struct FakeKernel {
     info: InfoPage,
     identity: Identity,
     ticks: AtomicU64,
+    /// How many of them passed in waits.
+    slept: AtomicU64,
     thread_pointer: AtomicU64,
     /// What the kernel is asked to tell of, in ticks; 0 for nothing.
     pub deadline: AtomicU64,
     registers: Mutex<Registers>,
     on_fault: Mutex<Option<OnFault>>,
+    /// What `unixd` answers.
+    pub on_ask: Mutex<OnAsk>,
+    /// The mailbox.
+    pub mailbox: Mutex<[u8; unix::MAILBOX_BYTES]>,
+    /// What `unixd` tells.
+    pub bulletin: Bulletin,
     /// What was written to the console.
     pub output: Mutex<Vec<u8>>,
     /// What the console has.
@@ -100,10 +137,14 @@ impl FakeKernel {
                 identity
             },
             ticks: AtomicU64::new(0),
+            slept: AtomicU64::new(0),
             thread_pointer: AtomicU64::new(0),
             deadline: AtomicU64::new(0),
             registers: Mutex::new(Registers::default()),
             on_fault: Mutex::new(None),
+            on_ask: Mutex::new(Box::new(alone)),
+            mailbox: Mutex::new([0; unix::MAILBOX_BYTES]),
+            bulletin: Bulletin::default(),
             output: Mutex::new(Vec::new()),
             input: Mutex::new(Vec::new()),
         }
@@ -250,16 +291,42 @@ impl Kernel for FakeKernel {
         panic!("{SWITCHED}")
     }
 
-    fn fork(&self, (): &'static (), _: Vec<CloneRange>) -> Result<Side> {
+    fn fork(&self, (): &'static (), _: Vec<CloneRange>, _: Kin) -> Result<Side> {
         Err(Errno::EAGAIN)
+    }
+
+    fn is_released(&self, _: u32) -> bool {
+        true
     }
 
     fn keep_only(&self, (): &'static ()) {}
 
     fn arm_slice(&self) {}
 
+    fn server(&self) -> Option<&'static dyn crate::server::Server> {
+        None
+    }
+
     fn doorbell(&self) -> WaitWord {
-        WaitWord { address: 0, value: 0, reserved: 0 }
+        WaitWord { address: self.bulletin.doorbell.as_ptr() as u64, value: self.bulletin.rings(), reserved: 0 }
+    }
+
+    fn ask(&self, request: Request) -> Result<[u64; 4]> {
+        (self.on_ask.lock())(request)
+    }
+
+    fn post(&self, at: usize, bytes: &[u8]) -> usize {
+        self.mailbox.lock()[at..][..bytes.len()].copy_from_slice(bytes);
+        bytes.len()
+    }
+
+    fn fetch(&self, at: usize, bytes: &mut [u8]) -> usize {
+        bytes.copy_from_slice(&self.mailbox.lock()[at..][..bytes.len()]);
+        bytes.len()
+    }
+
+    fn bulletin(&self) -> &Bulletin {
+        &self.bulletin
     }
 
     fn set_deadline(&self, ticks: Option<u64>) {
@@ -368,10 +435,19 @@ impl Kernel for FakeKernel {
         self.ticks.fetch_add(1000, Ordering::Relaxed)
     }
 
+    fn ran(&self) -> u64 {
+        self.clock() - self.slept.load(Ordering::Relaxed)
+    }
+
     fn wait(&self, _words: &[WaitWord], deadline: Option<u64>) -> exo::Result<usize> {
         let deadline = deadline.expect("a wait that ends");
-        self.ticks.fetch_max(deadline, Ordering::Relaxed);
+        let before = self.ticks.fetch_max(deadline, Ordering::Relaxed);
+        self.slept.fetch_add(deadline.saturating_sub(before), Ordering::Relaxed);
         Err(abi::Error::TimedOut)
+    }
+
+    fn wake(&self, _: usize, _: usize) -> usize {
+        0
     }
 
     fn quota(&self) -> (usize, usize) {
@@ -445,6 +521,14 @@ impl Kernel for FakeKernel {
         *self.registers.lock()
     }
 
+    fn stack_pointer(&self) -> u64 {
+        self.registers.lock().sp
+    }
+
+    fn resume_context(&self, _: usize) -> Result<Infallible> {
+        Err(Errno::EFAULT)
+    }
+
     fn call_site(&self) -> u64 {
         self.registers.lock().pc
     }
@@ -455,19 +539,19 @@ impl Kernel for FakeKernel {
 
     fn give_machine(&self, (): &'static ()) {}
 
-    fn executed(&self, _: &[u8]) {}
+    fn executed(&self) {}
 
     fn clear_vectors(&self) {}
 
-    fn begin(&self, registers: &Registers) -> ! {
-        panic!("began at {:#x}", registers.pc)
+    fn resume_elsewhere(&self, registers: &Registers) -> ! {
+        panic!("continued at {:#x}", registers.pc)
     }
 
     fn resume(&self, registers: &Registers) -> ! {
         panic!("continued at {:#x}", registers.pc)
     }
 
-    fn exit(&self, status: u32) -> ! {
+    fn exit(&self, status: u32, _: u64) -> ! {
         panic!("{EXITED} {status}")
     }
 }

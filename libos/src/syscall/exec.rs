@@ -45,7 +45,7 @@ fn start<K: Kernel>(process: &Process<K>, mut registers: Registers) -> ! {
     }
     process.deliver(&mut registers);
     process.kernel.clear_vectors();
-    process.kernel.begin(&registers)
+    process.kernel.resume_elsewhere(&registers)
 }
 
 /// Replace the program; gives the new one's first registers. Nothing is held any more when it returns.
