@@ -558,6 +558,23 @@ impl Kernel for Native {
         frame().site(self.upcall_page())
     }
 
+    fn is_in_program(&self, machine: &'static Machine) -> bool {
+        machine.is_in_program()
+    }
+
+    fn give_machine(&self, machine: &'static Machine) {
+        self.machines.give(machine);
+    }
+
+    fn executed(&self) {
+        // There is nothing in it that could be refused.
+        let _ = channel::call(Request::new(Operation::Executed, [0; 3]));
+    }
+
+    fn clear_vectors(&self) {
+        isa::clear_vectors();
+    }
+
     fn stack_pointer(&self) -> u64 {
         self.upcall_page().syscall.sp
     }
