@@ -26,9 +26,9 @@ extern crate alloc;
 #[cfg(target_os = "none")]
 pub mod entry;
 pub mod errno;
-pub mod family;
 #[cfg(test)]
 pub mod fake;
+pub mod family;
 pub mod file;
 pub mod identity;
 pub mod kernel;

@@ -42,7 +42,12 @@ impl Native {
     /// The calls. Expects the info pages at [`place::INFO`].
     #[must_use]
     pub fn new() -> Native {
-        Native { identity: AtomicU64::new(exo::identify().0), thread_pointer: AtomicU64::new(0), frame_table: Mutex::new(None), machines: Machines::new() }
+        Native {
+            identity: AtomicU64::new(exo::identify().0),
+            thread_pointer: AtomicU64::new(0),
+            frame_table: Mutex::new(None),
+            machines: Machines::new(),
+        }
     }
 
     /// Be this environment from now on: a copy of the one that this was.

@@ -34,8 +34,7 @@ impl Memory {
     /// Bring in every page of shared anonymous memory.
     fn complete_shared<K: Kernel>(&mut self, kernel: &K) -> Result<()> {
         let is_shared = |region: &Region| region.shared && matches!(region.contents, Contents::Anonymous) && !region.protection.is_empty();
-        let shared: Vec<_> =
-            self.regions.iter().filter(|(_, region)| is_shared(region)).map(|(start, region)| start..region.end).collect();
+        let shared: Vec<_> = self.regions.iter().filter(|(_, region)| is_shared(region)).map(|(start, region)| start..region.end).collect();
         for range in shared {
             let mut at = range.start;
             while at < range.end {

@@ -87,7 +87,11 @@ pub fn pidfd_getfd<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Re
     }
     let (pidfd, _) = pidfd(process, arguments.int(0))?;
     if pidfd.id != process.id() {
-        return if process.ask(Operation::HasEnded, 0, pidfd.id, [pidfd.birth, 0, 0])?[0] == 0 { Err(Errno::EPERM) } else { Err(Errno::ESRCH) };
+        return if process.ask(Operation::HasEnded, 0, pidfd.id, [pidfd.birth, 0, 0])?[0] == 0 {
+            Err(Errno::EPERM)
+        } else {
+            Err(Errno::ESRCH)
+        };
     }
     let description = process.files.get(arguments.int(1))?;
     process.files.insert(description, true).map(|fd| fd as usize)

@@ -189,7 +189,13 @@ fn send_plain<K: Kernel>(process: &Process<K>, target: Target, signal: i32, code
 ///
 /// # Errors
 /// Those of kill(2) and rt_sigqueueinfo(2).
-pub fn send_away<K: Kernel>(process: &Process<K>, id: u32, signal: u16, information: Option<Information>, words: [u64; 2]) -> Result<usize> {
+pub fn send_away<K: Kernel>(
+    process: &Process<K>,
+    id: u32,
+    signal: u16,
+    information: Option<Information>,
+    words: [u64; 2],
+) -> Result<usize> {
     let operation = match &information {
         Some(information) => {
             process.kernel.post(0, &information.to_bytes());

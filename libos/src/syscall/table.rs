@@ -13,8 +13,8 @@ use crate::identity::Word;
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::syscall::{
-    Arguments, Handler, descriptor, directory, epoll, family, futex, identity, memory, notice, open, path, pidfd, poll, process, signal, stat,
-    stream, thread, time, timer, times, wait,
+    Arguments, Handler, descriptor, directory, epoll, family, futex, identity, memory, notice, open, path, pidfd, poll, process, signal,
+    stat, stream, thread, time, timer, times, wait,
 };
 
 /// How much of a call works.

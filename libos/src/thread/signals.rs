@@ -52,7 +52,8 @@ impl<K: Kernel> Process<K> {
     fn take_back(&self, signal: u32) {
         let set = self.signals.take_back(signal);
         if set != 0 {
-            self.threads.with(|table| table.iter_mut().filter_map(|thread| thread.signals.as_mut()).for_each(|own| own.pending.discard(set)));
+            self.threads
+                .with(|table| table.iter_mut().filter_map(|thread| thread.signals.as_mut()).for_each(|own| own.pending.discard(set)));
         }
     }
 

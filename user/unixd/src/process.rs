@@ -27,14 +27,7 @@ impl Process {
     /// The child that a process has made.
     #[must_use]
     pub fn child_of(fork: Fork, context: usize, channel: Channel) -> Process {
-        Process {
-            id: fork.id,
-            env: fork.env,
-            context,
-            slot: fork.slot,
-            channel,
-            fork: None,
-        }
+        Process { id: fork.id, env: fork.env, context, slot: fork.slot, channel, fork: None }
     }
 
     /// Frames that it may be charged for, and frames that it is charged for.

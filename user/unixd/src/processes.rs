@@ -21,11 +21,7 @@ impl Processes {
     /// None yet, and slots from `first_slot` on to run them in.
     #[must_use]
     pub fn new(first_slot: usize) -> Processes {
-        Processes {
-            by_id: BTreeMap::new(),
-            by_env: vec![0; MAX_ENVS],
-            slots: (first_slot..MAX_SLICES).rev().collect(),
-        }
+        Processes { by_id: BTreeMap::new(), by_env: vec![0; MAX_ENVS], slots: (first_slot..MAX_SLICES).rev().collect() }
     }
 
     /// A slot of the slice vector, if one is left.

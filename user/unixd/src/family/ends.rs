@@ -62,7 +62,8 @@ impl Family {
     /// If the process was the last tie of its group to the rest of its session, let those who are stopped in it go on.
     fn check_own_group(&mut self, id: u32) {
         let member = &self.members[&id];
-        let is_tie = self.members.get(&member.parent).is_some_and(|parent| parent.group != member.group && parent.session == member.session);
+        let is_tie =
+            self.members.get(&member.parent).is_some_and(|parent| parent.group != member.group && parent.session == member.session);
         if is_tie {
             self.wake_orphaned_group(member.group, id);
         }
