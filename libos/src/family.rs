@@ -45,6 +45,7 @@ impl<K: Kernel> Process<K> {
 
     /// Hear what `unixd` told since this was last asked.
     pub fn hear(&self) {
+        self.look_at_shared(None);
         let rings = self.kernel.doorbell().value;
         if self.heard.swap(rings, Ordering::Relaxed) == rings {
             return;
@@ -111,10 +112,7 @@ impl<K: Kernel> Process<K> {
             if self.kernel.bulletin().stopped.load(Ordering::Relaxed) == 0 {
                 break;
             }
-            let before = self.kernel.clock();
             let _ = self.kernel.wait(&[doorbell], None);
-            let slept = self.kernel.clock() - before;
-            self.threads.with(|table| table.note_idle(slept));
         }
         self.hear();
     }

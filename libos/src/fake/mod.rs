@@ -7,6 +7,7 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::UnsafeCell;
+use core::convert::Infallible;
 use core::ops::Range;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -101,6 +102,8 @@ pub struct FakeKernel {
     info: InfoPage,
     identity: Identity,
     ticks: AtomicU64,
+    /// How many of them passed in waits.
+    slept: AtomicU64,
     thread_pointer: AtomicU64,
     /// What the kernel is asked to tell of, in ticks; 0 for nothing.
     pub deadline: AtomicU64,
@@ -134,6 +137,7 @@ impl FakeKernel {
                 identity
             },
             ticks: AtomicU64::new(0),
+            slept: AtomicU64::new(0),
             thread_pointer: AtomicU64::new(0),
             deadline: AtomicU64::new(0),
             registers: Mutex::new(Registers::default()),
@@ -291,6 +295,10 @@ impl Kernel for FakeKernel {
         Err(Errno::EAGAIN)
     }
 
+    fn is_released(&self, _: u32) -> bool {
+        true
+    }
+
     fn keep_only(&self, (): &'static ()) {}
 
     fn arm_slice(&self) {}
@@ -423,10 +431,19 @@ impl Kernel for FakeKernel {
         self.ticks.fetch_add(1000, Ordering::Relaxed)
     }
 
+    fn ran(&self) -> u64 {
+        self.clock() - self.slept.load(Ordering::Relaxed)
+    }
+
     fn wait(&self, _words: &[WaitWord], deadline: Option<u64>) -> exo::Result<usize> {
         let deadline = deadline.expect("a wait that ends");
-        self.ticks.fetch_max(deadline, Ordering::Relaxed);
+        let before = self.ticks.fetch_max(deadline, Ordering::Relaxed);
+        self.slept.fetch_add(deadline.saturating_sub(before), Ordering::Relaxed);
         Err(abi::Error::TimedOut)
+    }
+
+    fn wake(&self, _: usize, _: usize) -> usize {
+        0
     }
 
     fn quota(&self) -> (usize, usize) {
@@ -500,12 +517,20 @@ impl Kernel for FakeKernel {
         *self.registers.lock()
     }
 
+    fn stack_pointer(&self) -> u64 {
+        self.registers.lock().sp
+    }
+
+    fn resume_context(&self, _: usize) -> Result<Infallible> {
+        Err(Errno::EFAULT)
+    }
+
     fn call_site(&self) -> u64 {
         self.registers.lock().pc
     }
 
-    fn begin(&self, registers: &Registers) -> ! {
-        panic!("began at {:#x}", registers.pc)
+    fn resume_elsewhere(&self, registers: &Registers) -> ! {
+        panic!("continued at {:#x}", registers.pc)
     }
 
     fn resume(&self, registers: &Registers) -> ! {

@@ -22,7 +22,7 @@ use spin::Mutex;
 
 use crate::errno::{Errno, Result};
 use crate::user::Plain;
-pub use deliver::{Ending, set_alternate};
+pub use deliver::{Ending, Returned, set_alternate};
 pub use pending::Pending;
 pub use trap::Trap;
 
@@ -434,7 +434,8 @@ impl State {
 
     /// In a new process: nothing is pending.
     pub fn forget_pending(&mut self) {
-        (self.own.pending, self.shared) = (Pending::new(), Pending::new());
+        self.own.pending = Pending::new();
+        self.shared = Pending::new();
     }
 
     /// What is pending.

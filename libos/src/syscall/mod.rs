@@ -19,6 +19,7 @@ pub mod path;
 pub mod pidfd;
 pub mod poll;
 pub mod process;
+pub mod schedule;
 pub mod signal;
 pub mod stat;
 pub mod stream;

@@ -11,7 +11,9 @@
 mod block;
 mod end;
 mod fork;
+pub mod futex;
 pub mod futexes;
+mod locks;
 pub mod schedule;
 mod signals;
 pub mod table;
@@ -27,13 +29,14 @@ use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::signal::Own;
 pub use fork::Birth;
+pub use locks::OWNER;
 pub use table::{Outcome, Table, Thread, Waits};
 
 /// The threads of a process.
 pub struct Threads<M: 'static>(Mutex<Table<M>>);
 
 impl<M> Threads<M> {
-    /// With the first thread, which runs since `now`, in ticks.
+    /// With the first thread, which runs since `now`, in ticks that the process has run.
     #[must_use]
     pub fn new(id: u32, machine: &'static M, now: u64) -> Threads<M> {
         Threads(Mutex::new(Table::new(Thread::new(id, machine, None, Vec::new()), now)))
@@ -94,14 +97,9 @@ impl<K: Kernel> Process<K> {
         Ok(id)
     }
 
-    /// Wake at most `most` who wait on a futex for one of these kinds; gives how many.
-    pub fn wake_futex(&self, address: usize, bits: u32, most: usize) -> usize {
-        self.threads.with(|table| table.wake_futex(address, bits, most))
-    }
-
     /// Make another thread, which is not in the schedule, the one that runs, the machine's state excepted; gives the machines of both.
     fn change_thread(&self, next: usize) -> (Option<&'static K::Machine>, &'static K::Machine) {
-        let now = self.kernel.clock();
+        let now = self.kernel.ran();
         let machines = self.threads.with(|table| {
             let signals = table.at(next).signals.take().expect("a thread that does not run keeps its own");
             let signals = self.signals.exchange(signals);

@@ -3,7 +3,7 @@
 use abi::EnvId;
 
 use crate::channel::Channel;
-use crate::fork::Fork;
+use crate::fork::{Fork, Release};
 use crate::machine;
 
 /// See the module.
@@ -21,13 +21,15 @@ pub struct Process {
     pub channel: Channel,
     /// The child that it is making.
     pub fork: Option<Fork>,
+    /// Who waits until it lets go of the memory that it began with.
+    pub release: Release,
 }
 
 impl Process {
     /// The child that a process has made.
     #[must_use]
     pub fn child_of(fork: Fork, context: usize, channel: Channel) -> Process {
-        Process { id: fork.id, env: fork.env, context, slot: fork.slot, channel, fork: None }
+        Process { id: fork.id, env: fork.env, context, slot: fork.slot, channel, fork: None, release: Release::Nobody }
     }
 
     /// Frames that it may be charged for, and frames that it is charged for.
