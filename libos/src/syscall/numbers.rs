@@ -48,6 +48,7 @@ const EVERYWHERE: &[(&str, u32)] = expected! {
     "setresgid" __NR_setresgid
     "setfsuid" __NR_setfsuid
     "setfsgid" __NR_setfsgid
+    "setgroups" __NR_setgroups
     "getgroups" __NR_getgroups
     "uname" __NR_uname
     "sysinfo" __NR_sysinfo
@@ -202,6 +203,8 @@ const EVERYWHERE: &[(&str, u32)] = expected! {
     "bind" __NR_bind
     "io_uring_setup" __NR_io_uring_setup
     "pidfd_open" __NR_pidfd_open
+    "pidfd_send_signal" __NR_pidfd_send_signal
+    "pidfd_getfd" __NR_pidfd_getfd
 };
 
 #[cfg(target_arch = "x86_64")]
