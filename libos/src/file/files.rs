@@ -2,7 +2,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use linux_raw_sys::general::{AT_FDCWD, O_RDONLY, O_RDWR, O_WRONLY};
 use spin::Mutex;
@@ -33,7 +33,8 @@ pub struct Files {
     inodes: AtomicU64,
     console: Arc<Terminal>,
     /// Whether the console is the process's controlling terminal.
-    controls: core::sync::atomic::AtomicBool,
+    controls: AtomicBool,
+    locks: AtomicBool,
 }
 
 impl Files {
@@ -56,6 +57,7 @@ impl Files {
             inodes: AtomicU64::new(0),
             console: console.clone(),
             controls: true.into(),
+            locks: false.into(),
         };
         if let Some(place) = root.find(b"dev").and_then(|dev| inode_of(&dev)?.find(b"console")) {
             let description = Description::new(place, console, Access::READ | Access::WRITE, O_RDWR);
@@ -143,6 +145,17 @@ impl Files {
     /// `EMFILE`: there is none.
     pub fn insert(&self, description: Arc<Description>, close_on_exec: bool) -> Result<i32> {
         self.table.lock().insert(Slot { description, close_on_exec }, 0)
+    }
+
+    /// Whether the process ever had a record lock.
+    #[must_use]
+    pub fn has_locks(&self) -> &AtomicBool {
+        &self.locks
+    }
+
+    /// Note that it has one.
+    pub fn note_locks(&self) {
+        self.locks.store(true, Ordering::Relaxed);
     }
 
     /// Let another process have all that is open here: what lives in this one moves to `unixd`.

@@ -10,6 +10,7 @@ pub mod epoll;
 pub mod family;
 pub mod futex;
 pub mod identity;
+pub mod lock;
 pub mod memory;
 pub mod message;
 pub mod notice;

@@ -15,6 +15,7 @@
 
 mod bulletin;
 mod family;
+pub mod lock;
 pub mod message;
 mod operation;
 pub mod place;

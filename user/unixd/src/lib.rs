@@ -22,6 +22,7 @@
 //! | `handles` | what a process holds: places in the tree, open files |
 //! | `objects`, `caller` | operations on open files, and the world that these see |
 //! | `making` | objects without a name, and open files opened again |
+//! | `locks` | locks of files |
 //! | `socket` | sockets of the Unix domain |
 //! | `fork` | a process makes another of itself |
 //! | `program` | the first programs, as they are started |
@@ -37,6 +38,7 @@ pub mod channel;
 pub mod family;
 pub mod fork;
 pub mod handles;
+pub mod locks;
 pub mod machine;
 pub mod making;
 pub mod objects;

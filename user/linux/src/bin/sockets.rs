@@ -397,9 +397,8 @@ fn datagrams() {
     let mut length = size_of::<libc::sockaddr_un>() as u32;
     let mut bytes = [0u8; 100];
     // SAFETY: buffer, address and length are the call's to fill.
-    let count = outcome(unsafe {
-        libc::recvfrom(server, bytes.as_mut_ptr().cast(), 100, 0, (&raw mut from).cast(), &raw mut length) as i64
-    });
+    let count =
+        outcome(unsafe { libc::recvfrom(server, bytes.as_mut_ptr().cast(), 100, 0, (&raw mut from).cast(), &raw mut length) as i64 });
     println!("received: {} from {}", show(count), shown(&from, length));
     println!("nobody: {} {}", show(send_to(client, b"x", "@chitin.nowhere")), show(send(client, b"x", 0)));
     println!("connected: {} {}", show(connect(client, "@chitin.server")), show(send(client, b"more", 0)));
@@ -567,9 +566,8 @@ fn credentials() {
     let mut known = libc::ucred { pid: 0, uid: 0, gid: 0 };
     let mut length = size_of::<libc::ucred>() as u32;
     // SAFETY: value and length are the call's to fill; the others take no memory.
-    let (asked, me) = unsafe {
-        (libc::getsockopt(own, libc::SOL_SOCKET, libc::SO_PEERCRED, (&raw mut known).cast(), &raw mut length), libc::getpid())
-    };
+    let (asked, me) =
+        unsafe { (libc::getsockopt(own, libc::SOL_SOCKET, libc::SO_PEERCRED, (&raw mut known).cast(), &raw mut length), libc::getpid()) };
     println!("peer: {asked} {}", known.pid == me);
     println!("passed: {}", show(set_option(other, libc::SO_PASSCRED, 1i32)));
     let sender = child(|| i32::from(send(own, b"me", 0) != Ok(2)));

@@ -83,7 +83,8 @@ impl Server {
         let now = Time::from_nanoseconds(machine::realtime_ns());
         let entry = AnonymousNode::entry(socket.clone(), NodeKind::Socket, socket.inode, name.as_bytes(), now);
         let access = Access::READ | Access::WRITE;
-        let opened = Opened { entry, file: socket.clone(), access, object: Object::Socket, socket: Some(socket) };
+        let mut opened = Opened::new(entry, socket.clone(), access, Object::Socket);
+        opened.socket = Some(socket);
         self.hold(id, opened)
     }
 
