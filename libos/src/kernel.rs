@@ -5,6 +5,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::convert::Infallible;
 
 use abi::{CloneRange, InfoPage, PageInfo, Registers, Rights, WaitWord};
 
@@ -62,6 +63,8 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn preempt(&self, from: &'static Self::Machine, registers: &Registers, to: &'static Self::Machine) -> !;
     /// Leave the thread that runs for ever, for another.
     fn abandon(&self, from: Option<&'static Self::Machine>, to: &'static Self::Machine) -> !;
+    /// Whether a process that this one made has ended, or runs another program: `unixd` tells.
+    fn is_released(&self, id: u32) -> bool;
     /// Ask for an upcall where the counter passes `ticks`, if the process runs then, or for none.
     fn set_deadline(&self, ticks: Option<u64>);
     /// Make a process that is a copy of this one, but for its threads: it has the one that runs, whose machine this is. `program` is what it gets
@@ -118,6 +121,8 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn ran(&self) -> u64;
     /// Sleep until a word differs or is woken, or the counter passes `deadline`.
     fn wait(&self, words: &[WaitWord], deadline: Option<u64>) -> exo::Result<usize>;
+    /// Wake at most `most` contexts that sleep on the word at an address of the program; gives how many.
+    fn wake(&self, address: usize, most: usize) -> usize;
     /// Frames that this process could come to be charged for if nobody else took any, and frames that it is charged for.
     fn quota(&self) -> (usize, usize);
     /// A word off the CPU's random number generator, if it has one.
@@ -151,10 +156,15 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn vdso(&self) -> usize;
     /// The program's registers at the syscall that is being served, its result register as the call found it.
     fn registers(&self) -> Registers;
+    /// The program's stack pointer at the syscall that is being served.
+    fn stack_pointer(&self) -> u64;
+    /// Continue the program with the registers of a signal frame, from where they are in its memory. `EFAULT`: that cannot be, and they are to be
+    /// read first.
+    fn resume_context(&self, context: usize) -> Result<Infallible>;
     /// Where the program made the call that is being served: from there it makes it again.
     fn call_site(&self) -> u64;
     /// Continue the program with a full register frame, the thread pointer included.
-    fn begin(&self, registers: &Registers) -> !;
+    fn resume_elsewhere(&self, registers: &Registers) -> !;
     /// Continue the program with a full register frame.
     fn resume(&self, registers: &Registers) -> !;
     /// End the process, with a status word as wait(2) packs it. `memory`: the most pages that were resident, and page faults << 32.

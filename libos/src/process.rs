@@ -6,6 +6,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::mem::MaybeUninit;
 use core::sync::atomic::AtomicU32;
 
 use abi::Registers;
@@ -183,7 +184,16 @@ impl<K: Kernel> UserMemory for Process<K> {
         self.kernel.read(address, into)
     }
 
+    #[inline(always)]
+    fn read_fresh(&self, address: usize, into: &mut [MaybeUninit<u8>]) -> Result<()> {
+        self.kernel.read_fresh(address, into)
+    }
+
     fn write(&self, address: usize, from: &[u8]) -> Result<()> {
         self.kernel.write(address, from)
+    }
+
+    fn compare_exchange(&self, address: usize, old: u32, new: u32) -> Result<u32> {
+        self.kernel.compare_exchange(address, old, new)
     }
 }

@@ -57,17 +57,50 @@ pub trait UserMemory {
     /// Copy to the program. `EFAULT` if any byte cannot be written; then some may have been.
     fn write(&self, address: usize, from: &[u8]) -> Result<()>;
 
+    /// [`UserMemory::read`], into memory that holds nothing yet. On success all of it is initialised.
+    fn read_fresh(&self, address: usize, into: &mut [MaybeUninit<u8>]) -> Result<()> {
+        into.fill(MaybeUninit::new(0));
+        // SAFETY: just initialised.
+        self.read(address, unsafe { core::slice::from_raw_parts_mut(into.as_mut_ptr().cast::<u8>(), into.len()) })
+    }
+
+    /// Replace a word, if it is `old`, as one step; gives what it was.
+    fn compare_exchange(&self, address: usize, old: u32, new: u32) -> Result<u32>
+    where
+        Self: Sized,
+    {
+        let value = self.read_value(address)?;
+        if value == old {
+            self.write_value(address, &new)?;
+        }
+        Ok(value)
+    }
+
     /// Read a value.
+    #[inline(always)]
     fn read_value<T: Plain>(&self, address: usize) -> Result<T>
     where
         Self: Sized,
     {
-        let mut value = MaybeUninit::<T>::zeroed();
-        // SAFETY: the bytes are initialised (zeroed) and belong to `value`, which nothing else refers to.
-        let bytes = unsafe { core::slice::from_raw_parts_mut(value.as_mut_ptr().cast::<u8>(), size_of::<T>()) };
-        self.read(address, bytes)?;
-        // SAFETY: every bit pattern of a `Plain` type is a value.
+        let mut value = MaybeUninit::<T>::uninit();
+        // SAFETY: bytes that may hold nothing are what the slice is of, and they belong to `value`, which nothing else refers to.
+        let bytes = unsafe { core::slice::from_raw_parts_mut(value.as_mut_ptr().cast::<MaybeUninit<u8>>(), size_of::<T>()) };
+        self.read_fresh(address, bytes)?;
+        // SAFETY: the bytes were read, and every bit pattern of a `Plain` type is a value.
         Ok(unsafe { value.assume_init() })
+    }
+
+    /// Write a value by letting `fill` set what is to be there, in place if that can be: what it leaves may be what was there before. `address` is
+    /// aligned for the type. `fill` touches nothing that needs to be dropped: a fault breaks it off.
+    fn write_with<T: Plain>(&self, address: usize, fill: impl FnOnce(&mut T)) -> Result<()>
+    where
+        Self: Sized,
+    {
+        let mut value = MaybeUninit::<T>::zeroed();
+        // SAFETY: zeros are a value of a `Plain` type.
+        let value = unsafe { value.assume_init_mut() };
+        fill(value);
+        self.write_value(address, value)
     }
 
     /// Write a value.

@@ -219,11 +219,15 @@ fn resumes_rewritten(process: &Process<Native>, registers: &mut Registers, kind:
     false
 }
 
-/// A fault of the library itself that no region explains: a copy's, which goes on at its fixup, or a defect.
+/// A fault of the library itself that no region explains: a copy's or an attempt's, which go on at their fixups, or a defect.
 fn unresolved_inside(registers: &mut Registers, kind: u64, address: u64) {
     let [begin, end, fixup] = [&raw const COPY_BEGIN, &raw const COPY_END, &raw const COPY_FIXUP].map(|place| place as u64);
     if (begin..end).contains(&registers.pc) {
         registers.pc = fixup;
+        return;
+    }
+    if LibraryWords::get().is_attempting() && (address as usize) < PROGRAM_TOP {
+        registers.pc = crate::entry::isa::attempt_refused as *const () as u64;
         return;
     }
     panic!("fault {kind} at {address:#x} in the library, pc {:#x}", registers.pc);

@@ -3,6 +3,8 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::convert::Infallible;
+use core::mem::{ManuallyDrop, MaybeUninit};
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -25,7 +27,7 @@ use crate::identity::Identity;
 use crate::kernel::{Kernel, Side};
 use crate::pool::{Pool, Source};
 use crate::server::Server;
-use crate::user::{PROGRAM_TOP, UserMemory};
+use crate::user::{PROGRAM_TOP, Plain, UserMemory};
 
 /// The calls of the environment that this runs in.
 pub struct Native {
@@ -147,6 +149,41 @@ impl UserMemory for Native {
         }
     }
 
+    fn compare_exchange(&self, address: usize, old: u32, new: u32) -> Result<u32> {
+        if !is_programs(address, size_of::<u32>()) || !address.is_multiple_of(size_of::<u32>()) {
+            return Err(Errno::EFAULT);
+        }
+        let mut found = 0;
+        // SAFETY: `found` is valid; the other side is the program's memory, and may fault, which ends the exchange at its fixup.
+        match unsafe { isa::exchange(address as *mut u32, old, new, &raw mut found) } {
+            0 => Ok(found),
+            _ => Err(Errno::EFAULT),
+        }
+    }
+
+    #[inline(always)]
+    fn read_fresh(&self, address: usize, into: &mut [MaybeUninit<u8>]) -> Result<()> {
+        if !is_programs(address, into.len()) {
+            return Err(Errno::EFAULT);
+        }
+        // SAFETY: as in `read`; whole if it was not broken off.
+        match unsafe { isa::copy(into.as_mut_ptr().cast::<u8>(), address as *const u8, into.len()) } {
+            0 => Ok(()),
+            _ => Err(Errno::EFAULT),
+        }
+    }
+
+    fn write_with<T: Plain>(&self, address: usize, fill: impl FnOnce(&mut T)) -> Result<()> {
+        if !is_programs(address, size_of::<T>()) || !address.is_multiple_of(align_of::<T>()) {
+            return Err(Errno::EFAULT);
+        }
+        attempt(|| {
+            // SAFETY: 1. The memory is the program's: nothing of the library's is there, and nobody else in this process runs. 2. It is
+            // aligned, and any bits are a value. 3. Should it not be writable, the attempt ends with the first store.
+            fill(unsafe { &mut *(address as *mut T) });
+        })
+    }
+
     fn write(&self, address: usize, from: &[u8]) -> Result<()> {
         if !is_programs(address, from.len()) {
             return Err(Errno::EFAULT);
@@ -157,6 +194,22 @@ impl UserMemory for Native {
             0 => Ok(()),
             _ => Err(Errno::EFAULT),
         }
+    }
+}
+
+/// Use the program's memory in place. `EFAULT` if `work` was broken off because it was refused; what it holds is not dropped then.
+#[inline(always)]
+fn attempt<F: FnOnce()>(work: F) -> Result<()> {
+    unsafe extern "C" fn run<F: FnOnce()>(work: *mut ManuallyDrop<F>) {
+        // SAFETY: `attempt` gives a work that is taken once.
+        unsafe { ManuallyDrop::take(&mut *work)() }
+    }
+    let mut work = ManuallyDrop::new(work);
+    let run: unsafe extern "C" fn(*mut ManuallyDrop<F>) = run::<F>;
+    // SAFETY: the function takes what it is called with, and `work` outlives the call.
+    match unsafe { isa::attempt(run as *const (), (&raw mut work).cast()) } {
+        0 => Ok(()),
+        _ => Err(Errno::EFAULT),
     }
 }
 
@@ -224,6 +277,10 @@ impl Kernel for Native {
 
     fn fork(&self, machine: &'static Machine, program: Vec<CloneRange>, kin: Kin) -> Result<Side> {
         fork::fork(machine, program, kin)
+    }
+
+    fn is_released(&self, id: u32) -> bool {
+        channel::call(Request { large: id, ..Request::new(Operation::AwaitRelease, [0; 3]) }) != Err(Errno::EAGAIN)
     }
 
     fn keep_only(&self, machine: &'static Machine) {
@@ -379,6 +436,10 @@ impl Kernel for Native {
         exo::wait(words, deadline)
     }
 
+    fn wake(&self, address: usize, most: usize) -> usize {
+        exo::wake(address as *const u32, most).unwrap_or(0)
+    }
+
     fn quota(&self) -> (usize, usize) {
         let (entry, info) = (core::ptr::from_ref(self.entry()), core::ptr::from_ref(self.info()));
         // SAFETY: the kernel changes these words, one aligned store each.
@@ -479,12 +540,28 @@ impl Kernel for Native {
         frame().site(self.upcall_page())
     }
 
-    fn begin(&self, registers: &Registers) -> ! {
+    fn stack_pointer(&self) -> u64 {
+        self.upcall_page().syscall.sp
+    }
+
+    fn resume_context(&self, context: usize) -> Result<Infallible> {
+        if self.has_thread_pointer_access() && is_programs(context, isa::CONTEXT_BYTES) {
+            // SAFETY: the range is the program's; what is loaded from it is checked or the program's own to choose.
+            unsafe { isa::resume_context(context) };
+        }
+        Err(Errno::EFAULT)
+    }
+
+    fn resume_elsewhere(&self, registers: &Registers) -> ! {
         self.load_thread_pointer(registers.tls);
         self.resume(registers)
     }
 
     fn resume(&self, registers: &Registers) -> ! {
+        if self.has_thread_pointer_access() && isa::can_resume(registers) {
+            // SAFETY: the caller made it from a state of the program.
+            unsafe { isa::resume(registers) }
+        }
         let mut registers = InOnePage(*registers);
         // SAFETY: the caller made it from a state of the program.
         unsafe { self.resume_unsafely(&mut registers.0) }

@@ -26,6 +26,8 @@ pub struct LibraryWords {
     thunks: u64,
     /// Address of the byte that is not 0 while the way out of a call is not the straight one.
     pending: u64,
+    /// While the program's memory is used in place: the stack pointer with which to go on should that be refused (`attempt`); else 0.
+    recovery: AtomicU64,
     /// Who the process is.
     pub identity: Identity,
     /// By number: which word of this page, counted from its start, the call answers; 0 if it does more than that.
@@ -43,6 +45,8 @@ pub const FAULT_STACK: usize = LIBRARY + offset_of!(LibraryWords, fault_stack);
 pub const THUNKS: usize = LIBRARY + offset_of!(LibraryWords, thunks);
 /// Offset of the pending flag's address.
 pub const PENDING: usize = LIBRARY + offset_of!(LibraryWords, pending);
+/// Offset of the recovery's stack pointer.
+pub const RECOVERY: usize = LIBRARY + offset_of!(LibraryWords, recovery);
 /// Offset of the quick calls' words, one byte a number.
 pub const QUICK: usize = LIBRARY + offset_of!(LibraryWords, quick);
 
@@ -64,6 +68,12 @@ impl LibraryWords {
     #[must_use]
     pub fn syscall_stack(&self) -> usize {
         self.syscall_stack.load(Ordering::Relaxed) as usize
+    }
+
+    /// Whether the program's memory is being used in place.
+    #[must_use]
+    pub fn is_attempting(&self) -> bool {
+        self.recovery.load(Ordering::Relaxed) != 0
     }
 
     /// Let calls be served on another stack.

@@ -7,6 +7,7 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::UnsafeCell;
+use core::convert::Infallible;
 use core::ops::Range;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -294,6 +295,10 @@ impl Kernel for FakeKernel {
         Err(Errno::EAGAIN)
     }
 
+    fn is_released(&self, _: u32) -> bool {
+        true
+    }
+
     fn keep_only(&self, (): &'static ()) {}
 
     fn arm_slice(&self) {}
@@ -441,6 +446,10 @@ impl Kernel for FakeKernel {
         Err(abi::Error::TimedOut)
     }
 
+    fn wake(&self, _: usize, _: usize) -> usize {
+        0
+    }
+
     fn quota(&self) -> (usize, usize) {
         (self.quota, self.used())
     }
@@ -512,12 +521,20 @@ impl Kernel for FakeKernel {
         *self.registers.lock()
     }
 
+    fn stack_pointer(&self) -> u64 {
+        self.registers.lock().sp
+    }
+
+    fn resume_context(&self, _: usize) -> Result<Infallible> {
+        Err(Errno::EFAULT)
+    }
+
     fn call_site(&self) -> u64 {
         self.registers.lock().pc
     }
 
-    fn begin(&self, registers: &Registers) -> ! {
-        panic!("began at {:#x}", registers.pc)
+    fn resume_elsewhere(&self, registers: &Registers) -> ! {
+        panic!("continued at {:#x}", registers.pc)
     }
 
     fn resume(&self, registers: &Registers) -> ! {

@@ -15,7 +15,7 @@ use spin::Mutex;
 
 use self::item::{EXCLUSIVE, Item, WITH_EXCLUSIVE};
 use crate::errno::{Errno, Result};
-use crate::file::{Description, Edges, File, Readiness, edge};
+use crate::file::{Description, Edges, File, Readiness, Seeking, edge};
 use crate::vfs::world::World;
 pub use item::Event;
 
@@ -216,6 +216,10 @@ impl Epoll {
 }
 
 impl File for Epoll {
+    fn seeking(&self) -> Seeking {
+        Seeking::Pointless
+    }
+
     fn is_pollable(&self) -> bool {
         true
     }

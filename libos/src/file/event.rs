@@ -7,7 +7,7 @@ use unix::{Operation, Request};
 
 use crate::errno::{Errno, Result};
 use crate::file::remote::{Handle, RemoteFile, traits_of};
-use crate::file::{Access, Blocking, Edges, File, Input, Output, Place, Readiness, Watchers};
+use crate::file::{Access, Blocking, Edges, File, Input, Output, Place, Readiness, Seeking, Watchers};
 use crate::server::Server;
 use crate::vfs::attributes::{Attributes, Kind, Time, device_number};
 use crate::vfs::node::{Entry, Node, Statistics};
@@ -118,6 +118,10 @@ impl File for Event {
         Ok(self.remote.get().map(|remote| remote.handle().number()))
     }
 
+    fn seeking(&self) -> Seeking {
+        Seeking::Pointless
+    }
+
     fn is_pollable(&self) -> bool {
         true
     }
@@ -171,6 +175,7 @@ impl Node for AnonymousNode {
     }
 
     fn open(self: Arc<Self>, _: &Arc<Entry>, _: Access, _: &dyn World) -> Result<Arc<dyn File>> {
-        Ok(self.file.clone())
+        // An eventfd and its like cannot be opened again, by whatever name (open(2)).
+        if self.kind == Kind::Anonymous { Err(Errno::ENXIO) } else { Ok(self.file.clone()) }
     }
 }

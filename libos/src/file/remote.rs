@@ -28,6 +28,7 @@ pub fn traits_of(file: &dyn File) -> u32 {
         Seeking::Contents => 0,
         Seeking::Ignored => 1,
         Seeking::None => 2,
+        Seeking::Pointless => 3,
     };
     let zeros = if file.maps_zeros() { ZEROS } else { 0 };
     let pollable = if file.is_pollable() { POLLABLE } else { 0 };
@@ -238,6 +239,7 @@ impl File for RemoteFile {
         match self.traits & 3 {
             0 => Seeking::Contents,
             1 => Seeking::Ignored,
+            3 => Seeking::Pointless,
             _ => Seeking::None,
         }
     }

@@ -94,6 +94,8 @@ pub struct Memory {
     pub most_resident: usize,
     /// Whether executable mappings show rewritten text.
     pub rewrites: bool,
+    /// Whether some pages may be copied on write: since a fork.
+    may_have_copies: bool,
     /// The texts that they show.
     placed: Vec<rewritten::Placed>,
     /// Page faults resolved so far.
@@ -121,6 +123,7 @@ impl Memory {
             lock_future: false,
             most_resident: 0,
             rewrites: false,
+            may_have_copies: false,
             placed: Vec::new(),
             faults: 0,
             sequential: 0,
@@ -137,6 +140,11 @@ impl Memory {
             return Err(Errno::ENOMEM);
         }
         let start = self.place(placement, length)?;
+        if matches!(placement, Placement::Hint(_)) {
+            // Nothing is there: neither a region nor a page.
+            self.regions.insert_free(start, Region { end: start + length, ..region });
+            return Ok(start);
+        }
         let touched = self.disturb_texts(kernel, &(start..start + length));
         self.discard(kernel, start..start + length);
         self.regions.insert(start, Region { end: start + length, ..region });
@@ -232,12 +240,16 @@ impl Memory {
             self.regions.overlapping(range.clone()).find(|(_, region)| !region.may_become(protection)).map(|(part, _)| part.start);
         let range = range.start..refused.unwrap_or(range.end);
         let outcome = self.regions.protect(range.clone(), protection);
-        let parts: Vec<(Range<usize>, bool)> = (self.regions.overlapping(range))
-            .filter(|(_, region)| region.protection == protection)
-            .map(|(part, region)| (part, region.shared))
-            .collect();
-        for (part, shared) in parts {
-            self.protect_part(kernel, part, protection, shared);
+        let mut at = range.start;
+        while let Some(run) = self.resident.first_run(at..range.end) {
+            let next = self.regions.overlapping(run.start..range.end).next();
+            let Some((part, has_it, shared)) = next.map(|(part, region)| (part, region.protection == protection, region.shared)) else {
+                break;
+            };
+            at = part.end;
+            if has_it {
+                self.protect_part(kernel, part, protection, shared);
+            }
         }
         outcome?;
         if refused.is_some() { Err(Errno::EACCES) } else { Ok(()) }

@@ -202,29 +202,58 @@ impl Regions {
     }
 
     /// Put a region at `start`, in place of whatever was there, joined with neighbours that it continues.
-    pub fn insert(&mut self, mut start: usize, mut region: Region) {
-        self.recent = None;
+    pub fn insert(&mut self, start: usize, region: Region) {
         self.remove(start..region.end);
-        if let Some((&before, previous)) = self.map.range(..start).next_back()
+        self.insert_free(start, region);
+    }
+
+    /// Put a region at `start`, where nothing is, joined with neighbours that it continues.
+    pub fn insert_free(&mut self, start: usize, mut region: Region) {
+        self.recent = None;
+        if let Some((&before, previous)) = self.map.range_mut(..start).next_back()
             && previous.end == start
             && previous.continues(start - before, &region)
         {
-            let previous = self.map.remove(&before).expect("just found");
-            region.contents = previous.contents;
-            start = before;
+            let middle = core::mem::replace(&mut previous.end, region.end);
+            if let Some(next) = self.map.get(&region.end)
+                && region.continues(region.end - middle, next)
+            {
+                let end = self.map.remove(&region.end).expect("just found").end;
+                self.map.get_mut(&before).expect("just found").end = end;
+            }
+            return;
         }
         if let Some(next) = self.map.get(&region.end)
             && region.continues(region.end - start, next)
         {
-            let next = self.map.remove(&region.end).expect("just found");
-            region.end = next.end;
+            region.end = self.map.remove(&region.end).expect("just found").end;
         }
         self.map.insert(start, region);
     }
 
     /// Take a range out.
     pub fn remove(&mut self, range: Range<usize>) {
+        let Some((&start, region)) = self.map.range_mut(..range.end).next_back() else { return };
+        if region.end <= range.start {
+            return;
+        }
         self.recent = None;
+        if start > range.start {
+            return self.remove_many(range);
+        }
+        // All of the range that is in a region is in this one.
+        let upper = (range.end < region.end).then(|| region.advanced(range.end - start));
+        if start < range.start {
+            region.end = range.start;
+        } else {
+            self.map.remove(&start);
+        }
+        if let Some(upper) = upper {
+            self.map.insert(range.end, upper);
+        }
+    }
+
+    fn remove_many(&mut self, range: Range<usize>) {
         self.split(range.start);
         self.split(range.end);
         let mut removed = false;

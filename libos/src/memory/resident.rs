@@ -24,6 +24,9 @@ pub struct Resident {
     pages: usize,
 }
 
+/// Chunks that stay where nothing is resident in them any more: most will be used again.
+const KEPT: usize = 64;
+
 /// No chunk's number.
 const NOWHERE: usize = usize::MAX;
 
@@ -98,6 +101,13 @@ impl Resident {
         if first >= last {
             return None;
         }
+        if first / CHUNK_PAGES == (last - 1) / CHUNK_PAGES {
+            let bits = &self.bits[self.place(first / CHUNK_PAGES)?];
+            let base = first / CHUNK_PAGES * CHUNK_PAGES;
+            let page = next_bit(bits, first - base, true);
+            let end = next_bit(bits, page, false).min(last - base);
+            return (page < end).then(|| (base + page) * PAGE_SIZE..(base + end) * PAGE_SIZE);
+        }
         let mut run: Option<Range<usize>> = None;
         for (&chunk, &place) in self.chunks.range(first / CHUNK_PAGES..last.div_ceil(CHUNK_PAGES)) {
             let base = chunk * CHUNK_PAGES;
@@ -143,7 +153,7 @@ impl Resident {
                 let words = &mut self.bits[place];
                 words[page % CHUNK_PAGES / 64] &= !(1 << (page % 64));
                 let last = page % CHUNK_PAGES == CHUNK_PAGES - 1 || page + 1 == run.end / PAGE_SIZE;
-                if last && words.iter().all(|&word| word == 0) {
+                if last && self.chunks.len() > KEPT && words.iter().all(|&word| word == 0) {
                     self.chunks.remove(&(page / CHUNK_PAGES));
                     self.free.push(place);
                     self.recent.0 = NOWHERE;

@@ -6,7 +6,7 @@ use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::signal::{
-    Action, AlternateStack, DEFAULT, IGNORE, Information, SIGKILL, SIGSEGV, STOPS, State, Trap, bit, frame, is_ignored_by_default,
+    Action, AlternateStack, DEFAULT, IGNORE, Information, SIGKILL, SIGSEGV, STOPS, Set, State, Trap, bit, frame, is_ignored_by_default,
 };
 use crate::syscall::table;
 
@@ -28,6 +28,17 @@ impl Ending {
             Ending::Signal(signal) => signal,
         }
     }
+}
+
+/// What a frame gives back beside registers.
+#[derive(Clone, Copy, Debug)]
+pub struct Returned {
+    /// The signals to block.
+    pub mask: Set,
+    /// The alternate stack.
+    pub alternate: AlternateStack,
+    /// Where the registers are.
+    pub context: usize,
 }
 
 /// Whether a call that a signal broke off is made again after a handler with `SA_RESTART`: signal(7) lists those that are not.
@@ -133,21 +144,26 @@ impl<K: Kernel> Process<K> {
         }
     }
 
-    /// rt_sigreturn(2): the registers, mask and alternate stack of the frame that the stack pointer is at.
-    ///
-    /// # Errors
-    /// `EFAULT`: there is no frame. Linux sends `SIGSEGV` then.
-    pub fn sigreturn(&self) -> Result<usize> {
-        let mut registers = self.kernel.registers();
-        let Ok((mask, alternate)) = frame::pop(&self.kernel, &mut registers) else { self.end(Ending::Signal(SIGSEGV)) };
-        self.signals.with(|state| {
-            state.set_blocked(mask);
-            let _ = set_alternate(state, alternate, registers.sp);
+    /// rt_sigreturn(2): go on with the registers, mask and alternate stack of the frame that the stack pointer is at. If there is none, the
+    /// process ends: Linux sends `SIGSEGV` then.
+    pub fn sigreturn(&self) -> ! {
+        let Ok(returned) = frame::open(&self.kernel, self.kernel.stack_pointer()) else { self.end(Ending::Signal(SIGSEGV)) };
+        let is_same = self.signals.with(|state| {
+            state.set_blocked(returned.mask);
+            let flags = returned.alternate.flags & !AlternateStack::ON_STACK;
+            state.own.alternate == AlternateStack { flags, ..returned.alternate }
         });
-        self.deliver(&mut registers);
-        if registers.tls != 0 && registers.tls != self.kernel.thread_pointer() {
-            self.kernel.set_thread_pointer(registers.tls);
+        if is_same && !self.signals.is_pending() {
+            let _ = self.kernel.resume_context(returned.context);
         }
+        let mut registers = self.kernel.registers();
+        if frame::load(&self.kernel, returned.context, &mut registers).is_err() {
+            self.end(Ending::Signal(SIGSEGV));
+        }
+        if !is_same {
+            let _ = self.signals.with(|state| set_alternate(state, returned.alternate, registers.sp));
+        }
+        self.deliver(&mut registers);
         self.kernel.resume(&registers)
     }
 }

@@ -12,7 +12,7 @@ use static_assertions::const_assert_eq;
 use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::signal::deliver::{recorded, stack_for};
-use crate::signal::{Action, AlternateStack, Information, Set};
+use crate::signal::{Action, AlternateStack, Information, Returned, Set};
 use crate::user::Plain;
 
 /// Bytes for records in the context, all of them together.
@@ -73,21 +73,20 @@ pub fn push<K: Kernel>(
     let top = stack_for(action, alternate, registers.sp, 0);
     let record = (top & !15).checked_sub(RECORD_BYTES as u64).ok_or(Errno::EFAULT)?;
     let sp = record.checked_sub((size_of::<Frame>() + RECORDS) as u64).ok_or(Errno::EFAULT)?;
-    let frame = Frame {
-        information: *information,
-        flags: 0,
-        link: 0,
-        alternate: recorded(alternate, registers.sp),
-        mask,
-        mask_room: [0; 16],
-        fault_address: words[2],
-        x: registers.x,
-        sp: registers.sp,
-        pc: registers.pc,
-        flags_register: registers.flags,
-        record_room: 0,
-    };
-    kernel.write_value(sp as usize, &frame)?;
+    kernel.write_with(sp as usize, |frame: &mut Frame| {
+        frame.information = *information;
+        frame.flags = 0;
+        frame.link = 0;
+        frame.alternate = recorded(alternate, registers.sp);
+        frame.mask = mask;
+        frame.mask_room = [0; 16];
+        frame.fault_address = words[2];
+        frame.x = registers.x;
+        frame.sp = registers.sp;
+        frame.pc = registers.pc;
+        frame.flags_register = registers.flags;
+        frame.record_room = 0;
+    })?;
     let records = sp as usize + size_of::<Frame>();
     kernel.push_vectors(records)?;
     push_syndrome(kernel, records + VECTOR_BYTES, words[0])?;
@@ -112,19 +111,34 @@ fn push_syndrome<K: Kernel>(kernel: &K, address: usize, syndrome: u64) -> Result
     kernel.write_value(address, &record)
 }
 
-/// Read the frame that a handler returned to: registers, and the mask and alternate stack to set.
+/// Read the frame that a handler returned to with this stack pointer, its registers excepted, and load its vector state.
 ///
 /// # Errors
 /// `EFAULT`: there is none, or it has no vector state.
-pub fn pop<K: Kernel>(kernel: &K, registers: &mut Registers) -> Result<(Set, AlternateStack)> {
-    let address = registers.sp as usize;
+pub fn open<K: Kernel>(kernel: &K, sp: u64) -> Result<Returned> {
+    let address = sp as usize;
     if !address.is_multiple_of(16) {
         return Err(Errno::EFAULT);
     }
-    let frame: Frame = kernel.read_value(address)?;
-    restore(kernel, address + size_of::<Frame>())?;
-    *registers = Registers { x: frame.x, sp: frame.sp, pc: frame.pc, flags: frame.flags_register, tls: registers.tls, reserved: 0 };
-    Ok((frame.mask, frame.alternate))
+    restore(kernel, address.wrapping_add(size_of::<Frame>()))?;
+    let [alternate_address, alternate_flags, alternate_size, mask]: [u64; 4] =
+        kernel.read_value(address.wrapping_add(offset_of!(Frame, alternate)))?;
+    Ok(Returned {
+        mask,
+        alternate: AlternateStack { address: alternate_address, flags: alternate_flags as u32, reserved: 0, size: alternate_size },
+        context: address.wrapping_add(offset_of!(Frame, x)),
+    })
+}
+
+/// Read the registers of a frame's context.
+///
+/// # Errors
+/// `EFAULT`: they cannot be read.
+pub fn load<K: Kernel>(kernel: &K, context: usize, registers: &mut Registers) -> Result<()> {
+    let words: [u64; 34] = kernel.read_value(context)?;
+    let (x, [sp, pc, flags]) = (words[..31].try_into().expect("31 words"), [words[31], words[32], words[33]]);
+    *registers = Registers { x, sp, pc, flags, tls: registers.tls, reserved: 0 };
+    Ok(())
 }
 
 /// Load the vector state among the records at `address`.

@@ -12,7 +12,7 @@ use static_assertions::const_assert_eq;
 use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::signal::deliver::{recorded, stack_for};
-use crate::signal::{Action, AlternateStack, Information, Set};
+use crate::signal::{Action, AlternateStack, Information, Returned, Set};
 use crate::user::Plain;
 
 /// What lies at the handler's stack pointer.
@@ -57,6 +57,7 @@ const CONTEXT_FLAGS: u64 = 7;
 /// cs and ss of user mode, as Linux has them.
 const SELECTORS: u64 = 0x33 | 0x2b << 48;
 const RED_ZONE: u64 = 128;
+
 /// Set the register in which a call's result is.
 pub fn set_result(registers: &mut Registers, result: u64) {
     registers.rax = result;
@@ -81,35 +82,33 @@ pub fn push<K: Kernel>(
     let top = stack_for(action, alternate, registers.sp, RED_ZONE);
     let vectors = top.checked_sub(kernel.vector_bytes() as u64).ok_or(Errno::EFAULT)? & !63;
     let sp = (vectors.checked_sub(size_of::<Frame>() as u64).ok_or(Errno::EFAULT)? & !15) - 8;
-    let r = registers.r;
-    let frame = Frame {
-        return_address: action.restorer,
-        flags: CONTEXT_FLAGS,
-        link: 0,
-        alternate: recorded(alternate, registers.sp),
-        r,
-        rdi: registers.rdi,
-        rsi: registers.rsi,
-        rbp: registers.rbp,
-        rbx: registers.rbx,
-        rdx: registers.rdx,
-        rax: registers.rax,
-        rcx: registers.rcx,
-        rsp: registers.sp,
-        rip: registers.pc,
-        rflags: registers.flags,
-        selectors: SELECTORS,
-        error: words[0],
-        trap: words[1],
-        old_mask: mask,
-        cr2: words[2],
-        vectors,
-        reserved: [0; 8],
-        mask,
-        information: *information,
-    };
     kernel.push_vectors(vectors as usize)?;
-    kernel.write_value(sp as usize, &frame)?;
+    kernel.write_with(sp as usize, |frame: &mut Frame| {
+        frame.return_address = action.restorer;
+        frame.flags = CONTEXT_FLAGS;
+        frame.link = 0;
+        frame.alternate = recorded(alternate, registers.sp);
+        frame.r = registers.r;
+        frame.rdi = registers.rdi;
+        frame.rsi = registers.rsi;
+        frame.rbp = registers.rbp;
+        frame.rbx = registers.rbx;
+        frame.rdx = registers.rdx;
+        frame.rax = registers.rax;
+        frame.rcx = registers.rcx;
+        frame.rsp = registers.sp;
+        frame.rip = registers.pc;
+        frame.rflags = registers.flags;
+        frame.selectors = SELECTORS;
+        frame.error = words[0];
+        frame.trap = words[1];
+        frame.old_mask = mask;
+        frame.cr2 = words[2];
+        frame.vectors = vectors;
+        frame.reserved = [0; 8];
+        frame.mask = mask;
+        frame.information = *information;
+    })?;
     registers.rdi = information.signal as u64;
     registers.rsi = sp + offset_of!(Frame, information) as u64;
     registers.rdx = sp + offset_of!(Frame, flags) as u64;
@@ -121,30 +120,31 @@ pub fn push<K: Kernel>(
     Ok(())
 }
 
-/// Read the frame that a handler returned to: registers, and the mask and alternate stack to set.
+/// Read the frame that a handler returned to with this stack pointer, its registers excepted, and load its vector state.
 ///
 /// # Errors
 /// `EFAULT`: there is none.
-pub fn pop<K: Kernel>(kernel: &K, registers: &mut Registers) -> Result<(Set, AlternateStack)> {
+pub fn open<K: Kernel>(kernel: &K, sp: u64) -> Result<Returned> {
     // The handler's return took the return address.
-    let frame: Frame = kernel.read_value((registers.sp as usize).wrapping_sub(8))?;
-    if frame.vectors != 0 {
-        kernel.pop_vectors(frame.vectors as usize)?;
+    let address = (sp as usize).wrapping_sub(size_of::<u64>());
+    let vectors: usize = kernel.read_value(address.wrapping_add(offset_of!(Frame, vectors)))?;
+    if vectors != 0 {
+        kernel.pop_vectors(vectors)?;
     }
-    *registers = Registers {
-        rax: frame.rax,
-        rbx: frame.rbx,
-        rcx: frame.rcx,
-        rdx: frame.rdx,
-        rsi: frame.rsi,
-        rdi: frame.rdi,
-        rbp: frame.rbp,
-        r: frame.r,
-        sp: frame.rsp,
-        pc: frame.rip,
-        flags: frame.rflags,
-        tls: registers.tls,
-        reserved: 0,
-    };
-    Ok((frame.mask, frame.alternate))
+    Ok(Returned {
+        mask: kernel.read_value(address.wrapping_add(offset_of!(Frame, mask)))?,
+        alternate: kernel.read_value(address.wrapping_add(offset_of!(Frame, alternate)))?,
+        context: address.wrapping_add(offset_of!(Frame, r)),
+    })
+}
+
+/// Read the registers of a frame's context.
+///
+/// # Errors
+/// `EFAULT`: they cannot be read.
+pub fn load<K: Kernel>(kernel: &K, context: usize, registers: &mut Registers) -> Result<()> {
+    let [r8, r9, r10, r11, r12, r13, r14, r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, sp, pc, flags]: [u64; 18] = kernel.read_value(context)?;
+    let r = [r8, r9, r10, r11, r12, r13, r14, r15];
+    *registers = Registers { rax, rbx, rcx, rdx, rsi, rdi, rbp, r, sp, pc, flags, tls: registers.tls, reserved: 0 };
+    Ok(())
 }

@@ -22,7 +22,7 @@ use spin::Mutex;
 
 use crate::errno::{Errno, Result};
 use crate::user::Plain;
-pub use deliver::{Ending, set_alternate};
+pub use deliver::{Ending, Returned, set_alternate};
 pub use pending::Pending;
 pub use trap::Trap;
 

@@ -41,8 +41,9 @@ fn a_handlers_frame_gives_back_every_register_and_the_mask() {
         assert_eq!(registers.sp % 16, 8);
         registers.sp += 8;
     }
-    let (mask, _) = frame::pop(&process.kernel, &mut registers).unwrap();
-    assert_eq!((registers, mask), (before, bit(SIGUSR1)));
+    let returned = frame::open(&process.kernel, registers.sp).unwrap();
+    frame::load(&process.kernel, returned.context, &mut registers).unwrap();
+    assert_eq!((registers, returned.mask), (before, bit(SIGUSR1)));
 }
 
 #[test]

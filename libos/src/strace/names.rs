@@ -150,8 +150,12 @@ pub const FUTEX: Names = &[
     (5, "FUTEX_WAKE_OP"),
     (6, "FUTEX_LOCK_PI"),
     (7, "FUTEX_UNLOCK_PI"),
+    (8, "FUTEX_TRYLOCK_PI"),
     (9, "FUTEX_WAIT_BITSET"),
     (10, "FUTEX_WAKE_BITSET"),
+    (11, "FUTEX_WAIT_REQUEUE_PI"),
+    (12, "FUTEX_CMP_REQUEUE_PI"),
+    (13, "FUTEX_LOCK_PI2"),
 ];
 
 /// Flags, by name as far as they have one, joined by bars; `first` stands before them.

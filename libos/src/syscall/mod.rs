@@ -21,6 +21,7 @@ pub mod path;
 pub mod pidfd;
 pub mod poll;
 pub mod process;
+pub mod schedule;
 pub mod signal;
 pub mod socket;
 pub mod stat;

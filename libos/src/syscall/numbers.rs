@@ -74,6 +74,7 @@ const EVERYWHERE: &[(&str, u32)] = expected! {
     "personality" __NR_personality
     "rseq" __NR_rseq
     "futex" __NR_futex
+    "futex_waitv" __NR_futex_waitv
     "brk" __NR_brk
     "mmap" __NR_mmap
     "munmap" __NR_munmap

@@ -58,7 +58,7 @@ pub fn getrusage<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Resu
     const THREAD: i32 = 1;
     let words = match arguments.int(0) {
         OWN | THREAD => {
-            let clock = if arguments.int(0) == THREAD { Clock::Thread(0) } else { Clock::Process };
+            let clock = if arguments.int(0) == THREAD { Clock::Thread(0) } else { Clock::Process(0) };
             let cpu_ns = process.clock_ns(clock);
             let memory = process.memory.lock();
             usage_words(cpu_ns, memory.most_resident, memory.faults as usize)
@@ -142,14 +142,6 @@ pub fn arch_prctl<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Res
             Ok(0)
         }
         GET_FS => process.write_value(arguments.word(1), &process.kernel.thread_pointer()).map(|()| 0),
-        _ => Err(Errno::EINVAL),
-    }
-}
-
-/// sched_get_priority_max(2), sched_get_priority_min(2)
-pub fn sched_priority_bound<K: Kernel>(_: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    match arguments.int(0) {
-        0 | 3 | 5 => Ok(0),
         _ => Err(Errno::EINVAL),
     }
 }

@@ -75,7 +75,7 @@ pub fn rt_sigpending<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> 
 
 /// sigaltstack(2)
 pub fn sigaltstack<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    let sp = process.kernel.registers().sp;
+    let sp = process.kernel.stack_pointer();
     let new = match arguments.word(0) {
         0 => None,
         address => Some(process.read_value::<AlternateStack>(address)?),

@@ -14,7 +14,7 @@ use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::syscall::{
     Arguments, Handler, descriptor, directory, epoll, family, futex, identity, lock, memory, message, notice, open, path, pidfd, poll,
-    process, signal, socket, stat, stream, thread, time, timer, times, wait,
+    process, schedule, signal, socket, stat, stream, thread, time, timer, times, wait,
 };
 
 /// How much of a call works.
@@ -257,7 +257,7 @@ rows! {
     clone: 56, 220, thread::clone, Partial("no namespaces"), [Hex, Pointer, Pointer, Pointer, Pointer];
     clone3: 435, 435, thread::clone3, Partial("no namespaces"), [Pointer, Unsigned];
     fork: 57, -, thread::fork, Full, [];
-    vfork: 58, -, absent, Absent, [];
+    vfork: 58, -, thread::vfork, Full, [];
     execve: 59, 221, absent, Absent, [Path, Pointer, Pointer];
     execveat: 322, 281, absent, Absent, [DirectoryFd, Path, Pointer, Pointer, AtFlags];
     exit: 60, 93, thread::exit, Full, [Int];
@@ -302,10 +302,13 @@ rows! {
     sched_yield: 24, 124, thread::sched_yield, Full, [];
     sched_getaffinity: 204, 123, thread::sched_getaffinity, Full, [Int, Unsigned, Pointer];
     sched_setaffinity: 203, 122, thread::sched_setaffinity, Partial("one CPU"), [Int, Unsigned, Pointer];
-    sched_getscheduler: 145, 120, thread::sched_getscheduler, Partial("SCHED_OTHER alone"), [Int];
-    sched_getparam: 143, 121, thread::sched_getparam, Partial("SCHED_OTHER alone"), [Int, Pointer];
-    sched_get_priority_max: 146, 125, process::sched_priority_bound, Partial("SCHED_OTHER alone"), [Int];
-    sched_get_priority_min: 147, 126, process::sched_priority_bound, Partial("SCHED_OTHER alone"), [Int];
+    sched_getscheduler: 145, 120, schedule::sched_getscheduler, Partial("no real-time policies"), [Int];
+    sched_getparam: 143, 121, schedule::sched_getparam, Partial("no real-time policies"), [Int, Pointer];
+    sched_setscheduler: 144, 119, schedule::sched_setscheduler, Partial("real-time policies are refused: EPERM"), [Int, Int, Pointer];
+    sched_setparam: 142, 118, schedule::sched_setparam, Partial("real-time policies are refused: EPERM"), [Int, Pointer];
+    sched_get_priority_max: 146, 125, schedule::sched_get_priority_max, Full, [Int];
+    sched_get_priority_min: 147, 126, schedule::sched_get_priority_min, Full, [Int];
+    sched_rr_get_interval: 148, 127, schedule::sched_rr_get_interval, Full, [Int, Pointer];
     getpriority: 140, 141, family::getpriority, Full, [Int, Int];
     setpriority: 141, 140, family::setpriority, Partial("no share of time comes of it"), [Int, Int, Int];
     getcpu: 309, 168, process::getcpu, Partial("one CPU"), [Pointer, Pointer, Pointer];
@@ -313,7 +316,8 @@ rows! {
     membarrier: 324, 283, process::membarrier, Partial("one CPU"), [Int, Hex];
     personality: 135, 92, process::personality, Partial("PER_LINUX alone"), [Hex];
     rseq: 334, 293, absent, Declined("the C library counts CPUs by getcpu then"), [Pointer, Unsigned, Hex, Hex];
-    futex: 202, 98, futex::futex, Partial("within the process, by address; no PI"), [Pointer, FutexOperation, Unsigned, Pointer, Pointer, Unsigned];
+    futex: 202, 98, futex::futex, Partial("locks with owners are for threads of one process"), [Pointer, FutexOperation, Unsigned, Pointer, Pointer, Unsigned];
+    futex_waitv: 449, 449, futex::futex_waitv, Full, [Pointer, Unsigned, Hex, TimeIn, Clock];
 
     // Memory.
     brk: 12, 214, memory::brk, Full, [Pointer];

@@ -15,6 +15,7 @@ mod flags {
     pub const FS: u64 = 0x200;
     pub const FILES: u64 = 0x400;
     pub const SIGHAND: u64 = 0x800;
+    pub const VFORK: u64 = 0x4000;
     pub const PARENT: u64 = 0x8000;
     pub const THREAD: u64 = 0x1_0000;
     pub const SYSVSEM: u64 = 0x4_0000;
@@ -24,8 +25,10 @@ mod flags {
     pub const DETACHED: u64 = 0x40_0000;
     pub const CHILD_SETTID: u64 = 0x100_0000;
 
+    /// What is as asked whether it is asked or not: `CLONE_SYSVSEM`, `CLONE_PTRACE`, `CLONE_UNTRACED`, `CLONE_IO`.
+    pub const WITHOUT_EFFECT: u64 = SYSVSEM | 0x2000 | 0x80_0000 | 0x8000_0000;
     /// What a process may be made with.
-    pub const OF_A_PROCESS: u64 = SIGNAL | VM | PARENT | SETTLS | PARENT_SETTID | CHILD_CLEARTID | CHILD_SETTID;
+    pub const OF_A_PROCESS: u64 = SIGNAL | VM | VFORK | PARENT | SETTLS | PARENT_SETTID | CHILD_CLEARTID | CHILD_SETTID;
     /// What makes a thread of the same process, and nothing less.
     pub const OF_A_THREAD: u64 = VM | FS | FILES | SIGHAND | THREAD;
     /// What a thread may be made with beside that.
@@ -119,33 +122,37 @@ fn begin<K: Kernel>(process: &Process<K>, asked: Asked) -> Result<usize> {
     Ok(id as usize)
 }
 
-/// fork(2) of a clone(2) that makes no thread.
+/// fork(2) of a clone(2) that makes no thread. `EINVAL`: what the two were to share beside memory (`CLONE_FS`, `CLONE_FILES`, `CLONE_SIGHAND`) they
+/// cannot, and there are no namespaces.
 fn fork_as_asked<K: Kernel>(process: &Process<K>, asked: &Asked) -> Result<usize> {
     let has = |flag: u64| asked.flags & flag != 0;
-    if asked.flags & !flags::OF_A_PROCESS != 0 {
+    if asked.flags & !(flags::OF_A_PROCESS | flags::WITHOUT_EFFECT) != 0 {
         return Err(Errno::EINVAL);
     }
     if has(flags::SETTLS) && asked.thread_pointer >= PROGRAM_TOP as u64 {
         return Err(Errno::EPERM);
     }
-    let id = process.fork(&Birth {
+    process.fork(&Birth {
         sp: asked.stack,
         thread_pointer: has(flags::SETTLS).then_some(asked.thread_pointer),
         set_id: if has(flags::CHILD_SETTID) { asked.child_id } else { 0 },
         clear_at_end: if has(flags::CHILD_CLEARTID) { asked.child_id } else { 0 },
         exit_signal: (asked.flags & flags::SIGNAL) as u32,
         is_sibling: has(flags::PARENT),
-        is_vfork: has(flags::VM),
-    })?;
-    if id != 0 && has(flags::PARENT_SETTID) {
-        let _ = process.write_value(asked.parent_id, &(id as u32));
-    }
-    Ok(id)
+        parent_id: if has(flags::PARENT_SETTID) { asked.parent_id } else { 0 },
+        shares_memory: has(flags::VM),
+        waits: has(flags::VFORK),
+    })
 }
 
 /// fork(2)
 pub fn fork<K: Kernel>(process: &Process<K>, _: &Arguments) -> Result<usize> {
     process.fork(&Birth { exit_signal: SIGCHLD, ..Birth::default() })
+}
+
+/// vfork(2)
+pub fn vfork<K: Kernel>(process: &Process<K>, _: &Arguments) -> Result<usize> {
+    process.fork(&Birth { exit_signal: SIGCHLD, shares_memory: true, waits: true, ..Birth::default() })
 }
 
 /// exit(2): of the thread.
@@ -206,15 +213,4 @@ pub fn sched_setaffinity<K: Kernel>(process: &Process<K>, arguments: &Arguments)
     process.read(arguments.word(2), &mut first[..arguments.word(1).min(1)])?;
     process.find_thread(arguments.unsigned(0))?;
     if first[0] & 1 == 0 { Err(Errno::EINVAL) } else { Ok(0) }
-}
-
-/// sched_getscheduler(2): `SCHED_OTHER`.
-pub fn sched_getscheduler<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    process.find_thread(arguments.unsigned(0)).map(|_| 0)
-}
-
-/// sched_getparam(2): the one priority of `SCHED_OTHER`.
-pub fn sched_getparam<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    process.find_thread(arguments.unsigned(0))?;
-    process.write_value(arguments.word(1), &0i32).map(|()| 0)
 }

@@ -124,7 +124,7 @@ fn sleep<K: Kernel>(process: &Process<K>, deadline_ns: u64, remaining: usize) ->
 pub fn times<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
     const TICK: u64 = SECOND / crate::load::auxiliary::TICKS_PER_SECOND;
     if arguments.word(0) != 0 {
-        let user = process.clock_ns(Clock::Process) / TICK;
+        let user = process.clock_ns(Clock::Process(0)) / TICK;
         process.write_value(arguments.word(0), &[user, 0, 0, 0])?;
     }
     Ok((process.now_ns() / TICK) as usize)

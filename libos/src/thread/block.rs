@@ -4,6 +4,7 @@
 use core::sync::atomic::Ordering;
 
 use abi::{Registers, WaitWord};
+use alloc::vec::Vec;
 
 use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
@@ -21,25 +22,13 @@ impl<K: Kernel> Process<K> {
     /// # Errors
     /// `ETIMEDOUT`: the deadline passed. `EINTR`: a signal came that the thread does not block, or was there already.
     pub fn block(&self, waits: Waits, deadline_ns: Option<u64>) -> Result<()> {
-        self.block_for(waits, u32::MAX, deadline_ns)
-    }
-
-    /// [`Process::block`], for wakes of these kinds only.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn block_for(&self, waits: Waits, bits: u32, deadline_ns: Option<u64>) -> Result<()> {
         let is_console = waits == Waits::Console;
         let look = if is_console { Some(self.now_ns() + LOOK_NS) } else { None };
         let end = [deadline_ns, look].into_iter().flatten().min();
         let end_ticks = end.map(|ns| ticks_at(self.kernel.info(), ns));
         loop {
-            if self.signals.is_pending() {
-                return Err(Errno::EINTR);
-            }
-            self.threads.with(|table| table.block(waits, bits, end_ticks));
-            self.run_next();
-            match self.threads.with(super::Table::outcome) {
+            let enter = |table: &mut super::Table<K::Machine>| table.block(waits, u32::MAX, end_ticks);
+            match if waits == Waits::Release { self.rest_whatever(enter) } else { self.rest(enter)? } {
                 Outcome::Woken => return Ok(()),
                 Outcome::TimedOut if is_console && deadline_ns.is_none_or(|deadline| self.now_ns() < deadline) => return Ok(()),
                 Outcome::TimedOut => return Err(Errno::ETIMEDOUT),
@@ -48,6 +37,27 @@ impl<K: Kernel> Process<K> {
                 Outcome::Interrupted => {}
             }
         }
+    }
+
+    /// Let the thread that runs wait as `enter` notes in the table, and others run; gives what ended it.
+    ///
+    /// # Errors
+    /// `EINTR`: a signal was there already.
+    pub(super) fn rest(&self, enter: impl FnOnce(&mut super::Table<K::Machine>)) -> Result<Outcome> {
+        if self.signals.is_pending() {
+            return Err(Errno::EINTR);
+        }
+        Ok(self.rest_whatever(enter))
+    }
+
+    /// [`Process::rest`], whatever signals there are.
+    fn rest_whatever(&self, enter: impl FnOnce(&mut super::Table<K::Machine>)) -> Outcome {
+        let next = self.threads.with(|table| {
+            enter(table);
+            table.take_next()
+        });
+        self.run(next.unwrap_or_else(|| self.await_next()));
+        self.threads.with(super::Table::outcome)
     }
 
     /// Whether a signal is pending that the thread waits for by name.
@@ -62,7 +72,12 @@ impl<K: Kernel> Process<K> {
 
     /// Run others, until the thread that calls this is ready and its turn has come.
     fn run_next(&self) {
-        let next = self.await_next();
+        self.run(self.await_next());
+    }
+
+    /// Run a thread that is not in the schedule, until the one that calls this is ready and its turn has come.
+    #[inline(always)]
+    fn run(&self, next: usize) {
         let mine = self.threads.with(|table| table.current_slot());
         if next != mine
             && let (Some(from), to) = self.change_thread(next)
@@ -95,13 +110,28 @@ impl<K: Kernel> Process<K> {
         if console {
             let _ = self.kernel.wait_for_console(earliest);
         } else {
-            let doorbell = WaitWord { value: self.heard.load(Ordering::Relaxed), ..self.kernel.doorbell() };
-            let _ = self.kernel.wait(&[doorbell], earliest);
+            self.wait_for_others(earliest);
         }
         if console {
             self.threads.with(super::Table::wake_watchers);
         }
         self.hear();
+    }
+
+    /// Sleep until another process does something: rings the doorbell, or wakes or changes the word of a shared futex.
+    fn wait_for_others(&self, earliest: Option<u64>) {
+        /// How soon the words are looked at again for which the kernel has no room, in nanoseconds.
+        const SOON_NS: u64 = 1_000_000;
+        let doorbell = WaitWord { value: self.heard.load(Ordering::Relaxed), ..self.kernel.doorbell() };
+        if self.threads.with(|table| table.shared_waits().is_empty()) {
+            let _ = self.kernel.wait(&[doorbell], earliest);
+            return;
+        }
+        let words: Vec<WaitWord> = core::iter::once(doorbell).chain(self.shared_words()).collect();
+        let soon = (words.len() > abi::MAX_WAIT_WORDS).then(|| ticks_at(self.kernel.info(), self.now_ns() + SOON_NS));
+        let end = [earliest, soon].into_iter().flatten().min();
+        let woken = self.kernel.wait(&words[..words.len().min(abi::MAX_WAIT_WORDS)], end);
+        self.look_at_shared(woken.ok().filter(|&index| index > 0).map(|index| words[index].address));
     }
 
     /// Let the others run first.

@@ -1,16 +1,15 @@
 //! A thread's end: the robust futexes that it holds, its last word, its place.
 #![forbid(unsafe_code)]
 
-use crate::errno::Result;
+use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::signal::{Ending, Own, Set};
+use crate::thread::locks::{OWNER, OWNER_DIED, WAITERS};
 use crate::user::UserMemory;
 
-/// What is in a robust futex beside its owner's id: that somebody waits, that the owner died.
-const WAITERS: u32 = 1 << 31;
-const OWNER_DIED: u32 = 1 << 30;
-const OWNER: u32 = (1 << 30) - 1;
+/// In an entry's address: its futex is a lock that knows its owner.
+const LOCK: usize = 1;
 /// The most futexes that are looked at: the list is the program's and may be a circle.
 const LIST_MOST: usize = 2048;
 
@@ -29,8 +28,9 @@ impl<K: Kernel> Process<K> {
         }
         // A list that cannot be read is left where it is, as on Linux.
         let _ = self.leave_robust_list(robust_list as usize, id);
+        self.leave_locks(id);
         if clear != 0 && self.write_value(clear, &0u32).is_ok() {
-            self.threads.with(|table| table.wake_futex(clear, u32::MAX, 1));
+            self.wake_last(clear);
         }
         if let Some((address, length)) = unmap {
             self.memory.lock().unmap(&self.kernel, address..address + length);
@@ -53,38 +53,45 @@ impl<K: Kernel> Process<K> {
         let [first, offset, changing]: [usize; 3] = self.read_value(head)?;
         let mut entry = first;
         for _ in 0..LIST_MOST {
-            // The low bit says that the futex is a PI one.
-            let at = entry & !1;
+            let (at, is_lock) = (entry & !LOCK, entry & LOCK != 0);
             if at == head {
                 break;
             }
             let next: Result<usize> = self.read_value(at);
-            if at != changing & !1 {
-                self.mark_owner_died(at.wrapping_add(offset), id, false)?;
+            if at != changing & !LOCK {
+                self.mark_owner_died(at.wrapping_add(offset), id, is_lock, false)?;
             }
             entry = next?;
         }
-        if changing & !1 != 0 {
-            self.mark_owner_died((changing & !1).wrapping_add(offset), id, true)?;
+        if changing & !LOCK != 0 {
+            self.mark_owner_died((changing & !LOCK).wrapping_add(offset), id, changing & LOCK != 0, true)?;
         }
         Ok(())
     }
 
     /// If the thread owns a futex, say that its owner died, and wake a waiter. One that was being changed may have been let go without a wake.
-    fn mark_owner_died(&self, futex: usize, id: u32, changing: bool) -> Result<()> {
-        let word: u32 = self.read_value(futex)?;
-        let owner = word & OWNER;
-        if changing && owner == 0 {
-            self.threads.with(|table| table.wake_futex(futex, u32::MAX, 1));
+    /// A lock that knows its owner is handed on when all is said.
+    fn mark_owner_died(&self, futex: usize, id: u32, is_lock: bool, is_changing: bool) -> Result<()> {
+        if !futex.is_multiple_of(4) {
+            return Err(Errno::EFAULT);
+        }
+        loop {
+            let word: u32 = self.read_value(futex)?;
+            let owner = word & OWNER;
+            if is_changing && !is_lock && owner == 0 {
+                self.wake_last(futex);
+                return Ok(());
+            }
+            if owner != id {
+                return Ok(());
+            }
+            if self.compare_exchange(futex, word, word & WAITERS | OWNER_DIED)? != word {
+                continue;
+            }
+            if word & WAITERS != 0 && !is_lock {
+                self.wake_last(futex);
+            }
             return Ok(());
         }
-        if owner != id {
-            return Ok(());
-        }
-        self.write_value(futex, &(word & WAITERS | OWNER_DIED))?;
-        if word & WAITERS != 0 {
-            self.threads.with(|table| table.wake_futex(futex, u32::MAX, 1));
-        }
-        Ok(())
     }
 }

@@ -13,6 +13,8 @@ use crate::errno::Result;
 use crate::identity::Word;
 use crate::kernel::{Kernel, Side};
 use crate::process::Process;
+use crate::signal::{AlternateStack, attention};
+use crate::thread::Waits;
 use crate::user::UserMemory;
 
 /// What a new process is made with.
@@ -22,6 +24,8 @@ pub struct Birth {
     pub sp: u64,
     /// Its thread's thread pointer, if it is to have another.
     pub thread_pointer: Option<u64>,
+    /// Where its id is written in the memory of the one that makes it; nowhere if 0.
+    pub parent_id: usize,
     /// Where its thread's id is written in its memory; nowhere if 0.
     pub set_id: usize,
     /// Where a 0 is written when its thread ends; nowhere if 0.
@@ -30,8 +34,10 @@ pub struct Birth {
     pub exit_signal: u32,
     /// Whether its parent is this one's.
     pub is_sibling: bool,
-    /// Whether it uses the same memory, up to when it runs another program or ends, and the thread that makes it waits for that.
-    pub is_vfork: bool,
+    /// Whether it uses the same memory, up to when it runs another program or ends.
+    pub shares_memory: bool,
+    /// Whether the thread that makes it waits for that.
+    pub waits: bool,
 }
 
 impl<K: Kernel> Process<K> {
@@ -43,14 +49,36 @@ impl<K: Kernel> Process<K> {
         if let Some(server) = self.kernel.server() {
             self.files.share(server)?;
         }
-        let program = self.memory.lock().clone_ranges(&self.kernel, birth.is_vfork)?;
+        let program = self.memory.lock().clone_ranges(&self.kernel, birth.shares_memory)?;
         let (machine, thread) = self.threads.with(|table| (table.current().machine, table.current().id));
         let kin = Kin { exit_signal: birth.exit_signal, thread, is_sibling: birth.is_sibling };
         match self.kernel.fork(machine, program, kin)? {
-            Side::Parent(id) => Ok(id as usize),
+            Side::Parent(id) => {
+                if birth.parent_id != 0 {
+                    // Linux goes on where it cannot be written.
+                    let _ = self.write_value(birth.parent_id, &id);
+                }
+                if birth.waits {
+                    self.await_release(id);
+                }
+                if birth.shares_memory {
+                    // The straight way out of a call may look at the program's stack, on which the child has run.
+                    self.signals.attend(attention::POINTER);
+                }
+                Ok(id as usize)
+            }
             Side::Child(id) => {
                 self.be_born(id, birth);
                 Ok(0)
+            }
+        }
+    }
+
+    /// Wait until a child has let go of this process's memory. Signals wait too.
+    fn await_release(&self, id: u32) {
+        while !self.kernel.is_released(id) {
+            if self.block(Waits::Release, None).is_err() {
+                break;
             }
         }
     }
@@ -69,7 +97,13 @@ impl<K: Kernel> Process<K> {
         identity.set(Word::Parent, self.kernel.bulletin().parent.load(Ordering::Relaxed));
         identity.set(Word::Process, id);
         identity.set(Word::Thread, id);
-        self.signals.with(crate::signal::State::forget_pending);
+        self.signals.with(|state| {
+            state.forget_pending();
+            if birth.shares_memory && !birth.waits {
+                // The other thread goes on to use it (sigaltstack(2)).
+                state.own.alternate = AlternateStack::NONE;
+            }
+        });
         self.begin_as_copy();
         *self.leader_code.lock() = None;
         self.timers_after_fork();
@@ -84,7 +118,7 @@ impl<K: Kernel> Process<K> {
             crate::signal::frame::set_result(&mut registers, 0);
             registers.sp = if birth.sp != 0 { birth.sp } else { registers.sp };
             registers.tls = birth.thread_pointer.unwrap_or(registers.tls);
-            self.kernel.begin(&registers)
+            self.kernel.resume_elsewhere(&registers)
         }
     }
 }

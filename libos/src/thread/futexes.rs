@@ -3,17 +3,79 @@
 
 use alloc::collections::VecDeque;
 
-/// A thread that waits.
+use abi::PAGE_SIZE;
+
+use crate::errno::{Errno, Result};
+
+/// What a futex is: who names the same waits on the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Waiter {
-    address: usize,
-    /// Of what kinds a wake must be one to be for it.
-    bits: u32,
-    /// Its slot.
-    thread: usize,
+pub struct Key {
+    /// [`PRIVATE`], [`OWN`], or [`FRAMES`] and the frame's number.
+    space: u64,
+    /// The address, or what of it is in the page.
+    place: usize,
 }
 
-/// Queues: addresses with the same hash share one.
+/// An address, with `FUTEX_PRIVATE_FLAG`.
+const PRIVATE: u64 = 0;
+/// An address in memory that only this process has, without that flag: Linux tells the two apart.
+const OWN: u64 = 1;
+/// The first frame's.
+const FRAMES: u64 = 2;
+
+impl Key {
+    /// Of an address, with `FUTEX_PRIVATE_FLAG`.
+    #[must_use]
+    pub fn private(address: usize) -> Key {
+        Key { space: PRIVATE, place: address }
+    }
+
+    /// Of an address in private memory, without that flag.
+    #[must_use]
+    pub fn own(address: usize) -> Key {
+        Key { space: OWN, place: address }
+    }
+
+    /// Of an address in memory that may be others' too: the same wherever the frame is mapped.
+    #[must_use]
+    pub fn shared(frame: u64, address: usize) -> Key {
+        Key { space: FRAMES + frame, place: address % PAGE_SIZE }
+    }
+
+    /// Whether other processes may wait on it.
+    #[must_use]
+    pub fn is_shared(self) -> bool {
+        self.space >= FRAMES
+    }
+}
+
+/// How a thread waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// For a wake.
+    Plain,
+    /// To own the futex, which is a lock that knows its owner (`FUTEX_LOCK_PI`).
+    Lock,
+    /// To be moved to this lock (`FUTEX_WAIT_REQUEUE_PI`).
+    Transfer(Key),
+}
+
+/// A thread that waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiter {
+    /// On what.
+    pub key: Key,
+    /// Of what kinds a wake must be one to be for it.
+    pub bits: u32,
+    /// Which of the futexes that it waits on this is.
+    pub index: u32,
+    /// Its slot.
+    pub thread: usize,
+    /// How.
+    pub kind: Kind,
+}
+
+/// Queues: futexes with the same hash share one.
 const QUEUES: usize = 64;
 
 /// The waiters of all futexes.
@@ -26,36 +88,54 @@ impl Default for Futexes {
     }
 }
 
-fn queue(address: usize) -> usize {
+#[inline(always)]
+fn queue(key: Key) -> usize {
     // A golden-ratio hash: neighbours, and words at the same place of different pages, come apart.
-    (address as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_shr(58) as usize % QUEUES
+    (key.space ^ key.place as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_shr(58) as usize % QUEUES
 }
 
 impl Futexes {
     /// Let a thread wait, behind all others.
-    pub fn push(&mut self, address: usize, bits: u32, thread: usize) {
-        self.0[queue(address)].push_back(Waiter { address, bits, thread });
+    pub fn push(&mut self, waiter: Waiter) {
+        self.0[queue(waiter.key)].push_back(waiter);
     }
 
-    /// Take the longest waiter of a futex that a wake of these kinds is for.
-    pub fn pop(&mut self, address: usize, bits: u32) -> Option<usize> {
-        let queue = &mut self.0[queue(address)];
-        let index = queue.iter().position(|waiter| waiter.address == address && waiter.bits & bits != 0)?;
-        queue.remove(index).map(|waiter| waiter.thread)
+    /// The longest waiter of a futex that a wake of these kinds is for.
+    #[must_use]
+    pub fn first(&self, key: Key, bits: u32) -> Option<&Waiter> {
+        self.0[queue(key)].iter().find(|waiter| waiter.key == key && waiter.bits & bits != 0)
+    }
+
+    /// Take that waiter.
+    ///
+    /// # Errors
+    /// `EINVAL`: it does not wait for a wake, but for a lock.
+    #[inline(always)]
+    pub fn pop(&mut self, key: Key, bits: u32) -> Result<Option<Waiter>> {
+        let queue = &mut self.0[queue(key)];
+        let Some(index) = queue.iter().position(|waiter| waiter.key == key && waiter.bits & bits != 0) else { return Ok(None) };
+        if queue[index].kind != Kind::Plain {
+            return Err(Errno::EINVAL);
+        }
+        Ok(if index == 0 { queue.pop_front() } else { queue.remove(index) })
+    }
+
+    /// Take the longest waiter of a futex, however it waits.
+    pub fn pop_any(&mut self, key: Key) -> Option<Waiter> {
+        let queue = &mut self.0[queue(key)];
+        let index = queue.iter().position(|waiter| waiter.key == key)?;
+        queue.remove(index)
     }
 
     /// Let a thread wait no more.
-    pub fn remove(&mut self, address: usize, thread: usize) {
-        self.0[queue(address)].retain(|waiter| waiter.thread != thread);
+    pub fn remove(&mut self, key: Key, thread: usize) {
+        self.0[queue(key)].retain(|waiter| waiter.thread != thread);
     }
 
-    /// Move the longest waiter of a futex to another one, behind those who wait there; gives which thread it is.
-    pub fn requeue(&mut self, from: usize, to: usize) -> Option<usize> {
-        let source = &mut self.0[queue(from)];
-        let index = source.iter().position(|waiter| waiter.address == from)?;
-        let waiter = source.remove(index)?;
-        self.push(to, waiter.bits, waiter.thread);
-        Some(waiter.thread)
+    /// How many wait on a futex.
+    #[must_use]
+    pub fn count(&self, key: Key) -> usize {
+        self.0[queue(key)].iter().filter(|waiter| waiter.key == key).count()
     }
 }
 
@@ -63,35 +143,48 @@ impl Futexes {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_longest_waiter_that_a_wake_is_for_is_taken() {
-        let mut futexes = Futexes::default();
-        futexes.push(0x1000, 1, 1);
-        futexes.push(0x1000, 2, 2);
-        futexes.push(0x2000, !0, 3);
-        futexes.push(0x1000, !0, 4);
-        assert_eq!(futexes.pop(0x1000, 2), Some(2));
-        assert_eq!(futexes.pop(0x1000, 2), Some(4));
-        assert_eq!(futexes.pop(0x1000, 2), None);
-        assert_eq!(futexes.pop(0x1000, !0), Some(1));
-        assert_eq!(futexes.pop(0x2000, 1), Some(3));
+    fn waiter(address: usize, bits: u32, thread: usize) -> Waiter {
+        Waiter { key: Key::private(address), bits, index: 0, thread, kind: Kind::Plain }
+    }
+
+    fn pop(futexes: &mut Futexes, address: usize, bits: u32) -> Option<usize> {
+        futexes.pop(Key::private(address), bits).unwrap().map(|waiter| waiter.thread)
     }
 
     #[test]
-    fn a_moved_waiter_waits_behind_those_who_were_there() {
+    fn the_longest_waiter_that_a_wake_is_for_is_taken() {
         let mut futexes = Futexes::default();
-        futexes.push(0x1000, !0, 1);
-        futexes.push(0x2000, !0, 2);
-        assert_eq!(futexes.requeue(0x1000, 0x2000), Some(1));
-        assert_eq!(futexes.requeue(0x1000, 0x2000), None);
-        assert_eq!((futexes.pop(0x2000, !0), futexes.pop(0x2000, !0)), (Some(2), Some(1)));
+        for (address, bits, thread) in [(0x1000, 1, 1), (0x1000, 2, 2), (0x2000, !0, 3), (0x1000, !0, 4)] {
+            futexes.push(waiter(address, bits, thread));
+        }
+        assert_eq!(futexes.count(Key::private(0x1000)), 3);
+        assert_eq!(pop(&mut futexes, 0x1000, 2), Some(2));
+        assert_eq!(pop(&mut futexes, 0x1000, 2), Some(4));
+        assert_eq!(pop(&mut futexes, 0x1000, 2), None);
+        assert_eq!(pop(&mut futexes, 0x1000, !0), Some(1));
+        assert_eq!(pop(&mut futexes, 0x2000, 1), Some(3));
     }
 
     #[test]
     fn who_left_is_not_woken() {
         let mut futexes = Futexes::default();
-        futexes.push(0x1000, !0, 1);
-        futexes.remove(0x1000, 1);
-        assert_eq!(futexes.pop(0x1000, !0), None);
+        futexes.push(waiter(0x1000, !0, 1));
+        futexes.remove(Key::private(0x1000), 1);
+        assert_eq!(pop(&mut futexes, 0x1000, !0), None);
+    }
+
+    #[test]
+    fn a_wake_is_for_nobody_who_wants_a_lock() {
+        let mut futexes = Futexes::default();
+        futexes.push(Waiter { kind: Kind::Lock, ..waiter(0x1000, !0, 1) });
+        assert_eq!(futexes.pop(Key::private(0x1000), !0), Err(Errno::EINVAL));
+        assert_eq!(futexes.pop_any(Key::private(0x1000)).map(|waiter| waiter.thread), Some(1));
+    }
+
+    #[test]
+    fn the_same_address_is_another_futex_to_those_who_say_that_it_is_private() {
+        assert_ne!(Key::private(0x1000), Key::own(0x1000));
+        assert_eq!(Key::shared(7, 0x1010), Key::shared(7, 0x5010));
+        assert!(Key::shared(0, 0).is_shared() && !Key::own(0).is_shared());
     }
 }

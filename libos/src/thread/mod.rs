@@ -11,7 +11,9 @@
 mod block;
 mod end;
 mod fork;
+pub mod futex;
 pub mod futexes;
+mod locks;
 pub mod schedule;
 mod signals;
 pub mod table;
@@ -27,6 +29,7 @@ use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::signal::Own;
 pub use fork::Birth;
+pub use locks::OWNER;
 pub use table::{Outcome, Table, Thread, Waits};
 
 /// The threads of a process.
@@ -92,11 +95,6 @@ impl<K: Kernel> Process<K> {
             table.add(thread);
         });
         Ok(id)
-    }
-
-    /// Wake at most `most` who wait on a futex for one of these kinds; gives how many.
-    pub fn wake_futex(&self, address: usize, bits: u32, most: usize) -> usize {
-        self.threads.with(|table| table.wake_futex(address, bits, most))
     }
 
     /// Make another thread, which is not in the schedule, the one that runs, the machine's state excepted; gives the machines of both.

@@ -5,8 +5,10 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
+use crate::errno::Result;
 use crate::signal::Own;
-use crate::thread::futexes::Futexes;
+use crate::thread::futex::{Expected, SharedWait, Word};
+use crate::thread::futexes::{Futexes, Key, Kind, Waiter};
 use crate::thread::schedule::{RoundRobin, Schedule};
 
 /// What a thread that does not run waits for.
@@ -18,10 +20,28 @@ pub enum Waits {
     Signal,
     /// Something that another thread does to a file.
     Change,
+    /// That a child lets go of the process's memory. Signals do not end it.
+    Release,
     /// Input at the console, or such a change.
     Console,
-    /// A wake on a futex at this address.
-    Futex(usize),
+    /// A wake on this futex.
+    Futex(Key),
+    /// A wake on one of several: `Thread::several`.
+    AnyFutex,
+    /// A lock that knows its owner, at this address.
+    Lock {
+        /// The futex.
+        word: Word,
+        /// Who owned it when this was last known: a thread's id.
+        owner: u32,
+    },
+    /// A wake on this futex that hands over a lock.
+    Transfer {
+        /// The futex.
+        from: Key,
+        /// The lock.
+        to: Word,
+    },
 }
 
 /// What ended a wait.
@@ -49,16 +69,28 @@ pub struct Thread<M: 'static> {
     pub unmap_at_end: Option<(usize, usize)>,
     /// The address that set_robust_list(2) gave.
     pub robust_list: u64,
+    /// The policy that sched_setscheduler(2) named, one without priorities.
+    policy: u32,
     /// Its name: at most 15 bytes.
     pub name: Vec<u8>,
     /// Ticks of the counter that it ran, up to when it last began to.
     pub used: u64,
+    /// Which of several futexes it was woken on.
+    pub woken_on: u32,
     waits: Waits,
+    /// The futexes that it waits on, if there are several.
+    several: Vec<Key>,
     deadline: Option<u64>,
     outcome: Outcome,
 }
 
 impl<M> Thread<M> {
+    /// What it waits for.
+    #[must_use]
+    pub fn waits(&self) -> Waits {
+        self.waits
+    }
+
     /// A thread that waits for nothing.
     #[must_use]
     pub fn new(id: u32, machine: &'static M, signals: Option<Box<Own>>, name: Vec<u8>) -> Thread<M> {
@@ -69,9 +101,12 @@ impl<M> Thread<M> {
             clear_at_end: 0,
             unmap_at_end: None,
             robust_list: 0,
+            policy: 0,
             name,
             used: 0,
+            woken_on: 0,
             waits: Waits::No,
+            several: Vec::new(),
             deadline: None,
             outcome: Outcome::Woken,
         }
@@ -86,6 +121,8 @@ pub struct Table<M: 'static> {
     /// Ends of waits, in ticks of the counter, and whose.
     deadlines: BTreeSet<(u64, usize)>,
     futexes: Futexes,
+    /// Who waits on words that other processes may change.
+    shared: Vec<SharedWait>,
     /// When the current thread began to run, in ticks that the process has run.
     since: u64,
 }
@@ -100,7 +137,21 @@ impl<M> Table<M> {
             schedule: Box::new(RoundRobin::default()),
             deadlines: BTreeSet::new(),
             futexes: Futexes::default(),
+            shared: Vec::new(),
             since: now,
+        }
+    }
+
+    /// The policy that the thread in a slot is said to have.
+    #[must_use]
+    pub fn policy(&self, slot: usize) -> u32 {
+        self.slots[slot].as_ref().map_or(0, |thread| thread.policy)
+    }
+
+    /// Say which policy the thread in a slot has.
+    pub fn set_policy(&mut self, slot: usize, policy: u32) {
+        if let Some(thread) = &mut self.slots[slot] {
+            thread.policy = policy;
         }
     }
 
@@ -161,6 +212,7 @@ impl<M> Table<M> {
         self.schedule.clear();
         self.deadlines.clear();
         self.futexes = Futexes::default();
+        self.shared.clear();
         self.since = now;
         self.slots.push(current.map(|thread| Thread { id, used: 0, robust_list: 0, unmap_at_end: None, ..thread }));
     }
@@ -194,9 +246,42 @@ impl<M> Table<M> {
         if let Some(deadline) = deadline {
             self.deadlines.insert((deadline, current));
         }
-        if let Waits::Futex(address) = waits {
-            self.futexes.push(address, bits, current);
+        let (key, kind) = match waits {
+            Waits::Futex(key) => (key, Kind::Plain),
+            Waits::Lock { word, .. } => (word.key, Kind::Lock),
+            Waits::Transfer { from, to } => (from, Kind::Transfer(to.key)),
+            _ => return,
+        };
+        self.futexes.push(Waiter { key, bits, index: 0, thread: current, kind });
+    }
+
+    /// Let the thread that runs wait for a wake on one of several futexes.
+    pub fn block_on_any(&mut self, expected: &[Expected], deadline: Option<u64>) {
+        self.block(Waits::AnyFutex, 0, deadline);
+        let current = self.current;
+        self.current().several = expected.iter().map(|expected| expected.word.key).collect();
+        for (index, Expected { word, value }) in (0..).zip(expected) {
+            self.futexes.push(Waiter { key: word.key, bits: u32::MAX, index, thread: current, kind: Kind::Plain });
+            if word.key.is_shared() {
+                self.note_shared(word.address, *value);
+            }
         }
+    }
+
+    /// Note that the thread that runs waits on a word that other processes may change.
+    pub fn note_shared(&mut self, address: usize, value: u32) {
+        self.shared.push(SharedWait { thread: self.current, address, value });
+    }
+
+    /// Who waits on such words.
+    #[must_use]
+    pub fn shared_waits(&self) -> &[SharedWait] {
+        &self.shared
+    }
+
+    /// Look no more at the words that a thread waits on.
+    pub fn forget_shared(&mut self, slot: usize) {
+        self.shared.retain(|wait| wait.thread != slot);
     }
 
     /// What ended the last wait of the thread that runs.
@@ -215,45 +300,100 @@ impl<M> Table<M> {
         if let Some(deadline) = thread.deadline.take() {
             self.deadlines.remove(&(deadline, slot));
         }
-        if let Waits::Futex(address) = waits
-            && outcome != Outcome::Woken
-        {
-            self.futexes.remove(address, slot);
+        match waits {
+            // Whoever woke it took it out.
+            Waits::Futex(_) | Waits::Lock { .. } | Waits::Transfer { .. } if outcome == Outcome::Woken && self.shared.is_empty() => {}
+            Waits::Futex(key) | Waits::Lock { word: Word { key, .. }, .. } | Waits::Transfer { from: key, .. } => {
+                self.futexes.remove(key, slot);
+                self.forget_shared(slot);
+            }
+            Waits::AnyFutex => {
+                for key in core::mem::take(&mut self.at(slot).several) {
+                    self.futexes.remove(key, slot);
+                }
+                self.forget_shared(slot);
+            }
+            _ => {}
         }
         self.schedule.ready(slot);
     }
 
     /// Wake at most `most` who wait on a futex for one of these kinds; gives how many.
-    pub fn wake_futex(&mut self, address: usize, bits: u32, most: usize) -> usize {
+    ///
+    /// # Errors
+    /// `EINVAL`: the next one waits for a lock.
+    pub fn wake_futex(&mut self, key: Key, bits: u32, most: usize) -> Result<usize> {
         let mut woken = 0;
         while woken < most
-            && let Some(slot) = self.futexes.pop(address, bits)
+            && let Some(waiter) = self.futexes.pop(key, bits)?
         {
-            self.wake(slot, Outcome::Woken);
+            self.at(waiter.thread).woken_on = waiter.index;
+            self.wake(waiter.thread, Outcome::Woken);
             woken += 1;
         }
-        woken
+        Ok(woken)
     }
 
-    /// Move at most `most` who wait on a futex to another; gives how many.
-    pub fn requeue(&mut self, from: usize, to: usize, most: usize) -> usize {
-        if from == to {
-            return self.slots.iter().flatten().filter(|thread| thread.waits == Waits::Futex(from)).count().min(most);
+    /// Move at most `most` who wait on a futex to another, whose word holds `to_value`; gives how many.
+    ///
+    /// # Errors
+    /// `EINVAL`: the next one waits for a lock.
+    pub fn requeue(&mut self, from: Word, to: Word, to_value: u32, most: usize) -> Result<usize> {
+        if from.key == to.key {
+            return Ok(self.futexes.count(from.key).min(most));
         }
         let mut moved = 0;
         while moved < most
-            && let Some(slot) = self.futexes.requeue(from, to)
+            && let Some(waiter) = self.futexes.pop(from.key, u32::MAX)?
         {
-            self.at(slot).waits = Waits::Futex(to);
+            self.futexes.push(Waiter { key: to.key, ..waiter });
+            let thread = self.at(waiter.thread);
+            match thread.waits {
+                Waits::AnyFutex => thread.several[waiter.index as usize] = to.key,
+                _ => thread.waits = Waits::Futex(to.key),
+            }
+            for wait in &mut self.shared {
+                if wait.thread == waiter.thread && wait.address == from.address {
+                    (wait.address, wait.value) = (to.address, to_value);
+                }
+            }
             moved += 1;
         }
-        moved
+        Ok(moved)
+    }
+
+    /// The longest waiter of a futex, however it waits.
+    #[must_use]
+    pub fn first_waiter(&self, key: Key) -> Option<Waiter> {
+        self.futexes.first(key, u32::MAX).copied()
+    }
+
+    /// Take the longest waiter of a futex out of its queue; it still waits.
+    pub fn take_waiter(&mut self, key: Key) -> Option<Waiter> {
+        self.futexes.pop_any(key)
+    }
+
+    /// Let a thread that waits, and is in no queue, wait for a lock.
+    pub fn await_lock(&mut self, slot: usize, word: Word, owner: u32) {
+        self.futexes.push(Waiter { key: word.key, bits: u32::MAX, index: 0, thread: slot, kind: Kind::Lock });
+        self.at(slot).waits = Waits::Lock { word, owner };
+    }
+
+    /// Note the new owner of a lock with all who wait for it.
+    pub fn note_owner(&mut self, key: Key, new: u32) {
+        for thread in self.slots.iter_mut().flatten() {
+            if let Waits::Lock { word, owner } = &mut thread.waits
+                && word.key == key
+            {
+                *owner = new;
+            }
+        }
     }
 
     /// Wake all who wait for a change or for the console.
     pub fn wake_watchers(&mut self) {
         for slot in 0..self.slots.len() {
-            if self.slots[slot].as_ref().is_some_and(|thread| matches!(thread.waits, Waits::Change | Waits::Console)) {
+            if self.slots[slot].as_ref().is_some_and(|thread| matches!(thread.waits, Waits::Change | Waits::Console | Waits::Release)) {
                 self.wake(slot, Outcome::Woken);
             }
         }

@@ -102,6 +102,8 @@ operations! {
     Forked = 0x05,
     /// `()`. The child could not be made: what `Fork` gave is given back.
     ForkFailed = 0x06,
+    /// `(large: id)`. Whether a child has ended, or runs another program: vfork(2). `EAGAIN`: not yet, and a ring tells when to ask again.
+    AwaitRelease = 0x07,
 
     // Their families: 0x10.
     /// `(large: options, whom, thread) → id`, words 1-3: status | user << 32, nanoseconds of the CPU, most pages resident | faults << 32.

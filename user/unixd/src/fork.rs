@@ -28,6 +28,17 @@ pub struct Fork {
     pub kin: Kin,
 }
 
+/// Whether a process has let go of the memory that it began with, by ending or by running another program, and who waits for that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Release {
+    /// Not yet, and nobody does.
+    Nobody,
+    /// Not yet; the process with this id does.
+    Awaited(u32),
+    /// It has.
+    Done,
+}
+
 impl Server {
     /// A process is about to make a child of an environment, with so many frames.
     pub(crate) fn fork(&mut self, id: u32, request: &Request) -> Answer {
@@ -75,6 +86,26 @@ impl Server {
         let Kin { exit_signal, thread, is_sibling } = fork.kin;
         self.family.copy(id, fork.id, exit_signal, thread, is_sibling)?;
         value(u64::from(fork.id))
+    }
+
+    /// A process waits until its child has let go of the memory that it began with.
+    pub(crate) fn await_release(&mut self, id: u32, child: u32) -> Answer {
+        match self.processes.get_mut(child) {
+            Some(child) if child.release != Release::Done => {
+                child.release = Release::Awaited(id);
+                Err(Errno::EAGAIN)
+            }
+            _ => value(0),
+        }
+    }
+
+    /// A process has let go of the memory that it began with.
+    pub(crate) fn release(&mut self, before: Release) {
+        if let Release::Awaited(id) = before
+            && let Some(process) = self.processes.get(id)
+        {
+            process.channel.ring();
+        }
     }
 
     /// What a child needs before it can run.

@@ -26,7 +26,7 @@ impl Server {
             Operation::Write => self.write(id, request),
             Operation::Readiness => self.readiness(id, request),
             Operation::Control => self.control(id, request),
-            Operation::Release => self.release(id, request),
+            Operation::Release => self.release_handles(id, request),
             Operation::Truncate => {
                 let opened = self.handles(id)?.opened_for(request.large, Access::WRITE)?;
                 opened.file.truncate(&Caller::new(id), request.words[0]).and(value(0))
@@ -98,7 +98,7 @@ impl Server {
         value(answer as u64)
     }
 
-    fn release(&mut self, id: u32, request: &Request) -> Answer {
+    fn release_handles(&mut self, id: u32, request: &Request) -> Answer {
         if request.small > RELEASES_MOST {
             return Err(Errno::EINVAL);
         }

@@ -4,7 +4,7 @@ use abi::EnvId;
 use alloc::vec::Vec;
 
 use crate::channel::Channel;
-use crate::fork::Fork;
+use crate::fork::{Fork, Release};
 use crate::handles::Handles;
 use crate::machine;
 
@@ -26,13 +26,25 @@ pub struct Process {
     pub staged: Vec<u8>,
     /// The child that it is making.
     pub fork: Option<Fork>,
+    /// Who waits until it lets go of the memory that it began with.
+    pub release: Release,
 }
 
 impl Process {
     /// The child that a process has made, which holds what that does.
     #[must_use]
     pub fn child_of(fork: Fork, context: usize, channel: Channel, handles: Handles) -> Process {
-        Process { id: fork.id, env: fork.env, context, slot: fork.slot, channel, handles, staged: Vec::new(), fork: None }
+        Process {
+            id: fork.id,
+            env: fork.env,
+            context,
+            slot: fork.slot,
+            channel,
+            handles,
+            staged: Vec::new(),
+            fork: None,
+            release: Release::Nobody,
+        }
     }
 
     /// Frames that it may be charged for, and frames that it is charged for.

@@ -7,6 +7,7 @@ use exo::image;
 use exo::libos_image::map_into;
 use exo::start::{INITRAMFS_BASE, STACK_BASE, STACK_BYTES, START_BASE, START_MAGIC, Start};
 
+use crate::fork::Release;
 use crate::handles::Handles;
 use crate::machine;
 use crate::process::Process;
@@ -104,7 +105,17 @@ pub fn start(server: &mut Server, copy: usize, copies: usize) -> exo::Result<()>
     if copy == 0 {
         let _ = exo::irq_bind(machine::info().console_irq as usize, env);
     }
-    server.processes.insert(Process { id, env, context, slot, channel, handles: Handles::default(), staged: Vec::new(), fork: None });
+    server.processes.insert(Process {
+        id,
+        env,
+        context,
+        slot,
+        channel,
+        handles: Handles::default(),
+        staged: Vec::new(),
+        fork: None,
+        release: Release::Nobody,
+    });
     server.family.begin(id);
     server.settle();
     server.end_with(id);

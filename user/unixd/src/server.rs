@@ -88,6 +88,7 @@ impl Server {
             Operation::Fork => self.fork(id, &request),
             Operation::Forked => self.forked(id, request.words[0] as usize),
             Operation::ForkFailed => self.fork_failed(id),
+            Operation::AwaitRelease => self.await_release(id, request.large),
             operation if operation.is_for_object() => self.serve_object(id, &request),
             _ => self.serve_family(id, &request),
         };
@@ -175,6 +176,7 @@ impl Server {
         if let Some(fork) = process.fork {
             self.processes.give_slot(fork.slot);
         }
+        self.release(process.release);
         self.end_strays();
         self.family.end(id, status, usage);
         if self.first.contains(&id) {

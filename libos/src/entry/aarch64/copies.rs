@@ -13,6 +13,13 @@ unsafe extern "C" {
     #[link_name = "chitin_copy"]
     pub fn copy(to: *mut u8, from: *const u8, length: usize) -> usize;
 
+    /// Replace a word, if it is `old`, as one step; stores what it was. 0, or 1 if a fault broke it off.
+    ///
+    /// # Safety
+    /// `word` is in the program's half, a multiple of 4; `found` is valid.
+    #[link_name = "chitin_exchange"]
+    pub fn exchange(word: *mut u32, old: u32, new: u32, found: *mut u32) -> usize;
+
     /// Write the vector record of a signal frame to the program: its header, FPSR, FPCR, q0 to q31. 0, or 1 if a fault broke it off.
     ///
     /// # Safety
@@ -32,7 +39,7 @@ global_asm!(
     ".arch_extension fp",
     ".arch_extension simd",
     ".pushsection .text.copies, \"ax\"",
-    ".irp name, chitin_copy, chitin_push_vectors, chitin_pop_vectors, chitin_copy_begin, chitin_copy_end, chitin_copy_fixup",
+    ".irp name, chitin_copy, chitin_exchange, chitin_push_vectors, chitin_pop_vectors, chitin_copy_begin, chitin_copy_end, chitin_copy_fixup",
     ".globl \\name",
     ".hidden \\name",
     ".endr",
@@ -62,6 +69,14 @@ global_asm!(
     "6: tbz x2, #0, chitin_copy_end",
     "ldrb w3, [x1]",
     "strb w3, [x0]",
+    "b chitin_copy_end",
+    "chitin_exchange:",
+    "ldaxr w4, [x0]",
+    "cmp w4, w1",
+    "b.ne 7f",
+    "stlxr w5, w2, [x0]",
+    "cbnz w5, chitin_exchange",
+    "7: str w4, [x3]",
     "b chitin_copy_end",
     "chitin_push_vectors:",
     "mov w1, #{magic_low}",

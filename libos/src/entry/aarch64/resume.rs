@@ -5,8 +5,11 @@ use core::mem::offset_of;
 
 use abi::{Registers, UpcallPage};
 
+use crate::entry::words;
+
 const _: () = assert!(offset_of!(Registers, x) == 0);
 // Words that are loaded or stored as pairs.
+const _: () = assert!(offset_of!(UpcallPage, syscall.sp) == offset_of!(UpcallPage, syscall.pc) + 8);
 const _: () = assert!(offset_of!(UpcallPage, fault.sp) == offset_of!(UpcallPage, fault.pc) + 8);
 
 /// Whether [`resume`] can.
@@ -59,6 +62,59 @@ pub unsafe extern "C" fn resume(registers: &Registers) -> ! {
         saved_pc = const offset_of!(UpcallPage, fault.pc),
         saved_flags = const offset_of!(UpcallPage, fault.flags),
         saved_scratch = const offset_of!(UpcallPage, fault.scratch),
+        back = const abi::Call::Return as u16,
+    )
+}
+
+/// Bytes of a signal frame's registers: x0 to x30, sp, pc, flags (`struct sigcontext`).
+pub const CONTEXT_BYTES: usize = 272;
+
+/// Continue the program with the registers of a signal frame. Returns if they cannot be read.
+///
+/// 1. An attempt. 2. What the kernel gives back goes to the upcall page, where it is for a call's return. 3. All other registers. 4. `Return`.
+///
+/// # Safety
+/// The bytes are in the program's half, and the state is that of the program; the call that is served does not return.
+#[unsafe(naked)]
+pub unsafe extern "C" fn resume_context(context: usize) -> usize {
+    naked_asm!(
+        "stp x29, x30, [sp, #-96]!",
+        "stp x19, x20, [sp, #16]",
+        "stp x21, x22, [sp, #32]",
+        "stp x23, x24, [sp, #48]",
+        "stp x25, x26, [sp, #64]",
+        "stp x27, x28, [sp, #80]",
+        "mrs x16, tpidrro_el0",
+        "mov x17, sp",
+        "str x17, [x16, #{recovery}]",
+        "ldp x2, x1, [x0, #248]",
+        "stp x1, x2, [x16, #{saved_pc}]",
+        "ldr x1, [x0, #264]",
+        "str x1, [x16, #{saved_flags}]",
+        "ldp x1, x2, [x0, #128]",
+        "stp x1, x2, [x16, #{saved_scratch}]",
+        "ldp x2, x3, [x0, #16]",
+        "ldp x4, x5, [x0, #32]",
+        "ldp x6, x7, [x0, #48]",
+        "ldp x8, x9, [x0, #64]",
+        "ldp x10, x11, [x0, #80]",
+        "ldp x12, x13, [x0, #96]",
+        "ldp x14, x15, [x0, #112]",
+        "ldp x18, x19, [x0, #144]",
+        "ldp x20, x21, [x0, #160]",
+        "ldp x22, x23, [x0, #176]",
+        "ldp x24, x25, [x0, #192]",
+        "ldp x26, x27, [x0, #208]",
+        "ldp x28, x29, [x0, #224]",
+        "ldr x30, [x0, #240]",
+        "ldp x0, x1, [x0]",
+        "str xzr, [x16, #{recovery}]",
+        "svc #{back}",
+        "brk #0",
+        recovery = const words::RECOVERY,
+        saved_pc = const offset_of!(UpcallPage, syscall.pc),
+        saved_flags = const offset_of!(UpcallPage, syscall.flags),
+        saved_scratch = const offset_of!(UpcallPage, syscall.scratch),
         back = const abi::Call::Return as u16,
     )
 }

@@ -15,6 +15,13 @@ unsafe extern "C" {
     #[link_name = "chitin_copy"]
     pub fn copy(to: *mut u8, from: *const u8, length: usize) -> usize;
 
+    /// Replace a word, if it is `old`, as one step; stores what it was. 0, or 1 if a fault broke it off.
+    ///
+    /// # Safety
+    /// `word` is in the program's half, a multiple of 4; `found` is valid.
+    #[link_name = "chitin_exchange"]
+    pub fn exchange(word: *mut u32, old: u32, new: u32, found: *mut u32) -> usize;
+
     /// Write the extended vector state to the program as a signal frame has it. `mark`: the first word for software. 0, or 1 if a fault broke
     /// it off.
     ///
@@ -40,7 +47,7 @@ unsafe extern "C" {
 
 global_asm!(
     ".pushsection .text.copies, \"ax\"",
-    ".irp name, chitin_copy, chitin_push_vectors, chitin_pop_vectors, chitin_push_legacy, chitin_copy_begin, chitin_copy_end, chitin_copy_fixup",
+    ".irp name, chitin_copy, chitin_exchange, chitin_push_vectors, chitin_pop_vectors, chitin_push_legacy, chitin_copy_begin, chitin_copy_end, chitin_copy_fixup",
     ".globl \\name",
     ".hidden \\name",
     ".endr",
@@ -52,6 +59,11 @@ global_asm!(
     "rep movsq",
     "mov ecx, edx",
     "rep movsb",
+    "jmp chitin_copy_end",
+    "chitin_exchange:",
+    "mov eax, esi",
+    "lock cmpxchg [rdi], edx",
+    "mov [rcx], eax",
     "jmp chitin_copy_end",
     // XSAVE leaves the words for software and most of the header as they are.
     "chitin_push_vectors:",

@@ -1,5 +1,6 @@
 //! Entries of x86_64.
 
+mod attempt;
 mod calls;
 mod clock;
 mod copies;
@@ -11,11 +12,12 @@ mod vectors;
 
 use core::arch::naked_asm;
 
+pub use attempt::{attempt, attempt_refused};
 pub use calls::{Frame, foreign, rewritten};
-pub use copies::copy;
+pub use copies::{copy, exchange};
 pub use faults::fault;
 pub use machine::{capabilities, clock, entropy, read_thread_pointer, signal_return, write_thread_pointer};
-pub use resume::{can_resume, resume};
+pub use resume::{CONTEXT_BYTES, can_resume, resume, resume_context};
 pub use switch::{proceed, suspend};
 pub use vectors::{frame_vector_bytes, pop_vectors, push_vectors, restore_vectors, save_vectors, signal_frame_bytes};
 

@@ -5,6 +5,9 @@ use core::mem::offset_of;
 
 use abi::Registers;
 
+use super::attempt::attempt_refused;
+use crate::entry::words;
+
 /// The flags that are a program's: the six of arithmetic, TF, DF, NT, RF, AC, ID. The CPU ignores what user mode may not set; VM would make it refuse.
 const FLAGS: u32 = 0x25_4dd5;
 /// The flags that are always set: bit 1, and IF.
@@ -66,5 +69,64 @@ pub unsafe extern "C" fn resume(registers: &Registers) -> ! {
         sp = const offset_of!(Registers, sp),
         pc = const offset_of!(Registers, pc),
         flags = const offset_of!(Registers, flags),
+    )
+}
+
+/// Bytes of a signal frame's registers: r8 to r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip, flags (`struct sigcontext_64`).
+pub const CONTEXT_BYTES: usize = 144;
+
+/// Continue the program with the registers of a signal frame. Returns if they cannot be read, or `iretq` would refuse them.
+///
+/// 1. An attempt. 2. Where to, and what `iretq` takes. 3. The registers, and go.
+///
+/// # Safety
+/// The bytes are in the program's half, and the state is that of the program.
+#[unsafe(naked)]
+pub unsafe extern "C" fn resume_context(context: usize) -> usize {
+    naked_asm!(
+        "push rbx",
+        "push rbp",
+        "push r12",
+        "push r13",
+        "push r14",
+        "push r15",
+        "mov gs:[{recovery}], rsp",
+        "mov rax, [rdi + 128]",
+        "mov rcx, rax",
+        "shr rcx, 47",
+        "jnz {refused}",
+        "push 2",
+        "popfq",
+        "mov ecx, ss",
+        "push rcx",
+        "push [rdi + 120]",
+        "mov ecx, [rdi + 136]",
+        "and ecx, {mine}",
+        "or ecx, {always}",
+        "push rcx",
+        "mov ecx, cs",
+        "push rcx",
+        "push rax",
+        "mov r8, [rdi]",
+        "mov r9, [rdi + 8]",
+        "mov r10, [rdi + 16]",
+        "mov r11, [rdi + 24]",
+        "mov r12, [rdi + 32]",
+        "mov r13, [rdi + 40]",
+        "mov r14, [rdi + 48]",
+        "mov r15, [rdi + 56]",
+        "mov rsi, [rdi + 72]",
+        "mov rbp, [rdi + 80]",
+        "mov rbx, [rdi + 88]",
+        "mov rdx, [rdi + 96]",
+        "mov rax, [rdi + 104]",
+        "mov rcx, [rdi + 112]",
+        "mov rdi, [rdi + 64]",
+        "mov qword ptr gs:[{recovery}], 0",
+        "iretq",
+        recovery = const words::RECOVERY,
+        refused = sym attempt_refused,
+        mine = const FLAGS,
+        always = const ALWAYS,
     )
 }
