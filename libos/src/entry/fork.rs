@@ -26,7 +26,7 @@ use unix::{Kin, Operation, Request};
 
 use crate::entry::native::{self, Native};
 use crate::entry::thread::{self, Machine};
-use crate::entry::{channel, dispatch, heap, isa, place};
+use crate::entry::{channel, descriptions, dispatch, heap, isa, place};
 use crate::errno::{Errno, Result};
 use crate::kernel::{Kernel, Side};
 use crate::process::Process;
@@ -79,6 +79,7 @@ fn add_library(ranges: &mut Vec<CloneRange>, machine: &'static Machine) {
     ranges.push(range(given, CloneMode::Share));
     ranges.push(range(place::INFO..place::INFO + info_pages * PAGE_SIZE, CloneMode::Share));
     ranges.push(range(native::file_pages(), CloneMode::Share));
+    ranges.push(range(descriptions::range(), CloneMode::Share));
     ranges.push(range(place::UPCALL_PAGE..place::UPCALL_PAGE + PAGE_SIZE, CloneMode::Copy));
     ranges.push(range(place::FAULT_STACK..place::FAULT_STACK + place::FAULT_STACK_BYTES, CloneMode::Copy));
     let stack = machine.stack();

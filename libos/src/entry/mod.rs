@@ -18,6 +18,7 @@ mod isa;
 mod isa;
 
 pub mod channel;
+mod descriptions;
 mod dispatch;
 mod fork;
 pub mod heap;
@@ -41,6 +42,8 @@ pub mod place {
     pub const FAULT_STACK: usize = 0x7e0e_0010_0000;
     /// Bytes of it. A fault in a fault (a signal frame for a lazy stack) goes on below.
     pub const FAULT_STACK_BYTES: usize = 0x1_0000;
+    /// What open file descriptions have in common with those of other processes, a page each.
+    pub const DESCRIPTIONS: usize = 0x7e0d_4000_0000;
     /// Info pages: the first, and the environment table.
     pub const INFO: usize = 0x7e0f_0000_0000;
     /// A page of the frame table, while it is looked at.

@@ -9,6 +9,7 @@ use spin::Mutex;
 
 use crate::errno::{Errno, Result};
 use crate::file::console::{Stream, Terminal};
+use crate::file::description::CommonPage;
 use crate::file::event::AnonymousNode;
 use crate::file::table::{Slot, Table};
 use crate::file::{Access, Description, File};
@@ -162,12 +163,14 @@ impl Files {
     ///
     /// # Errors
     /// `ENFILE`, `ENOMEM`: `unixd` does not take so much.
-    pub fn share(&self, server: &'static dyn Server) -> Result<()> {
+    pub fn share(&self, server: &'static dyn Server, page: &dyn Fn() -> Result<Arc<dyn CommonPage>>) -> Result<()> {
         let table = self.table.lock();
         for fd in table.numbers(0) {
             // What only holds a place has nothing to move.
-            if let Ok(file) = table.get(fd)?.description.file() {
+            let description = &table.get(fd)?.description;
+            if let Ok(file) = description.file() {
                 file.share(server)?;
+                description.share(page)?;
             }
         }
         Ok(())
