@@ -12,6 +12,7 @@ pub mod epoll;
 pub mod event;
 pub mod files;
 pub mod line;
+pub mod locks;
 pub mod pidfd;
 pub mod pipe;
 pub mod remote;

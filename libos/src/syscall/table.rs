@@ -13,8 +13,8 @@ use crate::identity::Word;
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::syscall::{
-    Arguments, Handler, descriptor, directory, epoll, exec, family, futex, identity, memory, message, notice, open, path, pidfd, poll,
-    process, schedule, signal, socket, stat, stream, thread, time, timer, times, wait,
+    Arguments, Handler, descriptor, directory, epoll, exec, family, futex, identity, lock, memory, message, notice, open, path, pidfd,
+    poll, process, schedule, signal, socket, stat, stream, thread, time, timer, times, wait,
 };
 
 /// How much of a call works.
@@ -402,9 +402,9 @@ rows! {
     dup: 32, 23, descriptor::dup, Full, [Fd];
     dup2: 33, -, descriptor::dup2, Full, [Fd, Fd];
     dup3: 292, 24, descriptor::dup3, Full, [Fd, Fd, OpenFlags];
-    fcntl: 72, 25, descriptor::fcntl, Partial("locks of one process; no leases, no owner"), [Fd, FcntlCommand, Hex];
+    fcntl: 72, 25, descriptor::fcntl, Partial("no leases, no owner"), [Fd, FcntlCommand, Hex];
     memfd_create: 319, 279, descriptor::memfd_create, Partial("no seals, no huge pages"), [Path, Hex];
-    flock: 73, 32, descriptor::flock, Partial("locks of one process"), [Fd, Hex];
+    flock: 73, 32, lock::flock, Full, [Fd, Hex];
     pipe: 22, -, descriptor::pipe, Full, [Pointer];
     pipe2: 293, 59, descriptor::pipe2, Partial("no packets"), [Pointer, OpenFlags];
     eventfd: 284, -, descriptor::eventfd, Full, [Unsigned];

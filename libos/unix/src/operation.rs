@@ -135,6 +135,13 @@ operations! {
     SocketOption = 0x9a,
     /// `(handle; option of SOL_SOCKET, value)`: setsockopt(2).
     SetSocketOption = 0x9b,
+    /// `(handle; small: [`LockFlags`](crate::lock::LockFlags); kind, first byte, byte behind the last) → kind, first byte, byte behind the last,
+    /// process` of what is in the way, if that is asked: record locks. `EAGAIN`: refused. `EDEADLK`: it would be waited for ever.
+    Lock = 0xa0,
+    /// `(handle; kind)`: flock(2). `EAGAIN`: refused; the process is told when it may try again.
+    LockWhole = 0xa1,
+    /// `(handle)`: a descriptor of the file was closed: the process's record locks there are gone.
+    UnlockAll = 0xa2,
     /// `(handle; capacity, or 0 to leave it) → capacity`: `F_SETPIPE_SZ`, `F_GETPIPE_SZ`.
     PipeCapacity = 0x8a,
     /// `(frames, environment) → id`. The process is about to make a child of itself of an environment that it made, which needs so many frames
