@@ -195,6 +195,11 @@ pub trait File: Any + Send + Sync {
         Edges::default()
     }
 
+    /// What would not block, and its last edges: for those who look at many.
+    fn state(&self, world: &dyn World) -> (Readiness, Edges) {
+        (self.readiness(world), self.edges(world))
+    }
+
     /// Whether its readiness can change while nothing in the process runs: by the console's input.
     fn waits_for_console(&self) -> bool {
         false
