@@ -17,6 +17,7 @@ pub mod open;
 pub mod path;
 pub mod poll;
 pub mod process;
+pub mod schedule;
 pub mod signal;
 pub mod stat;
 pub mod stream;

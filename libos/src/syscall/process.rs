@@ -220,24 +220,6 @@ pub fn arch_prctl<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Res
     }
 }
 
-/// sched_get_priority_max(2), sched_get_priority_min(2)
-pub fn sched_priority_bound<K: Kernel>(_: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    match arguments.int(0) {
-        0 | 3 | 5 => Ok(0),
-        _ => Err(Errno::EINVAL),
-    }
-}
-
-/// getpriority(2): 20 less the nice value, which is 0.
-pub fn getpriority<K: Kernel>(_: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    if (0..=2).contains(&arguments.int(0)) { Ok(20) } else { Err(Errno::EINVAL) }
-}
-
-/// setpriority(2): nobody competes with the only process.
-pub fn setpriority<K: Kernel>(_: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    if (0..=2).contains(&arguments.int(0)) { Ok(0) } else { Err(Errno::EINVAL) }
-}
-
 /// getcpu(2)
 pub fn getcpu<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
     for index in 0..2 {
@@ -269,20 +251,6 @@ pub fn getrandom<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Resu
         done += part.len();
     }
     Ok(done)
-}
-
-/// membarrier(2): threads that share a CPU are always in step.
-pub fn membarrier<K: Kernel>(_: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    const QUERY: i32 = 0;
-    const GLOBAL: i32 = 1;
-    const PRIVATE_EXPEDITED: i32 = 8;
-    const REGISTER_PRIVATE_EXPEDITED: i32 = 16;
-    match arguments.int(0) {
-        _ if arguments.unsigned(1) != 0 => Err(Errno::EINVAL),
-        QUERY => Ok((GLOBAL | PRIVATE_EXPEDITED | REGISTER_PRIVATE_EXPEDITED) as usize),
-        GLOBAL | PRIVATE_EXPEDITED | REGISTER_PRIVATE_EXPEDITED => Ok(0),
-        _ => Err(Errno::EINVAL),
-    }
 }
 
 /// getgroups(2): no supplementary groups.

@@ -13,8 +13,8 @@ use crate::identity::Word;
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::syscall::{
-    Arguments, Handler, descriptor, directory, epoll, futex, identity, memory, notice, open, path, poll, process, signal, stat, stream,
-    thread, time, timer, times,
+    Arguments, Handler, descriptor, directory, epoll, futex, identity, memory, notice, open, path, poll, process, schedule, signal, stat,
+    stream, thread, time, timer, times,
 };
 
 /// How much of a call works.
@@ -298,18 +298,23 @@ rows! {
     get_robust_list: 274, 100, thread::get_robust_list, Full, [Int, Pointer, Pointer];
     prctl: 157, 167, process::prctl, Partial("names, dumpable, no_new_privs"), [PrctlOption, Hex, Hex, Hex, Hex];
     arch_prctl: 158, -, process::arch_prctl, Partial("FS only"), [ArchPrctlCode, Pointer];
-    sched_yield: 24, 124, thread::sched_yield, Full, [];
-    sched_getaffinity: 204, 123, thread::sched_getaffinity, Full, [Int, Unsigned, Pointer];
-    sched_setaffinity: 203, 122, thread::sched_setaffinity, Partial("one CPU"), [Int, Unsigned, Pointer];
-    sched_getscheduler: 145, 120, thread::sched_getscheduler, Partial("SCHED_OTHER alone"), [Int];
-    sched_getparam: 143, 121, thread::sched_getparam, Partial("SCHED_OTHER alone"), [Int, Pointer];
-    sched_get_priority_max: 146, 125, process::sched_priority_bound, Partial("SCHED_OTHER alone"), [Int];
-    sched_get_priority_min: 147, 126, process::sched_priority_bound, Partial("SCHED_OTHER alone"), [Int];
-    getpriority: 140, 141, process::getpriority, Partial("nice value 0"), [Int, Int];
-    setpriority: 141, 140, process::setpriority, Stub("nobody competes"), [Int, Int, Int];
+    sched_yield: 24, 124, schedule::sched_yield, Full, [];
+    sched_getaffinity: 204, 123, schedule::sched_getaffinity, Full, [Int, Unsigned, Pointer];
+    sched_setaffinity: 203, 122, schedule::sched_setaffinity, Partial("one CPU"), [Int, Unsigned, Pointer];
+    sched_getscheduler: 145, 120, schedule::sched_getscheduler, Partial("of one's own threads"), [Int];
+    sched_setscheduler: 144, 119, schedule::sched_setscheduler, Partial("orders one's own threads alone"), [Int, Int, Pointer];
+    sched_getparam: 143, 121, schedule::sched_getparam, Partial("of one's own threads"), [Int, Pointer];
+    sched_setparam: 142, 118, schedule::sched_setparam, Partial("orders one's own threads alone"), [Int, Pointer];
+    sched_getattr: 315, 275, schedule::sched_getattr, Partial("of one's own threads; no clamps"), [Int, Pointer, Unsigned, Hex];
+    sched_setattr: 314, 274, schedule::sched_setattr, Partial("orders one's own threads alone; no clamps; deadlines as the highest priority"), [Int, Pointer, Hex];
+    sched_get_priority_max: 146, 125, schedule::sched_get_priority_max, Full, [Int];
+    sched_get_priority_min: 147, 126, schedule::sched_get_priority_min, Full, [Int];
+    sched_rr_get_interval: 148, 127, schedule::sched_rr_get_interval, Partial("of one's own threads"), [Int, TimeOut];
+    getpriority: 140, 141, schedule::getpriority, Partial("of one's own threads"), [Int, Int];
+    setpriority: 141, 140, schedule::setpriority, Partial("kept and told; all threads take equal turns"), [Int, Int, Int];
     getcpu: 309, 168, process::getcpu, Partial("one CPU"), [Pointer, Pointer, Pointer];
     getrandom: 318, 278, process::getrandom, Full, [BufferOut, Unsigned, RandomFlags];
-    membarrier: 324, 283, process::membarrier, Partial("one CPU"), [Int, Hex];
+    membarrier: 324, 283, schedule::membarrier, Full, [Int, Hex];
     personality: 135, 92, process::personality, Partial("PER_LINUX alone"), [Hex];
     rseq: 334, 293, absent, Declined("the C library counts CPUs by getcpu then"), [Pointer, Unsigned, Hex, Hex];
     futex: 202, 98, futex::futex, Partial("locks with owners are for threads of one process"), [Pointer, FutexOperation, Unsigned, Pointer, Pointer, Unsigned];

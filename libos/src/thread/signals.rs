@@ -48,5 +48,6 @@ impl<K: Kernel> Process<K> {
                 table.wake(slot, Outcome::Interrupted);
             }
         });
+        self.heed_priorities();
     }
 }
