@@ -9,7 +9,6 @@ use core::convert::Infallible;
 
 use abi::{CloneRange, InfoPage, PageInfo, Registers, Rights, WaitWord};
 
-use crate::errno;
 use crate::errno::Result;
 use crate::identity::Identity;
 use crate::pool::Pool;
@@ -61,13 +60,13 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn preempt(&self, from: &'static Self::Machine, registers: &Registers, to: &'static Self::Machine) -> !;
     /// Leave the thread that runs for ever, for another.
     fn abandon(&self, from: Option<&'static Self::Machine>, to: &'static Self::Machine) -> !;
-    /// Ask for an upcall where the counter passes `ticks`, if the process runs then, or for none.
-    fn set_deadline(&self, ticks: Option<u64>);
     /// Make a process that is a copy of this one, but for its threads: it has the one that runs, whose machine this is. `program` is what it gets
     /// of the program's memory. Returns in both.
-    fn fork(&self, machine: &'static Self::Machine, program: Vec<CloneRange>) -> errno::Result<Side>;
+    fn fork(&self, machine: &'static Self::Machine, program: Vec<CloneRange>) -> Result<Side>;
     /// In the new process: the machines of all threads but this one's are not there.
     fn keep_only(&self, machine: &'static Self::Machine);
+    /// Ask for an upcall where the counter passes `ticks`, if the process runs then, or for none.
+    fn set_deadline(&self, ticks: Option<u64>);
     /// Ask for an upcall when the slice after the next forced end begins. Always asked for: a process that got the CPU back learns there
     /// what happened meanwhile.
     fn arm_slice(&self);
@@ -102,6 +101,8 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn info(&self) -> &InfoPage;
     /// The counter, in ticks.
     fn clock(&self) -> u64;
+    /// Ticks for which the process has had a CPU.
+    fn ran(&self) -> u64;
     /// Sleep until a word differs or is woken, or the counter passes `deadline`.
     fn wait(&self, words: &[WaitWord], deadline: Option<u64>) -> exo::Result<usize>;
     /// Wake at most `most` contexts that sleep on the word at an address of the program; gives how many.

@@ -96,7 +96,7 @@ impl<K: Kernel> Process<K> {
             times,
             timers: Timers::new(),
             running: Mutex::new(Running::default()),
-            threads: Threads::new(id, kernel.first_machine(), ticks),
+            threads: Threads::new(id, kernel.first_machine(), kernel.ran()),
             leader_code: Mutex::new(None),
             heard: AtomicU32::new(0),
             kernel,

@@ -184,7 +184,7 @@ impl<K: Kernel> Process<K> {
     fn stat(&self) -> String {
         let sizes = self.sizes();
         let name = String::from_utf8_lossy(&self.leader_name()).into_owned();
-        let used = self.clock_ns(Clock::Process) * TICKS_PER_SECOND / SECOND;
+        let used = self.clock_ns(Clock::Process(0)) * TICKS_PER_SECOND / SECOND;
         let began = self.times.began_ns * TICKS_PER_SECOND / SECOND;
         let faults = self.memory.lock().faults;
         let bytes = sizes.total * PAGE_SIZE;

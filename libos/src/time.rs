@@ -46,8 +46,8 @@ pub enum Clock {
     Realtime,
     /// Since boot.
     Monotonic,
-    /// What the threads of the process had of the CPU.
-    Process,
+    /// What the threads of the process with this id had of the CPU; 0 for the one that asks.
+    Process(u32),
     /// What the thread with this id had of it; 0 for the one that asks.
     Thread(u32),
 }
@@ -63,12 +63,12 @@ impl Clock {
             0 | 5 | 8 | 11 => Ok(Clock::Realtime),
             // MONOTONIC, MONOTONIC_RAW, MONOTONIC_COARSE, BOOTTIME, BOOTTIME_ALARM.
             1 | 4 | 6 | 7 | 9 => Ok(Clock::Monotonic),
-            2 => Ok(Clock::Process),
+            2 => Ok(Clock::Process(0)),
             3 => Ok(Clock::Thread(0)),
             // What clock_getcpuclockid(3) and pthread_getcpuclockid(3) make of an id: its complement, and which clock in the low three bits.
             0.. => Err(Errno::EINVAL),
             _ => match (!(number >> 3) as u32, number & 7) {
-                (0 | 1, 2) => Ok(Clock::Process),
+                (id, 2) => Ok(Clock::Process(id)),
                 (id, 6) => Ok(Clock::Thread(id)),
                 _ => Err(Errno::EINVAL),
             },
@@ -208,7 +208,7 @@ impl<K: Kernel> Process<K> {
     }
 
     /// So many ticks in nanoseconds.
-    fn span_ns(&self, ticks: u64) -> u64 {
+    pub fn span_ns(&self, ticks: u64) -> u64 {
         self.times.clocks.ns(Linear::Monotonic, self.kernel.info().boot_ticks + ticks)
     }
 
@@ -218,8 +218,10 @@ impl<K: Kernel> Process<K> {
     /// `EINVAL`: no such clock, or no such thread.
     pub fn clock(&self, number: i32) -> Result<Clock> {
         let clock = Clock::from_number(number)?;
-        if let Clock::Thread(id) = clock {
-            self.find_thread(id).map_err(|_| Errno::EINVAL)?;
+        match clock {
+            Clock::Thread(id) => self.find_thread(id).map(drop).map_err(|_| Errno::EINVAL)?,
+            Clock::Process(id) if id != 0 && id != self.id() => return Err(Errno::EINVAL),
+            _ => {}
         }
         Ok(clock)
     }
@@ -229,12 +231,9 @@ impl<K: Kernel> Process<K> {
     pub fn clock_ns(&self, clock: Clock) -> u64 {
         match clock {
             Clock::Monotonic => self.now_ns(),
-            Clock::Process => {
-                let idle = self.threads.with(|table| table.idle);
-                self.now_ns().saturating_sub(self.times.began_ns).saturating_sub(self.span_ns(idle))
-            }
+            Clock::Process(_) => self.span_ns(self.kernel.ran()),
             Clock::Thread(id) => self.find_thread(id).map_or(0, |slot| {
-                let now = self.kernel.clock();
+                let now = self.kernel.ran();
                 self.span_ns(self.threads.with(|table| table.used(slot, now)))
             }),
             Clock::Realtime => self.times.clocks.ns(Linear::Realtime, self.kernel.clock()),

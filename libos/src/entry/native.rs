@@ -396,6 +396,17 @@ impl Kernel for Native {
         isa::clock()
     }
 
+    fn ran(&self) -> u64 {
+        let word = &raw const self.entry().ran;
+        loop {
+            // SAFETY: the kernel changes the word, one aligned store each time.
+            let (before, now, after) = unsafe { (word.read_volatile(), isa::clock(), word.read_volatile()) };
+            if before == after {
+                return before.wrapping_add(now);
+            }
+        }
+    }
+
     fn wait(&self, words: &[WaitWord], deadline: Option<u64>) -> exo::Result<usize> {
         exo::wait(words, deadline)
     }

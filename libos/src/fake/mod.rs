@@ -74,6 +74,8 @@ pub struct FakeKernel {
     info: InfoPage,
     identity: Identity,
     ticks: AtomicU64,
+    /// How many of them passed in waits.
+    slept: AtomicU64,
     thread_pointer: AtomicU64,
     /// What the kernel is asked to tell of, in ticks; 0 for nothing.
     pub deadline: AtomicU64,
@@ -101,6 +103,7 @@ impl FakeKernel {
                 identity
             },
             ticks: AtomicU64::new(0),
+            slept: AtomicU64::new(0),
             thread_pointer: AtomicU64::new(0),
             deadline: AtomicU64::new(0),
             registers: Mutex::new(Registers::default()),
@@ -369,9 +372,14 @@ impl Kernel for FakeKernel {
         self.ticks.fetch_add(1000, Ordering::Relaxed)
     }
 
+    fn ran(&self) -> u64 {
+        self.clock() - self.slept.load(Ordering::Relaxed)
+    }
+
     fn wait(&self, _words: &[WaitWord], deadline: Option<u64>) -> exo::Result<usize> {
         let deadline = deadline.expect("a wait that ends");
-        self.ticks.fetch_max(deadline, Ordering::Relaxed);
+        let before = self.ticks.fetch_max(deadline, Ordering::Relaxed);
+        self.slept.fetch_add(deadline.saturating_sub(before), Ordering::Relaxed);
         Err(abi::Error::TimedOut)
     }
 

@@ -90,7 +90,7 @@ impl Description {
     /// `EBADF`: not open for reading. Others are the file's.
     pub fn read(&self, world: &dyn World, output: &mut Output) -> Result<usize> {
         let file = self.file_for(Access::READ)?;
-        if file.seeking() == Seeking::None {
+        if !file.seeking().has_places() {
             return file.read(world, output, 0, self.blocking());
         }
         // The lock is not held across the copy, in the middle of which the process may be asked for a page of this very file.
@@ -107,7 +107,7 @@ impl Description {
     pub fn read_at(&self, world: &dyn World, output: &mut Output, offset: i64) -> Result<usize> {
         let offset = u64::try_from(offset).map_err(|_| Errno::EINVAL)?;
         let file = self.file()?;
-        if file.seeking() == Seeking::None {
+        if !file.seeking().has_places() {
             return Err(Errno::ESPIPE);
         }
         self.file_for(Access::READ)?.read(world, output, offset, self.blocking())
@@ -119,7 +119,7 @@ impl Description {
     /// `EBADF`: not open for writing. Others are the file's.
     pub fn write(&self, world: &dyn World, input: &mut Input) -> Result<usize> {
         let file = self.file_for(Access::WRITE)?;
-        if file.seeking() == Seeking::None {
+        if !file.seeking().has_places() {
             return file.write(world, input, Place::At(0), self.blocking()).map(|(count, _)| count);
         }
         let offset = *self.offset.lock();
@@ -135,7 +135,7 @@ impl Description {
     /// As [`Description::read_at`], for writing.
     pub fn write_at(&self, world: &dyn World, input: &mut Input, offset: i64, append: bool) -> Result<usize> {
         let offset = u64::try_from(offset).map_err(|_| Errno::EINVAL)?;
-        if self.file()?.seeking() == Seeking::None {
+        if !self.file()?.seeking().has_places() {
             return Err(Errno::ESPIPE);
         }
         let file = self.file_for(Access::WRITE)?;
@@ -166,7 +166,7 @@ impl Description {
         }
         match file.seeking() {
             Seeking::None => return Err(Errno::ESPIPE),
-            Seeking::Ignored => return Ok(0),
+            Seeking::Ignored | Seeking::Pointless => return Ok(0),
             Seeking::Contents => {}
         }
         let mut at = self.offset.lock();

@@ -4,114 +4,23 @@
 //! watches it, and may be in another process. What is ready stands in a queue; a level-triggered file goes back to its end each time that
 //! it is told of, so that none starves where fewer are asked for than are ready.
 
+mod item;
+#[cfg(test)]
+mod tests;
+
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 
 use spin::Mutex;
 
+use self::item::{EXCLUSIVE, Item, WITH_EXCLUSIVE};
 use crate::errno::{Errno, Result};
-use crate::file::{Description, Edges, File, Readiness, edge};
+use crate::file::{Description, Edges, File, Readiness, Seeking, edge};
 use crate::vfs::world::World;
+pub use item::Event;
 
-/// `EPOLLET`
-const EDGE: u32 = 1 << 31;
-/// `EPOLLONESHOT`
-const ONE_SHOT: u32 = 1 << 30;
-/// `EPOLLWAKEUP`: nothing here suspends the machine.
-const WAKE_UP: u32 = 1 << 29;
-/// `EPOLLEXCLUSIVE`
-const EXCLUSIVE: u32 = 1 << 28;
-/// What stays when a one-shot entry has been told of.
-const PRIVATE: u32 = EDGE | ONE_SHOT | WAKE_UP | EXCLUSIVE;
-/// What may be asked together with `EPOLLEXCLUSIVE`.
-const WITH_EXCLUSIVE: u32 = 0x1 | 0x4 | 0x8 | 0x10 | WAKE_UP | EDGE | EXCLUSIVE;
 /// An instance may be watched by one that is watched, and so on, so often (`EP_MAX_NESTS`).
 const NESTS_MOST: usize = 4;
-/// What is always told of.
-const ALWAYS: Readiness = Readiness::ERROR.union(Readiness::HANG_UP);
-
-/// What is asked for, or found; and the caller's own word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Event {
-    /// `EPOLL*`
-    pub events: u32,
-    /// Given back with what is found.
-    pub data: u64,
-}
-
-fn with_always(wanted: Event) -> Event {
-    Event { events: wanted.events | ALWAYS.bits(), ..wanted }
-}
-
-/// What a look found of a file.
-#[derive(Clone, Copy)]
-struct Found {
-    ready: Readiness,
-    edges: Edges,
-}
-
-impl Found {
-    const NOTHING: Found = Found { ready: Readiness::empty(), edges: Edges { input: 0, output: 0 } };
-}
-
-/// A file that is watched, by the descriptor that it was added by.
-struct Item {
-    fd: i32,
-    target: Weak<Description>,
-    wanted: Event,
-    /// What the last look found.
-    found: Found,
-    /// What was so when an edge was last told of; none if the next readiness is one.
-    seen: Option<Found>,
-    /// Its place in the queue of those that are ready.
-    place: Option<u64>,
-}
-
-impl Item {
-    fn is_target(&self, fd: i32, target: &Arc<Description>) -> bool {
-        self.fd == fd && core::ptr::eq(self.target.as_ptr(), Arc::as_ptr(target))
-    }
-
-    /// What it is to be told of.
-    fn mask(&self) -> Readiness {
-        // A one-shot entry that has been told of is silent: even errors wait until it is set again.
-        Readiness::from_bits_truncate(self.wanted.events & !PRIVATE)
-    }
-
-    /// The last edge that concerns it.
-    fn last_edge(&self, edges: Edges) -> u64 {
-        let mask = self.mask();
-        let output = Readiness::WRITABLE | Readiness::OUT_BAND;
-        let input = if mask.intersects(output.complement() & ALWAYS.complement()) { edges.input } else { 0 };
-        if mask.intersects(output) { input.max(edges.output) } else { input }
-    }
-
-    /// Look at the file; whether it is to be queued now.
-    fn look(&mut self, world: &dyn World, file: &Arc<dyn File>) -> bool {
-        let ready = file.readiness(world) & self.mask();
-        self.found = Found { ready, edges: file.edges(world) };
-        let is_new = self.seen.is_none_or(|seen| {
-            let rises = !seen.ready.contains(ready);
-            rises || self.last_edge(self.found.edges) > self.last_edge(seen.edges)
-        });
-        // What falls may rise again.
-        if let Some(seen) = &mut self.seen {
-            seen.ready &= ready;
-        }
-        self.place.is_none() && is_new && !ready.is_empty()
-    }
-
-    /// Note that it was told of; whether it stays in the queue.
-    fn told(&mut self) -> bool {
-        if self.wanted.events & EDGE != 0 {
-            self.seen = Some(self.found);
-        }
-        if self.wanted.events & ONE_SHOT != 0 {
-            self.wanted.events &= PRIVATE;
-        }
-        self.wanted.events & (EDGE | ONE_SHOT) == 0
-    }
-}
 
 #[derive(Default)]
 struct State {
@@ -186,8 +95,7 @@ impl Epoll {
         if let Some(inner) = inner {
             inner.above.lock().push(Arc::downgrade(self));
         }
-        let wanted = with_always(wanted);
-        let mut item = Item { fd, target: Arc::downgrade(target), wanted, found: Found::NOTHING, seen: None, place: None };
+        let mut item = Item::new(fd, target, wanted);
         let is_ready = item.look(world, file);
         let mut state = self.state.lock();
         if is_ready {
@@ -212,7 +120,7 @@ impl Epoll {
         if item.wanted.events & EXCLUSIVE != 0 {
             return Err(Errno::EINVAL);
         }
-        (item.wanted, item.seen) = (with_always(wanted), None);
+        item.set(wanted);
         if item.look(world, file) {
             let place = state.next_place();
             state.changed = edge::stamp();
@@ -308,6 +216,10 @@ impl Epoll {
 }
 
 impl File for Epoll {
+    fn seeking(&self) -> Seeking {
+        Seeking::Pointless
+    }
+
     fn is_pollable(&self) -> bool {
         true
     }

@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use spin::Mutex;
 
 use crate::errno::{Errno, Result};
-use crate::file::{Access, Blocking, Edges, File, Input, Output, Place, Readiness};
+use crate::file::{Access, Blocking, Edges, File, Input, Output, Place, Readiness, Seeking};
 use crate::vfs::attributes::{Attributes, Kind, Time, device_number};
 use crate::vfs::node::{Entry, Node, Statistics};
 use crate::vfs::world::World;
@@ -74,6 +74,9 @@ impl File for Event {
     }
 
     fn write(&self, world: &dyn World, input: &mut Input, _: Place, blocking: Blocking) -> Result<(usize, u64)> {
+        if input.left() != 8 {
+            return Err(Errno::EINVAL);
+        }
         let mut bytes = [0; 8];
         input.take_exactly(&mut bytes)?;
         let value = u64::from_ne_bytes(bytes);
@@ -82,6 +85,10 @@ impl File for Event {
         }
         until(world, blocking, || self.add(value).then_some(()))?;
         Ok((8, 0))
+    }
+
+    fn seeking(&self) -> Seeking {
+        Seeking::Pointless
     }
 
     fn is_pollable(&self) -> bool {
@@ -131,6 +138,7 @@ impl Node for AnonymousNode {
     }
 
     fn open(self: Arc<Self>, _: &Arc<Entry>, _: Access, _: &dyn World) -> Result<Arc<dyn File>> {
-        Ok(self.file.clone())
+        // An eventfd and its like cannot be opened again, by whatever name (open(2)).
+        if self.kind == Kind::Anonymous { Err(Errno::ENXIO) } else { Ok(self.file.clone()) }
     }
 }

@@ -90,8 +90,18 @@ pub enum Seeking {
     Contents,
     /// lseek(2) succeeds and gives 0, as on `/dev/null`.
     Ignored,
+    /// lseek(2) succeeds and gives 0, but there are no places to read from: `ESPIPE` for all else that takes an offset, as of an eventfd.
+    Pointless,
     /// There is no offset: `ESPIPE`.
     None,
+}
+
+impl Seeking {
+    /// Whether a read or a write can be at an offset.
+    #[must_use]
+    pub fn has_places(self) -> bool {
+        matches!(self, Seeking::Contents | Seeking::Ignored)
+    }
 }
 
 /// Where a write goes.

@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::errno::{Errno, Result};
-use crate::file::{Blocking, Edges, File, Output, Readiness};
+use crate::file::{Blocking, Edges, File, Output, Readiness, Seeking};
 use crate::signal::{Information, SIGCHLD, Set, UNSTOPPABLE};
 use crate::vfs::world::World;
 
@@ -53,6 +53,10 @@ impl File for Signal {
             }
         }
         Ok(total)
+    }
+
+    fn seeking(&self) -> Seeking {
+        Seeking::Pointless
     }
 
     fn is_pollable(&self) -> bool {

@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use spin::Mutex;
 
 use crate::errno::{Errno, Result};
-use crate::file::{Blocking, Edges, File, Output, Readiness};
+use crate::file::{Blocking, Edges, File, Output, Readiness, Seeking};
 use crate::time::Clock;
 use crate::timer::{Interval, Setting};
 use crate::vfs::world::World;
@@ -151,6 +151,10 @@ impl File for Timer {
             }
             world.await_change()?;
         }
+    }
+
+    fn seeking(&self) -> Seeking {
+        Seeking::Pointless
     }
 
     fn is_pollable(&self) -> bool {

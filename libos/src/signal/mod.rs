@@ -398,8 +398,8 @@ impl State {
 
     /// In a new process: nothing is pending.
     pub fn forget_pending(&mut self) {
-        self.own.pending.discard(Set::MAX);
-        self.shared.discard(Set::MAX);
+        self.own.pending = Pending::new();
+        self.shared = Pending::new();
     }
 
     /// What is pending.

@@ -24,17 +24,17 @@ struct Watched {
 fn look<K: Kernel>(process: &Process<K>, watched: &mut [Watched]) -> (usize, bool) {
     let mut waits = false;
     for watched in watched.iter_mut().filter(|watched| watched.fd >= 0) {
-        let always = Readiness::ERROR | Readiness::HANG_UP;
-        watched.found = match process.files.get(watched.fd) {
+        let found = match process.files.get(watched.fd) {
             Ok(description) => match description.file() {
                 Ok(file) => {
                     waits |= file.waits_for_console();
-                    file.readiness(process) & (watched.asked | always)
+                    file.readiness(process)
                 }
                 Err(_) => Readiness::INVALID,
             },
             Err(_) => Readiness::INVALID,
         };
+        watched.found = found & watched.asked;
     }
     (watched.iter().filter(|watched| !watched.found.is_empty()).count(), waits)
 }
@@ -104,9 +104,9 @@ impl Timeout {
         Ok(Timeout { address, unit, deadline_ns: Some(process.now_ns().saturating_add(ns)), is_zero: ns == 0 })
     }
 
-    /// Write back what is left, whatever the call gave. The call does not fail if that cannot be written.
+    /// Write back what is left, even if the wait failed. The call does not fail if that cannot be written.
     fn finish<K: Kernel>(self, process: &Process<K>, outcome: Result<usize>) -> Result<usize> {
-        if let Some(deadline_ns) = self.deadline_ns.filter(|_| !self.is_zero && matches!(outcome, Ok(_) | Err(Errno::EINTR))) {
+        if let Some(deadline_ns) = self.deadline_ns.filter(|_| !self.is_zero) {
             let left = deadline_ns.saturating_sub(process.now_ns());
             let words = if self.unit == Unit::Nanoseconds { Timespec::from_ns(left).0 } else { timeval(left) };
             let _ = process.write_value(self.address, &words);
@@ -119,10 +119,11 @@ fn poll_for<K: Kernel>(process: &Process<K>, address: usize, count: usize, deadl
     if count as u64 > process.limits.lock().get(crate::limits::FILES)?[0] {
         return Err(Errno::EINVAL);
     }
+    let always = Readiness::ERROR | Readiness::HANG_UP | Readiness::INVALID;
     let mut watched = Vec::with_capacity(count);
     for index in 0..count {
         let [fd, events]: [i32; 2] = process.read_value(address.wrapping_add(index * 8))?;
-        let asked = Readiness::from_bits_truncate(events as u32 & 0xffff);
+        let asked = Readiness::from_bits_truncate(events as u32 & 0xffff) | always;
         watched.push(Watched { fd, asked, found: Readiness::empty() });
     }
     let ready = wait(process, &mut watched, deadline_ns)?;
@@ -174,13 +175,23 @@ pub fn ppoll<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<u
     timeout.finish(process, outcome)
 }
 
-/// The most descriptors of a select(2) (`FD_SETSIZE`; the kernel takes as many as may be open).
-const SELECT_MOST: usize = 1 << 16;
+/// The most descriptors that a select(2) looks at: for how many the process's table has room on Linux. Bits above stay as they are.
+fn select_most<K: Kernel>(process: &Process<K>) -> usize {
+    const AT_FIRST: usize = 64;
+    const STEP: usize = 128;
+    match process.files.with_table(|table| table.len()) {
+        ..=AT_FIRST => AT_FIRST,
+        used => used.div_ceil(STEP).next_power_of_two() * STEP,
+    }
+}
 
 fn select_for<K: Kernel>(process: &Process<K>, arguments: &Arguments, deadline_ns: Option<u64>) -> Result<usize> {
-    let count = usize::try_from(arguments.int(0)).map_err(|_| Errno::EINVAL)?.min(SELECT_MOST);
+    let count = usize::try_from(arguments.int(0)).map_err(|_| Errno::EINVAL)?.min(select_most(process));
     let words = count.div_ceil(64);
-    let asked = [Readiness::READABLE | Readiness::HANG_UP | Readiness::ERROR, Readiness::WRITABLE | Readiness::ERROR, Readiness::PRIORITY];
+    let input = Readiness::READABLE | Readiness::IN_BAND | Readiness::HANG_UP | Readiness::ERROR;
+    let output = Readiness::WRITABLE | Readiness::OUT_BAND | Readiness::ERROR;
+    // A place that is open without its file counts as ready.
+    let asked = [input, output, Readiness::PRIORITY].map(|asked| asked | Readiness::INVALID);
     let mut watched = Vec::new();
     let mut places = Vec::new();
     for (set, asked) in asked.into_iter().enumerate() {
@@ -194,15 +205,14 @@ fn select_for<K: Kernel>(process: &Process<K>, arguments: &Arguments, deadline_n
         }
     }
     for watched in &watched {
-        process.files.get(watched.fd)?.file()?;
+        process.files.get(watched.fd)?;
     }
     wait(process, &mut watched, deadline_ns)?;
     let mut ready = 0;
     for set in 0..asked.len() {
         let address = arguments.word(set + 1);
         let mut bits = alloc::vec![0u64; if address == 0 { 0 } else { words }];
-        for (watched, _) in watched.iter().zip(&places).filter(|(watched, place)| **place == set && watched.found.intersects(watched.asked))
-        {
+        for (watched, _) in watched.iter().zip(&places).filter(|(watched, place)| **place == set && !watched.found.is_empty()) {
             bits[watched.fd as usize / 64] |= 1 << (watched.fd % 64);
             ready += 1;
         }

@@ -100,7 +100,7 @@ pub fn getrusage<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Resu
     let mut words = [0i64; 18];
     match arguments.int(0) {
         OWN | THREAD => {
-            let clock = if arguments.int(0) == THREAD { Clock::Thread(0) } else { Clock::Process };
+            let clock = if arguments.int(0) == THREAD { Clock::Thread(0) } else { Clock::Process(0) };
             words[..2].copy_from_slice(&timeval(process.clock_ns(clock)));
             let memory = process.memory.lock();
             words[4] = (memory.most_resident * abi::PAGE_SIZE / 1024) as i64;

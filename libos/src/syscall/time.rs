@@ -4,7 +4,9 @@ use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::syscall::Arguments;
+use crate::thread::Waits;
 use crate::time::{Clock, SECOND, Timespec, timeval};
+use crate::timer::base_clock;
 use crate::user::UserMemory;
 
 /// clock_gettime(2)
@@ -64,12 +66,42 @@ pub fn nanosleep<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Resu
 pub fn clock_nanosleep<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
     const ABSOLUTE: i32 = 1;
     let clock = process.clock(arguments.int(0))?;
-    let wanted = Timespec(process.read_value(arguments.word(2))?).ns()?;
-    if arguments.int(1) & ABSOLUTE == 0 {
-        return sleep(process, process.now_ns().saturating_add(wanted), arguments.word(3));
+    // The thread's own time, which stands still while it sleeps, and those clocks that nothing waits by.
+    match (arguments.int(0), clock) {
+        (3..=6, _) => return Err(Errno::EOPNOTSUPP),
+        (_, Clock::Thread(id)) if id == 0 || id == process.thread_id() => return Err(Errno::EINVAL),
+        _ => {}
     }
-    let left = wanted.saturating_sub(process.clock_ns(clock));
-    sleep(process, process.now_ns().saturating_add(left), 0)
+    let wanted = Timespec(process.read_value(arguments.word(2))?).ns()?;
+    let absolute = arguments.int(1) & ABSOLUTE != 0;
+    let clock = base_clock(clock, absolute);
+    let until = if absolute { wanted } else { process.clock_ns(clock).saturating_add(wanted) };
+    if clock == Clock::Monotonic {
+        return sleep(process, until, if absolute { 0 } else { arguments.word(3) });
+    }
+    let outcome = sleep_by(process, clock, until);
+    if outcome == Err(Errno::EINTR) && !absolute && arguments.word(3) != 0 {
+        let left = Timespec::from_ns(until.saturating_sub(process.clock_ns(clock)));
+        process.write_value(arguments.word(3), &left.0)?;
+    }
+    outcome.map(|()| 0)
+}
+
+/// Sleep until a clock is at `until_ns`: one that may be set meanwhile, or that stands still while nobody runs.
+fn sleep_by<K: Kernel>(process: &Process<K>, clock: Clock, until_ns: u64) -> Result<()> {
+    const LEAST_NS: u64 = 100_000;
+    loop {
+        let now_ns = process.clock_ns(clock);
+        if now_ns >= until_ns {
+            return Ok(());
+        }
+        let left = (until_ns - now_ns).max(if clock == Clock::Realtime { 0 } else { LEAST_NS });
+        // Who sets the time of day says so to those who wait for changes.
+        match process.block(Waits::Change, Some(process.now_ns().saturating_add(left))) {
+            Ok(()) | Err(Errno::ETIMEDOUT) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
 }
 
 /// Sleep; what is left of it goes to `remaining` if a signal breaks it off.
@@ -92,7 +124,7 @@ fn sleep<K: Kernel>(process: &Process<K>, deadline_ns: u64, remaining: usize) ->
 pub fn times<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
     const TICK: u64 = SECOND / crate::load::auxiliary::TICKS_PER_SECOND;
     if arguments.word(0) != 0 {
-        let user = process.clock_ns(Clock::Process) / TICK;
+        let user = process.clock_ns(Clock::Process(0)) / TICK;
         process.write_value(arguments.word(0), &[user, 0, 0, 0])?;
     }
     Ok((process.now_ns() / TICK) as usize)

@@ -104,20 +104,15 @@ impl<K: Kernel> Process<K> {
     /// Sleep up to the first deadline, in ticks; or until the console may have input.
     fn idle(&self, earliest: Option<u64>, console: bool) {
         let earliest = [earliest, self.timers.due_asleep()].into_iter().flatten().min();
-        let before = self.kernel.clock();
         // What a kernel's wait answers is of no interest: deadlines are looked at again, and nobody but the clock and the console wakes it.
         if console {
             let _ = self.kernel.wait_for_console(earliest);
         } else {
             self.wait_for_others(earliest);
         }
-        let slept = self.kernel.clock() - before;
-        self.threads.with(|table| {
-            table.note_idle(slept);
-            if console {
-                table.wake_watchers();
-            }
-        });
+        if console {
+            self.threads.with(super::Table::wake_watchers);
+        }
         self.hear();
     }
 

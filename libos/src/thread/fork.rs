@@ -47,7 +47,7 @@ impl<K: Kernel> Process<K> {
 
     /// In the new process: be it.
     fn be_born(&self, id: u32, birth: &Birth) {
-        let now = self.kernel.clock();
+        let now = self.kernel.ran();
         let machine = self.threads.with(|table| {
             table.keep_only_current(id, now);
             let thread = table.current();
@@ -60,7 +60,9 @@ impl<K: Kernel> Process<K> {
         identity.set(Word::Process, id);
         identity.set(Word::Thread, id);
         self.signals.with(crate::signal::State::forget_pending);
+        self.timers_after_fork();
         *self.leader_code.lock() = None;
+        self.timers_after_fork();
         self.random.stir(&self.kernel);
         self.heard.store(self.kernel.doorbell().value, Ordering::Relaxed);
         if birth.set_id != 0 {

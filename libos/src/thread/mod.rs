@@ -36,7 +36,7 @@ pub use table::{Outcome, Scheduling, Table, Thread, Waits};
 pub struct Threads<M: 'static>(Mutex<Table<M>>);
 
 impl<M> Threads<M> {
-    /// With the first thread, which runs since `now`, in ticks.
+    /// With the first thread, which runs since `now`, in ticks that the process has run.
     #[must_use]
     pub fn new(id: u32, machine: &'static M, now: u64) -> Threads<M> {
         Threads(Mutex::new(Table::new(Thread::new(id, machine, None, Vec::new()), now)))
@@ -101,7 +101,7 @@ impl<K: Kernel> Process<K> {
 
     /// Make another thread, which is not in the schedule, the one that runs, the machine's state excepted; gives the machines of both.
     fn change_thread(&self, next: usize) -> (Option<&'static K::Machine>, &'static K::Machine) {
-        let now = self.kernel.clock();
+        let now = self.kernel.ran();
         let machines = self.threads.with(|table| {
             let signals = table.at(next).signals.take().expect("a thread that does not run keeps its own");
             let signals = self.signals.exchange(signals);

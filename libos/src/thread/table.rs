@@ -156,10 +156,8 @@ pub struct Table<M: 'static> {
     shared: Vec<SharedWait>,
     /// Whether a thread became ready that goes before the one that runs.
     preempts: bool,
-    /// When the current thread began to run, in ticks.
+    /// When the current thread began to run, in ticks that the process has run.
     since: u64,
-    /// Ticks in which nobody ran.
-    pub idle: u64,
 }
 
 /// Ids are below this (`/proc/sys/kernel/pid_max`).
@@ -179,7 +177,6 @@ impl<M> Table<M> {
             shared: Vec::new(),
             preempts: false,
             since: now,
-            idle: 0,
         }
     }
 
@@ -257,7 +254,7 @@ impl<M> Table<M> {
         self.deadlines.clear();
         self.futexes = Futexes::default();
         self.shared.clear();
-        (self.since, self.idle, self.last_id) = (now, 0, id);
+        (self.since, self.last_id) = (now, id);
         self.slots.push(current.map(|thread| Thread { id, used: 0, robust_list: 0, unmap_at_end: None, ..thread }));
     }
 
@@ -273,12 +270,6 @@ impl<M> Table<M> {
         let before = self.slots[before].as_mut()?;
         before.used += used;
         Some(before)
-    }
-
-    /// Note that nobody ran for so many ticks until `now`.
-    pub fn note_idle(&mut self, ticks: u64) {
-        self.idle += ticks;
-        self.since += ticks;
     }
 
     /// Ticks that the thread in a slot has run at `now`.

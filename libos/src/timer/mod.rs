@@ -33,7 +33,7 @@ const NEVER: u64 = u64::MAX;
 
 /// The timers of setitimer(2): their signals and clocks. All time that a process uses is counted as its own, and none as the system's for
 /// it.
-const CLASSIC: [(u32, Clock); 3] = [(SIGALRM, Clock::Monotonic), (SIGVTALRM, Clock::Process), (SIGPROF, Clock::Process)];
+const CLASSIC: [(u32, Clock); 3] = [(SIGALRM, Clock::Monotonic), (SIGVTALRM, Clock::Process(0)), (SIGPROF, Clock::Process(0))];
 
 /// A timer of timer_create(2).
 #[derive(Clone, Copy, Debug)]

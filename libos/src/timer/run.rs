@@ -134,8 +134,9 @@ impl<K: Kernel> Process<K> {
     pub fn postpone_timers(&self) {
         // In parts of a second: long enough for any of the library's short functions on the program's stack.
         const SOON: u64 = 20_000;
-        if self.timers.due.load(Ordering::Relaxed) != NEVER {
-            self.kernel.set_deadline(Some(self.kernel.clock() + self.kernel.info().clock_hz / SOON));
+        let now = self.kernel.clock();
+        if self.timers.is_due(now) {
+            self.kernel.set_deadline(Some(now + self.kernel.info().clock_hz / SOON));
         }
     }
 

@@ -11,6 +11,50 @@ fn read(clock: libc::clockid_t) -> Duration {
     Duration::new(time[0], time[1] as u32)
 }
 
+/// clock_nanosleep(2): the result, or the error's name.
+fn sleep(clock: libc::clockid_t, flags: usize, time: [i64; 2]) -> String {
+    // SAFETY: the time outlives the call.
+    let outcome = unsafe { call(libc::SYS_clock_nanosleep, &[clock as usize, flags, time.as_ptr() as usize, 0]) };
+    outcome.map_or_else(|error| error, |value| value.to_string())
+}
+
+fn later(clock: libc::clockid_t, milliseconds: u64) -> [i64; 2] {
+    let until = read(clock) + Duration::from_millis(milliseconds);
+    [until.as_secs() as i64, i64::from(until.subsec_nanos())]
+}
+
+fn sleeps() {
+    const ABSOLUTE: usize = 1;
+    println!("no such clock: {}", sleep(77, 0, [0, 0]));
+    println!(
+        "clocks that nobody sleeps by: {} {}",
+        sleep(libc::CLOCK_THREAD_CPUTIME_ID, 0, [0, 0]),
+        sleep(libc::CLOCK_MONOTONIC_RAW, 0, [0, 0])
+    );
+    println!("bad times: {} {}", sleep(libc::CLOCK_REALTIME, 0, [-1, 0]), sleep(libc::CLOCK_REALTIME, ABSOLUTE, [0, 1_000_000_000]));
+    // SAFETY: the call refuses the address.
+    let nowhere = unsafe { call(libc::SYS_clock_nanosleep, &[1, 0, 8, 0]) };
+    println!("no time there: {nowhere:?}");
+    for (name, clock) in [("monotonic", libc::CLOCK_MONOTONIC), ("realtime", libc::CLOCK_REALTIME), ("boottime", libc::CLOCK_BOOTTIME)] {
+        let until = later(clock, 20);
+        let outcome = sleep(clock, ABSOLUTE, until);
+        println!("{name}, absolute: {outcome} {}", later(clock, 0) >= until);
+        println!("{name}, long past: {}", sleep(clock, ABSOLUTE, [1, 0]));
+    }
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(std::sync::atomic::Ordering::SeqCst) {
+                std::hint::spin_loop();
+            }
+        });
+        let until = later(libc::CLOCK_PROCESS_CPUTIME_ID, 30);
+        let outcome = sleep(libc::CLOCK_PROCESS_CPUTIME_ID, 0, [0, 30_000_000]);
+        println!("while another computes: {outcome} {}", later(libc::CLOCK_PROCESS_CPUTIME_ID, 0) >= until);
+        done.store(true, std::sync::atomic::Ordering::SeqCst);
+    });
+}
+
 fn main() {
     let mut last = Instant::now();
     let steady = (0..10_000).all(|_| {
@@ -38,4 +82,5 @@ fn main() {
     }
     let spent = read(libc::CLOCK_PROCESS_CPUTIME_ID);
     println!("the process has used time: {}", spent > Duration::ZERO);
+    sleeps();
 }

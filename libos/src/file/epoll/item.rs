@@ -1,0 +1,115 @@
+//! A file that is watched: what it is watched for, and what was told of it.
+
+use alloc::sync::{Arc, Weak};
+
+use crate::file::{Description, Edges, File, Readiness};
+use crate::vfs::world::World;
+
+/// `EPOLLET`
+pub(super) const EDGE: u32 = 1 << 31;
+/// `EPOLLONESHOT`
+const ONE_SHOT: u32 = 1 << 30;
+/// `EPOLLWAKEUP`: nothing here suspends the machine.
+const WAKE_UP: u32 = 1 << 29;
+/// `EPOLLEXCLUSIVE`
+pub(super) const EXCLUSIVE: u32 = 1 << 28;
+/// What stays when a one-shot entry has been told of.
+const PRIVATE: u32 = EDGE | ONE_SHOT | WAKE_UP | EXCLUSIVE;
+/// What may be asked together with `EPOLLEXCLUSIVE`.
+pub(super) const WITH_EXCLUSIVE: u32 = 0x1 | 0x4 | 0x8 | 0x10 | WAKE_UP | EDGE | EXCLUSIVE;
+/// What is always told of.
+const ALWAYS: Readiness = Readiness::ERROR.union(Readiness::HANG_UP);
+
+/// What is asked for, or found; and the caller's own word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// `EPOLL*`
+    pub events: u32,
+    /// Given back with what is found.
+    pub data: u64,
+}
+
+fn with_always(wanted: Event) -> Event {
+    Event { events: wanted.events | ALWAYS.bits(), ..wanted }
+}
+
+/// What a look found of a file.
+#[derive(Clone, Copy)]
+pub(super) struct Found {
+    pub(super) ready: Readiness,
+    pub(super) edges: Edges,
+}
+
+impl Found {
+    const NOTHING: Found = Found { ready: Readiness::empty(), edges: Edges { input: 0, output: 0 } };
+}
+
+/// A file that is watched, by the descriptor that it was added by.
+pub(super) struct Item {
+    pub(super) fd: i32,
+    pub(super) target: Weak<Description>,
+    pub(super) wanted: Event,
+    /// What the last look found.
+    pub(super) found: Found,
+    /// What was so when an edge was last told of; none if the next readiness is one.
+    pub(super) seen: Option<Found>,
+    /// Its place in the queue of those that are ready.
+    pub(super) place: Option<u64>,
+}
+
+impl Item {
+    /// A file that nothing was told of.
+    pub(super) fn new(fd: i32, target: &Arc<Description>, wanted: Event) -> Item {
+        let target = Arc::downgrade(target);
+        Item { fd, target, wanted: with_always(wanted), found: Found::NOTHING, seen: None, place: None }
+    }
+
+    /// Watch it for something else. What is ready is news.
+    pub(super) fn set(&mut self, wanted: Event) {
+        (self.wanted, self.seen) = (with_always(wanted), None);
+    }
+
+    pub(super) fn is_target(&self, fd: i32, target: &Arc<Description>) -> bool {
+        self.fd == fd && core::ptr::eq(self.target.as_ptr(), Arc::as_ptr(target))
+    }
+
+    /// What it is to be told of.
+    fn mask(&self) -> Readiness {
+        // A one-shot entry that has been told of is silent: even errors wait until it is set again.
+        Readiness::from_bits_truncate(self.wanted.events & !PRIVATE)
+    }
+
+    /// The last edge that concerns it.
+    pub(super) fn last_edge(&self, edges: Edges) -> u64 {
+        let mask = self.mask();
+        let output = Readiness::WRITABLE | Readiness::OUT_BAND;
+        let input = if mask.intersects(output.complement() & ALWAYS.complement()) { edges.input } else { 0 };
+        if mask.intersects(output) { input.max(edges.output) } else { input }
+    }
+
+    /// Look at the file; whether it is to be queued now.
+    pub(super) fn look(&mut self, world: &dyn World, file: &Arc<dyn File>) -> bool {
+        let ready = file.readiness(world) & self.mask();
+        self.found = Found { ready, edges: file.edges(world) };
+        let is_new = self.seen.is_none_or(|seen| {
+            let rises = !seen.ready.contains(ready);
+            rises || self.last_edge(self.found.edges) > self.last_edge(seen.edges)
+        });
+        // What falls may rise again.
+        if let Some(seen) = &mut self.seen {
+            seen.ready &= ready;
+        }
+        self.place.is_none() && is_new && !ready.is_empty()
+    }
+
+    /// Note that it was told of; whether it stays in the queue.
+    pub(super) fn told(&mut self) -> bool {
+        if self.wanted.events & EDGE != 0 {
+            self.seen = Some(self.found);
+        }
+        if self.wanted.events & ONE_SHOT != 0 {
+            self.wanted.events &= PRIVATE;
+        }
+        self.wanted.events & (EDGE | ONE_SHOT) == 0
+    }
+}
