@@ -13,6 +13,8 @@ pub type Limit = [u64; 2];
 pub const STACK: usize = 3;
 /// `RLIMIT_NOFILE`
 pub const FILES: usize = 7;
+/// `RLIMIT_SIGPENDING`
+pub const PENDING: usize = 11;
 /// How many resources there are.
 pub const RESOURCES: usize = 16;
 /// The most open files that a limit may allow (`fs.nr_open`).

@@ -35,6 +35,24 @@ impl<K: Kernel> Process<K> {
         }
     }
 
+    /// Offer what was sent to the process, and the thread that runs does not take, to threads that wait: it blocks it from now on, or ends.
+    pub fn reoffer(&self) {
+        let mut left = self.signals.with(|state| state.shared.set() & !state.own.wants());
+        while left != 0 {
+            let set = left & left.wrapping_neg();
+            self.interrupt(|table| table.waiting_for_signal(set));
+            left &= !set;
+        }
+    }
+
+    /// How many signals wait, in all queues.
+    #[must_use]
+    pub fn queued_signals(&self) -> usize {
+        let others: usize =
+            self.threads.with(|table| table.iter().filter_map(|thread| thread.signals.as_ref()).map(|own| own.pending.count()).sum());
+        others + self.signals.with(|state| state.own.pending.count() + state.shared.count())
+    }
+
     /// If signals like this one are read from a descriptor, let who waits for changes look.
     fn tell_watchers(&self, information: Information) {
         if self.signals.note_arrival(information.signal as u32) {
