@@ -13,6 +13,7 @@ use abi::Registers;
 use spin::Mutex;
 
 use crate::errno::{Errno, Result};
+use crate::family::Family;
 use crate::file::Files;
 use crate::identity::Word;
 use crate::kernel::Kernel;
@@ -68,6 +69,8 @@ pub struct Process<K: Kernel> {
     pub threads: Threads<K::Machine>,
     /// What the first thread ended with, if others go on.
     pub leader_code: Mutex<Option<u8>>,
+    /// The process among others.
+    pub family: Family,
     /// How far the doorbell had been counted when it was last heard.
     pub heard: AtomicU32,
 }
@@ -79,7 +82,8 @@ impl<K: Kernel> Process<K> {
         self.kernel.identity().get(Word::Process)
     }
 
-    /// A process with an empty address space, the id that the kernel's identity words have, the files of `initramfs`, and the console as its first three descriptors.
+    /// A process with an empty address space, the id that the kernel's identity words have, the files that `unixd` keeps (without one,
+    /// those of `initramfs`), and the console as its first three descriptors.
     #[must_use]
     pub fn new(kernel: K, initramfs: &'static [u8], strace: bool) -> Process<K> {
         let ticks = kernel.clock();
@@ -90,7 +94,10 @@ impl<K: Kernel> Process<K> {
             strace,
             memory: Mutex::new(Memory::new()),
             signals: Signals::new(),
-            files: Files::new(initramfs, &kernel.pool(), now_ns),
+            files: match kernel.server() {
+                Some(server) => Files::remote(server, now_ns),
+                None => Files::new(initramfs, &kernel.pool(), now_ns),
+            },
             limits: Mutex::new(Limits::new()),
             random: Random::new(&kernel),
             times,
@@ -98,6 +105,7 @@ impl<K: Kernel> Process<K> {
             running: Mutex::new(Running::default()),
             threads: Threads::new(id, kernel.first_machine(), kernel.ran()),
             leader_code: Mutex::new(None),
+            family: Family::default(),
             heard: AtomicU32::new(0),
             kernel,
         }
@@ -140,7 +148,11 @@ impl<K: Kernel> Process<K> {
         if self.strace {
             crate::strace::ended(self, ending);
         }
-        self.kernel.exit(ending.status())
+        let (most_resident, faults) = {
+            let memory = self.memory.lock();
+            (memory.most_resident as u64, memory.faults as u64)
+        };
+        self.kernel.exit(ending.status(), most_resident | faults << 32)
     }
 
     /// Write a line to the console that is Chitin's, not the program's.

@@ -27,14 +27,14 @@ mod thread;
 mod vdso;
 mod words;
 
-pub use isa::{Frame, image_start};
+pub use isa::{Frame, clock, entropy, image_start};
 
 /// Places in the part of Chitin's half that the library lays out itself.
 pub mod place {
     /// The pages of files.
     pub const FILES: usize = 0x7d80_0000_0000;
     /// The most bytes of them.
-    pub const FILES_BYTES: usize = 0x40_0000_0000;
+    pub const FILES_BYTES: usize = 0x20_0000_0000;
     /// The upcall page.
     pub const UPCALL_PAGE: usize = 0x7e0e_0000_0000;
     /// The stack that faults are handled on: its lowest address.

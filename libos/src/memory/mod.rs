@@ -94,6 +94,8 @@ pub struct Memory {
     pub most_resident: usize,
     /// Whether executable mappings show rewritten text.
     pub rewrites: bool,
+    /// Whether some pages may be copied on write: since a fork.
+    may_have_copies: bool,
     /// The texts that they show.
     placed: Vec<rewritten::Placed>,
     /// Page faults resolved so far.
@@ -121,6 +123,7 @@ impl Memory {
             lock_future: false,
             most_resident: 0,
             rewrites: false,
+            may_have_copies: false,
             placed: Vec::new(),
             faults: 0,
             sequential: 0,

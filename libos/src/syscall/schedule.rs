@@ -3,10 +3,9 @@
 //! Real-time priorities order the threads of a process. Between processes all have equal slices.
 
 use crate::errno::{Errno, Result};
-use crate::identity::Word;
 use crate::kernel::Kernel;
 use crate::process::Process;
-use crate::syscall::Arguments;
+use crate::syscall::{Arguments, family};
 use crate::thread::Scheduling;
 use crate::time::{SECOND, Timespec};
 use crate::user::UserMemory;
@@ -224,35 +223,31 @@ pub fn sched_getattr<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> 
     Ok(0)
 }
 
-/// The threads that getpriority(2) and setpriority(2) are about.
-fn are_meant<K: Kernel>(process: &Process<K>, which: i32, who: u32) -> Result<alloc::vec::Vec<usize>> {
+/// The slot of the thread that getpriority(2) or setpriority(2) is about, if that is one of the process's.
+fn own<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Option<usize> {
     const PROCESS: i32 = 0;
-    const GROUP: i32 = 1;
-    const USER: i32 = 2;
-    let identity = process.kernel.identity();
-    let all = match which {
-        PROCESS => return Ok(alloc::vec![process.find_thread(who)?]),
-        GROUP => who == 0 || who == identity.get(Word::Group),
-        USER => who == 0 || who == identity.get(Word::User),
-        _ => return Err(Errno::EINVAL),
-    };
-    if all { Ok(process.threads.with(|table| table.slots())) } else { Err(Errno::ESRCH) }
+    if arguments.int(0) == PROCESS { process.find_thread(arguments.unsigned(1)).ok() } else { None }
 }
 
-/// getpriority(2): 20 less the lowest nice value.
+/// getpriority(2): 20 less the lowest nice value. Each thread has its own; that of the first is the process's, which `unixd` knows.
 pub fn getpriority<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    let slots = are_meant(process, arguments.int(0), arguments.unsigned(1))?;
-    let nice = slots.into_iter().map(|slot| scheduling(process, slot).nice).min().unwrap_or(0);
-    Ok((20 - i32::from(nice)) as usize)
+    match own(process, arguments) {
+        Some(slot) => Ok((20 - i32::from(scheduling(process, slot).nice)) as usize),
+        None => family::getpriority(process, arguments),
+    }
 }
 
 /// setpriority(2)
 pub fn setpriority<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    let Some(slot) = own(process, arguments) else { return family::setpriority(process, arguments) };
     let nice = arguments.int(2).clamp(-20, 19) as i8;
-    for slot in are_meant(process, arguments.int(0), arguments.unsigned(1))? {
-        set(process, slot, Scheduling { nice, ..scheduling(process, slot) });
+    set(process, slot, Scheduling { nice, ..scheduling(process, slot) });
+    if process.threads.with(|table| table.at(slot).id) != process.id() {
+        return Ok(0);
     }
-    Ok(0)
+    let mut of_process = *arguments;
+    of_process.0[1] = 0;
+    family::setpriority(process, &of_process)
 }
 
 /// membarrier(2): threads that share a CPU are always in step.

@@ -27,7 +27,8 @@ impl<K: Kernel> Process<K> {
         let end = [deadline_ns, look].into_iter().flatten().min();
         let end_ticks = end.map(|ns| ticks_at(self.kernel.info(), ns));
         loop {
-            match self.rest(|table| table.block(waits, u32::MAX, end_ticks))? {
+            let enter = |table: &mut super::Table<K::Machine>| table.block(waits, u32::MAX, end_ticks);
+            match if waits == Waits::Release { self.rest_whatever(enter) } else { self.rest(enter)? } {
                 Outcome::Woken => return Ok(()),
                 Outcome::TimedOut if is_console && deadline_ns.is_none_or(|deadline| self.now_ns() < deadline) => return Ok(()),
                 Outcome::TimedOut => return Err(Errno::ETIMEDOUT),
@@ -46,12 +47,17 @@ impl<K: Kernel> Process<K> {
         if self.signals.is_pending() {
             return Err(Errno::EINTR);
         }
+        Ok(self.rest_whatever(enter))
+    }
+
+    /// [`Process::rest`], whatever signals there are.
+    fn rest_whatever(&self, enter: impl FnOnce(&mut super::Table<K::Machine>)) -> Outcome {
         let next = self.threads.with(|table| {
             enter(table);
             table.take_next()
         });
         self.run(next.unwrap_or_else(|| self.await_next()));
-        Ok(self.threads.with(super::Table::outcome))
+        self.threads.with(super::Table::outcome)
     }
 
     /// Whether a signal is pending that the thread waits for by name.
@@ -62,15 +68,6 @@ impl<K: Kernel> Process<K> {
     /// Something that another thread may wait for has been done to a file.
     pub fn note_change(&self) {
         self.threads.with(super::Table::wake_watchers);
-    }
-
-    /// Hear what `unixd` told since this was last asked.
-    pub fn hear(&self) {
-        self.look_at_shared(None);
-        let rings = self.kernel.doorbell().value;
-        if self.heard.swap(rings, Ordering::Relaxed) != rings {
-            self.note_change();
-        }
     }
 
     /// Run a thread that is not in the schedule, until the one that calls this is ready and its turn has come.

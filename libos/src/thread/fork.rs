@@ -7,10 +7,15 @@
 
 use core::sync::atomic::Ordering;
 
+use abi::{CloneMode, CloneRange, PAGE_SIZE};
+use unix::Kin;
+
 use crate::errno::Result;
 use crate::identity::Word;
 use crate::kernel::{Kernel, Side};
 use crate::process::Process;
+use crate::signal::{AlternateStack, attention};
+use crate::thread::Waits;
 use crate::user::UserMemory;
 
 /// What a new process is made with.
@@ -20,12 +25,20 @@ pub struct Birth {
     pub sp: u64,
     /// Its thread's thread pointer, if it is to have another.
     pub thread_pointer: Option<u64>,
+    /// Where its id is written in the memory of the one that makes it; nowhere if 0.
+    pub parent_id: usize,
     /// Where its thread's id is written in its memory; nowhere if 0.
     pub set_id: usize,
     /// Where a 0 is written when its thread ends; nowhere if 0.
     pub clear_at_end: usize,
-    /// Whether it uses the same memory, up to when it runs another program or ends, and the thread that makes it waits for that.
-    pub is_vfork: bool,
+    /// The signal that its end sends to its parent; 0: none.
+    pub exit_signal: u32,
+    /// Whether its parent is this one's.
+    pub is_sibling: bool,
+    /// Whether it uses the same memory, up to when it runs another program or ends.
+    pub shares_memory: bool,
+    /// Whether the thread that makes it waits for that.
+    pub waits: bool,
 }
 
 impl<K: Kernel> Process<K> {
@@ -34,13 +47,43 @@ impl<K: Kernel> Process<K> {
     /// # Errors
     /// `EAGAIN`: there are as many processes as may be. `ENOMEM`: there is no memory for it.
     pub fn fork(&self, birth: &Birth) -> Result<usize> {
-        let program = self.memory.lock().clone_ranges(&self.kernel, birth.is_vfork)?;
-        let machine = self.threads.with(|table| table.current().machine);
-        match self.kernel.fork(machine, program)? {
-            Side::Parent(id) => Ok(id as usize),
+        if let Some(server) = self.kernel.server() {
+            self.files.share(server)?;
+        }
+        let mut program = self.memory.lock().clone_ranges(&self.kernel, birth.shares_memory)?;
+        program.extend(self.files.shown_pages().into_iter().map(|pages| {
+            let (start, count) = (pages.start as u64, pages.len().div_ceil(PAGE_SIZE) as u64);
+            CloneRange { source: start, target: start, pages: count, mode: CloneMode::Share as u64 }
+        }));
+        let (machine, thread) = self.threads.with(|table| (table.current().machine, table.current().id));
+        let kin = Kin { exit_signal: birth.exit_signal, thread, is_sibling: birth.is_sibling };
+        match self.kernel.fork(machine, program, kin)? {
+            Side::Parent(id) => {
+                if birth.parent_id != 0 {
+                    // Linux goes on where it cannot be written.
+                    let _ = self.write_value(birth.parent_id, &id);
+                }
+                if birth.waits {
+                    self.await_release(id);
+                }
+                if birth.shares_memory {
+                    // The straight way out of a call may look at the program's stack, on which the child has run.
+                    self.signals.attend(attention::POINTER);
+                }
+                Ok(id as usize)
+            }
             Side::Child(id) => {
                 self.be_born(id, birth);
                 Ok(0)
+            }
+        }
+    }
+
+    /// Wait until a child has let go of this process's memory. Signals wait too.
+    fn await_release(&self, id: u32) {
+        while !self.kernel.is_released(id) {
+            if self.block(Waits::Release, None).is_err() {
+                break;
             }
         }
     }
@@ -56,15 +99,22 @@ impl<K: Kernel> Process<K> {
         });
         self.kernel.keep_only(machine);
         let identity = self.kernel.identity();
-        identity.set(Word::Parent, self.id());
+        identity.set(Word::Parent, self.kernel.bulletin().parent.load(Ordering::Relaxed));
         identity.set(Word::Process, id);
         identity.set(Word::Thread, id);
-        self.signals.with(crate::signal::State::forget_pending);
-        self.timers_after_fork();
+        self.signals.with(|state| {
+            state.forget_pending();
+            if birth.shares_memory && !birth.waits {
+                // The other thread goes on to use it (sigaltstack(2)).
+                state.own.alternate = AlternateStack::NONE;
+            }
+        });
+        self.begin_as_copy();
         *self.leader_code.lock() = None;
         self.timers_after_fork();
         self.random.stir(&self.kernel);
         self.heard.store(self.kernel.doorbell().value, Ordering::Relaxed);
+        self.files.hear(self);
         if birth.set_id != 0 {
             // Linux goes on where it cannot be written.
             let _ = self.write_value(birth.set_id, &id);
@@ -74,7 +124,7 @@ impl<K: Kernel> Process<K> {
             crate::signal::frame::set_result(&mut registers, 0);
             registers.sp = if birth.sp != 0 { birth.sp } else { registers.sp };
             registers.tls = birth.thread_pointer.unwrap_or(registers.tls);
-            self.kernel.begin(&registers)
+            self.kernel.resume_elsewhere(&registers)
         }
     }
 }

@@ -20,6 +20,8 @@ pub enum Waits {
     Signal,
     /// Something that another thread does to a file.
     Change,
+    /// That a child lets go of the process's memory. Signals do not end it.
+    Release,
     /// Input at the console, or such a change.
     Console,
     /// A wake on this futex.
@@ -147,7 +149,6 @@ impl<M> Thread<M> {
 pub struct Table<M: 'static> {
     slots: Vec<Option<Thread<M>>>,
     current: usize,
-    last_id: u32,
     schedule: Box<dyn Schedule>,
     /// Ends of waits, in ticks of the counter, and whose.
     deadlines: BTreeSet<(u64, usize)>,
@@ -160,15 +161,11 @@ pub struct Table<M: 'static> {
     since: u64,
 }
 
-/// Ids are below this (`/proc/sys/kernel/pid_max`).
-const IDS: u32 = 4 << 20;
-
 impl<M> Table<M> {
     /// With the first thread, which runs.
     #[must_use]
     pub fn new(first: Thread<M>, now: u64) -> Table<M> {
         Table {
-            last_id: first.id,
             slots: alloc::vec![Some(first)],
             current: 0,
             schedule: Box::new(ByPriority::default()),
@@ -224,16 +221,6 @@ impl<M> Table<M> {
         self.slots[slot].as_mut().expect("the slot of a thread")
     }
 
-    /// An id that no thread has.
-    pub fn new_id(&mut self) -> u32 {
-        loop {
-            self.last_id = if self.last_id + 1 < IDS { self.last_id + 1 } else { 2 };
-            if self.find(self.last_id).is_none() {
-                return self.last_id;
-            }
-        }
-    }
-
     /// Add a thread that is ready.
     pub fn add(&mut self, thread: Thread<M>) {
         let free = self.slots.iter().position(Option::is_none);
@@ -254,7 +241,7 @@ impl<M> Table<M> {
         self.deadlines.clear();
         self.futexes = Futexes::default();
         self.shared.clear();
-        (self.since, self.last_id) = (now, id);
+        self.since = now;
         self.slots.push(current.map(|thread| Thread { id, used: 0, robust_list: 0, unmap_at_end: None, ..thread }));
     }
 
@@ -482,7 +469,7 @@ impl<M> Table<M> {
     /// Wake all who wait for a change or for the console.
     pub fn wake_watchers(&mut self) {
         for slot in 0..self.slots.len() {
-            if self.slots[slot].as_ref().is_some_and(|thread| matches!(thread.waits, Waits::Change | Waits::Console)) {
+            if self.slots[slot].as_ref().is_some_and(|thread| matches!(thread.waits, Waits::Change | Waits::Console | Waits::Release)) {
                 self.wake(slot, Outcome::Woken);
             }
         }

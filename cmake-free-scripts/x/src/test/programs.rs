@@ -55,6 +55,7 @@ fn ours() -> Vec<Case> {
         "timers",
         "notices",
         "polls",
+        "pipes",
         "scheduling",
         "owned_locks",
         "signals",
