@@ -64,7 +64,12 @@ const EVERYWHERE: &[(&str, u32)] = expected! {
     "sched_getaffinity" __NR_sched_getaffinity
     "sched_setaffinity" __NR_sched_setaffinity
     "sched_getscheduler" __NR_sched_getscheduler
+    "sched_setscheduler" __NR_sched_setscheduler
     "sched_getparam" __NR_sched_getparam
+    "sched_setparam" __NR_sched_setparam
+    "sched_getattr" __NR_sched_getattr
+    "sched_setattr" __NR_sched_setattr
+    "sched_rr_get_interval" __NR_sched_rr_get_interval
     "sched_get_priority_max" __NR_sched_get_priority_max
     "sched_get_priority_min" __NR_sched_get_priority_min
     "getpriority" __NR_getpriority
