@@ -9,9 +9,12 @@ use core::convert::Infallible;
 
 use abi::{CloneRange, InfoPage, PageInfo, Registers, Rights, WaitWord};
 
+use unix::{Bulletin, Kin, Request};
+
 use crate::errno::Result;
 use crate::identity::Identity;
 use crate::pool::Pool;
+use crate::server::Server;
 use crate::user::UserMemory;
 
 /// Room for the vector state of a program, as the CPU's own instructions align it.
@@ -60,21 +63,32 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn preempt(&self, from: &'static Self::Machine, registers: &Registers, to: &'static Self::Machine) -> !;
     /// Leave the thread that runs for ever, for another.
     fn abandon(&self, from: Option<&'static Self::Machine>, to: &'static Self::Machine) -> !;
-    /// Make a process that is a copy of this one, but for its threads: it has the one that runs, whose machine this is. `program` is what it gets
-    /// of the program's memory. Returns in both.
-    fn fork(&self, machine: &'static Self::Machine, program: Vec<CloneRange>) -> Result<Side>;
     /// Whether a process that this one made has ended, or runs another program: `unixd` tells.
     fn is_released(&self, id: u32) -> bool;
-    /// In the new process: the machines of all threads but this one's are not there.
-    fn keep_only(&self, machine: &'static Self::Machine);
     /// Ask for an upcall where the counter passes `ticks`, if the process runs then, or for none.
     fn set_deadline(&self, ticks: Option<u64>);
+    /// Make a process that is a copy of this one, but for its threads: it has the one that runs, whose machine this is. `program` is what it gets
+    /// of the program's memory, `kin` how the two are related. Returns in both.
+    fn fork(&self, machine: &'static Self::Machine, program: Vec<CloneRange>, kin: Kin) -> Result<Side>;
+    /// In the new process: the machines of all threads but this one's are not there.
+    fn keep_only(&self, machine: &'static Self::Machine);
     /// Ask for an upcall when the slice after the next forced end begins. Always asked for: a process that got the CPU back learns there
     /// what happened meanwhile.
     fn arm_slice(&self);
 
+    /// The way to `unixd`; none for a process that is alone.
+    fn server(&self) -> Option<&'static dyn Server>;
     /// Where `unixd` counts what the process may care for, and how far it has counted.
     fn doorbell(&self) -> WaitWord;
+
+    /// Ask `unixd`; gives its answer's words.
+    fn ask(&self, request: Request) -> Result<[u64; 4]>;
+    /// Put bytes into the mailbox from `at` on; gives how many there was room for.
+    fn post(&self, at: usize, bytes: &[u8]) -> usize;
+    /// Take bytes out of the mailbox from `at` on; gives how many there were room for.
+    fn fetch(&self, at: usize, bytes: &mut [u8]) -> usize;
+    /// What `unixd` tells without being asked.
+    fn bulletin(&self) -> &Bulletin;
 
     /// Map zeroed frames. On an error none is mapped.
     fn page_alloc(&self, address: usize, pages: usize, rights: Rights) -> exo::Result<()>;
@@ -153,6 +167,6 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn resume_elsewhere(&self, registers: &Registers) -> !;
     /// Continue the program with a full register frame.
     fn resume(&self, registers: &Registers) -> !;
-    /// End the process, with a status word as wait(2) packs it.
-    fn exit(&self, status: u32) -> !;
+    /// End the process, with a status word as wait(2) packs it. `memory`: the most pages that were resident, and page faults << 32.
+    fn exit(&self, status: u32, memory: u64) -> !;
 }

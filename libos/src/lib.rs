@@ -12,12 +12,14 @@
 //! | `syscall` | the table of calls and their handlers |
 //! | `timer` | timers, and the signals that they send |
 //! | `thread` | threads, and where a call waits |
+//! | `family` | the process among others |
 //! | `memory` | regions, and what is resident in them |
 //! | `load` | ELF programs, the first stack |
 //! | `vfs`, `file` | names and inodes; descriptors and what stands behind them |
 //! | `user` | the program's memory |
 //! | `pool` | the frames of files in memory |
 //! | `kernel` | what is asked of the exokernel |
+//! | `server` | what is asked of `unixd` |
 #![cfg_attr(target_os = "none", no_std)]
 
 extern crate alloc;
@@ -27,6 +29,7 @@ pub mod entry;
 pub mod errno;
 #[cfg(test)]
 pub mod fake;
+pub mod family;
 pub mod file;
 pub mod identity;
 pub mod kernel;
@@ -37,6 +40,7 @@ pub mod pool;
 pub mod process;
 pub mod random;
 pub mod report;
+pub mod server;
 pub mod signal;
 pub mod strace;
 pub mod syscall;

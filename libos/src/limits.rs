@@ -9,10 +9,22 @@ pub const UNLIMITED: u64 = u64::MAX;
 /// A soft and a hard limit, as `struct rlimit64` has them.
 pub type Limit = [u64; 2];
 
+/// `RLIMIT_CPU`
+pub const CPU: usize = 0;
+/// `RLIMIT_FSIZE`
+pub const FILE_SIZE: usize = 1;
+/// `RLIMIT_DATA`
+pub const DATA: usize = 2;
 /// `RLIMIT_STACK`
 pub const STACK: usize = 3;
+/// `RLIMIT_NPROC`
+pub const PROCESSES: usize = 6;
 /// `RLIMIT_NOFILE`
 pub const FILES: usize = 7;
+/// `RLIMIT_AS`
+pub const ADDRESS_SPACE: usize = 9;
+/// `RLIMIT_SIGPENDING`
+pub const SIGNALS: usize = 11;
 /// How many resources there are.
 pub const RESOURCES: usize = 16;
 /// The most open files that a limit may allow (`fs.nr_open`).
@@ -55,17 +67,17 @@ impl Limits {
         self.0.get(resource).copied().ok_or(Errno::EINVAL)
     }
 
-    /// Set a resource's limits. The caller may raise hard ones: it is root.
+    /// Set a resource's limits. Only who is `privileged` may raise a hard one.
     ///
     /// # Errors
-    /// `EINVAL`: no such resource, or a soft limit above the hard one. `EPERM`: more files than there may be.
-    pub fn set(&mut self, resource: usize, limit: Limit) -> Result<()> {
+    /// `EINVAL`: no such resource, or a soft limit above the hard one. `EPERM`: more files than there may be, or a hard limit that goes up.
+    pub fn set(&mut self, resource: usize, limit: Limit, is_privileged: bool) -> Result<()> {
         let [soft, hard] = limit;
         let place = self.0.get_mut(resource).ok_or(Errno::EINVAL)?;
         if soft > hard {
             return Err(Errno::EINVAL);
         }
-        if resource == FILES && hard > FILES_MOST {
+        if resource == FILES && hard > FILES_MOST || hard > place[1] && !is_privileged {
             return Err(Errno::EPERM);
         }
         *place = limit;

@@ -13,6 +13,7 @@ use abi::Registers;
 use spin::Mutex;
 
 use crate::errno::{Errno, Result};
+use crate::family::Family;
 use crate::file::Files;
 use crate::identity::Word;
 use crate::kernel::Kernel;
@@ -68,6 +69,8 @@ pub struct Process<K: Kernel> {
     pub threads: Threads<K::Machine>,
     /// What the first thread ended with, if others go on.
     pub leader_code: Mutex<Option<u8>>,
+    /// The process among others.
+    pub family: Family,
     /// How far the doorbell had been counted when it was last heard.
     pub heard: AtomicU32,
 }
@@ -98,6 +101,7 @@ impl<K: Kernel> Process<K> {
             running: Mutex::new(Running::default()),
             threads: Threads::new(id, kernel.first_machine(), kernel.ran()),
             leader_code: Mutex::new(None),
+            family: Family::default(),
             heard: AtomicU32::new(0),
             kernel,
         }
@@ -140,7 +144,11 @@ impl<K: Kernel> Process<K> {
         if self.strace {
             crate::strace::ended(self, ending);
         }
-        self.kernel.exit(ending.status())
+        let (most_resident, faults) = {
+            let memory = self.memory.lock();
+            (memory.most_resident as u64, memory.faults as u64)
+        };
+        self.kernel.exit(ending.status(), most_resident | faults << 32)
     }
 
     /// Write a line to the console that is Chitin's, not the program's.

@@ -6,6 +6,7 @@ use abi::{EnvId, Error, PAGE_SIZE, Rights};
 use unix::{Bulletin, MAILBOX_BYTES, Operation, Request, SERVER_CONTEXT, place};
 
 use crate::errno::{Errno, Result};
+use crate::server::Server;
 
 /// The environment of `unixd`; 0 in `unixd` itself.
 static SERVER: AtomicU64 = AtomicU64::new(0);
@@ -63,6 +64,23 @@ pub fn fetch(at: usize, bytes: &mut [u8]) -> usize {
     // SAFETY: as in `post`.
     unsafe { bytes.as_mut_ptr().copy_from_nonoverlapping((place::MAILBOX + at) as *const u8, count) };
     count
+}
+
+/// The way to `unixd`, as what is safe sees it.
+pub struct Channel;
+
+impl Server for Channel {
+    fn call(&self, request: Request) -> Result<[u64; 4]> {
+        call(request)
+    }
+
+    fn post(&self, at: usize, bytes: &[u8]) -> usize {
+        post(at, bytes)
+    }
+
+    fn fetch(&self, at: usize, bytes: &mut [u8]) -> usize {
+        fetch(at, bytes)
+    }
 }
 
 /// Do something that is charged for `frames`; if the quota does not allow it, ask for more and try once more.

@@ -22,7 +22,7 @@ use core::ops::Range;
 use abi::{CloneMode, CloneRange, EnvId, Error, INFO_ENVS_PAGE, INFO_SLICES_PAGE, MAX_CLONE_RANGES, PAGE_SIZE, Privileges};
 use abi::{Registers, RunState, UpcallEntries};
 use exo::start::{START_BASE, Start};
-use unix::{Operation, Request};
+use unix::{Kin, Operation, Request};
 
 use crate::entry::native::{self, Native};
 use crate::entry::thread::{self, Machine};
@@ -40,15 +40,16 @@ const STACK_MARGIN: usize = PAGE_SIZE;
 struct Attempt {
     machine: &'static Machine,
     ranges: Vec<CloneRange>,
+    kin: Kin,
     outcome: UnsafeCell<Result<Side>>,
 }
 
 /// See [`Kernel::fork`].
-pub fn fork(machine: &'static Machine, program: Vec<CloneRange>) -> Result<Side> {
+pub fn fork(machine: &'static Machine, program: Vec<CloneRange>, kin: Kin) -> Result<Side> {
     dispatch::note_fork();
     let mut ranges = program;
     add_library(&mut ranges, machine);
-    let attempt = Attempt { machine, ranges, outcome: UnsafeCell::new(Err(Errno::EAGAIN)) };
+    let attempt = Attempt { machine, ranges, kin, outcome: UnsafeCell::new(Err(Errno::EAGAIN)) };
     // SAFETY: 1. The machine is that of the thread that runs. 2. `divide` and `born` come back by the stack pointer that is stored, with this
     // stack as it is now; `attempt` is on it until then.
     unsafe {
@@ -125,7 +126,9 @@ fn make(attempt: &Attempt) -> Result<Side> {
     let process = dispatch::process();
     let frames = process.kernel.quota().1 + SLACK;
     let env = channel::with_quota(2, || exo::env_create(2, Privileges::CONSOLE)).map_err(errno)?;
-    let made = channel::call(Request::new(Operation::Fork, [frames as u64, env.0, 0])).and_then(|[id, ..]| {
+    let (small, large) = attempt.kin.pack();
+    let request = Request { small, large, ..Request::new(Operation::Fork, [frames as u64, env.0, 0]) };
+    let made = channel::call(request).and_then(|[id, ..]| {
         // The copy reads who it is.
         // SAFETY: nobody else refers to the attempt.
         unsafe { attempt.outcome.get().write_volatile(Ok(Side::Child(id as u32))) };

@@ -27,7 +27,7 @@ mod thread;
 mod vdso;
 mod words;
 
-pub use isa::{Frame, image_start};
+pub use isa::{Frame, clock, entropy, image_start};
 
 /// Places in the part of Chitin's half that the library lays out itself.
 pub mod place {

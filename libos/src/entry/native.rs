@@ -14,7 +14,7 @@ use abi::{
 };
 
 use spin::Mutex;
-use unix::{Operation, Request};
+use unix::{Bulletin, Kin, Operation, Request};
 
 use crate::entry::channel;
 use crate::entry::fork;
@@ -26,6 +26,7 @@ use crate::errno::{Errno, Result};
 use crate::identity::Identity;
 use crate::kernel::{Kernel, Side};
 use crate::pool::{Pool, Source};
+use crate::server::Server;
 use crate::user::{PROGRAM_TOP, Plain, UserMemory};
 
 /// The calls of the environment that this runs in.
@@ -274,8 +275,8 @@ impl Kernel for Native {
         unsafe { thread::enter(to) }
     }
 
-    fn fork(&self, machine: &'static Machine, program: Vec<CloneRange>) -> Result<Side> {
-        fork::fork(machine, program)
+    fn fork(&self, machine: &'static Machine, program: Vec<CloneRange>, kin: Kin) -> Result<Side> {
+        fork::fork(machine, program, kin)
     }
 
     fn is_released(&self, id: u32) -> bool {
@@ -292,9 +293,29 @@ impl Kernel for Native {
         unsafe { (&raw mut (*page).slice_armed).write_volatile(1) };
     }
 
+    fn server(&self) -> Option<&'static dyn Server> {
+        (channel::server() != EnvId::SELF).then_some(&channel::Channel)
+    }
+
     fn doorbell(&self) -> WaitWord {
         let bulletin = channel::bulletin();
         WaitWord { address: bulletin.doorbell.as_ptr() as u64, value: bulletin.rings(), reserved: 0 }
+    }
+
+    fn ask(&self, request: Request) -> Result<[u64; 4]> {
+        channel::call(request)
+    }
+
+    fn post(&self, at: usize, bytes: &[u8]) -> usize {
+        channel::post(at, bytes)
+    }
+
+    fn fetch(&self, at: usize, bytes: &mut [u8]) -> usize {
+        channel::fetch(at, bytes)
+    }
+
+    fn bulletin(&self) -> &Bulletin {
+        channel::bulletin()
     }
 
     fn set_deadline(&self, ticks: Option<u64>) {
@@ -546,8 +567,8 @@ impl Kernel for Native {
         unsafe { self.resume_unsafely(&mut registers.0) }
     }
 
-    fn exit(&self, status: u32) -> ! {
-        let _ = channel::call(Request::new(Operation::Exit, [u64::from(status), 0, 0]));
+    fn exit(&self, status: u32, memory: u64) -> ! {
+        let _ = channel::call(Request::new(Operation::Exit, [u64::from(status), memory, 0]));
         // `unixd` is gone, or this is it.
         let _ = exo::env_destroy(EnvId::SELF, u64::from(status));
         unreachable!("an environment can end itself");

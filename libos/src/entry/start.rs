@@ -52,7 +52,7 @@ pub extern "C" fn start() -> ! {
             line.extend_from_slice(alloc::format!(": {} ({})\n", errno.name(), errno.text()).as_bytes());
             process.kernel.put(&line);
             let code = if errno == crate::errno::Errno::ENOENT { NOT_FOUND } else { NOT_EXECUTABLE };
-            process.kernel.exit(code << 8)
+            process.kernel.exit(code << 8, 0)
         }
     }
 }

@@ -14,10 +14,12 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use abi::{CloneRange, InfoPage, PAGE_SIZE, PageInfo, Registers, Rights, WaitWord};
 use spin::Mutex;
+use unix::{Bulletin, Kin, Operation, Request};
 
 use crate::errno::{Errno, Result};
 use crate::identity::Identity;
 use crate::kernel::{Kernel, Side};
+use crate::limits::Limits;
 use crate::memory::fault::Access;
 use crate::pool::{Pool, Source};
 use crate::process::Process;
@@ -67,6 +69,32 @@ pub const SWITCHED: &str = "another thread runs";
 /// The upcall that resolves a page fault of a copy, as the native entry does.
 type OnFault = Box<dyn Fn(usize, Access) -> bool + Send + Sync>;
 
+/// What answers for `unixd`.
+type OnAsk = Box<dyn FnMut(Request) -> Result<[u64; 4]> + Send>;
+
+/// What `unixd` answers the only process that there is, which is root's.
+fn alone(request: Request) -> Result<[u64; 4]> {
+    let is_own = request.large <= 1;
+    match request.operation {
+        Operation::Wait => Err(Errno::ECHILD),
+        Operation::GetGroup | Operation::Limit | Operation::Priority if !is_own => Err(Errno::ESRCH),
+        Operation::Kill | Operation::Queue => Err(Errno::ESRCH),
+        Operation::GetGroup => Ok([1, 1, 0, 0]),
+        Operation::SetGroup | Operation::SetSession => Err(Errno::EPERM),
+        Operation::Priority => Ok([20, 0, 0, 0]),
+        Operation::Limit => {
+            let limits = Limits::new();
+            let [soft, hard] = limits.get(usize::from(request.small & 0xff))?;
+            if request.small > 0xff {
+                limits.clone().set(usize::from(request.small & 0xff), [request.words[0], request.words[1]], true)?;
+            }
+            Ok([0, soft, hard, 0])
+        }
+        Operation::ReserveIds => Ok([2, 0, 0, 0]),
+        _ => Ok([0; 4]),
+    }
+}
+
 /// See the module.
 pub struct FakeKernel {
     pages: Pages,
@@ -81,6 +109,12 @@ pub struct FakeKernel {
     pub deadline: AtomicU64,
     registers: Mutex<Registers>,
     on_fault: Mutex<Option<OnFault>>,
+    /// What `unixd` answers.
+    pub on_ask: Mutex<OnAsk>,
+    /// The mailbox.
+    pub mailbox: Mutex<[u8; unix::MAILBOX_BYTES]>,
+    /// What `unixd` tells.
+    pub bulletin: Bulletin,
     /// What was written to the console.
     pub output: Mutex<Vec<u8>>,
     /// What the console has.
@@ -108,6 +142,9 @@ impl FakeKernel {
             deadline: AtomicU64::new(0),
             registers: Mutex::new(Registers::default()),
             on_fault: Mutex::new(None),
+            on_ask: Mutex::new(Box::new(alone)),
+            mailbox: Mutex::new([0; unix::MAILBOX_BYTES]),
+            bulletin: Bulletin::default(),
             output: Mutex::new(Vec::new()),
             input: Mutex::new(Vec::new()),
         }
@@ -254,7 +291,7 @@ impl Kernel for FakeKernel {
         panic!("{SWITCHED}")
     }
 
-    fn fork(&self, (): &'static (), _: Vec<CloneRange>) -> Result<Side> {
+    fn fork(&self, (): &'static (), _: Vec<CloneRange>, _: Kin) -> Result<Side> {
         Err(Errno::EAGAIN)
     }
 
@@ -266,8 +303,30 @@ impl Kernel for FakeKernel {
 
     fn arm_slice(&self) {}
 
+    fn server(&self) -> Option<&'static dyn crate::server::Server> {
+        None
+    }
+
     fn doorbell(&self) -> WaitWord {
-        WaitWord { address: 0, value: 0, reserved: 0 }
+        WaitWord { address: self.bulletin.doorbell.as_ptr() as u64, value: self.bulletin.rings(), reserved: 0 }
+    }
+
+    fn ask(&self, request: Request) -> Result<[u64; 4]> {
+        (self.on_ask.lock())(request)
+    }
+
+    fn post(&self, at: usize, bytes: &[u8]) -> usize {
+        self.mailbox.lock()[at..][..bytes.len()].copy_from_slice(bytes);
+        bytes.len()
+    }
+
+    fn fetch(&self, at: usize, bytes: &mut [u8]) -> usize {
+        bytes.copy_from_slice(&self.mailbox.lock()[at..][..bytes.len()]);
+        bytes.len()
+    }
+
+    fn bulletin(&self) -> &Bulletin {
+        &self.bulletin
     }
 
     fn set_deadline(&self, ticks: Option<u64>) {
@@ -482,7 +541,7 @@ impl Kernel for FakeKernel {
         panic!("continued at {:#x}", registers.pc)
     }
 
-    fn exit(&self, status: u32) -> ! {
+    fn exit(&self, status: u32, _: u64) -> ! {
         panic!("{EXITED} {status}")
     }
 }

@@ -80,7 +80,9 @@ impl Description {
         if self.access.contains(access) { Ok(&self.file) } else { Err(Errno::EBADF) }
     }
 
-    fn blocking(&self) -> Blocking {
+    /// Whether an operation may sleep (`O_NONBLOCK`).
+    #[must_use]
+    pub fn blocking(&self) -> Blocking {
         if self.flags() & O_NONBLOCK != 0 { Blocking::Refused } else { Blocking::Allowed }
     }
 

@@ -13,6 +13,7 @@ use crate::file::event::AnonymousNode;
 use crate::file::table::{Slot, Table};
 use crate::file::{Access, Description, File};
 use crate::pool::Pool;
+use crate::server::Server;
 use crate::vfs::attributes::{Attributes, Kind, Time, device_number};
 use crate::vfs::node::{Entry, Node};
 use crate::vfs::tmpfs::{Inode, Tmpfs};
@@ -142,6 +143,21 @@ impl Files {
     /// `EMFILE`: there is none.
     pub fn insert(&self, description: Arc<Description>, close_on_exec: bool) -> Result<i32> {
         self.table.lock().insert(Slot { description, close_on_exec }, 0)
+    }
+
+    /// Let another process have all that is open here: what lives in this one moves to `unixd`.
+    ///
+    /// # Errors
+    /// `ENFILE`, `ENOMEM`: `unixd` does not take so much.
+    pub fn share(&self, server: &'static dyn Server) -> Result<()> {
+        let table = self.table.lock();
+        for fd in table.numbers(0) {
+            // What only holds a place has nothing to move.
+            if let Ok(file) = table.get(fd)?.description.file() {
+                file.share(server)?;
+            }
+        }
+        Ok(())
     }
 
     /// The descriptors in use.

@@ -6,7 +6,7 @@ use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::signal::{
-    Action, AlternateStack, DEFAULT, IGNORE, Information, SIGKILL, SIGSEGV, Set, State, Trap, bit, frame, is_ignored_by_default,
+    Action, AlternateStack, DEFAULT, IGNORE, Information, SIGKILL, SIGSEGV, STOPS, Set, State, Trap, bit, frame, is_ignored_by_default,
 };
 use crate::syscall::table;
 
@@ -108,6 +108,7 @@ impl<K: Kernel> Process<K> {
             match action.handler {
                 IGNORE => {}
                 DEFAULT if is_ignored_by_default(signal) => {}
+                DEFAULT if STOPS & bit(signal) != 0 => self.stop(signal),
                 DEFAULT => self.end(Ending::Signal(signal)),
                 _ => {
                     self.start_handler(registers, &information, &action, [0; 3]);

@@ -66,6 +66,9 @@ pub const fn bit(signal: u32) -> Set {
 /// Signals that can be neither caught, ignored nor blocked.
 pub const UNSTOPPABLE: Set = bit(SIGKILL) | bit(SIGSTOP);
 
+/// Signals whose default action stops the process.
+pub const STOPS: Set = bit(SIGSTOP) | bit(SIGTSTP) | bit(SIGTTIN) | bit(SIGTTOU);
+
 /// Handler value: the default action.
 pub const DEFAULT: u64 = 0;
 /// Handler value: ignore.
@@ -88,6 +91,10 @@ pub struct Action {
 unsafe impl Plain for Action {}
 
 impl Action {
+    /// `SA_NOCLDSTOP`
+    pub const NO_CHILD_STOP: u64 = 1;
+    /// `SA_NOCLDWAIT`
+    pub const NO_CHILD_WAIT: u64 = 2;
     /// `SA_ONSTACK`
     pub const ON_STACK: u64 = 0x0800_0000;
     /// `SA_RESTART`
@@ -134,6 +141,20 @@ impl Information {
         let mut payload = [0; 14];
         payload[0] = word;
         Information { signal: signal as i32, errno: 0, code, reserved: 0, payload }
+    }
+
+    /// As it lies in memory.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; size_of::<Information>()] {
+        // SAFETY: a `Plain` type has no padding.
+        unsafe { core::mem::transmute(*self) }
+    }
+
+    /// From what lay in memory.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; size_of::<Information>()]) -> Information {
+        // SAFETY: every bit pattern of a `Plain` type is a value.
+        unsafe { core::mem::transmute(bytes) }
     }
 }
 
@@ -338,6 +359,24 @@ impl Signals {
         }
     }
 
+    /// What a signal takes back by being sent: `SIGCONT` the stops, a stop `SIGCONT`. What other threads than the one that runs were sent is
+    /// the caller's to drop: the set says what.
+    #[must_use]
+    pub fn take_back(&self, signal: u32) -> Set {
+        let set = match signal {
+            SIGCONT => STOPS,
+            _ if STOPS & bit(signal) != 0 => bit(SIGCONT),
+            _ => 0,
+        };
+        if set != 0 {
+            self.with(|state| {
+                state.own.pending.discard(set);
+                state.shared.discard(set);
+            });
+        }
+        set
+    }
+
     /// Let another thread's own be at hand; gives what was.
     pub fn exchange(&self, own: Box<Own>) -> Box<Own> {
         self.with(|state| core::mem::replace(&mut state.own, own))
@@ -346,10 +385,7 @@ impl Signals {
 
 /// What a signal does that has no handler.
 fn is_ignored_by_default(signal: u32) -> bool {
-    // There is no one to continue a stopped process: it is the only one, and goes on.
-    let harmless = bit(SIGCHLD) | bit(SIGURG) | bit(SIGWINCH) | bit(SIGCONT);
-    let stops = bit(SIGSTOP) | bit(SIGTSTP) | bit(SIGTTIN) | bit(SIGTTOU);
-    (harmless | stops) & bit(signal) != 0
+    (bit(SIGCHLD) | bit(SIGURG) | bit(SIGWINCH) | bit(SIGCONT)) & bit(signal) != 0
 }
 
 impl State {
@@ -398,8 +434,7 @@ impl State {
 
     /// In a new process: nothing is pending.
     pub fn forget_pending(&mut self) {
-        self.own.pending = Pending::new();
-        self.shared = Pending::new();
+        (self.own.pending, self.shared) = (Pending::new(), Pending::new());
     }
 
     /// What is pending.

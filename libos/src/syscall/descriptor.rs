@@ -114,7 +114,7 @@ pub fn fcntl<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<u
         }
         F_SETLK | F_SETLKW | F_OFD_SETLK | F_OFD_SETLKW => process.read_value::<[u64; 4]>(value).map(|_| 0),
         F_GETOWN | F_SETOWN => Ok(0),
-        F_GETPIPE_SZ => description.file()?.pipe().map(|end| end.capacity()).ok_or(Errno::EBADF),
+        F_GETPIPE_SZ => description.file()?.pipe().ok_or(Errno::EBADF)?.capacity(),
         F_SETPIPE_SZ => description.file()?.pipe().ok_or(Errno::EBADF)?.set_capacity(value),
         _ => Err(Errno::EINVAL),
     }
@@ -172,8 +172,8 @@ fn make_event<K: Kernel>(process: &Process<K>, count: u32, flags: u32) -> Result
     if flags & !(SEMAPHORE | O_CLOEXEC | O_NONBLOCK) != 0 {
         return Err(Errno::EINVAL);
     }
-    let event = Event::new(u64::from(count), flags & SEMAPHORE != 0);
     let inode = process.files.next_inode();
+    let event = Event::new(inode, u64::from(count), flags & SEMAPHORE != 0);
     let entry = AnonymousNode::entry(event.clone(), Kind::Anonymous, inode, b"anon_inode:[eventfd]", process.now());
     let description = Description::new(entry, event, Access::READ | Access::WRITE, flags & O_NONBLOCK | 2);
     process.files.insert(description, flags & O_CLOEXEC != 0).map(|fd| fd as usize)

@@ -7,18 +7,22 @@
 pub mod descriptor;
 pub mod directory;
 pub mod epoll;
+pub mod family;
 pub mod futex;
 pub mod identity;
 pub mod memory;
+pub mod message;
 pub mod notice;
 #[cfg(test)]
 mod numbers;
 pub mod open;
 pub mod path;
+pub mod pidfd;
 pub mod poll;
 pub mod process;
 pub mod schedule;
 pub mod signal;
+pub mod socket;
 pub mod stat;
 pub mod stream;
 pub mod table;
@@ -26,6 +30,7 @@ pub mod thread;
 pub mod time;
 pub mod timer;
 pub mod times;
+pub mod wait;
 
 use crate::errno::Result;
 use crate::process::Process;

@@ -1,60 +1,19 @@
 //! Calls of the process: identity, limits, its end, and what it may ask about the machine.
 
+use unix::{Operation, Setting};
+
 use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
-use crate::limits::{FILES, RESOURCES, STACK};
 use crate::process::Process;
 use crate::signal::Ending;
 use crate::syscall::Arguments;
+use crate::syscall::family::setting;
 use crate::time::{Clock, SECOND, timeval};
 use crate::user::UserMemory;
 
 /// exit_group(2)
 pub fn exit_group<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
     process.end(Ending::Code(arguments.0[0] as u8))
-}
-
-/// setfsuid(2), setfsgid(2): what it was before is root.
-pub fn zero<K: Kernel>(_: &Process<K>, _: &Arguments) -> Result<usize> {
-    Ok(0)
-}
-
-/// getpgid(2), getsid(2)
-pub fn group<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    if arguments.int(0) == 0 || arguments.unsigned(0) == process.id() { Ok(process.id() as usize) } else { Err(Errno::ESRCH) }
-}
-
-/// setpgid(2), setsid(2): a session's leader can do neither.
-pub fn set_group<K: Kernel>(_: &Process<K>, _: &Arguments) -> Result<usize> {
-    Err(Errno::EPERM)
-}
-
-/// setuid(2) and its like, up to three ids: root may become root.
-pub fn set_identity<K: Kernel>(_: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    one_of_root(&[arguments.int(0)])
-}
-
-/// setreuid(2), setregid(2)
-pub fn set_two_identities<K: Kernel>(_: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    one_of_root(&[arguments.int(0), arguments.int(1)])
-}
-
-/// setresuid(2), setresgid(2)
-pub fn set_three_identities<K: Kernel>(_: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    one_of_root(&[arguments.int(0), arguments.int(1), arguments.int(2)])
-}
-
-/// There is no user but root: -1 leaves an id, 0 sets it to what it is.
-fn one_of_root(ids: &[i32]) -> Result<usize> {
-    if ids.iter().all(|&id| matches!(id, 0 | -1)) { Ok(0) } else { Err(Errno::EINVAL) }
-}
-
-/// getresuid(2), getresgid(2)
-pub fn get_three_identities<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    for index in 0..3 {
-        process.write_value(arguments.word(index), &0u32)?;
-    }
-    Ok(0)
 }
 
 /// uname(2)
@@ -97,69 +56,31 @@ pub fn getrusage<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Resu
     const CHILDREN: i32 = -1;
     const OWN: i32 = 0;
     const THREAD: i32 = 1;
-    let mut words = [0i64; 18];
-    match arguments.int(0) {
+    let words = match arguments.int(0) {
         OWN | THREAD => {
             let clock = if arguments.int(0) == THREAD { Clock::Thread(0) } else { Clock::Process(0) };
-            words[..2].copy_from_slice(&timeval(process.clock_ns(clock)));
+            let cpu_ns = process.clock_ns(clock);
             let memory = process.memory.lock();
-            words[4] = (memory.most_resident * abi::PAGE_SIZE / 1024) as i64;
-            words[8] = memory.faults as i64;
+            usage_words(cpu_ns, memory.most_resident, memory.faults as usize)
         }
-        CHILDREN => {}
+        CHILDREN => {
+            let [cpu_ns, memory, ..] = process.ask(Operation::ChildrenUsage, 0, 0, [0; 3])?;
+            usage_words(cpu_ns, memory as u32 as usize, (memory >> 32) as usize)
+        }
         _ => return Err(Errno::EINVAL),
-    }
+    };
     process.write_value(arguments.word(1), &words)?;
     Ok(0)
 }
 
-/// getrlimit(2)
-pub fn getrlimit<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    let limit = process.limits.lock().get(arguments.unsigned(0) as usize)?;
-    process.write_value(arguments.word(1), &limit)?;
-    Ok(0)
-}
-
-/// setrlimit(2)
-pub fn setrlimit<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    let limit = process.read_value(arguments.word(1))?;
-    set_limit(process, arguments.unsigned(0) as usize, limit)
-}
-
-/// prlimit64(2)
-pub fn prlimit64<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    let resource = arguments.unsigned(1) as usize;
-    if resource >= RESOURCES {
-        return Err(Errno::EINVAL);
-    }
-    group(process, arguments)?;
-    let new = match arguments.word(2) {
-        0 => None,
-        address => Some(process.read_value(address)?),
-    };
-    let old = process.limits.lock().get(resource)?;
-    if let Some(new) = new {
-        set_limit(process, resource, new)?;
-    }
-    if arguments.word(3) != 0 {
-        process.write_value(arguments.word(3), &old)?;
-    }
-    Ok(0)
-}
-
-fn set_limit<K: Kernel>(process: &Process<K>, resource: usize, limit: [u64; 2]) -> Result<usize> {
-    process.limits.lock().set(resource, limit)?;
-    match resource {
-        STACK => process.memory.lock().stack_limit = limit[0] as usize,
-        FILES => process.files.set_limit(limit[0] as usize),
-        _ => {}
-    }
-    Ok(0)
-}
-
-/// wait4(2), waitid(2): there are no children.
-pub fn no_child<K: Kernel>(_: &Process<K>, _: &Arguments) -> Result<usize> {
-    Err(Errno::ECHILD)
+/// `struct rusage` of so much time of the CPU, so many pages resident at most, so many page faults. All time is user time.
+#[must_use]
+pub fn usage_words(cpu_ns: u64, most_resident: usize, faults: usize) -> [i64; 18] {
+    let mut words = [0; 18];
+    words[..2].copy_from_slice(&timeval(cpu_ns));
+    words[4] = (most_resident * abi::PAGE_SIZE / 1024) as i64;
+    words[6] = faults as i64;
+    words
 }
 
 /// prctl(2)
@@ -172,12 +93,17 @@ pub fn prctl<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<u
     const GET_NAME: i32 = 16;
     const GET_SECCOMP: i32 = 21;
     const CAPBSET_READ: i32 = 23;
+    const SET_CHILD_SUBREAPER: i32 = 36;
+    const GET_CHILD_SUBREAPER: i32 = 37;
     const SET_NO_NEW_PRIVS: i32 = 38;
     const GET_NO_NEW_PRIVS: i32 = 39;
     const NAME_MOST: usize = 15;
     match arguments.int(0) {
-        SET_PDEATHSIG | SET_NO_NEW_PRIVS | GET_SECCOMP => Ok(0),
-        GET_PDEATHSIG => process.write_value(arguments.word(1), &0i32).map(|()| 0),
+        SET_PDEATHSIG => setting(process, Setting::DeathSignal, Some(arguments.unsigned(1))).map(|_| 0),
+        GET_PDEATHSIG => process.write_value(arguments.word(1), &setting(process, Setting::DeathSignal, None)?).map(|()| 0),
+        SET_CHILD_SUBREAPER => setting(process, Setting::Subreaper, Some(u32::from(arguments.word(1) != 0))).map(|_| 0),
+        GET_CHILD_SUBREAPER => process.write_value(arguments.word(1), &setting(process, Setting::Subreaper, None)?).map(|()| 0),
+        SET_NO_NEW_PRIVS | GET_SECCOMP => Ok(0),
         GET_DUMPABLE => Ok(1),
         SET_DUMPABLE if arguments.word(1) <= 1 => Ok(0),
         GET_NO_NEW_PRIVS => Ok(0),
@@ -218,16 +144,6 @@ pub fn arch_prctl<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Res
         GET_FS => process.write_value(arguments.word(1), &process.kernel.thread_pointer()).map(|()| 0),
         _ => Err(Errno::EINVAL),
     }
-}
-
-/// getpriority(2): 20 less the nice value, which is 0.
-pub fn getpriority<K: Kernel>(_: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    if (0..=2).contains(&arguments.int(0)) { Ok(20) } else { Err(Errno::EINVAL) }
-}
-
-/// setpriority(2): nobody competes with the only process.
-pub fn setpriority<K: Kernel>(_: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    if (0..=2).contains(&arguments.int(0)) { Ok(0) } else { Err(Errno::EINVAL) }
 }
 
 /// getcpu(2)
@@ -275,11 +191,6 @@ pub fn membarrier<K: Kernel>(_: &Process<K>, arguments: &Arguments) -> Result<us
         GLOBAL | PRIVATE_EXPEDITED | REGISTER_PRIVATE_EXPEDITED => Ok(0),
         _ => Err(Errno::EINVAL),
     }
-}
-
-/// getgroups(2): no supplementary groups.
-pub fn getgroups<K: Kernel>(_: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    if arguments.int(0) < 0 { Err(Errno::EINVAL) } else { Ok(0) }
 }
 
 /// personality(2): `PER_LINUX`, and no other.

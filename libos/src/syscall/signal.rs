@@ -1,6 +1,9 @@
 //! Calls of signals.
 
+use unix::Operation;
+
 use crate::errno::{Errno, Result};
+use crate::identity::Word;
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::signal::{Action, AlternateStack, IGNORE, Information, SIGNALS, Set, UNSTOPPABLE, set_alternate};
@@ -23,6 +26,9 @@ pub fn rt_sigaction<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> R
         address => Some(process.read_value::<Action>(address)?),
     };
     let old = process.signals.with(|state| state.set_action(arguments.unsigned(0), new))?;
+    if let Some(new) = &new {
+        process.note_action(arguments.unsigned(0), &old, new);
+    }
     if new.is_some_and(|action| action.handler <= IGNORE) {
         process.note_dropped_signals(arguments.unsigned(0));
     }
@@ -145,11 +151,6 @@ fn await_one<K: Kernel>(process: &Process<K>, set: Set, deadline: Option<u64>) -
     }
 }
 
-/// Whether a process id, a group's (0 or negative) or a thread's names this process.
-fn is_self<K: Kernel>(process: &Process<K>, id: i32) -> bool {
-    matches!(id, 0 | -1) || id.unsigned_abs() == process.id() || id > 0 && process.find_thread(id as u32).is_ok()
-}
-
 /// Who a signal is for.
 #[derive(Clone, Copy)]
 enum Target {
@@ -169,20 +170,56 @@ fn send<K: Kernel>(process: &Process<K>, target: Target, information: Informatio
     }
 }
 
+/// What a signal says that the process sends by kill(2) and its like.
+fn plain<K: Kernel>(process: &Process<K>, signal: u32, code: i32) -> Information {
+    let user = process.kernel.identity().get(Word::User);
+    Information::new(signal, code, u64::from(process.id()) | u64::from(user) << 32)
+}
+
 fn send_plain<K: Kernel>(process: &Process<K>, target: Target, signal: i32, code: i32) -> Result<usize> {
     let signal = check_signal(signal)?;
     if signal != 0 {
-        send(process, target, Information::new(signal, code, u64::from(process.id())));
+        send(process, target, plain(process, signal, code));
+    }
+    Ok(0)
+}
+
+/// Send a signal to whom kill(2) means by an id, with `[thread, birth]` as `Operation::Kill` has them; and to the process itself if it is among
+/// them.
+///
+/// # Errors
+/// Those of kill(2) and rt_sigqueueinfo(2).
+pub fn send_away<K: Kernel>(
+    process: &Process<K>,
+    id: u32,
+    signal: u16,
+    information: Option<Information>,
+    words: [u64; 2],
+) -> Result<usize> {
+    let operation = match &information {
+        Some(information) => {
+            process.kernel.post(0, &information.to_bytes());
+            Operation::Queue
+        }
+        None => Operation::Kill,
+    };
+    let [_, with_self, ..] = process.ask(operation, signal, id, [words[0], words[1], 0])?;
+    if with_self != 0 && signal != 0 {
+        send(process, Target::Process, information.unwrap_or_else(|| plain(process, signal.into(), Information::USER)));
     }
     Ok(0)
 }
 
 /// kill(2)
 pub fn kill<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    if !is_self(process, arguments.int(0)) {
-        return Err(Errno::ESRCH);
+    let signal = arguments.int(1);
+    if arguments.unsigned(0) == process.id() {
+        return send_plain(process, Target::Process, signal, Information::USER);
     }
-    send_plain(process, Target::Process, arguments.int(1), Information::USER)
+    if arguments.int(0) > 0 && process.find_thread(arguments.unsigned(0)).is_ok() {
+        return send_plain(process, Target::Process, signal, Information::USER);
+    }
+    send_away(process, arguments.unsigned(0), check_signal(signal)? as u16, None, [0; 2])
 }
 
 /// tkill(2)
@@ -190,8 +227,12 @@ pub fn tkill<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<u
     if arguments.int(0) <= 0 {
         return Err(Errno::EINVAL);
     }
-    let slot = process.find_thread(arguments.unsigned(0))?;
-    send_plain(process, Target::Thread(slot), arguments.int(1), Information::TKILL)
+    let thread = arguments.unsigned(0);
+    if let Ok(slot) = process.find_thread(thread) {
+        return send_plain(process, Target::Thread(slot), arguments.int(1), Information::TKILL);
+    }
+    let signal = check_signal(arguments.int(1))?;
+    send_away(process, thread, signal as u16, None, [thread.into(), 0])
 }
 
 /// tgkill(2)
@@ -199,20 +240,26 @@ pub fn tgkill<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<
     if arguments.int(0) <= 0 || arguments.int(1) <= 0 {
         return Err(Errno::EINVAL);
     }
-    if arguments.unsigned(0) != process.id() {
-        return Err(Errno::ESRCH);
+    if arguments.unsigned(0) == process.id() {
+        let slot = process.find_thread(arguments.unsigned(1))?;
+        return send_plain(process, Target::Thread(slot), arguments.int(2), Information::TKILL);
     }
-    let slot = process.find_thread(arguments.unsigned(1))?;
-    send_plain(process, Target::Thread(slot), arguments.int(2), Information::TKILL)
+    let signal = check_signal(arguments.int(2))?;
+    send_away(process, arguments.unsigned(0), signal as u16, None, [arguments.unsigned(1).into(), 0])
 }
 
 /// rt_sigqueueinfo(2)
 pub fn rt_sigqueueinfo<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
     let information: Information = process.read_value(arguments.word(2))?;
-    if !is_self(process, arguments.int(0)) {
+    if arguments.unsigned(0) == process.id() {
+        return queue(process, Target::Process, arguments.int(1), information);
+    }
+    check_code(&information)?;
+    let signal = check_signal(arguments.int(1))?;
+    if arguments.int(0) <= 0 {
         return Err(Errno::ESRCH);
     }
-    queue(process, Target::Process, arguments.int(1), information)
+    send_away(process, arguments.unsigned(0), signal as u16, Some(information), [0; 2])
 }
 
 /// rt_tgsigqueueinfo(2)
@@ -221,11 +268,18 @@ pub fn rt_tgsigqueueinfo<K: Kernel>(process: &Process<K>, arguments: &Arguments)
     if arguments.int(0) <= 0 || arguments.int(1) <= 0 {
         return Err(Errno::EINVAL);
     }
-    if arguments.unsigned(0) != process.id() {
-        return Err(Errno::ESRCH);
+    if arguments.unsigned(0) == process.id() {
+        let slot = process.find_thread(arguments.unsigned(1))?;
+        return queue(process, Target::Thread(slot), arguments.int(2), information);
     }
-    let slot = process.find_thread(arguments.unsigned(1))?;
-    queue(process, Target::Thread(slot), arguments.int(2), information)
+    check_code(&information)?;
+    let signal = check_signal(arguments.int(2))?;
+    send_away(process, arguments.unsigned(0), signal as u16, Some(information), [arguments.unsigned(1).into(), 0])
+}
+
+/// Nobody may pretend to another that the kernel, or kill(2), sent a signal.
+fn check_code(information: &Information) -> Result<()> {
+    if information.code >= 0 || information.code == Information::TKILL { Err(Errno::EPERM) } else { Ok(()) }
 }
 
 fn queue<K: Kernel>(process: &Process<K>, target: Target, signal: i32, mut information: Information) -> Result<usize> {

@@ -13,8 +13,8 @@ use crate::identity::Word;
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::syscall::{
-    Arguments, Handler, descriptor, directory, epoll, futex, identity, memory, notice, open, path, poll, process, schedule, signal, stat,
-    stream, thread, time, timer, times,
+    Arguments, Handler, descriptor, directory, epoll, family, futex, identity, memory, message, notice, open, path, pidfd, poll, process,
+    schedule, signal, socket, stat, stream, thread, time, timer, times, wait,
 };
 
 /// How much of a call works.
@@ -262,41 +262,42 @@ rows! {
     execveat: 322, 281, absent, Absent, [DirectoryFd, Path, Pointer, Pointer, AtFlags];
     exit: 60, 93, thread::exit, Full, [Int];
     exit_group: 231, 94, process::exit_group, Full, [Int];
-    wait4: 61, 260, process::no_child, Partial("there are no children"), [Int, Pointer, Hex, Pointer];
-    waitid: 247, 95, process::no_child, Partial("there are no children"), [Int, Int, Pointer, Hex, Pointer];
+    wait4: 61, 260, wait::wait4, Full, [Int, Pointer, Hex, Pointer];
+    waitid: 247, 95, wait::waitid, Full, [Int, Int, Pointer, Hex, Pointer];
     getpid: 39, 172, identity::getpid, Full, [] word Process;
     getppid: 110, 173, identity::getppid, Full, [] word Parent;
     gettid: 186, 178, identity::gettid, Full, [] word Thread;
     getpgrp: 111, -, identity::getpgrp, Full, [] word Group;
-    getpgid: 121, 155, process::group, Full, [Int];
-    getsid: 124, 156, process::group, Full, [Int];
-    setpgid: 109, 154, process::set_group, Partial("the only process leads its session"), [Int, Int];
-    setsid: 112, 157, process::set_group, Partial("the only process leads its session"), [];
+    getpgid: 121, 155, family::getpgid, Full, [Int];
+    getsid: 124, 156, family::getsid, Full, [Int];
+    setpgid: 109, 154, family::setpgid, Full, [Int, Int];
+    setsid: 112, 157, family::setsid, Full, [];
     getuid: 102, 174, identity::getuid, Full, [] word User;
     geteuid: 107, 175, identity::geteuid, Full, [] word EffectiveUser;
     getgid: 104, 176, identity::getgid, Full, [] word UserGroup;
     getegid: 108, 177, identity::getegid, Full, [] word EffectiveUserGroup;
-    getresuid: 118, 148, process::get_three_identities, Full, [Pointer, Pointer, Pointer];
-    getresgid: 120, 150, process::get_three_identities, Full, [Pointer, Pointer, Pointer];
-    setuid: 105, 146, process::set_identity, Partial("root alone"), [Unsigned];
-    setgid: 106, 144, process::set_identity, Partial("root alone"), [Unsigned];
-    setreuid: 113, 145, process::set_two_identities, Partial("root alone"), [Int, Int];
-    setregid: 114, 143, process::set_two_identities, Partial("root alone"), [Int, Int];
-    setresuid: 117, 147, process::set_three_identities, Partial("root alone"), [Int, Int, Int];
-    setresgid: 119, 149, process::set_three_identities, Partial("root alone"), [Int, Int, Int];
-    setfsuid: 122, 151, process::zero, Partial("root alone"), [Unsigned];
-    setfsgid: 123, 152, process::zero, Partial("root alone"), [Unsigned];
-    getgroups: 115, 158, process::getgroups, Full, [Int, Pointer];
+    getresuid: 118, 148, family::getresuid, Full, [Pointer, Pointer, Pointer];
+    getresgid: 120, 150, family::getresgid, Full, [Pointer, Pointer, Pointer];
+    setuid: 105, 146, family::setuid, Full, [Unsigned];
+    setgid: 106, 144, family::setgid, Full, [Unsigned];
+    setreuid: 113, 145, family::setreuid, Full, [Int, Int];
+    setregid: 114, 143, family::setregid, Full, [Int, Int];
+    setresuid: 117, 147, family::setresuid, Full, [Int, Int, Int];
+    setresgid: 119, 149, family::setresgid, Full, [Int, Int, Int];
+    setfsuid: 122, 151, family::setfsuid, Full, [Unsigned];
+    setfsgid: 123, 152, family::setfsgid, Full, [Unsigned];
+    getgroups: 115, 158, family::getgroups, Full, [Int, Pointer];
+    setgroups: 116, 159, family::setgroups, Partial("2048 groups"), [Unsigned, Pointer];
     uname: 63, 160, process::uname, Full, [Pointer];
     sysinfo: 99, 179, process::sysinfo, Partial("no loads"), [Pointer];
     getrusage: 98, 165, process::getrusage, Partial("times, resident set and faults only"), [Int, Pointer];
-    getrlimit: 97, 163, process::getrlimit, Full, [Resource, LimitOut];
-    setrlimit: 160, 164, process::setrlimit, Partial("STACK and NOFILE bite"), [Resource, LimitIn];
-    prlimit64: 302, 261, process::prlimit64, Partial("STACK and NOFILE bite"), [Int, Resource, LimitIn, LimitOut];
+    getrlimit: 97, 163, family::getrlimit, Full, [Resource, LimitOut];
+    setrlimit: 160, 164, family::setrlimit, Partial("STACK, NOFILE, NPROC, SIGPENDING and CPU bite"), [Resource, LimitIn];
+    prlimit64: 302, 261, family::prlimit64, Partial("STACK, NOFILE, NPROC, SIGPENDING and CPU bite"), [Int, Resource, LimitIn, LimitOut];
     set_tid_address: 218, 96, thread::set_tid_address, Full, [Pointer];
     set_robust_list: 273, 99, thread::set_robust_list, Full, [Pointer, Unsigned];
     get_robust_list: 274, 100, thread::get_robust_list, Full, [Int, Pointer, Pointer];
-    prctl: 157, 167, process::prctl, Partial("names, dumpable, no_new_privs"), [PrctlOption, Hex, Hex, Hex, Hex];
+    prctl: 157, 167, process::prctl, Partial("names, dumpable, no_new_privs, death signals, subreapers"), [PrctlOption, Hex, Hex, Hex, Hex];
     arch_prctl: 158, -, process::arch_prctl, Partial("FS only"), [ArchPrctlCode, Pointer];
     sched_yield: 24, 124, thread::sched_yield, Full, [];
     sched_getaffinity: 204, 123, thread::sched_getaffinity, Full, [Int, Unsigned, Pointer];
@@ -308,8 +309,8 @@ rows! {
     sched_get_priority_max: 146, 125, schedule::sched_get_priority_max, Full, [Int];
     sched_get_priority_min: 147, 126, schedule::sched_get_priority_min, Full, [Int];
     sched_rr_get_interval: 148, 127, schedule::sched_rr_get_interval, Full, [Int, Pointer];
-    getpriority: 140, 141, process::getpriority, Partial("nice value 0"), [Int, Int];
-    setpriority: 141, 140, process::setpriority, Stub("nobody competes"), [Int, Int, Int];
+    getpriority: 140, 141, family::getpriority, Full, [Int, Int];
+    setpriority: 141, 140, family::setpriority, Partial("no share of time comes of it"), [Int, Int, Int];
     getcpu: 309, 168, process::getcpu, Partial("one CPU"), [Pointer, Pointer, Pointer];
     getrandom: 318, 278, process::getrandom, Full, [BufferOut, Unsigned, RandomFlags];
     membarrier: 324, 283, process::membarrier, Partial("one CPU"), [Int, Hex];
@@ -358,13 +359,16 @@ rows! {
     rt_sigreturn: 15, 139, signal::rt_sigreturn, Full, [];
     rt_sigsuspend: 130, 133, signal::rt_sigsuspend, Full, [SignalSet, Unsigned];
     rt_sigtimedwait: 128, 137, signal::rt_sigtimedwait, Full, [SignalSet, Pointer, TimeIn, Unsigned];
-    rt_sigqueueinfo: 129, 138, signal::rt_sigqueueinfo, Partial("to this process"), [Int, Signal, Pointer];
-    rt_tgsigqueueinfo: 297, 240, signal::rt_tgsigqueueinfo, Partial("to this process"), [Int, Int, Signal, Pointer];
+    rt_sigqueueinfo: 129, 138, signal::rt_sigqueueinfo, Full, [Int, Signal, Pointer];
+    rt_tgsigqueueinfo: 297, 240, signal::rt_tgsigqueueinfo, Full, [Int, Int, Signal, Pointer];
     sigaltstack: 131, 132, signal::sigaltstack, Full, [Pointer, Pointer];
     pause: 34, -, signal::pause, Full, [];
-    kill: 62, 129, signal::kill, Partial("this process; stops are ignored"), [Int, Signal];
-    tkill: 200, 130, signal::tkill, Partial("this thread; stops are ignored"), [Int, Signal];
-    tgkill: 234, 131, signal::tgkill, Partial("this thread; stops are ignored"), [Int, Int, Signal];
+    kill: 62, 129, signal::kill, Full, [Int, Signal];
+    tkill: 200, 130, signal::tkill, Full, [Int, Signal];
+    tgkill: 234, 131, signal::tgkill, Full, [Int, Int, Signal];
+    pidfd_open: 434, 434, pidfd::pidfd_open, Full, [Int, Hex];
+    pidfd_send_signal: 424, 424, pidfd::pidfd_send_signal, Full, [Fd, Signal, Pointer, Hex];
+    pidfd_getfd: 438, 438, pidfd::pidfd_getfd, Partial("of the process itself"), [Fd, Fd, Hex];
 
     // Bytes.
     read: 0, 63, stream::read, Full, [Fd, BufferOut, Unsigned];
@@ -494,12 +498,25 @@ rows! {
     vmsplice: 278, 75, absent, Absent, [Fd, VectorIn, Unsigned, Hex];
     mount: 165, 40, absent, Absent, [Path, Path, Path, Hex, Pointer];
     umount2: 166, 39, absent, Absent, [Path, Hex];
-    socket: 41, 198, absent, Absent, [Int, Int, Int];
-    socketpair: 53, 199, absent, Absent, [Int, Int, Int, Pointer];
-    connect: 42, 203, absent, Absent, [Fd, Pointer, Unsigned];
-    bind: 49, 200, absent, Absent, [Fd, Pointer, Unsigned];
+    socket: 41, 198, socket::socket, Partial("of the Unix domain only"), [Int, Int, Int];
+    socketpair: 53, 199, socket::socketpair, Full, [Int, Int, Int, Pointer];
+    connect: 42, 203, socket::connect, Full, [Fd, Pointer, Unsigned];
+    accept: 43, 202, socket::accept, Full, [Fd, Pointer, Pointer];
+    accept4: 288, 242, socket::accept4, Full, [Fd, Pointer, Pointer, Hex];
+    sendto: 44, 206, message::sendto, Full, [Fd, BufferIn, Unsigned, Hex, Pointer, Unsigned];
+    recvfrom: 45, 207, message::recvfrom, Full, [Fd, BufferOut, Unsigned, Hex, Pointer, Pointer];
+    sendmsg: 46, 211, message::sendmsg, Partial("no descriptors of what lives in the process alone"), [Fd, Pointer, Hex];
+    recvmsg: 47, 212, message::recvmsg, Full, [Fd, Pointer, Hex];
+    sendmmsg: 307, 269, message::sendmmsg, Full, [Fd, Pointer, Unsigned, Hex];
+    recvmmsg: 299, 243, message::recvmmsg, Full, [Fd, Pointer, Unsigned, Hex, TimeIn];
+    shutdown: 48, 210, socket::shutdown, Full, [Fd, Int];
+    bind: 49, 200, socket::bind, Full, [Fd, Pointer, Unsigned];
+    listen: 50, 201, socket::listen, Full, [Fd, Int];
+    getsockname: 51, 204, socket::getsockname, Full, [Fd, Pointer, Pointer];
+    getpeername: 52, 205, socket::getpeername, Full, [Fd, Pointer, Pointer];
+    setsockopt: 54, 208, socket::setsockopt, Partial("of the level SOL_SOCKET only"), [Fd, Int, Int, Pointer, Int];
+    getsockopt: 55, 209, socket::getsockopt, Partial("of the level SOL_SOCKET only"), [Fd, Int, Int, Pointer, Pointer];
     io_uring_setup: 425, 425, absent, Absent, [Unsigned, Pointer];
-    pidfd_open: 434, 434, absent, Absent, [Int, Hex];
 }
 
 #[cfg(test)]

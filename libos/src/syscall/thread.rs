@@ -3,6 +3,7 @@
 use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::process::Process;
+use crate::signal::SIGCHLD;
 use crate::syscall::Arguments;
 use crate::thread::{Beginning, Birth};
 use crate::user::{PROGRAM_TOP, UserMemory};
@@ -15,6 +16,7 @@ mod flags {
     pub const FILES: u64 = 0x400;
     pub const SIGHAND: u64 = 0x800;
     pub const VFORK: u64 = 0x4000;
+    pub const PARENT: u64 = 0x8000;
     pub const THREAD: u64 = 0x1_0000;
     pub const SYSVSEM: u64 = 0x4_0000;
     pub const SETTLS: u64 = 0x8_0000;
@@ -26,7 +28,7 @@ mod flags {
     /// What is as asked whether it is asked or not: `CLONE_SYSVSEM`, `CLONE_PTRACE`, `CLONE_UNTRACED`, `CLONE_IO`.
     pub const WITHOUT_EFFECT: u64 = SYSVSEM | 0x2000 | 0x80_0000 | 0x8000_0000;
     /// What a process may be made with.
-    pub const OF_A_PROCESS: u64 = SIGNAL | VM | VFORK | SETTLS | PARENT_SETTID | CHILD_CLEARTID | CHILD_SETTID;
+    pub const OF_A_PROCESS: u64 = SIGNAL | VM | VFORK | PARENT | SETTLS | PARENT_SETTID | CHILD_CLEARTID | CHILD_SETTID;
     /// What makes a thread of the same process, and nothing less.
     pub const OF_A_THREAD: u64 = VM | FS | FILES | SIGHAND | THREAD;
     /// What a thread may be made with beside that.
@@ -135,6 +137,8 @@ fn fork_as_asked<K: Kernel>(process: &Process<K>, asked: &Asked) -> Result<usize
         thread_pointer: has(flags::SETTLS).then_some(asked.thread_pointer),
         set_id: if has(flags::CHILD_SETTID) { asked.child_id } else { 0 },
         clear_at_end: if has(flags::CHILD_CLEARTID) { asked.child_id } else { 0 },
+        exit_signal: (asked.flags & flags::SIGNAL) as u32,
+        is_sibling: has(flags::PARENT),
         parent_id: if has(flags::PARENT_SETTID) { asked.parent_id } else { 0 },
         shares_memory: has(flags::VM),
         waits: has(flags::VFORK),
@@ -143,12 +147,12 @@ fn fork_as_asked<K: Kernel>(process: &Process<K>, asked: &Asked) -> Result<usize
 
 /// fork(2)
 pub fn fork<K: Kernel>(process: &Process<K>, _: &Arguments) -> Result<usize> {
-    process.fork(&Birth::default())
+    process.fork(&Birth { exit_signal: SIGCHLD, ..Birth::default() })
 }
 
 /// vfork(2)
 pub fn vfork<K: Kernel>(process: &Process<K>, _: &Arguments) -> Result<usize> {
-    process.fork(&Birth { shares_memory: true, waits: true, ..Birth::default() })
+    process.fork(&Birth { exit_signal: SIGCHLD, shares_memory: true, waits: true, ..Birth::default() })
 }
 
 /// exit(2): of the thread.

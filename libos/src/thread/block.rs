@@ -70,15 +70,6 @@ impl<K: Kernel> Process<K> {
         self.threads.with(super::Table::wake_watchers);
     }
 
-    /// Hear what `unixd` told since this was last asked.
-    pub fn hear(&self) {
-        self.look_at_shared(None);
-        let rings = self.kernel.doorbell().value;
-        if self.heard.swap(rings, Ordering::Relaxed) != rings {
-            self.note_change();
-        }
-    }
-
     /// Run others, until the thread that calls this is ready and its turn has come.
     fn run_next(&self) {
         self.run(self.await_next());

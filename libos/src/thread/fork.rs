@@ -7,6 +7,8 @@
 
 use core::sync::atomic::Ordering;
 
+use unix::Kin;
+
 use crate::errno::Result;
 use crate::identity::Word;
 use crate::kernel::{Kernel, Side};
@@ -28,6 +30,10 @@ pub struct Birth {
     pub set_id: usize,
     /// Where a 0 is written when its thread ends; nowhere if 0.
     pub clear_at_end: usize,
+    /// The signal that its end sends to its parent; 0: none.
+    pub exit_signal: u32,
+    /// Whether its parent is this one's.
+    pub is_sibling: bool,
     /// Whether it uses the same memory, up to when it runs another program or ends.
     pub shares_memory: bool,
     /// Whether the thread that makes it waits for that.
@@ -40,9 +46,13 @@ impl<K: Kernel> Process<K> {
     /// # Errors
     /// `EAGAIN`: there are as many processes as may be. `ENOMEM`: there is no memory for it.
     pub fn fork(&self, birth: &Birth) -> Result<usize> {
+        if let Some(server) = self.kernel.server() {
+            self.files.share(server)?;
+        }
         let program = self.memory.lock().clone_ranges(&self.kernel, birth.shares_memory)?;
-        let machine = self.threads.with(|table| table.current().machine);
-        match self.kernel.fork(machine, program)? {
+        let (machine, thread) = self.threads.with(|table| (table.current().machine, table.current().id));
+        let kin = Kin { exit_signal: birth.exit_signal, thread, is_sibling: birth.is_sibling };
+        match self.kernel.fork(machine, program, kin)? {
             Side::Parent(id) => {
                 if birth.parent_id != 0 {
                     // Linux goes on where it cannot be written.
@@ -84,7 +94,7 @@ impl<K: Kernel> Process<K> {
         });
         self.kernel.keep_only(machine);
         let identity = self.kernel.identity();
-        identity.set(Word::Parent, self.id());
+        identity.set(Word::Parent, self.kernel.bulletin().parent.load(Ordering::Relaxed));
         identity.set(Word::Process, id);
         identity.set(Word::Thread, id);
         self.signals.with(|state| {
@@ -94,6 +104,7 @@ impl<K: Kernel> Process<K> {
                 state.own.alternate = AlternateStack::NONE;
             }
         });
+        self.begin_as_copy();
         *self.leader_code.lock() = None;
         self.timers_after_fork();
         self.random.stir(&self.kernel);

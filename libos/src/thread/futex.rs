@@ -177,7 +177,7 @@ impl<K: Kernel> Process<K> {
 
     /// Let those look again who wait on a word of other processes' that has changed, or that a wake was for. A word that cannot be read any more
     /// is nobody's.
-    pub(super) fn look_at_shared(&self, woken: Option<u64>) {
+    pub(crate) fn look_at_shared(&self, woken: Option<u64>) {
         if self.threads.with(|table: &mut Table<K::Machine>| table.shared_waits().is_empty()) {
             return;
         }

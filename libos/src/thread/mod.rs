@@ -87,13 +87,12 @@ impl<K: Kernel> Process<K> {
         registers.tls = beginning.thread_pointer.unwrap_or(registers.tls);
         let machine = self.kernel.new_machine(&registers).map_err(|_| Errno::EAGAIN)?;
         let blocked = self.signals.with(|state| state.own.blocked);
-        let id = self.threads.with(|table| {
+        let id = self.new_thread_id()?;
+        self.threads.with(|table| {
             let name = table.current().name.clone();
-            let id = table.new_id();
             let mut thread = Thread::new(id, machine, Some(Box::new(Own::new(blocked))), name);
             thread.clear_at_end = beginning.clear_at_end;
             table.add(thread);
-            id
         });
         Ok(id)
     }

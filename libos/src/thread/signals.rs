@@ -9,20 +9,33 @@ use crate::thread::table::Outcome;
 impl<K: Kernel> Process<K> {
     /// Send a signal to the process: to the thread that runs, if it does not block it, else to one that waits.
     pub fn signal_process(&self, information: Information) {
+        self.take_back(information.signal as u32);
         self.signals.send(information);
         self.tell_watchers(information);
         let set = bit(information.signal as u32);
-        let taken = self.signals.with(|state| state.pending_set() & set == 0 || state.own.wants() & set != 0);
-        if !taken {
+        let (is_dropped, is_wanted_here) = self.signals.with(|state| (state.pending_set() & set == 0, state.own.wants() & set != 0));
+        if is_dropped {
+            return;
+        }
+        // The thread whose signals are at hand may be one that waits: nobody runs then.
+        let here = self.threads.with(|table| table.current_slot());
+        if is_wanted_here {
+            self.interrupt(|_| Some(here));
+        } else {
             self.interrupt(|table| table.waiting_for_signal(set));
         }
     }
 
     /// Send a signal to the thread in a slot.
     pub fn signal_thread(&self, slot: usize, information: Information) {
+        self.take_back(information.signal as u32);
         if slot == self.threads.with(|table| table.current_slot()) {
             self.signals.send_own(information);
-            return self.tell_watchers(information);
+            self.tell_watchers(information);
+            if self.signals.with(|state| state.own.wants() & state.own.pending.set() != 0) {
+                self.interrupt(|_| Some(slot));
+            }
+            return;
         }
         let wanted = self.threads.with(|table| {
             let Some(own) = &mut table.at(slot).signals else { return false };
@@ -32,6 +45,15 @@ impl<K: Kernel> Process<K> {
         self.tell_watchers(information);
         if wanted {
             self.interrupt(|_| Some(slot));
+        }
+    }
+
+    /// Drop what a signal takes back that is sent.
+    fn take_back(&self, signal: u32) {
+        let set = self.signals.take_back(signal);
+        if set != 0 {
+            self.threads
+                .with(|table| table.iter_mut().filter_map(|thread| thread.signals.as_mut()).for_each(|own| own.pending.discard(set)));
         }
     }
 

@@ -117,7 +117,6 @@ impl<M> Thread<M> {
 pub struct Table<M: 'static> {
     slots: Vec<Option<Thread<M>>>,
     current: usize,
-    last_id: u32,
     schedule: Box<dyn Schedule>,
     /// Ends of waits, in ticks of the counter, and whose.
     deadlines: BTreeSet<(u64, usize)>,
@@ -128,15 +127,11 @@ pub struct Table<M: 'static> {
     since: u64,
 }
 
-/// Ids are below this (`/proc/sys/kernel/pid_max`).
-const IDS: u32 = 4 << 20;
-
 impl<M> Table<M> {
     /// With the first thread, which runs.
     #[must_use]
     pub fn new(first: Thread<M>, now: u64) -> Table<M> {
         Table {
-            last_id: first.id,
             slots: alloc::vec![Some(first)],
             current: 0,
             schedule: Box::new(RoundRobin::default()),
@@ -198,16 +193,6 @@ impl<M> Table<M> {
         self.slots[slot].as_mut().expect("the slot of a thread")
     }
 
-    /// An id that no thread has.
-    pub fn new_id(&mut self) -> u32 {
-        loop {
-            self.last_id = if self.last_id + 1 < IDS { self.last_id + 1 } else { 2 };
-            if self.find(self.last_id).is_none() {
-                return self.last_id;
-            }
-        }
-    }
-
     /// Add a thread that is ready.
     pub fn add(&mut self, thread: Thread<M>) {
         let free = self.slots.iter().position(Option::is_none);
@@ -228,7 +213,7 @@ impl<M> Table<M> {
         self.deadlines.clear();
         self.futexes = Futexes::default();
         self.shared.clear();
-        (self.since, self.last_id) = (now, id);
+        self.since = now;
         self.slots.push(current.map(|thread| Thread { id, used: 0, robust_list: 0, unmap_at_end: None, ..thread }));
     }
 

@@ -3,7 +3,7 @@
 use core::sync::atomic::{AtomicU32, Ordering};
 
 /// What a process is told without asking. Everything but the doorbell only changes before the doorbell rings.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[repr(C)]
 pub struct Bulletin {
     /// Counted up, and woken, whenever something happened that the process may care for.
@@ -18,6 +18,8 @@ pub struct Bulletin {
     pub session: AtomicU32,
     /// Not 0 while the process is stopped.
     pub stopped: AtomicU32,
+    /// How often somebody else changed the process's limits.
+    pub limit_changes: AtomicU32,
 }
 
 impl Bulletin {

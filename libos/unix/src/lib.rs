@@ -14,10 +14,14 @@
 #![no_std]
 
 mod bulletin;
+mod family;
+pub mod message;
 mod operation;
 pub mod place;
 
 pub use bulletin::Bulletin;
+pub use family::{ChildActions, Kin, SIGNAL_BYTES, SetIds, Setting, WaitOptions, Whom, wait_status};
+pub use message::Object;
 pub use operation::{Operation, Request};
 
 /// Pages of a mailbox.

@@ -23,13 +23,70 @@ macro_rules! operations {
 
 operations! {
     // Processes: 0x00.
-    /// `(status)`. The process ends with a wait status. There is no answer.
+    /// `(status, most pages resident | page faults << 32)`. The process ends with a wait status. There is no answer.
     Exit = 0x01,
     /// `(frames) → frames granted`. Raise the quota by at least so many. `ENOMEM`: it is not to have them.
     MoreFrames = 0x02,
     /// From `unixd`'s own second context: something may have happened that no process says (a death, an interrupt, a deadline).
     Look = 0x03,
+    // Files and objects: 0x80. A handle is in the argument of 32 bits.
+    /// `(handle; offset, bytes) → bytes`, in the mailbox. `EAGAIN`: none yet; the process is told when it may try again.
+    Read = 0x80,
+    /// `(handle; offset or u64::MAX for the end, bytes) → bytes, offset behind them`, from the mailbox. `EAGAIN` as for `Read`.
+    Write = 0x81,
+    /// `(handle; small: whether to be told of a change) → poll(2)'s bits, stamps of the last edge of reading and of writing`.
+    Readiness = 0x82,
+    /// `(handle; ioctl(2)'s request, its argument, bytes that go in and bytes that come out << 32) → value`; the bytes are in the mailbox.
+    Control = 0x83,
+    /// `(handle; small: how many more, at most six; two of them in a word)`. The process does not hold them any more.
+    Release = 0x84,
+    /// `(handle; size)`: ftruncate(2).
+    Truncate = 0x85,
+    /// `(handle)`: fsync(2).
+    Sync = 0x86,
+    /// `(handle) → another handle` of the same open file.
+    Duplicate = 0x87,
+    /// `(handle; access, as 1 for reading and 2 for writing) → a handle` of the same inode, opened again.
+    Reopen = 0x8b,
+    /// `(inode's number, capacity) → handle of the reading end | handle of the writing end << 32`: a pipe.
+    MakePipe = 0x88,
+    /// `(inode's number, count; small: whether a read takes 1) → handle`: an eventfd(2).
+    MakeEvent = 0x89,
+    /// `(handle) → kind of object, access << 8, traits << 16; inode's number, status flags, a socket's type`: what a handle is that came from elsewhere.
+    Describe = 0x8c,
+    /// `(offset, bytes)`: keep bytes of the mailbox for a message that is longer than it.
+    Stage = 0x8d,
+    /// `(offset, bytes) → bytes`: more of a message that is longer than the mailbox, into it.
+    Unstage = 0x8e,
+    /// `(type; inode's number) → handle`: a socket(2) of the Unix domain.
+    MakeSocket = 0x90,
+    /// `(type; inode's number of the first, the second's is the next) → a handle | another << 32`: socketpair(2).
+    MakeSockets = 0x91,
+    /// `(handle; bytes of the name, device, inode)`: bind(2). The name is in the mailbox; the inode is that of a path's.
+    Bind = 0x92,
+    /// `(handle; backlog)`: listen(2).
+    Listen = 0x93,
+    /// `(handle; bytes of the name, device, inode)`: connect(2), as `Bind`. No name: without a peer.
+    Connect = 0x94,
+    /// `(handle; inode's number) → handle`: accept(2).
+    Accept = 0x95,
+    /// `(handle; flags | bytes of the name << 32, bytes, rights | whether there are credentials << 32) → bytes`: sendmsg(2).
+    Send = 0x96,
+    /// `(handle; flags, room for bytes, room for rights) → bytes in the mailbox, bytes in all, flags | bytes of the name << 32, rights |
+    /// whether there are credentials << 32`: recvmsg(2).
+    Receive = 0x97,
+    /// `(handle; how)`: shutdown(2).
+    Shutdown = 0x98,
+    /// `(handle; whether the peer's) → bytes` of the name, in the mailbox: getsockname(2), getpeername(2).
+    SocketName = 0x99,
+    /// `(handle; option of SOL_SOCKET) → value, and two more`: getsockopt(2).
+    SocketOption = 0x9a,
+    /// `(handle; option of SOL_SOCKET, value)`: setsockopt(2).
+    SetSocketOption = 0x9b,
+    /// `(handle; capacity, or 0 to leave it) → capacity`: `F_SETPIPE_SZ`, `F_GETPIPE_SZ`.
+    PipeCapacity = 0x8a,
     /// `(frames, environment) → id`. The process is about to make a child of itself of an environment that it made, which needs so many frames
+    /// `(small, large: [`Kin`](crate::Kin), frames, environment) → id`. The process is about to make a child of itself of an environment that it made, which needs so many frames
     /// more: they are added to the process's own quota. `EAGAIN`: there are as many processes as there can be. `ENOMEM`: it is not to have
     /// the frames.
     Fork = 0x04,
@@ -40,6 +97,59 @@ operations! {
     ForkFailed = 0x06,
     /// `(large: id)`. Whether a child has ended, or runs another program: vfork(2). `EAGAIN`: not yet, and a ring tells when to ask again.
     AwaitRelease = 0x07,
+
+    // Their families: 0x10.
+    /// `(large: options, whom, thread) → id`, words 1-3: status | user << 32, nanoseconds of the CPU, most pages resident | faults << 32.
+    /// Options and whom are [`WaitOptions`](crate::WaitOptions) and [`Whom`](crate::Whom). `EAGAIN`: a ring tells when to ask again. `ECHILD`: there is no such child.
+    Wait = 0x10,
+    /// `(small: signal, large: id, thread, birth) → 0`, word 1: whether the caller is among those meant, who is left out. As kill(2); with a
+    /// thread, as tgkill(2); with a birth, as pidfd_send_signal(2).
+    Kill = 0x11,
+    /// As `Kill`, with the signal's `siginfo_t` in the mailbox.
+    Queue = 0x12,
+    /// `() → how many`, word 1: how often the process was sent `SIGCONT`. Take the signals that wait for it, into the mailbox, each
+    /// [`SIGNAL_BYTES`](crate::SIGNAL_BYTES).
+    TakeSignals = 0x13,
+    /// `(small: signal, large: the second word of the last TakeSignals) → 1: the process is stopped; 0: it is to go on`.
+    Stop = 0x14,
+    /// `(small)`. What the process does about `SIGCHLD`: [`ChildActions`](crate::ChildActions).
+    Children = 0x15,
+    /// `(large: id, group)`. setpgid(2).
+    SetGroup = 0x16,
+    /// `(large: id) → group`, word 1: session. 0: the caller's.
+    GetGroup = 0x17,
+    /// `() → session`. setsid(2).
+    SetSession = 0x18,
+    /// `(small: [`SetIds`](crate::SetIds), three ids) → 0`, words 1 and 2: real | effective << 32, saved | file's << 32.
+    SetIds = 0x19,
+    /// `(large: count)`. setgroups(2), the groups in the mailbox.
+    SetGroups = 0x1a,
+    /// `(small: resource | 0x100 to set it, large: id, soft, hard) → 0`, words 1 and 2: soft and hard limit before. prlimit(2).
+    Limit = 0x1b,
+    /// `(small: [`Setting`](crate::Setting), large: 1 to set it, value) → value before`.
+    Setting = 0x1c,
+    /// `(large: id) → birth`. What a pidfd remembers.
+    Birth = 0x1d,
+    /// `(large: id, birth) → 1: it has ended; 0: not yet, and a ring tells when`.
+    HasEnded = 0x1e,
+    /// `(large: count) → the first of so many ids in a row`. For threads.
+    ReserveIds = 0x1f,
+    /// `() → nanoseconds of the CPU`, word 1: most pages resident | faults << 32. Of children that were waited for.
+    ChildrenUsage = 0x20,
+    /// `(small: 0 a process, 1 a group, 2 a user, large: id) → 20 less the nice value`. getpriority(2).
+    Priority = 0x21,
+    /// `(small, large: as Priority, nice value)`. setpriority(2).
+    SetPriority = 0x22,
+    /// `()`. The process executes another program.
+    Executed = 0x23,
+}
+
+impl Operation {
+    /// Whether it is about files and objects.
+    #[must_use]
+    pub const fn is_for_object(self) -> bool {
+        matches!(self as u16, 0x80..=0xbf)
+    }
 }
 
 /// A request's four words, taken apart.

@@ -6,9 +6,9 @@
 
 use abi::{EnvId, EnvState, MAX_ENVS};
 use libos::errno::Errno;
+use unix::{Kin, Request};
 
 use crate::admission::{Admission, Asking};
-use crate::channel::Channel;
 use crate::machine;
 use crate::process::Process;
 use crate::server::{Answer, Server, value};
@@ -24,6 +24,8 @@ pub struct Fork {
     pub slot: usize,
     /// Frames that its parent's quota was raised by.
     pub frames: usize,
+    /// How it is related to the process that makes it.
+    pub kin: Kin,
 }
 
 /// Whether a process has let go of the memory that it began with, by ending or by running another program, and who waits for that.
@@ -39,9 +41,11 @@ pub enum Release {
 
 impl Server {
     /// A process is about to make a child of an environment, with so many frames.
-    pub(crate) fn fork(&mut self, id: u32, frames: usize, child: EnvId) -> Answer {
+    pub(crate) fn fork(&mut self, id: u32, request: &Request) -> Answer {
+        let (frames, child) = (request.words[0] as usize, EnvId(request.words[1]));
         // A second request in place of the first: that one came to nothing.
         let _ = self.fork_failed(id);
+        self.family.may_fork(id)?;
         let available = self.available();
         let process = self.processes.get(id).ok_or(Errno::ESRCH)?;
         let (env, (quota, used)) = (process.env, process.frames());
@@ -53,7 +57,7 @@ impl Server {
             self.processes.give_slot(slot);
             return Err(Errno::ENOMEM);
         }
-        let fork = Fork { id: self.processes.new_id(), env: child, slot, frames };
+        let fork = Fork { id: self.family.new_id(), env: child, slot, frames, kin: Kin::unpack(request.small, request.large) };
         self.processes.get_mut(id).ok_or(Errno::ESRCH)?.fork = Some(fork);
         value(u64::from(fork.id))
     }
@@ -79,6 +83,8 @@ impl Server {
             self.end_strays();
         })?;
         self.processes.insert(child);
+        let Kin { exit_signal, thread, is_sibling } = fork.kin;
+        self.family.copy(id, fork.id, exit_signal, thread, is_sibling)?;
         value(u64::from(fork.id))
     }
 
@@ -104,16 +110,14 @@ impl Server {
 
     /// What a child needs before it can run.
     fn admit(&mut self, id: u32, fork: Fork, context: usize) -> Result<Process, Errno> {
+        let handles = self.handles(id).map(|handles| handles.clone())?;
         let channel = self.channels.take().map_err(|_| Errno::EAGAIN)?;
         let begun = channel.show(fork.env).and_then(|()| exo::slice_set(0, fork.slot, fork.env, context));
         if begun.is_err() {
             self.channels.give(channel);
             return Err(Errno::EAGAIN);
         }
-        let parent = self.processes.get(id).ok_or(Errno::ESRCH)?;
-        let child = Process::child_of(parent, fork, context, channel);
-        tell_who_it_is(&child.channel, &child);
-        Ok(child)
+        Ok(Process::child_of(fork, context, channel, handles))
     }
 
     /// Whether an environment is alive, a child of this one and no process.
@@ -147,10 +151,4 @@ impl Server {
     fn is_being_made(&self, env: EnvId) -> bool {
         self.processes.iter().any(|process| process.fork.is_some_and(|fork| fork.env == env))
     }
-}
-
-fn tell_who_it_is(channel: &Channel, process: &Process) {
-    channel.tell(|bulletin| &bulletin.parent, process.parent);
-    channel.tell(|bulletin| &bulletin.group, process.group);
-    channel.tell(|bulletin| &bulletin.session, process.session);
 }

@@ -13,9 +13,16 @@
 //! | module | what is in it |
 //! |---|---|
 //! | `server` | from a request to what serves it |
+//! | `family` | who is whose child, who waits for whom, what signals are on the way: all the rules, pure |
+//! | `requests` | from requests to `family`, and what comes of it for environments |
+//! | `alarm` | when to wake up by itself |
 //! | `process`, `processes` | a process; all of them, by id and by environment |
 //! | `channel` | bulletins and mailboxes |
 //! | `admission` | who gets how many frames: a policy |
+//! | `handles` | what a process holds: places in the tree, open files |
+//! | `objects`, `caller` | operations on open files, and the world that these see |
+//! | `making` | objects without a name, and open files opened again |
+//! | `socket` | sockets of the Unix domain |
 //! | `fork` | a process makes another of itself |
 //! | `program` | the first programs, as they are started |
 //! | `machine` | what is asked of the exokernel |
@@ -24,12 +31,20 @@
 extern crate alloc;
 
 pub mod admission;
+pub mod alarm;
+pub mod caller;
 pub mod channel;
+pub mod family;
 pub mod fork;
+pub mod handles;
 pub mod machine;
+pub mod making;
+pub mod objects;
 pub mod process;
 pub mod processes;
 pub mod program;
+mod requests;
 pub mod server;
+pub mod socket;
 
 pub use server::Server;

@@ -1,6 +1,9 @@
 //! What is asked of the exokernel about oneself and about everybody.
 
-use abi::{EnvEntry, EnvId, INFO_ENVS_PAGE, InfoPage, PAGE_SIZE};
+use abi::{EnvEntry, EnvId, INFO_ENVS_PAGE, INFO_SLICES_PAGE, InfoPage, MAX_ENVS, MAX_SLICES, PAGE_SIZE, SliceEntry};
+use libos::random::Random;
+use libos::time::{Clocks, Linear};
+use spin::Once;
 
 /// Where the info pages are mapped: the first, and the environment table.
 pub const INFO: usize = 0x7e0f_0000_0000;
@@ -10,6 +13,29 @@ pub const INFO: usize = 0x7e0f_0000_0000;
 pub fn info() -> InfoPage {
     // SAFETY: mapped read-only before anything else ran; the kernel changes it behind our back, hence volatile.
     unsafe { (INFO as *const InfoPage).read_volatile() }
+}
+
+/// Nanoseconds since boot.
+#[must_use]
+pub fn monotonic_ns() -> u64 {
+    clocks().ns(Linear::Monotonic, libos::entry::clock())
+}
+
+/// Nanoseconds since 1970.
+#[must_use]
+pub fn realtime_ns() -> u64 {
+    clocks().ns(Linear::Realtime, libos::entry::clock())
+}
+
+fn clocks() -> &'static Clocks {
+    static CLOCKS: Once<Clocks> = Once::new();
+    CLOCKS.call_once(|| Clocks::new(&info()))
+}
+
+/// Fill with random bytes.
+pub fn random(into: &mut [u8]) {
+    static RANDOM: Once<Random> = Once::new();
+    RANDOM.call_once(|| Random::of_machine(&info(), libos::entry::clock, libos::entry::entropy)).fill(into);
 }
 
 /// Address of an environment's public entry.
@@ -23,4 +49,46 @@ pub fn entry_address(env: EnvId) -> usize {
 pub fn entry(env: EnvId) -> EnvEntry {
     // SAFETY: the whole table is mapped, and a slot is below its length; volatile as above.
     unsafe { (entry_address(env) as *const EnvEntry).read_volatile() }
+}
+
+/// Index of a slice slot's context while nobody runs in it.
+pub const UNUSED: usize = u32::MAX as usize;
+
+/// The counter.
+#[must_use]
+pub fn clock() -> u64 {
+    #[cfg(target_os = "none")]
+    return libos::entry::clock();
+    #[cfg(not(target_os = "none"))]
+    unimplemented!("a host's clock")
+}
+
+/// Time of the CPU that an environment had, in nanoseconds.
+#[must_use]
+pub fn cpu_ns(env: EnvId) -> u64 {
+    let ran = entry(env).ran as i64;
+    // Less the counter while it runs: see `EnvEntry::ran`.
+    let ticks = if ran < 0 { ran.wrapping_add(clock() as i64) } else { ran };
+    (u128::from(ticks.max(0) as u64) * 1_000_000_000 / u128::from(info().clock_hz.max(1))) as u64
+}
+
+/// The owner of a slot of the slice vector.
+#[must_use]
+pub fn slice_owner(slot: usize) -> EnvId {
+    let first = (INFO + INFO_SLICES_PAGE * PAGE_SIZE) as *const SliceEntry;
+    // SAFETY: the page is mapped and has MAX_SLICES entries, which the kernel changes behind our back.
+    EnvId(unsafe { (&raw const (*first.add(slot.min(MAX_SLICES - 1))).owner).read_volatile() })
+}
+
+/// Whether an environment is another, or above it in the tree.
+#[must_use]
+pub fn is_over(over: EnvId, under: EnvId) -> bool {
+    let mut slot = under.slot();
+    while slot != over.slot() {
+        if slot >= MAX_ENVS {
+            return false;
+        }
+        slot = entry(EnvId::new(slot, 0)).parent as usize;
+    }
+    true
 }

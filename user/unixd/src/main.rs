@@ -5,11 +5,11 @@
 mod image {
     use core::panic::PanicInfo;
 
-    use abi::{EnvEntry, EnvId, Error, INFO_ENVS_PAGE, INFO_SLICES_PAGE, MAX_SLICES, Registers, RunState, TransferFlags, WaitWord};
+    use abi::{EnvEntry, EnvId, Error, INFO_SLICES_PAGE, MAX_SLICES, Registers, RunState, TransferFlags, WaitWord};
     use exo::image::module;
     use libos::entry::heap::Heap;
     use unix::{Operation, Request, SERVER_CONTEXT};
-    use unixd::{Server, machine, program};
+    use unixd::{Server, alarm, machine, program};
 
     #[global_allocator]
     static HEAP: Heap = libos::entry::heap::new();
@@ -41,7 +41,7 @@ mod image {
 
     #[unsafe(no_mangle)]
     extern "C" fn unixd_main() -> ! {
-        exo::info_map(EnvId::SELF, machine::INFO, 0, INFO_SLICES_PAGE.max(INFO_ENVS_PAGE + 1)).expect("the info pages");
+        exo::info_map(EnvId::SELF, machine::INFO, 0, INFO_SLICES_PAGE + 1).expect("the info pages");
         let mut server = Server::new(FIRST_SLOT);
         let copies = module("copies").and_then(|bytes| bytes.try_into().ok()).map_or(1, u32::from_le_bytes) as usize;
         let copies = copies.clamp(1, COPIES_MOST);
@@ -92,7 +92,12 @@ mod image {
         let deaths = machine::entry_address(exo::identify()) + core::mem::offset_of!(EnvEntry, deaths);
         let mut seen = 0;
         loop {
-            let _ = exo::wait(&[WaitWord { address: deaths as u64, value: seen, reserved: 0 }], None);
+            let (changes, change) = alarm::word();
+            let words = [(deaths as u64, seen), (changes as u64, change)].map(|(address, value)| WaitWord { address, value, reserved: 0 });
+            // An earlier deadline alone is no reason to look.
+            if exo::wait(&words, alarm::deadline()) == Ok(1) {
+                continue;
+            }
             seen = machine::entry(exo::identify()).deaths;
             // Busy: a process's call is being served, and goes on in what is left of this slice.
             while let Err(Error::Busy) = exo::transfer_call(EnvId::SELF, SERVER_CONTEXT, Request::new(Operation::Look, [0; 3]).pack()) {

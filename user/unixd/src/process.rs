@@ -1,13 +1,14 @@
 //! A process, as the others see it.
 
 use abi::EnvId;
+use alloc::vec::Vec;
 
 use crate::channel::Channel;
 use crate::fork::{Fork, Release};
+use crate::handles::Handles;
 use crate::machine;
 
 /// See the module.
-#[derive(Debug)]
 pub struct Process {
     /// Its id.
     pub id: u32,
@@ -19,12 +20,10 @@ pub struct Process {
     pub slot: usize,
     /// Its bulletin and mailbox.
     pub channel: Channel,
-    /// Its parent's id.
-    pub parent: u32,
-    /// Its process group.
-    pub group: u32,
-    /// Its session.
-    pub session: u32,
+    /// What it holds.
+    pub handles: Handles,
+    /// A message that is longer than the mailbox, on its way in or out.
+    pub staged: Vec<u8>,
     /// The child that it is making.
     pub fork: Option<Fork>,
     /// Who waits until it lets go of the memory that it began with.
@@ -32,18 +31,17 @@ pub struct Process {
 }
 
 impl Process {
-    /// The child that a process has made: what it has of its parent, and what is its own.
+    /// The child that a process has made, which holds what that does.
     #[must_use]
-    pub fn child_of(parent: &Process, fork: Fork, context: usize, channel: Channel) -> Process {
+    pub fn child_of(fork: Fork, context: usize, channel: Channel, handles: Handles) -> Process {
         Process {
             id: fork.id,
             env: fork.env,
             context,
             slot: fork.slot,
             channel,
-            parent: parent.id,
-            group: parent.group,
-            session: parent.session,
+            handles,
+            staged: Vec::new(),
             fork: None,
             release: Release::Nobody,
         }

@@ -7,16 +7,11 @@ use alloc::vec::Vec;
 
 use crate::process::Process;
 
-/// Ids are below this (`/proc/sys/kernel/pid_max`).
-const IDS: u32 = 4 << 20;
-
 /// See the module.
-#[derive(Debug)]
 pub struct Processes {
     by_id: BTreeMap<u32, Process>,
     /// By slot of the environment table; 0: none.
     by_env: Vec<u32>,
-    last_id: u32,
     /// Slots of the slice vector that nobody has, the next one last.
     slots: Vec<usize>,
 }
@@ -25,22 +20,7 @@ impl Processes {
     /// None yet, and slots from `first_slot` on to run them in.
     #[must_use]
     pub fn new(first_slot: usize) -> Processes {
-        Processes {
-            by_id: BTreeMap::new(),
-            by_env: vec![0; MAX_ENVS],
-            last_id: unix::SERVER_ID,
-            slots: (first_slot..MAX_SLICES).rev().collect(),
-        }
-    }
-
-    /// An id that nobody has.
-    pub fn new_id(&mut self) -> u32 {
-        loop {
-            self.last_id = if self.last_id + 1 < IDS { self.last_id + 1 } else { unix::FIRST_ID };
-            if !self.by_id.contains_key(&self.last_id) {
-                return self.last_id;
-            }
-        }
+        Processes { by_id: BTreeMap::new(), by_env: vec![0; MAX_ENVS], slots: (first_slot..MAX_SLICES).rev().collect() }
     }
 
     /// A slot of the slice vector, if one is left.

@@ -8,6 +8,7 @@ use exo::libos_image::map_into;
 use exo::start::{INITRAMFS_BASE, STACK_BASE, STACK_BYTES, START_BASE, START_MAGIC, Start};
 
 use crate::fork::Release;
+use crate::handles::Handles;
 use crate::machine;
 use crate::process::Process;
 use crate::server::Server;
@@ -58,7 +59,7 @@ fn command_block(copy: usize, copies: usize) -> Vec<u8> {
 /// The kernel's: not enough memory for what a process needs from the start.
 pub fn start(server: &mut Server, copy: usize, copies: usize) -> exo::Result<()> {
     let (initramfs, input) = (module("initramfs"), module("stdin"));
-    let id = server.processes.new_id();
+    let id = server.family.new_id();
     let command = command_block(copy, copies);
     let block_pages = pages(size_of::<Start>() + command.len());
     let input_base = START_BASE + (block_pages + 1) * PAGE_SIZE;
@@ -95,9 +96,6 @@ pub fn start(server: &mut Server, copy: usize, copies: usize) -> exo::Result<()>
     }
     let channel = server.channels.take()?;
     channel.show(env)?;
-    channel.tell(|bulletin| &bulletin.parent, unix::SERVER_ID);
-    channel.tell(|bulletin| &bulletin.group, id);
-    channel.tell(|bulletin| &bulletin.session, id);
 
     let slot = server.processes.take_slot().ok_or(abi::Error::Full)?;
     let context = exo::context_create(env)?;
@@ -113,12 +111,13 @@ pub fn start(server: &mut Server, copy: usize, copies: usize) -> exo::Result<()>
         context,
         slot,
         channel,
-        parent: unix::SERVER_ID,
-        group: id,
-        session: id,
+        handles: Handles::default(),
+        staged: Vec::new(),
         fork: None,
         release: Release::Nobody,
     });
+    server.family.begin(id);
+    server.settle();
     server.end_with(id);
     Ok(())
 }

@@ -8,11 +8,14 @@ use unix::{Operation, Request};
 
 use crate::admission::{Admission, Asking, SmallFirst};
 use crate::channel::Channels;
+use crate::family::{Family, Usage};
+use crate::handles::Handles;
 use crate::machine;
+use crate::process::Process;
 use crate::processes::Processes;
+use crate::requests::KILLED;
+use crate::socket::Names;
 
-/// Wait status of a process that ended by `SIGKILL`.
-const KILLED: u32 = 9;
 /// Wait status of a process whose trap had no entry: `SIGSEGV`.
 const FAULTED: u32 = 11;
 /// Frames that `unixd` keeps for itself.
@@ -24,6 +27,10 @@ pub struct Server {
     pub processes: Processes,
     /// Their channels.
     pub channels: Channels,
+    /// What sockets are called.
+    pub names: Names,
+    /// Their records, and those of the dead that are to be waited for.
+    pub family: Family,
     /// Who gets how many frames.
     pub(crate) admission: SmallFirst,
     /// The run ends with these: their ids.
@@ -44,7 +51,15 @@ impl Server {
     /// Without processes; slots of the slice vector from `first_slot` on are for them.
     #[must_use]
     pub fn new(first_slot: usize) -> Server {
-        Server { processes: Processes::new(first_slot), channels: Channels::default(), admission: SmallFirst, first: Vec::new(), status: 0 }
+        Server {
+            processes: Processes::new(first_slot),
+            channels: Channels::default(),
+            names: Names::default(),
+            family: Family::new(machine::info().clock_hz),
+            admission: SmallFirst,
+            first: Vec::new(),
+            status: 0,
+        }
     }
 
     /// Let the run end with a process.
@@ -62,16 +77,23 @@ impl Server {
         let Some(id) = self.processes.id_of(message.sender) else { return Some(refusal(Errno::EPERM)) };
         let answer = match request.operation {
             Operation::Exit => {
-                self.exit(id, request.words[0] as u32);
+                self.exit(id, request.words[0] as u32, request.words[1]);
+                self.settle();
                 return None;
             }
             Operation::MoreFrames => self.more_frames(id, request.words[0] as usize),
             Operation::Look => Err(Errno::EPERM),
-            Operation::Fork => self.fork(id, request.words[0] as usize, EnvId(request.words[1])),
+            Operation::Fork => self.fork(id, &request),
             Operation::Forked => self.forked(id, request.words[0] as usize),
             Operation::ForkFailed => self.fork_failed(id),
             Operation::AwaitRelease => self.await_release(id, request.large),
+            operation if operation.is_for_object() => self.serve_object(id, &request),
+            _ => self.serve_family(id, &request),
         };
+        self.settle();
+        self.tell();
+        // Its own end was among what the call did.
+        self.processes.get(id)?;
         Some(answer.unwrap_or_else(refusal))
     }
 
@@ -80,6 +102,30 @@ impl Server {
     pub fn available(&self) -> usize {
         let own = machine::entry(exo::identify());
         ((own.quota - own.used) as usize).saturating_sub(OWN_FRAMES)
+    }
+
+    /// A process.
+    ///
+    /// # Errors
+    /// `ESRCH`: it is gone.
+    pub fn process(&self, id: u32) -> Result<&Process, Errno> {
+        self.processes.get(id).ok_or(Errno::ESRCH)
+    }
+
+    /// The same, to change.
+    ///
+    /// # Errors
+    /// `ESRCH`: it is gone.
+    pub fn process_mut(&mut self, id: u32) -> Result<&mut Process, Errno> {
+        self.processes.get_mut(id).ok_or(Errno::ESRCH)
+    }
+
+    /// What a process holds.
+    ///
+    /// # Errors
+    /// `ESRCH`: it is gone.
+    pub fn handles(&mut self, id: u32) -> Result<&mut Handles, Errno> {
+        self.process_mut(id).map(|process| &mut process.handles)
     }
 
     fn more_frames(&mut self, id: u32, wanted: usize) -> Answer {
@@ -94,32 +140,42 @@ impl Server {
     }
 
     /// A process says that it ends.
-    fn exit(&mut self, id: u32, status: u32) {
+    fn exit(&mut self, id: u32, status: u32, memory: u64) {
         if let Some(process) = self.processes.get(id) {
             let _ = exo::env_destroy(process.env, u64::from(status));
         }
-        self.bury(id, status);
+        self.bury(id, status, memory);
     }
 
-    /// Look for what no process says: deaths.
+    /// Look for what no process says: deaths, and what is due.
     fn look(&mut self) {
         let dead: Vec<(u32, u32)> = self.processes.iter().filter_map(|process| Some((process.id, death(process.env)?))).collect();
         for (id, status) in dead {
-            self.bury(id, status);
+            self.bury(id, status, 0);
         }
+        self.look_at_times();
     }
 
-    /// Give back what a dead process held.
-    fn bury(&mut self, id: u32, status: u32) {
+    /// Give back what a dead process held. `memory`: the most pages of it that were resident, and page faults << 32, if it said so.
+    pub(crate) fn bury(&mut self, id: u32, status: u32, memory: u64) {
         let Some(process) = self.processes.remove(id) else { return };
+        let used = machine::entry(process.env).used as u32;
+        let most_resident = if memory == 0 { used } else { memory as u32 };
+        let usage = Usage { cpu_ns: machine::cpu_ns(process.env), most_resident, faults: (memory >> 32) as u32 };
         exo::env_reap(process.env).expect("it is dead, and nobody else's child");
         self.channels.give(process.channel);
         self.processes.give_slot(process.slot);
+        for opened in process.handles.files() {
+            let _ = opened.file.watchers().map(|watchers| watchers.forget(id));
+        }
+        drop(process.handles);
+        self.tell();
         if let Some(fork) = process.fork {
             self.processes.give_slot(fork.slot);
         }
         self.release(process.release);
         self.end_strays();
+        self.family.end(id, status, usage);
         if self.first.contains(&id) {
             self.first.retain(|&first| first != id);
             self.status = if self.status == 0 { status } else { self.status };

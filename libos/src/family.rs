@@ -1,0 +1,160 @@
+//! The process among others: what it asks `unixd`, and what it hears from it.
+#![forbid(unsafe_code)]
+
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use spin::Mutex;
+use unix::{ChildActions, Operation, Request, SIGNAL_BYTES};
+
+use crate::errno::{Errno, Result};
+use crate::identity::Word;
+use crate::kernel::Kernel;
+use crate::limits::RESOURCES;
+use crate::process::Process;
+use crate::signal::{Action, IGNORE, Information, SIGCHLD};
+use crate::thread::Waits;
+
+/// What a process remembers of what it asked and heard.
+#[derive(Debug, Default)]
+pub struct Family {
+    /// How often it was sent `SIGCONT`, when it last took signals.
+    continues: AtomicU32,
+    /// How often others had changed its limits, when it last looked.
+    limit_changes: AtomicU32,
+    /// Ids for threads that no thread has yet: the next, and how many.
+    ids: Mutex<(u32, u32)>,
+    /// Its supplementary groups.
+    pub groups: Mutex<Vec<u32>>,
+    /// Saved and file system user ids, saved and file system group ids.
+    pub other_ids: Mutex<[u32; 4]>,
+}
+
+/// Ids are taken so many at a time.
+const IDS: u32 = 32;
+const INFORMATION_BYTES: usize = size_of::<Information>();
+
+impl<K: Kernel> Process<K> {
+    /// Ask `unixd` something that words say.
+    ///
+    /// # Errors
+    /// What it answers.
+    pub fn ask(&self, operation: Operation, small: u16, large: u32, words: [u64; 3]) -> Result<[u64; 4]> {
+        self.kernel.ask(Request { operation, small, large, words })
+    }
+
+    /// Hear what `unixd` told since this was last asked.
+    pub fn hear(&self) {
+        self.look_at_shared(None);
+        let rings = self.kernel.doorbell().value;
+        if self.heard.swap(rings, Ordering::Relaxed) == rings {
+            return;
+        }
+        self.note_change();
+        let bulletin = self.kernel.bulletin();
+        let (parent, group) = (bulletin.parent.load(Ordering::Relaxed), bulletin.group.load(Ordering::Relaxed));
+        self.kernel.identity().set(Word::Parent, parent);
+        self.kernel.identity().set(Word::Group, group);
+        let changes = bulletin.limit_changes.load(Ordering::Relaxed);
+        if self.family.limit_changes.swap(changes, Ordering::Relaxed) != changes {
+            self.hear_limits();
+        }
+        while bulletin.signals.load(Ordering::Relaxed) != 0 && self.take_signals().is_ok() {}
+    }
+
+    /// Take signals that others sent.
+    fn take_signals(&self) -> Result<()> {
+        let [count, continues, ..] = self.ask(Operation::TakeSignals, 0, 0, [0; 3])?;
+        self.family.continues.store(continues as u32, Ordering::Relaxed);
+        let letters: Vec<(u32, Information)> = (0..count as usize)
+            .map(|index| {
+                let mut letter = [0; SIGNAL_BYTES];
+                self.kernel.fetch(index * SIGNAL_BYTES, &mut letter);
+                let (information, thread) = letter.split_at(INFORMATION_BYTES);
+                let information = Information::from_bytes(information.try_into().expect("so many bytes"));
+                (u64::from_le_bytes(thread.try_into().expect("eight bytes")) as u32, information)
+            })
+            .collect();
+        for (thread, information) in letters {
+            match thread {
+                0 => self.signal_process(information),
+                // A thread that is not there any more takes no notice.
+                thread => self.find_thread(thread).into_iter().for_each(|slot| self.signal_thread(slot, information)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Take over the limits that another process set.
+    fn hear_limits(&self) {
+        for resource in 0..RESOURCES {
+            if let Ok([_, soft, hard, _]) = self.ask(Operation::Limit, resource as u16, 0, [0; 3]) {
+                self.note_limit(resource, [soft, hard]);
+            }
+        }
+    }
+
+    /// A signal's action was set: `unixd` must know what becomes of children.
+    pub fn note_action(&self, signal: u32, old: &Action, new: &Action) {
+        if signal == SIGCHLD && child_actions(old) != child_actions(new) {
+            let _ = self.ask(Operation::Children, child_actions(new).bits(), 0, [0; 3]);
+        }
+    }
+
+    /// Stop, because of a signal, until somebody sends `SIGCONT`.
+    pub fn stop(&self, signal: u32) {
+        let continues = self.family.continues.load(Ordering::Relaxed);
+        if !matches!(self.ask(Operation::Stop, signal as u16, continues, [0; 3]), Ok([1, ..])) {
+            return;
+        }
+        loop {
+            let doorbell = self.kernel.doorbell();
+            if self.kernel.bulletin().stopped.load(Ordering::Relaxed) == 0 {
+                break;
+            }
+            let _ = self.kernel.wait(&[doorbell], None);
+        }
+        self.hear();
+    }
+
+    /// Ask again and again, whenever something changed, until the answer is another than `EAGAIN`.
+    ///
+    /// # Errors
+    /// What is answered. `EINTR`: a signal came.
+    pub fn ask_until<T>(&self, mut ask: impl FnMut() -> Result<T>) -> Result<T> {
+        loop {
+            match ask() {
+                Err(Errno::EAGAIN) => self.block(Waits::Change, None)?,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// An id for a new thread.
+    ///
+    /// # Errors
+    /// `EAGAIN`: there is none.
+    pub fn new_thread_id(&self) -> Result<u32> {
+        let mut ids = self.family.ids.lock();
+        if ids.1 == 0 {
+            let [first, ..] = self.ask(Operation::ReserveIds, 0, IDS, [0; 3]).map_err(|_| Errno::EAGAIN)?;
+            *ids = (first as u32, IDS);
+        }
+        let id = ids.0;
+        *ids = (id + 1, ids.1 - 1);
+        Ok(id)
+    }
+
+    /// This is a copy of another process: what was that one's alone is forgotten.
+    pub fn begin_as_copy(&self) {
+        *self.family.ids.lock() = (0, 0);
+    }
+}
+
+fn child_actions(action: &Action) -> ChildActions {
+    let mut actions = ChildActions::empty();
+    actions.set(ChildActions::IGNORED, action.handler == IGNORE);
+    actions.set(ChildActions::NO_WAIT, action.flags & Action::NO_CHILD_WAIT != 0);
+    actions.set(ChildActions::NO_STOPS, action.flags & Action::NO_CHILD_STOP != 0);
+    actions
+}

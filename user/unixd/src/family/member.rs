@@ -1,0 +1,170 @@
+//! What is known of a process, dead or alive.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use libos::limits::Limits;
+use libos::signal::{Information, SIGCHLD};
+use unix::ChildActions;
+
+use super::credentials::Credentials;
+
+/// Whether it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// It does, or would.
+    Running,
+    /// A signal stopped it.
+    Stopped(u32),
+    /// It ended, with this wait status, and nobody has waited for it.
+    Zombie(u32),
+}
+
+/// What a process used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Time of the CPU, in nanoseconds.
+    pub cpu_ns: u64,
+    /// The most pages that were resident at a time.
+    pub most_resident: u32,
+    /// Page faults.
+    pub faults: u32,
+}
+
+impl Usage {
+    /// What two processes used together.
+    #[must_use]
+    pub fn and(self, other: Usage) -> Usage {
+        Usage {
+            cpu_ns: self.cpu_ns + other.cpu_ns,
+            most_resident: self.most_resident.max(other.most_resident),
+            faults: self.faults.saturating_add(other.faults),
+        }
+    }
+}
+
+/// A signal on its way: which thread it is for (0: any) and what comes with it.
+pub type Sent = (u32, Information);
+
+/// See the module.
+#[derive(Debug)]
+pub struct Member {
+    /// Its id.
+    pub id: u32,
+    /// A number that no other process ever has.
+    pub birth: u64,
+    /// Its parent's id.
+    pub parent: u32,
+    /// The thread of the parent that made it.
+    pub parent_thread: u32,
+    /// Its process group.
+    pub group: u32,
+    /// Its session.
+    pub session: u32,
+    /// The signal that its end sends to its parent; 0: none.
+    pub exit_signal: u32,
+    /// Whether it runs.
+    pub life: Life,
+    /// What it used, once it has ended.
+    pub usage: Usage,
+    /// What its children used that it waited for, and theirs.
+    pub children_usage: Usage,
+    /// Whose it is.
+    pub credentials: Credentials,
+    /// Its limits.
+    pub limits: Limits,
+    /// How often somebody else changed them.
+    pub limit_changes: u32,
+    /// Its nice value, -20 to 19.
+    pub nice: i32,
+    /// Whether orphans below it become its children.
+    pub is_subreaper: bool,
+    /// The signal that its parent's end sends to it; 0: none.
+    pub death_signal: u32,
+    /// Whether it runs another program than it was made with.
+    pub has_executed: bool,
+    /// What it does about `SIGCHLD`.
+    pub child_actions: ChildActions,
+    /// Signals that it has not taken yet, in order.
+    pub queue: VecDeque<Sent>,
+    /// How often it was sent `SIGCONT`.
+    pub continues: u32,
+    /// When it must have stopped, in ticks, if it was told to.
+    pub stop_by: Option<u64>,
+    /// Whether it stopped by force.
+    pub is_suspended: bool,
+    /// A stop that its parent has not waited for.
+    pub unseen_stop: Option<u32>,
+    /// Whether its parent has not waited for its going on.
+    pub unseen_continue: bool,
+    /// When the time of the CPU that it used is to be looked at, in ticks.
+    pub look_at_cpu: Option<u64>,
+    /// Seconds of the CPU at which it is told next that it used too many.
+    pub cpu_warning: u64,
+    /// Who wants to know of its end: readers of pidfds.
+    pub watchers: Vec<u32>,
+    /// Ids of its threads but the first.
+    pub threads: Vec<Range<u32>>,
+}
+
+impl Member {
+    /// Root's, in a group and session of its own.
+    #[must_use]
+    pub fn new(id: u32, parent: u32, birth: u64) -> Member {
+        Member {
+            id,
+            birth,
+            parent,
+            parent_thread: 0,
+            group: id,
+            session: id,
+            exit_signal: SIGCHLD,
+            life: Life::Running,
+            usage: Usage::default(),
+            children_usage: Usage::default(),
+            credentials: Credentials::default(),
+            limits: Limits::new(),
+            limit_changes: 0,
+            nice: 0,
+            is_subreaper: false,
+            death_signal: 0,
+            has_executed: true,
+            child_actions: if id == unix::SERVER_ID { ChildActions::IGNORED } else { ChildActions::empty() },
+            queue: VecDeque::new(),
+            continues: 0,
+            stop_by: None,
+            is_suspended: false,
+            unseen_stop: None,
+            unseen_continue: false,
+            look_at_cpu: None,
+            cpu_warning: 0,
+            watchers: Vec::new(),
+            threads: Vec::new(),
+        }
+    }
+
+    /// Whether an id means this process, its group or session, or a thread of it.
+    #[must_use]
+    pub fn uses(&self, id: u32) -> bool {
+        [self.id, self.group, self.session].contains(&id) || self.has_thread(id)
+    }
+
+    /// Whether an id is one of its further threads'.
+    #[must_use]
+    pub fn has_thread(&self, id: u32) -> bool {
+        self.threads.iter().any(|ids| ids.contains(&id))
+    }
+
+    /// Whether it has ended.
+    #[must_use]
+    pub fn is_dead(&self) -> bool {
+        matches!(self.life, Life::Zombie(_))
+    }
+
+    /// Whether it is stopped.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        matches!(self.life, Life::Stopped(_))
+    }
+}
