@@ -14,6 +14,7 @@ pub mod files;
 pub mod line;
 pub mod pidfd;
 pub mod pipe;
+pub mod queue;
 pub mod remote;
 pub mod signal;
 pub mod socket;

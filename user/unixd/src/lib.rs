@@ -23,6 +23,7 @@
 //! | `objects`, `caller` | operations on open files, and the world that these see |
 //! | `making` | objects without a name, and open files opened again |
 //! | `socket` | sockets of the Unix domain |
+//! | `queues` | message queues |
 //! | `fork` | a process makes another of itself |
 //! | `program` | the first programs, as they are started |
 //! | `machine` | what is asked of the exokernel |
@@ -43,6 +44,7 @@ pub mod objects;
 pub mod process;
 pub mod processes;
 pub mod program;
+pub mod queues;
 mod requests;
 pub mod server;
 pub mod socket;

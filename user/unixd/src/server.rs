@@ -13,6 +13,7 @@ use crate::handles::Handles;
 use crate::machine;
 use crate::process::Process;
 use crate::processes::Processes;
+use crate::queues::Queues;
 use crate::requests::KILLED;
 use crate::socket::Names;
 
@@ -29,6 +30,8 @@ pub struct Server {
     pub channels: Channels,
     /// What sockets are called.
     pub names: Names,
+    /// Message queues.
+    pub queues: Queues,
     /// Their records, and those of the dead that are to be waited for.
     pub family: Family,
     /// Who gets how many frames.
@@ -55,6 +58,7 @@ impl Server {
             processes: Processes::new(first_slot),
             channels: Channels::default(),
             names: Names::default(),
+            queues: Queues::default(),
             family: Family::new(machine::info().clock_hz),
             admission: SmallFirst,
             first: Vec::new(),
@@ -169,6 +173,7 @@ impl Server {
             let _ = opened.file.watchers().map(|watchers| watchers.forget(id));
         }
         drop(process.handles);
+        self.queues.forget(id);
         self.tell();
         if let Some(fork) = process.fork {
             self.processes.give_slot(fork.slot);
