@@ -12,6 +12,7 @@ use libos::vfs::node::Entry;
 use unix::Object;
 
 use crate::socket::Socket;
+use crate::tree::shown::Shown;
 
 /// The most that one process can hold: what it costs is the server's memory.
 const MOST: usize = 1 << 16;
@@ -28,6 +29,8 @@ pub struct Opened {
     pub object: Object,
     /// The socket that it is.
     pub socket: Option<Arc<Socket>>,
+    /// What processes see of it without asking, if it is a regular file of the tree.
+    pub shown: Option<Arc<Shown>>,
 }
 
 /// What is held.

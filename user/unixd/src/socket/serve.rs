@@ -83,7 +83,7 @@ impl Server {
         let now = Time::from_nanoseconds(machine::realtime_ns());
         let entry = AnonymousNode::entry(socket.clone(), NodeKind::Socket, socket.inode, name.as_bytes(), now);
         let access = Access::READ | Access::WRITE;
-        let opened = Opened { entry, file: socket.clone(), access, object: Object::Socket, socket: Some(socket) };
+        let opened = Opened { entry, file: socket.clone(), access, object: Object::Socket, socket: Some(socket), shown: None };
         self.hold(id, opened)
     }
 
