@@ -13,8 +13,8 @@ use crate::identity::Word;
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::syscall::{
-    Arguments, Handler, descriptor, directory, epoll, family, futex, identity, memory, message, notice, open, path, pidfd, poll, process,
-    queue, schedule, signal, socket, stat, stream, thread, time, timer, times, wait,
+    Arguments, Handler, descriptor, directory, epoll, exec, family, futex, identity, memory, message, notice, open, path, pidfd, poll,
+    process, queue, schedule, signal, socket, stat, stream, thread, time, timer, times, wait,
 };
 
 /// How much of a call works.
@@ -258,8 +258,8 @@ rows! {
     clone3: 435, 435, thread::clone3, Partial("no namespaces"), [Pointer, Unsigned];
     fork: 57, -, thread::fork, Full, [];
     vfork: 58, -, thread::vfork, Full, [];
-    execve: 59, 221, absent, Absent, [Path, Pointer, Pointer];
-    execveat: 322, 281, absent, Absent, [DirectoryFd, Path, Pointer, Pointer, AtFlags];
+    execve: 59, 221, exec::execve, Full, [Path, Pointer, Pointer];
+    execveat: 322, 281, exec::execveat, Full, [DirectoryFd, Path, Pointer, Pointer, AtFlags];
     exit: 60, 93, thread::exit, Full, [Int];
     exit_group: 231, 94, process::exit_group, Full, [Int];
     wait4: 61, 260, wait::wait4, Full, [Int, Pointer, Hex, Pointer];

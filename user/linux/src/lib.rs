@@ -9,6 +9,7 @@ pub mod descriptors;
 
 /// The names of the errors that the programs meet.
 const ERRORS: &[(i32, &str)] = &[
+    (libc::E2BIG, "E2BIG"),
     (libc::EACCES, "EACCES"),
     (libc::EADDRINUSE, "EADDRINUSE"),
     (libc::EADDRNOTAVAIL, "EADDRNOTAVAIL"),
@@ -31,6 +32,8 @@ const ERRORS: &[(i32, &str)] = &[
     (libc::EINVAL, "EINVAL"),
     (libc::EISCONN, "EISCONN"),
     (libc::EISDIR, "EISDIR"),
+    (libc::ELIBBAD, "ELIBBAD"),
+    (libc::EIO, "EIO"),
     (libc::ELOOP, "ELOOP"),
     (libc::EMFILE, "EMFILE"),
     (libc::EMSGSIZE, "EMSGSIZE"),

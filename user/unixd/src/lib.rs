@@ -27,6 +27,7 @@
 //! | `socket` | sockets of the Unix domain |
 //! | `queues` | message queues |
 //! | `fork` | a process makes another of itself |
+//! | `large` | the library's text in a large page |
 //! | `program` | the first programs, as they are started |
 //! | `machine` | what is asked of the exokernel |
 #![no_std]
@@ -40,6 +41,7 @@ pub mod channel;
 pub mod family;
 pub mod fork;
 pub mod handles;
+pub mod large;
 pub mod machine;
 pub mod making;
 pub mod objects;

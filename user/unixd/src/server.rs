@@ -29,6 +29,8 @@ pub struct Server {
     pub processes: Processes,
     /// Their channels.
     pub channels: Channels,
+    /// Where the library's text is in a large page.
+    pub text: Option<usize>,
     /// The files.
     pub tree: Tree,
     /// What sockets are called.
@@ -61,6 +63,7 @@ impl Server {
             processes: Processes::new(first_slot),
             channels: Channels::default(),
             tree,
+            text: None,
             names: Names::default(),
             queues: Queues::default(),
             family: Family::new(machine::info().clock_hz),
