@@ -14,7 +14,7 @@ use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::syscall::{
     Arguments, Handler, descriptor, directory, epoll, exec, family, futex, identity, lock, memory, message, notice, open, path, pidfd,
-    poll, process, schedule, signal, socket, stat, stream, thread, time, timer, times, wait,
+    poll, process, queue, schedule, signal, socket, stat, stream, thread, time, timer, times, wait,
 };
 
 /// How much of a call works.
@@ -425,6 +425,14 @@ rows! {
     fadvise64: 221, 223, descriptor::fadvise, Stub("all is in memory"), [Fd, Int, Int, Int];
     sync_file_range: 277, 84, descriptor::fadvise, Stub("all is in memory"), [Fd, Int, Int, Hex];
     readahead: 187, 213, descriptor::fadvise, Stub("all is in memory"), [Fd, Int, Unsigned];
+
+    // Message queues.
+    mq_open: 240, 180, queue::mq_open, Partial("at most 10 messages of 8 KiB, for root too"), [Path, Hex, Octal, Pointer];
+    mq_unlink: 241, 181, queue::mq_unlink, Full, [Path];
+    mq_timedsend: 242, 182, queue::mq_timedsend, Full, [Fd, BufferIn, Unsigned, Unsigned, TimeIn];
+    mq_timedreceive: 243, 183, queue::mq_timedreceive, Full, [Fd, BufferOut, Unsigned, Pointer, TimeIn];
+    mq_notify: 244, 184, queue::mq_notify, Partial("no SIGEV_THREAD"), [Fd, Pointer];
+    mq_getsetattr: 245, 185, queue::mq_getsetattr, Full, [Fd, Pointer, Pointer];
 
     // Files by name.
     open: 2, -, open::open, Full, [Path, OpenFlags, Octal];

@@ -61,6 +61,7 @@ fn ours() -> Vec<Case> {
         "signals",
         "sockets",
         "exec",
+        "queues",
     ];
     let mut cases: Vec<Case> = simple.iter().map(|&name| Case::new(Program::Ours(name), &[])).collect();
     let long = "x".repeat(100_000);
