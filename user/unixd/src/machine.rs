@@ -18,13 +18,13 @@ pub fn info() -> InfoPage {
 /// Nanoseconds since boot.
 #[must_use]
 pub fn monotonic_ns() -> u64 {
-    clocks().ns(Linear::Monotonic, libos::entry::clock())
+    clocks().ns(Linear::Monotonic, clock())
 }
 
 /// Nanoseconds since 1970.
 #[must_use]
 pub fn realtime_ns() -> u64 {
-    clocks().ns(Linear::Realtime, libos::entry::clock())
+    clocks().ns(Linear::Realtime, clock())
 }
 
 fn clocks() -> &'static Clocks {
