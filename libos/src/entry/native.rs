@@ -17,12 +17,14 @@ use spin::Mutex;
 use unix::{Bulletin, Kin, Operation, Request};
 
 use crate::entry::channel;
+use crate::entry::descriptions;
 use crate::entry::fork;
 use crate::entry::isa::{self, Frame};
 use crate::entry::place;
 use crate::entry::thread::{self, Machine, Machines};
 use crate::entry::words::LibraryWords;
 use crate::errno::{Errno, Result};
+use crate::file::description::CommonPage;
 use crate::identity::Identity;
 use crate::kernel::{Kernel, Side};
 use crate::pool::{Pool, Source};
@@ -311,6 +313,10 @@ impl Kernel for Native {
         unsafe { (&raw mut (*page).slice_armed).write_volatile(1) };
     }
 
+    fn common_page(&self) -> Result<Arc<dyn CommonPage>> {
+        descriptions::page()
+    }
+
     fn server(&self) -> Option<&'static dyn Server> {
         (channel::server() != EnvId::SELF).then_some(&channel::Channel)
     }
@@ -556,6 +562,23 @@ impl Kernel for Native {
 
     fn call_site(&self) -> u64 {
         frame().site(self.upcall_page())
+    }
+
+    fn is_in_program(&self, machine: &'static Machine) -> bool {
+        machine.is_in_program()
+    }
+
+    fn give_machine(&self, machine: &'static Machine) {
+        self.machines.give(machine);
+    }
+
+    fn executed(&self) {
+        // There is nothing in it that could be refused.
+        let _ = channel::call(Request::new(Operation::Executed, [0; 3]));
+    }
+
+    fn clear_vectors(&self) {
+        isa::clear_vectors();
     }
 
     fn stack_pointer(&self) -> u64 {

@@ -62,6 +62,15 @@ impl Machine {
     }
 }
 
+impl Machine {
+    /// Whether the thread was left in the program.
+    #[must_use]
+    pub fn is_in_program(&self) -> bool {
+        // SAFETY: see `Sync`: nobody changes the state meanwhile.
+        unsafe { (*self.0.get()).sp == 0 }
+    }
+}
+
 /// Machines that no thread has.
 struct Spare {
     /// Those that are there.
