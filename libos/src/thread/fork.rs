@@ -48,7 +48,7 @@ impl<K: Kernel> Process<K> {
     /// `EAGAIN`: there are as many processes as may be. `ENOMEM`: there is no memory for it.
     pub fn fork(&self, birth: &Birth) -> Result<usize> {
         if let Some(server) = self.kernel.server() {
-            self.files.share(server)?;
+            self.files.share(server, &|| self.kernel.common_page())?;
         }
         let mut program = self.memory.lock().clone_ranges(&self.kernel, birth.shares_memory)?;
         program.extend(self.files.shown_pages().into_iter().map(|pages| {
