@@ -12,8 +12,10 @@ use abi::{CloneRange, InfoPage, PageInfo, Registers, Rights, WaitWord};
 use unix::{Bulletin, Kin, Request};
 
 use crate::errno::Result;
+use crate::file::description::CommonPage;
 use crate::identity::Identity;
 use crate::pool::Pool;
+use crate::server::Server;
 use crate::user::UserMemory;
 
 /// Room for the vector state of a program, as the CPU's own instructions align it.
@@ -62,19 +64,23 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn preempt(&self, from: &'static Self::Machine, registers: &Registers, to: &'static Self::Machine) -> !;
     /// Leave the thread that runs for ever, for another.
     fn abandon(&self, from: Option<&'static Self::Machine>, to: &'static Self::Machine) -> !;
+    /// Whether a process that this one made has ended, or runs another program: `unixd` tells.
+    fn is_released(&self, id: u32) -> bool;
+    /// Ask for an upcall where the counter passes `ticks`, if the process runs then, or for none.
+    fn set_deadline(&self, ticks: Option<u64>);
     /// Make a process that is a copy of this one, but for its threads: it has the one that runs, whose machine this is. `program` is what it gets
     /// of the program's memory, `kin` how the two are related. Returns in both.
     fn fork(&self, machine: &'static Self::Machine, program: Vec<CloneRange>, kin: Kin) -> Result<Side>;
-    /// Whether a process that this one made has ended, or runs another program: `unixd` tells.
-    fn is_released(&self, id: u32) -> bool;
     /// In the new process: the machines of all threads but this one's are not there.
     fn keep_only(&self, machine: &'static Self::Machine);
-    /// Ask for an upcall where the counter passes `ticks`, if the process runs then, or for none.
-    fn set_deadline(&self, ticks: Option<u64>);
     /// Ask for an upcall when the slice after the next forced end begins. Always asked for: a process that got the CPU back learns there
     /// what happened meanwhile.
     fn arm_slice(&self);
 
+    /// A page of zeros that those who inherit an open file description share.
+    fn common_page(&self) -> Result<Arc<dyn CommonPage>>;
+    /// The way to `unixd`; none for a process that is alone.
+    fn server(&self) -> Option<&'static dyn Server>;
     /// Where `unixd` counts what the process may care for, and how far it has counted.
     fn doorbell(&self) -> WaitWord;
 
@@ -160,6 +166,14 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn resume_context(&self, context: usize) -> Result<Infallible>;
     /// Where the program made the call that is being served: from there it makes it again.
     fn call_site(&self) -> u64;
+    /// Whether a thread that does not run was left in the program, so that nothing of the library is on its stack.
+    fn is_in_program(&self, machine: &'static Self::Machine) -> bool;
+    /// Take back the machine of a thread that was left in the program and is not to go on.
+    fn give_machine(&self, machine: &'static Self::Machine);
+    /// Tell `unixd` that the old program and its memory are gone.
+    fn executed(&self);
+    /// Make the vector state what a program begins with.
+    fn clear_vectors(&self);
     /// Continue the program with a full register frame, the thread pointer included.
     fn resume_elsewhere(&self, registers: &Registers) -> !;
     /// Continue the program with a full register frame.

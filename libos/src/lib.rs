@@ -18,7 +18,9 @@
 //! | `vfs`, `file` | names and inodes; descriptors and what stands behind them |
 //! | `user` | the program's memory |
 //! | `pool` | the frames of files in memory |
+//! | `server` | what is asked of `unixd` |
 //! | `kernel` | what is asked of the exokernel |
+//! | `server` | what is asked of `unixd` |
 #![cfg_attr(target_os = "none", no_std)]
 
 extern crate alloc;
@@ -39,6 +41,7 @@ pub mod pool;
 pub mod process;
 pub mod random;
 pub mod report;
+pub mod server;
 pub mod signal;
 pub mod strace;
 pub mod syscall;

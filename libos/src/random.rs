@@ -5,6 +5,7 @@
 //! with instruction counting and no RDRAND all of these repeat from run to run, and so do the bytes.
 #![forbid(unsafe_code)]
 
+use abi::InfoPage;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
 use spin::Mutex;
@@ -22,13 +23,18 @@ impl Random {
     /// A generator seeded from what the machine has.
     #[must_use]
     pub fn new<K: Kernel>(kernel: &K) -> Random {
-        let info = kernel.info();
-        let mut generator = ChaCha20Rng::seed_from_u64(info.boot_unix_ns ^ kernel.clock().rotate_left(32) ^ info.traps);
+        Random::of_machine(kernel.info(), || kernel.clock(), || kernel.entropy())
+    }
+
+    /// The same, from the machine's parts: the first info page, the counter, and the CPU's generator, if it has one.
+    #[must_use]
+    pub fn of_machine(info: &InfoPage, clock: impl Fn() -> u64, entropy: impl Fn() -> Option<u64>) -> Random {
+        let mut generator = ChaCha20Rng::seed_from_u64(info.boot_unix_ns ^ clock().rotate_left(32) ^ info.traps);
         for _ in 0..ROUNDS {
             let mut seed = [0; SEED_BYTES];
             generator.fill_bytes(&mut seed);
             for word in seed.chunks_exact_mut(8) {
-                let fresh = kernel.entropy().unwrap_or(0) ^ kernel.clock().rotate_left(17);
+                let fresh = entropy().unwrap_or(0) ^ clock().rotate_left(17);
                 word.iter_mut().zip(fresh.to_le_bytes()).for_each(|(byte, fresh)| *byte ^= fresh);
             }
             generator = ChaCha20Rng::from_seed(seed);

@@ -3,6 +3,7 @@
 
 use alloc::format;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -11,7 +12,7 @@ use abi::PAGE_SIZE;
 use unix::Operation;
 
 use crate::errno::{Errno, Result};
-use crate::file::Files;
+use crate::file::{File, Files};
 use crate::kernel::Kernel;
 use crate::limits::UNLIMITED;
 use crate::load::auxiliary::TICKS_PER_SECOND;
@@ -136,8 +137,16 @@ impl<K: Kernel> World for Process<K> {
         self.running.lock().path.clone()
     }
 
-    fn files(&self) -> &Files {
-        &self.files
+    fn files(&self) -> Option<&Files> {
+        Some(&self.files)
+    }
+
+    fn terminal(&self) -> Option<Arc<dyn File>> {
+        self.files.terminal()
+    }
+
+    fn console(&self) -> Option<Arc<dyn File>> {
+        Some(self.files.console())
     }
 
     fn contents_moved(&self, file: (u64, u64), pages: Range<u64>, cut: bool) {

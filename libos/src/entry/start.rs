@@ -1,10 +1,10 @@
 //! The image's start: from what the environment's creator left to the program's first instruction.
 
-use abi::{EnvId, INFO_ENVS_PAGE, INFO_SLICES_PAGE, PAGE_SIZE, Rights, UpcallEntries};
+use abi::{EnvId, PAGE_SIZE, Rights, UpcallEntries};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use crate::entry::native::Native;
+use crate::entry::native::{self, Native};
 use crate::entry::words::LibraryWords;
 use crate::entry::{channel, dispatch, isa, place};
 use crate::kernel::Kernel;
@@ -26,23 +26,17 @@ pub extern "C" fn start() -> ! {
     assert!(start.magic == START_MAGIC, "no start block of this version");
     channel::connect(EnvId(start.server));
     prepare().expect("the environment's quota holds what the library needs");
-    // SAFETY: the creator mapped the ranges for as long as the process lives, and nobody writes to them.
-    let (initramfs, command, input) = unsafe {
-        (
-            core::slice::from_raw_parts(start.initramfs_address as *const u8, start.initramfs_length as usize),
-            core::slice::from_raw_parts(start.command_address as *const u8, start.command_length as usize),
-            core::slice::from_raw_parts(start.input_address as *const u8, start.input_length as usize),
-        )
-    };
+    // SAFETY: the creator mapped the range for as long as the process lives, and nobody writes to them.
+    let command = unsafe { core::slice::from_raw_parts(start.command_address as *const u8, start.command_length as usize) };
     let command = Command::parse(command).expect("a command block with a program in it");
     let kernel = Native::new();
     kernel.identity().begin(start.id as u32, start.parent as u32);
-    let process = Box::leak(Box::new(Process::new(kernel, initramfs, command.flags.contains(CommandFlags::STRACE))));
+    let process = Box::leak(Box::new(Process::new(kernel, &[], command.flags.contains(CommandFlags::STRACE))));
     // SAFETY: `prepare` did its part, and the program is not loaded yet.
     unsafe { dispatch::install(process) };
     process.kernel.arm_slice();
     if command.flags.contains(CommandFlags::BATCH) {
-        process.files.set_batch(input, process.clock_ns(Clock::Realtime)).expect("an empty root directory takes a file");
+        process.files.set_batch(process, &[], process.clock_ns(Clock::Realtime)).expect("the input that the run has");
     }
     match process.execute(&command) {
         Ok(registers) => process.kernel.resume(&registers),
@@ -62,8 +56,8 @@ fn prepare() -> exo::Result<()> {
     let data = Rights::READ | Rights::WRITE | Rights::MAY_READ | Rights::MAY_WRITE;
     channel::page_alloc(place::UPCALL_PAGE, 1, data)?;
     channel::page_alloc(place::FAULT_STACK, place::FAULT_STACK_BYTES / PAGE_SIZE, data)?;
-    let info_pages = INFO_SLICES_PAGE.max(INFO_ENVS_PAGE + 1);
-    channel::with_quota(info_pages, || exo::info_map(EnvId::SELF, place::INFO, 0, info_pages))?;
+    channel::with_quota(1, || exo::info_map(EnvId::SELF, place::INFO, 0, 1))?;
+    channel::with_quota(1, || native::map_entry(EnvId::SELF, exo::identify()))?;
     // SAFETY: the page was just mapped, zeroed.
     unsafe { LibraryWords::prepare() };
     let entries = UpcallEntries { syscall: isa::foreign as *const () as u64, fault: isa::fault as *const () as u64 };

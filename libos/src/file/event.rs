@@ -2,10 +2,13 @@
 
 use alloc::sync::Arc;
 
-use spin::Mutex;
+use spin::{Mutex, Once};
+use unix::{Operation, Request};
 
 use crate::errno::{Errno, Result};
-use crate::file::{Access, Blocking, Edges, File, Input, Output, Place, Readiness, Seeking};
+use crate::file::remote::{Handle, RemoteFile, traits_of};
+use crate::file::{Access, Blocking, Edges, File, Input, Output, Place, Readiness, Seeking, Watchers};
+use crate::server::Server;
 use crate::vfs::attributes::{Attributes, Kind, Time, device_number};
 use crate::vfs::node::{Entry, Node, Statistics};
 use crate::vfs::world::World;
@@ -17,16 +20,21 @@ const MAGIC: u64 = 0x0904_1934;
 
 /// A counter.
 pub struct Event {
+    inode: u64,
     count: Mutex<(u64, Edges)>,
     /// A read takes 1 and not everything (`EFD_SEMAPHORE`).
     semaphore: bool,
+    watchers: Watchers,
+    /// What it is in `unixd`, once it has moved there.
+    remote: Once<RemoteFile>,
 }
 
 impl Event {
-    /// A counter that starts at `count`.
+    /// A counter that starts at `count`, with an inode of this number.
     #[must_use]
-    pub fn new(count: u64, semaphore: bool) -> Arc<Event> {
-        Arc::new(Event { count: Mutex::new((count, Edges::default())), semaphore })
+    pub fn new(inode: u64, count: u64, semaphore: bool) -> Arc<Event> {
+        let count = Mutex::new((count, Edges::default()));
+        Arc::new(Event { inode, count, semaphore, watchers: Watchers::new(), remote: Once::new() })
     }
 
     fn take(&self) -> Option<u64> {
@@ -37,6 +45,25 @@ impl Event {
             edges.note_output();
         }
         (taken > 0).then_some(taken)
+    }
+
+    /// Repeat `attempt` until it gives something, if sleeping is allowed; `None`: the counter has moved to `unixd`.
+    fn until<T>(&self, world: &dyn World, blocking: Blocking, mut attempt: impl FnMut() -> Option<T>) -> Result<Option<T>> {
+        while self.remote.get().is_none() {
+            if let Some(value) = attempt() {
+                self.watchers.note_change(world);
+                return Ok(Some(value));
+            }
+            if blocking == Blocking::Refused {
+                return Err(Errno::EAGAIN);
+            }
+            self.watchers.await_change(world)?;
+        }
+        Ok(None)
+    }
+
+    fn remote(&self) -> Result<&RemoteFile> {
+        self.remote.get().ok_or(Errno::EBADF)
     }
 
     fn add(&self, value: u64) -> bool {
@@ -50,27 +77,15 @@ impl Event {
     }
 }
 
-/// Repeat `attempt` until it gives something, if sleeping is allowed.
-fn until<T>(world: &dyn World, blocking: Blocking, mut attempt: impl FnMut() -> Option<T>) -> Result<T> {
-    loop {
-        if let Some(value) = attempt() {
-            world.note_change();
-            return Ok(value);
-        }
-        if blocking == Blocking::Refused {
-            return Err(Errno::EAGAIN);
-        }
-        world.await_change()?;
-    }
-}
-
 impl File for Event {
     fn read(&self, world: &dyn World, output: &mut Output, _: u64, blocking: Blocking) -> Result<usize> {
         if output.room() < 8 {
             return Err(Errno::EINVAL);
         }
-        let value = until(world, blocking, || self.take())?;
-        output.put(&value.to_ne_bytes())
+        match self.until(world, blocking, || self.take())? {
+            Some(value) => output.put(&value.to_ne_bytes()),
+            None => self.remote()?.read(world, output, 0, blocking),
+        }
     }
 
     fn write(&self, world: &dyn World, input: &mut Input, _: Place, blocking: Blocking) -> Result<(usize, u64)> {
@@ -83,8 +98,24 @@ impl File for Event {
         if value == u64::MAX {
             return Err(Errno::EINVAL);
         }
-        until(world, blocking, || self.add(value).then_some(()))?;
-        Ok((8, 0))
+        match self.until(world, blocking, || self.add(value).then_some(()))? {
+            Some(()) => Ok((8, 0)),
+            None => self.remote()?.write(world, &mut Input::own(&bytes), Place::At(0), blocking),
+        }
+    }
+
+    fn watchers(&self) -> Option<&Watchers> {
+        Some(&self.watchers)
+    }
+
+    fn share(&self, server: &'static dyn Server) -> Result<Option<u32>> {
+        if self.remote.get().is_none() {
+            let words = [self.inode, self.count.lock().0, 0];
+            let request = Request { small: u16::from(self.semaphore), ..Request::new(Operation::MakeEvent, words) };
+            let handle = Handle::new(server, server.call(request)?[0] as u32);
+            self.remote.call_once(|| RemoteFile::new(handle, traits_of(self)));
+        }
+        Ok(self.remote.get().map(|remote| remote.handle().number()))
     }
 
     fn seeking(&self) -> Seeking {
@@ -95,11 +126,24 @@ impl File for Event {
         true
     }
 
-    fn edges(&self, _: &dyn World) -> Edges {
+    fn state(&self, world: &dyn World) -> (Readiness, Edges) {
+        match self.remote.get() {
+            Some(remote) => remote.state(world),
+            None => (self.readiness(world), self.edges(world)),
+        }
+    }
+
+    fn edges(&self, world: &dyn World) -> Edges {
+        if let Some(remote) = self.remote.get() {
+            return remote.edges(world);
+        }
         self.count.lock().1
     }
 
-    fn readiness(&self, _: &dyn World) -> Readiness {
+    fn readiness(&self, world: &dyn World) -> Readiness {
+        if let Some(remote) = self.remote.get() {
+            return remote.readiness(world);
+        }
         let count = self.count.lock().0;
         let mut ready = Readiness::empty();
         ready.set(Readiness::IN, count > 0);

@@ -12,14 +12,18 @@ pub mod epoll;
 pub mod event;
 pub mod files;
 pub mod line;
+pub mod locks;
 pub mod pidfd;
 pub mod pipe;
+pub mod remote;
 pub mod signal;
+pub mod socket;
 pub mod table;
 #[cfg(test)]
 mod tests;
 pub mod timer;
 pub mod transfer;
+pub mod watchers;
 
 use alloc::sync::Arc;
 use core::any::Any;
@@ -28,12 +32,14 @@ use bitflags::bitflags;
 
 use crate::errno::{Errno, Result};
 use crate::memory::backing::Backing;
+use crate::server::Server;
 use crate::vfs::node::Visitor;
 use crate::vfs::world::World;
 pub use description::Description;
 pub use edge::Edges;
 pub use files::Files;
 pub use transfer::{Input, Output};
+pub use watchers::Watchers;
 
 bitflags! {
     /// What a descriptor was opened for.
@@ -177,11 +183,21 @@ pub trait File: Any + Send + Sync {
         Readiness::ALWAYS
     }
 
+    /// Who is to hear when its readiness changes. A file that is always ready has nobody.
+    fn watchers(&self) -> Option<&Watchers> {
+        None
+    }
+
     /// Its last edges, for those who wait for changes. A file that does not count them shows none, and its watchers go by what became
     /// ready since they last looked.
     fn edges(&self, world: &dyn World) -> Edges {
         let _ = world;
         Edges::default()
+    }
+
+    /// What would not block, and its last edges: for those who look at many.
+    fn state(&self, world: &dyn World) -> (Readiness, Edges) {
+        (self.readiness(world), self.edges(world))
     }
 
     /// Whether its readiness can change while nothing in the process runs: by the console's input.
@@ -228,8 +244,19 @@ pub trait File: Any + Send + Sync {
         false
     }
 
+    /// Let other processes have it too: it moves to `unixd`, if it is not there; gives its handle. `None`: it stays the process's own.
+    fn share(&self, server: &'static dyn Server) -> Result<Option<u32>> {
+        let _ = server;
+        Ok(None)
+    }
+
     /// The process that it means, of a pidfd.
     fn process(&self) -> Option<pidfd::Pidfd> {
+        None
+    }
+
+    /// The socket that it is, for what only sockets can do.
+    fn socket(&self) -> Option<&socket::Socket> {
         None
     }
 

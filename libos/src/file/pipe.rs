@@ -1,15 +1,20 @@
-//! Pipes inside one process, and FIFOs.
+//! Pipes, and FIFOs.
 //!
-//! Both ends are in this process, so that a read of an empty pipe that has a writer can only be ended by a signal or by another thread.
+//! As long as one process has all ends of a pipe, it is the process's own. When it forks or sends an end elsewhere, the pipe moves to
+//! `unixd` with what is in it: there it is served by the same code, and the ends here send what is asked of them after it.
 
 use alloc::collections::VecDeque;
 use alloc::format;
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
 
-use spin::Mutex;
+use spin::{Mutex, Once};
+use unix::{MAILBOX_BYTES, Operation, Request};
 
 use crate::errno::{Errno, Result};
-use crate::file::{Access, Blocking, Edges, File, Input, Output, Place, Readiness};
+use crate::file::remote::{Handle, RemoteFile, traits_of};
+use crate::file::{Access, Blocking, Edges, File, Input, Output, Place, Readiness, Watchers};
+use crate::server::Server;
 use crate::vfs::attributes::{Attributes, Kind, Time};
 use crate::vfs::node::{Entry, Node, Statistics};
 use crate::vfs::world::World;
@@ -35,6 +40,8 @@ struct State {
     capacity: usize,
     readers: usize,
     writers: usize,
+    /// The ends of this process, as long as it has them all.
+    ends: Vec<Weak<End>>,
     edges: Edges,
 }
 
@@ -48,12 +55,15 @@ impl State {
 pub struct Pipe {
     inode: u64,
     state: Mutex<State>,
+    watchers: Watchers,
 }
 
 /// An end of a pipe, or both, as a FIFO opened for reading and writing.
 pub struct End {
     pipe: Arc<Pipe>,
     access: Access,
+    /// What it is in `unixd`, once the pipe has moved there.
+    remote: Once<RemoteFile>,
 }
 
 /// The inode of a pipe without a name.
@@ -66,8 +76,8 @@ impl Pipe {
     /// An empty pipe without ends.
     #[must_use]
     pub fn new(inode: u64) -> Arc<Pipe> {
-        let state = State { bytes: VecDeque::new(), capacity: CAPACITY, readers: 0, writers: 0, edges: Edges::default() };
-        Arc::new(Pipe { inode, state: Mutex::new(state) })
+        let state = State { bytes: VecDeque::new(), capacity: CAPACITY, readers: 0, writers: 0, ends: Vec::new(), edges: Edges::default() };
+        Arc::new(Pipe { inode, state: Mutex::new(state), watchers: Watchers::new() })
     }
 
     /// An end of it.
@@ -76,7 +86,38 @@ impl Pipe {
         let mut state = self.state.lock();
         state.readers += usize::from(access.contains(Access::READ));
         state.writers += usize::from(access.contains(Access::WRITE));
-        Arc::new(End { pipe: self.clone(), access })
+        let end = Arc::new(End { pipe: self.clone(), access, remote: Once::new() });
+        state.ends.push(Arc::downgrade(&end));
+        end
+    }
+
+    /// The end behind a handle that came from elsewhere.
+    #[must_use]
+    pub fn adopt(self: &Arc<Pipe>, handle: Handle, access: Access) -> Arc<End> {
+        let end = self.end(access);
+        end.move_to(handle);
+        end
+    }
+
+    /// Move it to `unixd`, with its ends.
+    fn share(&self, server: &'static dyn Server) -> Result<()> {
+        let (capacity, ends, bytes) = {
+            let state = self.state.lock();
+            let ends: Vec<Arc<End>> = state.ends.iter().filter_map(Weak::upgrade).collect();
+            (state.capacity, ends, state.bytes.iter().copied().collect::<Vec<u8>>())
+        };
+        let answer = server.call(Request::new(Operation::MakePipe, [self.inode, capacity as u64, 0]))?;
+        let handles = [answer[0] as u32, (answer[0] >> 32) as u32].map(|number| Handle::new(server, number));
+        for chunk in bytes.chunks(MAILBOX_BYTES) {
+            server.post(0, chunk);
+            handles[1].ask(Operation::Write, [0, chunk.len() as u64, 0])?;
+        }
+        // All or none: an end that stayed behind would be another pipe's.
+        let moved: Result<Vec<Handle>> = ends.iter().map(|end| end.reopen(&handles[0])).collect();
+        for (end, handle) in ends.iter().zip(moved?) {
+            end.move_to(handle);
+        }
+        Ok(())
     }
 
     /// The entry that its descriptors have.
@@ -91,15 +132,33 @@ impl Drop for End {
         let mut state = self.pipe.state.lock();
         state.readers -= usize::from(self.access.contains(Access::READ));
         state.writers -= usize::from(self.access.contains(Access::WRITE));
+        state.ends.retain(|end| end.strong_count() > 0);
         state.edges.note_both();
+        self.pipe.watchers.tell();
     }
 }
 
 impl End {
+    /// A handle of such an end, by one of any end of the pipe.
+    fn reopen(&self, other: &Handle) -> Result<Handle> {
+        let answer = other.ask(Operation::Reopen, [u64::from(self.access.bits()), 0, 0])?;
+        Ok(Handle::new(other.server(), answer[0] as u32))
+    }
+
+    /// Let `unixd` serve it from now on.
+    fn move_to(&self, handle: Handle) {
+        self.remote.call_once(|| RemoteFile::new(handle, traits_of(self)));
+    }
+
     /// Bytes that the pipe holds (`F_GETPIPE_SZ`).
-    #[must_use]
-    pub fn capacity(&self) -> usize {
-        self.pipe.state.lock().capacity
+    ///
+    /// # Errors
+    /// Those of asking `unixd`.
+    pub fn capacity(&self) -> Result<usize> {
+        match self.remote.get() {
+            Some(remote) => Ok(remote.handle().ask(Operation::PipeCapacity, [0; 3])?[0] as usize),
+            None => Ok(self.pipe.state.lock().capacity),
+        }
     }
 
     /// Let it hold at least so many (`F_SETPIPE_SZ`); gives how many.
@@ -111,6 +170,9 @@ impl End {
             return Err(Errno::EPERM);
         }
         let capacity = bytes.max(abi::PAGE_SIZE).next_power_of_two();
+        if let Some(remote) = self.remote.get() {
+            return Ok(remote.handle().ask(Operation::PipeCapacity, [capacity as u64, 0, 0])?[0] as usize);
+        }
         let mut state = self.pipe.state.lock();
         if state.bytes.len() > capacity {
             return Err(Errno::EBUSY);
@@ -171,7 +233,9 @@ impl End {
             let most = CHUNK.min(room - total);
             match input.take(&mut chunk[..most]) {
                 Ok(count) => {
-                    self.pipe.state.lock().bytes.extend(&chunk[..count]);
+                    let bytes = &mut self.pipe.state.lock().bytes;
+                    bytes.try_reserve(count).map_err(|_| Errno::ENOMEM)?;
+                    bytes.extend(&chunk[..count]);
                     total += count;
                 }
                 Err(error) if total == 0 => return Err(error),
@@ -188,21 +252,30 @@ impl File for End {
             return Ok(0);
         }
         loop {
+            if let Some(remote) = self.remote.get() {
+                return remote.read(world, output, 0, blocking);
+            }
             let count = self.read_some(output)?;
             if count > 0 || self.pipe.state.lock().writers == 0 {
-                world.note_change();
+                self.pipe.watchers.note_change(world);
                 return Ok(count);
             }
             if blocking == Blocking::Refused {
                 return Err(Errno::EAGAIN);
             }
-            world.await_change()?;
+            self.pipe.watchers.await_change(world)?;
         }
     }
 
     fn write(&self, world: &dyn World, input: &mut Input, _: Place, blocking: Blocking) -> Result<(usize, u64)> {
         let mut total = 0;
         while input.left() > 0 {
+            if let Some(remote) = self.remote.get() {
+                return match remote.write(world, input, Place::At(0), blocking) {
+                    Err(_) if total > 0 => Ok((total, 0)),
+                    outcome => outcome.map(|(count, _)| (total + count, 0)),
+                };
+            }
             if self.pipe.state.lock().readers == 0 {
                 world.signal(SIGPIPE);
                 return if total > 0 { Ok((total, 0)) } else { Err(Errno::EPIPE) };
@@ -214,13 +287,13 @@ impl File for End {
             total += count;
             if count > 0 {
                 self.pipe.state.lock().edges.note_input();
-                world.note_change();
+                self.pipe.watchers.note_change(world);
                 continue;
             }
             if blocking == Blocking::Refused {
                 return if total > 0 { Ok((total, 0)) } else { Err(Errno::EAGAIN) };
             }
-            match world.await_change() {
+            match self.pipe.watchers.await_change(world) {
                 Err(_) if total > 0 => break,
                 outcome => outcome?,
             }
@@ -232,11 +305,24 @@ impl File for End {
         true
     }
 
-    fn edges(&self, _: &dyn World) -> Edges {
+    fn state(&self, world: &dyn World) -> (Readiness, Edges) {
+        match self.remote.get() {
+            Some(remote) => remote.state(world),
+            None => (self.readiness(world), self.edges(world)),
+        }
+    }
+
+    fn edges(&self, world: &dyn World) -> Edges {
+        if let Some(remote) = self.remote.get() {
+            return remote.edges(world);
+        }
         self.pipe.state.lock().edges
     }
 
-    fn readiness(&self, _: &dyn World) -> Readiness {
+    fn readiness(&self, world: &dyn World) -> Readiness {
+        if let Some(remote) = self.remote.get() {
+            return remote.readiness(world);
+        }
         let state = self.pipe.state.lock();
         let mut ready = Readiness::empty();
         if self.access.contains(Access::READ) {
@@ -258,13 +344,27 @@ impl File for End {
         ready
     }
 
+    fn watchers(&self) -> Option<&Watchers> {
+        Some(&self.pipe.watchers)
+    }
+
     fn control(&self, world: &dyn World, request: u32, argument: usize) -> Result<usize> {
         if request != FIONREAD {
             return Err(Errno::ENOTTY);
         }
+        if let Some(remote) = self.remote.get() {
+            return remote.control(world, request, argument);
+        }
         let count = self.pipe.state.lock().bytes.len() as i32;
         world.write(argument, &count.to_ne_bytes())?;
         Ok(0)
+    }
+
+    fn share(&self, server: &'static dyn Server) -> Result<Option<u32>> {
+        if self.remote.get().is_none() {
+            self.pipe.share(server)?;
+        }
+        Ok(self.remote.get().map(|remote| remote.handle().number()))
     }
 
     fn pipe(&self) -> Option<&End> {
@@ -282,6 +382,11 @@ impl Node for PipeNode {
     }
 
     fn open(self: Arc<Self>, _: &Arc<Entry>, access: Access, _: &dyn World) -> Result<Arc<dyn File>> {
-        Ok(self.pipe.end(access))
+        let end = self.pipe.end(access);
+        let ends: Vec<Arc<End>> = self.pipe.state.lock().ends.iter().filter_map(Weak::upgrade).collect();
+        if let Some(moved) = ends.iter().find_map(|end| end.remote.get()) {
+            end.move_to(end.reopen(moved.handle())?);
+        }
+        Ok(end)
     }
 }

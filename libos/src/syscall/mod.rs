@@ -7,10 +7,13 @@
 pub mod descriptor;
 pub mod directory;
 pub mod epoll;
+pub mod exec;
 pub mod family;
 pub mod futex;
 pub mod identity;
+pub mod lock;
 pub mod memory;
+pub mod message;
 pub mod notice;
 #[cfg(test)]
 mod numbers;
@@ -21,6 +24,7 @@ pub mod poll;
 pub mod process;
 pub mod schedule;
 pub mod signal;
+pub mod socket;
 pub mod stat;
 pub mod stream;
 pub mod table;

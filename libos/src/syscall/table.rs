@@ -13,8 +13,8 @@ use crate::identity::Word;
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::syscall::{
-    Arguments, Handler, descriptor, directory, epoll, family, futex, identity, memory, notice, open, path, pidfd, poll, process, schedule,
-    signal, stat, stream, thread, time, timer, times, wait,
+    Arguments, Handler, descriptor, directory, epoll, exec, family, futex, identity, lock, memory, message, notice, open, path, pidfd,
+    poll, process, schedule, signal, socket, stat, stream, thread, time, timer, times, wait,
 };
 
 /// How much of a call works.
@@ -258,8 +258,8 @@ rows! {
     clone3: 435, 435, thread::clone3, Partial("no namespaces"), [Pointer, Unsigned];
     fork: 57, -, thread::fork, Full, [];
     vfork: 58, -, thread::vfork, Full, [];
-    execve: 59, 221, absent, Absent, [Path, Pointer, Pointer];
-    execveat: 322, 281, absent, Absent, [DirectoryFd, Path, Pointer, Pointer, AtFlags];
+    execve: 59, 221, exec::execve, Full, [Path, Pointer, Pointer];
+    execveat: 322, 281, exec::execveat, Full, [DirectoryFd, Path, Pointer, Pointer, AtFlags];
     exit: 60, 93, thread::exit, Full, [Int];
     exit_group: 231, 94, process::exit_group, Full, [Int];
     wait4: 61, 260, wait::wait4, Full, [Int, Pointer, Hex, Pointer];
@@ -402,9 +402,9 @@ rows! {
     dup: 32, 23, descriptor::dup, Full, [Fd];
     dup2: 33, -, descriptor::dup2, Full, [Fd, Fd];
     dup3: 292, 24, descriptor::dup3, Full, [Fd, Fd, OpenFlags];
-    fcntl: 72, 25, descriptor::fcntl, Partial("locks of one process; no leases, no owner"), [Fd, FcntlCommand, Hex];
+    fcntl: 72, 25, descriptor::fcntl, Partial("no leases, no owner"), [Fd, FcntlCommand, Hex];
     memfd_create: 319, 279, descriptor::memfd_create, Partial("no seals, no huge pages"), [Path, Hex];
-    flock: 73, 32, descriptor::flock, Partial("locks of one process"), [Fd, Hex];
+    flock: 73, 32, lock::flock, Full, [Fd, Hex];
     pipe: 22, -, descriptor::pipe, Full, [Pointer];
     pipe2: 293, 59, descriptor::pipe2, Partial("no packets"), [Pointer, OpenFlags];
     eventfd: 284, -, descriptor::eventfd, Full, [Unsigned];
@@ -498,10 +498,24 @@ rows! {
     vmsplice: 278, 75, absent, Absent, [Fd, VectorIn, Unsigned, Hex];
     mount: 165, 40, absent, Absent, [Path, Path, Path, Hex, Pointer];
     umount2: 166, 39, absent, Absent, [Path, Hex];
-    socket: 41, 198, absent, Absent, [Int, Int, Int];
-    socketpair: 53, 199, absent, Absent, [Int, Int, Int, Pointer];
-    connect: 42, 203, absent, Absent, [Fd, Pointer, Unsigned];
-    bind: 49, 200, absent, Absent, [Fd, Pointer, Unsigned];
+    socket: 41, 198, socket::socket, Partial("of the Unix domain only"), [Int, Int, Int];
+    socketpair: 53, 199, socket::socketpair, Full, [Int, Int, Int, Pointer];
+    connect: 42, 203, socket::connect, Full, [Fd, Pointer, Unsigned];
+    accept: 43, 202, socket::accept, Full, [Fd, Pointer, Pointer];
+    accept4: 288, 242, socket::accept4, Full, [Fd, Pointer, Pointer, Hex];
+    sendto: 44, 206, message::sendto, Full, [Fd, BufferIn, Unsigned, Hex, Pointer, Unsigned];
+    recvfrom: 45, 207, message::recvfrom, Full, [Fd, BufferOut, Unsigned, Hex, Pointer, Pointer];
+    sendmsg: 46, 211, message::sendmsg, Partial("no descriptors of what lives in the process alone"), [Fd, Pointer, Hex];
+    recvmsg: 47, 212, message::recvmsg, Full, [Fd, Pointer, Hex];
+    sendmmsg: 307, 269, message::sendmmsg, Full, [Fd, Pointer, Unsigned, Hex];
+    recvmmsg: 299, 243, message::recvmmsg, Full, [Fd, Pointer, Unsigned, Hex, TimeIn];
+    shutdown: 48, 210, socket::shutdown, Full, [Fd, Int];
+    bind: 49, 200, socket::bind, Full, [Fd, Pointer, Unsigned];
+    listen: 50, 201, socket::listen, Full, [Fd, Int];
+    getsockname: 51, 204, socket::getsockname, Full, [Fd, Pointer, Pointer];
+    getpeername: 52, 205, socket::getpeername, Full, [Fd, Pointer, Pointer];
+    setsockopt: 54, 208, socket::setsockopt, Partial("of the level SOL_SOCKET only"), [Fd, Int, Int, Pointer, Int];
+    getsockopt: 55, 209, socket::getsockopt, Partial("of the level SOL_SOCKET only"), [Fd, Int, Int, Pointer, Pointer];
     io_uring_setup: 425, 425, absent, Absent, [Unsigned, Pointer];
 }
 

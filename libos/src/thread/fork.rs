@@ -7,6 +7,7 @@
 
 use core::sync::atomic::Ordering;
 
+use abi::{CloneMode, CloneRange, PAGE_SIZE};
 use unix::Kin;
 
 use crate::errno::Result;
@@ -46,7 +47,14 @@ impl<K: Kernel> Process<K> {
     /// # Errors
     /// `EAGAIN`: there are as many processes as may be. `ENOMEM`: there is no memory for it.
     pub fn fork(&self, birth: &Birth) -> Result<usize> {
-        let program = self.memory.lock().clone_ranges(&self.kernel, birth.shares_memory)?;
+        if let Some(server) = self.kernel.server() {
+            self.files.share(server, &|| self.kernel.common_page())?;
+        }
+        let mut program = self.memory.lock().clone_ranges(&self.kernel, birth.shares_memory)?;
+        program.extend(self.files.shown_pages().into_iter().map(|pages| {
+            let (start, count) = (pages.start as u64, pages.len().div_ceil(PAGE_SIZE) as u64);
+            CloneRange { source: start, target: start, pages: count, mode: CloneMode::Share as u64 }
+        }));
         let (machine, thread) = self.threads.with(|table| (table.current().machine, table.current().id));
         let kin = Kin { exit_signal: birth.exit_signal, thread, is_sibling: birth.is_sibling };
         match self.kernel.fork(machine, program, kin)? {
@@ -105,6 +113,7 @@ impl<K: Kernel> Process<K> {
         *self.leader_code.lock() = None;
         self.timers_after_fork();
         self.random.stir(&self.kernel);
+        self.files.hear(self);
         // Others may have sent it something before it ran.
         self.heard.store(0, Ordering::Relaxed);
         self.hear();

@@ -9,6 +9,8 @@ pub trait Schedule: Send {
     fn ready(&mut self, thread: usize);
     /// The thread to run, which is then not ready any more.
     fn next(&mut self) -> Option<usize>;
+    /// A thread is gone, ready or not.
+    fn forget(&mut self, thread: usize);
     /// Whether no thread is ready.
     fn is_empty(&self) -> bool;
     /// No thread is ready any more.
@@ -26,6 +28,10 @@ impl Schedule for RoundRobin {
 
     fn next(&mut self) -> Option<usize> {
         self.0.pop_front()
+    }
+
+    fn forget(&mut self, thread: usize) {
+        self.0.retain(|&other| other != thread);
     }
 
     fn is_empty(&self) -> bool {

@@ -73,8 +73,8 @@ pub fn open(special: u64, world: &dyn World) -> Result<Arc<dyn File>> {
         ZERO => Arc::new(Zero),
         FULL => Arc::new(Full),
         RANDOM | URANDOM => Arc::new(Random),
-        TTY => world.files().terminal().ok_or(Errno::ENXIO)?,
-        CONSOLE => world.files().console(),
+        TTY => world.terminal().ok_or(Errno::ENXIO)?,
+        CONSOLE => world.console().ok_or(Errno::ENXIO)?,
         _ => return Err(Errno::ENXIO),
     })
 }

@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::errno::Result;
+use crate::errno::{Errno, Result};
 use crate::vfs::attributes::{Time, device_number};
 use crate::vfs::node::{Entry, Target};
 use crate::vfs::text::{Body, Item, Name, mount};
@@ -48,11 +48,11 @@ fn to_executable(world: &dyn World) -> Result<Target> {
 }
 
 fn to_current(world: &dyn World) -> Result<Target> {
-    Ok(Target::Entry(world.files().current_directory()))
+    Ok(Target::Entry(world.files().ok_or(Errno::ENOENT)?.current_directory()))
 }
 
 fn to_root(world: &dyn World) -> Result<Target> {
-    Ok(Target::Entry(world.files().root()))
+    Ok(Target::Entry(world.files().ok_or(Errno::ENOENT)?.root()))
 }
 
 /// The mounts, as fstab(5) lays them out.

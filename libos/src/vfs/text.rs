@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 
 use crate::errno::{Errno, Result};
 use crate::file::transfer::moved;
-use crate::file::{Access, Blocking, File, Input, Output, Place, Seeking};
+use crate::file::{Access, Blocking, File, Files, Input, Output, Place, Seeking};
 use crate::vfs::attributes::{Attributes, Kind, Time};
 use crate::vfs::listing::DirectoryFile;
 use crate::vfs::node::{Entry, Listed, New, Node, Statistics, Target, Visitor};
@@ -119,7 +119,7 @@ impl TextNode {
     /// What the directory holds, in order.
     fn items(&self, world: &dyn World) -> Result<Vec<(Vec<u8>, Body)>> {
         let descriptors = |body: fn(i32) -> Body| {
-            let numbers = world.files().numbers();
+            let numbers = world.files().map(Files::numbers).unwrap_or_default();
             numbers.into_iter().map(|fd| (format!("{fd}").into_bytes(), body(fd))).collect()
         };
         match self.body {
@@ -136,7 +136,7 @@ impl TextNode {
             Body::Fixed(text) => Ok(text.as_bytes().to_vec()),
             Body::Text(write) => Ok(write(world)),
             Body::DescriptorText(fd) => {
-                let description = world.files().get(fd).map_err(|_| Errno::ENOENT)?;
+                let description = world.files().and_then(|files| files.get(fd).ok()).ok_or(Errno::ENOENT)?;
                 let inode = description.entry.node.attributes().inode;
                 Ok(format!("pos:\t{}\nflags:\t0{:o}\nmnt_id:\t1\nino:\t{inode}\n", description.offset(), description.flags()).into_bytes())
             }
@@ -193,7 +193,9 @@ impl Node for TextNode {
     fn target(&self, world: &dyn World) -> Result<Target> {
         match self.body {
             Body::Link(target) => target(world),
-            Body::Descriptor(fd) => Ok(Target::Entry(world.files().get(fd).map_err(|_| Errno::ENOENT)?.entry.clone())),
+            Body::Descriptor(fd) => {
+                Ok(Target::Entry(world.files().and_then(|files| files.get(fd).ok()).ok_or(Errno::ENOENT)?.entry.clone()))
+            }
             _ => Err(Errno::EINVAL),
         }
     }

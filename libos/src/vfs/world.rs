@@ -3,11 +3,12 @@
 //! Time, randomness, the console and the texts of `/proc` are arguments, so that everything in `vfs` and `file` runs on a host against
 //! a world that a test makes up, and none of it knows the exokernel.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
 
 use crate::errno::Result;
-use crate::file::Files;
+use crate::file::{File, Files};
 use crate::signal::{Information, Set, Signals};
 use crate::time::Clock;
 use crate::user::UserMemory;
@@ -120,8 +121,16 @@ pub trait World: UserMemory {
     fn id(&self) -> u32;
     /// The path of the program that it runs.
     fn executable(&self) -> Vec<u8>;
-    /// The process's own files: what `/proc/self/fd` lists.
-    fn files(&self) -> &Files;
+    /// The process's own files, if it is a process: what `/proc/self/fd` lists.
+    fn files(&self) -> Option<&Files>;
+    /// The controlling terminal, if there is one.
+    fn terminal(&self) -> Option<Arc<dyn File>>;
+    /// `/dev/console`, if there is one.
+    fn console(&self) -> Option<Arc<dyn File>>;
+    /// Who is to be told when something changes that cannot be waited for here: a process that this is the server of.
+    fn subscriber(&self) -> Option<u32> {
+        None
+    }
     /// Let mappings go of pages of a file (its device and inode): the frames that they show are not the file's any more. With `cut`, private
     /// copies of the pages go too.
     fn contents_moved(&self, file: (u64, u64), pages: Range<u64>, cut: bool);

@@ -15,11 +15,16 @@
 
 mod bulletin;
 mod family;
+mod inode;
+pub mod lock;
+pub mod message;
 mod operation;
 pub mod place;
 
 pub use bulletin::Bulletin;
 pub use family::{ChildActions, Kin, SIGNAL_BYTES, SetIds, Setting, WaitOptions, Whom, wait_status};
+pub use inode::InodeWords;
+pub use message::Object;
 pub use operation::{Operation, Request};
 
 /// Pages of a mailbox.

@@ -29,6 +29,122 @@ operations! {
     MoreFrames = 0x02,
     /// From `unixd`'s own second context: something may have happened that no process says (a death, an interrupt, a deadline).
     Look = 0x03,
+
+    // The tree of files: 0x40. Handles are the process's own. A request's large argument is a handle to be released first, plus one; 0: none.
+    /// `(from, root; length, last, links; -; path) → WalkAnswer; attributes`. Walk a path.
+    Walk = 0x40,
+    /// `(from, root; length, permissions; flags; path) → WalkAnswer`. Walk a path and open, or make, what it leads to.
+    Open = 0x41,
+    /// `(handle) → ; attributes`.
+    Attributes = 0x42,
+    /// `(handle) → magic, blocks, free, inodes`. What statfs(2) tells.
+    Statistics = 0x43,
+    /// `(handle, from, room) → bytes; records`. A directory's names.
+    List = 0x44,
+    /// `(directory; lengths of name and target, kind; permissions, special; name, target) → handle`. Make an inode with a name.
+    Create = 0x45,
+    /// `(directory; length of a name, permissions; -; name) → handle`. Make a regular file that is in no directory.
+    CreateUnnamed = 0x46,
+    /// `(directory, node, length; name)`. One name more.
+    Link = 0x47,
+    /// `(directory, directory's name is meant, length; name)`. One name less.
+    Unlink = 0x48,
+    /// `(from, to; lengths; how; names)`. Move a name.
+    Rename = 0x49,
+    /// `(handle) → bytes; path`. Where a symbolic link leads.
+    Target = 0x4a,
+    /// `(handle; which; -; words)`. Change what an inode says of itself.
+    Change = 0x4b,
+    /// `(handle, size)`. Cut or stretch the contents.
+    Resize = 0x4c,
+    /// `(handle) → bytes, removed; path`. Where an entry is.
+    Path = 0x4d,
+    /// `(handle, access) → OpenAnswer`. Open what an entry names.
+    OpenEntry = 0x4e,
+    /// `(handle; page, pages, purpose; address) → pages, writable`. Map pages of an open file into the process's windows. Words only.
+    MapFile = 0x50,
+    /// `(handle, offset or END, length; bytes) → bytes, offset behind them`.
+    WriteFile = 0x51,
+    /// `(handle; mode; offset; length)`. fallocate(2).
+    Allocate = 0x52,
+    /// `(handle, offset, what) → offset`. The next data or hole.
+    Seek = 0x53,
+    /// `(handle)`. The file was read: its time of access is to be set. Words only.
+    NoteRead = 0x54,
+    /// `(handle, generation) → generation, first page, last page and whether cut`. What happened to its pages after a generation. Words only.
+    Moved = 0x55,
+    /// `(handle, page) → whether it is no hole`. Words only.
+    IsPresent = 0x56,
+    /// `(handle) → bytes`. How much was prepared for executable mappings of the file; 0: nothing, or nothing any more. Words only.
+    Overlay = 0x57,
+    /// `(handle, address) → pages`. Map what was prepared. Words only.
+    MapOverlay = 0x58,
+    /// `() → OpenAnswer`. Open what standard input reads in a batch run.
+    OpenInput = 0x59,
+    // Files and objects: 0x80. A handle is in the argument of 32 bits.
+    /// `(handle; offset, bytes) → bytes`, in the mailbox. `EAGAIN`: none yet; the process is told when it may try again.
+    Read = 0x80,
+    /// `(handle; offset or u64::MAX for the end, bytes) → bytes, offset behind them`, from the mailbox. `EAGAIN` as for `Read`.
+    Write = 0x81,
+    /// `(handle; small: whether to be told of a change) → poll(2)'s bits, stamps of the last edge of reading and of writing`.
+    Readiness = 0x82,
+    /// `(handle; ioctl(2)'s request, its argument, bytes that go in and bytes that come out << 32) → value`; the bytes are in the mailbox.
+    Control = 0x83,
+    /// `(handle; small: how many more, at most six; two of them in a word)`. The process does not hold them any more.
+    Release = 0x84,
+    /// `(handle; size)`: ftruncate(2).
+    Truncate = 0x85,
+    /// `(handle)`: fsync(2).
+    Sync = 0x86,
+    /// `(handle) → another handle` of the same open file.
+    Duplicate = 0x87,
+    /// `(handle; access, as 1 for reading and 2 for writing) → a handle` of the same inode, opened again.
+    Reopen = 0x8b,
+    /// `(inode's number, capacity) → handle of the reading end | handle of the writing end << 32`: a pipe.
+    MakePipe = 0x88,
+    /// `(inode's number, count; small: whether a read takes 1) → handle`: an eventfd(2).
+    MakeEvent = 0x89,
+    /// `(handle) → kind of object, access << 8, traits << 16; inode's number, status flags, a socket's type`: what a handle is that came from elsewhere.
+    Describe = 0x8c,
+    /// `(offset, bytes)`: keep bytes of the mailbox for a message that is longer than it.
+    Stage = 0x8d,
+    /// `(offset, bytes) → bytes`: more of a message that is longer than the mailbox, into it.
+    Unstage = 0x8e,
+    /// `(type; inode's number) → handle`: a socket(2) of the Unix domain.
+    MakeSocket = 0x90,
+    /// `(type; inode's number of the first, the second's is the next) → a handle | another << 32`: socketpair(2).
+    MakeSockets = 0x91,
+    /// `(handle; bytes of the name, device, inode)`: bind(2). The name is in the mailbox; the inode is that of a path's.
+    Bind = 0x92,
+    /// `(handle; backlog)`: listen(2).
+    Listen = 0x93,
+    /// `(handle; bytes of the name, device, inode)`: connect(2), as `Bind`. No name: without a peer.
+    Connect = 0x94,
+    /// `(handle; inode's number) → handle`: accept(2).
+    Accept = 0x95,
+    /// `(handle; flags | bytes of the name << 32, bytes, rights | whether there are credentials << 32) → bytes`: sendmsg(2).
+    Send = 0x96,
+    /// `(handle; flags, room for bytes, room for rights) → bytes in the mailbox, bytes in all, flags | bytes of the name << 32, rights |
+    /// whether there are credentials << 32`: recvmsg(2).
+    Receive = 0x97,
+    /// `(handle; how)`: shutdown(2).
+    Shutdown = 0x98,
+    /// `(handle; whether the peer's) → bytes` of the name, in the mailbox: getsockname(2), getpeername(2).
+    SocketName = 0x99,
+    /// `(handle; option of SOL_SOCKET) → value, and two more`: getsockopt(2).
+    SocketOption = 0x9a,
+    /// `(handle; option of SOL_SOCKET, value)`: setsockopt(2).
+    SetSocketOption = 0x9b,
+    /// `(handle; small: [`LockFlags`](crate::lock::LockFlags); kind, first byte, byte behind the last) → kind, first byte, byte behind the last,
+    /// process` of what is in the way, if that is asked: record locks. `EAGAIN`: refused. `EDEADLK`: it would be waited for ever.
+    Lock = 0xa0,
+    /// `(handle; kind)`: flock(2). `EAGAIN`: refused; the process is told when it may try again.
+    LockWhole = 0xa1,
+    /// `(handle)`: a descriptor of the file was closed: the process's record locks there are gone.
+    UnlockAll = 0xa2,
+    /// `(handle; capacity, or 0 to leave it) → capacity`: `F_SETPIPE_SZ`, `F_GETPIPE_SZ`.
+    PipeCapacity = 0x8a,
+    /// `(frames, environment) → id`. The process is about to make a child of itself of an environment that it made, which needs so many frames
     /// `(small, large: [`Kin`](crate::Kin), frames, environment) → id`. The process is about to make a child of itself of an environment that it made, which needs so many frames
     /// more: they are added to the process's own quota. `EAGAIN`: there are as many processes as there can be. `ENOMEM`: it is not to have
     /// the frames.
@@ -85,6 +201,22 @@ operations! {
     SetPriority = 0x22,
     /// `()`. The process executes another program.
     Executed = 0x23,
+}
+
+impl Operation {
+    /// Whether it is about files and objects.
+    #[must_use]
+    pub const fn is_for_object(self) -> bool {
+        matches!(self as u16, 0x80..=0xbf)
+    }
+}
+
+impl Operation {
+    /// Whether it is one of the tree of files.
+    #[must_use]
+    pub const fn is_of_tree(self) -> bool {
+        matches!(self as u16, 0x40..0x80)
+    }
 }
 
 /// A request's four words, taken apart.

@@ -77,12 +77,13 @@ impl Server {
     pub(crate) fn forked(&mut self, id: u32, context: usize) -> Answer {
         let parent = self.processes.get_mut(id).ok_or(Errno::ESRCH)?;
         let fork = parent.fork.take().ok_or(Errno::EINVAL)?;
-        let admitted = if self.is_unknown_child(fork.env) { self.admit(fork, context) } else { Err(Errno::EINVAL) };
+        let admitted = if self.is_unknown_child(fork.env) { self.admit(id, fork, context) } else { Err(Errno::EINVAL) };
         let child = admitted.inspect_err(|_| {
             self.processes.give_slot(fork.slot);
             self.end_strays();
         })?;
         self.processes.insert(child);
+        self.tree.clone_mappings(id, fork.id);
         let Kin { exit_signal, thread, is_sibling } = fork.kin;
         self.family.copy(id, fork.id, exit_signal, thread, is_sibling)?;
         value(u64::from(fork.id))
@@ -109,14 +110,16 @@ impl Server {
     }
 
     /// What a child needs before it can run.
-    fn admit(&mut self, fork: Fork, context: usize) -> Result<Process, Errno> {
+    fn admit(&mut self, id: u32, fork: Fork, context: usize) -> Result<Process, Errno> {
+        let handles = self.handles(id).map(|handles| handles.clone())?;
+        let words_pages = self.processes.get(id).map_or(0, |parent| parent.words_pages);
         let channel = self.channels.take().map_err(|_| Errno::EAGAIN)?;
         let begun = channel.show(fork.env).and_then(|()| exo::slice_set(0, fork.slot, fork.env, context));
         if begun.is_err() {
             self.channels.give(channel);
             return Err(Errno::EAGAIN);
         }
-        Ok(Process::child_of(fork, context, channel))
+        Ok(Process::child_of(fork, context, channel, handles, words_pages))
     }
 
     /// Whether an environment is alive, a child of this one and no process.
@@ -135,6 +138,10 @@ impl Server {
         let mut slot = 0;
         while slot < MAX_ENVS {
             let entry = machine::entry(EnvId::new(slot, 0));
+            // The kernel takes the first free slot: those behind one that never was in use were not either.
+            if entry.generation == 0 {
+                break;
+            }
             let env = EnvId::new(slot, entry.generation);
             let is_child = entry.parent == own && entry.state != EnvState::Free as u32;
             slot += 1;

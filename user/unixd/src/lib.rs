@@ -18,8 +18,16 @@
 //! | `alarm` | when to wake up by itself |
 //! | `process`, `processes` | a process; all of them, by id and by environment |
 //! | `channel` | bulletins and mailboxes |
+//! | `handles` | how a process names what is kept for it |
+//! | `tree` | the tree of files |
 //! | `admission` | who gets how many frames: a policy |
+//! | `handles` | what a process holds: places in the tree, open files |
+//! | `objects`, `caller` | operations on open files, and the world that these see |
+//! | `making` | objects without a name, and open files opened again |
+//! | `locks` | locks of files |
+//! | `socket` | sockets of the Unix domain |
 //! | `fork` | a process makes another of itself |
+//! | `large` | the library's text in a large page |
 //! | `program` | the first programs, as they are started |
 //! | `machine` | what is asked of the exokernel |
 #![no_std]
@@ -28,14 +36,22 @@ extern crate alloc;
 
 pub mod admission;
 pub mod alarm;
+pub mod caller;
 pub mod channel;
 pub mod family;
 pub mod fork;
+pub mod handles;
+pub mod large;
+pub mod locks;
 pub mod machine;
+pub mod making;
+pub mod objects;
 pub mod process;
 pub mod processes;
 pub mod program;
 mod requests;
 pub mod server;
+pub mod socket;
+pub mod tree;
 
 pub use server::Server;

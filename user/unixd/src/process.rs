@@ -1,13 +1,14 @@
 //! A process, as the others see it.
 
 use abi::EnvId;
+use alloc::vec::Vec;
 
 use crate::channel::Channel;
 use crate::fork::{Fork, Release};
+use crate::handles::Handles;
 use crate::machine;
 
 /// See the module.
-#[derive(Debug)]
 pub struct Process {
     /// Its id.
     pub id: u32,
@@ -19,6 +20,12 @@ pub struct Process {
     pub slot: usize,
     /// Its bulletin and mailbox.
     pub channel: Channel,
+    /// What it holds.
+    pub handles: Handles,
+    /// Pages of open inodes' words that it has mapped.
+    pub words_pages: usize,
+    /// A message that is longer than the mailbox, on its way in or out.
+    pub staged: Vec<u8>,
     /// The child that it is making.
     pub fork: Option<Fork>,
     /// Who waits until it lets go of the memory that it began with.
@@ -26,10 +33,21 @@ pub struct Process {
 }
 
 impl Process {
-    /// The child that a process has made.
+    /// The child that a process has made, which holds what that does.
     #[must_use]
-    pub fn child_of(fork: Fork, context: usize, channel: Channel) -> Process {
-        Process { id: fork.id, env: fork.env, context, slot: fork.slot, channel, fork: None, release: Release::Nobody }
+    pub fn child_of(fork: Fork, context: usize, channel: Channel, handles: Handles, words_pages: usize) -> Process {
+        Process {
+            id: fork.id,
+            env: fork.env,
+            context,
+            slot: fork.slot,
+            channel,
+            handles,
+            words_pages,
+            staged: Vec::new(),
+            fork: None,
+            release: Release::Nobody,
+        }
     }
 
     /// Frames that it may be charged for, and frames that it is charged for.

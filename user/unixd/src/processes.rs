@@ -8,7 +8,6 @@ use alloc::vec::Vec;
 use crate::process::Process;
 
 /// See the module.
-#[derive(Debug)]
 pub struct Processes {
     by_id: BTreeMap<u32, Process>,
     /// By slot of the environment table; 0: none.

@@ -12,6 +12,7 @@ use crate::family::control::Whose;
 use crate::family::signals::Target;
 use crate::family::waits::Asked;
 use crate::family::{Effect, Usage};
+use crate::fork::Release;
 use crate::machine;
 use crate::server::{Answer, Server, value};
 
@@ -62,7 +63,13 @@ impl Server {
             }
             Operation::Priority => value(u64::from(family.priority(id, whose(small)?, large)?)),
             Operation::SetPriority => family.set_priority(id, whose(small)?, large, words[0] as i32).and_then(|()| value(0)),
-            Operation::Executed => family.note_execution(id).and_then(|()| value(0)),
+            Operation::Executed => {
+                family.note_execution(id)?;
+                let process = self.processes.get_mut(id).ok_or(Errno::ESRCH)?;
+                let before = core::mem::replace(&mut process.release, Release::Done);
+                self.release(before);
+                value(0)
+            }
             _ => Err(Errno::ENOSYS),
         }
     }

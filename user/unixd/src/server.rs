@@ -4,14 +4,20 @@ use abi::{EnvEntry, EnvId, EnvState};
 use alloc::vec::Vec;
 use exo::Message;
 use libos::errno::Errno;
+use libos::file::locks::Owner;
 use unix::{Operation, Request};
 
 use crate::admission::{Admission, Asking, SmallFirst};
 use crate::channel::Channels;
 use crate::family::{Family, Usage};
+use crate::handles::Handles;
+use crate::locks;
 use crate::machine;
+use crate::process::Process;
 use crate::processes::Processes;
 use crate::requests::KILLED;
+use crate::socket::Names;
+use crate::tree::Tree;
 
 /// Wait status of a process whose trap had no entry: `SIGSEGV`.
 const FAULTED: u32 = 11;
@@ -24,6 +30,12 @@ pub struct Server {
     pub processes: Processes,
     /// Their channels.
     pub channels: Channels,
+    /// Where the library's text is in a large page.
+    pub text: Option<usize>,
+    /// The files.
+    pub tree: Tree,
+    /// What sockets are called.
+    pub names: Names,
     /// Their records, and those of the dead that are to be waited for.
     pub family: Family,
     /// Who gets how many frames.
@@ -45,10 +57,13 @@ pub const fn value(value: u64) -> Answer {
 impl Server {
     /// Without processes; slots of the slice vector from `first_slot` on are for them.
     #[must_use]
-    pub fn new(first_slot: usize) -> Server {
+    pub fn new(first_slot: usize, tree: Tree) -> Server {
         Server {
             processes: Processes::new(first_slot),
             channels: Channels::default(),
+            tree,
+            text: None,
+            names: Names::default(),
             family: Family::new(machine::info().clock_hz),
             admission: SmallFirst,
             first: Vec::new(),
@@ -64,7 +79,7 @@ impl Server {
     /// Serve a call; `None`: nobody waits for an answer.
     pub fn serve(&mut self, message: &Message) -> Option<[u64; 4]> {
         let Some(request) = Request::unpack(message.words) else { return Some(refusal(Errno::ENOSYS)) };
-        if request.operation == Operation::Look && message.sender == exo::identify() {
+        if request.operation == Operation::Look && message.sender == machine::own() {
             self.look();
             return Some([0; 4]);
         }
@@ -81,9 +96,12 @@ impl Server {
             Operation::Forked => self.forked(id, request.words[0] as usize),
             Operation::ForkFailed => self.fork_failed(id),
             Operation::AwaitRelease => self.await_release(id, request.large),
+            operation if operation.is_of_tree() => self.serve_tree(id, &request),
+            operation if operation.is_for_object() => self.serve_object(id, &request),
             _ => self.serve_family(id, &request),
         };
         self.settle();
+        self.tell();
         // Its own end was among what the call did.
         self.processes.get(id)?;
         Some(answer.unwrap_or_else(refusal))
@@ -92,8 +110,32 @@ impl Server {
     /// Frames that could be granted.
     #[must_use]
     pub fn available(&self) -> usize {
-        let own = machine::entry(exo::identify());
+        let own = machine::entry(machine::own());
         ((own.quota - own.used) as usize).saturating_sub(OWN_FRAMES)
+    }
+
+    /// A process.
+    ///
+    /// # Errors
+    /// `ESRCH`: it is gone.
+    pub fn process(&self, id: u32) -> Result<&Process, Errno> {
+        self.processes.get(id).ok_or(Errno::ESRCH)
+    }
+
+    /// The same, to change.
+    ///
+    /// # Errors
+    /// `ESRCH`: it is gone.
+    pub fn process_mut(&mut self, id: u32) -> Result<&mut Process, Errno> {
+        self.processes.get_mut(id).ok_or(Errno::ESRCH)
+    }
+
+    /// What a process holds.
+    ///
+    /// # Errors
+    /// `ESRCH`: it is gone.
+    pub fn handles(&mut self, id: u32) -> Result<&mut Handles, Errno> {
+        self.process_mut(id).map(|process| &mut process.handles)
     }
 
     fn more_frames(&mut self, id: u32, wanted: usize) -> Answer {
@@ -127,12 +169,19 @@ impl Server {
     /// Give back what a dead process held. `memory`: the most pages of it that were resident, and page faults << 32, if it said so.
     pub(crate) fn bury(&mut self, id: u32, status: u32, memory: u64) {
         let Some(process) = self.processes.remove(id) else { return };
+        self.tree.forget(id);
         let used = machine::entry(process.env).used as u32;
         let most_resident = if memory == 0 { used } else { memory as u32 };
         let usage = Usage { cpu_ns: machine::cpu_ns(process.env), most_resident, faults: (memory >> 32) as u32 };
         exo::env_reap(process.env).expect("it is dead, and nobody else's child");
         self.channels.give(process.channel);
         self.processes.give_slot(process.slot);
+        for opened in process.handles.files() {
+            let _ = opened.file.watchers().map(|watchers| watchers.forget(id));
+        }
+        locks::forget(Owner::Process(id));
+        drop(process.handles);
+        self.tell();
         if let Some(fork) = process.fork {
             self.processes.give_slot(fork.slot);
         }

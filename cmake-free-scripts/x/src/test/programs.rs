@@ -38,7 +38,7 @@ pub fn tests(isa: Isa) -> Vec<Test> {
 fn ours() -> Vec<Case> {
     let simple = [
         "hello", "files", "paths", "errors", "memory", "devices", "clock", "numbers", "identity", "threads", "futexes", "epoll", "timers",
-        "notices", "polls",
+        "pipes", "sockets", "notices", "polls", "exec",
     ];
     let mut cases: Vec<Case> = simple.iter().map(|&name| Case::new(Program::Ours(name), &[])).collect();
     let long = "x".repeat(100_000);

@@ -10,7 +10,15 @@ static SAID: [AtomicI32; 5] = [const { AtomicI32::new(0) }; 5];
 static COUNT: AtomicI32 = AtomicI32::new(0);
 
 extern "C" fn on_signal(signal: i32, information: *const libc::siginfo_t, _: *mut libc::c_void) {
-    let words = unsafe { [signal, (*information).si_code, (*information).si_pid(), (*information).si_uid() as i32, (*information).si_value().sival_ptr as i32] };
+    let words = unsafe {
+        [
+            signal,
+            (*information).si_code,
+            (*information).si_pid(),
+            (*information).si_uid() as i32,
+            (*information).si_value().sival_ptr as i32,
+        ]
+    };
     for (place, word) in SAID.iter().zip(words) {
         place.store(word, Ordering::Relaxed);
     }
@@ -20,7 +28,11 @@ extern "C" fn on_signal(signal: i32, information: *const libc::siginfo_t, _: *mu
 fn said(sender: i32) -> String {
     let [signal, code, from, user, value] = [0, 1, 2, 3, 4].map(|index| SAID[index].load(Ordering::Relaxed));
     let value = if code == libc::SI_QUEUE { format!(" value {value}") } else { String::new() };
-    format!("signal {signal} code {code} from {} user {}{value}", if from == sender { "it" } else { "another" }, user == unsafe { libc::getuid() } as i32)
+    format!(
+        "signal {signal} code {code} from {} user {}{value}",
+        if from == sender { "it" } else { "another" },
+        user == unsafe { libc::getuid() } as i32
+    )
 }
 
 fn await_signal() {
@@ -207,7 +219,8 @@ fn to_threads() {
     });
     await_number(&steps[1], 1);
     let thread = steps[1].load(Ordering::Relaxed);
-    let tgkill = |process: i32, thread: i32, signal: i32| called(unsafe { libc::syscall(libc::SYS_tgkill, process, thread, signal) } as i32);
+    let tgkill =
+        |process: i32, thread: i32, signal: i32| called(unsafe { libc::syscall(libc::SYS_tgkill, process, thread, signal) } as i32);
     println!("its own id: {}", thread != id);
     println!("wrong process: {}", tgkill(unsafe { libc::getpid() }, thread, libc::SIGUSR1));
     println!("no such thread: {}", tgkill(id, 3_999_999, libc::SIGUSR1));
@@ -253,8 +266,10 @@ fn a_busy_one_is_interrupted() {
 
 fn a_busy_one_is_stopped() {
     let steps = shared();
-    let id = child(|| loop {
-        steps[0].fetch_add(1, Ordering::Relaxed);
+    let id = child(|| {
+        loop {
+            steps[0].fetch_add(1, Ordering::Relaxed);
+        }
     });
     await_number(&steps[0], 1);
     println!("{} {}", kill(id, libc::SIGSTOP), wait(id, libc::WUNTRACED).1);
@@ -443,7 +458,11 @@ fn pidfds() {
     println!("{} {} {}", called(outcome), information.si_code, unsafe { information.si_status() });
     // Newer kernels add POLLHUP.
     println!("{} {}", unsafe { libc::poll(&raw mut poll, 1, -1) }, poll.revents & libc::POLLIN);
-    println!("gone: {} {}", pidfd_send(fd, 0), called(unsafe { libc::waitid(libc::P_PIDFD, fd as u32, &raw mut information, libc::WEXITED) }));
+    println!(
+        "gone: {} {}",
+        pidfd_send(fd, 0),
+        called(unsafe { libc::waitid(libc::P_PIDFD, fd as u32, &raw mut information, libc::WEXITED) })
+    );
     for (id, flags) in [(id, 0), (0, 0), (-1, 0), (unsafe { libc::getpid() }, 1), (3_999_999, 0)] {
         println!("open: {}", called(pidfd_open(id, flags)));
     }

@@ -1,0 +1,85 @@
+//! Objects without a name, and open files that are opened again.
+
+use alloc::sync::Arc;
+
+use libos::errno::Errno;
+use libos::file::event::{AnonymousNode, Event};
+use libos::file::pipe::Pipe;
+use libos::file::remote::traits_of;
+use libos::file::{Access, File};
+use libos::vfs::attributes::{Kind, Time};
+use libos::vfs::node::Entry;
+use unix::{Object, Request};
+
+use crate::caller::Caller;
+use crate::handles::{Held, Opened};
+use crate::machine;
+use crate::server::{Answer, Server, value};
+
+/// What an object costs at most before anything is in it, in frames.
+const OBJECT_FRAMES: usize = 4;
+
+fn now() -> Time {
+    Time::from_nanoseconds(machine::realtime_ns())
+}
+
+impl Server {
+    /// Let a process hold an open file; gives its number.
+    ///
+    /// # Errors
+    /// `ENFILE`: it holds too much. `ENOMEM`: there is no memory for it.
+    pub fn hold(&mut self, id: u32, opened: Opened) -> Result<u32, Errno> {
+        if self.available() < OBJECT_FRAMES {
+            return Err(Errno::ENOMEM);
+        }
+        self.handles(id)?.insert(Held::Open(Arc::new(opened)))
+    }
+
+    fn hold_file(&mut self, id: u32, entry: &Arc<Entry>, file: Arc<dyn File>, access: Access, object: Object) -> Result<u32, Errno> {
+        self.hold(id, Opened::new(entry.clone(), file, access, object))
+    }
+
+    pub(crate) fn make_pipe(&mut self, id: u32, request: &Request) -> Answer {
+        let pipe = Pipe::new(request.words[0]);
+        let entry = pipe.entry(now());
+        let (reader, writer) = (pipe.end(Access::READ), pipe.end(Access::WRITE));
+        reader.set_capacity(request.words[1] as usize)?;
+        let reader = self.hold_file(id, &entry, reader, Access::READ, Object::Pipe)?;
+        let writer = self.hold_file(id, &entry, writer, Access::WRITE, Object::Pipe).inspect_err(|_| {
+            let _ = self.handles(id).and_then(|handles| handles.release(reader));
+        })?;
+        value(u64::from(reader) | u64::from(writer) << 32)
+    }
+
+    pub(crate) fn make_event(&mut self, id: u32, request: &Request) -> Answer {
+        let [inode, count, _] = request.words;
+        let event = Event::new(inode, count, request.small != 0);
+        let entry = AnonymousNode::entry(event.clone(), Kind::Anonymous, inode, b"anon_inode:[eventfd]", now());
+        self.hold_file(id, &entry, event, Access::READ | Access::WRITE, Object::Event).and_then(|handle| value(u64::from(handle)))
+    }
+
+    pub(crate) fn reopen(&mut self, id: u32, request: &Request) -> Answer {
+        let access = Access::from_bits(request.words[0] as u32).ok_or(Errno::EINVAL)?;
+        let opened = self.handles(id)?.opened(request.large)?;
+        let file = opened.entry.node.clone().open(&opened.entry, access, &Caller::new(id))?;
+        self.hold_file(id, &opened.entry, file, access, opened.object).and_then(|handle| value(u64::from(handle)))
+    }
+
+    /// What a handle is that came from elsewhere.
+    pub(crate) fn describe(&mut self, id: u32, request: &Request) -> Answer {
+        let opened = self.handles(id)?.opened(request.large)?;
+        let what = opened.object as u64 | u64::from(opened.access.bits()) << 8 | u64::from(traits_of(&*opened.file)) << 16;
+        let kind = opened.socket.as_ref().map_or(0, |socket| u64::from(socket.kind_number()));
+        Ok([what, opened.entry.node.attributes().inode, 0, kind])
+    }
+
+    pub(crate) fn pipe_capacity(&mut self, id: u32, request: &Request) -> Answer {
+        let opened = self.handles(id)?.opened(request.large)?;
+        let end = opened.file.pipe().ok_or(Errno::EBADF)?;
+        let capacity = match request.words[0] as usize {
+            0 => end.capacity()?,
+            bytes => end.set_capacity(bytes)?,
+        };
+        value(capacity as u64)
+    }
+}

@@ -1,0 +1,48 @@
+//! What waits at a socket.
+
+use alloc::vec::Vec;
+
+use crate::handles::Held;
+use crate::socket::Name;
+
+/// What a message counts as besides its bytes, so that small ones are bounded too.
+const OVERHEAD: usize = 256;
+
+/// Who sent something.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Credentials {
+    /// The process.
+    pub process: u32,
+    /// The user.
+    pub user: u32,
+    /// The group.
+    pub group: u32,
+}
+
+/// A message, or part of a stream.
+pub struct Message {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// How many of them were read.
+    pub read: usize,
+    /// What was sent along.
+    pub rights: Vec<Held>,
+    /// Who sent it.
+    pub credentials: Credentials,
+    /// What the sender is called.
+    pub from: Option<Name>,
+}
+
+impl Message {
+    /// What it counts as, in bytes.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.bytes.len() + OVERHEAD
+    }
+
+    /// Bytes that were not read.
+    #[must_use]
+    pub fn rest(&self) -> &[u8] {
+        &self.bytes[self.read..]
+    }
+}
