@@ -15,6 +15,7 @@ pub mod line;
 pub mod locks;
 pub mod pidfd;
 pub mod pipe;
+pub mod queue;
 pub mod remote;
 pub mod signal;
 pub mod socket;

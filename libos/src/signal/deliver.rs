@@ -138,7 +138,7 @@ impl<K: Kernel> Process<K> {
         if self.strace {
             crate::strace::delivered(self, information);
         }
-        let (mask, alternate) = self.signals.with(|state| {
+        let (mask, alternate, held_back) = self.signals.with(|state| {
             let mask = state.own.suspended.take().unwrap_or(state.own.blocked);
             let deferred = if action.flags & Action::NO_DEFER == 0 { bit(signal) } else { 0 };
             state.set_blocked(state.own.blocked | action.mask | deferred);
@@ -149,11 +149,14 @@ impl<K: Kernel> Process<K> {
             if alternate.flags & AlternateStack::AUTODISARM != 0 && action.flags & Action::ON_STACK != 0 {
                 state.own.alternate = AlternateStack::NONE;
             }
-            (mask, alternate)
+            (mask, alternate, state.shared.set() & state.own.blocked)
         });
         if frame::push(&self.kernel, registers, information, action, mask, &alternate, words).is_err() {
             // Linux sends SIGSEGV for a frame that cannot be written, whose handler's frame could not be written either.
             self.end(Ending::Signal(SIGSEGV));
+        }
+        if held_back != 0 {
+            self.reoffer();
         }
     }
 

@@ -22,6 +22,7 @@ pub mod path;
 pub mod pidfd;
 pub mod poll;
 pub mod process;
+pub mod queue;
 pub mod schedule;
 pub mod signal;
 pub mod socket;

@@ -64,9 +64,17 @@ const EVERYWHERE: &[(&str, u32)] = expected! {
     "sched_getaffinity" __NR_sched_getaffinity
     "sched_setaffinity" __NR_sched_setaffinity
     "sched_getscheduler" __NR_sched_getscheduler
+    "sched_setscheduler" __NR_sched_setscheduler
     "sched_getparam" __NR_sched_getparam
+    "sched_setparam" __NR_sched_setparam
+    "sched_getattr" __NR_sched_getattr
+    "sched_setattr" __NR_sched_setattr
+    "sched_rr_get_interval" __NR_sched_rr_get_interval
     "sched_get_priority_max" __NR_sched_get_priority_max
     "sched_get_priority_min" __NR_sched_get_priority_min
+    "sched_setscheduler" __NR_sched_setscheduler
+    "sched_setparam" __NR_sched_setparam
+    "sched_rr_get_interval" __NR_sched_rr_get_interval
     "getpriority" __NR_getpriority
     "setpriority" __NR_setpriority
     "getcpu" __NR_getcpu
@@ -85,6 +93,12 @@ const EVERYWHERE: &[(&str, u32)] = expected! {
     "msync" __NR_msync
     "mlock" __NR_mlock
     "mlock2" __NR_mlock2
+    "mq_open" __NR_mq_open
+    "mq_unlink" __NR_mq_unlink
+    "mq_timedsend" __NR_mq_timedsend
+    "mq_timedreceive" __NR_mq_timedreceive
+    "mq_notify" __NR_mq_notify
+    "mq_getsetattr" __NR_mq_getsetattr
     "munlock" __NR_munlock
     "mlockall" __NR_mlockall
     "munlockall" __NR_munlockall

@@ -6,7 +6,7 @@ use crate::errno::{Errno, Result};
 use crate::identity::Word;
 use crate::kernel::Kernel;
 use crate::process::Process;
-use crate::signal::{Action, AlternateStack, IGNORE, Information, SIGNALS, Set, UNSTOPPABLE, set_alternate};
+use crate::signal::{Action, AlternateStack, FIRST_REAL_TIME, IGNORE, Information, SIGNALS, Set, UNSTOPPABLE, bit, set_alternate};
 use crate::syscall::Arguments;
 use crate::time::Timespec;
 use crate::user::UserMemory;
@@ -45,7 +45,7 @@ pub fn rt_sigprocmask<K: Kernel>(process: &Process<K>, arguments: &Arguments) ->
         0 => None,
         address => Some(process.read_value(address)?),
     };
-    let old = process.signals.with(|state| {
+    let (old, held_back) = process.signals.with(|state| {
         let old = state.own.blocked;
         if let Some(set) = set {
             state.set_blocked(match arguments.int(0) {
@@ -55,8 +55,11 @@ pub fn rt_sigprocmask<K: Kernel>(process: &Process<K>, arguments: &Arguments) ->
                 _ => return Err(Errno::EINVAL),
             });
         }
-        Ok::<_, Errno>(old)
+        Ok::<_, Errno>((old, state.shared.set() & state.own.blocked & !old))
     })?;
+    if held_back != 0 {
+        process.reoffer();
+    }
     if arguments.word(2) != 0 {
         process.write_value(arguments.word(2), &old)?;
     }
@@ -169,11 +172,25 @@ pub fn number(signal: i32) -> u16 {
     u16::try_from(signal).unwrap_or(u16::MAX)
 }
 
-fn send<K: Kernel>(process: &Process<K>, target: Target, information: Information) {
+/// Send a signal. If as many wait as may (`RLIMIT_SIGPENDING`), a standard signal, or one of kill(2)'s, comes once and without what was to be
+/// told, as on Linux.
+fn send<K: Kernel>(process: &Process<K>, target: Target, mut information: Information) -> Result<()> {
+    let signal = information.signal as u32;
+    let is_counted = signal >= FIRST_REAL_TIME || information.code < 0;
+    if is_counted && process.queued_signals() as u64 >= process.limits.lock().get(crate::limits::SIGNALS)?[0] {
+        if signal >= FIRST_REAL_TIME && information.code != Information::USER {
+            return Err(Errno::EAGAIN);
+        }
+        if process.signals.with(|state| state.pending_set() & bit(signal) != 0) {
+            return Ok(());
+        }
+        information = Information::new(signal, Information::USER, 0);
+    }
     match target {
         Target::Process => process.signal_process(information),
         Target::Thread(slot) => process.signal_thread(slot, information),
     }
+    Ok(())
 }
 
 /// What a signal says that the process sends by kill(2) and its like.
@@ -185,7 +202,7 @@ fn plain<K: Kernel>(process: &Process<K>, signal: u32, code: i32) -> Information
 fn send_plain<K: Kernel>(process: &Process<K>, target: Target, signal: i32, code: i32) -> Result<usize> {
     let signal = check_signal(signal)?;
     if signal != 0 {
-        send(process, target, plain(process, signal, code));
+        send(process, target, plain(process, signal, code))?;
     }
     Ok(0)
 }
@@ -211,7 +228,7 @@ pub fn send_away<K: Kernel>(
     };
     let [_, with_self, ..] = process.ask(operation, signal, id, [words[0], words[1], 0])?;
     if with_self != 0 && signal != 0 {
-        send(process, Target::Process, information.unwrap_or_else(|| plain(process, signal.into(), Information::USER)));
+        send(process, Target::Process, information.unwrap_or_else(|| plain(process, signal.into(), Information::USER)))?;
     }
     Ok(0)
 }
@@ -288,7 +305,7 @@ fn queue<K: Kernel>(process: &Process<K>, target: Target, signal: i32, mut infor
     let signal = check_signal(signal)?;
     if signal != 0 {
         information.signal = signal as i32;
-        send(process, target, information);
+        send(process, target, information)?;
     }
     Ok(0)
 }

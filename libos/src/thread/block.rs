@@ -82,11 +82,6 @@ impl<K: Kernel> Process<K> {
         self.threads.with(super::Table::wake_watchers);
     }
 
-    /// Run others, until the thread that calls this is ready and its turn has come.
-    fn run_next(&self) {
-        self.run(self.await_next());
-    }
-
     /// Run a thread that is not in the schedule, until the one that calls this is ready and its turn has come.
     #[inline(always)]
     fn run(&self, next: usize) {
@@ -149,18 +144,21 @@ impl<K: Kernel> Process<K> {
     /// Let the others run first.
     pub fn yield_turn(&self) {
         self.run_timers();
-        let others = self.threads.with(|table| {
+        let next = self.threads.with(|table| {
             if table.earliest().is_some() {
                 table.expire(self.kernel.clock());
             }
-            let others = table.has_ready();
-            if others {
-                table.ready_current();
-            }
-            others
+            table.take_turn(true)
         });
-        if others {
-            self.run_next();
+        if let Some(next) = next {
+            self.run(next);
+        }
+    }
+
+    /// If a thread that goes before the one that runs was woken, let it run on the way out of the call.
+    pub fn heed_priorities(&self) {
+        if self.threads.with(super::Table::take_preempts) {
+            self.signals.attend(attention::TURN);
         }
     }
 
@@ -170,7 +168,7 @@ impl<K: Kernel> Process<K> {
         self.run_timers();
         let next = self.threads.with(|table| {
             table.expire(self.kernel.clock());
-            table.take_next().inspect(|_| table.ready_current())
+            table.take_turn(false)
         });
         if let Some((Some(from), to)) = next.map(|next| self.change_thread(next)) {
             self.kernel.preempt(from, registers, to)

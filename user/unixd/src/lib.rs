@@ -26,6 +26,7 @@
 //! | `making` | objects without a name, and open files opened again |
 //! | `locks` | locks of files |
 //! | `socket` | sockets of the Unix domain |
+//! | `queues` | message queues |
 //! | `fork` | a process makes another of itself |
 //! | `large` | the library's text in a large page |
 //! | `program` | the first programs, as they are started |
@@ -49,6 +50,7 @@ pub mod objects;
 pub mod process;
 pub mod processes;
 pub mod program;
+pub mod queues;
 mod requests;
 pub mod server;
 pub mod socket;

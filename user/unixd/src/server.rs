@@ -15,6 +15,7 @@ use crate::locks;
 use crate::machine;
 use crate::process::Process;
 use crate::processes::Processes;
+use crate::queues::Queues;
 use crate::requests::KILLED;
 use crate::socket::Names;
 use crate::tree::Tree;
@@ -36,6 +37,8 @@ pub struct Server {
     pub tree: Tree,
     /// What sockets are called.
     pub names: Names,
+    /// Message queues.
+    pub queues: Queues,
     /// Their records, and those of the dead that are to be waited for.
     pub family: Family,
     /// Who gets how many frames.
@@ -64,6 +67,7 @@ impl Server {
             tree,
             text: None,
             names: Names::default(),
+            queues: Queues::default(),
             family: Family::new(machine::info().clock_hz),
             admission: SmallFirst,
             first: Vec::new(),
@@ -181,6 +185,7 @@ impl Server {
         }
         locks::forget(Owner::Process(id));
         drop(process.handles);
+        self.queues.forget(id);
         self.tell();
         if let Some(fork) = process.fork {
             self.processes.give_slot(fork.slot);
