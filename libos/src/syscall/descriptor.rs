@@ -8,6 +8,7 @@ use linux_raw_sys::general::{
 };
 
 use crate::errno::{Errno, Result};
+use crate::file::description::check_file_size;
 use crate::file::event::{AnonymousNode, Event};
 use crate::file::pipe::Pipe;
 use crate::file::table::Slot;
@@ -211,6 +212,9 @@ pub fn ftruncate<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Resu
     let description = process.files.get(arguments.int(0))?;
     description.file()?;
     let file = description.file_for(Access::WRITE).map_err(|_| Errno::EINVAL)?;
+    if size > file.size() {
+        check_file_size(process, size)?;
+    }
     file.truncate(process, size).map(|()| 0)
 }
 
@@ -222,7 +226,7 @@ pub fn fallocate<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Resu
     if offset < 0 || length <= 0 {
         return Err(Errno::EINVAL);
     }
-    offset.checked_add(length).ok_or(Errno::EFBIG)?;
+    check_file_size(process, offset.checked_add(length).ok_or(Errno::EFBIG)? as u64)?;
     file.allocate(process, arguments.unsigned(1), offset as u64, length as u64).map(|()| 0)
 }
 
