@@ -50,6 +50,7 @@ impl<K: Kernel> Process<K> {
         if self.heard.swap(rings, Ordering::Relaxed) == rings {
             return;
         }
+        self.files.hear(self);
         self.note_change();
         let bulletin = self.kernel.bulletin();
         let (parent, group) = (bulletin.parent.load(Ordering::Relaxed), bulletin.group.load(Ordering::Relaxed));

@@ -18,6 +18,7 @@
 //! | `vfs`, `file` | names and inodes; descriptors and what stands behind them |
 //! | `user` | the program's memory |
 //! | `pool` | the frames of files in memory |
+//! | `server` | what is asked of `unixd` |
 //! | `kernel` | what is asked of the exokernel |
 //! | `server` | what is asked of `unixd` |
 #![cfg_attr(target_os = "none", no_std)]

@@ -82,7 +82,8 @@ impl<K: Kernel> Process<K> {
         self.kernel.identity().get(Word::Process)
     }
 
-    /// A process with an empty address space, the id that the kernel's identity words have, the files of `initramfs`, and the console as its first three descriptors.
+    /// A process with an empty address space, the id that the kernel's identity words have, the files that `unixd` keeps (without one,
+    /// those of `initramfs`), and the console as its first three descriptors.
     #[must_use]
     pub fn new(kernel: K, initramfs: &'static [u8], strace: bool) -> Process<K> {
         let ticks = kernel.clock();
@@ -93,7 +94,10 @@ impl<K: Kernel> Process<K> {
             strace,
             memory: Mutex::new(Memory::new()),
             signals: Signals::new(),
-            files: Files::new(initramfs, &kernel.pool(), now_ns),
+            files: match kernel.server() {
+                Some(server) => Files::remote(server, now_ns),
+                None => Files::new(initramfs, &kernel.pool(), now_ns),
+            },
             limits: Mutex::new(Limits::new()),
             random: Random::new(&kernel),
             times,

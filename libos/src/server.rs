@@ -1,9 +1,10 @@
 //! What a process asks of `unixd`: the seam between the library's safe part and the channel.
 #![forbid(unsafe_code)]
 
-use unix::Request;
+use unix::{InodeWords, Request};
 
 use crate::errno::Result;
+use crate::file::Output;
 
 /// The way to `unixd`: calls of words, and a mailbox of [`unix::MAILBOX_BYTES`] that carries bytes both ways.
 ///
@@ -21,4 +22,22 @@ pub trait Server: Send + Sync {
 
     /// Take bytes out of the mailbox from `at` on; gives how many there were room for.
     fn fetch(&self, at: usize, bytes: &mut [u8]) -> usize;
+
+    /// Work on the whole mailbox. The work may fault, and the fault make calls of words only.
+    fn with_mailbox(&self, work: &mut dyn FnMut(&mut [u8]));
+
+    /// The words of an open inode.
+    fn inode(&self, index: u32) -> &InodeWords;
+
+    /// Put bytes of pages that were mapped here for the process.
+    ///
+    /// # Errors
+    /// `EFAULT`: as [`Output::put`].
+    fn put(&self, output: &mut Output, address: usize, length: usize) -> Result<usize>;
+
+    /// Bytes of pages that were mapped here for the process, to be kept for as long as it lives.
+    fn bytes(&self, address: usize, length: usize) -> &'static [u8];
+
+    /// Give pages back that were mapped here for the process.
+    fn unmap(&self, address: usize, pages: usize);
 }

@@ -1,7 +1,6 @@
 //! What a process's first environment leaves for the library OS: where things are, and what to run.
 //!
 //! ```text
-//!   0x7d00_0000_0000  the initramfs (cpio): read now, may be executed, never written, so that all processes may share its frames
 //!   0x7dff_0000_0000  the start block, read-only: a `Start`, then the command block
 //!   0x7dff_fffe_0000  the library OS's first stack, 64 KiB, nothing mapped around it
 //!   0x7e00_0000_0000  the library OS's image
@@ -10,8 +9,6 @@
 
 use static_assertions::const_assert_eq;
 
-/// Where the initramfs is mapped.
-pub const INITRAMFS_BASE: usize = 0x7d00_0000_0000;
 /// Where the start block is mapped.
 pub const START_BASE: usize = 0x7dff_0000_0000;
 /// Where the library OS's image is mapped: what it is relocated for.
@@ -20,8 +17,8 @@ pub const LIBOS_BASE: usize = 0x7e00_0000_0000;
 pub const STACK_BASE: usize = LIBOS_BASE - 0x2_0000;
 /// Bytes of the first stack.
 pub const STACK_BYTES: usize = 0x1_0000;
-/// `b"START\0\0\x01"`, little-endian: the last byte is the layout's version.
-pub const START_MAGIC: u64 = u64::from_le_bytes(*b"START\0\0\x01");
+/// `b"START\0\0\x02"`, little-endian: the last byte is the layout's version.
+pub const START_MAGIC: u64 = u64::from_le_bytes(*b"START\0\0\x02");
 
 /// The start block's first bytes.
 ///
@@ -32,20 +29,12 @@ pub const START_MAGIC: u64 = u64::from_le_bytes(*b"START\0\0\x01");
 pub struct Start {
     /// [`START_MAGIC`].
     pub magic: u64,
-    /// Where the initramfs is.
-    pub initramfs_address: u64,
-    /// Its bytes.
-    pub initramfs_length: u64,
     /// Where the command block is.
     pub command_address: u64,
     /// Its bytes.
     pub command_length: u64,
     /// Pages of the library OS's image.
     pub libos_pages: u64,
-    /// What standard input reads in a batch run (`CommandFlags::BATCH`), mapped read-only.
-    pub input_address: u64,
-    /// Its bytes.
-    pub input_length: u64,
     /// The process's id.
     pub id: u64,
     /// The id of its parent.
@@ -55,7 +44,7 @@ pub struct Start {
     /// Zero.
     pub reserved: u64,
 }
-const_assert_eq!(size_of::<Start>(), 96);
+const_assert_eq!(size_of::<Start>(), 64);
 
 /// Flag of the command block: print calls as strace(1) does.
 pub const COMMAND_STRACE: u32 = 1 << 0;

@@ -3,9 +3,10 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use abi::{EnvId, Error, PAGE_SIZE, Rights};
-use unix::{Bulletin, MAILBOX_BYTES, Operation, Request, SERVER_CONTEXT, place};
+use unix::{Bulletin, InodeWords, MAILBOX_BYTES, Operation, Request, SERVER_CONTEXT, place};
 
 use crate::errno::{Errno, Result};
+use crate::file::Output;
 use crate::server::Server;
 
 /// The environment of `unixd`; 0 in `unixd` itself.
@@ -80,6 +81,34 @@ impl Server for Channel {
 
     fn fetch(&self, at: usize, bytes: &mut [u8]) -> usize {
         fetch(at, bytes)
+    }
+
+    fn with_mailbox(&self, work: &mut dyn FnMut(&mut [u8])) {
+        // SAFETY: the mailbox is mapped; nobody else of the process touches it while the work goes on, and `unixd` only in calls that use it.
+        work(unsafe { core::slice::from_raw_parts_mut(place::MAILBOX as *mut u8, MAILBOX_BYTES) });
+    }
+
+    fn inode(&self, index: u32) -> &InodeWords {
+        assert!((index as usize) < place::INODES_PAGES * InodeWords::PER_PAGE, "a place that unixd gave");
+        // SAFETY: `unixd` mapped the page before it gave the place, for as long as the process lives; everything in it is atomic.
+        unsafe { &*(place::INODES as *const InodeWords).add(index as usize) }
+    }
+
+    fn put(&self, output: &mut Output, address: usize, length: usize) -> Result<usize> {
+        // SAFETY: `unixd` mapped the range for this process, and it stays mapped until the caller has it unmapped, which it does not while it
+        // copies. Others may store to the file meanwhile; nothing is concluded from the bytes' values.
+        output.put(unsafe { core::slice::from_raw_parts(address as *const u8, length) })
+    }
+
+    fn bytes(&self, address: usize, length: usize) -> &'static [u8] {
+        // SAFETY: `unixd` mapped the range for this process, which never unmaps it; it is of the boot image, which never changes.
+        unsafe { core::slice::from_raw_parts(address as *const u8, length) }
+    }
+
+    fn unmap(&self, address: usize, pages: usize) {
+        debug_assert!((place::WINDOWS..place::WINDOWS + place::WINDOWS_BYTES).contains(&address), "a window's pages");
+        // SAFETY: the pages are a window's, out of which nobody copies.
+        let _ = unsafe { exo::page_unmap(EnvId::SELF, address, pages) };
     }
 }
 

@@ -70,12 +70,10 @@ fn add_library(ranges: &mut Vec<CloneRange>, machine: &'static Machine) {
     // SAFETY: the creator mapped the block for as long as the process lives.
     let start = unsafe { &*(START_BASE as *const Start) };
     let image = exo::start::LIBOS_BASE..exo::start::LIBOS_BASE + start.libos_pages as usize * PAGE_SIZE;
-    let initramfs = start.initramfs_address as usize..(start.initramfs_address + start.initramfs_length) as usize;
-    let given = START_BASE..(start.input_address + start.input_length).max(start.command_address + start.command_length) as usize;
+    let given = START_BASE..(start.command_address + start.command_length) as usize;
     let info_pages = INFO_SLICES_PAGE.max(INFO_ENVS_PAGE + 1);
     // Text is never written, and shared whatever the mode.
     ranges.push(range(image, CloneMode::CopyOnWrite));
-    ranges.push(range(initramfs, CloneMode::Share));
     ranges.push(range(given, CloneMode::Share));
     ranges.push(range(place::INFO..place::INFO + info_pages * PAGE_SIZE, CloneMode::Share));
     ranges.push(range(native::file_pages(), CloneMode::Share));

@@ -35,7 +35,7 @@ pub mod place {
     /// The pages of files.
     pub const FILES: usize = 0x7d80_0000_0000;
     /// The most bytes of them.
-    pub const FILES_BYTES: usize = 0x40_0000_0000;
+    pub const FILES_BYTES: usize = 0x20_0000_0000;
     /// The upcall page.
     pub const UPCALL_PAGE: usize = 0x7e0e_0000_0000;
     /// The stack that faults are handled on: its lowest address.

@@ -248,6 +248,12 @@ impl Source for FilePages {
     }
 }
 
+/// Where the frames of an environment's own files come from.
+#[must_use]
+pub fn file_pool() -> Arc<Pool> {
+    Pool::new(Box::new(FilePages), place::FILES..place::FILES + place::FILES_BYTES)
+}
+
 impl Kernel for Native {
     type Machine = Machine;
 
@@ -411,7 +417,7 @@ impl Kernel for Native {
     }
 
     fn pool(&self) -> Arc<Pool> {
-        Pool::new(Box::new(FilePages), place::FILES..place::FILES + place::FILES_BYTES)
+        file_pool()
     }
 
     fn identity(&self) -> &Identity {

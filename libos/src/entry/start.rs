@@ -26,23 +26,17 @@ pub extern "C" fn start() -> ! {
     assert!(start.magic == START_MAGIC, "no start block of this version");
     channel::connect(EnvId(start.server));
     prepare().expect("the environment's quota holds what the library needs");
-    // SAFETY: the creator mapped the ranges for as long as the process lives, and nobody writes to them.
-    let (initramfs, command, input) = unsafe {
-        (
-            core::slice::from_raw_parts(start.initramfs_address as *const u8, start.initramfs_length as usize),
-            core::slice::from_raw_parts(start.command_address as *const u8, start.command_length as usize),
-            core::slice::from_raw_parts(start.input_address as *const u8, start.input_length as usize),
-        )
-    };
+    // SAFETY: the creator mapped the range for as long as the process lives, and nobody writes to them.
+    let command = unsafe { core::slice::from_raw_parts(start.command_address as *const u8, start.command_length as usize) };
     let command = Command::parse(command).expect("a command block with a program in it");
     let kernel = Native::new();
     kernel.identity().begin(start.id as u32, start.parent as u32);
-    let process = Box::leak(Box::new(Process::new(kernel, initramfs, command.flags.contains(CommandFlags::STRACE))));
+    let process = Box::leak(Box::new(Process::new(kernel, &[], command.flags.contains(CommandFlags::STRACE))));
     // SAFETY: `prepare` did its part, and the program is not loaded yet.
     unsafe { dispatch::install(process) };
     process.kernel.arm_slice();
     if command.flags.contains(CommandFlags::BATCH) {
-        process.files.set_batch(input, process.clock_ns(Clock::Realtime)).expect("an empty root directory takes a file");
+        process.files.set_batch(process, &[], process.clock_ns(Clock::Realtime)).expect("the input that the run has");
     }
     match process.execute(&command) {
         Ok(registers) => process.kernel.resume(&registers),

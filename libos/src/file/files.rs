@@ -17,6 +17,7 @@ use crate::pool::Pool;
 use crate::server::Server;
 use crate::vfs::attributes::{Attributes, Kind, Time, device_number};
 use crate::vfs::node::{Entry, Node};
+use crate::vfs::remote::Tree;
 use crate::vfs::tmpfs::{Inode, Tmpfs};
 use crate::vfs::walk::{Found, Last, Start, walk};
 use crate::vfs::world::World;
@@ -35,7 +36,10 @@ pub struct Files {
     console: Arc<Terminal>,
     /// Whether the console is the process's controlling terminal.
     controls: AtomicBool,
+    /// Whether the process ever had a record lock.
     locks: AtomicBool,
+    /// The tree, if `unixd` keeps it.
+    tree: Option<Arc<Tree>>,
 }
 
 impl Files {
@@ -46,37 +50,72 @@ impl Files {
     #[must_use]
     pub fn new(archive: &'static [u8], pool: &Arc<Pool>, now_ns: u64) -> Files {
         let now = Time::from_nanoseconds(now_ns);
-        let root = Tmpfs::create(ROOT_DEVICE, pool, 0o755, now);
-        let entry = Entry::detached(root.clone(), b"");
-        initramfs::unpack(archive, &entry, now);
-        mount_all(&root, &entry, now).expect("an archive whose /dev, /proc, /sys and /tmp are directories");
+        let root = tree(archive, pool, now, |entry| [proc::mount_proc(entry, now), proc::mount_sys(entry, now)].into());
+        let place = inode_of(&root).and_then(|root| inode_of(&root.find(b"dev")?)?.find(b"console"));
+        Files::over(root, place, None)
+    }
+
+    /// The tree that `unixd` keeps, with the process's `/proc` and `/sys`, and the console as the first three descriptors, a terminal.
+    #[must_use]
+    pub fn remote(server: &'static dyn Server, now_ns: u64) -> Files {
+        let now = Time::from_nanoseconds(now_ns);
+        let (tree, root) = Tree::new(server, |entry| [proc::mount_proc(entry, now), proc::mount_sys(entry, now)].into());
+        let place = tree.find(&root, b"dev/console");
+        Files::over(root, place, Some(tree))
+    }
+
+    /// Addresses at which `unixd` maps pages for the process: a child sees the same there.
+    #[must_use]
+    pub fn shown_pages(&self) -> Vec<core::ops::Range<usize>> {
+        self.tree.as_ref().map_or_else(Vec::new, |tree| tree.shown_pages())
+    }
+
+    fn over(root: Arc<Entry>, console_place: Option<Arc<Entry>>, tree: Option<Arc<Tree>>) -> Files {
         let console = Arc::new(Terminal::new());
         let files = Files {
             table: Mutex::new(Table::new()),
-            start: Mutex::new(Start { root: entry.clone(), from: entry.clone() }),
+            start: Mutex::new(Start { root: root.clone(), from: root }),
             umask: AtomicU32::new(0o022),
             inodes: AtomicU64::new(0),
             console: console.clone(),
             controls: true.into(),
             locks: false.into(),
+            tree,
         };
-        if let Some(place) = root.find(b"dev").and_then(|dev| inode_of(&dev)?.find(b"console")) {
+        if let Some(place) = console_place {
             let description = Description::new(place, console, Access::READ | Access::WRITE, O_RDWR);
             files.set_streams([description.clone(), description.clone(), description]);
         }
         files
     }
 
+    /// A tree alone, as `unixd` keeps it.
+    #[must_use]
+    pub fn of(root: Arc<Entry>) -> Files {
+        Files::over(root, None, None)
+    }
+
+    /// Hear what `unixd` says of files.
+    pub fn hear(&self, world: &dyn World) {
+        if let Some(tree) = &self.tree {
+            tree.hear(world);
+        }
+    }
+
     /// Make the first three descriptors what they are in a batch run: `input` as a file to read, and the console as a stream.
     ///
     /// # Errors
     /// Those of making a file in the root directory.
-    pub fn set_batch(&self, input: &'static [u8], now_ns: u64) -> Result<()> {
+    pub fn set_batch(&self, world: &dyn World, input: &'static [u8], now_ns: u64) -> Result<()> {
         let now = Time::from_nanoseconds(now_ns);
-        let root = self.root();
-        let inode = inode_of(&root).ok_or(Errno::ENODEV)?.from_image(input, 0o400, now);
-        let place = Entry::new(inode.clone(), &root, b"stdin");
-        place.set_removed();
+        let (place, inode): (Arc<Entry>, Arc<dyn File>) = match &self.tree {
+            Some(tree) => tree.input()?,
+            None => {
+                let place = input_entry(&self.root(), input, now)?;
+                let file = Arc::clone(&place.node).open(&place, Access::READ, world)?;
+                (place, file)
+            }
+        };
         let output = |number| {
             let place = AnonymousNode::entry(Arc::new(Stream), Kind::Fifo, number, alloc::format!("pipe:[{number}]").as_bytes(), now);
             Description::new(place, Arc::new(Stream), Access::WRITE, O_WRONLY)
@@ -120,10 +159,7 @@ impl Files {
     pub fn unnamed_file(&self, name: &[u8], now: Time) -> Result<Arc<Entry>> {
         const PERMISSIONS: u32 = 0o777;
         let root = self.root();
-        let inode = inode_of(&root).ok_or(Errno::ENODEV)?.from_image(&[], PERMISSIONS, now);
-        let entry = Entry::new(inode, &root, &[b"memfd:", name].concat());
-        entry.set_removed();
-        Ok(entry)
+        root.node.create_unnamed(&root, &[b"memfd:", name].concat(), PERMISSIONS, now)
     }
 
     /// What a descriptor refers to.
@@ -263,9 +299,33 @@ fn inode_of(entry: &Arc<Entry>) -> Option<&Inode> {
     (&*entry.node as &dyn core::any::Any).downcast_ref()
 }
 
+/// The tree of an initramfs, with `/dev`, `/tmp` and what else is mounted.
+///
+/// # Panics
+/// If the archive puts something else where a file system is to be mounted.
+#[must_use]
+pub fn tree(archive: &'static [u8], pool: &Arc<Pool>, now: Time, mounts: impl FnOnce(&Arc<Entry>) -> Vec<Arc<Entry>>) -> Arc<Entry> {
+    let root = Tmpfs::create(ROOT_DEVICE, pool, 0o755, now);
+    let entry = Entry::detached(root.clone(), b"");
+    initramfs::unpack(archive, &entry, now);
+    mount_all(&root, &entry, mounts(&entry), now).expect("an archive whose /dev, /proc, /sys and /tmp are directories");
+    entry
+}
+
+/// What standard input reads in a batch run: a file in no directory.
+///
+/// # Errors
+/// `ENODEV`: the root is no file system that could hold it.
+pub fn input_entry(root: &Arc<Entry>, input: &'static [u8], now: Time) -> Result<Arc<Entry>> {
+    let inode = inode_of(root).ok_or(Errno::ENODEV)?.from_image(input, 0o400, now);
+    let place = Entry::new(inode, root, b"stdin");
+    place.set_removed();
+    Ok(place)
+}
+
 /// Mount what every process has; a directory of that name in the archive gives way.
-fn mount_all(root: &Arc<Inode>, entry: &Arc<Entry>, now: Time) -> Result<()> {
-    for mounted in [device::mount(entry, root.pool(), now)?, proc::mount_proc(entry, now), proc::mount_sys(entry, now)] {
+fn mount_all(root: &Arc<Inode>, entry: &Arc<Entry>, mounts: Vec<Arc<Entry>>, now: Time) -> Result<()> {
+    for mounted in core::iter::once(device::mount(entry, root.pool(), now)?).chain(mounts) {
         if root.find(&mounted.name()).is_some() {
             clear(root, &mounted.name(), now)?;
         }

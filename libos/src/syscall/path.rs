@@ -216,12 +216,6 @@ fn rename_at<K: Kernel>(process: &Process<K>, from: (i32, usize), to: (i32, usiz
     if old.parent.node.attributes().device != new.parent.node.attributes().device {
         return Err(Errno::EXDEV);
     }
-    if is_directory && new.parent.is_within(&entry) {
-        return Err(Errno::EINVAL);
-    }
-    if how != Rename::Exchange && new.entry.as_ref().is_some_and(|target| old.parent.is_within(target) && !Arc::ptr_eq(target, &entry)) {
-        return Err(Errno::ENOTEMPTY);
-    }
     old.parent.node.rename(&old.name, &new.parent, &new.name, how, process.now()).map(|()| 0)
 }
 

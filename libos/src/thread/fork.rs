@@ -7,6 +7,7 @@
 
 use core::sync::atomic::Ordering;
 
+use abi::{CloneMode, CloneRange, PAGE_SIZE};
 use unix::Kin;
 
 use crate::errno::Result;
@@ -49,7 +50,11 @@ impl<K: Kernel> Process<K> {
         if let Some(server) = self.kernel.server() {
             self.files.share(server, &|| self.kernel.common_page())?;
         }
-        let program = self.memory.lock().clone_ranges(&self.kernel, birth.shares_memory)?;
+        let mut program = self.memory.lock().clone_ranges(&self.kernel, birth.shares_memory)?;
+        program.extend(self.files.shown_pages().into_iter().map(|pages| {
+            let (start, count) = (pages.start as u64, pages.len().div_ceil(PAGE_SIZE) as u64);
+            CloneRange { source: start, target: start, pages: count, mode: CloneMode::Share as u64 }
+        }));
         let (machine, thread) = self.threads.with(|table| (table.current().machine, table.current().id));
         let kin = Kin { exit_signal: birth.exit_signal, thread, is_sibling: birth.is_sibling };
         match self.kernel.fork(machine, program, kin)? {
@@ -109,6 +114,7 @@ impl<K: Kernel> Process<K> {
         self.timers_after_fork();
         self.random.stir(&self.kernel);
         self.heard.store(self.kernel.doorbell().value, Ordering::Relaxed);
+        self.files.hear(self);
         if birth.set_id != 0 {
             // Linux goes on where it cannot be written.
             let _ = self.write_value(birth.set_id, &id);

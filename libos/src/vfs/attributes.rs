@@ -55,6 +55,16 @@ impl Kind {
         })
     }
 
+    /// The kind with a value of this enumeration.
+    #[must_use]
+    pub fn from_number(number: u16) -> Option<Kind> {
+        match number {
+            0 => Some(Kind::Anonymous),
+            1..16 => Kind::from_mode(u32::from(number) << 12),
+            _ => None,
+        }
+    }
+
     /// The type's bits of `st_mode`.
     #[must_use]
     pub fn mode(self) -> u32 {

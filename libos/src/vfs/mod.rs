@@ -8,8 +8,9 @@
 //! | module | what is in it |
 //! |---|---|
 //! | `node` | the traits of inodes, the names that they have |
-//! | `walk` | from a path to an entry |
+//! | `walk`, `opening` | from a path to an entry; what open(2) makes of it |
 //! | `tmpfs`, `initramfs` | files in memory, and the archive that the first ones come from |
+//! | `remote`, `wire` | the tree that `unixd` keeps for all processes; its messages |
 //! | `device` | `/dev` |
 //! | `text`, `proc` | files that are written as they are read: `/proc`, `/sys` |
 //! | `world` | what all of them ask of the process |
@@ -20,10 +21,13 @@ pub mod device;
 pub mod initramfs;
 pub mod listing;
 pub mod node;
+pub mod opening;
 pub mod proc;
+pub mod remote;
 #[cfg(test)]
 mod tests;
 pub mod text;
 pub mod tmpfs;
 pub mod walk;
+pub mod wire;
 pub mod world;

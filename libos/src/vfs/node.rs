@@ -17,6 +17,8 @@ use crate::errno::{Errno, Result};
 use crate::file::{Access, File};
 use crate::memory::backing::Backing;
 use crate::vfs::attributes::{Attributes, Change, Kind, Time};
+use crate::vfs::opening::Opening;
+use crate::vfs::walk::{Ahead, Journey};
 use crate::vfs::world::World;
 
 /// An inode to be made.
@@ -101,9 +103,9 @@ pub trait Node: Any + Send + Sync {
         Err(if new.kind == Kind::Regular { Errno::EACCES } else { Errno::EPERM })
     }
 
-    /// Make a regular file without a name (`O_TMPFILE`).
-    fn create_unnamed(&self, here: &Arc<Entry>, permissions: u32, now: Time) -> Result<Arc<Entry>> {
-        let _ = (here, permissions, now);
+    /// Make a regular file in no directory (`O_TMPFILE`). It is called so; with an empty name, by its number.
+    fn create_unnamed(&self, here: &Arc<Entry>, name: &[u8], permissions: u32, now: Time) -> Result<Arc<Entry>> {
+        let _ = (here, name, permissions, now);
         Err(Errno::EOPNOTSUPP)
     }
 
@@ -153,6 +155,44 @@ pub trait Node: Any + Send + Sync {
     fn backing(self: Arc<Self>) -> Option<Arc<dyn Backing>> {
         None
     }
+
+    /// Where the entry is that stands for this inode, if its tree is kept elsewhere.
+    fn elsewhere(&self) -> Option<&dyn Elsewhere> {
+        None
+    }
+
+    /// Walk on from this directory, as far as its tree goes, if that is kept elsewhere.
+    fn walk_on(&self, journey: &Journey) -> Option<Result<Ahead>> {
+        let _ = journey;
+        None
+    }
+
+    /// Walk on from this directory and open what is found, or make it, if its tree is kept elsewhere.
+    fn open_on(&self, journey: &Journey, opening: &Opening, world: &dyn World) -> Option<Result<Opened>> {
+        let _ = (journey, opening, world);
+        None
+    }
+
+    /// The number of the file system that is mounted here and kept by whoever walks.
+    fn portal(&self) -> Option<u32> {
+        None
+    }
+}
+
+/// What opening a path gave.
+pub enum Opened {
+    /// The entry and the file.
+    File(Arc<Entry>, Arc<dyn File>),
+    /// The way leads on: from this entry, with the rest of the path.
+    On(Arc<Entry>, Vec<u8>),
+}
+
+/// A place in a tree that is kept elsewhere.
+pub trait Elsewhere {
+    /// Its path; a removed one says so at its end.
+    fn path(&self) -> Vec<u8>;
+    /// Whether the name was taken away.
+    fn is_removed(&self) -> bool;
 }
 
 /// What renameat2(2) may do to a name that is there already.
@@ -200,6 +240,12 @@ impl Entry {
         Arc::new(Entry { node, mount: name.is_empty(), place: Mutex::new(Place { parent: None, name: name.into(), removed: false }) })
     }
 
+    /// What stands for an inode of a tree that is kept elsewhere: it knows its place.
+    #[must_use]
+    pub fn elsewhere(node: Arc<dyn Node>, mount: bool) -> Arc<Entry> {
+        Arc::new(Entry { node, mount, place: Mutex::new(Place { parent: None, name: Box::default(), removed: false }) })
+    }
+
     /// The directory that it is in; none for the root and what is in no directory.
     #[must_use]
     pub fn parent(&self) -> Option<Arc<Entry>> {
@@ -215,7 +261,7 @@ impl Entry {
     /// Whether the name was taken away since.
     #[must_use]
     pub fn is_removed(&self) -> bool {
-        self.place.lock().removed
+        self.node.elsewhere().map_or_else(|| self.place.lock().removed, Elsewhere::is_removed)
     }
 
     /// Note that the name was taken away.
@@ -246,7 +292,16 @@ impl Entry {
     pub fn path(self: &Arc<Entry>) -> Vec<u8> {
         let mut names = Vec::new();
         let mut at = self.clone();
+        let mut path = Vec::new();
         loop {
+            if let Some(elsewhere) = at.node.elsewhere() {
+                path = elsewhere.path();
+                if names.is_empty() {
+                    return path;
+                }
+                path.truncate(path.trim_ascii_end().len() - usize::from(path == b"/"));
+                break;
+            }
             let (parent, name) = {
                 let place = at.place.lock();
                 (place.parent.clone(), place.name.to_vec())
@@ -260,7 +315,6 @@ impl Entry {
             names.push(name);
             at = parent;
         }
-        let mut path = Vec::new();
         for name in names.iter().rev() {
             path.push(b'/');
             path.extend_from_slice(name);

@@ -17,7 +17,7 @@ pub const NAME_MAX: usize = 255;
 /// The most bytes of a path, its NUL included (`PATH_MAX`).
 pub const PATH_MAX: usize = 4096;
 /// The most symbolic links followed in one walk.
-const LINKS_MAX: usize = 40;
+const LINKS_MAX: u32 = 40;
 
 /// What to do at the last component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +64,40 @@ pub struct Found {
     pub slash: bool,
     /// What has that name; `None` if nothing.
     pub entry: Option<Arc<Entry>>,
+    /// `entry` is where a file system begins that whoever walks keeps ([`Node::portal`](crate::vfs::node::Node::portal)), and this is what
+    /// stands behind its name.
+    pub rest: Option<Vec<u8>>,
+    /// Symbolic links followed.
+    pub links: u32,
+}
+
+/// A walk in a tree that is kept elsewhere.
+pub struct Journey<'a> {
+    /// `/`, for links that lead there.
+    pub root: &'a Arc<Entry>,
+    /// What is left of the path.
+    pub path: &'a [u8],
+    /// What to do at its last component.
+    pub last: Last,
+    /// Symbolic links followed so far.
+    pub links: u32,
+}
+
+/// How far a tree went that is kept elsewhere.
+pub enum Ahead {
+    /// To the end of the path.
+    Found(Found),
+    /// To a file system that is kept here.
+    On {
+        /// The directory that it is mounted in, if the mount is where the path ends and that was asked for.
+        parent: Option<Arc<Entry>>,
+        /// Its root.
+        entry: Arc<Entry>,
+        /// What is left of the path.
+        rest: Vec<u8>,
+        /// Symbolic links followed so far.
+        links: u32,
+    },
 }
 
 impl Found {
@@ -82,6 +116,14 @@ impl Found {
 /// `ENOENT`: the path is empty, or a directory on the way is missing. `ENOTDIR`: what is on the way is no directory.
 /// `ENAMETOOLONG`, `ELOOP`: as path_resolution(7).
 pub fn walk(world: &dyn World, start: &Start, path: &[u8], last: Last) -> Result<Found> {
+    walk_on(world, start, path, last, 0)
+}
+
+/// [`walk`], when so many links were followed already.
+///
+/// # Errors
+/// As there.
+pub fn walk_on(world: &dyn World, start: &Start, path: &[u8], last: Last, mut links: u32) -> Result<Found> {
     if path.is_empty() {
         return Err(Errno::ENOENT);
     }
@@ -90,12 +132,34 @@ pub fn walk(world: &dyn World, start: &Start, path: &[u8], last: Last) -> Result
     }
     let mut rest: Cow<[u8]> = Cow::Borrowed(path);
     let mut at = if path[0] == b'/' { start.root.clone() } else { start.from.clone() };
-    let mut links = 0;
     let mut position = 0;
     loop {
         position += rest[position..].iter().take_while(|&&byte| byte == b'/').count();
         if position == rest.len() {
-            return Ok(Found { parent: at.clone(), name: Vec::new(), ending: Ending::Root, slash: true, entry: Some(at) });
+            return Ok(Found {
+                parent: at.clone(),
+                name: Vec::new(),
+                ending: Ending::Root,
+                slash: true,
+                entry: Some(at),
+                rest: None,
+                links,
+            });
+        }
+        if let Some(ahead) = at.node.walk_on(&Journey { root: &start.root, path: &rest[position..], last, links }) {
+            match ahead? {
+                Ahead::Found(found) => return Ok(found),
+                Ahead::On { parent, entry, rest: behind, links: followed } => {
+                    links = followed;
+                    if behind.iter().all(|&byte| byte == b'/') {
+                        let (name, slash) = (if last == Last::Name { entry.name() } else { Vec::new() }, !behind.is_empty());
+                        let parent = parent.unwrap_or_else(|| entry.clone());
+                        return Ok(Found { parent, name, ending: Ending::Name, slash, entry: Some(entry), rest: None, links });
+                    }
+                    (at, rest, position) = (entry, Cow::Owned(behind), 0);
+                    continue;
+                }
+            }
         }
         let length = rest[position..].iter().position(|&byte| byte == b'/').unwrap_or(rest.len() - position);
         let name = &rest[position..position + length];
@@ -106,6 +170,10 @@ pub fn walk(world: &dyn World, start: &Start, path: &[u8], last: Last) -> Result
             return Err(Errno::ENOTDIR);
         }
         let step = step(world, start, &at, name)?;
+        if let Some(entry) = step.as_ref().filter(|entry| entry.node.portal().is_some()) {
+            let (name, behind) = (name.to_vec(), rest[end..].to_vec());
+            return Ok(Found { parent: at, name, ending: Ending::Name, slash, entry: Some(entry.clone()), rest: Some(behind), links });
+        }
         let ending = match name {
             b"." => Ending::Dot,
             b".." => Ending::DotDot,
@@ -134,7 +202,7 @@ pub fn walk(world: &dyn World, start: &Start, path: &[u8], last: Last) -> Result
                 }
                 Target::Entry(entry) if is_last => {
                     directory_if(slash, Some(&entry))?;
-                    return Ok(Found { parent: at, name: Vec::new(), ending, slash, entry: Some(entry) });
+                    return Ok(Found { parent: at, name: Vec::new(), ending, slash, entry: Some(entry), rest: None, links });
                 }
                 Target::Entry(entry) => at = entry,
             }
@@ -145,7 +213,7 @@ pub fn walk(world: &dyn World, start: &Start, path: &[u8], last: Last) -> Result
             let parent = if ending == Ending::Name { at } else { step.clone().unwrap_or(at) };
             // Most walks end at something that is there, and need no copy of its name.
             let name = if step.is_none() || last == Last::Name { name.to_vec() } else { Vec::new() };
-            return Ok(Found { parent, name, ending, slash, entry: step });
+            return Ok(Found { parent, name, ending, slash, entry: step, rest: None, links });
         } else {
             at = step.ok_or(Errno::ENOENT)?;
         }

@@ -15,6 +15,7 @@
 
 mod bulletin;
 mod family;
+mod inode;
 pub mod lock;
 pub mod message;
 mod operation;
@@ -22,6 +23,7 @@ pub mod place;
 
 pub use bulletin::Bulletin;
 pub use family::{ChildActions, Kin, SIGNAL_BYTES, SetIds, Setting, WaitOptions, Whom, wait_status};
+pub use inode::InodeWords;
 pub use message::Object;
 pub use operation::{Operation, Request};
 

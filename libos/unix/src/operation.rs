@@ -29,6 +29,58 @@ operations! {
     MoreFrames = 0x02,
     /// From `unixd`'s own second context: something may have happened that no process says (a death, an interrupt, a deadline).
     Look = 0x03,
+
+    // The tree of files: 0x40. Handles are the process's own. A request's large argument is a handle to be released first, plus one; 0: none.
+    /// `(from, root; length, last, links; -; path) → WalkAnswer; attributes`. Walk a path.
+    Walk = 0x40,
+    /// `(from, root; length, permissions; flags; path) → WalkAnswer`. Walk a path and open, or make, what it leads to.
+    Open = 0x41,
+    /// `(handle) → ; attributes`.
+    Attributes = 0x42,
+    /// `(handle) → magic, blocks, free, inodes`. What statfs(2) tells.
+    Statistics = 0x43,
+    /// `(handle, from, room) → bytes; records`. A directory's names.
+    List = 0x44,
+    /// `(directory; lengths of name and target, kind; permissions, special; name, target) → handle`. Make an inode with a name.
+    Create = 0x45,
+    /// `(directory; length of a name, permissions; -; name) → handle`. Make a regular file that is in no directory.
+    CreateUnnamed = 0x46,
+    /// `(directory, node, length; name)`. One name more.
+    Link = 0x47,
+    /// `(directory, directory's name is meant, length; name)`. One name less.
+    Unlink = 0x48,
+    /// `(from, to; lengths; how; names)`. Move a name.
+    Rename = 0x49,
+    /// `(handle) → bytes; path`. Where a symbolic link leads.
+    Target = 0x4a,
+    /// `(handle; which; -; words)`. Change what an inode says of itself.
+    Change = 0x4b,
+    /// `(handle, size)`. Cut or stretch the contents.
+    Resize = 0x4c,
+    /// `(handle) → bytes, removed; path`. Where an entry is.
+    Path = 0x4d,
+    /// `(handle, access) → OpenAnswer`. Open what an entry names.
+    OpenEntry = 0x4e,
+    /// `(handle; page, pages, purpose; address) → pages, writable`. Map pages of an open file into the process's windows. Words only.
+    MapFile = 0x50,
+    /// `(handle, offset or END, length; bytes) → bytes, offset behind them`.
+    WriteFile = 0x51,
+    /// `(handle; mode; offset; length)`. fallocate(2).
+    Allocate = 0x52,
+    /// `(handle, offset, what) → offset`. The next data or hole.
+    Seek = 0x53,
+    /// `(handle)`. The file was read: its time of access is to be set. Words only.
+    NoteRead = 0x54,
+    /// `(handle, generation) → generation, first page, last page and whether cut`. What happened to its pages after a generation. Words only.
+    Moved = 0x55,
+    /// `(handle, page) → whether it is no hole`. Words only.
+    IsPresent = 0x56,
+    /// `(handle) → bytes`. How much was prepared for executable mappings of the file; 0: nothing, or nothing any more. Words only.
+    Overlay = 0x57,
+    /// `(handle, address) → pages`. Map what was prepared. Words only.
+    MapOverlay = 0x58,
+    /// `() → OpenAnswer`. Open what standard input reads in a batch run.
+    OpenInput = 0x59,
     // Files and objects: 0x80. A handle is in the argument of 32 bits.
     /// `(handle; offset, bytes) → bytes`, in the mailbox. `EAGAIN`: none yet; the process is told when it may try again.
     Read = 0x80,
@@ -156,6 +208,14 @@ impl Operation {
     #[must_use]
     pub const fn is_for_object(self) -> bool {
         matches!(self as u16, 0x80..=0xbf)
+    }
+}
+
+impl Operation {
+    /// Whether it is one of the tree of files.
+    #[must_use]
+    pub const fn is_of_tree(self) -> bool {
+        matches!(self as u16, 0x40..0x80)
     }
 }
 

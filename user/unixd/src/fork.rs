@@ -83,6 +83,7 @@ impl Server {
             self.end_strays();
         })?;
         self.processes.insert(child);
+        self.tree.clone_mappings(id, fork.id);
         let Kin { exit_signal, thread, is_sibling } = fork.kin;
         self.family.copy(id, fork.id, exit_signal, thread, is_sibling)?;
         value(u64::from(fork.id))
@@ -111,13 +112,14 @@ impl Server {
     /// What a child needs before it can run.
     fn admit(&mut self, id: u32, fork: Fork, context: usize) -> Result<Process, Errno> {
         let handles = self.handles(id).map(|handles| handles.clone())?;
+        let words_pages = self.processes.get(id).map_or(0, |parent| parent.words_pages);
         let channel = self.channels.take().map_err(|_| Errno::EAGAIN)?;
         let begun = channel.show(fork.env).and_then(|()| exo::slice_set(0, fork.slot, fork.env, context));
         if begun.is_err() {
             self.channels.give(channel);
             return Err(Errno::EAGAIN);
         }
-        Ok(Process::child_of(fork, context, channel, handles))
+        Ok(Process::child_of(fork, context, channel, handles, words_pages))
     }
 
     /// Whether an environment is alive, a child of this one and no process.

@@ -14,6 +14,7 @@ use unix::Object;
 
 use crate::locks;
 use crate::socket::Socket;
+use crate::tree::shown::Shown;
 
 /// The most that one process can hold: what it costs is the server's memory.
 const MOST: usize = 1 << 16;
@@ -30,6 +31,8 @@ pub struct Opened {
     pub object: Object,
     /// The socket that it is.
     pub socket: Option<Arc<Socket>>,
+    /// What processes see of it without asking, if it is a regular file of the tree.
+    pub shown: Option<Arc<Shown>>,
     /// A number that no other has.
     pub id: u64,
 }
@@ -38,7 +41,7 @@ impl Opened {
     /// An open file.
     #[must_use]
     pub fn new(entry: Arc<Entry>, file: Arc<dyn File>, access: Access, object: Object) -> Opened {
-        Opened { entry, file, access, object, socket: None, id: locks::next_description() }
+        Opened { entry, file, access, object, socket: None, shown: None, id: locks::next_description() }
     }
 }
 

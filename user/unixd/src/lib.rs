@@ -18,6 +18,8 @@
 //! | `alarm` | when to wake up by itself |
 //! | `process`, `processes` | a process; all of them, by id and by environment |
 //! | `channel` | bulletins and mailboxes |
+//! | `handles` | how a process names what is kept for it |
+//! | `tree` | the tree of files |
 //! | `admission` | who gets how many frames: a policy |
 //! | `handles` | what a process holds: places in the tree, open files |
 //! | `objects`, `caller` | operations on open files, and the world that these see |
@@ -48,5 +50,6 @@ pub mod program;
 mod requests;
 pub mod server;
 pub mod socket;
+pub mod tree;
 
 pub use server::Server;

@@ -92,3 +92,10 @@ pub fn is_over(over: EnvId, under: EnvId) -> bool {
     }
     true
 }
+
+/// This environment.
+#[must_use]
+pub fn own() -> EnvId {
+    static OWN: Once<EnvId> = Once::new();
+    *OWN.call_once(exo::identify)
+}

@@ -8,7 +8,9 @@ mod image {
     use abi::{EnvEntry, EnvId, Error, INFO_SLICES_PAGE, MAX_SLICES, Registers, RunState, TransferFlags, WaitWord};
     use exo::image::module;
     use libos::entry::heap::Heap;
+    use libos::vfs::attributes::Time;
     use unix::{Operation, Request, SERVER_CONTEXT};
+    use unixd::tree::Tree;
     use unixd::{Server, alarm, machine, program};
 
     #[global_allocator]
@@ -42,7 +44,10 @@ mod image {
     #[unsafe(no_mangle)]
     extern "C" fn unixd_main() -> ! {
         exo::info_map(EnvId::SELF, machine::INFO, 0, INFO_SLICES_PAGE + 1).expect("the info pages");
-        let mut server = Server::new(FIRST_SLOT);
+        let files = |name| module(name).unwrap_or_default();
+        let now = Time::from_nanoseconds(machine::realtime_ns());
+        let tree = Tree::new(files("initramfs"), files("stdin"), &libos::entry::native::file_pool(), now);
+        let mut server = Server::new(FIRST_SLOT, tree);
         let copies = module("copies").and_then(|bytes| bytes.try_into().ok()).map_or(1, u32::from_le_bytes) as usize;
         let copies = copies.clamp(1, COPIES_MOST);
         for slot in FIRST_SLOT..MAX_SLICES {

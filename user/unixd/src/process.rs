@@ -22,6 +22,8 @@ pub struct Process {
     pub channel: Channel,
     /// What it holds.
     pub handles: Handles,
+    /// Pages of open inodes' words that it has mapped.
+    pub words_pages: usize,
     /// A message that is longer than the mailbox, on its way in or out.
     pub staged: Vec<u8>,
     /// The child that it is making.
@@ -33,7 +35,7 @@ pub struct Process {
 impl Process {
     /// The child that a process has made, which holds what that does.
     #[must_use]
-    pub fn child_of(fork: Fork, context: usize, channel: Channel, handles: Handles) -> Process {
+    pub fn child_of(fork: Fork, context: usize, channel: Channel, handles: Handles, words_pages: usize) -> Process {
         Process {
             id: fork.id,
             env: fork.env,
@@ -41,6 +43,7 @@ impl Process {
             slot: fork.slot,
             channel,
             handles,
+            words_pages,
             staged: Vec::new(),
             fork: None,
             release: Release::Nobody,

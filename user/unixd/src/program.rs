@@ -5,10 +5,9 @@ use alloc::vec;
 use alloc::vec::Vec;
 use exo::image;
 use exo::libos_image::map_into;
-use exo::start::{INITRAMFS_BASE, STACK_BASE, STACK_BYTES, START_BASE, START_MAGIC, Start};
+use exo::start::{STACK_BASE, STACK_BYTES, START_BASE, START_MAGIC, Start};
 
 use crate::fork::Release;
-use crate::handles::Handles;
 use crate::machine;
 use crate::process::Process;
 use crate::server::Server;
@@ -58,24 +57,18 @@ fn command_block(copy: usize, copies: usize) -> Vec<u8> {
 /// # Errors
 /// The kernel's: not enough memory for what a process needs from the start.
 pub fn start(server: &mut Server, copy: usize, copies: usize) -> exo::Result<()> {
-    let (initramfs, input) = (module("initramfs"), module("stdin"));
     let id = server.family.new_id();
     let command = command_block(copy, copies);
     let block_pages = pages(size_of::<Start>() + command.len());
-    let input_base = START_BASE + (block_pages + 1) * PAGE_SIZE;
-    let quota = pages(initramfs.len() + input.len() + module("libos").len()) + block_pages + FIRST_FRAMES;
+    let quota = pages(module("libos").len()) + block_pages + FIRST_FRAMES;
     let env = exo::env_create(quota, Privileges::CONSOLE)?;
     let entry_point = map_into(env, module("libos"))?;
 
     let start = Start {
         magic: START_MAGIC,
-        initramfs_address: INITRAMFS_BASE as u64,
-        initramfs_length: initramfs.len() as u64,
         command_address: (START_BASE + size_of::<Start>()) as u64,
         command_length: command.len() as u64,
         libos_pages: pages(module("libos").len()) as u64 - 1,
-        input_address: input_base as u64,
-        input_length: input.len() as u64,
         id: u64::from(id),
         parent: u64::from(unix::SERVER_ID),
         server: exo::identify().0,
@@ -87,13 +80,6 @@ pub fn start(server: &mut Server, copy: usize, copies: usize) -> exo::Result<()>
     block.extend_from_slice(&command);
     give(env, START_BASE, block_pages, &block, Rights::READ_ONLY)?;
     give(env, STACK_BASE, pages(STACK_BYTES), &[], Rights::READ_WRITE)?;
-    // Files are mapped for programs as they lie there: never to be written, but maybe to be executed.
-    let file = Rights::READ_ONLY | Rights::MAY_EXECUTE;
-    for (target, bytes) in [(input_base, input), (INITRAMFS_BASE, initramfs)] {
-        if !bytes.is_empty() {
-            exo::page_map(env, target, bytes.as_ptr() as usize, pages(bytes.len()), file)?;
-        }
-    }
     let channel = server.channels.take()?;
     channel.show(env)?;
 
@@ -105,13 +91,15 @@ pub fn start(server: &mut Server, copy: usize, copies: usize) -> exo::Result<()>
     if copy == 0 {
         let _ = exo::irq_bind(machine::info().console_irq as usize, env);
     }
+    let handles = server.tree.first_handles();
     server.processes.insert(Process {
         id,
         env,
         context,
         slot,
         channel,
-        handles: Handles::default(),
+        handles,
+        words_pages: 0,
         staged: Vec::new(),
         fork: None,
         release: Release::Nobody,

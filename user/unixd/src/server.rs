@@ -17,6 +17,7 @@ use crate::process::Process;
 use crate::processes::Processes;
 use crate::requests::KILLED;
 use crate::socket::Names;
+use crate::tree::Tree;
 
 /// Wait status of a process whose trap had no entry: `SIGSEGV`.
 const FAULTED: u32 = 11;
@@ -29,6 +30,8 @@ pub struct Server {
     pub processes: Processes,
     /// Their channels.
     pub channels: Channels,
+    /// The files.
+    pub tree: Tree,
     /// What sockets are called.
     pub names: Names,
     /// Their records, and those of the dead that are to be waited for.
@@ -52,10 +55,11 @@ pub const fn value(value: u64) -> Answer {
 impl Server {
     /// Without processes; slots of the slice vector from `first_slot` on are for them.
     #[must_use]
-    pub fn new(first_slot: usize) -> Server {
+    pub fn new(first_slot: usize, tree: Tree) -> Server {
         Server {
             processes: Processes::new(first_slot),
             channels: Channels::default(),
+            tree,
             names: Names::default(),
             family: Family::new(machine::info().clock_hz),
             admission: SmallFirst,
@@ -72,7 +76,7 @@ impl Server {
     /// Serve a call; `None`: nobody waits for an answer.
     pub fn serve(&mut self, message: &Message) -> Option<[u64; 4]> {
         let Some(request) = Request::unpack(message.words) else { return Some(refusal(Errno::ENOSYS)) };
-        if request.operation == Operation::Look && message.sender == exo::identify() {
+        if request.operation == Operation::Look && message.sender == machine::own() {
             self.look();
             return Some([0; 4]);
         }
@@ -89,6 +93,7 @@ impl Server {
             Operation::Forked => self.forked(id, request.words[0] as usize),
             Operation::ForkFailed => self.fork_failed(id),
             Operation::AwaitRelease => self.await_release(id, request.large),
+            operation if operation.is_of_tree() => self.serve_tree(id, &request),
             operation if operation.is_for_object() => self.serve_object(id, &request),
             _ => self.serve_family(id, &request),
         };
@@ -102,7 +107,7 @@ impl Server {
     /// Frames that could be granted.
     #[must_use]
     pub fn available(&self) -> usize {
-        let own = machine::entry(exo::identify());
+        let own = machine::entry(machine::own());
         ((own.quota - own.used) as usize).saturating_sub(OWN_FRAMES)
     }
 
@@ -161,6 +166,7 @@ impl Server {
     /// Give back what a dead process held. `memory`: the most pages of it that were resident, and page faults << 32, if it said so.
     pub(crate) fn bury(&mut self, id: u32, status: u32, memory: u64) {
         let Some(process) = self.processes.remove(id) else { return };
+        self.tree.forget(id);
         let used = machine::entry(process.env).used as u32;
         let most_resident = if memory == 0 { used } else { memory as u32 };
         let usage = Usage { cpu_ns: machine::cpu_ns(process.env), most_resident, faults: (memory >> 32) as u32 };

@@ -107,7 +107,8 @@ impl State {
         let end = (start + PAGE_SIZE).min(self.image.len());
         page.copy_from(0, &self.image[start..end]);
         self.pages.insert(index, page.clone());
-        if start < end {
+        // Frames of the image are shown of whole pages only.
+        if index < self.image_frames() {
             self.note_moved(index..index + 1, false);
         }
         Ok(page)

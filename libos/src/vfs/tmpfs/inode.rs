@@ -133,7 +133,7 @@ impl Inode {
     }
 
     /// Note a read, as the mount option `relatime` does: only the first one after a change.
-    fn note_read(&self, world: &dyn World) {
+    pub fn note_read(&self, world: &dyn World) {
         let mut attributes = self.attributes.lock();
         if attributes.accessed <= attributes.modified || attributes.accessed <= attributes.changed {
             attributes.accessed = world.now();
@@ -181,12 +181,13 @@ impl Node for Inode {
         self.create_named(here, name, new, now)
     }
 
-    fn create_unnamed(&self, here: &Arc<Entry>, permissions: u32, now: Time) -> Result<Arc<Entry>> {
+    fn create_unnamed(&self, here: &Arc<Entry>, name: &[u8], permissions: u32, now: Time) -> Result<Arc<Entry>> {
         if self.names()?.lock().dead {
             return Err(Errno::ENOENT);
         }
         let inode = self.from_image(&[], permissions, now);
-        let entry = Entry::new(inode.clone(), here, alloc::format!("#{}", inode.attributes.lock().inode).as_bytes());
+        let number = alloc::format!("#{}", inode.attributes.lock().inode);
+        let entry = Entry::new(inode, here, if name.is_empty() { number.as_bytes() } else { name });
         entry.set_removed();
         Ok(entry)
     }

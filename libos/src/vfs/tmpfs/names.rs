@@ -66,7 +66,9 @@ impl Inode {
     }
 
     pub(super) fn link_named(&self, here: &Arc<Entry>, name: &[u8], node: &Arc<dyn Node>, now: Time) -> Result<()> {
-        inode_of(node)?;
+        if !Arc::ptr_eq(&self.system, &inode_of(node)?.system) {
+            return Err(Errno::EXDEV);
+        }
         self.adopt(&Entry::new(node.clone(), here, name), now)
     }
 
@@ -90,6 +92,9 @@ impl Inode {
 
     pub(super) fn rename_named(&self, name: &[u8], to: &Arc<Entry>, new_name: &[u8], how: Rename, now: Time) -> Result<()> {
         let target = inode_of(&to.node)?;
+        if !Arc::ptr_eq(&self.system, &target.system) {
+            return Err(Errno::EXDEV);
+        }
         let _moving = self.system.moving.lock();
         let entry = self.names()?.lock().get(name).ok_or(Errno::ENOENT)?.clone();
         let over = {
@@ -100,6 +105,14 @@ impl Inode {
             names.get(new_name).cloned()
         };
         let is_directory = removable(&entry)?.kind() == Kind::Directory;
+        // No directory comes to lie below itself.
+        if is_directory && to.is_within(&entry) || how == Rename::Exchange && over.as_ref().is_some_and(|over| here_is_within(&entry, over))
+        {
+            return Err(Errno::EINVAL);
+        }
+        if over.as_ref().is_some_and(|over| !Arc::ptr_eq(over, &entry) && here_is_within(&entry, over)) {
+            return Err(Errno::ENOTEMPTY);
+        }
         match (over, how) {
             (Some(_), Rename::Keep) => Err(Errno::EEXIST),
             (None, Rename::Exchange) => Err(Errno::ENOENT),
@@ -141,6 +154,11 @@ impl Inode {
         }
         self.unlink_named(name, directory, now)
     }
+}
+
+/// Whether the directory that an entry is in lies in another or is it.
+fn here_is_within(entry: &Arc<Entry>, other: &Arc<Entry>) -> bool {
+    entry.parent().is_some_and(|parent| parent.is_within(other))
 }
 
 /// The inode of a name that may be removed or moved.

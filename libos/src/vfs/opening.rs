@@ -1,0 +1,126 @@
+//! What open(2) finds, makes or cuts before there is a file.
+
+use alloc::sync::Arc;
+
+use linux_raw_sys::general::{O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_TMPFILE, O_TRUNC, O_WRONLY};
+
+use crate::errno::{Errno, Result};
+use crate::file::{Access, File};
+use crate::vfs::attributes::Kind;
+use crate::vfs::node::{Entry, New, Opened};
+use crate::vfs::walk::{Ending, Found, Journey, Last, Start, walk_on};
+use crate::vfs::world::World;
+
+/// How open(2) opens.
+#[derive(Clone, Copy, Debug)]
+pub struct Opening {
+    /// Its flags.
+    pub flags: u32,
+    /// The permissions of what it makes, the umask applied.
+    pub permissions: u32,
+}
+
+impl Opening {
+    /// What it opens for.
+    #[must_use]
+    pub fn access(&self) -> Access {
+        match self.flags & 3 {
+            0 => Access::READ,
+            O_WRONLY => Access::WRITE,
+            _ => Access::READ | Access::WRITE,
+        }
+    }
+
+    fn has(&self, flags: u32) -> bool {
+        self.flags & flags == flags
+    }
+
+    /// What it does at the end of a path.
+    #[must_use]
+    pub fn last(&self, path: &[u8]) -> Last {
+        match () {
+            () if self.has(O_TMPFILE) => Last::Follow,
+            () if self.has(O_CREAT) && (path.ends_with(b"/") || self.flags & (O_EXCL | O_NOFOLLOW) != 0) => Last::Name,
+            () if !self.has(O_CREAT) && self.has(O_NOFOLLOW) => Last::Keep,
+            () => Last::Follow,
+        }
+    }
+}
+
+/// Open a path.
+///
+/// # Errors
+/// open(2)'s.
+pub fn open(world: &dyn World, start: &Start, path: &[u8], opening: &Opening) -> Result<(Arc<Entry>, Arc<dyn File>)> {
+    let at = if path.first() == Some(&b'/') { &start.root } else { &start.from };
+    let journey = Journey { root: &start.root, path, last: opening.last(path), links: 0 };
+    let found = match at.node.open_on(&journey, opening, world) {
+        Some(outcome) => match outcome? {
+            Opened::File(entry, file) => return Ok((entry, file)),
+            Opened::On(from, rest) => {
+                let slashes = rest.iter().take_while(|&&byte| byte == b'/').count();
+                let rest = &rest[slashes..];
+                let rest: &[u8] = if rest.is_empty() { b"." } else { rest };
+                find(world, &Start { root: start.root.clone(), from }, rest, opening, 0)?
+            }
+        },
+        None => find(world, start, path, opening, 0)?,
+    };
+    let entry = found.existing()?;
+    let file = Arc::clone(&entry.node).open(&entry, opening.access(), world)?;
+    Ok((entry, file))
+}
+
+/// Find what is to be opened, make it if that is asked for, and cut it. Where the way leads into a file system that whoever walks
+/// keeps, nothing is made, and the rest is left.
+///
+/// # Errors
+/// open(2)'s.
+pub fn find(world: &dyn World, start: &Start, path: &[u8], opening: &Opening, links: u32) -> Result<Found> {
+    let access = opening.access();
+    if opening.has(O_CREAT) && opening.has(O_DIRECTORY) && !opening.has(O_TMPFILE) {
+        return Err(Errno::EINVAL);
+    }
+    let mut found = walk_on(world, start, path, opening.last(path), links)?;
+    if found.rest.is_some() {
+        return Ok(found);
+    }
+    if opening.has(O_TMPFILE) {
+        let here = found.entry.ok_or(Errno::ENOENT)?;
+        if !access.contains(Access::WRITE) {
+            return Err(Errno::EINVAL);
+        }
+        found.entry = Some(here.node.create_unnamed(&here, b"", opening.permissions, world.now())?);
+        return Ok(found);
+    }
+    if opening.has(O_CREAT) {
+        make(world, path, opening, &mut found)?;
+    }
+    let entry = found.entry.as_ref().ok_or(Errno::ENOENT)?;
+    let kind = entry.node.kind();
+    if opening.has(O_DIRECTORY) && kind != Kind::Directory {
+        return Err(Errno::ENOTDIR);
+    }
+    match kind {
+        Kind::Link => return Err(Errno::ELOOP),
+        Kind::Directory if access.contains(Access::WRITE) || opening.has(O_CREAT) => return Err(Errno::EISDIR),
+        Kind::Socket => return Err(Errno::ENXIO),
+        Kind::Regular if opening.has(O_TRUNC) && access.contains(Access::WRITE) => entry.node.truncate(world, 0)?,
+        _ => {}
+    }
+    Ok(found)
+}
+
+fn make(world: &dyn World, path: &[u8], opening: &Opening, found: &mut Found) -> Result<()> {
+    if path.ends_with(b"/") && found.ending == Ending::Name {
+        return Err(Errno::EISDIR);
+    }
+    match &found.entry {
+        Some(_) if opening.has(O_EXCL) => return Err(Errno::EEXIST),
+        Some(_) => return Ok(()),
+        None => {}
+    }
+    let new = New { kind: Kind::Regular, permissions: opening.permissions, special: 0, target: &[] };
+    found.entry = Some(found.parent.node.create(&found.parent, &found.name, &new, world.now())?);
+    Ok(())
+}

@@ -1,0 +1,196 @@
+//! A tree that `unixd` keeps, as the process sees it: nodes and files that are handles.
+//!
+//! ```text
+//!   walk ─► Node ─► Tree ─► unixd      a path in one request, as far as the tree goes; /proc and /sys are entered here
+//!   read ─► RegularFile ─► Pages       pages of files, mapped read-only by unixd; a read of what is mapped asks nobody
+//! ```
+//!
+//! A handle that is not needed any more is given up with the next request.
+
+mod node;
+mod pages;
+mod regular;
+
+use alloc::collections::BTreeMap;
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::ops::Range;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use spin::Mutex;
+use unix::{InodeWords, Operation, Request, place};
+
+use crate::errno::{Errno, Result};
+use crate::file::File;
+use crate::file::pipe::Pipe;
+use crate::server::Server;
+use crate::vfs::attributes::Kind;
+use crate::vfs::node::Entry;
+use crate::vfs::walk::{Ahead, Journey, Last};
+use crate::vfs::world::World;
+use node::RemoteNode;
+use pages::{Pages, Windows};
+
+/// The handle of the root: every process's table begins with it.
+const ROOT: u32 = 0;
+/// No handle.
+const NONE: u32 = u32::MAX;
+/// Handles given up beyond which they are not kept for the next requests: what a request takes besides one.
+const RELEASED_MOST: usize = 6;
+
+/// The process's view of the tree.
+pub struct Tree {
+    server: &'static dyn Server,
+    /// Handles that nobody needs any more.
+    released: Mutex<Vec<u32>>,
+    /// What is mounted in the tree and kept here, by number.
+    mounts: Mutex<Vec<Arc<Entry>>>,
+    /// Where pages of files may be mapped.
+    windows: Mutex<Windows>,
+    /// What is known of open inodes, by their places among the words that `unixd` shows.
+    inodes: Mutex<BTreeMap<u32, Weak<Pages>>>,
+    /// One past the highest of these places so far.
+    places: AtomicU32,
+    /// What was prepared for executable mappings, by device and inode.
+    overlays: Mutex<BTreeMap<(u64, u64), &'static [u8]>>,
+    /// The pipes of FIFOs, by device and inode.
+    fifos: Mutex<BTreeMap<(u64, u64), Arc<Pipe>>>,
+}
+
+/// A handle, given up when it is dropped.
+struct Handle {
+    tree: Arc<Tree>,
+    number: u32,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if self.number != ROOT {
+            self.tree.released.lock().push(self.number);
+        }
+    }
+}
+
+/// An answer's small numbers.
+fn low(word: u64) -> u32 {
+    word as u32
+}
+
+fn high(word: u64) -> u32 {
+    (word >> 32) as u32
+}
+
+impl Tree {
+    /// The tree that a server keeps, with file systems of the process's own mounted in it.
+    pub fn new(server: &'static dyn Server, mounts: impl FnOnce(&Arc<Entry>) -> Vec<Arc<Entry>>) -> (Arc<Tree>, Arc<Entry>) {
+        let tree = Arc::new(Tree {
+            server,
+            released: Mutex::default(),
+            mounts: Mutex::default(),
+            windows: Mutex::new(Windows::new()),
+            inodes: Mutex::default(),
+            places: AtomicU32::new(0),
+            overlays: Mutex::default(),
+            fifos: Mutex::default(),
+        });
+        let root = tree.entry(ROOT, Kind::Directory, 0, true);
+        *tree.mounts.lock() = mounts(&root);
+        (tree, root)
+    }
+
+    /// The entry of a path from the root; `None` if there is none.
+    #[must_use]
+    pub fn find(&self, root: &Arc<Entry>, path: &[u8]) -> Option<Arc<Entry>> {
+        match root.node.walk_on(&Journey { root, path, last: Last::Follow, links: 0 })? {
+            Ok(Ahead::Found(found)) => found.entry,
+            _ => None,
+        }
+    }
+
+    /// What standard input reads in a batch run.
+    ///
+    /// # Errors
+    /// `ENOENT`: nothing.
+    pub fn input(self: &Arc<Tree>) -> Result<(Arc<Entry>, Arc<dyn File>)> {
+        let answer = self.ask(Operation::OpenInput, 0, [0; 3])?;
+        self.opened(&answer)
+    }
+
+    /// Look what happened to files since that was last asked.
+    pub fn hear(&self, world: &dyn World) {
+        let known: Vec<Arc<Pages>> = self.inodes.lock().values().filter_map(Weak::upgrade).filter(|pages| pages.is_stale()).collect();
+        for pages in known {
+            pages.refresh(world);
+        }
+    }
+
+    /// Addresses at which `unixd` has mapped pages for the process: windows, and the words of inodes.
+    #[must_use]
+    pub fn shown_pages(&self) -> Vec<Range<usize>> {
+        let words = place::INODES..place::INODES + self.places.load(Ordering::Relaxed) as usize * size_of::<InodeWords>();
+        Vec::from([self.windows.lock().used(), words])
+    }
+
+    fn entry(self: &Arc<Tree>, handle: u32, kind: Kind, special: u64, mount: bool) -> Arc<Entry> {
+        let handle = Arc::new(Handle { tree: self.clone(), number: handle });
+        Entry::elsewhere(Arc::new(RemoteNode { handle, kind, special }), mount)
+    }
+
+    /// The entry and the file that an answer tells of: `unixd`'s `tree::Answered`.
+    fn opened(self: &Arc<Tree>, answer: &[u64; 4]) -> Result<(Arc<Entry>, Arc<dyn File>)> {
+        let kind = Kind::from_number((answer[0] >> 16) as u8 as u16).ok_or(Errno::EIO)?;
+        let handle = Arc::new(Handle { tree: self.clone(), number: high(answer[0]) });
+        let node = Arc::new(RemoteNode { handle: handle.clone(), kind, special: 0 });
+        let file = self.file(handle, kind, answer);
+        Ok((Entry::elsewhere(node, false), file))
+    }
+
+    /// The file of a handle that was just opened.
+    fn file(self: &Arc<Tree>, handle: Arc<Handle>, kind: Kind, answer: &[u64; 4]) -> Arc<dyn File> {
+        if kind == Kind::Directory {
+            return Arc::new(node::RemoteDirectory { handle });
+        }
+        let pages = self.pages(low(answer[1]), (answer[2], answer[3]));
+        Arc::new(regular::RegularFile { handle, pages })
+    }
+
+    /// What is known of an open inode.
+    fn pages(self: &Arc<Tree>, place: u32, identity: (u64, u64)) -> Arc<Pages> {
+        self.places.fetch_max(place + 1, Ordering::Relaxed);
+        let mut inodes = self.inodes.lock();
+        if let Some(pages) = inodes.get(&place).and_then(Weak::upgrade) {
+            return pages;
+        }
+        let pages = Pages::new(self, place, identity);
+        inodes.insert(place, Arc::downgrade(&pages));
+        pages
+    }
+
+    /// The pipe of a FIFO.
+    fn fifo(&self, identity: (u64, u64)) -> Arc<Pipe> {
+        self.fifos.lock().entry(identity).or_insert_with(|| Pipe::new(identity.1)).clone()
+    }
+
+    /// Ask, and give up a handle on the way.
+    fn ask(&self, operation: Operation, small: u16, words: [u64; 3]) -> Result<[u64; 4]> {
+        let large = {
+            let mut released = self.released.lock();
+            if released.len() > RELEASED_MOST {
+                self.release(&mut released);
+            }
+            released.pop().map_or(0, |handle| handle + 1)
+        };
+        self.server.call(Request { operation, small, large, words })
+    }
+
+    #[cold]
+    fn release(&self, released: &mut Vec<u32>) {
+        while let Some(last) = released.pop() {
+            let some: Vec<u32> = released.split_off(released.len().saturating_sub(RELEASED_MOST));
+            let at = |index: usize| u64::from(some.get(index).copied().unwrap_or(NONE));
+            let words = [at(0) | at(1) << 32, at(2) | at(3) << 32, at(4) | at(5) << 32];
+            // What it does not have it does not give up.
+            let _ = self.server.call(Request { operation: Operation::Release, small: some.len() as u16, large: last, words });
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! Inodes and directories that are handles.
+
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use unix::{MAILBOX_BYTES, Operation};
+
+use super::{Handle, NONE, Tree, high, low};
+use crate::errno::{Errno, Result};
+use crate::file::{Access, Blocking, File, Output, Seeking};
+use crate::memory::backing::Backing;
+use crate::vfs::attributes::{Attributes, Change, Kind, Time};
+use crate::vfs::device;
+use crate::vfs::node::{Elsewhere, Entry, Listed, New, Node, Opened, Rename, Statistics, Target, Visitor};
+use crate::vfs::opening::Opening;
+use crate::vfs::walk::{Ahead, Ending, Found, Journey, Last};
+use crate::vfs::wire;
+use crate::vfs::world::World;
+
+/// What a walk came to: the low four bits of an answer.
+const ABSENT: u64 = 1;
+const FOREIGN: u64 = 2;
+const OPENED: u64 = 3;
+/// Bytes of a record of a listing before the name: inode, next position, kind, length of the name.
+const RECORD_BYTES: usize = 18;
+
+/// An inode of the tree.
+pub(super) struct RemoteNode {
+    pub(super) handle: Arc<Handle>,
+    pub(super) kind: Kind,
+    /// The device that it stands for.
+    pub(super) special: u64,
+}
+
+/// The inode behind an entry, if it is of this tree.
+fn remote(node: &Arc<dyn Node>) -> Result<&RemoteNode> {
+    (&**node as &dyn core::any::Any).downcast_ref().ok_or(Errno::EXDEV)
+}
+
+impl RemoteNode {
+    fn tree(&self) -> &Arc<Tree> {
+        &self.handle.tree
+    }
+
+    fn number(&self) -> u64 {
+        u64::from(self.handle.number)
+    }
+
+    fn ask(&self, operation: Operation, small: u16, words: [u64; 3]) -> Result<[u64; 4]> {
+        self.tree().ask(operation, small, words)
+    }
+
+    /// Bytes of an answer.
+    fn text(&self, at: usize, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length.min(MAILBOX_BYTES - at)];
+        self.tree().server.fetch(at, &mut bytes);
+        bytes
+    }
+
+    /// Send a path, with what a walk needs.
+    fn travel(&self, operation: Operation, journey: &Journey, small: u16, flags: u64) -> Result<[u64; 4]> {
+        self.tree().server.post(0, journey.path);
+        let root = remote(&journey.root.node).map_or(u64::from(NONE), RemoteNode::number);
+        let last = match journey.last {
+            Last::Follow => 0,
+            Last::Keep => 1,
+            Last::Name => 2,
+        };
+        let how = journey.path.len() as u64 | last << 16 | u64::from(journey.links) << 24;
+        self.ask(operation, small, [self.number() | root << 32, how, flags])
+    }
+
+    /// The entry that a walk's answer tells of.
+    fn answered(&self, answer: &[u64; 4]) -> Result<Option<Arc<Entry>>> {
+        let handle = high(answer[0]);
+        if handle == NONE {
+            return Ok(None);
+        }
+        let kind = Kind::from_number((answer[0] >> 16) as u8 as u16).ok_or(Errno::EIO)?;
+        Ok(Some(self.tree().entry(handle, kind, answer[3], answer[0] & 1 << 9 != 0)))
+    }
+
+    /// Where the way leads on that a foreign answer tells of: the mount and the rest of the path.
+    fn foreign(&self, answer: &[u64; 4]) -> Result<(Arc<Entry>, Vec<u8>)> {
+        let mount = self.tree().mounts.lock().get(answer[3] as usize).cloned().ok_or(Errno::EIO)?;
+        Ok((mount, self.text(low(answer[2]) as usize, high(answer[2]) as usize)))
+    }
+
+    fn walked(&self, answer: &[u64; 4], last: Last) -> Result<Ahead> {
+        let parent_handle = low(answer[1]);
+        let parent = (parent_handle != NONE).then(|| self.tree().entry(parent_handle, Kind::Directory, 0, false));
+        let links = high(answer[1]);
+        if answer[0] & 0xf == FOREIGN {
+            let (entry, rest) = self.foreign(answer)?;
+            return Ok(Ahead::On { parent, entry, rest, links });
+        }
+        let entry = self.answered(answer)?;
+        let ending = match answer[0] >> 4 & 0xf {
+            0 => Ending::Name,
+            1 => Ending::Dot,
+            2 => Ending::DotDot,
+            _ => Ending::Root,
+        };
+        let name = if last == Last::Name { self.text(0, low(answer[2]) as usize) } else { Vec::new() };
+        let parent = parent.or_else(|| entry.clone()).ok_or(Errno::ENOENT)?;
+        Ok(Ahead::Found(Found { parent, name, ending, slash: answer[0] & 1 << 8 != 0, entry, rest: None, links }))
+    }
+
+    fn open_handle(&self, access: Access) -> Result<Arc<dyn File>> {
+        let answer = self.ask(Operation::OpenEntry, 0, [self.number(), u64::from(access.bits()), 0])?;
+        let handle = Arc::new(Handle { tree: self.tree().clone(), number: high(answer[0]) });
+        Ok(self.tree().file(handle, self.kind, &answer))
+    }
+
+    /// Open what is no file of the tree.
+    fn open_special(&self, access: Access, world: &dyn World) -> Result<Arc<dyn File>> {
+        match self.kind {
+            Kind::Character => device::open(self.special, world),
+            Kind::Fifo => {
+                let attributes = self.attributes();
+                Ok(self.tree().fifo((attributes.device, attributes.inode)).end(access))
+            }
+            Kind::Link => Err(Errno::ELOOP),
+            _ => Err(Errno::ENXIO),
+        }
+    }
+}
+
+impl Node for RemoteNode {
+    fn attributes(&self) -> Attributes {
+        let mut bytes = [0; wire::ATTRIBUTES_WORDS * 8];
+        let asked = self.ask(Operation::Attributes, 0, [self.number(), 0, 0]);
+        self.tree().server.fetch(0, &mut bytes);
+        // Only a server that is gone or broken does not say.
+        let found = asked.ok().and_then(|_| wire::attributes(&wire::words(&bytes)));
+        found.unwrap_or_else(|| Attributes::new(0, 0, self.kind, 0, Time::default()))
+    }
+
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    fn statistics(&self, _: &dyn World) -> Statistics {
+        self.ask(Operation::Statistics, 0, [self.number(), 0, 0]).map_or_else(
+            |_| Statistics::default(),
+            |[magic, blocks, free, inodes]| Statistics { magic, blocks, free, inodes, inodes_free: free },
+        )
+    }
+
+    fn lookup(&self, _: &Arc<Entry>, _: &[u8], _: &dyn World) -> Result<Arc<Entry>> {
+        // Every walk in this tree is `walk_on`.
+        Err(Errno::ENOENT)
+    }
+
+    fn list(&self, _: &Arc<Entry>, from: u64, _: &dyn World, visit: &mut Visitor) -> Result<()> {
+        list(&self.handle, from, visit)
+    }
+
+    fn create(&self, _: &Arc<Entry>, name: &[u8], new: &New, _: Time) -> Result<Arc<Entry>> {
+        self.tree().server.post(0, name);
+        self.tree().server.post(name.len(), new.target);
+        let lengths = name.len() as u64 | (new.target.len() as u64) << 16 | u64::from(new.permissions) << 32;
+        let answer = self.ask(Operation::Create, new.kind as u16, [self.number(), lengths, new.special])?;
+        Ok(self.tree().entry(low(answer[0]), new.kind, new.special, false))
+    }
+
+    fn create_unnamed(&self, _: &Arc<Entry>, name: &[u8], permissions: u32, _: Time) -> Result<Arc<Entry>> {
+        self.tree().server.post(0, name);
+        let answer = self.ask(Operation::CreateUnnamed, permissions as u16, [self.number(), name.len() as u64, 0])?;
+        Ok(self.tree().entry(low(answer[0]), Kind::Regular, 0, false))
+    }
+
+    fn link(&self, _: &Arc<Entry>, name: &[u8], node: &Arc<dyn Node>, _: Time) -> Result<()> {
+        let node = remote(node)?.number();
+        self.tree().server.post(0, name);
+        self.ask(Operation::Link, 0, [self.number() | node << 32, name.len() as u64, 0]).map(drop)
+    }
+
+    fn unlink(&self, name: &[u8], directory: bool, _: Time) -> Result<()> {
+        self.tree().server.post(0, name);
+        self.ask(Operation::Unlink, u16::from(directory), [self.number(), name.len() as u64, 0]).map(drop)
+    }
+
+    fn rename(&self, name: &[u8], to: &Arc<Entry>, new_name: &[u8], how: Rename, _: Time) -> Result<()> {
+        let to = remote(&to.node)?.number();
+        self.tree().server.post(0, name);
+        self.tree().server.post(name.len(), new_name);
+        let how = match how {
+            Rename::Replace => 0,
+            Rename::Keep => 1,
+            Rename::Exchange => 2,
+        };
+        let lengths = name.len() as u64 | (new_name.len() as u64) << 16;
+        self.ask(Operation::Rename, how, [self.number() | to << 32, lengths, 0]).map(drop)
+    }
+
+    fn target(&self, _: &dyn World) -> Result<Target> {
+        if self.kind != Kind::Link {
+            return Err(Errno::EINVAL);
+        }
+        let answer = self.ask(Operation::Target, 0, [self.number(), 0, 0])?;
+        Ok(Target::Path(self.text(0, answer[0] as usize)))
+    }
+
+    fn change(&self, change: &Change, _: Time) -> Result<()> {
+        let (parts, words) = wire::change_words(change);
+        self.tree().server.post(0, &wire::bytes::<{ wire::CHANGE_WORDS }, { wire::CHANGE_WORDS * 8 }>(&words));
+        self.ask(Operation::Change, parts, [self.number(), 0, 0]).map(drop)
+    }
+
+    fn truncate(&self, world: &dyn World, size: u64) -> Result<()> {
+        let outcome = self.ask(Operation::Resize, 0, [self.number(), size, 0]);
+        self.tree().hear(world);
+        outcome.map(drop)
+    }
+
+    fn open(self: Arc<Self>, _: &Arc<Entry>, access: Access, world: &dyn World) -> Result<Arc<dyn File>> {
+        match self.kind {
+            Kind::Regular | Kind::Directory => self.open_handle(access),
+            _ => self.open_special(access, world),
+        }
+    }
+
+    fn backing(self: Arc<Self>) -> Option<Arc<dyn Backing>> {
+        if self.kind == Kind::Regular { self.open_handle(Access::READ).ok()?.backing() } else { None }
+    }
+
+    fn elsewhere(&self) -> Option<&dyn Elsewhere> {
+        Some(self)
+    }
+
+    fn walk_on(&self, journey: &Journey) -> Option<Result<Ahead>> {
+        Some(self.travel(Operation::Walk, journey, 0, 0).and_then(|answer| self.walked(&answer, journey.last)))
+    }
+
+    fn open_on(&self, journey: &Journey, opening: &Opening, world: &dyn World) -> Option<Result<Opened>> {
+        Some(self.open_path(journey, opening, world))
+    }
+}
+
+impl RemoteNode {
+    fn open_path(&self, journey: &Journey, opening: &Opening, world: &dyn World) -> Result<Opened> {
+        let outcome = self.travel(Operation::Open, journey, opening.permissions as u16, u64::from(opening.flags));
+        if opening.flags & linux_raw_sys::general::O_TRUNC != 0 {
+            self.tree().hear(world);
+        }
+        let answer = outcome?;
+        if answer[0] & 0xf == FOREIGN {
+            let (entry, rest) = self.foreign(&answer)?;
+            return Ok(Opened::On(entry, rest));
+        }
+        if answer[0] & 0xf == OPENED {
+            let (entry, file) = self.tree().opened(&answer)?;
+            return Ok(Opened::File(entry, file));
+        }
+        debug_assert!(answer[0] & 0xf != ABSENT, "what is absent is an error");
+        let entry = self.answered(&answer)?.ok_or(Errno::ENOENT)?;
+        let file = entry.node.clone().open(&entry, opening.access(), world)?;
+        Ok(Opened::File(entry, file))
+    }
+
+    fn path_and_state(&self) -> Result<(Vec<u8>, bool)> {
+        let answer = self.ask(Operation::Path, 0, [self.number(), 0, 0])?;
+        Ok((self.text(0, answer[0] as usize), answer[1] != 0))
+    }
+}
+
+impl Elsewhere for RemoteNode {
+    fn path(&self) -> Vec<u8> {
+        self.path_and_state().map_or_else(|_| Vec::new(), |(path, _)| path)
+    }
+
+    fn is_removed(&self) -> bool {
+        self.path_and_state().is_ok_and(|(_, removed)| removed)
+    }
+}
+
+/// Tell the names of a directory.
+fn list(handle: &Handle, from: u64, visit: &mut Visitor) -> Result<()> {
+    let mut from = from;
+    loop {
+        let answer = handle.tree.ask(Operation::List, 0, [u64::from(handle.number), from, 0])?;
+        let mut bytes = vec![0; (answer[0] as usize).min(MAILBOX_BYTES)];
+        handle.tree.server.fetch(0, &mut bytes);
+        let mut rest = &bytes[..];
+        if rest.is_empty() {
+            return Ok(());
+        }
+        while rest.len() > RECORD_BYTES {
+            let word = |at: usize| u64::from_le_bytes(rest[at..at + 8].try_into().unwrap_or_default());
+            let end = RECORD_BYTES + usize::from(rest[17]);
+            let (Some(name), Some(kind)) = (rest.get(RECORD_BYTES..end), Kind::from_number(u16::from(rest[16]))) else {
+                return Err(Errno::EIO);
+            };
+            from = word(8);
+            if !visit(&Listed { inode: word(0), kind, next: from, name }) {
+                return Ok(());
+            }
+            rest = &rest[end..];
+        }
+    }
+}
+
+/// An open directory.
+pub(super) struct RemoteDirectory {
+    pub(super) handle: Arc<Handle>,
+}
+
+impl File for RemoteDirectory {
+    fn read(&self, _: &dyn World, _: &mut Output, _: u64, _: Blocking) -> Result<usize> {
+        Err(Errno::EISDIR)
+    }
+
+    fn seeking(&self) -> Seeking {
+        Seeking::Contents
+    }
+
+    fn sync(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn list(&self, _: &dyn World, from: u64, visit: &mut Visitor) -> Result<()> {
+        list(&self.handle, from, visit)
+    }
+}

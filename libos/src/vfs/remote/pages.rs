@@ -1,0 +1,319 @@
+//! Pages of an open inode, as far as they are mapped in the process.
+//!
+//! `unixd` maps them into windows, stretches of the library's part of the address space, and says by a count when frames that may be
+//! mapped are not the file's any more: then the windows are emptied. What is mapped of a file for the program is mapped once more from the
+//! window, and is told of by [`Pages::refresh`], which runs whenever another process may have run.
+
+use alloc::collections::BTreeMap;
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::mem::take;
+use core::ops::Range;
+
+use abi::PAGE_SIZE;
+use spin::Mutex;
+use unix::place::{WINDOWS, WINDOWS_BYTES};
+use unix::{InodeWords, Operation};
+
+use super::{Handle, Tree};
+use crate::errno::{Errno, Result};
+use crate::file::Output;
+use crate::memory::backing::{Frames, Purpose};
+use crate::vfs::world::World;
+
+/// Pages of a window: as many as a word has bits.
+const WINDOW_PAGES: u64 = 64;
+const WINDOW_BYTES: usize = WINDOW_PAGES as usize * PAGE_SIZE;
+const PAGE: u64 = PAGE_SIZE as u64;
+/// Pages that a read maps at least, if the file has them: neighbours are mostly read next.
+const AHEAD_PAGES: u64 = 8;
+/// What pages are mapped for, besides a [`Purpose`]: to be read. Holes then get no frames.
+const TO_READ: u16 = 3;
+
+/// Addresses for windows.
+pub(super) struct Windows {
+    fresh: usize,
+    free: Vec<usize>,
+}
+
+impl Windows {
+    pub(super) const fn new() -> Windows {
+        Windows { fresh: WINDOWS, free: Vec::new() }
+    }
+
+    /// Addresses that were ever taken.
+    pub(super) fn used(&self) -> Range<usize> {
+        WINDOWS..self.fresh
+    }
+
+    fn take(&mut self) -> Result<usize> {
+        if let Some(address) = self.free.pop() {
+            return Ok(address);
+        }
+        if self.fresh == WINDOWS + WINDOWS_BYTES {
+            return Err(Errno::ENOMEM);
+        }
+        self.fresh += WINDOW_BYTES;
+        Ok(self.fresh - WINDOW_BYTES)
+    }
+}
+
+/// Pages of a file from a multiple of [`WINDOW_PAGES`] on, a bit for each.
+#[derive(Clone, Copy)]
+struct Window {
+    address: usize,
+    mapped: u64,
+    /// Those that may be stored to.
+    writable: u64,
+}
+
+/// What is known of an open inode.
+pub(super) struct Pages {
+    tree: Weak<Tree>,
+    /// Its place among the words that `unixd` shows.
+    place: u32,
+    /// Device and inode.
+    pub(super) identity: (u64, u64),
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The generation that the windows show.
+    shown: u32,
+    /// The generation up to which the program's mappings were told what happened.
+    told: u32,
+    /// The generation at which the program's mappings last let go of all that they show.
+    shed: u32,
+    windows: BTreeMap<u64, Window>,
+    /// Windows of an older generation, out of which somebody may still copy.
+    retired: Vec<Window>,
+    /// How many copy out of windows: more than one where a copy faults.
+    readers: usize,
+}
+
+/// What stands at an offset.
+pub(super) enum Piece {
+    /// Bytes, mapped here.
+    Mapped(usize, usize),
+    /// Zeros.
+    Hole(usize),
+}
+
+impl Pages {
+    pub(super) fn new(tree: &Arc<Tree>, place: u32, identity: (u64, u64)) -> Arc<Pages> {
+        let generation = tree.server.inode(place).generation();
+        let state = State { shown: generation, told: generation, shed: generation, ..State::default() };
+        Arc::new(Pages { tree: Arc::downgrade(tree), place, identity, state: Mutex::new(state) })
+    }
+
+    /// What `unixd` shows of it.
+    pub(super) fn words<'a>(&self, handle: &'a Handle) -> &'a InodeWords {
+        handle.tree.server.inode(self.place)
+    }
+
+    /// The tree outlives every inode of it: it goes with the process.
+    fn with_tree<T>(&self, work: impl FnOnce(&Tree, &InodeWords) -> Result<T>) -> Result<T> {
+        let tree = self.tree.upgrade().ok_or(Errno::EIO)?;
+        work(&tree, tree.server.inode(self.place))
+    }
+
+    pub(super) fn is_stale(&self) -> bool {
+        let told = self.state.lock().told;
+        self.with_tree(|_, words| Ok(words.generation() != told)).unwrap_or(false)
+    }
+
+    /// Tell the program's mappings what happened to pages that they may show.
+    pub(super) fn refresh(&self, world: &dyn World) {
+        let _ = self.with_tree(|tree, words| {
+            loop {
+                let told = self.state.lock().told;
+                if told == words.generation() {
+                    return Ok(());
+                }
+                let answer = tree.ask(Operation::Moved, 0, [u64::from(self.place), u64::from(told), 0])?;
+                self.state.lock().told = answer[0] as u32;
+                world.contents_moved(self.identity, answer[1]..answer[2], answer[3] != 0);
+            }
+        });
+    }
+
+    /// Put what there is of `length` bytes from `offset` on, which are inside the contents, up to where another stretch of pages begins.
+    pub(super) fn put(&self, handle: &Handle, output: &mut Output, offset: u64, length: usize) -> Result<usize> {
+        match self.piece(handle, offset, length)? {
+            Piece::Hole(count) => output.put_zeros(count),
+            Piece::Mapped(address, count) => {
+                self.state.lock().readers += 1;
+                let outcome = handle.tree.server.put(output, address, count);
+                self.state.lock().readers -= 1;
+                outcome
+            }
+        }
+    }
+
+    fn piece(&self, handle: &Handle, offset: u64, length: usize) -> Result<Piece> {
+        let (page, within) = (offset / PAGE, (offset % PAGE) as usize);
+        let mut state = self.state.lock();
+        self.settle(&mut state, handle);
+        let (first, bit) = (page / WINDOW_PAGES, page % WINDOW_PAGES);
+        let found = state.windows.get(&first).copied().filter(|window| window.mapped >> bit & 1 != 0);
+        let window = match found {
+            Some(window) => window,
+            None => {
+                let wanted = ((within + length).div_ceil(PAGE_SIZE) as u64).max(AHEAD_PAGES);
+                match self.bring(&mut state, handle, page, wanted, TO_READ)? {
+                    Ok(window) => window,
+                    Err(hole) => {
+                        let bytes = usize::try_from(hole.saturating_mul(PAGE)).unwrap_or(usize::MAX) - within;
+                        return Ok(Piece::Hole(bytes.min(length)));
+                    }
+                }
+            }
+        };
+        let run = (!(window.mapped >> bit)).trailing_zeros().min((WINDOW_PAGES - bit) as u32) as usize;
+        let address = window.address + bit as usize * PAGE_SIZE + within;
+        Ok(Piece::Mapped(address, length.min(run * PAGE_SIZE - within)))
+    }
+
+    /// Empty windows that show what is not the file's any more.
+    fn settle(&self, state: &mut State, handle: &Handle) {
+        let generation = handle.tree.server.inode(self.place).generation();
+        if state.shown != generation {
+            state.shown = generation;
+            let old = take(&mut state.windows);
+            state.retired.extend(old.into_values());
+        }
+        if state.readers == 0 && !state.retired.is_empty() {
+            discard(&handle.tree, state.retired.drain(..));
+        }
+    }
+
+    /// Let pages from `page` on be mapped, at least one of `wanted`. The error is how many pages of hole there are instead.
+    fn bring(&self, state: &mut State, handle: &Handle, page: u64, wanted: u64, purpose: u16) -> Result<core::result::Result<Window, u64>> {
+        let (first, bit) = (page / WINDOW_PAGES, page % WINDOW_PAGES);
+        let mut window = match state.windows.get(&first) {
+            Some(window) => *window,
+            None => Window { address: handle.tree.windows.lock().take()?, mapped: 0, writable: 0 },
+        };
+        let size = handle.tree.server.inode(self.place).size();
+        let behind = size.div_ceil(PAGE).saturating_sub(page).max(1);
+        let free = u64::from((window.mapped >> bit).trailing_zeros()).min(WINDOW_PAGES - bit);
+        let pages = wanted.min(behind).min(free).max(1);
+        let target = window.address + bit as usize * PAGE_SIZE;
+        let what = page << 8 | pages;
+        // Kept even if nothing comes of it: its address is then not lost.
+        state.windows.insert(first, window);
+        let answer = handle.tree.ask(Operation::MapFile, purpose, [u64::from(handle.number), what, target as u64])?;
+        let count = answer[0].min(pages) as u32;
+        if count == 0 {
+            return Ok(Err(answer[2].max(1)));
+        }
+        // If this gave pages other frames than windows show, the next access empties them.
+        let mask = (u64::MAX >> (64 - count)) << bit;
+        window.mapped |= mask;
+        window.writable |= if answer[1] != 0 { mask } else { 0 };
+        state.windows.insert(first, window);
+        Ok(Ok(window))
+    }
+
+    /// [`Backing::frames`](crate::memory::backing::Backing::frames)
+    pub(super) fn frames(&self, handle: &Handle, page: u64, most: usize, purpose: Purpose) -> Result<Frames> {
+        let mut state = self.state.lock();
+        self.settle(&mut state, handle);
+        let (first, bit) = (page / WINDOW_PAGES, page % WINDOW_PAGES);
+        let stored = purpose == Purpose::Stored;
+        let known = state.windows.get(&first).copied().filter(|window| window.mapped >> bit & 1 != 0);
+        let window = match known {
+            Some(window) if !stored || window.writable >> bit & 1 != 0 => window,
+            _ => {
+                if known.is_some() {
+                    make_way(&mut state, handle, first, bit);
+                }
+                let number = match purpose {
+                    Purpose::Private => 0,
+                    Purpose::Shared => 1,
+                    Purpose::Stored => 2,
+                };
+                let wanted = if known.is_some() { 1 } else { most as u64 };
+                self.bring(&mut state, handle, page, wanted, number)?.map_err(|_| Errno::EIO)?
+            }
+        };
+        let writable = window.writable >> bit & 1 != 0;
+        let same = window.mapped & if writable { window.writable } else { !window.writable };
+        let run = (!(same >> bit)).trailing_zeros().min((WINDOW_PAGES - bit) as u32) as usize;
+        let generation = handle.tree.server.inode(self.place).generation();
+        let moved = if state.shed == generation { 0..0 } else { 0..u64::MAX };
+        state.shed = generation;
+        Ok(Frames { address: window.address + bit as usize * PAGE_SIZE, pages: run.min(most), writable, moved })
+    }
+
+    /// What was prepared for executable mappings.
+    pub(super) fn overlay(&self, handle: &Handle) -> Option<&'static [u8]> {
+        let tree = &handle.tree;
+        let length = tree.ask(Operation::Overlay, 0, [u64::from(handle.number), 0, 0]).ok()?[0] as usize;
+        if length == 0 {
+            return None;
+        }
+        if let Some(&known) = tree.overlays.lock().get(&self.identity) {
+            return Some(known);
+        }
+        let pages = length.div_ceil(PAGE_SIZE);
+        let address = tree.windows.lock().take_run(pages)?;
+        tree.ask(Operation::MapOverlay, 0, [u64::from(handle.number), address as u64, 0]).ok()?;
+        let bytes = tree.server.bytes(address, length);
+        tree.overlays.lock().insert(self.identity, bytes);
+        Some(bytes)
+    }
+}
+
+impl Windows {
+    /// Room for so many pages, never given back.
+    fn take_run(&mut self, pages: usize) -> Option<usize> {
+        let bytes = pages.checked_mul(PAGE_SIZE)?.checked_next_multiple_of(WINDOW_BYTES)?;
+        let end = self.fresh.checked_add(bytes).filter(|&end| end <= WINDOWS + WINDOWS_BYTES)?;
+        Some(core::mem::replace(&mut self.fresh, end))
+    }
+}
+
+/// Let go of a page of a window that is to be mapped anew.
+fn make_way(state: &mut State, handle: &Handle, first: u64, bit: u64) {
+    let Some(mut window) = state.windows.remove(&first) else { return };
+    if state.readers > 0 {
+        state.retired.push(window);
+        return;
+    }
+    unmap(&handle.tree, window.address, 1 << bit);
+    window.mapped &= !(1 << bit);
+    window.writable &= !(1 << bit);
+    state.windows.insert(first, window);
+}
+
+/// Give back the pages of a window that have their bits set.
+fn unmap(tree: &Tree, address: usize, mut pages: u64) {
+    while pages != 0 {
+        let first = pages.trailing_zeros();
+        let count = (!(pages >> first)).trailing_zeros().min(64 - first);
+        tree.server.unmap(address + first as usize * PAGE_SIZE, count as usize);
+        pages &= !((u64::MAX >> (64 - count)) << first);
+    }
+}
+
+/// Give windows back.
+fn discard(tree: &Tree, windows: impl Iterator<Item = Window>) {
+    for window in windows {
+        unmap(tree, window.address, window.mapped);
+        tree.windows.lock().free.push(window.address);
+    }
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        let Some(tree) = self.tree.upgrade() else { return };
+        let state = self.state.get_mut();
+        discard(&tree, take(&mut state.windows).into_values().chain(state.retired.drain(..)));
+        let mut inodes = tree.inodes.lock();
+        if inodes.get(&self.place).is_some_and(|known| known.strong_count() == 0) {
+            inodes.remove(&self.place);
+        }
+    }
+}

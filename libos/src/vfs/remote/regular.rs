@@ -1,0 +1,187 @@
+//! An open regular file.
+
+use alloc::sync::Arc;
+
+use abi::PAGE_SIZE;
+use linux_raw_sys::general::{FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE};
+use unix::{InodeWords, Operation};
+
+use super::Handle;
+use super::pages::Pages;
+use crate::errno::{Errno, Result};
+use crate::file::transfer::moved;
+use crate::file::{Blocking, File, Input, Output, Place, Seek, Seeking};
+use crate::memory::backing::{Backing, Frames, Purpose};
+use crate::vfs::world::World;
+
+/// The offset that means the end of the contents.
+const END: u64 = u64::MAX;
+
+/// An open regular file of the tree.
+pub(super) struct RegularFile {
+    pub(super) handle: Arc<Handle>,
+    pub(super) pages: Arc<Pages>,
+}
+
+impl RegularFile {
+    fn ask(&self, operation: Operation, small: u16, words: [u64; 2]) -> Result<[u64; 4]> {
+        self.handle.tree.ask(operation, small, [u64::from(self.handle.number), words[0], words[1]])
+    }
+
+    fn words(&self) -> &InodeWords {
+        self.pages.words(&self.handle)
+    }
+
+    /// Copy out what is mapped or can be.
+    fn copy_out(&self, output: &mut Output, offset: u64) -> Result<usize> {
+        let words = self.words();
+        let before = output.done();
+        let mut outcome = Ok(());
+        while output.room() > 0 {
+            let at = offset + (output.done() - before) as u64;
+            let left = words.size().saturating_sub(at);
+            if left == 0 {
+                break;
+            }
+            let length = usize::try_from(left).unwrap_or(usize::MAX).min(output.room());
+            if let Err(error) = self.pages.put(&self.handle, output, at, length) {
+                outcome = Err(error);
+                break;
+            }
+        }
+        moved(output.done() - before, outcome)
+    }
+
+    /// Send bytes that go to one place: what the mailbox holds, page by page, so that a fault in one keeps those before it.
+    fn send(&self, input: &mut Input, place: Place) -> Result<Sent> {
+        let start = match place {
+            Place::At(offset) => offset,
+            Place::End => 0,
+        };
+        let mut outcome = Ok(());
+        let mut filled = 0;
+        self.handle.tree.server.with_mailbox(&mut |mailbox| {
+            while outcome.is_ok() && input.left() > 0 && filled < mailbox.len() {
+                let within = ((start + filled as u64) % PAGE_SIZE as u64) as usize;
+                let count = input.left().min(PAGE_SIZE - within).min(mailbox.len() - filled);
+                outcome = input.take_exactly(&mut mailbox[filled..filled + count]);
+                filled += if outcome.is_ok() { count } else { 0 };
+            }
+        });
+        if filled == 0 {
+            outcome?;
+        }
+        let offset = if let Place::At(offset) = place { offset } else { END };
+        let answer = self.ask(Operation::WriteFile, 0, [offset, filled as u64])?;
+        let count = answer[0] as usize;
+        Ok(Sent { count, end: answer[1], last: outcome.is_err() || count < filled })
+    }
+}
+
+/// What became of bytes that were sent.
+struct Sent {
+    count: usize,
+    /// The offset behind them.
+    end: u64,
+    /// The next ones could not be read, or would not fit.
+    last: bool,
+}
+
+impl File for RegularFile {
+    fn read(&self, _: &dyn World, output: &mut Output, offset: u64, _: Blocking) -> Result<usize> {
+        if self.words().is_unread() {
+            self.ask(Operation::NoteRead, 0, [0; 2])?;
+        }
+        self.copy_out(output, offset)
+    }
+
+    fn write(&self, world: &dyn World, input: &mut Input, place: Place, _: Blocking) -> Result<(usize, u64)> {
+        let mut place = place;
+        let mut end = if let Place::At(offset) = place { offset } else { File::size(self) };
+        let mut done = 0;
+        let mut outcome = Ok(());
+        while input.left() > 0 {
+            match self.send(input, place) {
+                Ok(sent) => {
+                    (done, end) = (done + sent.count, sent.end);
+                    if sent.last {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    outcome = Err(error);
+                    break;
+                }
+            }
+            if let Place::At(_) = place {
+                place = Place::At(end);
+            }
+        }
+        if self.pages.is_stale() {
+            self.pages.refresh(world);
+        }
+        moved(done, outcome).map(|count| (count, end))
+    }
+
+    fn seeking(&self) -> Seeking {
+        Seeking::Contents
+    }
+
+    fn size(&self) -> u64 {
+        self.words().size()
+    }
+
+    fn seek(&self, offset: u64, what: Seek) -> Result<u64> {
+        self.ask(Operation::Seek, 0, [offset, u64::from(what == Seek::Hole)]).map(|answer| answer[0])
+    }
+
+    fn truncate(&self, world: &dyn World, size: u64) -> Result<()> {
+        let outcome = self.ask(Operation::Resize, 0, [size, 0]);
+        self.pages.refresh(world);
+        outcome.map(drop)
+    }
+
+    fn allocate(&self, world: &dyn World, mode: u32, offset: u64, length: u64) -> Result<()> {
+        const MODES: [u32; 4] = [0, FALLOC_FL_KEEP_SIZE, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE];
+        if !MODES.contains(&mode) && mode != FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        let outcome = self.ask(Operation::Allocate, mode as u16, [offset, length]);
+        self.pages.refresh(world);
+        outcome.map(drop)
+    }
+
+    fn sync(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn backing(self: Arc<Self>) -> Option<Arc<dyn Backing>> {
+        Some(self)
+    }
+}
+
+impl Backing for RegularFile {
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<usize> {
+        self.copy_out(&mut Output::own(into), offset)
+    }
+
+    fn size(&self) -> u64 {
+        self.words().size()
+    }
+
+    fn identity(&self) -> (u64, u64) {
+        self.pages.identity
+    }
+
+    fn frames(&self, page: u64, most: usize, purpose: Purpose) -> Result<Option<Frames>> {
+        self.pages.frames(&self.handle, page, most, purpose).map(Some)
+    }
+
+    fn is_present(&self, page: u64) -> bool {
+        self.ask(Operation::IsPresent, 0, [page, 0]).is_ok_and(|answer| answer[0] != 0)
+    }
+
+    fn overlay(&self) -> Option<&'static [u8]> {
+        self.pages.overlay(&self.handle)
+    }
+}

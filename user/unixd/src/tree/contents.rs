@@ -1,0 +1,163 @@
+//! Requests about what is in files.
+
+use alloc::sync::Arc;
+
+use abi::{PAGE_SIZE, Rights};
+use libos::errno::{Errno, Result};
+use libos::file::{Access, Blocking, File, Input, Place, Seek};
+use libos::memory::backing::{Backing, Frames, Purpose};
+use libos::vfs::world::World;
+use unix::{Request, place};
+
+use super::world::RequestWorld;
+use super::{Asked, Tree, inode_of, letter, map};
+use crate::handles::Opened;
+use crate::server::{Answer, value};
+
+/// The offset that means the end of the contents.
+const END: u64 = u64::MAX;
+/// What pages are mapped for, besides a [`Purpose`]: to be read. Holes then get no frames.
+const TO_READ: u16 = 3;
+/// The most pages that one request maps.
+const PAGES_MOST: usize = 64;
+
+/// An open regular file, if it was opened for that.
+fn opened(asked: &Asked, handle: u32, access: Access) -> Result<Arc<Opened>> {
+    let opened = asked.handles.opened_for(handle, access)?;
+    if opened.shown.is_some() { Ok(opened) } else { Err(Errno::EBADF) }
+}
+
+/// Whether a range is in a process's windows.
+fn in_windows(address: usize, pages: usize) -> bool {
+    let end = pages.checked_mul(PAGE_SIZE).and_then(|bytes| address.checked_add(bytes));
+    address.is_multiple_of(PAGE_SIZE) && address >= place::WINDOWS && end.is_some_and(|end| end <= place::WINDOWS + place::WINDOWS_BYTES)
+}
+
+/// Frames of the file for a purpose.
+fn frames(backing: &dyn Backing, page: u64, most: usize, purpose: Purpose) -> Result<Frames> {
+    match backing.frames(page, most, purpose)? {
+        Some(frames) => Ok(frames),
+        // Only the last page of an image that ends inside it: it gets a frame for all who read it.
+        None => backing.frames(page, 1, Purpose::Shared)?.ok_or(Errno::ENODEV),
+    }
+}
+
+impl Tree {
+    pub(super) fn map_file(&self, asked: &mut Asked, world: &RequestWorld, request: &Request) -> Answer {
+        let [handle, what, target] = request.words;
+        let (page, pages, target) = (what >> 8, (what & 0xff) as usize, target as usize);
+        let purpose = match request.small {
+            0 => Purpose::Private,
+            1 | TO_READ => Purpose::Shared,
+            2 => Purpose::Stored,
+            _ => return Err(Errno::EINVAL),
+        };
+        let access = if purpose == Purpose::Stored { Access::READ | Access::WRITE } else { Access::READ };
+        let opened = opened(asked, handle as u32, access)?;
+        if pages == 0 || pages > PAGES_MOST || !in_windows(target, pages) {
+            return Err(Errno::EINVAL);
+        }
+        let inode = inode_of(&opened.entry)?;
+        if page >= Backing::size(inode).div_ceil(PAGE_SIZE as u64) {
+            return Err(Errno::EINVAL);
+        }
+        if request.small == TO_READ && !inode.is_present(page) {
+            let data = inode.seek(page * PAGE_SIZE as u64, Seek::Data).unwrap_or(Backing::size(inode));
+            return Ok([0, 0, (data.div_ceil(PAGE_SIZE as u64) - page).max(1), 0]);
+        }
+        self.map_frames(asked, world, &opened, (page, pages, target), purpose)
+    }
+
+    fn map_frames(
+        &self,
+        asked: &mut Asked,
+        world: &RequestWorld,
+        opened: &Opened,
+        (page, pages, target): (u64, usize, usize),
+        purpose: Purpose,
+    ) -> Answer {
+        let inode = inode_of(&opened.entry)?;
+        let end = Backing::size(inode).div_ceil(PAGE_SIZE as u64);
+        let most = pages.min(usize::try_from(end - page).unwrap_or(usize::MAX));
+        if let Some(shown) = &opened.shown {
+            shown.note_mapper(asked.id);
+        }
+        let found = frames(inode, page, most, purpose)?;
+        if !found.moved.is_empty() {
+            world.contents_moved(inode.identity(), found.moved.clone(), false);
+        }
+        let stores = found.writable && opened.access.contains(Access::WRITE);
+        let rights = if stores { Rights::READ_WRITE } else { Rights::READ | Rights::MAY_READ | Rights::MAY_EXECUTE };
+        map(asked, target, found.address, found.pages, rights)?;
+        let mut done = found.pages;
+        // Neighbours that need no decision: those that are there in the same way.
+        while purpose != Purpose::Stored && done < most && inode.is_present(page + done as u64) {
+            let Ok(more) = frames(inode, page + done as u64, most - done, purpose) else { break };
+            let same = (more.writable && opened.access.contains(Access::WRITE)) == stores;
+            if !same || map(asked, target + done * PAGE_SIZE, more.address, more.pages, rights).is_err() {
+                break;
+            }
+            done += more.pages;
+        }
+        Ok([done as u64, u64::from(stores), 0, 0])
+    }
+
+    pub(super) fn write(&self, asked: &mut Asked, world: &RequestWorld, words: [u64; 3]) -> Answer {
+        let [handle, offset, length] = words;
+        let opened = opened(asked, handle as u32, Access::WRITE)?;
+        let bytes = letter(asked, usize::try_from(length).unwrap_or(usize::MAX))?;
+        let place = if offset == END { Place::End } else { Place::At(offset) };
+        let outcome = inode_of(&opened.entry)?.write(world, &mut Input::own(&bytes), place, Blocking::Refused);
+        self.settle(&opened.entry);
+        outcome.map(|(count, end)| [count as u64, end, 0, 0])
+    }
+
+    pub(super) fn allocate(&self, asked: &mut Asked, world: &RequestWorld, request: &Request) -> Answer {
+        let [handle, offset, length] = request.words;
+        let opened = opened(asked, handle as u32, Access::WRITE)?;
+        let outcome = inode_of(&opened.entry)?.allocate(world, u32::from(request.small), offset, length);
+        self.settle(&opened.entry);
+        outcome.and_then(|()| value(0))
+    }
+
+    pub(super) fn note_read(&self, asked: &mut Asked, world: &RequestWorld, handle: u32) -> Answer {
+        let opened = opened(asked, handle, Access::READ)?;
+        inode_of(&opened.entry)?.note_read(world);
+        self.settle(&opened.entry);
+        value(0)
+    }
+
+    pub(super) fn moved(&self, asked: &Asked, words: [u64; 3]) -> Answer {
+        let shown = self.showcase.mapped_at(words[0] as u32, asked.id).ok_or(Errno::EBADF)?;
+        let Some(event) = shown.next_event(words[1] as u32) else {
+            // Nothing that is remembered: whatever the process knows, it is to know no more.
+            return Ok([u64::from(shown.generation()), 0, 0, 0]);
+        };
+        Ok([u64::from(event.generation), event.pages.start, event.pages.end, u64::from(event.cut)])
+    }
+}
+
+pub(super) fn seek(asked: &Asked, words: [u64; 3]) -> Answer {
+    let opened = asked.handles.opened(words[0] as u32)?;
+    let what = if words[2] != 0 { Seek::Hole } else { Seek::Data };
+    opened.file.seek(words[1], what).and_then(value)
+}
+
+pub(super) fn is_present(asked: &Asked, handle: u32, page: u64) -> Answer {
+    value(u64::from(inode_of(&asked.handles.opened(handle)?.entry)?.is_present(page)))
+}
+
+/// What was prepared for executable mappings of a file.
+pub(super) fn overlay(asked: &Asked, handle: u32) -> Result<Option<&'static [u8]>> {
+    Ok(inode_of(&opened(asked, handle, Access::READ)?.entry)?.overlay())
+}
+
+pub(super) fn map_overlay(asked: &mut Asked, handle: u32, target: u64) -> Answer {
+    let bytes = overlay(asked, handle)?.ok_or(Errno::ENODATA)?;
+    let pages = bytes.len().div_ceil(PAGE_SIZE);
+    if !in_windows(target as usize, pages) {
+        return Err(Errno::EINVAL);
+    }
+    map(asked, target as usize, bytes.as_ptr().addr(), pages, Rights::READ | Rights::MAY_READ | Rights::MAY_EXECUTE)?;
+    value(pages as u64)
+}

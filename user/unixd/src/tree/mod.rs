@@ -1,0 +1,235 @@
+//! The tree of files: one for all processes.
+//!
+//! The file system is the library's own, in memory; what is here turns requests into calls of it. `/proc` and `/sys` are each process's own:
+//! the tree has portals there, at which a walk stops.
+//!
+//! Whatever a process says is checked: handles against its own table, lengths against the mailbox, names and paths as those of a system
+//! call. A request's work is bounded by what a message holds, or by what the file system holds already.
+
+mod contents;
+mod names;
+mod portal;
+mod serve;
+pub mod shown;
+mod world;
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use abi::{EnvId, PAGE_SIZE, Rights};
+use libos::errno::{Errno, Result};
+use libos::file::Access;
+use libos::pool::Pool;
+use libos::vfs::attributes::{Kind, Time};
+use libos::vfs::node::Entry;
+use libos::vfs::tmpfs::Inode;
+use unix::{MAILBOX_BYTES, Object, Operation, Request, place};
+
+use crate::channel::Channel;
+use crate::handles::{Handles, Held, Opened};
+use crate::server::Answer;
+use shown::{Showcase, Shown, WORDS};
+use world::RequestWorld;
+
+/// No handle.
+const NONE: u32 = u32::MAX;
+
+/// The tree.
+pub struct Tree {
+    root: Arc<Entry>,
+    /// What standard input reads in a batch run.
+    input: Option<Arc<Entry>>,
+    showcase: Arc<Showcase>,
+}
+
+/// A request, and what it may touch.
+pub struct Asked<'a> {
+    /// The process's id.
+    pub id: u32,
+    /// Its environment.
+    pub env: EnvId,
+    /// Its handles.
+    pub handles: &'a mut Handles,
+    /// Pages of inodes' words that it has mapped.
+    pub words_pages: &'a mut usize,
+    /// Its mailbox.
+    pub channel: &'a Channel,
+    /// When it is served.
+    pub now: Time,
+    /// Frames free, and in all.
+    pub frames: (usize, usize),
+    /// Raises the process's quota.
+    pub raise: &'a mut dyn FnMut(usize) -> bool,
+}
+
+impl Tree {
+    /// The tree of an archive, with what standard input reads in a batch run.
+    #[must_use]
+    pub fn new(archive: &'static [u8], input: &'static [u8], pool: &Arc<Pool>, now: Time) -> Tree {
+        let root = libos::file::files::tree(archive, pool, now, portal::all);
+        let input = libos::file::files::input_entry(&root, input, now).ok();
+        Tree { root, input, showcase: Arc::default() }
+    }
+
+    /// The handles that a process begins with: the root.
+    #[must_use]
+    pub fn first_handles(&self) -> Handles {
+        let mut handles = Handles::default();
+        // An empty table has room.
+        let _ = handles.insert(Held::Entry(self.root.clone()));
+        handles
+    }
+
+    /// A child has what its parent has mapped.
+    pub fn clone_mappings(&self, parent: u32, child: u32) {
+        self.showcase.clone_mappings(parent, child);
+    }
+
+    /// A process is gone.
+    pub fn forget(&self, process: u32) {
+        self.showcase.forget_mappings(process);
+    }
+
+    /// Serve a request; gives the answer, and who is to hear that files' pages changed.
+    pub fn serve(&self, request: &Request, asked: &mut Asked) -> (Answer, Vec<u32>) {
+        let world = RequestWorld { now: asked.now, frames: asked.frames, moved: Default::default() };
+        let answer = self.dispatch(request, asked, &world);
+        let mut listeners = Vec::new();
+        for (file, pages, cut) in world.moved.into_inner() {
+            if let Some(shown) = self.showcase.find(file) {
+                listeners.extend(shown.note_moved(pages, cut));
+            }
+        }
+        listeners.retain(|&listener| listener != asked.id);
+        (answer, listeners)
+    }
+
+    fn dispatch(&self, request: &Request, asked: &mut Asked, world: &RequestWorld) -> Answer {
+        let words = request.words;
+        let handle = words[0] as u32;
+        match request.operation {
+            Operation::Walk => self.walk(asked, world, words),
+            Operation::Open => self.open(asked, world, request),
+            Operation::Attributes => names::attributes(asked, handle),
+            Operation::Statistics => names::statistics(asked, world, handle),
+            Operation::List => names::list(asked, world, handle, words[1]),
+            Operation::Create => names::create(asked, world, request),
+            Operation::CreateUnnamed => names::create_unnamed(asked, world, request),
+            Operation::Link => names::link(asked, world, words),
+            Operation::Unlink => names::unlink(asked, world, handle, words[1], request.small != 0),
+            Operation::Rename => names::rename(asked, world, request),
+            Operation::Target => names::target(asked, world, handle),
+            Operation::Change => self.change(asked, world, handle, request.small),
+            Operation::Resize => self.truncate(asked, world, handle, words[1]),
+            Operation::Path => names::path(asked, handle),
+            Operation::OpenEntry => self.open_entry(asked, world, handle, Access::from_bits_truncate(words[1] as u32)),
+            Operation::MapFile => self.map_file(asked, world, request),
+            Operation::WriteFile => self.write(asked, world, words),
+            Operation::Allocate => self.allocate(asked, world, request),
+            Operation::Seek => contents::seek(asked, words),
+            Operation::NoteRead => self.note_read(asked, world, handle),
+            Operation::Moved => self.moved(asked, words),
+            Operation::IsPresent => contents::is_present(asked, handle, words[1]),
+            Operation::Overlay => contents::overlay(asked, handle).map(|bytes| [bytes.map_or(0, <[u8]>::len) as u64, 0, 0, 0]),
+            Operation::MapOverlay => contents::map_overlay(asked, handle, words[1]),
+            Operation::OpenInput => {
+                let input = self.input.clone().ok_or(Errno::ENOENT)?;
+                self.open_new(asked, world, input, Access::READ)
+            }
+            _ => Err(Errno::ENOSYS),
+        }
+    }
+
+    /// Open a regular file or a directory, and tell of it: kind and handle, place of its words, device, inode.
+    fn open_new(&self, asked: &mut Asked, world: &RequestWorld, entry: Arc<Entry>, access: Access) -> Answer {
+        const OPENED: u64 = 3;
+        let kind = entry.node.kind();
+        if !matches!(kind, Kind::Regular | Kind::Directory) {
+            return Err(Errno::ENXIO);
+        }
+        let file = Arc::clone(&entry.node).open(&entry, access, world)?;
+        let shown = if kind == Kind::Regular { Some(self.show(asked, &entry)?) } else { None };
+        let (place, identity) = shown.as_ref().map_or((0, (0, 0)), |shown| (shown.place, shown.identity));
+        let handle =
+            let mut opened = Opened::new(entry, file, access, Object::File);
+            opened.shown = shown;
+            asked.handles.insert(Held::Open(Arc::new(opened)))?;
+        Ok([OPENED | (kind as u64) << 16 | u64::from(handle) << 32, u64::from(place), identity.0, identity.1])
+    }
+
+    fn open_entry(&self, asked: &mut Asked, world: &RequestWorld, handle: u32, access: Access) -> Answer {
+        let entry = asked.handles.entry(handle)?;
+        if entry.node.kind() == Kind::Directory && access.contains(Access::WRITE) {
+            return Err(Errno::EISDIR);
+        }
+        self.open_new(asked, world, entry, access)
+    }
+
+    /// Show a regular file to processes, the one that asks among them.
+    fn show(&self, asked: &mut Asked, entry: &Arc<Entry>) -> Result<Arc<Shown>> {
+        let attributes = entry.node.attributes();
+        let shown = self.showcase.show((attributes.device, attributes.inode))?;
+        self.update(&shown, entry);
+        let pages = shown.place as usize / unix::InodeWords::PER_PAGE + 1;
+        while *asked.words_pages < pages {
+            let offset = *asked.words_pages * PAGE_SIZE;
+            map(asked, place::INODES + offset, WORDS + offset, 1, Rights::READ_ONLY)?;
+            *asked.words_pages += 1;
+        }
+        Ok(shown)
+    }
+
+    /// Bring what is shown of an inode up to date.
+    fn update(&self, shown: &Shown, entry: &Arc<Entry>) {
+        let attributes = entry.node.attributes();
+        let is_unread = attributes.accessed <= attributes.modified || attributes.accessed <= attributes.changed;
+        shown.set(attributes.size, is_unread);
+    }
+
+    /// After contents or times of an entry's inode changed.
+    fn settle(&self, entry: &Arc<Entry>) {
+        if entry.node.kind() != Kind::Regular {
+            return;
+        }
+        let attributes = entry.node.attributes();
+        if let Some(shown) = self.showcase.find((attributes.device, attributes.inode)) {
+            self.update(&shown, entry);
+        }
+    }
+}
+
+/// The inode of an entry of the tree.
+fn inode_of(entry: &Arc<Entry>) -> Result<&Inode> {
+    (&*entry.node as &dyn core::any::Any).downcast_ref().ok_or(Errno::EINVAL)
+}
+
+/// Bytes that came with a request.
+fn letter(asked: &Asked, length: usize) -> Result<Vec<u8>> {
+    asked.channel.letter(length).ok_or(Errno::EINVAL)
+}
+
+/// Send bytes with the answer; all of them, or it is `ENAMETOOLONG`.
+fn send(asked: &Asked, at: usize, bytes: &[u8]) -> Result<()> {
+    if at + bytes.len() > MAILBOX_BYTES {
+        return Err(Errno::ENAMETOOLONG);
+    }
+    asked.channel.answer(at, bytes);
+    Ok(())
+}
+
+/// Map pages into the process, with more quota if it takes that. On an error none of the range is mapped.
+fn map(asked: &mut Asked, target: usize, source: usize, pages: usize, rights: Rights) -> Result<()> {
+    let attempt = || exo::page_map(asked.env, target, source, pages, rights);
+    let mut outcome = attempt();
+    if outcome == Err(abi::Error::Quota) {
+        // SAFETY: the range is another environment's.
+        let _ = unsafe { exo::page_unmap(asked.env, target, pages) };
+        // Page tables are charged too: one for each 512 pages, and those above.
+        outcome = if (asked.raise)(pages + pages / 512 + 4) { attempt() } else { outcome };
+    }
+    outcome.map_err(|error| {
+        // SAFETY: the range is another environment's.
+        let _ = unsafe { exo::page_unmap(asked.env, target, pages) };
+        if error == abi::Error::Quota { Errno::ENOMEM } else { Errno::EINVAL }
+    })
+}

@@ -1,0 +1,245 @@
+//! Requests about names: walks, and what changes directories.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use libos::errno::{Errno, Result};
+use libos::vfs::attributes::Kind;
+use libos::vfs::listing::DirectoryFile;
+use libos::vfs::node::{Entry, New, Rename, Target};
+use libos::vfs::opening::{self, Opening};
+use libos::vfs::walk::{Ending, Found, Last, NAME_MAX, PATH_MAX, Start, walk_on};
+use libos::vfs::wire;
+use libos::vfs::world::World;
+use unix::{MAILBOX_BYTES, Request};
+
+use super::world::RequestWorld;
+use super::{Asked, NONE, Tree, letter, send};
+use crate::handles::Held;
+use crate::server::{Answer, value};
+
+const FOUND: u64 = 0;
+const ABSENT: u64 = 1;
+const FOREIGN: u64 = 2;
+/// The most bytes of a symbolic link's path that symlink(2) takes.
+const TARGET_MAX: usize = PATH_MAX - 1;
+
+/// What every walk is asked with.
+struct Walk {
+    start: Start,
+    path: Vec<u8>,
+    last: Last,
+    links: u32,
+}
+
+/// The names of a request: so many bytes each, one after the other.
+fn name(bytes: &[u8]) -> Result<&[u8]> {
+    match bytes {
+        b"" | b"." | b".." => Err(Errno::EINVAL),
+        _ if bytes.len() > NAME_MAX => Err(Errno::ENAMETOOLONG),
+        _ if bytes.iter().any(|&byte| byte == b'/' || byte == 0) => Err(Errno::EINVAL),
+        _ => Ok(bytes),
+    }
+}
+
+/// Check that an entry is a directory.
+fn directory(asked: &Asked, handle: u32) -> Result<Arc<Entry>> {
+    let entry = asked.handles.entry(handle)?;
+    if entry.node.kind() == Kind::Directory { Ok(entry) } else { Err(Errno::ENOTDIR) }
+}
+
+impl Tree {
+    fn read_walk(&self, asked: &Asked, words: [u64; 3]) -> Result<Walk> {
+        let from = directory(asked, words[0] as u32)?;
+        let root = match (words[0] >> 32) as u32 {
+            NONE => self.root.clone(),
+            root => directory(asked, root)?,
+        };
+        let last = match words[1] >> 16 & 0xff {
+            0 => Last::Follow,
+            1 => Last::Keep,
+            2 => Last::Name,
+            _ => return Err(Errno::EINVAL),
+        };
+        // What a link led to may stand before the rest of a path.
+        let length = words[1] as u16 as usize;
+        let path = letter(asked, length)?;
+        Ok(Walk { start: Start { root, from }, path, last, links: (words[1] >> 24) as u32 & 0xff })
+    }
+
+    pub(super) fn walk(&self, asked: &mut Asked, world: &RequestWorld, words: [u64; 3]) -> Answer {
+        let walk = self.read_walk(asked, words)?;
+        let found = walk_on(world, &walk.start, &walk.path, walk.last, walk.links)?;
+        answer(asked, found, walk.last)
+    }
+
+    pub(super) fn open(&self, asked: &mut Asked, world: &RequestWorld, request: &Request) -> Answer {
+        let walk = self.read_walk(asked, request.words)?;
+        let opening = Opening { flags: request.words[2] as u32, permissions: u32::from(request.small) & 0o7777 };
+        let found = opening::find(world, &walk.start, &walk.path, &opening, walk.links)?;
+        let entry = match &found.entry {
+            Some(entry) if found.rest.is_none() => entry.clone(),
+            _ => return answer(asked, found, Last::Follow),
+        };
+        self.settle(&entry);
+        match entry.node.kind() {
+            Kind::Regular | Kind::Directory => self.open_new(asked, world, entry, opening.access()),
+            _ => answer(asked, found, Last::Follow),
+        }
+    }
+
+    pub(super) fn change(&self, asked: &mut Asked, world: &RequestWorld, handle: u32, parts: u16) -> Answer {
+        let bytes = letter(asked, wire::CHANGE_WORDS * 8)?;
+        let entry = asked.handles.entry(handle)?;
+        entry.node.change(&wire::change(parts, &wire::words(&bytes)), world.now())?;
+        self.settle(&entry);
+        value(0)
+    }
+
+    pub(super) fn truncate(&self, asked: &mut Asked, world: &RequestWorld, handle: u32, size: u64) -> Answer {
+        if let Held::Open(opened) = asked.handles.get(handle)?
+            && !opened.access.contains(libos::file::Access::WRITE)
+        {
+            return Err(Errno::EINVAL);
+        }
+        let entry = asked.handles.entry(handle)?;
+        let outcome = entry.node.truncate(world, size);
+        self.settle(&entry);
+        outcome.and_then(|()| value(0))
+    }
+}
+
+/// Tell where a walk came to, with handles for it.
+fn answer(asked: &mut Asked, found: Found, last: Last) -> Answer {
+    let ending = match found.ending {
+        Ending::Name => 0,
+        Ending::Dot => 1,
+        Ending::DotDot => 2,
+        Ending::Root => 3u64,
+    };
+    let parent = if last == Last::Name { asked.handles.insert(Held::Entry(found.parent))? } else { NONE };
+    let second = u64::from(parent) | u64::from(found.links) << 32;
+    let first = ending << 4 | u64::from(found.slash) << 8;
+    let outcome = match (found.entry, found.rest) {
+        (Some(entry), Some(rest)) => send(asked, 0, &rest)
+            .map(|()| [first | FOREIGN, second, (rest.len() as u64) << 32, u64::from(entry.node.portal().unwrap_or(0))]),
+        (Some(entry), None) => {
+            let (kind, mount) = (entry.node.kind(), entry.mount);
+            let special = if matches!(kind, Kind::Character | Kind::Block) { entry.node.attributes().special } else { 0 };
+            let name_bytes = if last == Last::Name { &found.name[..] } else { &[] };
+            send(asked, 0, name_bytes).and_then(|()| asked.handles.insert(Held::Entry(entry))).map(|handle| {
+                let what = FOUND | (kind as u64) << 16 | u64::from(mount) << 9 | u64::from(handle) << 32;
+                [first | what, second, name_bytes.len() as u64, special]
+            })
+        }
+        (None, _) if last == Last::Name => {
+            send(asked, 0, &found.name).map(|()| [first | ABSENT | u64::from(NONE) << 32, second, found.name.len() as u64, 0])
+        }
+        (None, _) => Err(Errno::ENOENT),
+    };
+    outcome.inspect_err(|_| {
+        let _ = asked.handles.release(parent);
+    })
+}
+
+pub(super) fn attributes(asked: &Asked, handle: u32) -> Answer {
+    let words = wire::attributes_words(&asked.handles.entry(handle)?.node.attributes());
+    send(asked, 0, &wire::bytes::<{ wire::ATTRIBUTES_WORDS }, { wire::ATTRIBUTES_WORDS * 8 }>(&words))?;
+    value(0)
+}
+
+pub(super) fn statistics(asked: &Asked, world: &RequestWorld, handle: u32) -> Answer {
+    let found = asked.handles.entry(handle)?.node.statistics(world);
+    Ok([found.magic, found.blocks, found.free, found.inodes])
+}
+
+/// A directory's names: inode, next position, kind, length of the name, name.
+pub(super) fn list(asked: &Asked, world: &RequestWorld, handle: u32, from: u64) -> Answer {
+    let entry = directory(asked, handle)?;
+    let mut records = Vec::new();
+    libos::file::File::list(&DirectoryFile::new(entry), world, from, &mut |listed| {
+        if records.len() + 18 + listed.name.len() > MAILBOX_BYTES {
+            return false;
+        }
+        records.extend_from_slice(&listed.inode.to_le_bytes());
+        records.extend_from_slice(&listed.next.to_le_bytes());
+        records.extend_from_slice(&[listed.kind as u16 as u8, listed.name.len() as u8]);
+        records.extend_from_slice(listed.name);
+        true
+    })?;
+    send(asked, 0, &records)?;
+    value(records.len() as u64)
+}
+
+pub(super) fn create(asked: &mut Asked, world: &RequestWorld, request: &Request) -> Answer {
+    let [handle, lengths, special] = request.words;
+    let (name_length, target_length) = (lengths as u16 as usize, (lengths >> 16) as u16 as usize);
+    let bytes = letter(asked, name_length + target_length)?;
+    let (new_name, target) = bytes.split_at(name_length);
+    let kind = Kind::from_number(request.small).filter(|&kind| kind != Kind::Anonymous).ok_or(Errno::EINVAL)?;
+    if target.len() > TARGET_MAX {
+        return Err(Errno::ENAMETOOLONG);
+    }
+    let new = New { kind, permissions: (lengths >> 32) as u32 & 0o7777, special, target };
+    let parent = directory(asked, handle as u32)?;
+    let entry = parent.node.create(&parent, name(new_name)?, &new, world.now())?;
+    asked.handles.insert(Held::Entry(entry)).and_then(|handle| value(u64::from(handle)))
+}
+
+pub(super) fn create_unnamed(asked: &mut Asked, world: &RequestWorld, request: &Request) -> Answer {
+    let [handle, length, _] = request.words;
+    let bytes = letter(asked, (length as usize).min(NAME_MAX + 1))?;
+    let parent = directory(asked, handle as u32)?;
+    let entry = parent.node.create_unnamed(&parent, &bytes, u32::from(request.small) & 0o7777, world.now())?;
+    asked.handles.insert(Held::Entry(entry)).and_then(|handle| value(u64::from(handle)))
+}
+
+pub(super) fn link(asked: &Asked, world: &RequestWorld, words: [u64; 3]) -> Answer {
+    let bytes = letter(asked, words[1] as u16 as usize)?;
+    let parent = directory(asked, words[0] as u32)?;
+    let node = asked.handles.entry((words[0] >> 32) as u32)?.node.clone();
+    if node.kind() == Kind::Directory {
+        return Err(Errno::EPERM);
+    }
+    parent.node.link(&parent, name(&bytes)?, &node, world.now())?;
+    value(0)
+}
+
+pub(super) fn unlink(asked: &Asked, world: &RequestWorld, handle: u32, length: u64, is_directory: bool) -> Answer {
+    let bytes = letter(asked, length as u16 as usize)?;
+    directory(asked, handle)?.node.unlink(name(&bytes)?, is_directory, world.now())?;
+    value(0)
+}
+
+pub(super) fn rename(asked: &Asked, world: &RequestWorld, request: &Request) -> Answer {
+    let [handles, lengths, _] = request.words;
+    let (old_length, new_length) = (lengths as u16 as usize, (lengths >> 16) as u16 as usize);
+    let bytes = letter(asked, old_length + new_length)?;
+    let (old_name, new_name) = bytes.split_at(old_length);
+    let how = match request.small {
+        0 => Rename::Replace,
+        1 => Rename::Keep,
+        2 => Rename::Exchange,
+        _ => return Err(Errno::EINVAL),
+    };
+    let (from, to) = (directory(asked, handles as u32)?, directory(asked, (handles >> 32) as u32)?);
+    from.node.rename(name(old_name)?, &to, name(new_name)?, how, world.now())?;
+    value(0)
+}
+
+pub(super) fn target(asked: &Asked, world: &RequestWorld, handle: u32) -> Answer {
+    match asked.handles.entry(handle)?.node.target(world)? {
+        Target::Path(path) => {
+            send(asked, 0, &path)?;
+            value(path.len() as u64)
+        }
+        Target::Entry(_) => Err(Errno::EINVAL),
+    }
+}
+
+pub(super) fn path(asked: &Asked, handle: u32) -> Answer {
+    let entry = asked.handles.entry(handle)?;
+    let path = entry.path();
+    send(asked, 0, &path)?;
+    Ok([path.len() as u64, u64::from(entry.is_removed()), 0, 0])
+}

@@ -1,0 +1,136 @@
+//! What the tree's file system asks for, as `unixd` answers it for one request.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::cell::RefCell;
+use core::ops::Range;
+
+use libos::errno::{Errno, Result};
+use libos::file::{File, Files};
+use libos::signal::{Information, Set, Signals};
+use libos::time::Clock;
+use libos::user::UserMemory;
+use libos::vfs::attributes::Time;
+use libos::vfs::world::{Report, Table, World};
+use spin::Once;
+
+/// Pages of a file (device and inode) that have other frames, and whether they were cut.
+pub type Moved = ((u64, u64), Range<u64>, bool);
+
+/// The world of a request.
+pub struct RequestWorld {
+    /// When it is served.
+    pub now: Time,
+    /// Frames free, and in all.
+    pub frames: (usize, usize),
+    /// What happened to pages of files meanwhile.
+    pub moved: RefCell<Vec<Moved>>,
+}
+
+/// There is no program here: no address of one is any good.
+impl UserMemory for RequestWorld {
+    fn read(&self, _: usize, _: &mut [u8]) -> Result<()> {
+        Err(Errno::EFAULT)
+    }
+
+    fn write(&self, _: usize, _: &[u8]) -> Result<()> {
+        Err(Errno::EFAULT)
+    }
+}
+
+impl World for RequestWorld {
+    fn now(&self) -> Time {
+        self.now
+    }
+
+    fn monotonic_ns(&self) -> u64 {
+        0
+    }
+
+    fn clock_ns(&self, _: Clock) -> u64 {
+        0
+    }
+
+    fn timers_changed(&self) {}
+
+    fn signals(&self) -> &Signals {
+        static NONE: Once<Signals> = Once::new();
+        NONE.call_once(Signals::new)
+    }
+
+    fn take_signal(&self, _: Set) -> Option<Information> {
+        None
+    }
+
+    fn has_ended(&self, _: u32, _: u64) -> bool {
+        false
+    }
+
+    fn random(&self, _: &mut [u8]) {}
+
+    fn console_put(&self, _: &[u8]) {}
+
+    fn console_get(&self, _: &mut [u8]) -> usize {
+        0
+    }
+
+    fn console_wait(&self, _: Option<u64>) -> Result<()> {
+        Err(Errno::EINTR)
+    }
+
+    fn sleep(&self, _: Option<u64>) -> Result<()> {
+        Err(Errno::EINTR)
+    }
+
+    fn await_change(&self) -> Result<()> {
+        Err(Errno::EINTR)
+    }
+
+    fn note_change(&self) {}
+
+    fn signal(&self, _: u32) {}
+
+    fn frames(&self) -> (usize, usize) {
+        self.frames
+    }
+
+    fn report(&self, _: Report) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn table_word(&self, _: Table, _: u64) -> Option<u64> {
+        None
+    }
+
+    fn id(&self) -> u32 {
+        unix::SERVER_ID
+    }
+
+    fn executable(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn files(&self) -> Option<&Files> {
+        None
+    }
+
+    fn terminal(&self) -> Option<Arc<dyn File>> {
+        None
+    }
+
+    fn console(&self) -> Option<Arc<dyn File>> {
+        None
+    }
+
+    fn subscriber(&self) -> Option<u32> {
+        None
+    }
+
+    fn contents_moved(&self, file: (u64, u64), pages: Range<u64>, cut: bool) {
+        self.moved.borrow_mut().push((file, pages, cut));
+    }
+
+    fn memory(&self) -> &dyn UserMemory {
+        self
+    }
+}
