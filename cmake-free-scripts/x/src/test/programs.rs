@@ -37,8 +37,25 @@ pub fn tests(isa: Isa) -> Vec<Test> {
 
 fn ours() -> Vec<Case> {
     let simple = [
-        "hello", "files", "paths", "errors", "memory", "devices", "clock", "numbers", "identity", "threads", "futexes", "epoll", "timers",
-        "pipes", "sockets", "notices", "polls",
+        "hello",
+        "files",
+        "paths",
+        "errors",
+        "memory",
+        "devices",
+        "clock",
+        "numbers",
+        "identity",
+        "threads",
+        "futexes",
+        "epoll",
+        "timers",
+        "pipes",
+        "sockets",
+        "locks",
+        "descriptions",
+        "notices",
+        "polls",
     ];
     let mut cases: Vec<Case> = simple.iter().map(|&name| Case::new(Program::Ours(name), &[])).collect();
     let long = "x".repeat(100_000);
