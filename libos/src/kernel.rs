@@ -166,6 +166,14 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn resume_context(&self, context: usize) -> Result<Infallible>;
     /// Where the program made the call that is being served: from there it makes it again.
     fn call_site(&self) -> u64;
+    /// Whether a thread that does not run was left in the program, so that nothing of the library is on its stack.
+    fn is_in_program(&self, machine: &'static Self::Machine) -> bool;
+    /// Take back the machine of a thread that was left in the program and is not to go on.
+    fn give_machine(&self, machine: &'static Self::Machine);
+    /// Tell `unixd` that the old program and its memory are gone.
+    fn executed(&self);
+    /// Make the vector state what a program begins with.
+    fn clear_vectors(&self);
     /// Continue the program with a full register frame, the thread pointer included.
     fn resume_elsewhere(&self, registers: &Registers) -> !;
     /// Continue the program with a full register frame.

@@ -547,6 +547,16 @@ impl Kernel for FakeKernel {
         self.registers.lock().pc
     }
 
+    fn is_in_program(&self, (): &'static ()) -> bool {
+        true
+    }
+
+    fn give_machine(&self, (): &'static ()) {}
+
+    fn executed(&self) {}
+
+    fn clear_vectors(&self) {}
+
     fn resume_elsewhere(&self, registers: &Registers) -> ! {
         panic!("continued at {:#x}", registers.pc)
     }

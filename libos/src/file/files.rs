@@ -79,8 +79,8 @@ impl Files {
             inodes: AtomicU64::new(0),
             console: console.clone(),
             controls: true.into(),
-            locks: false.into(),
             tree,
+            locks: false.into(),
         };
         if let Some(place) = console_place {
             let description = Description::new(place, console, Access::READ | Access::WRITE, O_RDWR);

@@ -7,6 +7,7 @@
 pub mod descriptor;
 pub mod directory;
 pub mod epoll;
+pub mod exec;
 pub mod family;
 pub mod futex;
 pub mod identity;
@@ -21,6 +22,7 @@ pub mod path;
 pub mod pidfd;
 pub mod poll;
 pub mod process;
+pub mod queue;
 pub mod schedule;
 pub mod signal;
 pub mod socket;

@@ -159,6 +159,24 @@ operations! {
     /// `(large: id)`. Whether a child has ended, or runs another program: vfork(2). `EAGAIN`: not yet, and a ring tells when to ask again.
     AwaitRelease = 0x07,
 
+    // Message queues: 0xa0.
+    /// `(small: bytes of the name; large: open(2)'s flags; mode, messages, bytes of each) → handle`, word 1: the inode's number. The name is in
+    /// the mailbox. Without a wish for a size, `messages` is 0 and so are the bytes; a mode is that of a new queue. mq_open(2).
+    QueueOpen = 0xb0,
+    /// `(small: bytes of the name)`, in the mailbox. mq_unlink(2).
+    QueueUnlink = 0xb1,
+    /// `(handle; priority, bytes)`, in the mailbox. `EAGAIN`: it is full, and a ring tells when to try again.
+    QueueSend = 0xb2,
+    /// `(handle; small: whether the thread waits if there is none; room, thread) → bytes`, in the mailbox; word 1: the priority. `EAGAIN`: there
+    /// is none, and a ring tells when to try again.
+    QueueReceive = 0xb3,
+    /// `(handle; thread)`. It does not wait for a message any more.
+    QueueLeave = 0xb4,
+    /// `(handle; small: 1 to be told, 0 not to be any more; signal or 0, value)`. mq_notify(2).
+    QueueNotify = 0xb5,
+    /// `(handle) → messages that it may hold`, word 1: bytes of each, word 2: how many it holds.
+    QueueAttributes = 0xb6,
+
     // Their families: 0x10.
     /// `(large: options, whom, thread) → id`, words 1-3: status | user << 32, nanoseconds of the CPU, most pages resident | faults << 32.
     /// Options and whom are [`WaitOptions`](crate::WaitOptions) and [`Whom`](crate::Whom). `EAGAIN`: a ring tells when to ask again. `ECHILD`: there is no such child.

@@ -47,6 +47,13 @@ impl Server {
             Operation::UnlockAll => self.unlock_all(id, request),
             Operation::Stage => self.stage(id, request),
             Operation::Unstage => self.unstage(id, request),
+            Operation::QueueOpen
+            | Operation::QueueUnlink
+            | Operation::QueueSend
+            | Operation::QueueReceive
+            | Operation::QueueLeave
+            | Operation::QueueNotify
+            | Operation::QueueAttributes => self.serve_queue(id, request),
             _ => self.serve_socket(id, request),
         }
     }
@@ -126,6 +133,7 @@ impl Server {
 
 /// A process does not hold something any more. It may still hold it by another number, and wait for it: it looks again.
 pub fn note_released(id: u32, held: &Held) {
+    crate::queues::note_released(id, held);
     if let Held::Open(opened) = held
         && let Some(watchers) = opened.file.watchers()
         && watchers.forget(id)

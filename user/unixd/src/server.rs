@@ -15,6 +15,7 @@ use crate::locks;
 use crate::machine;
 use crate::process::Process;
 use crate::processes::Processes;
+use crate::queues::Queues;
 use crate::requests::KILLED;
 use crate::socket::Names;
 use crate::tree::Tree;
@@ -30,10 +31,14 @@ pub struct Server {
     pub processes: Processes,
     /// Their channels.
     pub channels: Channels,
+    /// Where the library's text is in a large page.
+    pub text: Option<usize>,
     /// The files.
     pub tree: Tree,
     /// What sockets are called.
     pub names: Names,
+    /// Message queues.
+    pub queues: Queues,
     /// Their records, and those of the dead that are to be waited for.
     pub family: Family,
     /// Who gets how many frames.
@@ -60,7 +65,9 @@ impl Server {
             processes: Processes::new(first_slot),
             channels: Channels::default(),
             tree,
+            text: None,
             names: Names::default(),
+            queues: Queues::default(),
             family: Family::new(machine::info().clock_hz),
             admission: SmallFirst,
             first: Vec::new(),
@@ -178,6 +185,7 @@ impl Server {
         }
         locks::forget(Owner::Process(id));
         drop(process.handles);
+        self.queues.forget(id);
         self.tell();
         if let Some(fork) = process.fork {
             self.processes.give_slot(fork.slot);
