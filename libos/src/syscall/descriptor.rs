@@ -25,6 +25,7 @@ pub fn close<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<u
     let slot = process.files.with_table(|table| table.remove(arguments.int(0)))?;
     lock::forget(process, &slot.description);
     drop(slot);
+    process.files.settle_locks();
     process.note_change();
     Ok(0)
 }
@@ -50,6 +51,7 @@ pub fn close_range<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Re
         }
         drop(removed);
     }
+    process.files.settle_locks();
     process.note_change();
     Ok(0)
 }
@@ -76,6 +78,7 @@ fn duplicate_to<K: Kernel>(process: &Process<K>, fd: i32, to: i32, close_on_exec
         lock::forget(process, &slot.description);
     }
     drop(old);
+    process.files.settle_locks();
     process.note_change();
     Ok(to as usize)
 }

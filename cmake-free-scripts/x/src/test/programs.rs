@@ -60,6 +60,8 @@ fn ours() -> Vec<Case> {
         "owned_locks",
         "signals",
         "sockets",
+        "locks",
+        "descriptions",
         "exec",
         "queues",
         "fork",
