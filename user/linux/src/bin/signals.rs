@@ -55,7 +55,9 @@ fn handle(signal: i32, handler: Handler, flags: i32, mask: &[i32]) {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = handler as usize;
         action.sa_flags = flags | libc::SA_SIGINFO;
-        mask.iter().for_each(|&signal| drop(libc::sigaddset(&raw mut action.sa_mask, signal)));
+        for &signal in mask {
+            libc::sigaddset(&raw mut action.sa_mask, signal);
+        }
         assert_eq!(libc::sigaction(signal, &raw const action, std::ptr::null_mut()), 0);
     }
 }
