@@ -222,10 +222,14 @@ fn interrupted<T>(signal: i32, work: impl FnOnce() -> T) -> T {
     outcome
 }
 
-/// A thread that makes the call succeed some time after the signal.
+/// A thread that makes the call succeed some time after the signal was handled.
 fn later<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> thread::JoinHandle<T> {
+    let handled = LOG.1.load(Ordering::SeqCst);
     thread::spawn(move || {
-        thread::sleep(Duration::from_millis(90));
+        while LOG.1.load(Ordering::SeqCst) == handled {
+            thread::sleep(Duration::from_millis(5));
+        }
+        thread::sleep(Duration::from_millis(30));
         work()
     })
 }
