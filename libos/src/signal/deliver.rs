@@ -82,6 +82,19 @@ impl<K: Kernel> Process<K> {
         self.start_handler(registers, &information, &action, trap.words());
     }
 
+    /// Whether a signal is pending that breaks off a wait. A stop does not: the wait goes on where the process does, as if there had been none
+    /// (signal(7): Linux breaks off epoll_wait(2) and sigtimedwait(2) then).
+    pub fn is_interrupted(&self) -> bool {
+        while self.signals.is_pending()
+            && let Some(signal) = self.signals.with(State::next_quiet)
+        {
+            if STOPS & bit(signal) != 0 && self.signals.with(|state| state.action(signal).handler) == DEFAULT {
+                self.stop(signal);
+            }
+        }
+        self.signals.is_pending()
+    }
+
     /// Deliver what is pending on the way out of a call that answers `result`. Returns if nothing has a handler.
     pub fn deliver_after_call(&self, result: u64) {
         let mut registers = self.kernel.registers();

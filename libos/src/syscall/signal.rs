@@ -166,6 +166,12 @@ fn check_signal(signal: i32) -> Result<u32> {
     u32::try_from(signal).ok().filter(|&signal| signal <= SIGNALS).ok_or(Errno::EINVAL)
 }
 
+/// A signal's number as a request has it. What is none is found out where the process is found.
+#[must_use]
+pub fn number(signal: i32) -> u16 {
+    u16::try_from(signal).unwrap_or(u16::MAX)
+}
+
 /// Send a signal. If as many wait as may (`RLIMIT_SIGPENDING`), a standard signal, or one of kill(2)'s, comes once and without what was to be
 /// told, as on Linux.
 fn send<K: Kernel>(process: &Process<K>, target: Target, mut information: Information) -> Result<()> {
@@ -236,7 +242,7 @@ pub fn kill<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<us
     if arguments.int(0) > 0 && process.find_thread(arguments.unsigned(0)).is_ok() {
         return send_plain(process, Target::Process, signal, Information::USER);
     }
-    send_away(process, arguments.unsigned(0), check_signal(signal)? as u16, None, [0; 2])
+    send_away(process, arguments.unsigned(0), number(signal), None, [0; 2])
 }
 
 /// tkill(2)
@@ -248,8 +254,7 @@ pub fn tkill<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<u
     if let Ok(slot) = process.find_thread(thread) {
         return send_plain(process, Target::Thread(slot), arguments.int(1), Information::TKILL);
     }
-    let signal = check_signal(arguments.int(1))?;
-    send_away(process, thread, signal as u16, None, [thread.into(), 0])
+    send_away(process, thread, number(arguments.int(1)), None, [thread.into(), 0])
 }
 
 /// tgkill(2)
@@ -261,8 +266,7 @@ pub fn tgkill<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<
         let slot = process.find_thread(arguments.unsigned(1))?;
         return send_plain(process, Target::Thread(slot), arguments.int(2), Information::TKILL);
     }
-    let signal = check_signal(arguments.int(2))?;
-    send_away(process, arguments.unsigned(0), signal as u16, None, [arguments.unsigned(1).into(), 0])
+    send_away(process, arguments.unsigned(0), number(arguments.int(2)), None, [arguments.unsigned(1).into(), 0])
 }
 
 /// rt_sigqueueinfo(2)
@@ -272,11 +276,10 @@ pub fn rt_sigqueueinfo<K: Kernel>(process: &Process<K>, arguments: &Arguments) -
         return queue(process, Target::Process, arguments.int(1), information);
     }
     check_code(&information)?;
-    let signal = check_signal(arguments.int(1))?;
     if arguments.int(0) <= 0 {
         return Err(Errno::ESRCH);
     }
-    send_away(process, arguments.unsigned(0), signal as u16, Some(information), [0; 2])
+    send_away(process, arguments.unsigned(0), number(arguments.int(1)), Some(information), [0; 2])
 }
 
 /// rt_tgsigqueueinfo(2)
@@ -290,8 +293,7 @@ pub fn rt_tgsigqueueinfo<K: Kernel>(process: &Process<K>, arguments: &Arguments)
         return queue(process, Target::Thread(slot), arguments.int(2), information);
     }
     check_code(&information)?;
-    let signal = check_signal(arguments.int(2))?;
-    send_away(process, arguments.unsigned(0), signal as u16, Some(information), [arguments.unsigned(1).into(), 0])
+    send_away(process, arguments.unsigned(0), number(arguments.int(2)), Some(information), [arguments.unsigned(1).into(), 0])
 }
 
 /// Nobody may pretend to another that the kernel, or kill(2), sent a signal.

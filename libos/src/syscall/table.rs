@@ -13,8 +13,8 @@ use crate::identity::Word;
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::syscall::{
-    Arguments, Handler, descriptor, directory, epoll, family, futex, identity, memory, message, notice, open, path, pidfd, poll, process,
-    schedule, signal, socket, stat, stream, thread, time, timer, times, wait,
+    Arguments, Handler, descriptor, directory, epoll, exec, family, futex, identity, lock, memory, message, notice, open, path, pidfd,
+    poll, process, queue, schedule, signal, socket, stat, stream, thread, time, timer, times, wait,
 };
 
 /// How much of a call works.
@@ -258,8 +258,8 @@ rows! {
     clone3: 435, 435, thread::clone3, Partial("no namespaces"), [Pointer, Unsigned];
     fork: 57, -, thread::fork, Full, [];
     vfork: 58, -, thread::vfork, Full, [];
-    execve: 59, 221, absent, Absent, [Path, Pointer, Pointer];
-    execveat: 322, 281, absent, Absent, [DirectoryFd, Path, Pointer, Pointer, AtFlags];
+    execve: 59, 221, exec::execve, Full, [Path, Pointer, Pointer];
+    execveat: 322, 281, exec::execveat, Full, [DirectoryFd, Path, Pointer, Pointer, AtFlags];
     exit: 60, 93, thread::exit, Full, [Int];
     exit_group: 231, 94, process::exit_group, Full, [Int];
     wait4: 61, 260, wait::wait4, Full, [Int, Pointer, Hex, Pointer];
@@ -404,9 +404,9 @@ rows! {
     dup: 32, 23, descriptor::dup, Full, [Fd];
     dup2: 33, -, descriptor::dup2, Full, [Fd, Fd];
     dup3: 292, 24, descriptor::dup3, Full, [Fd, Fd, OpenFlags];
-    fcntl: 72, 25, descriptor::fcntl, Partial("locks of one process; no leases, no owner"), [Fd, FcntlCommand, Hex];
+    fcntl: 72, 25, descriptor::fcntl, Partial("no leases, no owner"), [Fd, FcntlCommand, Hex];
     memfd_create: 319, 279, descriptor::memfd_create, Partial("no seals, no huge pages"), [Path, Hex];
-    flock: 73, 32, descriptor::flock, Partial("locks of one process"), [Fd, Hex];
+    flock: 73, 32, lock::flock, Full, [Fd, Hex];
     pipe: 22, -, descriptor::pipe, Full, [Pointer];
     pipe2: 293, 59, descriptor::pipe2, Partial("no packets"), [Pointer, OpenFlags];
     eventfd: 284, -, descriptor::eventfd, Full, [Unsigned];
@@ -425,6 +425,14 @@ rows! {
     fadvise64: 221, 223, descriptor::fadvise, Stub("all is in memory"), [Fd, Int, Int, Int];
     sync_file_range: 277, 84, descriptor::fadvise, Stub("all is in memory"), [Fd, Int, Int, Hex];
     readahead: 187, 213, descriptor::fadvise, Stub("all is in memory"), [Fd, Int, Unsigned];
+
+    // Message queues.
+    mq_open: 240, 180, queue::mq_open, Partial("at most 10 messages of 8 KiB, for root too"), [Path, Hex, Octal, Pointer];
+    mq_unlink: 241, 181, queue::mq_unlink, Full, [Path];
+    mq_timedsend: 242, 182, queue::mq_timedsend, Full, [Fd, BufferIn, Unsigned, Unsigned, TimeIn];
+    mq_timedreceive: 243, 183, queue::mq_timedreceive, Full, [Fd, BufferOut, Unsigned, Pointer, TimeIn];
+    mq_notify: 244, 184, queue::mq_notify, Partial("no SIGEV_THREAD"), [Fd, Pointer];
+    mq_getsetattr: 245, 185, queue::mq_getsetattr, Full, [Fd, Pointer, Pointer];
 
     // Files by name.
     open: 2, -, open::open, Full, [Path, OpenFlags, Octal];

@@ -28,6 +28,9 @@ impl<K: Kernel> Process<K> {
         let end_ticks = end.map(|ns| ticks_at(self.kernel.info(), ns));
         loop {
             let enter = |table: &mut super::Table<K::Machine>| table.block(waits, u32::MAX, end_ticks);
+            if waits == Waits::Release && self.signals.is_end_due() {
+                return Err(Errno::EINTR);
+            }
             match if waits == Waits::Release { self.rest_whatever(enter) } else { self.rest(enter)? } {
                 Outcome::Woken => return Ok(()),
                 Outcome::TimedOut if is_console && deadline_ns.is_none_or(|deadline| self.now_ns() < deadline) => return Ok(()),
@@ -44,7 +47,7 @@ impl<K: Kernel> Process<K> {
     /// # Errors
     /// `EINTR`: a signal was there already.
     pub(super) fn rest(&self, enter: impl FnOnce(&mut super::Table<K::Machine>)) -> Result<Outcome> {
-        if self.signals.is_pending() {
+        if self.signals.is_wait_over() {
             return Err(Errno::EINTR);
         }
         Ok(self.rest_whatever(enter))
@@ -169,6 +172,9 @@ impl<K: Kernel> Process<K> {
         if self.signals.take_attention(attention::TURN) {
             self.hear();
             self.yield_turn();
+        }
+        if self.signals.take_attention(attention::END) {
+            self.end_thread(0)
         }
         if self.signals.is_pending() {
             self.deliver_after_call(result);

@@ -109,6 +109,11 @@ impl<K: Kernel> Process<K> {
                 before.machine
             });
             let _ = self.signals.take_attention(crate::signal::attention::TURN);
+            if table.current().ends {
+                self.signals.attend(crate::signal::attention::END);
+            } else {
+                let _ = self.signals.take_attention(crate::signal::attention::END);
+            }
             self.kernel.identity().set(crate::identity::Word::Thread, table.current().id);
             (before, table.current().machine)
         });

@@ -101,6 +101,8 @@ pub struct Thread<M: 'static> {
     pub unmap_at_end: Option<(usize, usize)>,
     /// The address that set_robust_list(2) gave.
     pub robust_list: u64,
+    /// Whether it is to end where it would leave the call that it is in.
+    pub ends: bool,
     /// Its name: at most 15 bytes.
     pub name: Vec<u8>,
     /// Ticks of the counter that it ran, up to when it last began to.
@@ -133,6 +135,7 @@ impl<M> Thread<M> {
             clear_at_end: 0,
             unmap_at_end: None,
             robust_list: 0,
+            ends: false,
             name,
             used: 0,
             scheduling: Scheduling::default(),
@@ -248,6 +251,32 @@ impl<M> Table<M> {
     /// Take the thread that runs out of the table.
     pub fn remove_current(&mut self) -> Option<Thread<M>> {
         self.slots[self.current].take()
+    }
+
+    /// A thread that does not run and of which this is true; its slot.
+    #[must_use]
+    pub fn other_where(&self, is_meant: impl Fn(&Thread<M>) -> bool) -> Option<usize> {
+        let others = self.slots.iter().enumerate().filter(|&(slot, _)| slot != self.current);
+        others.filter_map(|(slot, thread)| Some((slot, thread.as_ref()?))).find(|(_, thread)| is_meant(thread)).map(|(slot, _)| slot)
+    }
+
+    /// Take a thread that does not run out of the table, and out of the schedule.
+    pub fn remove(&mut self, slot: usize) -> Thread<M> {
+        self.wake(slot, Outcome::Interrupted);
+        self.schedule.remove(slot);
+        self.slots[slot].take().expect("the slot of a thread")
+    }
+
+    /// Let all threads but the one that runs come to their end.
+    pub fn end_others(&mut self) {
+        for slot in 0..self.slots.len() {
+            if slot != self.current
+                && let Some(thread) = &mut self.slots[slot]
+            {
+                thread.ends = true;
+                self.wake(slot, Outcome::Interrupted);
+            }
+        }
     }
 
     /// Make another thread, which is not in the schedule, the one that runs at `now`; gives the one before, if it has not ended.

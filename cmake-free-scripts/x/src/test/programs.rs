@@ -59,6 +59,9 @@ fn ours() -> Vec<Case> {
         "scheduling",
         "owned_locks",
         "signals",
+        "sockets",
+        "exec",
+        "queues",
     ];
     let mut cases: Vec<Case> = simple.iter().map(|&name| Case::new(Program::Ours(name), &[])).collect();
     let long = "x".repeat(100_000);
