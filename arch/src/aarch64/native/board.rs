@@ -1,5 +1,4 @@
 //! The board: what the device tree says is there, the console, the clock chip, the ways to stop.
-
 use core::arch::asm;
 use core::fmt::Write;
 use core::panic::PanicInfo;
