@@ -12,6 +12,7 @@ use abi::{CloneRange, InfoPage, PageInfo, Registers, Rights, WaitWord};
 use unix::{Bulletin, Kin, Request};
 
 use crate::errno::Result;
+use crate::file::description::CommonPage;
 use crate::identity::Identity;
 use crate::pool::Pool;
 use crate::server::Server;
@@ -76,6 +77,8 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     /// what happened meanwhile.
     fn arm_slice(&self);
 
+    /// A page of zeros that those who inherit an open file description share.
+    fn common_page(&self) -> Result<Arc<dyn CommonPage>>;
     /// The way to `unixd`; none for a process that is alone.
     fn server(&self) -> Option<&'static dyn Server>;
     /// Where `unixd` counts what the process may care for, and how far it has counted.

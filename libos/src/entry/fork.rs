@@ -24,7 +24,7 @@ use unix::{Kin, Operation, Request};
 
 use crate::entry::native::{self, Native};
 use crate::entry::thread::{self, Machine};
-use crate::entry::{channel, dispatch, heap, isa, place};
+use crate::entry::{channel, descriptions, dispatch, heap, isa, place};
 use crate::errno::{Errno, Result};
 use crate::kernel::{Kernel, Side};
 use crate::process::Process;
@@ -79,7 +79,8 @@ fn add_library(ranges: &mut Vec<CloneRange>, machine: &'static Machine) {
     let stack = machine.stack();
     let in_use = (core::ptr::from_ref(&stack).addr() - STACK_MARGIN).max(stack.start)..stack.end;
     let process = core::ptr::from_ref(dispatch::process()).addr();
-    let shared = [image..image + LARGE_PAGES * PAGE_SIZE, place::INFO..place::INFO + PAGE_SIZE, native::file_pages()];
+    let shared =
+        [image..image + LARGE_PAGES * PAGE_SIZE, place::INFO..place::INFO + PAGE_SIZE, native::file_pages(), descriptions::range()];
     let copied = [
         data,
         place::UPCALL_PAGE..place::UPCALL_PAGE + PAGE_SIZE,

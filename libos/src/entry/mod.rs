@@ -18,6 +18,7 @@ mod isa;
 mod isa;
 
 pub mod channel;
+mod descriptions;
 mod dispatch;
 mod fork;
 pub mod heap;
@@ -50,6 +51,9 @@ pub mod place {
     pub const HEAP: usize = 0x7e00_0030_0000;
     /// The most that the heap may be.
     pub const HEAP_BYTES: usize = 0x1fd0_0000;
+
+    /// What open file descriptions have in common with those of other processes, a page each.
+    pub const DESCRIPTIONS: usize = HEAP + HEAP_BYTES;
 
     /// What the library has of threads but the first: their syscall stacks and machine state.
     pub const THREADS: usize = 0x7e30_0000_0000;

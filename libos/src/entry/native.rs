@@ -17,12 +17,14 @@ use spin::Mutex;
 use unix::{Bulletin, Kin, Operation, Request};
 
 use crate::entry::channel;
+use crate::entry::descriptions;
 use crate::entry::fork;
 use crate::entry::isa::{self, Frame};
 use crate::entry::place;
 use crate::entry::thread::{self, Machine, Machines};
 use crate::entry::words::LibraryWords;
 use crate::errno::{Errno, Result};
+use crate::file::description::CommonPage;
 use crate::identity::Identity;
 use crate::kernel::{Kernel, Side};
 use crate::pool::{Pool, Source};
@@ -309,6 +311,10 @@ impl Kernel for Native {
         let page = place::UPCALL_PAGE as *mut UpcallPage;
         // SAFETY: `start` mapped the page; the word is for the library to write and for the kernel to read.
         unsafe { (&raw mut (*page).slice_armed).write_volatile(1) };
+    }
+
+    fn common_page(&self) -> Result<Arc<dyn CommonPage>> {
+        descriptions::page()
     }
 
     fn server(&self) -> Option<&'static dyn Server> {

@@ -12,6 +12,7 @@ pub mod epoll;
 pub mod event;
 pub mod files;
 pub mod line;
+pub mod locks;
 pub mod pidfd;
 pub mod pipe;
 pub mod queue;
@@ -193,6 +194,11 @@ pub trait File: Any + Send + Sync {
     fn edges(&self, world: &dyn World) -> Edges {
         let _ = world;
         Edges::default()
+    }
+
+    /// What would not block, and its last edges: for those who look at many.
+    fn state(&self, world: &dyn World) -> (Readiness, Edges) {
+        (self.readiness(world), self.edges(world))
     }
 
     /// Whether its readiness can change while nothing in the process runs: by the console's input.

@@ -479,8 +479,19 @@ impl State {
         })
     }
 
+    /// Take what is to be delivered next, if it neither has a handler nor ends the process.
+    fn next_quiet(&mut self) -> Option<u32> {
+        let unblocked = !self.own.blocked;
+        let signal = pending::first(self.own.pending.set() & unblocked).or_else(|| pending::first(self.shared.set() & unblocked))?;
+        let is_quiet = match self.action(signal).handler {
+            DEFAULT => is_ignored_by_default(signal) || STOPS & bit(signal) != 0,
+            handler => handler == IGNORE,
+        };
+        if is_quiet { self.take(unblocked).map(|information| information.signal as u32) } else { None }
+    }
+
     /// Take what is to be delivered next, and what is to be done about it.
-    pub fn next(&mut self) -> Option<(Information, Action)> {
+    pub fn take_next(&mut self) -> Option<(Information, Action)> {
         let information = self.take(!self.own.blocked)?;
         Some((information, self.action(information.signal as u32)))
     }

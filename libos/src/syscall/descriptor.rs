@@ -4,17 +4,18 @@ use alloc::sync::Arc;
 
 use linux_raw_sys::general::{
     F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_GETFL, F_GETLK, F_GETOWN, F_GETPIPE_SZ, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_SETFD, F_SETFL,
-    F_SETLK, F_SETLKW, F_SETOWN, F_SETPIPE_SZ, F_UNLCK, FD_CLOEXEC, O_CLOEXEC, O_NONBLOCK,
+    F_SETLK, F_SETLKW, F_SETOWN, F_SETPIPE_SZ, FD_CLOEXEC, O_CLOEXEC, O_NONBLOCK,
 };
 
 use crate::errno::{Errno, Result};
+use crate::file::description::check_file_size;
 use crate::file::event::{AnonymousNode, Event};
 use crate::file::pipe::Pipe;
 use crate::file::table::Slot;
 use crate::file::{Access, Description, Seeking};
 use crate::kernel::Kernel;
 use crate::process::Process;
-use crate::syscall::Arguments;
+use crate::syscall::{Arguments, lock};
 use crate::user::UserMemory;
 use crate::vfs::attributes::Kind;
 use crate::vfs::world::World;
@@ -22,7 +23,9 @@ use crate::vfs::world::World;
 /// close(2). Whoever waits at a pipe's other end may have seen its last peer go.
 pub fn close<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
     let slot = process.files.with_table(|table| table.remove(arguments.int(0)))?;
+    lock::forget(process, &slot.description);
     drop(slot);
+    process.files.settle_locks();
     process.note_change();
     Ok(0)
 }
@@ -43,8 +46,12 @@ pub fn close_range<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Re
                 table.remove(fd).map(Some)
             }
         });
+        if let Ok(Some(slot)) = &removed {
+            lock::forget(process, &slot.description);
+        }
         drop(removed);
     }
+    process.files.settle_locks();
     process.note_change();
     Ok(0)
 }
@@ -67,7 +74,11 @@ pub fn dup<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usi
 fn duplicate_to<K: Kernel>(process: &Process<K>, fd: i32, to: i32, close_on_exec: bool) -> Result<usize> {
     let description = process.files.get(fd)?;
     let old = process.files.with_table(|table| table.replace(to, Slot { description, close_on_exec }))?;
+    if let Some(slot) = &old {
+        lock::forget(process, &slot.description);
+    }
     drop(old);
+    process.files.settle_locks();
     process.note_change();
     Ok(to as usize)
 }
@@ -107,24 +118,12 @@ pub fn fcntl<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<u
             description.set_flags(value as u32);
             Ok(0)
         }
-        F_GETLK | F_OFD_GETLK => {
-            // Nobody else could hold a lock.
-            let kind: u16 = F_UNLCK as u16;
-            process.write_value(value, &kind).map(|()| 0)
-        }
-        F_SETLK | F_SETLKW | F_OFD_SETLK | F_OFD_SETLKW => process.read_value::<[u64; 4]>(value).map(|_| 0),
+        F_GETLK | F_SETLK | F_SETLKW | F_OFD_GETLK | F_OFD_SETLK | F_OFD_SETLKW => lock::record(process, &description, command, value),
         F_GETOWN | F_SETOWN => Ok(0),
         F_GETPIPE_SZ => description.file()?.pipe().ok_or(Errno::EBADF)?.capacity(),
         F_SETPIPE_SZ => description.file()?.pipe().ok_or(Errno::EBADF)?.set_capacity(value),
         _ => Err(Errno::EINVAL),
     }
-}
-
-/// flock(2): the only process never waits for itself.
-pub fn flock<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    const NONBLOCK: u32 = 4;
-    process.files.get(arguments.int(0))?.file()?;
-    if matches!(arguments.unsigned(1) & !NONBLOCK, 1 | 2 | 8) { Ok(0) } else { Err(Errno::EINVAL) }
 }
 
 /// pipe2(2); pipe(2) with no flags
@@ -216,6 +215,9 @@ pub fn ftruncate<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Resu
     let description = process.files.get(arguments.int(0))?;
     description.file()?;
     let file = description.file_for(Access::WRITE).map_err(|_| Errno::EINVAL)?;
+    if size > file.size() {
+        check_file_size(process, size)?;
+    }
     file.truncate(process, size).map(|()| 0)
 }
 
@@ -227,7 +229,7 @@ pub fn fallocate<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Resu
     if offset < 0 || length <= 0 {
         return Err(Errno::EINVAL);
     }
-    offset.checked_add(length).ok_or(Errno::EFBIG)?;
+    check_file_size(process, offset.checked_add(length).ok_or(Errno::EFBIG)? as u64)?;
     file.allocate(process, arguments.unsigned(1), offset as u64, length as u64).map(|()| 0)
 }
 

@@ -54,7 +54,10 @@ fn wait<K: Kernel>(process: &Process<K>, watched: &mut [Watched], deadline_ns: O
         }
         // A signal goes before the end of the time.
         if process.signals.is_pending() {
-            return Err(Errno::EINTR);
+            if process.is_interrupted() {
+                return Err(Errno::EINTR);
+            }
+            continue;
         }
         if deadline_ns.is_some_and(|deadline| process.now_ns() >= deadline) {
             return Ok(0);

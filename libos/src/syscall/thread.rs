@@ -3,7 +3,7 @@
 use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::process::Process;
-use crate::signal::SIGCHLD;
+use crate::signal::{SIGCHLD, SIGNALS};
 use crate::syscall::Arguments;
 use crate::thread::{Beginning, Birth};
 use crate::user::{PROGRAM_TOP, UserMemory};
@@ -77,14 +77,19 @@ pub fn clone3<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<
         words[..LEAST].try_into().expect("eight words");
     let [set_ids, set_ids_count, _cgroup] = words[LEAST..KNOWN].try_into().expect("three words");
     let no_signal = flags & flags::SIGNAL == 0 && (flags & flags::THREAD == 0 || exit_signal == 0);
-    if !no_signal || flags & flags::DETACHED != 0 || (stack == 0) != (stack_bytes == 0) || (set_ids == 0) != (set_ids_count == 0) {
+    if !no_signal
+        || exit_signal > u64::from(SIGNALS)
+        || flags & flags::DETACHED != 0
+        || (stack == 0) != (stack_bytes == 0)
+        || (set_ids == 0) != (set_ids_count == 0)
+    {
         return Err(Errno::EINVAL);
     }
     if set_ids_count != 0 {
         return Err(Errno::ENOSYS);
     }
     let asked = Asked {
-        flags,
+        flags: flags | exit_signal,
         stack: if stack == 0 { 0 } else { stack.wrapping_add(stack_bytes) },
         parent_id: parent_id as usize,
         child_id: child_id as usize,
@@ -188,29 +193,4 @@ pub fn get_robust_list<K: Kernel>(process: &Process<K>, arguments: &Arguments) -
     process.write_value(arguments.word(1), &list)?;
     process.write_value(arguments.word(2), &ROBUST_LIST_BYTES)?;
     Ok(0)
-}
-
-/// sched_yield(2)
-pub fn sched_yield<K: Kernel>(process: &Process<K>, _: &Arguments) -> Result<usize> {
-    process.yield_turn();
-    Ok(0)
-}
-
-/// sched_getaffinity(2): the process runs on one CPU.
-pub fn sched_getaffinity<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    const SET_BYTES: usize = 8;
-    if arguments.word(1) < SET_BYTES || !arguments.word(1).is_multiple_of(8) {
-        return Err(Errno::EINVAL);
-    }
-    process.find_thread(arguments.unsigned(0))?;
-    process.write_value(arguments.word(2), &1u64)?;
-    Ok(SET_BYTES)
-}
-
-/// sched_setaffinity(2): a set with the only CPU in it.
-pub fn sched_setaffinity<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    let mut first = [0];
-    process.read(arguments.word(2), &mut first[..arguments.word(1).min(1)])?;
-    process.find_thread(arguments.unsigned(0))?;
-    if first[0] & 1 == 0 { Err(Errno::EINVAL) } else { Ok(0) }
 }

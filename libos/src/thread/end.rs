@@ -38,6 +38,7 @@ impl<K: Kernel> Process<K> {
         let ended = self.threads.with(|table| table.remove_current());
         // It takes no signals any more.
         self.signals.exchange(alloc::boxed::Box::new(Own::new(Set::MAX)));
+        self.reoffer();
         let machine = ended.map(|thread| thread.machine);
         let next = self.await_next();
         let (_, to) = self.change_thread(next);

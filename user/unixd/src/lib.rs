@@ -24,6 +24,7 @@
 //! | `handles` | what a process holds: places in the tree, open files |
 //! | `objects`, `caller` | operations on open files, and the world that these see |
 //! | `making` | objects without a name, and open files opened again |
+//! | `locks` | locks of files |
 //! | `socket` | sockets of the Unix domain |
 //! | `queues` | message queues |
 //! | `fork` | a process makes another of itself |
@@ -42,6 +43,7 @@ pub mod family;
 pub mod fork;
 pub mod handles;
 pub mod large;
+pub mod locks;
 pub mod machine;
 pub mod making;
 pub mod objects;

@@ -39,8 +39,12 @@ impl Server {
             Operation::Reopen => self.reopen(id, request),
             Operation::MakePipe => self.make_pipe(id, request),
             Operation::MakeEvent => self.make_event(id, request),
+            Operation::PipePeers => self.pipe_peers(id, request),
             Operation::PipeCapacity => self.pipe_capacity(id, request),
             Operation::Describe => self.describe(id, request),
+            Operation::Lock => self.lock(id, request),
+            Operation::LockWhole => self.lock_whole(id, request),
+            Operation::UnlockAll => self.unlock_all(id, request),
             Operation::Stage => self.stage(id, request),
             Operation::Unstage => self.unstage(id, request),
             Operation::QueueOpen

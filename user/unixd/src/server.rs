@@ -4,12 +4,14 @@ use abi::{EnvEntry, EnvId, EnvState};
 use alloc::vec::Vec;
 use exo::Message;
 use libos::errno::Errno;
+use libos::file::locks::Owner;
 use unix::{Operation, Request};
 
 use crate::admission::{Admission, Asking, SmallFirst};
 use crate::channel::Channels;
 use crate::family::{Family, Usage};
 use crate::handles::Handles;
+use crate::locks;
 use crate::machine;
 use crate::process::Process;
 use crate::processes::Processes;
@@ -181,6 +183,7 @@ impl Server {
         for opened in process.handles.files() {
             let _ = opened.file.watchers().map(|watchers| watchers.forget(id));
         }
+        locks::forget(Owner::Process(id));
         drop(process.handles);
         self.queues.forget(id);
         self.tell();

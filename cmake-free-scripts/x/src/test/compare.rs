@@ -1,7 +1,7 @@
 //! A Linux program, run on Linux and on Chitin: the output's bytes and the status must be the same.
 
 use std::fs::{self, File};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
@@ -16,7 +16,7 @@ use crate::initramfs::{Files, Node};
 use crate::isa::Isa;
 use crate::qemu::{End, Machine, Outcome, Scratch, boot_captured};
 use crate::run::Guest;
-use crate::{build, setup, tree};
+use crate::{build, c_programs, setup, tree};
 
 /// Where a program comes from.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -28,6 +28,9 @@ pub enum Program {
     Distribution(&'static str),
     /// The same, built with the shim: on the host it finds no library OS, in the guest it does.
     Shim(&'static str),
+    /// One of `user/c`, static, whose output does not depend on the ISA either: the host's own stock build is the truth for the flavour that
+    /// runs in the guest.
+    C(&'static str, Flavour),
     /// A dynamic one.
     Packaged(Packaged),
 }
@@ -35,7 +38,7 @@ pub enum Program {
 impl Program {
     fn name(&self) -> &str {
         match self {
-            Program::Ours(name) | Program::Distribution(name) | Program::Shim(name) => name,
+            Program::Ours(name) | Program::Distribution(name) | Program::Shim(name) | Program::C(name, _) => name,
             Program::Packaged(program) => &program.path,
         }
     }
@@ -56,6 +59,8 @@ pub struct Case {
     pub input: Vec<u8>,
     /// Files in its working directory.
     pub files: Vec<(String, Vec<u8>)>,
+    /// If it starts other programs: which it has in `tools` beside those that every system has. In the guest these are busybox's.
+    pub companions: Option<Vec<&'static str>>,
     /// Whether its text is rewritten in the guest.
     pub rewritten: bool,
     /// How long it may take in the guest.
@@ -72,6 +77,7 @@ impl Case {
             program,
             arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
             environment: Vec::new(),
+            companions: None,
             input: Vec::new(),
             files: Vec::new(),
             rewritten: false,
@@ -98,6 +104,7 @@ impl Case {
             Program::Ours(name) => build::linux(isa, Flavour::Stock, name),
             Program::Distribution(name) => tree::distribution_program(isa, Flavour::Stock, name),
             Program::Shim(name) => tree::distribution_program(isa, Flavour::Shim, name),
+            Program::C(name, flavour) => c_programs::c_program(isa, *flavour, name, c_programs::Form::Static),
             Program::Packaged(program) => program.binary(isa)?,
         })
     }
@@ -107,7 +114,7 @@ impl Case {
         if let Program::Packaged(program) = &self.program {
             return program.command(isa, directory);
         }
-        let isa = if matches!(self.program, Program::Ours(_)) { Isa::host() } else { isa };
+        let isa = if matches!(self.program, Program::Ours(_) | Program::C(..)) { Isa::host() } else { isa };
         if isa == Isa::host() {
             let mut command = Command::new(self.binary(isa)?);
             command.arg0(self.guest_path());
@@ -128,7 +135,34 @@ impl Case {
         for (name, contents) in &self.files {
             files.add(name, Node::File(0o644, contents.clone()));
         }
+        if let Some(companions) = &self.companions {
+            let program = |name| Ok::<_, anyhow::Error>(fs::read(tree::distribution_program(isa, Flavour::Stock, name))?);
+            files.add_program("/bin/busybox", program("busybox")?);
+            for path in setup::busybox_applets(isa)?.into_iter().filter(|path| !path.ends_with("/busybox")) {
+                files.add(&path, Node::Link("/bin/busybox".into()));
+            }
+            for name in companions {
+                files.add_program(&format!("tools/{name}"), program(name)?);
+            }
+        }
         Ok(files)
+    }
+
+    /// The same on Linux, in `directory`.
+    fn place_companions(&self, isa: Isa, directory: &Path) -> Result<()> {
+        let tools = directory.join("tools");
+        for name in self.companions.iter().flatten() {
+            let (binary, place) = (tree::distribution_program(isa, Flavour::Stock, name), tools.join(name));
+            fs::create_dir_all(&tools)?;
+            if isa == Isa::host() {
+                symlink(binary, place)?;
+            } else {
+                let start = format!("#!/bin/sh\nexec {} -0 \"$0\" {} \"$@\"\n", setup::user_emulator(isa), binary.display());
+                fs::write(&place, start)?;
+                fs::set_permissions(&place, fs::Permissions::from_mode(0o755))?;
+            }
+        }
+        Ok(())
     }
 
     fn environment(&self) -> Vec<String> {
@@ -189,6 +223,7 @@ impl Case {
             fs::write(&path, contents)?;
             fs::set_permissions(&path, fs::Permissions::from_mode(0o644))?;
         }
+        self.place_companions(isa, &directory)?;
         fs::write(scratch.path("input"), &self.input)?;
         let output = fs::OpenOptions::new().create(true).append(true).open(scratch.path("output"))?;
         let mut command = self.linux_command(isa, &directory)?;
