@@ -11,6 +11,7 @@ use crate::kernel::Kernel;
 use crate::load::Request;
 use crate::load::stack::{Room, STRING_MOST};
 use crate::process::{Process, executable};
+use crate::signal::attention;
 use crate::syscall::Arguments;
 use crate::syscall::path::{find_at, path};
 use crate::user::UserMemory;
@@ -42,6 +43,9 @@ pub fn execveat<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Resul
 fn start<K: Kernel>(process: &Process<K>, mut registers: Registers) -> ! {
     if process.strace {
         crate::strace::executed(process);
+    }
+    if process.signals.take_attention(attention::TURN) {
+        process.hear();
     }
     process.deliver(&mut registers);
     process.kernel.clear_vectors();
