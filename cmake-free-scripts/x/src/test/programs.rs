@@ -62,6 +62,7 @@ fn ours() -> Vec<Case> {
         "sockets",
         "exec",
         "queues",
+        "fork",
     ];
     let mut cases: Vec<Case> = simple.iter().map(|&name| Case::new(Program::Ours(name), &[])).collect();
     let long = "x".repeat(100_000);
