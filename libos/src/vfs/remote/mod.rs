@@ -21,8 +21,7 @@ use spin::Mutex;
 use unix::{InodeWords, Operation, Request, place};
 
 use crate::errno::{Errno, Result};
-use crate::file::File;
-use crate::file::pipe::Pipe;
+use crate::file::{Access, File};
 use crate::server::Server;
 use crate::vfs::attributes::Kind;
 use crate::vfs::node::Entry;
@@ -53,8 +52,6 @@ pub struct Tree {
     places: AtomicU32,
     /// What was prepared for executable mappings, by device and inode.
     overlays: Mutex<BTreeMap<(u64, u64), &'static [u8]>>,
-    /// The pipes of FIFOs, by device and inode.
-    fifos: Mutex<BTreeMap<(u64, u64), Arc<Pipe>>>,
 }
 
 /// A handle, given up when it is dropped.
@@ -91,7 +88,6 @@ impl Tree {
             inodes: Mutex::default(),
             places: AtomicU32::new(0),
             overlays: Mutex::default(),
-            fifos: Mutex::default(),
         });
         let root = tree.entry(ROOT, Kind::Directory, 0, true);
         *tree.mounts.lock() = mounts(&root);
@@ -166,11 +162,6 @@ impl Tree {
         pages
     }
 
-    /// The pipe of a FIFO.
-    fn fifo(&self, identity: (u64, u64)) -> Arc<Pipe> {
-        self.fifos.lock().entry(identity).or_insert_with(|| Pipe::new(identity.1)).clone()
-    }
-
     /// Ask, and give up a handle on the way.
     fn ask(&self, operation: Operation, small: u16, words: [u64; 3]) -> Result<[u64; 4]> {
         let large = {
@@ -181,6 +172,19 @@ impl Tree {
             released.pop().map_or(0, |handle| handle + 1)
         };
         self.server.call(Request { operation, small, large, words })
+    }
+
+    /// Give up all handles that are not needed any more.
+    pub(crate) fn flush(&self) {
+        self.release(&mut self.released.lock());
+    }
+
+    /// Open anew what a handle means that came from another process.
+    ///
+    /// # Errors
+    /// `ENXIO`: nothing of the tree. Others are the opening's.
+    pub(crate) fn adopt(self: &Arc<Tree>, handle: u32, access: Access) -> Result<(Arc<Entry>, Arc<dyn File>)> {
+        self.opened(&self.ask(Operation::OpenEntry, 0, [u64::from(handle), u64::from(access.bits()), 0])?)
     }
 
     #[cold]
