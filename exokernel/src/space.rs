@@ -203,7 +203,7 @@ impl<M: Machine> Kernel<M> {
 
     pub(crate) fn zero(&mut self, frame: u64) {
         // SAFETY: the frame was just taken: nobody else has it.
-        unsafe { self.machine.frame(frame).write_bytes(0, PAGE_SIZE) };
+        unsafe { self.machine.zero_frame(frame) };
     }
 
     /// Whether a new mapping makes a frame executable that the mapping it comes from did not.
