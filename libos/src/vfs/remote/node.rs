@@ -73,12 +73,11 @@ impl RemoteNode {
 
     /// The entry that a walk's answer tells of.
     fn answered(&self, answer: &[u64; 4]) -> Result<Option<Arc<Entry>>> {
-        let handle = high(answer[0]);
-        if handle == NONE {
+        if answer[0] & 0xf == ABSENT {
             return Ok(None);
         }
         let kind = Kind::from_number((answer[0] >> 16) as u8 as u16).ok_or(Errno::EIO)?;
-        Ok(Some(self.tree().entry(handle, kind, answer[3], answer[0] & 1 << 9 != 0)))
+        Ok(Some(self.tree().entry(high(answer[0]), kind, answer[3], answer[0] & 1 << 9 != 0)))
     }
 
     /// Where the way leads on that a foreign answer tells of: the mount and the rest of the path.

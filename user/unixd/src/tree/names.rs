@@ -133,7 +133,7 @@ fn answer(asked: &mut Asked, found: Found, last: Last) -> Answer {
             })
         }
         (None, _) if last == Last::Name => {
-            send(asked, 0, &found.name).map(|()| [first | ABSENT | u64::from(NONE) << 32, second, found.name.len() as u64, 0])
+            send(asked, 0, &found.name).map(|()| [first | ABSENT, second, found.name.len() as u64, 0])
         }
         (None, _) => Err(Errno::ENOENT),
     };
