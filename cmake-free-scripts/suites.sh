@@ -66,6 +66,8 @@ libc_test() {
     : > "$build/not-built"
     : > "$build/built"
     for program in $goals; do
+        # Its own makefile neither builds nor runs this one: what it tests is no longer public in the dynamic library.
+        [ "$program" != src/musl/pleval.exe ] || continue
         test=${program#src/}
         test=${test%.exe}
         if [ ! -e "$program" ]; then

@@ -12,6 +12,7 @@ use abi::{CloneRange, InfoPage, PageInfo, Registers, Rights, WaitWord};
 use unix::{Bulletin, Kin, Request};
 
 use crate::errno::Result;
+use crate::file::description::CommonPage;
 use crate::identity::Identity;
 use crate::pool::Pool;
 use crate::server::Server;
@@ -76,6 +77,8 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     /// what happened meanwhile.
     fn arm_slice(&self);
 
+    /// A page of zeros that those who inherit an open file description share.
+    fn common_page(&self) -> Result<Arc<dyn CommonPage>>;
     /// The way to `unixd`; none for a process that is alone.
     fn server(&self) -> Option<&'static dyn Server>;
     /// Where `unixd` counts what the process may care for, and how far it has counted.
@@ -163,6 +166,14 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn resume_context(&self, context: usize) -> Result<Infallible>;
     /// Where the program made the call that is being served: from there it makes it again.
     fn call_site(&self) -> u64;
+    /// Whether a thread that does not run was left in the program, so that nothing of the library is on its stack.
+    fn is_in_program(&self, machine: &'static Self::Machine) -> bool;
+    /// Take back the machine of a thread that was left in the program and is not to go on.
+    fn give_machine(&self, machine: &'static Self::Machine);
+    /// Tell `unixd` that the old program and its memory are gone.
+    fn executed(&self);
+    /// Make the vector state what a program begins with.
+    fn clear_vectors(&self);
     /// Continue the program with a full register frame, the thread pointer included.
     fn resume_elsewhere(&self, registers: &Registers) -> !;
     /// Continue the program with a full register frame.

@@ -19,7 +19,7 @@ use crate::identity::Word;
 use crate::kernel::Kernel;
 use crate::limits::Limits;
 use crate::load::Executable;
-use crate::load::auxiliary::Entry;
+use crate::load::auxiliary::Entry as VectorEntry;
 use crate::memory::Memory;
 use crate::random::Random;
 use crate::signal::{Ending, Signals, Trap};
@@ -29,6 +29,7 @@ use crate::time::{Linear, Times};
 use crate::timer::Timers;
 use crate::user::UserMemory;
 use crate::vfs::attributes::Kind;
+use crate::vfs::node::Entry;
 
 /// What runs, as `/proc/self` tells it.
 #[derive(Default)]
@@ -40,7 +41,7 @@ pub struct Running {
     /// The environment strings, each with its NUL.
     pub environment: Vec<u8>,
     /// The auxiliary vector.
-    pub vector: Vec<Entry>,
+    pub vector: Vec<VectorEntry>,
 }
 
 /// A process.
@@ -111,27 +112,22 @@ impl<K: Kernel> Process<K> {
         }
     }
 
-    /// The file that execve(2) is to run.
+    /// The file of a path that execve(2) is to run.
     ///
     /// # Errors
-    /// Those of the walk; `EACCES`: it is no regular file, or nobody may execute it.
+    /// Those of the walk and of [`executable`].
     pub fn open_executable(&self, path: &[u8]) -> Result<Executable> {
-        let entry = self.files.find(self, path)?;
-        let attributes = entry.node.attributes();
-        if attributes.kind != Kind::Regular || attributes.permissions & 0o111 == 0 {
-            return Err(Errno::EACCES);
-        }
-        let backing = Arc::clone(&entry.node).backing().ok_or(Errno::EACCES)?;
-        Ok(Executable { backing, path: Arc::from(entry.path()) })
+        executable(&self.files.find(self, path)?)
     }
 
-    /// Note what runs now.
-    pub fn note_program(&self, path: &[u8], arguments: &[Vec<u8>], environment: &[Vec<u8>], vector: &[Entry]) {
+    /// Note what runs now: the executable's path, what it is called, and what it was given.
+    pub fn note_program(&self, path: &[u8], name: &[u8], arguments: &[Vec<u8>], environment: &[Vec<u8>], vector: &[VectorEntry]) {
         const NAME_MOST: usize = 15;
-        let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
+        let name = name.rsplit(|&byte| byte == b'/').next().unwrap_or(name);
+        let name = &name[..name.len().min(NAME_MOST)];
         *self.running.lock() =
             Running { path: path.to_vec(), arguments: with_ends(arguments), environment: with_ends(environment), vector: vector.to_vec() };
-        self.threads.with(|table| table.current().name = name[..name.len().min(NAME_MOST)].to_vec());
+        self.threads.with(|table| table.current().name = name.to_vec());
     }
 
     /// The first thread's name, which is the process's; the thread's that runs, if the first has ended.
@@ -177,6 +173,21 @@ impl<K: Kernel> Process<K> {
         let name = crate::signal::name(signal);
         self.report(&alloc::format!("{name} at pc {:#x}, address {:#x}, sp {:#x}", registers.pc, trap.address, registers.sp));
     }
+}
+
+/// What an entry has to be run.
+///
+/// # Errors
+/// `ELOOP`: it is a symbolic link. `EACCES`: it is no regular file, or nobody may execute it.
+pub fn executable(entry: &Arc<Entry>) -> Result<Executable> {
+    let attributes = entry.node.attributes();
+    match attributes.kind {
+        Kind::Link => return Err(Errno::ELOOP),
+        Kind::Regular if attributes.permissions & 0o111 != 0 => {}
+        _ => return Err(Errno::EACCES),
+    }
+    let backing = Arc::clone(&entry.node).backing().ok_or(Errno::EACCES)?;
+    Ok(Executable { backing, path: Arc::from(entry.path()) })
 }
 
 fn with_ends(strings: &[Vec<u8>]) -> Vec<u8> {

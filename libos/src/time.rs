@@ -180,6 +180,8 @@ pub struct Times {
     pub clocks: Clocks,
     /// The monotonic clock when the process began.
     pub began_ns: u64,
+    /// The barriers that membarrier(2) was told will be used.
+    pub barriers: core::sync::atomic::AtomicU32,
 }
 
 impl Times {
@@ -187,7 +189,7 @@ impl Times {
     #[must_use]
     pub fn beginning(info: &InfoPage, ticks: u64) -> Times {
         let clocks = Clocks::new(info);
-        Times { began_ns: clocks.ns(Linear::Monotonic, ticks), clocks }
+        Times { began_ns: clocks.ns(Linear::Monotonic, ticks), clocks, ..Times::default() }
     }
 }
 

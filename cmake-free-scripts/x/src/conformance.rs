@@ -30,6 +30,8 @@ use suite::{Program, Suite, SuiteKind};
 
 /// How long a program may take on either side. The longest sleep for half a minute.
 const PROGRAM_LIMIT: Duration = Duration::from_secs(60);
+/// The user that the programs run as: root's would set clocks, and be refused nothing.
+const NOBODY: u32 = 65534;
 
 /// Which suites, and how.
 #[derive(Args, Clone, Debug)]

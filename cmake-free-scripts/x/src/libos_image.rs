@@ -55,10 +55,13 @@ fn module(program: &[u8], isa: Isa, present: impl FnOnce(&mut [u8]) -> Result<()
         .word(LIBOS_MAGIC)
         .word(LIBOS_BASE)
         .word(LIBOS_BASE + elf.entry)
-        .word((image.len() / PAGE_SIZE) as u64)
+        .word(segments.iter().map(|segment| segment.pages).sum())
         .segments(&segments)
         .write(&mut module, size_of::<LibosHeader>());
-    module.extend_from_slice(&image);
+    for segment in segments {
+        let [first, end] = [segment.page, segment.page + segment.pages].map(|page| page as usize * PAGE_SIZE);
+        module.extend_from_slice(&image[first..end]);
+    }
     Ok(module)
 }
 

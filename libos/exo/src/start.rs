@@ -2,9 +2,10 @@
 //!
 //! ```text
 //!   0x7dff_0000_0000  the start block, read-only: a `Start`, then the command block
-//!   0x7dff_fffe_0000  the library OS's first stack, 64 KiB, nothing mapped around it
-//!   0x7e00_0000_0000  the library OS's image
-//!   0x7e10_0000_0000  its heap, and what else it maps for itself
+//!   0x7e00_0000_0000  the library OS's image: what is only read or run, in one large page if there is one to be had
+//!   0x7e00_0020_0000  its data, and from 0x7e00_0028_0000 on what it maps for itself
+//!   0x7e00_002f_0000  its first stack, 64 KiB, nothing mapped around it
+//!   0x7e00_0030_0000  its heap
 //! ```
 
 use static_assertions::const_assert_eq;
@@ -14,9 +15,9 @@ pub const START_BASE: usize = 0x7dff_0000_0000;
 /// Where the library OS's image is mapped: what it is relocated for.
 pub const LIBOS_BASE: usize = 0x7e00_0000_0000;
 /// The lowest address of the first stack.
-pub const STACK_BASE: usize = LIBOS_BASE - 0x2_0000;
+pub const STACK_BASE: usize = LIBOS_BASE + 0x2f_0000;
 /// Bytes of the first stack.
-pub const STACK_BYTES: usize = 0x1_0000;
+pub const STACK_BYTES: usize = 0xf000;
 /// `b"START\0\0\x02"`, little-endian: the last byte is the layout's version.
 pub const START_MAGIC: u64 = u64::from_le_bytes(*b"START\0\0\x02");
 

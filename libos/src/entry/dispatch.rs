@@ -2,9 +2,11 @@
 
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
-use abi::{FaultKind, PAGE_SIZE, Registers};
+use abi::{FaultKind, PAGE_SIZE, Registers, Rights};
 
+use crate::entry::channel;
 use crate::entry::native::Native;
+use crate::entry::thread::Machine;
 use crate::entry::vdso;
 use crate::entry::words::LibraryWords;
 use crate::errno::Errno;
@@ -133,8 +135,7 @@ pub extern "C" fn resolve(kind: u64, address: u64) -> u64 {
         None if kind == SLICE => return slice_ended(),
         None => return UNEXPLAINED,
     };
-    // The library's own, since a fork.
-    if access == Access::Write && address >= PROGRAM_TOP as u64 && exo::page_break(address as usize & !(PAGE_SIZE - 1)).is_ok() {
+    if address >= PROGRAM_TOP as u64 && resolve_own(access, address as usize & !(PAGE_SIZE - 1)) {
         return RESOLVED;
     }
     if PROCESS.load(Ordering::Relaxed).is_null() {
@@ -144,6 +145,16 @@ pub extern "C" fn resolve(kind: u64, address: u64) -> u64 {
         return POSTPONED;
     }
     resolve_program(access, address)
+}
+
+/// Resolve a fault on a page of the library's own: one that is copied on write since a fork, or of a stack, where it is touched for the first time.
+#[cold]
+fn resolve_own(access: Access, page: usize) -> bool {
+    if access == Access::Write && exo::page_break(page).is_ok() {
+        return true;
+    }
+    let rights = Rights::READ | Rights::WRITE | Rights::MAY_READ | Rights::MAY_WRITE;
+    Machine::is_on_a_stack(page) && channel::page_alloc(page, 1, rights).is_ok()
 }
 
 /// Whether pages of the library may be copied on write: what resolves a fault may then have faults of its own.

@@ -13,20 +13,18 @@
 //! **The library's own pages.** Most are copied on write. What resolves a fault must not have one of its own while the kernel holds the first
 //! one's state in the upcall page, so that page, the fault stack and the process's record, which that way writes to, are copied at once; and
 //! all other work on faults is done after that state was taken (`dispatch`), from the first fork on. The pages that both sides write to at
-//! once are copied too, since that is cheaper than two faults.
+//! once are copied too, since that is cheaper than two faults. Of stacks only what is in use is; the rest comes where it is touched.
 
 use alloc::vec::Vec;
 use core::cell::UnsafeCell;
 use core::ops::Range;
 
-use abi::{CloneMode, CloneRange, EnvId, Error, INFO_ENVS_PAGE, INFO_SLICES_PAGE, MAX_CLONE_RANGES, PAGE_SIZE, Privileges};
-use abi::{Registers, RunState, UpcallEntries};
-use exo::start::{START_BASE, Start};
+use abi::{CloneMode, CloneRange, EnvId, Error, LARGE_PAGES, MAX_CLONE_RANGES, PAGE_SIZE, Privileges, Registers, RunState, UpcallEntries};
 use unix::{Kin, Operation, Request};
 
 use crate::entry::native::{self, Native};
 use crate::entry::thread::{self, Machine};
-use crate::entry::{channel, dispatch, heap, isa, place};
+use crate::entry::{channel, descriptions, dispatch, heap, isa, place};
 use crate::errno::{Errno, Result};
 use crate::kernel::{Kernel, Side};
 use crate::process::Process;
@@ -35,6 +33,15 @@ use crate::process::Process;
 const SLACK: usize = 64;
 /// What is written to below the stack pointer on the way back.
 const STACK_MARGIN: usize = PAGE_SIZE;
+
+unsafe extern "C" {
+    /// The image's data.
+    #[link_name = "chitin_data"]
+    static DATA: u8;
+    /// One past it.
+    #[link_name = "chitin_data_end"]
+    static DATA_END: u8;
+}
 
 /// A fork on its way.
 struct Attempt {
@@ -67,24 +74,23 @@ fn range(pages: Range<usize>, mode: CloneMode) -> CloneRange {
 
 /// What the copy gets of the library.
 fn add_library(ranges: &mut Vec<CloneRange>, machine: &'static Machine) {
-    // SAFETY: the creator mapped the block for as long as the process lives.
-    let start = unsafe { &*(START_BASE as *const Start) };
-    let image = exo::start::LIBOS_BASE..exo::start::LIBOS_BASE + start.libos_pages as usize * PAGE_SIZE;
-    let given = START_BASE..(start.command_address + start.command_length) as usize;
-    let info_pages = INFO_SLICES_PAGE.max(INFO_ENVS_PAGE + 1);
-    // Text is never written, and shared whatever the mode.
-    ranges.push(range(image, CloneMode::CopyOnWrite));
-    ranges.push(range(given, CloneMode::Share));
-    ranges.push(range(place::INFO..place::INFO + info_pages * PAGE_SIZE, CloneMode::Share));
-    ranges.push(range(native::file_pages(), CloneMode::Share));
-    ranges.push(range(place::UPCALL_PAGE..place::UPCALL_PAGE + PAGE_SIZE, CloneMode::Copy));
-    ranges.push(range(place::FAULT_STACK..place::FAULT_STACK + place::FAULT_STACK_BYTES, CloneMode::Copy));
+    let image = exo::start::LIBOS_BASE;
+    let data = (&raw const DATA).addr()..(&raw const DATA_END).addr();
     let stack = machine.stack();
-    let in_use = (core::ptr::from_ref(&start).addr() - STACK_MARGIN).max(stack.start) & !(PAGE_SIZE - 1);
-    ranges.push(range(stack.start..in_use, CloneMode::CopyOnWrite));
-    ranges.push(range(in_use..stack.end, CloneMode::Copy));
+    let in_use = (core::ptr::from_ref(&stack).addr() - STACK_MARGIN).max(stack.start)..stack.end;
     let process = core::ptr::from_ref(dispatch::process()).addr();
+    let shared =
+        [image..image + LARGE_PAGES * PAGE_SIZE, place::INFO..place::INFO + PAGE_SIZE, native::file_pages(), descriptions::range()];
+    let copied = [
+        data,
+        place::UPCALL_PAGE..place::UPCALL_PAGE + PAGE_SIZE,
+        place::FAULT_STACK..place::FAULT_STACK + place::FAULT_STACK_BYTES,
+        in_use,
+    ];
+    ranges.extend(shared.into_iter().map(|part| range(part, CloneMode::Share)));
+    ranges.extend(copied.into_iter().map(|part| range(part, CloneMode::Copy)));
     add_heap(ranges, &[process..process + size_of::<Process<Native>>(), machine.place()]);
+    ranges.retain(|range| range.pages > 0);
 }
 
 /// The heap: copied on write, but for what is copied at once.
@@ -149,6 +155,7 @@ fn errno(error: Error) -> Errno {
 fn fill(env: EnvId, frames: usize, attempt: &Attempt) -> exo::Result<usize> {
     exo::env_quota(env, frames)?;
     let context = exo::context_create(env)?;
+    native::map_entry(env, env)?;
     for ranges in attempt.ranges.chunks(MAX_CLONE_RANGES) {
         exo::page_clone(env, ranges)?;
     }

@@ -18,6 +18,7 @@ mod isa;
 mod isa;
 
 pub mod channel;
+mod descriptions;
 mod dispatch;
 mod fork;
 pub mod heap;
@@ -29,33 +30,37 @@ mod words;
 
 pub use isa::{Frame, clock, entropy, image_start};
 
-/// Places in the part of Chitin's half that the library lays out itself.
+/// Places in the part of Chitin's half that the library lays out itself. What every process has is close together, so that few page tables
+/// are needed: they are what making and ending a process costs most.
 pub mod place {
     /// The pages of files.
     pub const FILES: usize = 0x7d80_0000_0000;
     /// The most bytes of them.
     pub const FILES_BYTES: usize = 0x20_0000_0000;
     /// The upcall page.
-    pub const UPCALL_PAGE: usize = 0x7e0e_0000_0000;
+    pub const UPCALL_PAGE: usize = 0x7e00_0028_0000;
     /// The stack that faults are handled on: its lowest address.
-    pub const FAULT_STACK: usize = 0x7e0e_0010_0000;
+    pub const FAULT_STACK: usize = 0x7e00_0029_0000;
     /// Bytes of it. A fault in a fault (a signal frame for a lazy stack) goes on below.
     pub const FAULT_STACK_BYTES: usize = 0x1_0000;
-    /// Info pages: the first, and the environment table.
-    pub const INFO: usize = 0x7e0f_0000_0000;
+    /// The first info page, and behind it the one with the environment's own entry.
+    pub const INFO: usize = 0x7e00_002c_0000;
     /// A page of the frame table, while it is looked at.
-    pub const FRAME_TABLE: usize = 0x7e0f_1000_0000;
+    pub const FRAME_TABLE: usize = 0x7e00_002d_0000;
     /// The heap.
-    pub const HEAP: usize = 0x7e10_0000_0000;
+    pub const HEAP: usize = 0x7e00_0030_0000;
     /// The most that the heap may be.
-    pub const HEAP_BYTES: usize = 0xe0_0000_0000;
+    pub const HEAP_BYTES: usize = 0x1fd0_0000;
+
+    /// What open file descriptions have in common with those of other processes, a page each.
+    pub const DESCRIPTIONS: usize = HEAP + HEAP_BYTES;
 
     /// What the library has of threads but the first: their syscall stacks and machine state.
-    pub const THREADS: usize = 0x7e0e_1000_0000;
+    pub const THREADS: usize = 0x7e30_0000_0000;
     /// From one of them to the next: stack, state, and nothing mapped in between.
     pub const THREAD_STEP: usize = 0x2_0000;
     /// The most of them.
-    pub const THREADS_MOST: usize = (INFO - THREADS) / THREAD_STEP;
+    pub const THREADS_MOST: usize = 0x8000;
 
     /// The stack that the first thread's syscalls are served on: the first stack, free once the program runs.
     pub const SYSCALL_STACK_TOP: usize = exo::start::STACK_BASE + exo::start::STACK_BYTES;

@@ -17,12 +17,14 @@ use spin::Mutex;
 use unix::{Bulletin, Kin, Operation, Request};
 
 use crate::entry::channel;
+use crate::entry::descriptions;
 use crate::entry::fork;
 use crate::entry::isa::{self, Frame};
 use crate::entry::place;
 use crate::entry::thread::{self, Machine, Machines};
 use crate::entry::words::LibraryWords;
 use crate::errno::{Errno, Result};
+use crate::file::description::CommonPage;
 use crate::identity::Identity;
 use crate::kernel::{Kernel, Side};
 use crate::pool::{Pool, Source};
@@ -113,9 +115,10 @@ impl Native {
     }
 
     fn entry(&self) -> &EnvEntry {
-        let entries = (place::INFO + INFO_ENVS_PAGE * PAGE_SIZE) as *const EnvEntry;
-        // SAFETY: `start` mapped the whole table, and a slot is below its length.
-        unsafe { &*entries.add(EnvId(self.identity.load(Ordering::Relaxed)).slot()) }
+        let page = (place::INFO + PAGE_SIZE) as *const EnvEntry;
+        let slot = EnvId(self.identity.load(Ordering::Relaxed)).slot();
+        // SAFETY: the page with the environment's own entry is mapped there (`map_entry`), and is full of entries.
+        unsafe { &*page.add(slot % ENTRIES) }
     }
 }
 
@@ -123,6 +126,17 @@ impl Default for Native {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Environments' entries in an info page.
+const ENTRIES: usize = PAGE_SIZE / size_of::<EnvEntry>();
+
+/// Map the info page with the entry of `own` where `env` looks for its own.
+///
+/// # Errors
+/// The kernel's, of `info_map`.
+pub fn map_entry(env: EnvId, own: EnvId) -> exo::Result<()> {
+    exo::info_map(env, place::INFO + PAGE_SIZE, INFO_ENVS_PAGE + own.slot() / ENTRIES, 1)
 }
 
 /// What the entry saved of the call that is being served.
@@ -297,6 +311,10 @@ impl Kernel for Native {
         let page = place::UPCALL_PAGE as *mut UpcallPage;
         // SAFETY: `start` mapped the page; the word is for the library to write and for the kernel to read.
         unsafe { (&raw mut (*page).slice_armed).write_volatile(1) };
+    }
+
+    fn common_page(&self) -> Result<Arc<dyn CommonPage>> {
+        descriptions::page()
     }
 
     fn server(&self) -> Option<&'static dyn Server> {
@@ -544,6 +562,23 @@ impl Kernel for Native {
 
     fn call_site(&self) -> u64 {
         frame().site(self.upcall_page())
+    }
+
+    fn is_in_program(&self, machine: &'static Machine) -> bool {
+        machine.is_in_program()
+    }
+
+    fn give_machine(&self, machine: &'static Machine) {
+        self.machines.give(machine);
+    }
+
+    fn executed(&self) {
+        // There is nothing in it that could be refused.
+        let _ = channel::call(Request::new(Operation::Executed, [0; 3]));
+    }
+
+    fn clear_vectors(&self) {
+        isa::clear_vectors();
     }
 
     fn stack_pointer(&self) -> u64 {

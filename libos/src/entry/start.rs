@@ -1,10 +1,10 @@
 //! The image's start: from what the environment's creator left to the program's first instruction.
 
-use abi::{EnvId, INFO_ENVS_PAGE, INFO_SLICES_PAGE, PAGE_SIZE, Rights, UpcallEntries};
+use abi::{EnvId, PAGE_SIZE, Rights, UpcallEntries};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use crate::entry::native::Native;
+use crate::entry::native::{self, Native};
 use crate::entry::words::LibraryWords;
 use crate::entry::{channel, dispatch, isa, place};
 use crate::kernel::Kernel;
@@ -56,8 +56,8 @@ fn prepare() -> exo::Result<()> {
     let data = Rights::READ | Rights::WRITE | Rights::MAY_READ | Rights::MAY_WRITE;
     channel::page_alloc(place::UPCALL_PAGE, 1, data)?;
     channel::page_alloc(place::FAULT_STACK, place::FAULT_STACK_BYTES / PAGE_SIZE, data)?;
-    let info_pages = INFO_SLICES_PAGE.max(INFO_ENVS_PAGE + 1);
-    channel::with_quota(info_pages, || exo::info_map(EnvId::SELF, place::INFO, 0, info_pages))?;
+    channel::with_quota(1, || exo::info_map(EnvId::SELF, place::INFO, 0, 1))?;
+    channel::with_quota(1, || native::map_entry(EnvId::SELF, exo::identify()))?;
     // SAFETY: the page was just mapped, zeroed.
     unsafe { LibraryWords::prepare() };
     let entries = UpcallEntries { syscall: isa::foreign as *const () as u64, fault: isa::fault as *const () as u64 };

@@ -62,6 +62,15 @@ impl Machine {
     }
 }
 
+impl Machine {
+    /// Whether the thread was left in the program.
+    #[must_use]
+    pub fn is_in_program(&self) -> bool {
+        // SAFETY: see `Sync`: nobody changes the state meanwhile.
+        unsafe { (*self.0.get()).sp == 0 }
+    }
+}
+
 /// Machines that no thread has.
 struct Spare {
     /// Those that are there.
@@ -164,6 +173,13 @@ impl Machine {
             }
             _ => place::SYSCALL_STACK_TOP - exo::start::STACK_BYTES..place::SYSCALL_STACK_TOP,
         }
+    }
+
+    /// Whether a page is of some thread's stack, be it one that is or that could be.
+    pub fn is_on_a_stack(page: usize) -> bool {
+        let first = place::SYSCALL_STACK_TOP - exo::start::STACK_BYTES..place::SYSCALL_STACK_TOP;
+        let others = place::THREADS..place::THREADS + place::THREADS_MOST * place::THREAD_STEP;
+        first.contains(&page) || others.contains(&page) && (page - place::THREADS) % place::THREAD_STEP < STACK_BYTES
     }
 
     /// Where the state itself is.

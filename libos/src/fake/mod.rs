@@ -17,6 +17,7 @@ use spin::Mutex;
 use unix::{Bulletin, Kin, Operation, Request};
 
 use crate::errno::{Errno, Result};
+use crate::file::description::{Common, CommonPage};
 use crate::identity::Identity;
 use crate::kernel::{Kernel, Side};
 use crate::limits::Limits;
@@ -268,6 +269,15 @@ impl UserMemory for FakeKernel {
     }
 }
 
+/// What a process has in common with others, were there any.
+struct OnePage(Common);
+
+impl CommonPage for OnePage {
+    fn common(&self) -> &Common {
+        &self.0
+    }
+}
+
 impl Kernel for FakeKernel {
     type Machine = ();
 
@@ -302,6 +312,10 @@ impl Kernel for FakeKernel {
     fn keep_only(&self, (): &'static ()) {}
 
     fn arm_slice(&self) {}
+
+    fn common_page(&self) -> Result<Arc<dyn CommonPage>> {
+        Ok(Arc::new(OnePage(Common::default())))
+    }
 
     fn server(&self) -> Option<&'static dyn crate::server::Server> {
         None
@@ -532,6 +546,16 @@ impl Kernel for FakeKernel {
     fn call_site(&self) -> u64 {
         self.registers.lock().pc
     }
+
+    fn is_in_program(&self, (): &'static ()) -> bool {
+        true
+    }
+
+    fn give_machine(&self, (): &'static ()) {}
+
+    fn executed(&self) {}
+
+    fn clear_vectors(&self) {}
 
     fn resume_elsewhere(&self, registers: &Registers) -> ! {
         panic!("continued at {:#x}", registers.pc)

@@ -1,10 +1,10 @@
 //! The open file description: a file, its offset, its status flags.
 
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use linux_raw_sys::general::{O_APPEND, O_NONBLOCK, O_PATH, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET};
-use spin::Mutex;
+use spin::Once;
 
 use crate::errno::{Errno, Result};
 use crate::file::{Access, Blocking, File, Input, Output, Place, Seek, Seeking};
@@ -20,8 +20,23 @@ pub struct Description {
     pub entry: Arc<Entry>,
     file: Arc<dyn File>,
     access: Access,
+    own: Common,
+    /// What other processes have of it too, once there are such.
+    common: Once<Arc<dyn CommonPage>>,
+}
+
+/// What changes of a description, wherever it is used.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct Common {
+    offset: AtomicU64,
     flags: AtomicU32,
-    offset: Mutex<u64>,
+}
+
+/// Where several processes have it.
+pub trait CommonPage: Send + Sync {
+    /// What is there. Whoever shares it may write anything there, which is no more than seek and set flags.
+    fn common(&self) -> &Common;
 }
 
 /// What `O_PATH` opens: a place in the tree, without contents.
@@ -32,7 +47,8 @@ impl Description {
     /// Open a file with open(2)'s flags.
     #[must_use]
     pub fn new(entry: Arc<Entry>, file: Arc<dyn File>, access: Access, flags: u32) -> Arc<Description> {
-        Arc::new(Description { entry, file, access, flags: AtomicU32::new(flags), offset: Mutex::new(0) })
+        let own = Common { offset: AtomicU64::new(0), flags: AtomicU32::new(flags) };
+        Arc::new(Description { entry, file, access, own, common: Once::new() })
     }
 
     /// Hold a place in the tree (`O_PATH`).
@@ -41,15 +57,45 @@ impl Description {
         Self::new(entry, Arc::new(PathOnly), Access::empty(), flags)
     }
 
+    #[inline(always)]
+    fn words(&self) -> &Common {
+        self.common.get().map_or(&self.own, |page| page.common())
+    }
+
+    /// Whether other processes may move the offset too.
+    fn is_common(&self) -> bool {
+        self.common.get().is_some()
+    }
+
+    /// Let other processes have it too: offset and flags move to a page that they share.
+    ///
+    /// # Errors
+    /// `ENOMEM`: there is no memory for the page.
+    pub fn share(&self, page: impl FnOnce() -> Result<Arc<dyn CommonPage>>) -> Result<()> {
+        if self.is_common() {
+            return Ok(());
+        }
+        let page = page()?;
+        page.common().offset.store(self.offset(), Ordering::Relaxed);
+        page.common().flags.store(self.flags(), Ordering::Relaxed);
+        self.common.call_once(|| page);
+        Ok(())
+    }
+
+    /// Put the offset where a transfer ended, if nobody else moved it meanwhile.
+    fn settle(&self, reserved: u64, end: u64) {
+        let _ = self.words().offset.compare_exchange(reserved, end, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
     /// open(2)'s flags, those that only mattered at the opening left out.
     #[must_use]
     pub fn flags(&self) -> u32 {
-        self.flags.load(Ordering::Relaxed)
+        self.words().flags.load(Ordering::Relaxed)
     }
 
     /// Set the flags that fcntl(2) may set.
     pub fn set_flags(&self, flags: u32) {
-        self.flags.store(self.flags() & !CHANGEABLE | flags & CHANGEABLE, Ordering::Relaxed);
+        self.words().flags.store(self.flags() & !CHANGEABLE | flags & CHANGEABLE, Ordering::Relaxed);
     }
 
     /// Whether it only holds a place (`O_PATH`).
@@ -95,11 +141,26 @@ impl Description {
         if !file.seeking().has_places() {
             return file.read(world, output, 0, self.blocking());
         }
-        // The lock is not held across the copy, in the middle of which the process may be asked for a page of this very file.
-        let offset = *self.offset.lock();
+        if self.is_common() {
+            return self.read_common(file, world, output);
+        }
+        let offset = self.offset();
         let count = file.read(world, output, offset, self.blocking())?;
-        *self.offset.lock() = offset + count as u64;
+        self.set_offset(offset + count as u64);
         Ok(count)
+    }
+
+    /// Read where other processes may, too: nobody gets bytes that another gets.
+    fn read_common(&self, file: &Arc<dyn File>, world: &dyn World, output: &mut Output) -> Result<usize> {
+        let word = &self.words().offset;
+        let offset = self.offset();
+        let wanted = (output.room() as u64).min(file.size().saturating_sub(offset));
+        if word.compare_exchange(offset, offset + wanted, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+            return self.read_common(file, world, output);
+        }
+        let outcome = file.read(world, output, offset, self.blocking());
+        self.settle(offset + wanted, offset + *outcome.as_ref().unwrap_or(&0) as u64);
+        outcome
     }
 
     /// pread(2): the offset stays.
@@ -124,10 +185,18 @@ impl Description {
         if !file.seeking().has_places() {
             return file.write(world, input, Place::At(0), self.blocking()).map(|(count, _)| count);
         }
-        let offset = *self.offset.lock();
-        let place = if self.flags() & O_APPEND != 0 { Place::End } else { Place::At(offset) };
+        let is_append = self.flags() & O_APPEND != 0;
+        if self.is_common() && !is_append {
+            // Nobody writes where another does.
+            let wanted = input.left() as u64;
+            let offset = self.words().offset.fetch_add(wanted, Ordering::Relaxed);
+            let outcome = file.write(world, input, Place::At(offset), self.blocking());
+            self.settle(offset.wrapping_add(wanted), outcome.as_ref().map_or(offset, |(_, end)| *end));
+            return outcome.map(|(count, _)| count);
+        }
+        let place = if is_append { Place::End } else { Place::At(self.offset()) };
         let (count, end) = file.write(world, input, place, self.blocking())?;
-        *self.offset.lock() = end;
+        self.set_offset(end);
         Ok(count)
     }
 
@@ -148,12 +217,12 @@ impl Description {
     /// The offset.
     #[must_use]
     pub fn offset(&self) -> u64 {
-        *self.offset.lock()
+        self.words().offset.load(Ordering::Relaxed)
     }
 
     /// Set the offset.
     pub fn set_offset(&self, offset: u64) {
-        *self.offset.lock() = offset;
+        self.words().offset.store(offset, Ordering::Relaxed);
     }
 
     /// lseek(2).
@@ -171,19 +240,20 @@ impl Description {
             Seeking::Ignored | Seeking::Pointless => return Ok(0),
             Seeking::Contents => {}
         }
-        let mut at = self.offset.lock();
         let base = match whence {
             SEEK_SET => 0,
-            SEEK_CUR => *at as i64,
+            SEEK_CUR => self.offset() as i64,
             SEEK_END => file.size() as i64,
             _ => {
                 let what = if whence == SEEK_DATA { Seek::Data } else { Seek::Hole };
-                *at = file.seek(u64::try_from(offset).map_err(|_| Errno::ENXIO)?, what)?;
-                return Ok(*at);
+                let found = file.seek(u64::try_from(offset).map_err(|_| Errno::ENXIO)?, what)?;
+                self.set_offset(found);
+                return Ok(found);
             }
         };
         let target = base.checked_add(offset).ok_or(Errno::EOVERFLOW)?;
-        *at = u64::try_from(target).map_err(|_| Errno::EINVAL)?;
-        Ok(*at)
+        let target = u64::try_from(target).map_err(|_| Errno::EINVAL)?;
+        self.set_offset(target);
+        Ok(target)
     }
 }

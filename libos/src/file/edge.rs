@@ -1,7 +1,8 @@
 //! Edges: when a file last became readable or writable, or more so.
 //!
-//! A wait that is told of changes and not of states (`EPOLLET`) compares them with those that it saw last. Stamps are of one sequence, so
-//! that two files' can be compared: the greater one changed later.
+//! A wait that is told of changes and not of states (`EPOLLET`) compares them with those that it saw last: another stamp is a new edge.
+//! Stamps that are given in one process are of one sequence, by which edges of its files are put in order. A file that moves to `unixd` has
+//! stamps of `unixd`'s sequence from then on.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 

@@ -49,7 +49,7 @@ impl State {
             let Some(target) = item.target.upgrade() else { continue };
             let Ok(file) = target.file() else { continue };
             if item.look(world, file) {
-                fresh.push((item.last_edge(item.found.edges), index));
+                fresh.push((item.last_edge(), index));
             }
         }
         fresh.sort_unstable();
@@ -234,8 +234,9 @@ impl File for Epoll {
     fn edges(&self, world: &dyn World) -> Edges {
         let mut state = self.state.lock();
         state.look(world);
-        let last = state.items.iter().map(|item| item.last_edge(item.found.edges)).max().unwrap_or(0);
-        Edges { input: last.max(state.changed), output: 0 }
+        // A sum changes with each of its parts, of whatever sequence they are.
+        let input = state.items.iter().fold(state.changed, |sum, item| sum.wrapping_add(item.last_edge()));
+        Edges { input, output: 0 }
     }
 
     fn waits_for_console(&self) -> bool {

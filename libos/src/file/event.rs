@@ -126,6 +126,13 @@ impl File for Event {
         true
     }
 
+    fn state(&self, world: &dyn World) -> (Readiness, Edges) {
+        match self.remote.get() {
+            Some(remote) => remote.state(world),
+            None => (self.readiness(world), self.edges(world)),
+        }
+    }
+
     fn edges(&self, world: &dyn World) -> Edges {
         if let Some(remote) = self.remote.get() {
             return remote.edges(world);

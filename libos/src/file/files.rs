@@ -2,13 +2,14 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use linux_raw_sys::general::{AT_FDCWD, O_RDONLY, O_RDWR, O_WRONLY};
 use spin::Mutex;
 
 use crate::errno::{Errno, Result};
 use crate::file::console::{Stream, Terminal};
+use crate::file::description::CommonPage;
 use crate::file::event::AnonymousNode;
 use crate::file::table::{Slot, Table};
 use crate::file::{Access, Description, File};
@@ -34,7 +35,8 @@ pub struct Files {
     inodes: AtomicU64,
     console: Arc<Terminal>,
     /// Whether the console is the process's controlling terminal.
-    controls: core::sync::atomic::AtomicBool,
+    controls: AtomicBool,
+    locks: AtomicBool,
     /// The tree, if `unixd` keeps it.
     tree: Option<Arc<Tree>>,
 }
@@ -77,6 +79,7 @@ impl Files {
             console: console.clone(),
             controls: true.into(),
             tree,
+            locks: false.into(),
         };
         if let Some(place) = console_place {
             let description = Description::new(place, console, Access::READ | Access::WRITE, O_RDWR);
@@ -180,16 +183,29 @@ impl Files {
         self.table.lock().insert(Slot { description, close_on_exec }, 0)
     }
 
+    /// Whether the process ever had a record lock.
+    #[must_use]
+    pub fn has_locks(&self) -> &AtomicBool {
+        &self.locks
+    }
+
+    /// Note that it has one.
+    pub fn note_locks(&self) {
+        self.locks.store(true, Ordering::Relaxed);
+    }
+
     /// Let another process have all that is open here: what lives in this one moves to `unixd`.
     ///
     /// # Errors
     /// `ENFILE`, `ENOMEM`: `unixd` does not take so much.
-    pub fn share(&self, server: &'static dyn Server) -> Result<()> {
+    pub fn share(&self, server: &'static dyn Server, page: &dyn Fn() -> Result<Arc<dyn CommonPage>>) -> Result<()> {
         let table = self.table.lock();
         for fd in table.numbers(0) {
             // What only holds a place has nothing to move.
-            if let Ok(file) = table.get(fd)?.description.file() {
+            let description = &table.get(fd)?.description;
+            if let Ok(file) = description.file() {
                 file.share(server)?;
+                description.share(page)?;
             }
         }
         Ok(())

@@ -12,8 +12,10 @@ pub mod epoll;
 pub mod event;
 pub mod files;
 pub mod line;
+pub mod locks;
 pub mod pidfd;
 pub mod pipe;
+pub mod queue;
 pub mod remote;
 pub mod signal;
 pub mod socket;
@@ -192,6 +194,11 @@ pub trait File: Any + Send + Sync {
     fn edges(&self, world: &dyn World) -> Edges {
         let _ = world;
         Edges::default()
+    }
+
+    /// What would not block, and its last edges: for those who look at many.
+    fn state(&self, world: &dyn World) -> (Readiness, Edges) {
+        (self.readiness(world), self.edges(world))
     }
 
     /// Whether its readiness can change while nothing in the process runs: by the console's input.

@@ -19,6 +19,10 @@ pub struct Pidfd {
 }
 
 impl File for Pidfd {
+    fn is_pollable(&self) -> bool {
+        true
+    }
+
     fn readiness(&self, world: &dyn World) -> Readiness {
         if world.has_ended(self.id, self.birth) { Readiness::READABLE } else { Readiness::empty() }
     }

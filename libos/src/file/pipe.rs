@@ -305,6 +305,13 @@ impl File for End {
         true
     }
 
+    fn state(&self, world: &dyn World) -> (Readiness, Edges) {
+        match self.remote.get() {
+            Some(remote) => remote.state(world),
+            None => (self.readiness(world), self.edges(world)),
+        }
+    }
+
     fn edges(&self, world: &dyn World) -> Edges {
         if let Some(remote) = self.remote.get() {
             return remote.edges(world);

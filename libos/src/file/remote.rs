@@ -260,6 +260,10 @@ impl File for RemoteFile {
         self.look().map_or(Edges::default(), |(_, edges)| edges)
     }
 
+    fn state(&self, _: &dyn World) -> (Readiness, Edges) {
+        self.look().unwrap_or((Readiness::ERROR, Edges::default()))
+    }
+
     fn control(&self, world: &dyn World, request: u32, argument: usize) -> Result<usize> {
         let (incoming, outgoing) = control_bytes(request);
         let mut bytes = [0; CONTROL_MOST];

@@ -280,6 +280,10 @@ impl File for Socket {
         self.remote.readiness(world)
     }
 
+    fn state(&self, world: &dyn World) -> (Readiness, Edges) {
+        self.remote.state(world)
+    }
+
     fn edges(&self, world: &dyn World) -> Edges {
         self.remote.edges(world)
     }

@@ -111,6 +111,18 @@ impl Table {
         Ok(slot)
     }
 
+    /// Take out what execve(2) closes, to be dropped outside the lock.
+    pub fn close_on_exec(&mut self) -> Vec<Slot> {
+        let mut closed = Vec::new();
+        for (number, place) in self.slots.iter_mut().enumerate() {
+            if let Some(slot) = place.take_if(|slot| slot.close_on_exec) {
+                self.lowest_free = self.lowest_free.min(number);
+                closed.push(slot);
+            }
+        }
+        closed
+    }
+
     /// The numbers in use, from `from` on.
     pub fn numbers(&self, from: usize) -> impl Iterator<Item = i32> + '_ {
         self.slots.iter().enumerate().skip(from).filter(|(_, slot)| slot.is_some()).map(|(number, _)| number as i32)

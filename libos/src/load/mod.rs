@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod auxiliary;
+mod departure;
 pub mod elf;
 pub mod image;
 pub mod script;
@@ -27,6 +28,7 @@ use crate::process::Process;
 use crate::signal::{Ending, SIGSEGV};
 use elf::Program;
 use image::Image;
+use stack::Room;
 
 /// What to run, as the environment's creator left it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,51 +62,83 @@ pub struct Executable {
     pub path: Arc<[u8]>,
 }
 
-/// Why a program did not start.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Failure {
-    /// execve(2) fails with this, and the old program goes on.
-    Refused(Errno),
-    /// It failed past the point of no return: `SIGSEGV`.
-    Fatal,
+/// What execve(2) is asked, its strings copied and its file found.
+pub struct Request {
+    /// The file.
+    pub file: Executable,
+    /// What it is called: `AT_EXECFN`, and the path that a script's interpreter is given.
+    pub name: Vec<u8>,
+    /// Whether that name leads to nothing once descriptors are closed: a script's interpreter could not open it.
+    pub unreachable: bool,
+    /// The arguments.
+    pub arguments: Vec<Vec<u8>>,
+    /// The environment strings.
+    pub environment: Vec<Vec<u8>>,
+    /// The room that they leave.
+    pub room: Room,
 }
 
-impl From<Errno> for Failure {
-    fn from(errno: Errno) -> Failure {
-        Failure::Refused(errno)
-    }
+/// A program that can be started: everything that could be refused was asked.
+pub struct Prepared {
+    name: Vec<u8>,
+    arguments: Vec<Vec<u8>>,
+    environment: Vec<Vec<u8>>,
+    file: Executable,
+    program: Program,
+    interpreter: Option<(Program, Executable)>,
 }
+
+/// Why a program did not start that was past the point of no return: `SIGSEGV`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Fatal;
 
 /// How deep `#!` lines may lead to files with `#!` lines.
-const SCRIPTS_MOST: usize = 4;
+const SCRIPTS_MOST: usize = 5;
 
 impl<K: Kernel> Process<K> {
-    /// Load a program into the (empty) address space; gives the registers that it starts with.
+    /// Load the first program into the empty address space; gives the registers that it starts with.
     ///
     /// # Errors
     /// execve(2)'s. What Linux answers with `SIGSEGV` ends the process.
     pub fn execute(&self, command: &Command) -> Result<Registers> {
-        match self.load(command) {
-            Ok(registers) => Ok(registers),
-            Err(Failure::Refused(errno)) => Err(errno),
-            Err(Failure::Fatal) => self.end(Ending::Signal(SIGSEGV)),
+        let name = command.arguments.first().ok_or(Errno::EFAULT)?.clone();
+        let mut room = Room::new(command.arguments.len(), command.environment.len(), self.memory.lock().stack_limit)?;
+        for string in [&name].into_iter().chain(&command.arguments).chain(&command.environment) {
+            room.take(string)?;
         }
+        let request = Request {
+            file: self.open_executable(&name)?,
+            name,
+            unreachable: false,
+            arguments: command.arguments.clone(),
+            environment: command.environment.clone(),
+            room,
+        };
+        let prepared = self.prepare(request)?;
+        self.memory.lock().rewrites = command.flags.contains(CommandFlags::REWRITE);
+        Ok(self.begin_or_end(&prepared))
     }
 
-    /// [`Process::execute`], but with the two kinds of failure told apart.
-    pub fn load(&self, command: &Command) -> core::result::Result<Registers, Failure> {
-        let name = command.arguments.first().ok_or(Errno::EFAULT)?.clone();
-        let mut file = self.open_executable(&name)?;
-        let mut arguments = command.arguments.clone();
+    /// Check all that can be refused, while the old program is still whole.
+    ///
+    /// # Errors
+    /// `ENOEXEC`: no program, nor a script. `ELOOP`: scripts that lead to scripts. `E2BIG`: what a script adds does not fit. `ENOENT`: a
+    /// script that its interpreter could not open. Those of opening and reading an interpreter.
+    pub fn prepare(&self, request: Request) -> Result<Prepared> {
+        let Request { mut file, name, unreachable, mut arguments, environment, mut room } = request;
         let mut depth = 0;
+        let mut script = name.clone();
         while let Some(line) = script::line(&file)? {
+            if unreachable {
+                return Err(Errno::ENOENT);
+            }
+            line.put_before(script, &mut arguments, &mut room)?;
+            file = self.open_executable(&line.interpreter)?;
+            script = line.interpreter;
             depth += 1;
             if depth > SCRIPTS_MOST {
-                return Err(Errno::ELOOP.into());
+                return Err(Errno::ELOOP);
             }
-            let path = if depth == 1 { name.clone() } else { arguments[0].clone() };
-            arguments = line.arguments(&path, &arguments);
-            file = self.open_executable(&line.interpreter)?;
         }
         let program = Program::read(&*file.backing)?;
         let interpreter = match &program.interpreter {
@@ -114,45 +148,49 @@ impl<K: Kernel> Process<K> {
                 Some((Program::read_interpreter(&*file.backing)?, file))
             }
         };
-        stack::check_size(&arguments, &command.environment, self.memory.lock().stack_limit)?;
-        // From here on the old program is gone.
-        self.memory.lock().rewrites = command.flags.contains(CommandFlags::REWRITE);
-        let image = self.map_program(&program, &file)?;
-        let interpreter = match &interpreter {
+        Ok(Prepared { name, arguments, environment, file, program, interpreter })
+    }
+
+    /// Start a program in the empty address space; gives its first registers. What fails now ends the process.
+    pub fn begin_or_end(&self, prepared: &Prepared) -> Registers {
+        self.begin(prepared).unwrap_or_else(|Fatal| self.end(Ending::Signal(SIGSEGV)))
+    }
+
+    /// Map a program and its stack.
+    ///
+    /// # Errors
+    /// [`Fatal`]: its segments make no sense, or there is no memory.
+    fn begin(&self, prepared: &Prepared) -> core::result::Result<Registers, Fatal> {
+        let Prepared { name, arguments, environment, file, program, interpreter } = prepared;
+        let image = self.map_program(program, file)?;
+        let interpreter = match interpreter {
             None => None,
             Some((program, file)) => Some(self.map_interpreter(program, file)?),
         };
         let entry = interpreter.as_ref().map_or(image.entry, |interpreter| interpreter.entry);
         let mut random = [0; 16];
         self.random.fill(&mut random);
-        let vector = auxiliary::vector(&self.kernel, &program, &image, interpreter.as_ref().map_or(0, |interpreter| interpreter.bias));
-        let layout = stack::Layout {
-            arguments: &arguments,
-            environment: &command.environment,
-            executable: &name,
-            platform: auxiliary::PLATFORM,
-            random,
-            vector: &vector,
-        };
+        let vector = auxiliary::vector(&self.kernel, program, &image, interpreter.as_ref().map_or(0, |interpreter| interpreter.bias));
+        let layout = stack::Layout { arguments, environment, executable: name, platform: auxiliary::PLATFORM, random, vector: &vector };
         let (sp, bytes) = layout.build(STACK_TOP);
         self.map_stack(program.executable_stack, bytes.len());
-        self.kernel.write(sp, &bytes).map_err(|_| Failure::Fatal)?;
-        self.note_program(&file.path, &arguments, &command.environment, &vector);
+        self.kernel.write(sp, &bytes).map_err(|_| Fatal)?;
+        self.note_program(&file.path, name, arguments, environment, &vector);
         Ok(first_registers(entry, sp))
     }
 
-    fn map_program(&self, program: &Program, file: &Executable) -> core::result::Result<Image, Failure> {
+    fn map_program(&self, program: &Program, file: &Executable) -> core::result::Result<Image, Fatal> {
         let mut memory = self.memory.lock();
-        let image = image::map(&mut memory, &self.kernel, program, file, None).map_err(|_| Failure::Fatal)?;
+        let image = image::map(&mut memory, &self.kernel, program, file, None).map_err(|_| Fatal)?;
         memory.heap = image.end..image.end;
         drop(memory);
         self.clear_tails(&image);
         Ok(image)
     }
 
-    fn map_interpreter(&self, program: &Program, file: &Executable) -> core::result::Result<Image, Failure> {
+    fn map_interpreter(&self, program: &Program, file: &Executable) -> core::result::Result<Image, Fatal> {
         let mut memory = self.memory.lock();
-        let image = image::map(&mut memory, &self.kernel, program, file, Some(())).map_err(|_| Failure::Fatal)?;
+        let image = image::map(&mut memory, &self.kernel, program, file, Some(())).map_err(|_| Fatal)?;
         drop(memory);
         self.clear_tails(&image);
         Ok(image)

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use crate::errno::{Errno, Result};
 use crate::load::Executable;
+use crate::load::stack::Room;
 
 /// What Linux looks at of a file before it knows its format (`BINPRM_BUF_SIZE`).
 const LINE_MOST: usize = 256;
@@ -19,33 +20,67 @@ pub struct Line {
 /// The `#!` line of a file, if it has one.
 ///
 /// # Errors
-/// `ENOEXEC`: there is no path in it, or it is longer than can be.
+/// `ENOEXEC`: there is no path in it, or it is longer than can be. `EACCES`: the path is empty.
 pub fn line(file: &Executable) -> Result<Option<Line>> {
+    // A shorter file reads as if zeros followed.
     let mut bytes = [0; LINE_MOST];
-    let length = file.backing.read_at(0, &mut bytes)?;
-    let Some(rest) = bytes[..length].strip_prefix(b"#!") else { return Ok(None) };
-    let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
-    let end = rest.iter().position(|&byte| byte == b'\n');
-    let text = &rest[..end.unwrap_or(rest.len())];
-    let text = text.trim_ascii_start();
-    let path_end = text.iter().position(blank);
-    // A line that was cut off may have lost a part of the path.
-    if text.is_empty() || end.is_none() && path_end.is_none() && length == LINE_MOST {
+    file.backing.read_at(0, &mut bytes)?;
+    let Some(rest) = bytes.strip_prefix(b"#!") else { return Ok(None) };
+    let text = match rest.iter().position(|&byte| byte == b'\n') {
+        Some(end) => &rest[..end],
+        None => {
+            // A line that was cut off may have lost a part of the path.
+            let text = &rest[..rest.len() - 1];
+            let start = text.iter().position(|&byte| !is_blank(byte)).ok_or(Errno::ENOEXEC)?;
+            text[start..].iter().position(|&byte| is_blank(byte) || byte == 0).ok_or(Errno::ENOEXEC)?;
+            text
+        }
+    };
+    let text = trimmed(text);
+    let end = text.iter().position(|&byte| is_blank(byte) || byte == 0).unwrap_or(text.len());
+    if text.is_empty() {
         return Err(Errno::ENOEXEC);
     }
-    let (path, rest) = text.split_at(path_end.unwrap_or(text.len()));
-    let argument = rest.trim_ascii();
-    Ok(Some(Line { interpreter: path.to_vec(), argument: (!argument.is_empty()).then(|| argument.to_vec()) }))
+    if end == 0 {
+        // An empty path leads to the current directory.
+        return Err(Errno::EACCES);
+    }
+    let (path, rest) = text.split_at(end);
+    // What stands behind a NUL is no argument.
+    let argument = rest.first().filter(|&&byte| byte != 0).map(|_| string(trimmed(rest)).to_vec());
+    Ok(Some(Line { interpreter: path.to_vec(), argument }))
+}
+
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
+
+fn trimmed(text: &[u8]) -> &[u8] {
+    let start = text.iter().position(|&byte| !is_blank(byte)).unwrap_or(text.len());
+    let end = text.iter().rposition(|&byte| !is_blank(byte)).map_or(start, |last| last + 1);
+    &text[start..end]
+}
+
+/// What stands before the first NUL.
+fn string(text: &[u8]) -> &[u8] {
+    text.split(|&byte| byte == 0).next().unwrap_or_default()
 }
 
 impl Line {
-    /// The interpreter's arguments, for a script at `path` that was given `old`.
-    #[must_use]
-    pub fn arguments(&self, path: &[u8], old: &[Vec<u8>]) -> Vec<Vec<u8>> {
-        let mut arguments = Vec::from([self.interpreter.clone()]);
-        arguments.extend(self.argument.clone());
-        arguments.push(path.to_vec());
-        arguments.extend_from_slice(old.get(1..).unwrap_or_default());
-        arguments
+    /// Let the interpreter and what it is given stand before the arguments of the script at `path`, whose zeroth goes.
+    ///
+    /// # Errors
+    /// `E2BIG`: there is no room.
+    pub fn put_before(&self, path: Vec<u8>, arguments: &mut Vec<Vec<u8>>, room: &mut Room) -> Result<()> {
+        if let Some(zeroth) = arguments.first() {
+            room.give(zeroth);
+        }
+        let replaced = 0..arguments.len().min(1);
+        let new = [Some(self.interpreter.clone()), self.argument.clone(), Some(path)];
+        for string in new.iter().flatten() {
+            room.take(string)?;
+        }
+        arguments.splice(replaced, new.into_iter().flatten());
+        Ok(())
     }
 }

@@ -9,23 +9,45 @@ use alloc::vec::Vec;
 
 use crate::errno::{Errno, Result};
 use crate::load::auxiliary::Entry;
+use crate::memory::STACK_LIMIT;
 
 /// The most bytes that one argument or environment string may have, its NUL included (`MAX_ARG_STRLEN`).
-const STRING_MOST: usize = 32 * 4096;
+pub const STRING_MOST: usize = 32 * 4096;
+/// What arguments and environment may always have (`ARG_MAX`), and what they may have at most, however far the stack may grow: three
+/// quarters of the usual limit.
+const ROOM: core::ops::RangeInclusive<usize> = STRING_MOST..=STACK_LIMIT / 4 * 3;
 
-/// Whether arguments and environment fit on a stack that may grow to `limit`.
-///
-/// # Errors
-/// `E2BIG`: a string is longer than 128 KiB, or all with their pointers are more than a quarter of the stack.
-pub fn check_size(arguments: &[Vec<u8>], environment: &[Vec<u8>], limit: usize) -> Result<()> {
-    let mut total = 0;
-    for string in arguments.iter().chain(environment) {
+/// How much more may be put on a stack, as `fs/exec.c` counts it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Room(usize);
+
+impl Room {
+    /// For so many arguments and environment strings, on a stack that may grow to `limit` bytes.
+    ///
+    /// # Errors
+    /// `E2BIG`: their pointers alone are too much.
+    pub fn new(arguments: usize, environment: usize, limit: usize) -> Result<Room> {
+        let most = (limit / 4).clamp(*ROOM.start(), *ROOM.end());
+        let pointers = arguments.max(1).saturating_add(environment).saturating_mul(size_of::<usize>());
+        most.checked_sub(pointers).filter(|&left| left > 0).map(Room).ok_or(Errno::E2BIG)
+    }
+
+    /// Put a string there.
+    ///
+    /// # Errors
+    /// `E2BIG`: it is longer than 128 KiB, or more than there is room for.
+    pub fn take(&mut self, string: &[u8]) -> Result<()> {
         if string.len() >= STRING_MOST {
             return Err(Errno::E2BIG);
         }
-        total += string.len() + 1 + size_of::<usize>();
+        self.0 = self.0.checked_sub(string.len() + 1).ok_or(Errno::E2BIG)?;
+        Ok(())
     }
-    if total > (limit / 4).max(STRING_MOST) { Err(Errno::E2BIG) } else { Ok(()) }
+
+    /// Take a string away.
+    pub fn give(&mut self, string: &[u8]) {
+        self.0 += string.len() + 1;
+    }
 }
 
 /// What goes on the stack.

@@ -1,6 +1,7 @@
 //! Good programs get the stack that they expect, bad ones the error that Linux gives.
 
 use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec;
@@ -11,7 +12,7 @@ use abi::PAGE_SIZE;
 use super::elf::Program;
 use super::image;
 use super::script;
-use super::stack::{Layout, check_size};
+use super::stack::{Layout, Room};
 use super::{Command, Executable};
 use crate::errno::{Errno, Result};
 use crate::fake::FakeKernel;
@@ -248,22 +249,40 @@ fn the_first_stack_is_what_start_code_expects() {
 
 #[test]
 fn too_long_a_command_is_refused() {
-    assert_eq!(check_size(&[vec![b'x'; 131_072]], &[], 8 << 20), Err(Errno::E2BIG));
-    assert_eq!(check_size(&[vec![b'x'; 131_071]], &[], 8 << 20), Ok(()));
-    let many: Vec<Vec<u8>> = (0..300_000).map(|_| Vec::new()).collect();
-    assert_eq!(check_size(&many, &[], 8 << 20), Err(Errno::E2BIG));
+    let room = |limit| Room::new(1, 0, limit).unwrap();
+    assert_eq!(room(8 << 20).take(&[b'x'; 131_072]), Err(Errno::E2BIG));
+    assert_eq!(room(8 << 20).take(&[b'x'; 131_071]), Ok(()));
+    assert_eq!(Room::new(100_000, 200_000, 8 << 20), Err(Errno::E2BIG));
+    // A quarter of the stack, but never less than 128 KiB and never more than 6 MiB.
+    for (limit, room) in [(0, 128 << 10), (4 << 20, 1 << 20), (1 << 30, 6 << 20)] {
+        let mut left = Room::new(2, 1, limit).unwrap();
+        let string = [b'x'; 1023];
+        assert_eq!((0..).find(|_| left.take(&string).is_err()), Some((room - 24) / 1024));
+        left.give(&string);
+        assert_eq!((left.take(&string), left.take(&string)), (Ok(()), Err(Errno::E2BIG)));
+    }
 }
 
 #[test]
 fn a_script_names_its_interpreter() {
     let line = |text: &str| {
         let executable = Executable { backing: Arc::new(Bytes(text.as_bytes().to_vec())), path: Arc::from(&b"/s"[..]) };
-        script::line(&executable).map(|line| line.map(|line| line.arguments(b"/s", &[b"s".to_vec(), b"a".to_vec()])))
+        let line = script::line(&executable)?;
+        let mut arguments = vec![b"s".to_vec(), b"a".to_vec()];
+        let put = line.map(|line| line.put_before(b"/s".to_vec(), &mut arguments, &mut Room::new(2, 0, 0).unwrap()));
+        put.transpose().map(|put| put.map(|()| arguments))
     };
-    let strings = |texts: &[&str]| Some(texts.iter().map(|text| text.as_bytes().to_vec()).collect::<Vec<_>>());
-    assert_eq!(line("#!/bin/sh\necho"), Ok(strings(&["/bin/sh", "/s", "a"])));
-    assert_eq!(line("#! /bin/awk  -f x \n"), Ok(strings(&["/bin/awk", "-f x", "/s", "a"])));
+    let strings = |texts: &[&str]| Ok(Some(texts.iter().map(|text| text.as_bytes().to_vec()).collect::<Vec<_>>()));
+    assert_eq!(line("#!/bin/sh\necho"), strings(&["/bin/sh", "/s", "a"]));
+    assert_eq!(line("#! /bin/awk  -f x \n"), strings(&["/bin/awk", "-f x", "/s", "a"]));
+    assert_eq!(line("#!/bin/sh"), strings(&["/bin/sh", "/s", "a"]));
+    assert_eq!(line("#!/bin/sh -e"), strings(&["/bin/sh", "-e", "/s", "a"]));
+    assert_eq!(line("#!/bin/sh "), strings(&["/bin/sh", "", "/s", "a"]), "as Linux has it");
+    assert_eq!(line("#!/bin/sh\r\n"), strings(&["/bin/sh\r", "/s", "a"]));
+    assert_eq!(line(&format!("#!/bin/sh {}", "x".repeat(400))), strings(&["/bin/sh", &"x".repeat(245), "/s", "a"]));
     assert_eq!(line("#!\n"), Err(Errno::ENOEXEC));
+    assert_eq!(line("#!"), Err(Errno::EACCES));
+    assert_eq!(line(&format!("#!{}\n", "x".repeat(400))), Err(Errno::ENOEXEC));
     assert_eq!(line("no script"), Ok(None));
 }
 

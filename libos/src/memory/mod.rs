@@ -104,6 +104,12 @@ pub struct Memory {
     sequential: usize,
 }
 
+/// What is left of an address space that was cleared.
+pub struct Remains {
+    _regions: Regions,
+    _placed: Vec<rewritten::Placed>,
+}
+
 impl Default for Memory {
     fn default() -> Self {
         Self::new()
@@ -196,6 +202,14 @@ impl Memory {
         self.discard(kernel, range.clone());
         self.regions.remove(range);
         self.settle_texts(kernel, &touched);
+    }
+
+    /// Give back everything: the program goes. What the regions referred to is the caller's to drop, outside the lock.
+    pub fn clear<K: Kernel>(&mut self, kernel: &K) -> Remains {
+        self.discard(kernel, 0..PROGRAM_TOP);
+        self.heap = 0..0;
+        self.sequential = 0;
+        Remains { _regions: core::mem::take(&mut self.regions), _placed: core::mem::take(&mut self.placed) }
     }
 
     /// Give back the frames of a range; its regions stay.

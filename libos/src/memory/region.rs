@@ -238,6 +238,10 @@ impl Regions {
             return;
         }
         self.recent = None;
+        // The gap may reach beyond the range.
+        if self.dense.as_ref().is_some_and(|dense| dense.range.start <= range.end && range.start <= dense.range.end) {
+            self.dense = None;
+        }
         if start > range.start {
             return self.remove_many(range);
         }
@@ -256,14 +260,8 @@ impl Regions {
     fn remove_many(&mut self, range: Range<usize>) {
         self.split(range.start);
         self.split(range.end);
-        let mut removed = false;
         while let Some((&start, _)) = self.map.range(range.clone()).next() {
             self.map.remove(&start);
-            removed = true;
-        }
-        // The gap may reach beyond the range.
-        if removed && self.dense.as_ref().is_some_and(|dense| dense.range.start <= range.end && range.start <= dense.range.end) {
-            self.dense = None;
         }
     }
 

@@ -82,6 +82,19 @@ impl<K: Kernel> Process<K> {
         self.start_handler(registers, &information, &action, trap.words());
     }
 
+    /// Whether a signal is pending that breaks off a wait. A stop does not: the wait goes on where the process does, as if there had been none
+    /// (signal(7): Linux breaks off epoll_wait(2) and sigtimedwait(2) then).
+    pub fn is_interrupted(&self) -> bool {
+        while self.signals.is_pending()
+            && let Some(signal) = self.signals.with(State::next_quiet)
+        {
+            if STOPS & bit(signal) != 0 && self.signals.with(|state| state.action(signal).handler) == DEFAULT {
+                self.stop(signal);
+            }
+        }
+        self.signals.is_pending()
+    }
+
     /// Deliver what is pending on the way out of a call that answers `result`. Returns if nothing has a handler.
     pub fn deliver_after_call(&self, result: u64) {
         let mut registers = self.kernel.registers();
@@ -125,7 +138,7 @@ impl<K: Kernel> Process<K> {
         if self.strace {
             crate::strace::delivered(self, information);
         }
-        let (mask, alternate) = self.signals.with(|state| {
+        let (mask, alternate, held_back) = self.signals.with(|state| {
             let mask = state.own.suspended.take().unwrap_or(state.own.blocked);
             let deferred = if action.flags & Action::NO_DEFER == 0 { bit(signal) } else { 0 };
             state.set_blocked(state.own.blocked | action.mask | deferred);
@@ -136,11 +149,14 @@ impl<K: Kernel> Process<K> {
             if alternate.flags & AlternateStack::AUTODISARM != 0 && action.flags & Action::ON_STACK != 0 {
                 state.own.alternate = AlternateStack::NONE;
             }
-            (mask, alternate)
+            (mask, alternate, state.shared.set() & state.own.blocked)
         });
         if frame::push(&self.kernel, registers, information, action, mask, &alternate, words).is_err() {
             // Linux sends SIGSEGV for a frame that cannot be written, whose handler's frame could not be written either.
             self.end(Ending::Signal(SIGSEGV));
+        }
+        if held_back != 0 {
+            self.reoffer();
         }
     }
 

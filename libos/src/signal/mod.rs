@@ -240,6 +240,8 @@ pub mod attention {
     pub const TURN: u8 = 2;
     /// The thread pointer is to be set by the kernel.
     pub const POINTER: u8 = 4;
+    /// The thread is to end.
+    pub const END: u8 = 8;
 }
 
 /// A process's signals, those of the thread that runs at hand.
@@ -276,6 +278,18 @@ impl Signals {
     #[inline(always)]
     pub fn is_pending(&self) -> bool {
         self.attention.load(Ordering::Relaxed) & attention::SIGNAL != 0
+    }
+
+    /// Whether a call that waits is to come to its end: for a signal, or because the thread is to end.
+    #[must_use]
+    pub fn is_wait_over(&self) -> bool {
+        self.attention.load(Ordering::Relaxed) & (attention::SIGNAL | attention::END) != 0
+    }
+
+    /// Whether the thread that runs is to end where it would leave the call that it is in.
+    #[must_use]
+    pub fn is_end_due(&self) -> bool {
+        self.attention.load(Ordering::Relaxed) & attention::END != 0
     }
 
     /// The byte that is not 0 while the way out of a call is not the straight one, for the entries' assembly.
@@ -422,6 +436,17 @@ impl State {
         }
     }
 
+    /// The program goes: handlers with it, and what was its own of the thread that runs. What is ignored, blocked or pending stays.
+    pub fn depart(&mut self) {
+        for action in &mut self.actions {
+            let handler = if action.handler == IGNORE { IGNORE } else { DEFAULT };
+            *action = Action { handler, ..Action::default() };
+        }
+        self.own.suspended = None;
+        self.own.alternate = AlternateStack::NONE;
+        self.own.awaited = 0;
+    }
+
     /// Set the mask; what cannot be blocked is not.
     pub fn set_blocked(&mut self, blocked: Set) {
         self.own.blocked = blocked & !UNSTOPPABLE;
@@ -452,6 +477,17 @@ impl State {
             let action = self.action(signal);
             matches!(action.handler, DEFAULT | IGNORE) || action.flags & Action::RESTART != 0
         })
+    }
+
+    /// Take what is to be delivered next, if it neither has a handler nor ends the process.
+    fn next_quiet(&mut self) -> Option<u32> {
+        let unblocked = !self.own.blocked;
+        let signal = pending::first(self.own.pending.set() & unblocked).or_else(|| pending::first(self.shared.set() & unblocked))?;
+        let is_quiet = match self.action(signal).handler {
+            DEFAULT => is_ignored_by_default(signal) || STOPS & bit(signal) != 0,
+            handler => handler == IGNORE,
+        };
+        if is_quiet { self.take(unblocked).map(|information| information.signal as u32) } else { None }
     }
 
     /// Take what is to be delivered next, and what is to be done about it.

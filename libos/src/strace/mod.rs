@@ -35,10 +35,20 @@ pub fn traced<K: Kernel>(process: &Process<K>, number: usize, arguments: &Argume
         print(process, &format!("{} = ?", padded(call(process, number, row, arguments, Ok(0)))));
         return handler(process, arguments);
     }
+    if row.is_some_and(|row| matches!(row.name, "execve" | "execveat")) {
+        // What it is asked cannot be read any more once it is done; if it is, `executed` prints the result.
+        process.kernel.put(padded(call(process, number, row, arguments, Ok(0))).as_bytes());
+        return handler(process, arguments).inspect_err(|&errno| print(process, &format!(" = {}", result(row, Err(errno)))));
+    }
     let outcome = handler(process, arguments);
     let line = padded(call(process, number, row, arguments, outcome));
     print(process, &format!("{line} = {}", result(row, outcome)));
     outcome
+}
+
+/// Print the result of an execve(2) that replaced the program.
+pub fn executed<K: Kernel>(process: &Process<K>) {
+    print(process, " = 0");
 }
 
 /// Print how the process ended.

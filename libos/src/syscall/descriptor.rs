@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 
 use linux_raw_sys::general::{
     F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_GETFL, F_GETLK, F_GETOWN, F_GETPIPE_SZ, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_SETFD, F_SETFL,
-    F_SETLK, F_SETLKW, F_SETOWN, F_SETPIPE_SZ, F_UNLCK, FD_CLOEXEC, O_CLOEXEC, O_NONBLOCK,
+    F_SETLK, F_SETLKW, F_SETOWN, F_SETPIPE_SZ, FD_CLOEXEC, O_CLOEXEC, O_NONBLOCK,
 };
 
 use crate::errno::{Errno, Result};
@@ -14,7 +14,7 @@ use crate::file::table::Slot;
 use crate::file::{Access, Description, Seeking};
 use crate::kernel::Kernel;
 use crate::process::Process;
-use crate::syscall::Arguments;
+use crate::syscall::{Arguments, lock};
 use crate::user::UserMemory;
 use crate::vfs::attributes::Kind;
 use crate::vfs::world::World;
@@ -22,6 +22,7 @@ use crate::vfs::world::World;
 /// close(2). Whoever waits at a pipe's other end may have seen its last peer go.
 pub fn close<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
     let slot = process.files.with_table(|table| table.remove(arguments.int(0)))?;
+    lock::forget(process, &slot.description);
     drop(slot);
     process.note_change();
     Ok(0)
@@ -43,6 +44,9 @@ pub fn close_range<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Re
                 table.remove(fd).map(Some)
             }
         });
+        if let Ok(Some(slot)) = &removed {
+            lock::forget(process, &slot.description);
+        }
         drop(removed);
     }
     process.note_change();
@@ -67,6 +71,9 @@ pub fn dup<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usi
 fn duplicate_to<K: Kernel>(process: &Process<K>, fd: i32, to: i32, close_on_exec: bool) -> Result<usize> {
     let description = process.files.get(fd)?;
     let old = process.files.with_table(|table| table.replace(to, Slot { description, close_on_exec }))?;
+    if let Some(slot) = &old {
+        lock::forget(process, &slot.description);
+    }
     drop(old);
     process.note_change();
     Ok(to as usize)
@@ -107,24 +114,12 @@ pub fn fcntl<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<u
             description.set_flags(value as u32);
             Ok(0)
         }
-        F_GETLK | F_OFD_GETLK => {
-            // Nobody else could hold a lock.
-            let kind: u16 = F_UNLCK as u16;
-            process.write_value(value, &kind).map(|()| 0)
-        }
-        F_SETLK | F_SETLKW | F_OFD_SETLK | F_OFD_SETLKW => process.read_value::<[u64; 4]>(value).map(|_| 0),
+        F_GETLK | F_SETLK | F_SETLKW | F_OFD_GETLK | F_OFD_SETLK | F_OFD_SETLKW => lock::record(process, &description, command, value),
         F_GETOWN | F_SETOWN => Ok(0),
         F_GETPIPE_SZ => description.file()?.pipe().ok_or(Errno::EBADF)?.capacity(),
         F_SETPIPE_SZ => description.file()?.pipe().ok_or(Errno::EBADF)?.set_capacity(value),
         _ => Err(Errno::EINVAL),
     }
-}
-
-/// flock(2): the only process never waits for itself.
-pub fn flock<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    const NONBLOCK: u32 = 4;
-    process.files.get(arguments.int(0))?.file()?;
-    if matches!(arguments.unsigned(1) & !NONBLOCK, 1 | 2 | 8) { Ok(0) } else { Err(Errno::EINVAL) }
 }
 
 /// pipe2(2); pipe(2) with no flags

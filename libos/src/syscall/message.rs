@@ -9,6 +9,7 @@ use unix::{Object, Operation};
 use crate::errno::{Errno, Result};
 use crate::file::event::AnonymousNode;
 use crate::file::pipe::Pipe;
+use crate::file::queue::RemoteQueue;
 use crate::file::remote::{Handle, RemoteFile};
 use crate::file::socket::{Along, Received, Socket};
 use crate::file::{Access, Blocking, Description, File, Input, Output};
@@ -207,6 +208,7 @@ fn adopt<K: Kernel>(process: &Process<K>, handle: Handle, close_on_exec: bool) -
             Description::new(pipe.entry(process.now()), end, access, mode)
         }
         Object::Event => detached(Arc::new(RemoteFile::new(handle, traits)), Kind::Anonymous, b"anon_inode:[eventfd]"),
+        Object::Queue => detached(Arc::new(RemoteQueue::new(handle)), Kind::Regular, b"/"),
         Object::File => detached(Arc::new(RemoteFile::new(handle, traits)), Kind::Regular, b"/"),
     };
     process.files.insert(description, close_on_exec)

@@ -48,6 +48,7 @@ const EVERYWHERE: &[(&str, u32)] = expected! {
     "setresgid" __NR_setresgid
     "setfsuid" __NR_setfsuid
     "setfsgid" __NR_setfsgid
+    "setgroups" __NR_setgroups
     "getgroups" __NR_getgroups
     "uname" __NR_uname
     "sysinfo" __NR_sysinfo
@@ -63,9 +64,17 @@ const EVERYWHERE: &[(&str, u32)] = expected! {
     "sched_getaffinity" __NR_sched_getaffinity
     "sched_setaffinity" __NR_sched_setaffinity
     "sched_getscheduler" __NR_sched_getscheduler
+    "sched_setscheduler" __NR_sched_setscheduler
     "sched_getparam" __NR_sched_getparam
+    "sched_setparam" __NR_sched_setparam
+    "sched_getattr" __NR_sched_getattr
+    "sched_setattr" __NR_sched_setattr
+    "sched_rr_get_interval" __NR_sched_rr_get_interval
     "sched_get_priority_max" __NR_sched_get_priority_max
     "sched_get_priority_min" __NR_sched_get_priority_min
+    "sched_setscheduler" __NR_sched_setscheduler
+    "sched_setparam" __NR_sched_setparam
+    "sched_rr_get_interval" __NR_sched_rr_get_interval
     "getpriority" __NR_getpriority
     "setpriority" __NR_setpriority
     "getcpu" __NR_getcpu
@@ -84,6 +93,12 @@ const EVERYWHERE: &[(&str, u32)] = expected! {
     "msync" __NR_msync
     "mlock" __NR_mlock
     "mlock2" __NR_mlock2
+    "mq_open" __NR_mq_open
+    "mq_unlink" __NR_mq_unlink
+    "mq_timedsend" __NR_mq_timedsend
+    "mq_timedreceive" __NR_mq_timedreceive
+    "mq_notify" __NR_mq_notify
+    "mq_getsetattr" __NR_mq_getsetattr
     "munlock" __NR_munlock
     "mlockall" __NR_mlockall
     "munlockall" __NR_munlockall
@@ -202,6 +217,8 @@ const EVERYWHERE: &[(&str, u32)] = expected! {
     "bind" __NR_bind
     "io_uring_setup" __NR_io_uring_setup
     "pidfd_open" __NR_pidfd_open
+    "pidfd_send_signal" __NR_pidfd_send_signal
+    "pidfd_getfd" __NR_pidfd_getfd
 };
 
 #[cfg(target_arch = "x86_64")]

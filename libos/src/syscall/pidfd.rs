@@ -10,8 +10,9 @@ use crate::file::pidfd::Pidfd;
 use crate::file::{Access, Description};
 use crate::kernel::Kernel;
 use crate::process::Process;
-use crate::signal::{Information, SIGNALS};
+use crate::signal::Information;
 use crate::syscall::Arguments;
+use crate::syscall::signal::{number, send_away};
 use crate::user::UserMemory;
 use crate::vfs::attributes::Kind;
 use crate::vfs::world::World;
@@ -76,8 +77,7 @@ pub fn pidfd_send_signal<K: Kernel>(process: &Process<K>, arguments: &Arguments)
             return Err(Errno::EPERM);
         }
     }
-    let number = u16::try_from(signal).ok().filter(|&number| u32::from(number) <= SIGNALS).ok_or(Errno::EINVAL)?;
-    super::signal::send_away(process, pidfd.id, number, information, [0, pidfd.birth])
+    send_away(process, pidfd.id, number(signal), information, [0, pidfd.birth])
 }
 
 /// pidfd_getfd(2): nobody has the right to look into another process. The process's own descriptors are had by dup(2).

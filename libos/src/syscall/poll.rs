@@ -53,7 +53,7 @@ fn wait<K: Kernel>(process: &Process<K>, watched: &mut [Watched], deadline_ns: O
             return Ok(ready);
         }
         // A signal goes before the end of the time.
-        if process.signals.is_pending() {
+        if process.is_interrupted() {
             return Err(Errno::EINTR);
         }
         if deadline_ns.is_some_and(|deadline| process.now_ns() >= deadline) {

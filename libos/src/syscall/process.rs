@@ -179,20 +179,6 @@ pub fn getrandom<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Resu
     Ok(done)
 }
 
-/// membarrier(2): threads that share a CPU are always in step.
-pub fn membarrier<K: Kernel>(_: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    const QUERY: i32 = 0;
-    const GLOBAL: i32 = 1;
-    const PRIVATE_EXPEDITED: i32 = 8;
-    const REGISTER_PRIVATE_EXPEDITED: i32 = 16;
-    match arguments.int(0) {
-        _ if arguments.unsigned(1) != 0 => Err(Errno::EINVAL),
-        QUERY => Ok((GLOBAL | PRIVATE_EXPEDITED | REGISTER_PRIVATE_EXPEDITED) as usize),
-        GLOBAL | PRIVATE_EXPEDITED | REGISTER_PRIVATE_EXPEDITED => Ok(0),
-        _ => Err(Errno::EINVAL),
-    }
-}
-
 /// personality(2): `PER_LINUX`, and no other.
 pub fn personality<K: Kernel>(_: &Process<K>, arguments: &Arguments) -> Result<usize> {
     const ASK: u32 = 0xffff_ffff;

@@ -6,7 +6,7 @@ use crate::errno::{Errno, Result};
 use crate::identity::Word;
 use crate::kernel::Kernel;
 use crate::process::Process;
-use crate::signal::{Action, AlternateStack, IGNORE, Information, SIGNALS, Set, UNSTOPPABLE, set_alternate};
+use crate::signal::{Action, AlternateStack, FIRST_REAL_TIME, IGNORE, Information, SIGNALS, Set, UNSTOPPABLE, bit, set_alternate};
 use crate::syscall::Arguments;
 use crate::time::Timespec;
 use crate::user::UserMemory;
@@ -45,7 +45,7 @@ pub fn rt_sigprocmask<K: Kernel>(process: &Process<K>, arguments: &Arguments) ->
         0 => None,
         address => Some(process.read_value(address)?),
     };
-    let old = process.signals.with(|state| {
+    let (old, held_back) = process.signals.with(|state| {
         let old = state.own.blocked;
         if let Some(set) = set {
             state.set_blocked(match arguments.int(0) {
@@ -55,8 +55,11 @@ pub fn rt_sigprocmask<K: Kernel>(process: &Process<K>, arguments: &Arguments) ->
                 _ => return Err(Errno::EINVAL),
             });
         }
-        Ok::<_, Errno>(old)
+        Ok::<_, Errno>((old, state.shared.set() & state.own.blocked & !old))
     })?;
+    if held_back != 0 {
+        process.reoffer();
+    }
     if arguments.word(2) != 0 {
         process.write_value(arguments.word(2), &old)?;
     }
@@ -163,11 +166,31 @@ fn check_signal(signal: i32) -> Result<u32> {
     u32::try_from(signal).ok().filter(|&signal| signal <= SIGNALS).ok_or(Errno::EINVAL)
 }
 
-fn send<K: Kernel>(process: &Process<K>, target: Target, information: Information) {
+/// A signal's number as a request has it. What is none is found out where the process is found.
+#[must_use]
+pub fn number(signal: i32) -> u16 {
+    u16::try_from(signal).unwrap_or(u16::MAX)
+}
+
+/// Send a signal. If as many wait as may (`RLIMIT_SIGPENDING`), a standard signal, or one of kill(2)'s, comes once and without what was to be
+/// told, as on Linux.
+fn send<K: Kernel>(process: &Process<K>, target: Target, mut information: Information) -> Result<()> {
+    let signal = information.signal as u32;
+    let is_counted = signal >= FIRST_REAL_TIME || information.code < 0;
+    if is_counted && process.queued_signals() as u64 >= process.limits.lock().get(crate::limits::SIGNALS)?[0] {
+        if signal >= FIRST_REAL_TIME && information.code != Information::USER {
+            return Err(Errno::EAGAIN);
+        }
+        if process.signals.with(|state| state.pending_set() & bit(signal) != 0) {
+            return Ok(());
+        }
+        information = Information::new(signal, Information::USER, 0);
+    }
     match target {
         Target::Process => process.signal_process(information),
         Target::Thread(slot) => process.signal_thread(slot, information),
     }
+    Ok(())
 }
 
 /// What a signal says that the process sends by kill(2) and its like.
@@ -179,7 +202,7 @@ fn plain<K: Kernel>(process: &Process<K>, signal: u32, code: i32) -> Information
 fn send_plain<K: Kernel>(process: &Process<K>, target: Target, signal: i32, code: i32) -> Result<usize> {
     let signal = check_signal(signal)?;
     if signal != 0 {
-        send(process, target, plain(process, signal, code));
+        send(process, target, plain(process, signal, code))?;
     }
     Ok(0)
 }
@@ -205,7 +228,7 @@ pub fn send_away<K: Kernel>(
     };
     let [_, with_self, ..] = process.ask(operation, signal, id, [words[0], words[1], 0])?;
     if with_self != 0 && signal != 0 {
-        send(process, Target::Process, information.unwrap_or_else(|| plain(process, signal.into(), Information::USER)));
+        send(process, Target::Process, information.unwrap_or_else(|| plain(process, signal.into(), Information::USER)))?;
     }
     Ok(0)
 }
@@ -219,7 +242,7 @@ pub fn kill<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<us
     if arguments.int(0) > 0 && process.find_thread(arguments.unsigned(0)).is_ok() {
         return send_plain(process, Target::Process, signal, Information::USER);
     }
-    send_away(process, arguments.unsigned(0), check_signal(signal)? as u16, None, [0; 2])
+    send_away(process, arguments.unsigned(0), number(signal), None, [0; 2])
 }
 
 /// tkill(2)
@@ -231,8 +254,7 @@ pub fn tkill<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<u
     if let Ok(slot) = process.find_thread(thread) {
         return send_plain(process, Target::Thread(slot), arguments.int(1), Information::TKILL);
     }
-    let signal = check_signal(arguments.int(1))?;
-    send_away(process, thread, signal as u16, None, [thread.into(), 0])
+    send_away(process, thread, number(arguments.int(1)), None, [thread.into(), 0])
 }
 
 /// tgkill(2)
@@ -244,8 +266,7 @@ pub fn tgkill<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<
         let slot = process.find_thread(arguments.unsigned(1))?;
         return send_plain(process, Target::Thread(slot), arguments.int(2), Information::TKILL);
     }
-    let signal = check_signal(arguments.int(2))?;
-    send_away(process, arguments.unsigned(0), signal as u16, None, [arguments.unsigned(1).into(), 0])
+    send_away(process, arguments.unsigned(0), number(arguments.int(2)), None, [arguments.unsigned(1).into(), 0])
 }
 
 /// rt_sigqueueinfo(2)
@@ -255,11 +276,10 @@ pub fn rt_sigqueueinfo<K: Kernel>(process: &Process<K>, arguments: &Arguments) -
         return queue(process, Target::Process, arguments.int(1), information);
     }
     check_code(&information)?;
-    let signal = check_signal(arguments.int(1))?;
     if arguments.int(0) <= 0 {
         return Err(Errno::ESRCH);
     }
-    send_away(process, arguments.unsigned(0), signal as u16, Some(information), [0; 2])
+    send_away(process, arguments.unsigned(0), number(arguments.int(1)), Some(information), [0; 2])
 }
 
 /// rt_tgsigqueueinfo(2)
@@ -273,8 +293,7 @@ pub fn rt_tgsigqueueinfo<K: Kernel>(process: &Process<K>, arguments: &Arguments)
         return queue(process, Target::Thread(slot), arguments.int(2), information);
     }
     check_code(&information)?;
-    let signal = check_signal(arguments.int(2))?;
-    send_away(process, arguments.unsigned(0), signal as u16, Some(information), [arguments.unsigned(1).into(), 0])
+    send_away(process, arguments.unsigned(0), number(arguments.int(2)), Some(information), [arguments.unsigned(1).into(), 0])
 }
 
 /// Nobody may pretend to another that the kernel, or kill(2), sent a signal.
@@ -286,7 +305,7 @@ fn queue<K: Kernel>(process: &Process<K>, target: Target, signal: i32, mut infor
     let signal = check_signal(signal)?;
     if signal != 0 {
         information.signal = signal as i32;
-        send(process, target, information);
+        send(process, target, information)?;
     }
     Ok(0)
 }

@@ -13,8 +13,8 @@ use crate::identity::Word;
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::syscall::{
-    Arguments, Handler, descriptor, directory, epoll, family, futex, identity, memory, message, notice, open, path, pidfd, poll, process,
-    schedule, signal, socket, stat, stream, thread, time, timer, times, wait,
+    Arguments, Handler, descriptor, directory, epoll, exec, family, futex, identity, lock, memory, message, notice, open, path, pidfd,
+    poll, process, queue, schedule, signal, socket, stat, stream, thread, time, timer, times, wait,
 };
 
 /// How much of a call works.
@@ -258,8 +258,8 @@ rows! {
     clone3: 435, 435, thread::clone3, Partial("no namespaces"), [Pointer, Unsigned];
     fork: 57, -, thread::fork, Full, [];
     vfork: 58, -, thread::vfork, Full, [];
-    execve: 59, 221, absent, Absent, [Path, Pointer, Pointer];
-    execveat: 322, 281, absent, Absent, [DirectoryFd, Path, Pointer, Pointer, AtFlags];
+    execve: 59, 221, exec::execve, Full, [Path, Pointer, Pointer];
+    execveat: 322, 281, exec::execveat, Full, [DirectoryFd, Path, Pointer, Pointer, AtFlags];
     exit: 60, 93, thread::exit, Full, [Int];
     exit_group: 231, 94, process::exit_group, Full, [Int];
     wait4: 61, 260, wait::wait4, Full, [Int, Pointer, Hex, Pointer];
@@ -299,21 +299,23 @@ rows! {
     get_robust_list: 274, 100, thread::get_robust_list, Full, [Int, Pointer, Pointer];
     prctl: 157, 167, process::prctl, Partial("names, dumpable, no_new_privs, death signals, subreapers"), [PrctlOption, Hex, Hex, Hex, Hex];
     arch_prctl: 158, -, process::arch_prctl, Partial("FS only"), [ArchPrctlCode, Pointer];
-    sched_yield: 24, 124, thread::sched_yield, Full, [];
-    sched_getaffinity: 204, 123, thread::sched_getaffinity, Full, [Int, Unsigned, Pointer];
-    sched_setaffinity: 203, 122, thread::sched_setaffinity, Partial("one CPU"), [Int, Unsigned, Pointer];
-    sched_getscheduler: 145, 120, schedule::sched_getscheduler, Partial("no real-time policies"), [Int];
-    sched_getparam: 143, 121, schedule::sched_getparam, Partial("no real-time policies"), [Int, Pointer];
-    sched_setscheduler: 144, 119, schedule::sched_setscheduler, Partial("real-time policies are refused: EPERM"), [Int, Int, Pointer];
-    sched_setparam: 142, 118, schedule::sched_setparam, Partial("real-time policies are refused: EPERM"), [Int, Pointer];
+    sched_yield: 24, 124, schedule::sched_yield, Full, [];
+    sched_getaffinity: 204, 123, schedule::sched_getaffinity, Full, [Int, Unsigned, Pointer];
+    sched_setaffinity: 203, 122, schedule::sched_setaffinity, Partial("one CPU"), [Int, Unsigned, Pointer];
+    sched_getscheduler: 145, 120, schedule::sched_getscheduler, Partial("of one's own threads"), [Int];
+    sched_setscheduler: 144, 119, schedule::sched_setscheduler, Partial("orders one's own threads alone"), [Int, Int, Pointer];
+    sched_getparam: 143, 121, schedule::sched_getparam, Partial("of one's own threads"), [Int, Pointer];
+    sched_setparam: 142, 118, schedule::sched_setparam, Partial("orders one's own threads alone"), [Int, Pointer];
+    sched_getattr: 315, 275, schedule::sched_getattr, Partial("of one's own threads; no clamps"), [Int, Pointer, Unsigned, Hex];
+    sched_setattr: 314, 274, schedule::sched_setattr, Partial("orders one's own threads alone; no clamps; deadlines as the highest priority"), [Int, Pointer, Hex];
     sched_get_priority_max: 146, 125, schedule::sched_get_priority_max, Full, [Int];
     sched_get_priority_min: 147, 126, schedule::sched_get_priority_min, Full, [Int];
-    sched_rr_get_interval: 148, 127, schedule::sched_rr_get_interval, Full, [Int, Pointer];
-    getpriority: 140, 141, family::getpriority, Full, [Int, Int];
-    setpriority: 141, 140, family::setpriority, Partial("no share of time comes of it"), [Int, Int, Int];
+    sched_rr_get_interval: 148, 127, schedule::sched_rr_get_interval, Partial("of one's own threads"), [Int, TimeOut];
+    getpriority: 140, 141, schedule::getpriority, Full, [Int, Int];
+    setpriority: 141, 140, schedule::setpriority, Partial("no share of time comes of it"), [Int, Int, Int];
     getcpu: 309, 168, process::getcpu, Partial("one CPU"), [Pointer, Pointer, Pointer];
     getrandom: 318, 278, process::getrandom, Full, [BufferOut, Unsigned, RandomFlags];
-    membarrier: 324, 283, process::membarrier, Partial("one CPU"), [Int, Hex];
+    membarrier: 324, 283, schedule::membarrier, Full, [Int, Hex];
     personality: 135, 92, process::personality, Partial("PER_LINUX alone"), [Hex];
     rseq: 334, 293, absent, Declined("the C library counts CPUs by getcpu then"), [Pointer, Unsigned, Hex, Hex];
     futex: 202, 98, futex::futex, Partial("locks with owners are for threads of one process"), [Pointer, FutexOperation, Unsigned, Pointer, Pointer, Unsigned];
@@ -402,9 +404,9 @@ rows! {
     dup: 32, 23, descriptor::dup, Full, [Fd];
     dup2: 33, -, descriptor::dup2, Full, [Fd, Fd];
     dup3: 292, 24, descriptor::dup3, Full, [Fd, Fd, OpenFlags];
-    fcntl: 72, 25, descriptor::fcntl, Partial("locks of one process; no leases, no owner"), [Fd, FcntlCommand, Hex];
+    fcntl: 72, 25, descriptor::fcntl, Partial("no leases, no owner"), [Fd, FcntlCommand, Hex];
     memfd_create: 319, 279, descriptor::memfd_create, Partial("no seals, no huge pages"), [Path, Hex];
-    flock: 73, 32, descriptor::flock, Partial("locks of one process"), [Fd, Hex];
+    flock: 73, 32, lock::flock, Full, [Fd, Hex];
     pipe: 22, -, descriptor::pipe, Full, [Pointer];
     pipe2: 293, 59, descriptor::pipe2, Partial("no packets"), [Pointer, OpenFlags];
     eventfd: 284, -, descriptor::eventfd, Full, [Unsigned];
@@ -423,6 +425,14 @@ rows! {
     fadvise64: 221, 223, descriptor::fadvise, Stub("all is in memory"), [Fd, Int, Int, Int];
     sync_file_range: 277, 84, descriptor::fadvise, Stub("all is in memory"), [Fd, Int, Int, Hex];
     readahead: 187, 213, descriptor::fadvise, Stub("all is in memory"), [Fd, Int, Unsigned];
+
+    // Message queues.
+    mq_open: 240, 180, queue::mq_open, Partial("at most 10 messages of 8 KiB, for root too"), [Path, Hex, Octal, Pointer];
+    mq_unlink: 241, 181, queue::mq_unlink, Full, [Path];
+    mq_timedsend: 242, 182, queue::mq_timedsend, Full, [Fd, BufferIn, Unsigned, Unsigned, TimeIn];
+    mq_timedreceive: 243, 183, queue::mq_timedreceive, Full, [Fd, BufferOut, Unsigned, Pointer, TimeIn];
+    mq_notify: 244, 184, queue::mq_notify, Partial("no SIGEV_THREAD"), [Fd, Pointer];
+    mq_getsetattr: 245, 185, queue::mq_getsetattr, Full, [Fd, Pointer, Pointer];
 
     // Files by name.
     open: 2, -, open::open, Full, [Path, OpenFlags, Octal];

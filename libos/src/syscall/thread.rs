@@ -189,28 +189,3 @@ pub fn get_robust_list<K: Kernel>(process: &Process<K>, arguments: &Arguments) -
     process.write_value(arguments.word(2), &ROBUST_LIST_BYTES)?;
     Ok(0)
 }
-
-/// sched_yield(2)
-pub fn sched_yield<K: Kernel>(process: &Process<K>, _: &Arguments) -> Result<usize> {
-    process.yield_turn();
-    Ok(0)
-}
-
-/// sched_getaffinity(2): the process runs on one CPU.
-pub fn sched_getaffinity<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    const SET_BYTES: usize = 8;
-    if arguments.word(1) < SET_BYTES || !arguments.word(1).is_multiple_of(8) {
-        return Err(Errno::EINVAL);
-    }
-    process.find_thread(arguments.unsigned(0))?;
-    process.write_value(arguments.word(2), &1u64)?;
-    Ok(SET_BYTES)
-}
-
-/// sched_setaffinity(2): a set with the only CPU in it.
-pub fn sched_setaffinity<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    let mut first = [0];
-    process.read(arguments.word(2), &mut first[..arguments.word(1).min(1)])?;
-    process.find_thread(arguments.unsigned(0))?;
-    if first[0] & 1 == 0 { Err(Errno::EINVAL) } else { Ok(0) }
-}

@@ -1,5 +1,7 @@
 //! Calls of clocks and sleep.
 
+use unix::Operation;
+
 use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::process::Process;
@@ -125,7 +127,8 @@ pub fn times<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<u
     const TICK: u64 = SECOND / crate::load::auxiliary::TICKS_PER_SECOND;
     if arguments.word(0) != 0 {
         let user = process.clock_ns(Clock::Process(0)) / TICK;
-        process.write_value(arguments.word(0), &[user, 0, 0, 0])?;
+        let [children_ns, ..] = process.ask(Operation::ChildrenUsage, 0, 0, [0; 3])?;
+        process.write_value(arguments.word(0), &[user, 0, children_ns / TICK, 0])?;
     }
     Ok((process.now_ns() / TICK) as usize)
 }

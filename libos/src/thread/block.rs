@@ -28,6 +28,9 @@ impl<K: Kernel> Process<K> {
         let end_ticks = end.map(|ns| ticks_at(self.kernel.info(), ns));
         loop {
             let enter = |table: &mut super::Table<K::Machine>| table.block(waits, u32::MAX, end_ticks);
+            if waits == Waits::Release && self.signals.is_end_due() {
+                return Err(Errno::EINTR);
+            }
             match if waits == Waits::Release { self.rest_whatever(enter) } else { self.rest(enter)? } {
                 Outcome::Woken => return Ok(()),
                 Outcome::TimedOut if is_console && deadline_ns.is_none_or(|deadline| self.now_ns() < deadline) => return Ok(()),
@@ -44,7 +47,7 @@ impl<K: Kernel> Process<K> {
     /// # Errors
     /// `EINTR`: a signal was there already.
     pub(super) fn rest(&self, enter: impl FnOnce(&mut super::Table<K::Machine>)) -> Result<Outcome> {
-        if self.signals.is_pending() {
+        if self.signals.is_wait_over() {
             return Err(Errno::EINTR);
         }
         Ok(self.rest_whatever(enter))
@@ -68,11 +71,6 @@ impl<K: Kernel> Process<K> {
     /// Something that another thread may wait for has been done to a file.
     pub fn note_change(&self) {
         self.threads.with(super::Table::wake_watchers);
-    }
-
-    /// Run others, until the thread that calls this is ready and its turn has come.
-    fn run_next(&self) {
-        self.run(self.await_next());
     }
 
     /// Run a thread that is not in the schedule, until the one that calls this is ready and its turn has come.
@@ -137,18 +135,21 @@ impl<K: Kernel> Process<K> {
     /// Let the others run first.
     pub fn yield_turn(&self) {
         self.run_timers();
-        let others = self.threads.with(|table| {
+        let next = self.threads.with(|table| {
             if table.earliest().is_some() {
                 table.expire(self.kernel.clock());
             }
-            let others = table.has_ready();
-            if others {
-                table.ready_current();
-            }
-            others
+            table.take_turn(true)
         });
-        if others {
-            self.run_next();
+        if let Some(next) = next {
+            self.run(next);
+        }
+    }
+
+    /// If a thread that goes before the one that runs was woken, let it run on the way out of the call.
+    pub fn heed_priorities(&self) {
+        if self.threads.with(super::Table::take_preempts) {
+            self.signals.attend(attention::TURN);
         }
     }
 
@@ -158,7 +159,7 @@ impl<K: Kernel> Process<K> {
         self.run_timers();
         let next = self.threads.with(|table| {
             table.expire(self.kernel.clock());
-            table.take_next().inspect(|_| table.ready_current())
+            table.take_turn(false)
         });
         if let Some((Some(from), to)) = next.map(|next| self.change_thread(next)) {
             self.kernel.preempt(from, registers, to)
@@ -171,6 +172,9 @@ impl<K: Kernel> Process<K> {
         if self.signals.take_attention(attention::TURN) {
             self.hear();
             self.yield_turn();
+        }
+        if self.signals.take_attention(attention::END) {
+            self.end_thread(0)
         }
         if self.signals.is_pending() {
             self.deliver_after_call(result);

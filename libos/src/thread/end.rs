@@ -2,9 +2,11 @@
 #![forbid(unsafe_code)]
 
 use crate::errno::{Errno, Result};
+use crate::identity::Word;
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::signal::{Ending, Own, Set};
+use crate::thread::Table;
 use crate::thread::locks::{OWNER, OWNER_DIED, WAITERS};
 use crate::user::UserMemory;
 
@@ -20,7 +22,7 @@ impl<K: Kernel> Process<K> {
             let thread = table.current();
             (thread.id, thread.robust_list, thread.clear_at_end, thread.unmap_at_end)
         });
-        if id == self.id() {
+        if id == self.id() && !self.threads.with(|table| table.current().ends) {
             *self.leader_code.lock() = Some(code);
         }
         if self.threads.with(|table| table.iter().count()) == 1 {
@@ -29,19 +31,66 @@ impl<K: Kernel> Process<K> {
         // A list that cannot be read is left where it is, as on Linux.
         let _ = self.leave_robust_list(robust_list as usize, id);
         self.leave_locks(id);
-        if clear != 0 && self.write_value(clear, &0u32).is_ok() {
-            self.wake_last(clear);
-        }
+        self.clear_word(clear);
         if let Some((address, length)) = unmap {
             self.memory.lock().unmap(&self.kernel, address..address + length);
         }
         let ended = self.threads.with(|table| table.remove_current());
         // It takes no signals any more.
         self.signals.exchange(alloc::boxed::Box::new(Own::new(Set::MAX)));
+        self.reoffer();
         let machine = ended.map(|thread| thread.machine);
         let next = self.await_next();
         let (_, to) = self.change_thread(next);
         self.kernel.abandon(machine, to)
+    }
+
+    /// End all threads but the one that runs, which takes the process's id: execve(2) replaces the program.
+    ///
+    /// One that was stopped in the program just goes. One in a call may hold what others wait for: its waits are over, and it ends where it
+    /// would leave the call.
+    ///
+    /// # Errors
+    /// `EINTR`: the thread that runs is being ended so itself.
+    pub fn end_others(&self) -> Result<()> {
+        if self.threads.with(|table| table.current().ends) {
+            return Err(Errno::EINTR);
+        }
+        self.leave_futexes();
+        while let Some(slot) = self.threads.with(|table| table.other_where(|thread| self.kernel.is_in_program(thread.machine))) {
+            let thread = self.threads.with(|table| table.remove(slot));
+            let _ = self.leave_robust_list(thread.robust_list as usize, thread.id);
+            self.leave_locks(thread.id);
+            self.clear_word(thread.clear_at_end);
+            self.kernel.give_machine(thread.machine);
+        }
+        self.threads.with(Table::end_others);
+        while self.threads.with(|table| table.other_where(|_| true)).is_some() {
+            self.yield_turn();
+        }
+        let id = self.id();
+        self.threads.with(|table| {
+            let thread = table.current();
+            (thread.id, thread.clear_at_end, thread.unmap_at_end, thread.robust_list) = (id, 0, None, 0);
+        });
+        self.kernel.identity().set(Word::Thread, id);
+        *self.leader_code.lock() = None;
+        Ok(())
+    }
+
+    /// Hand on what the thread that runs holds of robust futexes.
+    fn leave_futexes(&self) {
+        let (id, list) = self.threads.with(|table| (table.current().id, table.current().robust_list));
+        // A list that cannot be read is left where it is, as on Linux.
+        let _ = self.leave_robust_list(list as usize, id);
+        self.leave_locks(id);
+    }
+
+    /// Write the 0 that is waited for at a thread's end.
+    fn clear_word(&self, address: usize) {
+        if address != 0 && self.write_value(address, &0u32).is_ok() {
+            self.wake_last(address);
+        }
     }
 
     /// Hand on the futexes of a robust list (Documentation/locking/robust-futex-ABI.rst): next entry, offset of the futex from its entry,

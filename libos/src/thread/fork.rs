@@ -48,7 +48,7 @@ impl<K: Kernel> Process<K> {
     /// `EAGAIN`: there are as many processes as may be. `ENOMEM`: there is no memory for it.
     pub fn fork(&self, birth: &Birth) -> Result<usize> {
         if let Some(server) = self.kernel.server() {
-            self.files.share(server)?;
+            self.files.share(server, &|| self.kernel.common_page())?;
         }
         let mut program = self.memory.lock().clone_ranges(&self.kernel, birth.shares_memory)?;
         program.extend(self.files.shown_pages().into_iter().map(|pages| {
@@ -113,8 +113,10 @@ impl<K: Kernel> Process<K> {
         *self.leader_code.lock() = None;
         self.timers_after_fork();
         self.random.stir(&self.kernel);
-        self.heard.store(self.kernel.doorbell().value, Ordering::Relaxed);
         self.files.hear(self);
+        // Others may have sent it something before it ran.
+        self.heard.store(0, Ordering::Relaxed);
+        self.hear();
         if birth.set_id != 0 {
             // Linux goes on where it cannot be written.
             let _ = self.write_value(birth.set_id, &id);
@@ -124,6 +126,7 @@ impl<K: Kernel> Process<K> {
             crate::signal::frame::set_result(&mut registers, 0);
             registers.sp = if birth.sp != 0 { birth.sp } else { registers.sp };
             registers.tls = birth.thread_pointer.unwrap_or(registers.tls);
+            self.deliver(&mut registers);
             self.kernel.resume_elsewhere(&registers)
         }
     }

@@ -14,6 +14,7 @@ use crate::kernel::Kernel;
 use crate::memory::Protection;
 use crate::memory::fault::Access;
 use crate::process::Process;
+use crate::signal::attention;
 use crate::thread::futexes::Key;
 use crate::thread::table::{Outcome, Table, Waits};
 use crate::time::ticks_at;
@@ -137,7 +138,11 @@ impl<K: Kernel> Process<K> {
     /// # Errors
     /// `EINVAL`: one of them waits for a lock.
     pub fn wake_on(&self, word: Word, bits: u32, most: usize) -> Result<usize> {
-        let woken = self.threads.with(|table| table.wake_futex(word.key, bits, most))?;
+        let (woken, preempts) = self.threads.with(|table| (table.wake_futex(word.key, bits, most), table.take_preempts()));
+        if preempts {
+            self.signals.attend(attention::TURN);
+        }
+        let woken = woken?;
         if !word.key.is_shared() || woken == most {
             return Ok(woken);
         }

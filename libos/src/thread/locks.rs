@@ -124,6 +124,7 @@ impl<K: Kernel> Process<K> {
                 table.note_owner(key, heir);
             }
         });
+        self.heed_priorities();
     }
 
     /// Hand on the locks that a thread owned that has ended, and for which others wait.

@@ -1,7 +1,7 @@
 //! Threads: one kernel context runs them all, one at a time.
 //!
 //! ```text
-//!   a call that must wait ─► Process::block ─► run_next ─► Kernel::switch ─► another thread, in a call of its own or in the program
+//!   a call that must wait ─► Process::rest ─► run ─► Kernel::switch ─► another thread, in a call of its own or in the program
 //!   its slice ended ─► in the program: Process::preempt; in the library: on the way out of the call
 //! ```
 //!
@@ -30,7 +30,7 @@ use crate::process::Process;
 use crate::signal::Own;
 pub use fork::Birth;
 pub use locks::OWNER;
-pub use table::{Outcome, Table, Thread, Waits};
+pub use table::{Outcome, Scheduling, Table, Thread, Waits};
 
 /// The threads of a process.
 pub struct Threads<M: 'static>(Mutex<Table<M>>);
@@ -92,6 +92,7 @@ impl<K: Kernel> Process<K> {
             let name = table.current().name.clone();
             let mut thread = Thread::new(id, machine, Some(Box::new(Own::new(blocked))), name);
             thread.clear_at_end = beginning.clear_at_end;
+            thread.scheduling = table.current().scheduling.inherited();
             table.add(thread);
         });
         Ok(id)
@@ -108,6 +109,11 @@ impl<K: Kernel> Process<K> {
                 before.machine
             });
             let _ = self.signals.take_attention(crate::signal::attention::TURN);
+            if table.current().ends {
+                self.signals.attend(crate::signal::attention::END);
+            } else {
+                let _ = self.signals.take_attention(crate::signal::attention::END);
+            }
             self.kernel.identity().set(crate::identity::Word::Thread, table.current().id);
             (before, table.current().machine)
         });

@@ -2,37 +2,98 @@
 #![forbid(unsafe_code)]
 
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 /// Which of the ready threads runs. Threads are named by their slot in the table.
 pub trait Schedule: Send {
-    /// A thread became ready, or its slice ended.
-    fn ready(&mut self, thread: usize);
+    /// A thread became ready, or its slice ended: behind all of its priority, 0 for those of no real-time policy.
+    fn ready(&mut self, thread: usize, priority: u8);
+    /// A thread of a real-time policy is to run again before all others of its priority.
+    fn ready_first(&mut self, thread: usize, priority: u8);
     /// The thread to run, which is then not ready any more.
     fn next(&mut self) -> Option<usize>;
+    /// The highest priority of a ready thread.
+    fn highest(&self) -> Option<u8>;
     /// Whether no thread is ready.
-    fn is_empty(&self) -> bool;
+    fn is_empty(&self) -> bool {
+        self.highest().is_none()
+    }
+    /// A thread is not ready any more.
+    fn remove(&mut self, thread: usize);
     /// No thread is ready any more.
     fn clear(&mut self);
 }
 
-/// One after the other.
+/// The highest priority first, and one after the other in each.
 #[derive(Debug, Default)]
-pub struct RoundRobin(VecDeque<usize>);
+pub struct ByPriority {
+    ordinary: VecDeque<usize>,
+    /// Those of real-time policies, by priority, the highest last. A queue is not empty.
+    real_time: Vec<(u8, VecDeque<usize>)>,
+}
 
-impl Schedule for RoundRobin {
-    fn ready(&mut self, thread: usize) {
-        self.0.push_back(thread);
+impl ByPriority {
+    fn queue(&mut self, priority: u8) -> &mut VecDeque<usize> {
+        if priority == 0 {
+            return &mut self.ordinary;
+        }
+        let place = self.real_time.partition_point(|&(known, _)| known < priority);
+        if self.real_time.get(place).is_none_or(|&(known, _)| known != priority) {
+            self.real_time.insert(place, (priority, VecDeque::new()));
+        }
+        &mut self.real_time[place].1
+    }
+}
+
+impl Schedule for ByPriority {
+    fn ready(&mut self, thread: usize, priority: u8) {
+        self.queue(priority).push_back(thread);
+    }
+
+    fn ready_first(&mut self, thread: usize, priority: u8) {
+        self.queue(priority).push_front(thread);
     }
 
     fn next(&mut self) -> Option<usize> {
-        self.0.pop_front()
+        let Some((_, queue)) = self.real_time.last_mut() else { return self.ordinary.pop_front() };
+        let next = queue.pop_front();
+        if queue.is_empty() {
+            self.real_time.pop();
+        }
+        next
     }
 
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    fn highest(&self) -> Option<u8> {
+        let ordinary = (!self.ordinary.is_empty()).then_some(0);
+        self.real_time.last().map(|&(priority, _)| priority).or(ordinary)
+    }
+
+    fn remove(&mut self, thread: usize) {
+        self.ordinary.retain(|&ready| ready != thread);
+        self.real_time.iter_mut().for_each(|(_, queue)| queue.retain(|&ready| ready != thread));
+        self.real_time.retain(|(_, queue)| !queue.is_empty());
     }
 
     fn clear(&mut self) {
-        self.0.clear();
+        *self = ByPriority::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_higher_priority_goes_first_and_equals_take_turns() {
+        let mut schedule = ByPriority::default();
+        for (thread, priority) in [(1, 0), (2, 10), (3, 20), (4, 10), (5, 0)] {
+            schedule.ready(thread, priority);
+        }
+        schedule.ready_first(6, 10);
+        assert_eq!(schedule.highest(), Some(20));
+        schedule.remove(4);
+        let order: Vec<usize> = core::iter::from_fn(|| schedule.next()).collect();
+        assert_eq!(order, [3, 6, 2, 1, 5]);
+        assert!(schedule.is_empty());
     }
 }

@@ -48,6 +48,24 @@ impl<K: Kernel> Process<K> {
         }
     }
 
+    /// Offer what was sent to the process, and the thread that runs does not take, to threads that wait: it blocks it from now on, or ends.
+    pub fn reoffer(&self) {
+        let mut left = self.signals.with(|state| state.shared.set() & !state.own.wants());
+        while left != 0 {
+            let set = left & left.wrapping_neg();
+            self.interrupt(|table| table.waiting_for_signal(set));
+            left &= !set;
+        }
+    }
+
+    /// How many signals wait, in all queues.
+    #[must_use]
+    pub fn queued_signals(&self) -> usize {
+        let others: usize =
+            self.threads.with(|table| table.iter().filter_map(|thread| thread.signals.as_ref()).map(|own| own.pending.count()).sum());
+        others + self.signals.with(|state| state.own.pending.count() + state.shared.count())
+    }
+
     /// Drop what a signal takes back that is sent.
     fn take_back(&self, signal: u32) {
         let set = self.signals.take_back(signal);
@@ -70,5 +88,6 @@ impl<K: Kernel> Process<K> {
                 table.wake(slot, Outcome::Interrupted);
             }
         });
+        self.heed_priorities();
     }
 }

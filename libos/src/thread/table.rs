@@ -9,7 +9,7 @@ use crate::errno::Result;
 use crate::signal::Own;
 use crate::thread::futex::{Expected, SharedWait, Word};
 use crate::thread::futexes::{Futexes, Key, Kind, Waiter};
-use crate::thread::schedule::{RoundRobin, Schedule};
+use crate::thread::schedule::{ByPriority, Schedule};
 
 /// What a thread that does not run waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +44,38 @@ pub enum Waits {
     },
 }
 
+/// How a thread is scheduled: sched_setattr(2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Scheduling {
+    /// `SCHED_*`
+    pub policy: u32,
+    /// 1 to 99 with a real-time policy, else 0.
+    pub priority: u8,
+    /// The nice value: -20 to 19. Told, and without effect: all threads of no real-time policy take turns.
+    pub nice: i8,
+    /// Whether what it makes begins with the default.
+    pub resets_on_fork: bool,
+    /// With `SCHED_DEADLINE`: runtime, deadline and period, in nanoseconds.
+    pub times: [u64; 3],
+}
+
+impl Scheduling {
+    /// `SCHED_FIFO`
+    pub const FIFO: u32 = 1;
+    /// `SCHED_RR`
+    pub const ROUND_ROBIN: u32 = 2;
+
+    /// What a thread or process begins with that one with this makes.
+    #[must_use]
+    pub fn inherited(self) -> Scheduling {
+        match (self.resets_on_fork, self.policy) {
+            (false, _) => self,
+            (true, Self::FIFO | Self::ROUND_ROBIN) => Scheduling::default(),
+            (true, _) => Scheduling { nice: self.nice.max(0), resets_on_fork: false, ..self },
+        }
+    }
+}
+
 /// What ended a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -69,12 +101,14 @@ pub struct Thread<M: 'static> {
     pub unmap_at_end: Option<(usize, usize)>,
     /// The address that set_robust_list(2) gave.
     pub robust_list: u64,
-    /// The policy that sched_setscheduler(2) named, one without priorities.
-    policy: u32,
+    /// Whether it is to end where it would leave the call that it is in.
+    pub ends: bool,
     /// Its name: at most 15 bytes.
     pub name: Vec<u8>,
     /// Ticks of the counter that it ran, up to when it last began to.
     pub used: u64,
+    /// How it is scheduled.
+    pub scheduling: Scheduling,
     /// Which of several futexes it was woken on.
     pub woken_on: u32,
     waits: Waits,
@@ -101,9 +135,10 @@ impl<M> Thread<M> {
             clear_at_end: 0,
             unmap_at_end: None,
             robust_list: 0,
-            policy: 0,
+            ends: false,
             name,
             used: 0,
+            scheduling: Scheduling::default(),
             woken_on: 0,
             waits: Waits::No,
             several: Vec::new(),
@@ -123,6 +158,8 @@ pub struct Table<M: 'static> {
     futexes: Futexes,
     /// Who waits on words that other processes may change.
     shared: Vec<SharedWait>,
+    /// Whether a thread became ready that goes before the one that runs.
+    preempts: bool,
     /// When the current thread began to run, in ticks that the process has run.
     since: u64,
 }
@@ -134,24 +171,12 @@ impl<M> Table<M> {
         Table {
             slots: alloc::vec![Some(first)],
             current: 0,
-            schedule: Box::new(RoundRobin::default()),
+            schedule: Box::new(ByPriority::default()),
             deadlines: BTreeSet::new(),
             futexes: Futexes::default(),
             shared: Vec::new(),
+            preempts: false,
             since: now,
-        }
-    }
-
-    /// The policy that the thread in a slot is said to have.
-    #[must_use]
-    pub fn policy(&self, slot: usize) -> u32 {
-        self.slots[slot].as_ref().map_or(0, |thread| thread.policy)
-    }
-
-    /// Say which policy the thread in a slot has.
-    pub fn set_policy(&mut self, slot: usize, policy: u32) {
-        if let Some(thread) = &mut self.slots[slot] {
-            thread.policy = policy;
         }
     }
 
@@ -175,6 +200,12 @@ impl<M> Table<M> {
     /// All threads, to change.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Thread<M>> {
         self.slots.iter_mut().flatten()
+    }
+
+    /// The slots of all threads.
+    #[must_use]
+    pub fn slots(&self) -> Vec<usize> {
+        (0..self.slots.len()).filter(|&slot| self.slots[slot].is_some()).collect()
     }
 
     /// All threads.
@@ -201,7 +232,7 @@ impl<M> Table<M> {
             self.slots.len() - 1
         });
         self.slots[slot] = Some(thread);
-        self.schedule.ready(slot);
+        self.ready(slot);
     }
 
     /// In a new process: the thread that runs is the only one, with this id, and has not run before `now`.
@@ -220,6 +251,32 @@ impl<M> Table<M> {
     /// Take the thread that runs out of the table.
     pub fn remove_current(&mut self) -> Option<Thread<M>> {
         self.slots[self.current].take()
+    }
+
+    /// A thread that does not run and of which this is true; its slot.
+    #[must_use]
+    pub fn other_where(&self, is_meant: impl Fn(&Thread<M>) -> bool) -> Option<usize> {
+        let others = self.slots.iter().enumerate().filter(|&(slot, _)| slot != self.current);
+        others.filter_map(|(slot, thread)| Some((slot, thread.as_ref()?))).find(|(_, thread)| is_meant(thread)).map(|(slot, _)| slot)
+    }
+
+    /// Take a thread that does not run out of the table, and out of the schedule.
+    pub fn remove(&mut self, slot: usize) -> Thread<M> {
+        self.wake(slot, Outcome::Interrupted);
+        self.schedule.remove(slot);
+        self.slots[slot].take().expect("the slot of a thread")
+    }
+
+    /// Let all threads but the one that runs come to their end.
+    pub fn end_others(&mut self) {
+        for slot in 0..self.slots.len() {
+            if slot != self.current
+                && let Some(thread) = &mut self.slots[slot]
+            {
+                thread.ends = true;
+                self.wake(slot, Outcome::Interrupted);
+            }
+        }
     }
 
     /// Make another thread, which is not in the schedule, the one that runs at `now`; gives the one before, if it has not ended.
@@ -315,7 +372,55 @@ impl<M> Table<M> {
             }
             _ => {}
         }
-        self.schedule.ready(slot);
+        self.ready(slot);
+    }
+
+    /// Let a thread wait for its turn.
+    #[inline(always)]
+    fn ready(&mut self, slot: usize) {
+        let priority = self.priority(slot);
+        self.preempts |= priority > 0 && priority > self.priority(self.current);
+        self.schedule.ready(slot, priority);
+    }
+
+    #[inline(always)]
+    fn priority(&self, slot: usize) -> u8 {
+        self.slots[slot].as_ref().map_or(0, |thread| thread.scheduling.priority)
+    }
+
+    /// Whether a thread became ready that goes before the one that runs, since this was last asked.
+    #[must_use]
+    #[inline(always)]
+    pub fn take_preempts(&mut self) -> bool {
+        core::mem::take(&mut self.preempts)
+    }
+
+    /// Schedule a thread otherwise from now on.
+    pub fn set_scheduling(&mut self, slot: usize, scheduling: Scheduling) {
+        self.at(slot).scheduling = scheduling;
+        if slot == self.current {
+            self.preempts |= self.schedule.highest().is_some_and(|highest| highest > scheduling.priority);
+        } else if self.at(slot).waits == Waits::No {
+            self.schedule.remove(slot);
+            self.ready(slot);
+        }
+    }
+
+    /// If a thread's turn has come when the one that runs has had its own, let that one wait for its next; gives the other. `yields`: the one
+    /// that runs wants that.
+    pub fn take_turn(&mut self, yields: bool) -> Option<usize> {
+        let mine = self.current().scheduling;
+        let highest = self.schedule.highest()?;
+        if highest < mine.priority || highest == mine.priority && !yields && mine.policy == Scheduling::FIFO {
+            return None;
+        }
+        let next = self.schedule.next();
+        if highest > mine.priority && mine.priority > 0 {
+            self.schedule.ready_first(self.current, mine.priority);
+        } else {
+            self.schedule.ready(self.current, mine.priority);
+        }
+        next
     }
 
     /// Wake at most `most` who wait on a futex for one of these kinds; gives how many.
@@ -423,17 +528,6 @@ impl<M> Table<M> {
     /// The thread to run, which is then not ready any more.
     pub fn take_next(&mut self) -> Option<usize> {
         self.schedule.next()
-    }
-
-    /// Let the thread that runs wait for its next turn.
-    pub fn ready_current(&mut self) {
-        self.schedule.ready(self.current);
-    }
-
-    /// Whether a thread is ready.
-    #[must_use]
-    pub fn has_ready(&self) -> bool {
-        !self.schedule.is_empty()
     }
 
     /// Threads that want a signal and wait: the first one's slot.

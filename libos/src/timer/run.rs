@@ -8,7 +8,6 @@ use core::sync::atomic::Ordering;
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::signal::Information;
-use crate::thread::Outcome;
 use crate::time::{Clock, ticks_at};
 use crate::timer::{CLASSIC, NEVER, Notify, State};
 
@@ -106,13 +105,6 @@ impl<K: Kernel> Process<K> {
             Some(Ok(slot)) => self.signal_thread(slot, information),
             // The thread has ended: nobody is told.
             Some(Err(_)) => {}
-        }
-        // The thread that runs may be one that waits for its turn to end.
-        if self.signals.with(|state| state.pending_set() & state.own.wants() != 0) {
-            self.threads.with(|table| {
-                let current = table.current_slot();
-                table.wake(current, Outcome::Interrupted);
-            });
         }
     }
 

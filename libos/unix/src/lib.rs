@@ -16,6 +16,7 @@
 mod bulletin;
 mod family;
 mod inode;
+pub mod lock;
 pub mod message;
 mod operation;
 pub mod place;

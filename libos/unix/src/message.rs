@@ -31,6 +31,8 @@ pub enum Object {
     Event = 2,
     /// A socket.
     Socket = 3,
+    /// A message queue.
+    Queue = 4,
 }
 
 impl Object {
@@ -42,6 +44,7 @@ impl Object {
             1 => Some(Object::Pipe),
             2 => Some(Object::Event),
             3 => Some(Object::Socket),
+            4 => Some(Object::Queue),
             _ => None,
         }
     }

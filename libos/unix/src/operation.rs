@@ -135,6 +135,13 @@ operations! {
     SocketOption = 0x9a,
     /// `(handle; option of SOL_SOCKET, value)`: setsockopt(2).
     SetSocketOption = 0x9b,
+    /// `(handle; small: [`LockFlags`](crate::lock::LockFlags); kind, first byte, byte behind the last) → kind, first byte, byte behind the last,
+    /// process` of what is in the way, if that is asked: record locks. `EAGAIN`: refused. `EDEADLK`: it would be waited for ever.
+    Lock = 0xa0,
+    /// `(handle; kind)`: flock(2). `EAGAIN`: refused; the process is told when it may try again.
+    LockWhole = 0xa1,
+    /// `(handle)`: a descriptor of the file was closed: the process's record locks there are gone.
+    UnlockAll = 0xa2,
     /// `(handle; capacity, or 0 to leave it) → capacity`: `F_SETPIPE_SZ`, `F_GETPIPE_SZ`.
     PipeCapacity = 0x8a,
     /// `(frames, environment) → id`. The process is about to make a child of itself of an environment that it made, which needs so many frames
@@ -149,6 +156,24 @@ operations! {
     ForkFailed = 0x06,
     /// `(large: id)`. Whether a child has ended, or runs another program: vfork(2). `EAGAIN`: not yet, and a ring tells when to ask again.
     AwaitRelease = 0x07,
+
+    // Message queues: 0xa0.
+    /// `(small: bytes of the name; large: open(2)'s flags; mode, messages, bytes of each) → handle`, word 1: the inode's number. The name is in
+    /// the mailbox. Without a wish for a size, `messages` is 0 and so are the bytes; a mode is that of a new queue. mq_open(2).
+    QueueOpen = 0xb0,
+    /// `(small: bytes of the name)`, in the mailbox. mq_unlink(2).
+    QueueUnlink = 0xb1,
+    /// `(handle; priority, bytes)`, in the mailbox. `EAGAIN`: it is full, and a ring tells when to try again.
+    QueueSend = 0xb2,
+    /// `(handle; small: whether the thread waits if there is none; room, thread) → bytes`, in the mailbox; word 1: the priority. `EAGAIN`: there
+    /// is none, and a ring tells when to try again.
+    QueueReceive = 0xb3,
+    /// `(handle; thread)`. It does not wait for a message any more.
+    QueueLeave = 0xb4,
+    /// `(handle; small: 1 to be told, 0 not to be any more; signal or 0, value)`. mq_notify(2).
+    QueueNotify = 0xb5,
+    /// `(handle) → messages that it may hold`, word 1: bytes of each, word 2: how many it holds.
+    QueueAttributes = 0xb6,
 
     // Their families: 0x10.
     /// `(large: options, whom, thread) → id`, words 1-3: status | user << 32, nanoseconds of the CPU, most pages resident | faults << 32.

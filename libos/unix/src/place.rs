@@ -1,14 +1,14 @@
 //! Where a process has the pages that it shares with `unixd`.
 
 /// The [`Bulletin`](crate::Bulletin), read-only.
-pub const BULLETIN: usize = 0x7e0d_0000_0000;
+pub const BULLETIN: usize = 0x7e00_002b_0000;
 /// The mailbox.
-pub const MAILBOX: usize = 0x7e0d_0010_0000;
+pub const MAILBOX: usize = 0x7e00_002b_2000;
 /// The words of open inodes ([`InodeWords`](crate::InodeWords)), read-only.
-pub const INODES: usize = 0x7e0d_1000_0000;
+pub const INODES: usize = 0x7e00_2000_0000;
 /// The most pages of them.
 pub const INODES_PAGES: usize = 4096;
 /// Where `unixd` maps pages of files when asked for.
-pub const WINDOWS: usize = 0x7da0_0000_0000;
+pub const WINDOWS: usize = 0x7e00_3000_0000;
 /// Bytes of that.
 pub const WINDOWS_BYTES: usize = 0x20_0000_0000;

@@ -35,7 +35,7 @@ fn main() -> u8 {
     let own = entry(exo::identify());
     let quota = (own.quota - own.used) as usize - RESERVE;
     let unixd = exo::env_create(quota, Privileges::CONSOLE).expect("a child");
-    let entry_point = map_into(unixd, image::module("unixd").expect("the boot image has unixd")).expect("memory for unixd");
+    let entry_point = map_into(unixd, image::module("unixd").expect("the boot image has unixd"), None).expect("memory for unixd");
     hand_modules_over(unixd);
     exo::page_alloc(SCRATCH, STACK_BYTES / PAGE_SIZE, Rights::READ_WRITE, None).expect("memory for a stack");
     hand_over(unixd, STACK_BASE, SCRATCH, STACK_BYTES / PAGE_SIZE, Rights::READ_WRITE);

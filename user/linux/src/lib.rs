@@ -3,12 +3,15 @@
 //! Each program prints the same on every correct Linux: no addresses, no times, no identifiers. That its output is the same on Chitin is
 //! the test.
 
+pub mod family;
+
 use std::fmt::Debug;
 
 pub mod descriptors;
 
 /// The names of the errors that the programs meet.
 const ERRORS: &[(i32, &str)] = &[
+    (libc::E2BIG, "E2BIG"),
     (libc::EACCES, "EACCES"),
     (libc::EADDRINUSE, "EADDRINUSE"),
     (libc::EADDRNOTAVAIL, "EADDRNOTAVAIL"),
@@ -31,6 +34,8 @@ const ERRORS: &[(i32, &str)] = &[
     (libc::EINVAL, "EINVAL"),
     (libc::EISCONN, "EISCONN"),
     (libc::EISDIR, "EISDIR"),
+    (libc::ELIBBAD, "ELIBBAD"),
+    (libc::EIO, "EIO"),
     (libc::ELOOP, "ELOOP"),
     (libc::EMFILE, "EMFILE"),
     (libc::EMSGSIZE, "EMSGSIZE"),
@@ -73,6 +78,12 @@ const ERRORS: &[(i32, &str)] = &[
 #[must_use]
 pub fn error_name(number: i32) -> String {
     ERRORS.iter().find(|(error, _)| *error == number).map_or_else(|| format!("error {number}"), |(_, name)| (*name).into())
+}
+
+/// What a call of the C library gave: its value, or its error's name.
+#[must_use]
+pub fn called(value: i32) -> String {
+    if value == -1 { error_name(std::io::Error::last_os_error().raw_os_error().unwrap_or(0)) } else { value.to_string() }
 }
 
 /// A Linux call by number: its value, or its error's name.

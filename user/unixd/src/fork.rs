@@ -138,6 +138,10 @@ impl Server {
         let mut slot = 0;
         while slot < MAX_ENVS {
             let entry = machine::entry(EnvId::new(slot, 0));
+            // The kernel takes the first free slot: those behind one that never was in use were not either.
+            if entry.generation == 0 {
+                break;
+            }
             let env = EnvId::new(slot, entry.generation);
             let is_child = entry.parent == own && entry.state != EnvState::Free as u32;
             slot += 1;

@@ -7,10 +7,12 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use libos::errno::{Errno, Result};
+use libos::file::locks::Owner;
 use libos::file::{Access, File};
 use libos::vfs::node::Entry;
 use unix::Object;
 
+use crate::locks;
 use crate::socket::Socket;
 use crate::tree::shown::Shown;
 
@@ -31,6 +33,22 @@ pub struct Opened {
     pub socket: Option<Arc<Socket>>,
     /// What processes see of it without asking, if it is a regular file of the tree.
     pub shown: Option<Arc<Shown>>,
+    /// A number that no other has.
+    pub id: u64,
+}
+
+impl Opened {
+    /// An open file.
+    #[must_use]
+    pub fn new(entry: Arc<Entry>, file: Arc<dyn File>, access: Access, object: Object) -> Opened {
+        Opened { entry, file, access, object, socket: None, shown: None, id: locks::next_description() }
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        locks::forget(Owner::Description(self.id));
+    }
 }
 
 /// What is held.

@@ -24,8 +24,11 @@
 //! | `handles` | what a process holds: places in the tree, open files |
 //! | `objects`, `caller` | operations on open files, and the world that these see |
 //! | `making` | objects without a name, and open files opened again |
+//! | `locks` | locks of files |
 //! | `socket` | sockets of the Unix domain |
+//! | `queues` | message queues |
 //! | `fork` | a process makes another of itself |
+//! | `large` | the library's text in a large page |
 //! | `program` | the first programs, as they are started |
 //! | `machine` | what is asked of the exokernel |
 #![no_std]
@@ -39,12 +42,15 @@ pub mod channel;
 pub mod family;
 pub mod fork;
 pub mod handles;
+pub mod large;
+pub mod locks;
 pub mod machine;
 pub mod making;
 pub mod objects;
 pub mod process;
 pub mod processes;
 pub mod program;
+pub mod queues;
 mod requests;
 pub mod server;
 pub mod socket;

@@ -11,7 +11,7 @@ mod image {
     use libos::vfs::attributes::Time;
     use unix::{Operation, Request, SERVER_CONTEXT};
     use unixd::tree::Tree;
-    use unixd::{Server, alarm, machine, program};
+    use unixd::{Server, alarm, large, machine, program};
 
     #[global_allocator]
     static HEAP: Heap = libos::entry::heap::new();
@@ -48,6 +48,7 @@ mod image {
         let now = Time::from_nanoseconds(machine::realtime_ns());
         let tree = Tree::new(files("initramfs"), files("stdin"), &libos::entry::native::file_pool(), now);
         let mut server = Server::new(FIRST_SLOT, tree);
+        server.text = large::text(files("libos"));
         let copies = module("copies").and_then(|bytes| bytes.try_into().ok()).map_or(1, u32::from_le_bytes) as usize;
         let copies = copies.clamp(1, COPIES_MOST);
         for slot in FIRST_SLOT..MAX_SLICES {

@@ -36,7 +36,7 @@ impl Server {
     }
 
     fn hold_file(&mut self, id: u32, entry: &Arc<Entry>, file: Arc<dyn File>, access: Access, object: Object) -> Result<u32, Errno> {
-        self.hold(id, Opened { entry: entry.clone(), file, access, object, socket: None, shown: None })
+        self.hold(id, Opened::new(entry.clone(), file, access, object))
     }
 
     pub(crate) fn make_pipe(&mut self, id: u32, request: &Request) -> Answer {

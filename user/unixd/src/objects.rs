@@ -41,8 +41,18 @@ impl Server {
             Operation::MakeEvent => self.make_event(id, request),
             Operation::PipeCapacity => self.pipe_capacity(id, request),
             Operation::Describe => self.describe(id, request),
+            Operation::Lock => self.lock(id, request),
+            Operation::LockWhole => self.lock_whole(id, request),
+            Operation::UnlockAll => self.unlock_all(id, request),
             Operation::Stage => self.stage(id, request),
             Operation::Unstage => self.unstage(id, request),
+            Operation::QueueOpen
+            | Operation::QueueUnlink
+            | Operation::QueueSend
+            | Operation::QueueReceive
+            | Operation::QueueLeave
+            | Operation::QueueNotify
+            | Operation::QueueAttributes => self.serve_queue(id, request),
             _ => self.serve_socket(id, request),
         }
     }
@@ -122,6 +132,7 @@ impl Server {
 
 /// A process does not hold something any more. It may still hold it by another number, and wait for it: it looks again.
 pub fn note_released(id: u32, held: &Held) {
+    crate::queues::note_released(id, held);
     if let Held::Open(opened) = held
         && let Some(watchers) = opened.file.watchers()
         && watchers.forget(id)

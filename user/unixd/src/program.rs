@@ -8,6 +8,7 @@ use exo::libos_image::map_into;
 use exo::start::{STACK_BASE, STACK_BYTES, START_BASE, START_MAGIC, Start};
 
 use crate::fork::Release;
+use crate::large::LARGE_BYTES;
 use crate::machine;
 use crate::process::Process;
 use crate::server::Server;
@@ -60,9 +61,9 @@ pub fn start(server: &mut Server, copy: usize, copies: usize) -> exo::Result<()>
     let id = server.family.new_id();
     let command = command_block(copy, copies);
     let block_pages = pages(size_of::<Start>() + command.len());
-    let quota = pages(module("libos").len()) + block_pages + FIRST_FRAMES;
+    let quota = pages(module("libos").len() + LARGE_BYTES) + block_pages + FIRST_FRAMES;
     let env = exo::env_create(quota, Privileges::CONSOLE)?;
-    let entry_point = map_into(env, module("libos"))?;
+    let entry_point = map_into(env, module("libos"), server.text)?;
 
     let start = Start {
         magic: START_MAGIC,

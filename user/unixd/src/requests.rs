@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use libos::errno::Errno;
 use libos::limits::{Limit, RESOURCES};
-use libos::signal::{Information, SIGNALS};
+use libos::signal::Information;
 use unix::{ChildActions, MAILBOX_BYTES, Operation, Request, SIGNAL_BYTES, SetIds, Setting, WaitOptions, Whom};
 
 use crate::family::control::Whose;
@@ -84,9 +84,6 @@ impl Server {
 
     fn signal(&mut self, id: u32, request: &Request) -> Answer {
         let (signal, thread, birth) = (u32::from(request.small), request.words[0] as u32, request.words[1]);
-        if signal > SIGNALS {
-            return Err(Errno::EINVAL);
-        }
         if birth != 0 {
             self.family.born(request.large, birth)?;
         }

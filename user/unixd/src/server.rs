@@ -4,15 +4,18 @@ use abi::{EnvEntry, EnvId, EnvState};
 use alloc::vec::Vec;
 use exo::Message;
 use libos::errno::Errno;
+use libos::file::locks::Owner;
 use unix::{Operation, Request};
 
 use crate::admission::{Admission, Asking, SmallFirst};
 use crate::channel::Channels;
 use crate::family::{Family, Usage};
 use crate::handles::Handles;
+use crate::locks;
 use crate::machine;
 use crate::process::Process;
 use crate::processes::Processes;
+use crate::queues::Queues;
 use crate::requests::KILLED;
 use crate::socket::Names;
 use crate::tree::Tree;
@@ -28,10 +31,14 @@ pub struct Server {
     pub processes: Processes,
     /// Their channels.
     pub channels: Channels,
+    /// Where the library's text is in a large page.
+    pub text: Option<usize>,
     /// The files.
     pub tree: Tree,
     /// What sockets are called.
     pub names: Names,
+    /// Message queues.
+    pub queues: Queues,
     /// Their records, and those of the dead that are to be waited for.
     pub family: Family,
     /// Who gets how many frames.
@@ -58,7 +65,9 @@ impl Server {
             processes: Processes::new(first_slot),
             channels: Channels::default(),
             tree,
+            text: None,
             names: Names::default(),
+            queues: Queues::default(),
             family: Family::new(machine::info().clock_hz),
             admission: SmallFirst,
             first: Vec::new(),
@@ -174,7 +183,9 @@ impl Server {
         for opened in process.handles.files() {
             let _ = opened.file.watchers().map(|watchers| watchers.forget(id));
         }
+        locks::forget(Owner::Process(id));
         drop(process.handles);
+        self.queues.forget(id);
         self.tell();
         if let Some(fork) = process.fork {
             self.processes.give_slot(fork.slot);

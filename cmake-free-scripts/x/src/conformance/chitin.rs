@@ -8,9 +8,9 @@ use anyhow::{Context, Result};
 use exo::command::CommandFlags;
 use indicatif::ProgressBar;
 
-use super::PROGRAM_LIMIT;
 use super::outcome::{End, Outcome, Results, Transcript};
 use super::suite::{Program, Suite};
+use super::{NOBODY, PROGRAM_LIMIT};
 use crate::entry::Flavour;
 use crate::initramfs::{Files, Node};
 use crate::qemu::{self, Machine, boot_while_it_talks};
@@ -21,6 +21,10 @@ use crate::{build, progress, setup, tree};
 const SILENCE: Duration = PROGRAM_LIMIT.saturating_add(Duration::from_secs(20));
 /// Where the list is in the guest.
 const LIST: &str = "/suite.list";
+/// The folder that the programs are run in: everybody may write there. Links lead from it to where they are.
+const FOLDER: &str = "/tmp";
+/// Users, for tests that look for another than their own.
+const PASSWORDS: &[u8] = b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/tmp:/bin/sh\n";
 
 /// Run all, `jobs` machines at a time, each with up to `batch` programs.
 pub fn run(suite: &Suite, jobs: usize, batch: usize) -> Result<Results> {
@@ -82,7 +86,8 @@ fn together(suite: &Suite, programs: &[Program]) -> Result<Vec<(String, Outcome)
         programs.iter().map(|program| format!("{} {} {}\n", PROGRAM_LIMIT.as_secs(), program.name, program.path)).collect();
     files.add(LIST, Node::File(0o644, list.concat().into_bytes()));
     files.add_program("/bin/suite", std::fs::read(build::linux(suite.isa, Flavour::Stock, "suite"))?);
-    let mut arguments: Vec<String> = ["/bin/suite", LIST, "/"].map(str::to_owned).into();
+    let mut arguments: Vec<String> = ["/bin/suite", LIST, FOLDER].map(str::to_owned).into();
+    arguments.push(format!("user={NOBODY}"));
     arguments.extend(suite.kind.stack_bytes().map(|bytes| format!("stack={bytes}")));
     let outcome = boot(suite, files, arguments)?;
     let mut transcript = Transcript::read(&outcome.output);
@@ -117,6 +122,11 @@ fn files(suite: &Suite, programs: &[Program]) -> Result<Files> {
         let library = tree::musl(suite.isa, Flavour::Stock).join("lib/libc.so");
         files.add_program(&format!("/lib/ld-musl-{}.so.1", suite.isa), read(&library)?);
     }
+    let folders = programs.iter().filter_map(|program| program.path.split_once('/'));
+    for (folder, _) in folders.collect::<std::collections::BTreeMap<_, _>>() {
+        files.add(&format!("{FOLDER}/{folder}"), Node::Link(format!("/{folder}")));
+    }
+    files.add("/etc/passwd", Node::File(0o644, PASSWORDS.to_vec()));
     files.add_program("/bin/busybox", read(&tree::distribution_program(suite.isa, Flavour::Stock, "busybox"))?);
     for path in setup::busybox_applets(suite.isa)? {
         files.add(&path, Node::Link("/bin/busybox".into()));

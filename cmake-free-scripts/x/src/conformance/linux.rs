@@ -10,16 +10,13 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
-use super::PROGRAM_LIMIT;
 use super::outcome::{Results, Transcript};
 use super::suite::{Program, Suite};
+use super::{NOBODY, PROGRAM_LIMIT};
 use crate::entry::Flavour;
 use crate::isa::Isa;
 use crate::qemu::Scratch;
 use crate::{build, progress, setup, tree};
-
-/// The user of least rights, if the tool is run by root.
-const NOBODY: u32 = 65534;
 
 /// Run all, `jobs` at a time. The tests of an interface run one after the other: they share names.
 pub fn run(suite: &Suite, jobs: usize) -> Result<Results> {

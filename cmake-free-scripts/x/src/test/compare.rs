@@ -16,7 +16,7 @@ use crate::initramfs::{Files, Node};
 use crate::isa::Isa;
 use crate::qemu::{End, Machine, Outcome, Scratch, boot_captured};
 use crate::run::Guest;
-use crate::{build, setup, tree};
+use crate::{build, c_programs, setup, tree};
 
 /// Where a program comes from.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -28,6 +28,9 @@ pub enum Program {
     Distribution(&'static str),
     /// The same, built with the shim: on the host it finds no library OS, in the guest it does.
     Shim(&'static str),
+    /// One of `user/c`, static, whose output does not depend on the ISA either: the host's own stock build is the truth for the flavour that
+    /// runs in the guest.
+    C(&'static str, Flavour),
     /// A dynamic one.
     Packaged(Packaged),
 }
@@ -35,7 +38,7 @@ pub enum Program {
 impl Program {
     fn name(&self) -> &str {
         match self {
-            Program::Ours(name) | Program::Distribution(name) | Program::Shim(name) => name,
+            Program::Ours(name) | Program::Distribution(name) | Program::Shim(name) | Program::C(name, _) => name,
             Program::Packaged(program) => &program.path,
         }
     }
@@ -98,6 +101,7 @@ impl Case {
             Program::Ours(name) => build::linux(isa, Flavour::Stock, name),
             Program::Distribution(name) => tree::distribution_program(isa, Flavour::Stock, name),
             Program::Shim(name) => tree::distribution_program(isa, Flavour::Shim, name),
+            Program::C(name, flavour) => c_programs::c_program(isa, *flavour, name, c_programs::Form::Static),
             Program::Packaged(program) => program.binary(isa)?,
         })
     }
@@ -107,7 +111,7 @@ impl Case {
         if let Program::Packaged(program) = &self.program {
             return program.command(isa, directory);
         }
-        let isa = if matches!(self.program, Program::Ours(_)) { Isa::host() } else { isa };
+        let isa = if matches!(self.program, Program::Ours(_) | Program::C(..)) { Isa::host() } else { isa };
         if isa == Isa::host() {
             let mut command = Command::new(self.binary(isa)?);
             command.arg0(self.guest_path());

@@ -5,17 +5,20 @@ use std::time::Duration;
 use super::Test;
 use super::compare::{Case, Program};
 use super::text::{Numbers, prose};
+use crate::entry::Flavour;
 use crate::isa::Isa;
 use crate::qemu::Machine;
 
 /// Bytes of text that the text tools work on.
 const TEXT_BYTES: usize = 3 << 20;
+/// How often each thread of the stress does the cheap things.
+const STRESS_ROUNDS: &str = "20000";
 /// The tests that work on all of it take their time under emulation.
 const LONG: Duration = Duration::from_secs(240);
 
 /// One test for each case.
 pub fn tests(isa: Isa) -> Vec<Test> {
-    let cases = [ours(), endings(), text_tools(), shells(), interpreters(), shim()].concat();
+    let cases = [ours(), endings(), text_tools(), shells(), interpreters(), shim(), stress()].concat();
     // Both libcs' programs, and what reads, writes and maps in each way; the other tools make the same calls.
     let again = ["busybox/awk", "busybox/sed", "busybox/gzip", "busybox/gunzip-file", "busybox-glibc/grep", "busybox-glibc/sha256sum"];
     let tools = text_tools().into_iter().filter(|case| again.contains(&case.name.as_str())).collect();
@@ -37,8 +40,28 @@ pub fn tests(isa: Isa) -> Vec<Test> {
 
 fn ours() -> Vec<Case> {
     let simple = [
-        "hello", "files", "paths", "errors", "memory", "devices", "clock", "numbers", "identity", "threads", "futexes", "epoll", "timers",
-        "pipes", "notices", "polls",
+        "hello",
+        "files",
+        "paths",
+        "errors",
+        "memory",
+        "devices",
+        "clock",
+        "numbers",
+        "identity",
+        "threads",
+        "futexes",
+        "epoll",
+        "timers",
+        "notices",
+        "polls",
+        "pipes",
+        "scheduling",
+        "owned_locks",
+        "signals",
+        "sockets",
+        "exec",
+        "queues",
     ];
     let mut cases: Vec<Case> = simple.iter().map(|&name| Case::new(Program::Ours(name), &[])).collect();
     let long = "x".repeat(100_000);
@@ -53,6 +76,15 @@ fn ours() -> Vec<Case> {
     cases.push(mappings);
     cases.push(Case { counted: true, ..Case::new(Program::Ours("instructions"), &[]) });
     cases
+}
+
+/// 64 threads of musl's, by what they synchronise by, with signals among them.
+fn stress() -> Vec<Case> {
+    let of_musl = |flavour: Flavour| {
+        let program = Program::C("thread_stress", flavour);
+        Case { name: format!("stress/threads-{}", flavour.name()), timeout: LONG, ..Case::new(program, &[STRESS_ROUNDS]) }
+    };
+    Flavour::ALL.map(of_musl).to_vec()
 }
 
 /// What is about the rewriter alone.

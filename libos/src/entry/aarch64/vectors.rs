@@ -90,6 +90,59 @@ pub fn restore_vectors(state: &mut VectorState, _length: usize) {
     unsafe { load_vectors(state.bytes.as_ptr()) };
 }
 
+/// Zero q0 to q31, FPSR and FPCR.
+///
+/// # Safety
+/// The library uses no vector register: they are the program's, which is gone.
+#[unsafe(naked)]
+unsafe extern "C" fn zero_vectors() {
+    naked_asm!(
+        ".arch_extension fp",
+        ".arch_extension simd",
+        "movi v0.2d, #0",
+        "movi v1.2d, #0",
+        "movi v2.2d, #0",
+        "movi v3.2d, #0",
+        "movi v4.2d, #0",
+        "movi v5.2d, #0",
+        "movi v6.2d, #0",
+        "movi v7.2d, #0",
+        "movi v8.2d, #0",
+        "movi v9.2d, #0",
+        "movi v10.2d, #0",
+        "movi v11.2d, #0",
+        "movi v12.2d, #0",
+        "movi v13.2d, #0",
+        "movi v14.2d, #0",
+        "movi v15.2d, #0",
+        "movi v16.2d, #0",
+        "movi v17.2d, #0",
+        "movi v18.2d, #0",
+        "movi v19.2d, #0",
+        "movi v20.2d, #0",
+        "movi v21.2d, #0",
+        "movi v22.2d, #0",
+        "movi v23.2d, #0",
+        "movi v24.2d, #0",
+        "movi v25.2d, #0",
+        "movi v26.2d, #0",
+        "movi v27.2d, #0",
+        "movi v28.2d, #0",
+        "movi v29.2d, #0",
+        "movi v30.2d, #0",
+        "movi v31.2d, #0",
+        "msr fpsr, xzr",
+        "msr fpcr, xzr",
+        "ret",
+    )
+}
+
+/// Make the vector state what a program begins with.
+pub fn clear_vectors() {
+    // SAFETY: only asked when a program begins.
+    unsafe { zero_vectors() };
+}
+
 /// Bytes of the vector state in a signal frame: the record that it is.
 pub fn frame_vector_bytes() -> usize {
     RECORD_BYTES

@@ -102,6 +102,32 @@ pub fn restore_vectors(state: &mut VectorState, length: usize) {
     }
 }
 
+/// The legacy area and header of a vector state in which nothing was computed yet.
+#[repr(C, align(64))]
+struct Initial([u8; HEADER + HEADER_BYTES]);
+
+static INITIAL: Initial = {
+    let mut bytes = [0; HEADER + HEADER_BYTES];
+    // The x87 control word (all exceptions masked, extended precision) and MXCSR (all exceptions masked), as a reset leaves them.
+    (bytes[0], bytes[1]) = (0x7f, 0x03);
+    (bytes[MXCSR], bytes[MXCSR + 1]) = (0x80, 0x1f);
+    Initial(bytes)
+};
+
+/// Make the vector state what a program begins with.
+pub fn clear_vectors() {
+    let area = INITIAL.0.as_ptr();
+    match extended_area() {
+        // SAFETY: the area is aligned, its header says that every feature is in its initial state, so that nothing behind the header is
+        // read, and the instruction exists. The library uses no vector register.
+        Some((_, features)) => unsafe {
+            core::arch::asm!("xrstor64 [{}]", in(reg) area, in("eax") features as u32, in("edx") (features >> 32) as u32, options(nostack, readonly));
+        },
+        // SAFETY: the area is aligned and 512 bytes long; every x86_64 has the instruction.
+        None => unsafe { core::arch::asm!("fxrstor64 [{}]", in(reg) area, options(nostack, readonly)) },
+    }
+}
+
 /// Bytes of the vector state in a signal frame.
 pub fn frame_vector_bytes() -> usize {
     extended_area().map_or(LEGACY_BYTES, |(bytes, _)| bytes + MAGIC_2_BYTES)

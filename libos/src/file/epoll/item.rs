@@ -79,21 +79,29 @@ impl Item {
         Readiness::from_bits_truncate(self.wanted.events & !PRIVATE)
     }
 
-    /// The last edge that concerns it.
-    pub(super) fn last_edge(&self, edges: Edges) -> u64 {
+    /// The edges that concern it.
+    fn concerns(&self, edges: Edges) -> Edges {
         let mask = self.mask();
         let output = Readiness::WRITABLE | Readiness::OUT_BAND;
-        let input = if mask.intersects(output.complement() & ALWAYS.complement()) { edges.input } else { 0 };
-        if mask.intersects(output) { input.max(edges.output) } else { input }
+        let of_input = mask.intersects(output.complement() & ALWAYS.complement());
+        Edges { input: if of_input { edges.input } else { 0 }, output: if mask.intersects(output) { edges.output } else { 0 } }
+    }
+
+    /// The last edge that the last look found.
+    pub(super) fn last_edge(&self) -> u64 {
+        let edges = self.concerns(self.found.edges);
+        edges.input.max(edges.output)
     }
 
     /// Look at the file; whether it is to be queued now.
     pub(super) fn look(&mut self, world: &dyn World, file: &Arc<dyn File>) -> bool {
-        let ready = file.readiness(world) & self.mask();
-        self.found = Found { ready, edges: file.edges(world) };
+        let (ready, edges) = file.state(world);
+        let ready = ready & self.mask();
+        self.found = Found { ready, edges };
+
         let is_new = self.seen.is_none_or(|seen| {
             let rises = !seen.ready.contains(ready);
-            rises || self.last_edge(self.found.edges) > self.last_edge(seen.edges)
+            rises || self.concerns(edges) != self.concerns(seen.edges)
         });
         // What falls may rise again.
         if let Some(seen) = &mut self.seen {

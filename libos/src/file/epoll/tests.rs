@@ -55,7 +55,7 @@ fn add_one(world: &dyn World, counter: &Counter) {
 #[test]
 fn each_write_is_an_edge_of_a_file_that_counts_them() {
     let world = process();
-    let (set, counter) = (Arc::new(Epoll::default()), Counter::new(0, false));
+    let (set, counter) = (Arc::new(Epoll::default()), Counter::new(1, 0, false));
     let open = open(counter.clone());
     set.add(world, 3, &open, Event { events: IN | EDGE, data: 7 }).unwrap();
     assert_eq!(told(&set, world, 8), []);
@@ -82,7 +82,7 @@ fn a_file_without_edges_is_told_of_when_it_becomes_ready() {
 #[test]
 fn what_cannot_be_told_stays() {
     let world = process();
-    let (set, counter) = (Arc::new(Epoll::default()), Counter::new(1, false));
+    let (set, counter) = (Arc::new(Epoll::default()), Counter::new(1, 1, false));
     let open = open(counter);
     set.add(world, 3, &open, Event { events: IN | EDGE, data: 7 }).unwrap();
     assert_eq!(set.take(world, 8, &mut |_, _| Err(Errno::EFAULT)), Err(Errno::EFAULT));
@@ -92,7 +92,7 @@ fn what_cannot_be_told_stays() {
 #[test]
 fn what_is_closed_is_not_watched() {
     let world = process();
-    let (set, counter) = (Arc::new(Epoll::default()), Counter::new(1, false));
+    let (set, counter) = (Arc::new(Epoll::default()), Counter::new(1, 1, false));
     let description = open(counter);
     set.add(world, 3, &description, Event { events: IN, data: 7 }).unwrap();
     assert_eq!(told(&set, world, 8), [7]);

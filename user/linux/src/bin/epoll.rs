@@ -374,6 +374,36 @@ fn sleeps() {
     println!("one of four threads has the edge: {}", told.load(Ordering::SeqCst));
 }
 
+/// Another process writes, once what is watched is shared with it.
+fn processes() {
+    let (set, (reader, writer), counter) = (epoll(), pipe(), event(0, 0));
+    add(&set, &reader, INPUT | EDGE, 1);
+    add(&set, &counter, INPUT | EDGE, 2);
+    for _ in 0..20 {
+        write(&writer, b"a");
+        write(&counter, &1u64.to_ne_bytes());
+    }
+    println!("before there is another: {} {}", wait(&set), wait(&set));
+    let mut status = 0;
+    // SAFETY: the child makes system calls only, and ends.
+    unsafe {
+        let child = libc::fork();
+        if child == 0 {
+            libc::poll(std::ptr::null_mut(), 0, 50);
+            let one = 1u64;
+            libc::write(counter.0, (&raw const one).cast(), 8);
+            libc::write(writer.0, c"b".as_ptr().cast(), 1);
+            libc::_exit(7);
+        }
+        libc::waitpid(child, &raw mut status, 0);
+    }
+    println!("it ended: {}", libc::WEXITSTATUS(status));
+    println!("it wrote: {} {}", wait_for(&set, 8, 5000), wait(&set));
+    println!("read: {} {}", read(&reader, 100), read(&counter, 8));
+    write(&counter, &1u64.to_ne_bytes());
+    println!("alone again: {} {}", wait(&set), wait(&set));
+}
+
 fn main() {
     // SAFETY: the call takes no memory.
     println!("no size: {}", unsafe { libc::epoll_create(0) });
@@ -385,4 +415,5 @@ fn main() {
     closings();
     nesting();
     sleeps();
+    processes();
 }

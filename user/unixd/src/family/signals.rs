@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use libos::errno::Errno;
 use libos::limits;
-use libos::signal::{Information, SIGCONT, SIGKILL, SIGSTOP, STOPS, bit};
+use libos::signal::{Information, SIGCONT, SIGKILL, SIGNALS, SIGSTOP, STOPS, bit};
 
 use super::member::Sent;
 use super::{Effect, Family, Result};
@@ -55,7 +55,7 @@ impl Family {
     /// its part itself before its call returns.
     ///
     /// # Errors
-    /// `ESRCH`: there is nobody. `EPERM`: the sender may not signal any of them. `EAGAIN`: too many signals wait.
+    /// `ESRCH`: there is nobody. `EINVAL`: no such signal. `EPERM`: the sender may not signal any of them. `EAGAIN`: too many signals wait.
     pub fn kill(&mut self, sender: u32, target: Target, signal: u32, information: Information) -> Result<bool> {
         let (ids, thread): (Vec<u32>, u32) = match target {
             Target::Process(id) => (alloc::vec![id], 0),
@@ -70,6 +70,8 @@ impl Family {
                 with_sender |= id == sender;
                 if signal == 0 || id == sender { Ok(()) } else { self.send(id, thread, information) }
             });
+            // A broadcast that reaches nobody for want of permission is none that failed.
+            let one = if target == Target::All && one == Err(Errno::EPERM) { Ok(()) } else { one };
             outcome = if outcome.is_ok() { outcome } else { one };
         }
         outcome.map(|()| with_sender)
@@ -84,6 +86,9 @@ impl Family {
         let (own, others) = (&sender.credentials.user, &target.credentials.user);
         let same = [own.effective, own.real].iter().any(|user| [others.real, others.saved].contains(user));
         let in_session = signal == SIGCONT && sender.session == target.session;
+        if signal > SIGNALS {
+            return Err(Errno::EINVAL);
+        }
         if sender.id == id || sender.credentials.is_privileged() || same || in_session { Ok(()) } else { Err(Errno::EPERM) }
     }
 

@@ -42,13 +42,6 @@ impl Socket {
     /// `ECONNREFUSED`: nobody of that name listens. `EPROTOTYPE`: of another type. `EISCONN`: it has a peer. `EINVAL`: it listens itself.
     /// `EAGAIN`: too many wait there already; `watcher` is told. `EPERM`: a datagram socket that only wants to hear another.
     pub fn connect(self: &Arc<Socket>, names: &Names, name: &Name, own: Credentials, watcher: u32) -> Result<(), Errno> {
-        if self.is_connecting() {
-            match self.state.lock().role {
-                Role::Connected => return Err(Errno::EISCONN),
-                Role::Listening(..) => return Err(Errno::EINVAL),
-                Role::Idle => {}
-            }
-        }
         let other = names.find(name)?;
         if other.kind != self.kind {
             return Err(Errno::EPROTOTYPE);
@@ -82,8 +75,20 @@ impl Socket {
         state.role = Role::Idle;
     }
 
+    /// Whether it can be connected.
+    fn check_idle(&self) -> Result<(), Errno> {
+        match self.state.lock().role {
+            Role::Connected => Err(Errno::EISCONN),
+            Role::Listening(..) => Err(Errno::EINVAL),
+            Role::Idle => Ok(()),
+        }
+    }
+
     /// Wait at a listener to be accepted: the connection is made already.
     fn join(self: &Arc<Socket>, listener: &Arc<Socket>, name: &Name, own: Credentials, watcher: u32) -> Result<(), Errno> {
+        if Arc::ptr_eq(self, listener) {
+            return Err(Errno::EINVAL);
+        }
         let server = Socket::new(self.kind, 0);
         let mut at_listener = listener.state.lock();
         let credentials = at_listener.peer_credentials;
@@ -96,6 +101,7 @@ impl Socket {
             listener.senders.subscribe(watcher);
             return Err(Errno::EAGAIN);
         }
+        self.check_idle()?;
         {
             let mut state = server.state.lock();
             state.role = Role::Connected;

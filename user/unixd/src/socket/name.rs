@@ -9,7 +9,7 @@ use libos::errno::Errno;
 use spin::Mutex;
 use unix::message::NAME_MOST;
 
-use crate::socket::Socket;
+use crate::socket::{Kind, Socket};
 
 /// A name: `sun_path`, and what it is found by.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -21,23 +21,23 @@ pub struct Name {
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Key {
-    /// A name that begins with a NUL, and is in no file system.
-    Abstract(Vec<u8>),
+    /// A name that begins with a NUL, and is in no file system; each type has its own.
+    Abstract(u32, Vec<u8>),
     /// The inode of a path, by its device and number.
     Inode(u64, u64),
 }
 
 impl Name {
-    /// A name as a program gives it; for a path, the inode that it leads to.
+    /// A name of a socket of a type, as a program gives it; for a path, the inode that it leads to.
     ///
     /// # Errors
     /// `EINVAL`: none, or one that is too long.
-    pub fn new(bytes: &[u8], inode: (u64, u64)) -> Result<Name, Errno> {
+    pub fn new(kind: Kind, bytes: &[u8], inode: (u64, u64)) -> Result<Name, Errno> {
         let first = bytes.first().ok_or(Errno::EINVAL)?;
         if bytes.len() > NAME_MOST + 1 {
             return Err(Errno::EINVAL);
         }
-        let key = if *first == 0 { Key::Abstract(bytes.to_vec()) } else { Key::Inode(inode.0, inode.1) };
+        let key = if *first == 0 { Key::Abstract(kind.number(), bytes.to_vec()) } else { Key::Inode(inode.0, inode.1) };
         Ok(Name { bytes: bytes.to_vec(), key })
     }
 }
@@ -92,7 +92,7 @@ impl Names {
                 *last = (*last + 1) % NUMBERS;
                 *last
             };
-            let name = Name::new(format!("\0{number:05x}").as_bytes(), (0, 0))?;
+            let name = Name::new(socket.kind, format!("\0{number:05x}").as_bytes(), (0, 0))?;
             if self.bind(socket, name).is_ok() {
                 return Ok(());
             }

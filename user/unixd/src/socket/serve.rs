@@ -20,10 +20,10 @@ const MSG_TRUNC: u32 = 0x20;
 const MSG_CTRUNC: u32 = 8;
 
 /// Bytes of a name that a request tells, and the inode of a path's.
-fn name(letter: &[u8], length: usize, inode: (u64, u64)) -> Result<Option<Name>, Errno> {
+fn name(socket: &Socket, letter: &[u8], length: usize, inode: (u64, u64)) -> Result<Option<Name>, Errno> {
     match length {
         0 => Ok(None),
-        1..=NAME_MOST => Name::new(&letter[NAME..NAME + length], inode).map(Some),
+        1..=NAME_MOST => Name::new(socket.kind, &letter[NAME..NAME + length], inode).map(Some),
         _ => Err(Errno::EINVAL),
     }
 }
@@ -83,7 +83,8 @@ impl Server {
         let now = Time::from_nanoseconds(machine::realtime_ns());
         let entry = AnonymousNode::entry(socket.clone(), NodeKind::Socket, socket.inode, name.as_bytes(), now);
         let access = Access::READ | Access::WRITE;
-        let opened = Opened { entry, file: socket.clone(), access, object: Object::Socket, socket: Some(socket), shown: None };
+        let mut opened = Opened::new(entry, socket.clone(), access, Object::Socket);
+        opened.socket = Some(socket);
         self.hold(id, opened)
     }
 
@@ -100,7 +101,7 @@ impl Server {
         let [length, device, inode] = request.words;
         let letter = self.process(id)?.channel.letter(NAME_MOST).ok_or(Errno::EINVAL)?;
         let socket = self.socket(id, request.large)?;
-        match name(&letter, length as usize, (device, inode))? {
+        match name(&socket, &letter, length as usize, (device, inode))? {
             Some(name) => self.names.bind(&socket, name)?,
             None => self.names.bind_automatically(&socket)?,
         }
@@ -111,7 +112,7 @@ impl Server {
         let [length, device, inode] = request.words;
         let letter = self.process(id)?.channel.letter(NAME_MOST).ok_or(Errno::EINVAL)?;
         let socket = self.socket(id, request.large)?;
-        match name(&letter, length as usize, (device, inode))? {
+        match name(&socket, &letter, length as usize, (device, inode))? {
             Some(name) => socket.connect(&self.names, &name, self.credentials(id), id)?,
             None => socket.disconnect(),
         }
@@ -139,7 +140,7 @@ impl Server {
         let socket = self.socket(id, request.large)?;
         let long = |at| u64::from(word(&letter, at)) | u64::from(word(&letter, at + 4)) << 32;
         let inode = (long(INODE), long(INODE + 8));
-        let to = name(&letter, name_length, inode)?;
+        let to = name(&socket, &letter, name_length, inode)?;
         let sending = Sending { flags, to, bytes, rights: rights?, credentials };
         socket.send(&self.names, sending, id).and_then(|count| value(count as u64))
     }

@@ -150,8 +150,9 @@ impl Tree {
         let file = Arc::clone(&entry.node).open(&entry, access, world)?;
         let shown = if kind == Kind::Regular { Some(self.show(asked, &entry)?) } else { None };
         let (place, identity) = shown.as_ref().map_or((0, (0, 0)), |shown| (shown.place, shown.identity));
-        let handle =
-            asked.handles.insert(Held::Open(Arc::new(Opened { entry, file, access, object: Object::File, socket: None, shown })))?;
+        let mut opened = Opened::new(entry, file, access, Object::File);
+        opened.shown = shown;
+        let handle = asked.handles.insert(Held::Open(Arc::new(opened)))?;
         Ok([OPENED | (kind as u64) << 16 | u64::from(handle) << 32, u64::from(place), identity.0, identity.1])
     }
 

@@ -1,0 +1,59 @@
+//! Pages with what several processes have of an open file description: one page each, shared with those who inherit it.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use abi::{EnvId, PAGE_SIZE, Rights};
+use spin::Mutex;
+
+use crate::entry::{channel, place};
+use crate::errno::Result;
+use crate::file::description::{Common, CommonPage};
+
+/// Pages used so far, and those of them that are free again.
+static PAGES: Mutex<(usize, Vec<usize>)> = Mutex::new((0, Vec::new()));
+
+/// A page.
+struct Page(usize);
+
+impl CommonPage for Page {
+    fn common(&self) -> &Common {
+        // SAFETY: the page is mapped as long as this lives; everything in it is atomic, and zeros are values.
+        unsafe { &*(self.0 as *const Common) }
+    }
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        // SAFETY: nobody refers to it any more. Other processes have mappings of their own.
+        let _ = unsafe { exo::page_unmap(EnvId::SELF, self.0, 1) };
+        PAGES.lock().1.push(self.0);
+    }
+}
+
+/// A page of zeros.
+///
+/// # Errors
+/// `ENOMEM`: there is no frame for it.
+pub fn page() -> Result<Arc<dyn CommonPage>> {
+    let address = {
+        let (used, free) = &mut *PAGES.lock();
+        free.pop().unwrap_or_else(|| {
+            *used += 1;
+            place::DESCRIPTIONS + (*used - 1) * PAGE_SIZE
+        })
+    };
+    let rights = Rights::READ | Rights::WRITE | Rights::MAY_READ | Rights::MAY_WRITE;
+    if let Err(error) = channel::page_alloc(address, 1, rights) {
+        PAGES.lock().1.push(address);
+        return Err(error.into());
+    }
+    Ok(Arc::new(Page(address)))
+}
+
+/// All of them: a child shares them.
+#[must_use]
+pub fn range() -> Range<usize> {
+    place::DESCRIPTIONS..place::DESCRIPTIONS + PAGES.lock().0 * PAGE_SIZE
+}

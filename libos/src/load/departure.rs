@@ -1,0 +1,31 @@
+//! The old program goes: what execve(2) takes away, and what it leaves.
+//!
+//! It leaves the process's id, parent and group, directories, umask, limits, open descriptors without `FD_CLOEXEC`, pending and blocked
+//! signals, ignored ones, and interval timers (execve(2), "Effect on process attributes").
+
+use crate::errno::Result;
+use crate::kernel::Kernel;
+use crate::process::Process;
+
+impl<K: Kernel> Process<K> {
+    /// Take away all that was the old program's. After that there is only one thread, with the process's id and nothing in the address
+    /// space.
+    ///
+    /// # Errors
+    /// `EINTR`: another thread is at it already, and ends this one. Nothing was taken away.
+    pub fn depart(&self) -> Result<()> {
+        self.end_others()?;
+        let remains = self.memory.lock().clear(&self.kernel);
+        // What falls out of it may ask `unixd`: outside the lock.
+        drop(remains);
+        self.kernel.executed();
+        self.signals.with(crate::signal::State::depart);
+        self.timers_after_exec();
+        let closed = self.files.with_table(crate::file::table::Table::close_on_exec);
+        if !closed.is_empty() {
+            drop(closed);
+            self.note_change();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,139 @@
+//! execve(2) and execveat(2).
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use abi::Registers;
+use linux_raw_sys::general::AT_FDCWD;
+
+use crate::errno::{Errno, Result};
+use crate::kernel::Kernel;
+use crate::load::Request;
+use crate::load::stack::{Room, STRING_MOST};
+use crate::process::{Process, executable};
+use crate::syscall::Arguments;
+use crate::syscall::path::{find_at, path};
+use crate::user::UserMemory;
+use crate::vfs::node::Entry;
+
+const AT_SYMLINK_NOFOLLOW: u32 = 0x100;
+const AT_EMPTY_PATH: u32 = 0x1000;
+
+/// What names the file.
+struct Named {
+    directory: i32,
+    path: Vec<u8>,
+    flags: u32,
+}
+
+/// execve(2)
+pub fn execve<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    let registers = replace(process, AT_FDCWD, arguments.word(0), arguments.word(1), arguments.word(2), 0)?;
+    start(process, registers)
+}
+
+/// execveat(2)
+pub fn execveat<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    let registers = replace(process, arguments.int(0), arguments.word(1), arguments.word(2), arguments.word(3), arguments.unsigned(4))?;
+    start(process, registers)
+}
+
+/// Continue with the new program, unless a signal that was pending ends it.
+fn start<K: Kernel>(process: &Process<K>, mut registers: Registers) -> ! {
+    if process.strace {
+        crate::strace::executed(process);
+    }
+    process.deliver(&mut registers);
+    process.kernel.clear_vectors();
+    process.kernel.resume_elsewhere(&registers)
+}
+
+/// Replace the program; gives the new one's first registers. Nothing is held any more when it returns.
+fn replace<K: Kernel>(
+    process: &Process<K>,
+    directory: i32,
+    name: usize,
+    arguments: usize,
+    environment: usize,
+    flags: u32,
+) -> Result<Registers> {
+    let named = Named { directory, path: path(process, name)?, flags };
+    if named.path.is_empty() && flags & AT_EMPTY_PATH == 0 {
+        return Err(Errno::ENOENT);
+    }
+    if flags & !(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let file = executable(&named.find(process)?)?;
+    let called = named.called();
+    let (arguments, environment) = (pointers(process, arguments)?, pointers(process, environment)?);
+    let mut room = Room::new(arguments.len(), environment.len(), process.memory.lock().stack_limit)?;
+    room.take(&called)?;
+    let environment = strings(process, &environment, &mut room)?;
+    let mut arguments = strings(process, &arguments, &mut room)?;
+    if arguments.is_empty() {
+        room.take(b"")?;
+        arguments.push(Vec::new());
+    }
+    let request = Request { file, unreachable: named.is_closed_on_exec(process), name: called, arguments, environment, room };
+    let prepared = process.prepare(request)?;
+    process.depart()?;
+    Ok(process.begin_or_end(&prepared))
+}
+
+impl Named {
+    fn is_by_path(&self) -> bool {
+        self.directory == AT_FDCWD || self.path.first() == Some(&b'/')
+    }
+
+    /// What the program is told that it is called.
+    fn called(&self) -> Vec<u8> {
+        if self.is_by_path() {
+            return self.path.clone();
+        }
+        let mut called = alloc::format!("/dev/fd/{}", self.directory).into_bytes();
+        if !self.path.is_empty() {
+            called.push(b'/');
+            called.extend_from_slice(&self.path);
+        }
+        called
+    }
+
+    fn find<K: Kernel>(&self, process: &Process<K>) -> Result<Arc<Entry>> {
+        match (self.path.is_empty(), self.directory) {
+            (true, AT_FDCWD) => Ok(process.files.current_directory()),
+            (true, fd) => Ok(process.files.get(fd)?.entry.clone()),
+            _ => find_at(process, self.directory, &self.path, self.flags & AT_SYMLINK_NOFOLLOW == 0),
+        }
+    }
+
+    /// Whether the name leads through a descriptor that the new program will not have.
+    fn is_closed_on_exec<K: Kernel>(&self, process: &Process<K>) -> bool {
+        !self.is_by_path() && process.files.with_table(|table| table.get(self.directory).is_ok_and(|slot| slot.close_on_exec))
+    }
+}
+
+/// An array of pointers up to its null; none if it has no address itself.
+fn pointers<K: Kernel>(process: &Process<K>, address: usize) -> Result<Vec<usize>> {
+    let mut pointers = Vec::new();
+    while address != 0 {
+        match process.read_value(address.wrapping_add(pointers.len() * size_of::<usize>()))? {
+            0 => break,
+            pointer => pointers.push(pointer),
+        }
+    }
+    Ok(pointers)
+}
+
+/// Strings of the program, the last first as Linux copies them: which error comes first depends on it.
+fn strings<K: Kernel>(process: &Process<K>, pointers: &[usize], room: &mut Room) -> Result<Vec<Vec<u8>>> {
+    let mut strings = Vec::with_capacity(pointers.len());
+    for &pointer in pointers.iter().rev() {
+        let string =
+            process.read_string(pointer, STRING_MOST).map_err(|errno| if errno == Errno::ENAMETOOLONG { Errno::E2BIG } else { errno })?;
+        room.take(&string)?;
+        strings.push(string);
+    }
+    strings.reverse();
+    Ok(strings)
+}
