@@ -170,7 +170,7 @@ impl Server {
         let (file, inode): (Arc<dyn File>, u64) = (file.clone(), *inode);
         let now = Time::from_nanoseconds(machine::realtime_ns());
         let entry = AnonymousNode::entry(file.clone(), Kind::Regular, inode, &name, now);
-        let handle = self.hold(id, Opened { entry, file, access, object: Object::Queue, socket: None, shown: None })?;
+        let handle = self.hold(id, Opened::new(entry, file, access, Object::Queue))?;
         Ok([u64::from(handle), inode, 0, 0])
     }
 
