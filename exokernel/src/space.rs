@@ -150,7 +150,15 @@ impl<M: Machine> Kernel<M> {
             let span = 1u64 << (9 * slot.level);
             let offset = (at >> 12) % span;
             let passed = (span - offset).min(pages - done);
-            let Entry::Leaf(leaf) = slot.entry else { return Ok([passed, 1]) };
+            let Entry::Leaf(leaf) = slot.entry else {
+                // So are its neighbours in the table often: they are looked at without a walk each.
+                let (first, mut run) = (index(at, slot.level), 1);
+                // SAFETY: a table has as many words.
+                while first + run < TABLE_ENTRIES && unsafe { slot.word.add(run).read() } == 0 {
+                    run += 1;
+                }
+                return Ok([(span * run as u64 - offset).min(pages - done), 1 + run as u64 / 8]);
+            };
             if offset > 0 || pages - done < span {
                 return Err(Error::Occupied);
             }
