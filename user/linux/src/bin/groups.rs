@@ -34,7 +34,12 @@ fn group_errors() {
     println!("nobody's: {}", setpgid(id, 3_999_999));
     println!("no child: {} {}", setpgid(1, 0), setpgid(unsafe { libc::getppid() }, 0));
     println!("no process: {} {}", setpgid(3_999_999, 0), setpgid(-3, 0));
-    println!("asked: {} {} {}", called(unsafe { libc::getpgid(3_999_999) }), called(unsafe { libc::getpgid(-1) }), called(unsafe { libc::getsid(3_999_999) }));
+    println!(
+        "asked: {} {} {}",
+        called(unsafe { libc::getpgid(3_999_999) }),
+        called(unsafe { libc::getpgid(-1) }),
+        called(unsafe { libc::getsid(3_999_999) })
+    );
     let leader = child(|| {
         unsafe { libc::setsid() };
         println!("a leader: {} {}", setpgid(0, 0), called(unsafe { libc::setsid() }));
@@ -79,11 +84,14 @@ fn sessions() {
         let id = unsafe { libc::getpid() };
         let session = unsafe { libc::setsid() };
         println!("{} {} {}", session == id, unsafe { libc::getsid(0) } == id, unsafe { libc::getpgrp() } == id);
-        println!("{}", end_of(child(|| {
-            println!("its child's: {} {}", unsafe { libc::getsid(0) } == id, unsafe { libc::getpgrp() } == id);
-            println!("and on: {}", unsafe { libc::setsid() } == unsafe { libc::getpid() });
-            0
-        })));
+        println!(
+            "{}",
+            end_of(child(|| {
+                println!("its child's: {} {}", unsafe { libc::getsid(0) } == id, unsafe { libc::getpgrp() } == id);
+                println!("and on: {}", unsafe { libc::setsid() } == unsafe { libc::getpid() });
+                0
+            }))
+        );
         0
     });
     println!("{}", end_of(id));
@@ -171,90 +179,105 @@ fn set(number: libc::c_long, ids: &[i32]) -> String {
 }
 
 fn users() {
-    println!("{}", end_of(child(|| {
-        println!("{} {}", set(libc::SYS_setuid, &[-1]), set(libc::SYS_setgid, &[100]));
-        println!("{} {}", set(libc::SYS_setresuid, &[-1, 7, -1]), ids());
-        println!("{} {}", set(libc::SYS_setuid, &[0]), ids());
-        println!("{} {}", set(libc::SYS_setreuid, &[1, 2]), ids());
-        println!("{} {} {}", set(libc::SYS_setuid, &[0]), set(libc::SYS_setgid, &[1]), ids());
-        println!("{} {}", set(libc::SYS_setuid, &[1]), ids());
-        println!("{} {}", set(libc::SYS_setreuid, &[-1, 2]), ids());
-        println!("{} {}", set(libc::SYS_setreuid, &[2, -1]), ids());
-        println!("{} {}", set(libc::SYS_setresuid, &[2, 2, 2]), ids());
-        println!("{} {}", set(libc::SYS_setresuid, &[2, 1, 2]), set(libc::SYS_setreuid, &[1, -1]));
-        println!("{} {}", set(libc::SYS_setresgid, &[100, 100, 100]), set(libc::SYS_setresgid, &[0, -1, -1]));
-        println!("{}", ids());
-        println!("inherited: {}", end_of(child(|| i32::from(unsafe { libc::getuid() } == 2))));
-        0
-    })));
+    println!(
+        "{}",
+        end_of(child(|| {
+            println!("{} {}", set(libc::SYS_setuid, &[-1]), set(libc::SYS_setgid, &[100]));
+            println!("{} {}", set(libc::SYS_setresuid, &[-1, 7, -1]), ids());
+            println!("{} {}", set(libc::SYS_setuid, &[0]), ids());
+            println!("{} {}", set(libc::SYS_setreuid, &[1, 2]), ids());
+            println!("{} {} {}", set(libc::SYS_setuid, &[0]), set(libc::SYS_setgid, &[1]), ids());
+            println!("{} {}", set(libc::SYS_setuid, &[1]), ids());
+            println!("{} {}", set(libc::SYS_setreuid, &[-1, 2]), ids());
+            println!("{} {}", set(libc::SYS_setreuid, &[2, -1]), ids());
+            println!("{} {}", set(libc::SYS_setresuid, &[2, 2, 2]), ids());
+            println!("{} {}", set(libc::SYS_setresuid, &[2, 1, 2]), set(libc::SYS_setreuid, &[1, -1]));
+            println!("{} {}", set(libc::SYS_setresgid, &[100, 100, 100]), set(libc::SYS_setresgid, &[0, -1, -1]));
+            println!("{}", ids());
+            println!("inherited: {}", end_of(child(|| i32::from(unsafe { libc::getuid() } == 2))));
+            0
+        }))
+    );
     println!("{}", ids());
 }
 
 fn file_ids() {
-    println!("{}", end_of(child(|| {
-        println!("{} {}", set(libc::SYS_setfsuid, &[5]), set(libc::SYS_setfsuid, &[-1]));
-        println!("{} {}", set(libc::SYS_setfsgid, &[6]), set(libc::SYS_setfsgid, &[-1]));
-        println!("{} {}", set(libc::SYS_setresuid, &[9, 9, 9]), set(libc::SYS_setfsuid, &[5]));
-        println!("{}", set(libc::SYS_setfsuid, &[-1]));
-        0
-    })));
+    println!(
+        "{}",
+        end_of(child(|| {
+            println!("{} {}", set(libc::SYS_setfsuid, &[5]), set(libc::SYS_setfsuid, &[-1]));
+            println!("{} {}", set(libc::SYS_setfsgid, &[6]), set(libc::SYS_setfsgid, &[-1]));
+            println!("{} {}", set(libc::SYS_setresuid, &[9, 9, 9]), set(libc::SYS_setfsuid, &[5]));
+            println!("{}", set(libc::SYS_setfsuid, &[-1]));
+            0
+        }))
+    );
 }
 
 fn supplementary_groups() {
-    println!("{}", end_of(child(|| {
-        let mut found = [0u32; 8];
-        let show = |count: i32, found: &[u32; 8]| format!("{} {:?}", called(count), &found[..count.clamp(0, 8) as usize]);
-        println!("{}", called(unsafe { libc::syscall(libc::SYS_setgroups, 3, [30u32, 10, 20].as_ptr()) } as i32));
-        println!("{}", called(unsafe { libc::getgroups(0, std::ptr::null_mut()) }));
-        println!("{}", called(unsafe { libc::getgroups(2, found.as_mut_ptr()) }));
-        println!("{}", called(unsafe { libc::getgroups(-1, found.as_mut_ptr()) }));
-        println!("{}", show(unsafe { libc::getgroups(8, found.as_mut_ptr()) }, &found));
-        println!("{}", end_of(child(|| unsafe { libc::getgroups(0, std::ptr::null_mut()) })));
-        println!("{}", called(unsafe { libc::syscall(libc::SYS_setgroups, 70_000, found.as_ptr()) } as i32));
-        println!("{}", called(unsafe { libc::syscall(libc::SYS_setgroups, 2, 8) } as i32));
-        println!("{}", set(libc::SYS_setresuid, &[9, 9, 9]));
-        println!("{}", called(unsafe { libc::syscall(libc::SYS_setgroups, 0, found.as_ptr()) } as i32));
-        println!("{}", show(unsafe { libc::getgroups(8, found.as_mut_ptr()) }, &found));
-        0
-    })));
+    println!(
+        "{}",
+        end_of(child(|| {
+            let mut found = [0u32; 8];
+            let show = |count: i32, found: &[u32; 8]| format!("{} {:?}", called(count), &found[..count.clamp(0, 8) as usize]);
+            println!("{}", called(unsafe { libc::syscall(libc::SYS_setgroups, 3, [30u32, 10, 20].as_ptr()) } as i32));
+            println!("{}", called(unsafe { libc::getgroups(0, std::ptr::null_mut()) }));
+            println!("{}", called(unsafe { libc::getgroups(2, found.as_mut_ptr()) }));
+            println!("{}", called(unsafe { libc::getgroups(-1, found.as_mut_ptr()) }));
+            println!("{}", show(unsafe { libc::getgroups(8, found.as_mut_ptr()) }, &found));
+            println!("{}", end_of(child(|| unsafe { libc::getgroups(0, std::ptr::null_mut()) })));
+            println!("{}", called(unsafe { libc::syscall(libc::SYS_setgroups, 70_000, found.as_ptr()) } as i32));
+            println!("{}", called(unsafe { libc::syscall(libc::SYS_setgroups, 2, 8) } as i32));
+            println!("{}", set(libc::SYS_setresuid, &[9, 9, 9]));
+            println!("{}", called(unsafe { libc::syscall(libc::SYS_setgroups, 0, found.as_ptr()) } as i32));
+            println!("{}", show(unsafe { libc::getgroups(8, found.as_mut_ptr()) }, &found));
+            0
+        }))
+    );
 }
 
 fn priorities() {
-    println!("{}", end_of(child(|| {
-        let get = |whose: i32, who: i32| unsafe { linux_programs::call(libc::SYS_getpriority, &[whose as usize, who as u32 as usize]) };
-        let put = |whose: i32, who: i32, nice: i32| {
-            unsafe { linux_programs::call(libc::SYS_setpriority, &[whose as usize, who as u32 as usize, nice as u32 as usize]) }
-        };
-        unsafe { libc::setpgid(0, 0) };
-        println!("{:?} {:?} {:?}", put(0, 0, 5), get(0, 0), get(1, 0));
-        println!("{:?} {:?}", put(0, 0, 99), get(0, 0));
-        println!("{:?} {:?}", put(0, 0, -99), get(0, 0));
-        println!("{:?}", put(1, 0, 3));
-        let id = child(|| sleep_on());
-        println!("inherited: {:?}", get(0, id));
-        println!("{:?} {:?} {:?}", put(0, id, 7), get(0, id), get(1, 0));
-        println!("{:?} {:?} {:?}", get(3, 0), get(0, 3_999_999), put(1, 3_999_999, 1));
-        println!("{}", set(libc::SYS_setresuid, &[9, 9, 9]));
-        println!("{:?} {:?} {:?}", put(0, 0, 2), put(0, 0, 4), get(0, 0));
-        println!("{:?} {:?}", put(0, id, 9), get(0, id));
-        0
-    })));
+    println!(
+        "{}",
+        end_of(child(|| {
+            let get = |whose: i32, who: i32| unsafe { linux_programs::call(libc::SYS_getpriority, &[whose as usize, who as u32 as usize]) };
+            let put = |whose: i32, who: i32, nice: i32| unsafe {
+                linux_programs::call(libc::SYS_setpriority, &[whose as usize, who as u32 as usize, nice as u32 as usize])
+            };
+            unsafe { libc::setpgid(0, 0) };
+            println!("{:?} {:?} {:?}", put(0, 0, 5), get(0, 0), get(1, 0));
+            println!("{:?} {:?}", put(0, 0, 99), get(0, 0));
+            println!("{:?} {:?}", put(0, 0, -99), get(0, 0));
+            println!("{:?}", put(1, 0, 3));
+            let id = child(|| sleep_on());
+            println!("inherited: {:?}", get(0, id));
+            println!("{:?} {:?} {:?}", put(0, id, 7), get(0, id), get(1, 0));
+            println!("{:?} {:?} {:?}", get(3, 0), get(0, 3_999_999), put(1, 3_999_999, 1));
+            println!("{}", set(libc::SYS_setresuid, &[9, 9, 9]));
+            println!("{:?} {:?} {:?}", put(0, 0, 2), put(0, 0, 4), get(0, 0));
+            println!("{:?} {:?}", put(0, id, 9), get(0, id));
+            0
+        }))
+    );
 }
 
 fn stat_of_the_process() {
-    println!("{}", end_of(child(|| {
-        let stat = std::fs::read_to_string("/proc/self/stat").expect("a file");
-        let fields: Vec<&str> = stat.rsplit(')').next().expect("a name").split_whitespace().collect();
-        let expected = unsafe { [libc::getppid(), libc::getpgrp(), libc::getsid(0)] };
-        println!("{}", (0..3).all(|index| fields[index + 1] == expected[index].to_string()));
-        let status = std::fs::read_to_string("/proc/self/status").expect("a file");
-        let line = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(|rest| rest.trim().to_owned());
-        println!("{} {}", line("PPid:") == Some(expected[0].to_string()), line("Pid:") == Some(std::process::id().to_string()));
-        println!("{}", set(libc::SYS_setresuid, &[1, 2, 3]));
-        let status = std::fs::read_to_string("/proc/self/status").expect("a file");
-        println!("{:?}", status.lines().find(|line| line.starts_with("Uid:")));
-        0
-    })));
+    println!(
+        "{}",
+        end_of(child(|| {
+            let stat = std::fs::read_to_string("/proc/self/stat").expect("a file");
+            let fields: Vec<&str> = stat.rsplit(')').next().expect("a name").split_whitespace().collect();
+            let expected = unsafe { [libc::getppid(), libc::getpgrp(), libc::getsid(0)] };
+            println!("{}", (0..3).all(|index| fields[index + 1] == expected[index].to_string()));
+            let status = std::fs::read_to_string("/proc/self/status").expect("a file");
+            let line = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(|rest| rest.trim().to_owned());
+            println!("{} {}", line("PPid:") == Some(expected[0].to_string()), line("Pid:") == Some(std::process::id().to_string()));
+            println!("{}", set(libc::SYS_setresuid, &[1, 2, 3]));
+            let status = std::fs::read_to_string("/proc/self/status").expect("a file");
+            println!("{:?}", status.lines().find(|line| line.starts_with("Uid:")));
+            0
+        }))
+    );
 }
 
 fn main() {
