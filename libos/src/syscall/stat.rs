@@ -8,6 +8,7 @@ use crate::syscall::path::{find_at, path};
 use crate::user::UserMemory;
 use crate::vfs::attributes::{Attributes, Change, Kind, Time, major, minor};
 use crate::vfs::node::{Entry, Statistics};
+use crate::vfs::walk::{self, Last};
 use crate::vfs::world::World;
 use alloc::sync::Arc;
 
@@ -66,6 +67,19 @@ pub fn entry_at<K: Kernel>(process: &Process<K>, directory: i32, address: usize,
     find_at(process, directory, &name, flags & AT_SYMLINK_NOFOLLOW == 0)
 }
 
+/// What the inode says of itself that an `*at` call with `AT_EMPTY_PATH` and `AT_SYMLINK_NOFOLLOW` means.
+fn attributes_at<K: Kernel>(process: &Process<K>, directory: i32, address: usize, flags: u32) -> Result<Attributes> {
+    if flags & AT_EMPTY_PATH != 0 {
+        return entry_at(process, directory, address, flags).map(|entry| entry.node.attributes());
+    }
+    let name = path(process, address)?;
+    if name.is_empty() {
+        return Err(Errno::ENOENT);
+    }
+    let last = if flags & AT_SYMLINK_NOFOLLOW == 0 { Last::Follow } else { Last::Keep };
+    walk::attributes(process, &process.files.start(directory, &name)?, &name, last)
+}
+
 /// fstat(2)
 pub fn fstat<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
     let attributes = process.files.get(arguments.int(0))?.attributes();
@@ -74,14 +88,14 @@ pub fn fstat<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<u
 
 /// stat(2)
 pub fn stat<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    let entry = entry_at(process, linux_raw_sys::general::AT_FDCWD, arguments.word(0), 0)?;
-    put(process, arguments.word(1), &entry.node.attributes())
+    let found = attributes_at(process, linux_raw_sys::general::AT_FDCWD, arguments.word(0), 0)?;
+    put(process, arguments.word(1), &found)
 }
 
 /// lstat(2)
 pub fn lstat<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    let entry = entry_at(process, linux_raw_sys::general::AT_FDCWD, arguments.word(0), AT_SYMLINK_NOFOLLOW)?;
-    put(process, arguments.word(1), &entry.node.attributes())
+    let found = attributes_at(process, linux_raw_sys::general::AT_FDCWD, arguments.word(0), AT_SYMLINK_NOFOLLOW)?;
+    put(process, arguments.word(1), &found)
 }
 
 /// newfstatat(2)
@@ -90,8 +104,8 @@ pub fn newfstatat<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Res
     if flags & !(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH) != 0 {
         return Err(Errno::EINVAL);
     }
-    let entry = entry_at(process, arguments.int(0), arguments.word(1), flags)?;
-    put(process, arguments.word(2), &entry.node.attributes())
+    let found = attributes_at(process, arguments.int(0), arguments.word(1), flags)?;
+    put(process, arguments.word(2), &found)
 }
 
 /// `struct statx_timestamp`, as two words.
@@ -107,7 +121,7 @@ pub fn statx<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<u
     if flags & !(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | AT_STATX_SYNC_TYPE) != 0 || arguments.unsigned(3) & RESERVED != 0 {
         return Err(Errno::EINVAL);
     }
-    let found = entry_at(process, arguments.int(0), arguments.word(1), flags)?.node.attributes();
+    let found = attributes_at(process, arguments.int(0), arguments.word(1), flags)?;
     let mut words = [0u64; 32];
     words[0] = BASIC_AND_BIRTH | BLOCK_BYTES << 32;
     words[2] = u64::from(found.links) | u64::from(found.user) << 32;

@@ -18,7 +18,7 @@ use crate::file::{Access, File};
 use crate::memory::backing::Backing;
 use crate::vfs::attributes::{Attributes, Change, Kind, Time};
 use crate::vfs::opening::Opening;
-use crate::vfs::walk::{Ahead, Journey};
+use crate::vfs::walk::{Ahead, Journey, Stated};
 use crate::vfs::world::World;
 
 /// An inode to be made.
@@ -163,6 +163,12 @@ pub trait Node: Any + Send + Sync {
 
     /// Walk on from this directory, as far as its tree goes, if that is kept elsewhere.
     fn walk_on(&self, journey: &Journey) -> Option<Result<Ahead>> {
+        let _ = journey;
+        None
+    }
+
+    /// Walk on from this directory for what the inode there says of itself, if its tree is kept elsewhere.
+    fn attributes_on(&self, journey: &Journey) -> Option<Result<Stated>> {
         let _ = journey;
         None
     }

@@ -8,7 +8,7 @@ use crate::errno::{Errno, Result};
 use crate::file::{Access, File};
 use crate::vfs::attributes::Kind;
 use crate::vfs::node::{Entry, New, Opened};
-use crate::vfs::walk::{Ending, Found, Journey, Last, Start, walk_on};
+use crate::vfs::walk::{Ending, Found, Journey, Last, Start, relative, walk_on};
 use crate::vfs::world::World;
 
 /// How open(2) opens.
@@ -29,6 +29,12 @@ impl Opening {
             O_WRONLY => Access::WRITE,
             _ => Access::READ | Access::WRITE,
         }
+    }
+
+    /// Whether it cuts what is there.
+    #[must_use]
+    pub fn cuts(&self) -> bool {
+        self.has(O_TRUNC)
     }
 
     fn has(&self, flags: u32) -> bool {
@@ -57,12 +63,7 @@ pub fn open(world: &dyn World, start: &Start, path: &[u8], opening: &Opening) ->
     let found = match at.node.open_on(&journey, opening, world) {
         Some(outcome) => match outcome? {
             Opened::File(entry, file) => return Ok((entry, file)),
-            Opened::On(from, rest) => {
-                let slashes = rest.iter().take_while(|&&byte| byte == b'/').count();
-                let rest = &rest[slashes..];
-                let rest: &[u8] = if rest.is_empty() { b"." } else { rest };
-                find(world, &Start { root: start.root.clone(), from }, rest, opening, 0)?
-            }
+            Opened::On(from, rest) => find(world, &Start { root: start.root.clone(), from }, relative(&rest), opening, 0)?,
         },
         None => find(world, start, path, opening, 0)?,
     };

@@ -8,7 +8,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::errno::{Errno, Result};
-use crate::vfs::attributes::Kind;
+use crate::vfs::attributes::{Attributes, Kind};
 use crate::vfs::node::{Entry, Target};
 use crate::vfs::world::World;
 
@@ -108,6 +108,37 @@ impl Found {
     pub fn existing(self) -> Result<Arc<Entry>> {
         self.entry.ok_or(Errno::ENOENT)
     }
+}
+
+/// What a tree that is kept elsewhere says of the end of a path.
+pub enum Stated {
+    /// What the inode there says of itself.
+    Attributes(Attributes),
+    /// The way leads on: from this entry, with the rest of the path, so many links having been followed.
+    On(Arc<Entry>, Vec<u8>, u32),
+}
+
+/// What the inode says of itself that a path leads to.
+///
+/// # Errors
+/// Those of [`walk`]; `ENOENT`: there is none.
+pub fn attributes(world: &dyn World, start: &Start, path: &[u8], last: Last) -> Result<Attributes> {
+    let at = if path.first() == Some(&b'/') { &start.root } else { &start.from };
+    let found = match at.node.attributes_on(&Journey { root: &start.root, path, last, links: 0 }) {
+        None => walk(world, start, path, last)?,
+        Some(outcome) => match outcome? {
+            Stated::Attributes(attributes) => return Ok(attributes),
+            Stated::On(from, rest, links) => walk_on(world, &Start { root: start.root.clone(), from }, relative(&rest), last, links)?,
+        },
+    };
+    found.existing().map(|entry| entry.node.attributes())
+}
+
+/// The rest of a path, from where it led.
+#[must_use]
+pub fn relative(rest: &[u8]) -> &[u8] {
+    let slashes = rest.iter().take_while(|&&byte| byte == b'/').count();
+    if slashes == rest.len() { b"." } else { &rest[slashes..] }
 }
 
 /// Walk a path.

@@ -17,7 +17,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use spin::Mutex;
+use spin::{Mutex, Once};
 use unix::{InodeWords, Operation, Request, place};
 
 use crate::errno::{Errno, Result};
@@ -146,13 +146,13 @@ impl Tree {
         if kind == Kind::Directory {
             return Arc::new(node::RemoteDirectory { handle });
         }
-        let pages = self.pages(low(answer[1]), (answer[2], answer[3]));
-        Arc::new(regular::RegularFile { handle, pages })
+        let place = low(answer[1]);
+        self.places.fetch_max(place + 1, Ordering::Relaxed);
+        Arc::new(regular::RegularFile { handle, place, identity: (answer[2], answer[3]), pages: Once::new() })
     }
 
     /// What is known of an open inode.
     fn pages(self: &Arc<Tree>, place: u32, identity: (u64, u64)) -> Arc<Pages> {
-        self.places.fetch_max(place + 1, Ordering::Relaxed);
         let mut inodes = self.inodes.lock();
         if let Some(pages) = inodes.get(&place).and_then(Weak::upgrade) {
             return pages;
@@ -160,6 +160,11 @@ impl Tree {
         let pages = Pages::new(self, place, identity);
         inodes.insert(place, Arc::downgrade(&pages));
         pages
+    }
+
+    /// The same, if anything is known yet.
+    fn known(&self, place: u32) -> Option<Arc<Pages>> {
+        self.inodes.lock().get(&place).and_then(Weak::upgrade)
     }
 
     /// Ask, and give up a handle on the way.

@@ -16,7 +16,7 @@ use crate::vfs::attributes::{Attributes, Change, Kind, Time};
 use crate::vfs::device;
 use crate::vfs::node::{Elsewhere, Entry, Listed, New, Node, Opened, Rename, Statistics, Target, Visitor};
 use crate::vfs::opening::Opening;
-use crate::vfs::walk::{Ahead, Ending, Found, Journey, Last};
+use crate::vfs::walk::{Ahead, Ending, Found, Journey, Last, Stated};
 use crate::vfs::wire;
 use crate::vfs::world::World;
 
@@ -75,12 +75,11 @@ impl RemoteNode {
 
     /// The entry that a walk's answer tells of.
     fn answered(&self, answer: &[u64; 4]) -> Result<Option<Arc<Entry>>> {
-        let handle = high(answer[0]);
-        if handle == NONE {
+        if answer[0] & 0xf == ABSENT {
             return Ok(None);
         }
         let kind = Kind::from_number((answer[0] >> 16) as u8 as u16).ok_or(Errno::EIO)?;
-        Ok(Some(self.tree().entry(handle, kind, answer[3], answer[0] & 1 << 9 != 0)))
+        Ok(Some(self.tree().entry(high(answer[0]), kind, answer[3], answer[0] & 1 << 9 != 0)))
     }
 
     /// Where the way leads on that a foreign answer tells of: the mount and the rest of the path.
@@ -133,11 +132,9 @@ impl RemoteNode {
 
 impl Node for RemoteNode {
     fn attributes(&self) -> Attributes {
-        let mut bytes = [0; wire::ATTRIBUTES_WORDS * 8];
         let asked = self.ask(Operation::Attributes, 0, [self.number(), 0, 0]);
-        self.tree().server.fetch(0, &mut bytes);
         // Only a server that is gone or broken does not say.
-        let found = asked.ok().and_then(|_| wire::attributes(&wire::words(&bytes)));
+        let found = asked.ok().and_then(|_| self.fetch_attributes());
         found.unwrap_or_else(|| Attributes::new(0, 0, self.kind, 0, Time::default()))
     }
 
@@ -238,12 +235,32 @@ impl Node for RemoteNode {
         Some(self.travel(Operation::Walk, journey, 0, 0).and_then(|answer| self.walked(&answer, journey.last)))
     }
 
+    fn attributes_on(&self, journey: &Journey) -> Option<Result<Stated>> {
+        Some(self.state(journey))
+    }
+
     fn open_on(&self, journey: &Journey, opening: &Opening, world: &dyn World) -> Option<Result<Opened>> {
         Some(self.open_path(journey, opening, world))
     }
 }
 
 impl RemoteNode {
+    fn state(&self, journey: &Journey) -> Result<Stated> {
+        let answer = self.travel(Operation::Walk, journey, 1, 0)?;
+        if answer[0] & 0xf == FOREIGN {
+            let (entry, rest) = self.foreign(&answer)?;
+            return Ok(Stated::On(entry, rest, high(answer[1])));
+        }
+        self.fetch_attributes().map(Stated::Attributes).ok_or(Errno::EIO)
+    }
+
+    /// The attributes that an answer brought.
+    fn fetch_attributes(&self) -> Option<Attributes> {
+        let mut bytes = [0; wire::ATTRIBUTES_WORDS * 8];
+        self.tree().server.fetch(0, &mut bytes);
+        wire::attributes(&wire::words(&bytes))
+    }
+
     fn open_path(&self, journey: &Journey, opening: &Opening, world: &dyn World) -> Result<Opened> {
         let outcome = self.travel(Operation::Open, journey, opening.permissions as u16, u64::from(opening.flags));
         if opening.flags & linux_raw_sys::general::O_TRUNC != 0 {

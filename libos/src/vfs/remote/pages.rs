@@ -107,11 +107,6 @@ impl Pages {
         Arc::new(Pages { tree: Arc::downgrade(tree), place, identity, state: Mutex::new(state) })
     }
 
-    /// What `unixd` shows of it.
-    pub(super) fn words<'a>(&self, handle: &'a Handle) -> &'a InodeWords {
-        handle.tree.server.inode(self.place)
-    }
-
     /// The tree outlives every inode of it: it goes with the process.
     fn with_tree<T>(&self, work: impl FnOnce(&Tree, &InodeWords) -> Result<T>) -> Result<T> {
         let tree = self.tree.upgrade().ok_or(Errno::EIO)?;

@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 
 use abi::PAGE_SIZE;
 use linux_raw_sys::general::{FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE};
+use spin::Once;
 use unix::{InodeWords, Operation};
 
 use super::Handle;
@@ -21,7 +22,12 @@ const END: u64 = u64::MAX;
 /// An open regular file of the tree.
 pub(super) struct RegularFile {
     pub(super) handle: Arc<Handle>,
-    pub(super) pages: Arc<Pages>,
+    /// Its place among the words that `unixd` shows.
+    pub(super) place: u32,
+    /// Device and inode.
+    pub(super) identity: (u64, u64),
+    /// What is mapped of it, once anything is.
+    pub(super) pages: Once<Arc<Pages>>,
 }
 
 impl RegularFile {
@@ -30,7 +36,18 @@ impl RegularFile {
     }
 
     fn words(&self) -> &InodeWords {
-        self.pages.words(&self.handle)
+        self.handle.tree.server.inode(self.place)
+    }
+
+    fn pages(&self) -> &Pages {
+        self.pages.call_once(|| self.handle.tree.pages(self.place, self.identity))
+    }
+
+    /// Tell the program's mappings what became of pages that they may show, whichever descriptor they were made by.
+    fn refresh(&self, world: &dyn World) {
+        if let Some(pages) = self.handle.tree.known(self.place) {
+            pages.refresh(world);
+        }
     }
 
     /// Copy out what is mapped or can be.
@@ -45,7 +62,7 @@ impl RegularFile {
                 break;
             }
             let length = usize::try_from(left).unwrap_or(usize::MAX).min(output.room());
-            if let Err(error) = self.pages.put(&self.handle, output, at, length) {
+            if let Err(error) = self.pages().put(&self.handle, output, at, length) {
                 outcome = Err(error);
                 break;
             }
@@ -118,9 +135,7 @@ impl File for RegularFile {
                 place = Place::At(end);
             }
         }
-        if self.pages.is_stale() {
-            self.pages.refresh(world);
-        }
+        self.refresh(world);
         moved(done, outcome).map(|count| (count, end))
     }
 
@@ -138,7 +153,7 @@ impl File for RegularFile {
 
     fn truncate(&self, world: &dyn World, size: u64) -> Result<()> {
         let outcome = self.ask(Operation::Resize, 0, [size, 0]);
-        self.pages.refresh(world);
+        self.refresh(world);
         outcome.map(drop)
     }
 
@@ -148,7 +163,7 @@ impl File for RegularFile {
             return Err(Errno::EOPNOTSUPP);
         }
         let outcome = self.ask(Operation::Allocate, mode as u16, [offset, length]);
-        self.pages.refresh(world);
+        self.refresh(world);
         outcome.map(drop)
     }
 
@@ -175,11 +190,11 @@ impl Backing for RegularFile {
     }
 
     fn identity(&self) -> (u64, u64) {
-        self.pages.identity
+        self.identity
     }
 
     fn frames(&self, page: u64, most: usize, purpose: Purpose) -> Result<Option<Frames>> {
-        self.pages.frames(&self.handle, page, most, purpose).map(Some)
+        self.pages().frames(&self.handle, page, most, purpose).map(Some)
     }
 
     fn is_present(&self, page: u64) -> bool {
@@ -187,6 +202,6 @@ impl Backing for RegularFile {
     }
 
     fn overlay(&self) -> Option<&'static [u8]> {
-        self.pages.overlay(&self.handle)
+        self.pages().overlay(&self.handle)
     }
 }

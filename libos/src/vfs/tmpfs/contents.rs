@@ -230,7 +230,8 @@ impl Contents {
     pub fn pages(&self) -> usize {
         let state = self.state.lock();
         let shown = state.image.len().div_ceil(PAGE_SIZE);
-        shown + state.pages.range(shown as u64..).count()
+        let hiding = if shown == 0 { 0 } else { state.pages.range(..shown as u64).count() };
+        shown + state.pages.len() - hiding
     }
 
     /// Copy out from `offset` on.

@@ -20,7 +20,7 @@ use abi::{EnvId, PAGE_SIZE, Rights};
 use libos::errno::{Errno, Result};
 use libos::file::Access;
 use libos::pool::Pool;
-use libos::vfs::attributes::{Kind, Time};
+use libos::vfs::attributes::{Attributes, Kind, Time};
 use libos::vfs::node::Entry;
 use libos::vfs::tmpfs::Inode;
 use unix::{MAILBOX_BYTES, Object, Operation, Request, place};
@@ -108,7 +108,7 @@ impl Tree {
         let words = request.words;
         let handle = words[0] as u32;
         match request.operation {
-            Operation::Walk => self.walk(asked, world, words),
+            Operation::Walk => self.walk(asked, world, words, request.small != 0),
             Operation::Open => self.open(asked, world, request),
             Operation::Attributes => names::attributes(asked, handle),
             Operation::Statistics => names::statistics(asked, world, handle),
@@ -168,7 +168,7 @@ impl Tree {
     fn show(&self, asked: &mut Asked, entry: &Arc<Entry>) -> Result<Arc<Shown>> {
         let attributes = entry.node.attributes();
         let shown = self.showcase.show((attributes.device, attributes.inode))?;
-        self.update(&shown, entry);
+        update(&shown, &attributes);
         let pages = shown.place as usize / unix::InodeWords::PER_PAGE + 1;
         while *asked.words_pages < pages {
             let offset = *asked.words_pages * PAGE_SIZE;
@@ -178,13 +178,6 @@ impl Tree {
         Ok(shown)
     }
 
-    /// Bring what is shown of an inode up to date.
-    fn update(&self, shown: &Shown, entry: &Arc<Entry>) {
-        let attributes = entry.node.attributes();
-        let is_unread = attributes.accessed <= attributes.modified || attributes.accessed <= attributes.changed;
-        shown.set(attributes.size, is_unread);
-    }
-
     /// After contents or times of an entry's inode changed.
     fn settle(&self, entry: &Arc<Entry>) {
         if entry.node.kind() != Kind::Regular {
@@ -192,9 +185,15 @@ impl Tree {
         }
         let attributes = entry.node.attributes();
         if let Some(shown) = self.showcase.find((attributes.device, attributes.inode)) {
-            self.update(&shown, entry);
+            update(&shown, &attributes);
         }
     }
+}
+
+/// Bring what is shown of an inode up to date.
+fn update(shown: &Shown, attributes: &Attributes) {
+    let is_unread = attributes.accessed <= attributes.modified || attributes.accessed <= attributes.changed;
+    shown.set(attributes.size, is_unread);
 }
 
 /// The inode of an entry of the tree.

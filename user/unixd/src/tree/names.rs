@@ -67,9 +67,13 @@ impl Tree {
         Ok(Walk { start: Start { root, from }, path, last, links: (words[1] >> 24) as u32 & 0xff })
     }
 
-    pub(super) fn walk(&self, asked: &mut Asked, world: &RequestWorld, words: [u64; 3]) -> Answer {
+    pub(super) fn walk(&self, asked: &mut Asked, world: &RequestWorld, words: [u64; 3], is_stat: bool) -> Answer {
         let walk = self.read_walk(asked, words)?;
         let found = walk_on(world, &walk.start, &walk.path, walk.last, walk.links)?;
+        // Only what the inode says of itself is asked for: nothing is to be held.
+        if is_stat && found.rest.is_none() {
+            return send_attributes(asked, &found.existing()?);
+        }
         answer(asked, found, walk.last)
     }
 
@@ -81,7 +85,9 @@ impl Tree {
             Some(entry) if found.rest.is_none() => entry.clone(),
             _ => return answer(asked, found, Last::Follow),
         };
-        self.settle(&entry);
+        if opening.cuts() {
+            self.settle(&entry);
+        }
         match entry.node.kind() {
             Kind::Regular | Kind::Directory => self.open_new(asked, world, entry, opening.access()),
             _ => answer(asked, found, Last::Follow),
@@ -132,9 +138,7 @@ fn answer(asked: &mut Asked, found: Found, last: Last) -> Answer {
                 [first | what, second, name_bytes.len() as u64, special]
             })
         }
-        (None, _) if last == Last::Name => {
-            send(asked, 0, &found.name).map(|()| [first | ABSENT | u64::from(NONE) << 32, second, found.name.len() as u64, 0])
-        }
+        (None, _) if last == Last::Name => send(asked, 0, &found.name).map(|()| [first | ABSENT, second, found.name.len() as u64, 0]),
         (None, _) => Err(Errno::ENOENT),
     };
     outcome.inspect_err(|_| {
@@ -143,7 +147,11 @@ fn answer(asked: &mut Asked, found: Found, last: Last) -> Answer {
 }
 
 pub(super) fn attributes(asked: &Asked, handle: u32) -> Answer {
-    let words = wire::attributes_words(&asked.handles.entry(handle)?.node.attributes());
+    send_attributes(asked, &asked.handles.entry(handle)?)
+}
+
+fn send_attributes(asked: &Asked, entry: &Arc<Entry>) -> Answer {
+    let words = wire::attributes_words(&entry.node.attributes());
     send(asked, 0, &wire::bytes::<{ wire::ATTRIBUTES_WORDS }, { wire::ATTRIBUTES_WORDS * 8 }>(&words))?;
     value(0)
 }
