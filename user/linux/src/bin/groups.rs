@@ -1,4 +1,5 @@
 //! Process groups, sessions, credentials and priorities.
+#![expect(clippy::undocumented_unsafe_blocks, reason = "each block is a plain call, on numbers and on the program's own variables")]
 
 use std::sync::atomic::{AtomicI32, Ordering};
 
