@@ -120,13 +120,15 @@ impl Named {
 /// An array of pointers up to its null; none if it has no address itself.
 fn pointers<K: Kernel>(process: &Process<K>, address: usize) -> Result<Vec<usize>> {
     let mut pointers = Vec::new();
-    while address != 0 {
+    if address == 0 {
+        return Ok(pointers);
+    }
+    loop {
         match process.read_value(address.wrapping_add(pointers.len() * size_of::<usize>()))? {
-            0 => break,
+            0 => return Ok(pointers),
             pointer => pointers.push(pointer),
         }
     }
-    Ok(pointers)
 }
 
 /// Strings of the program, the last first as Linux copies them: which error comes first depends on it.
