@@ -156,6 +156,10 @@ impl Drop for End {
         state.writers -= usize::from(self.access.contains(Access::WRITE));
         state.ends.retain(|end| end.strong_count() > 0);
         state.edges.note_both();
+        if state.readers + state.writers == 0 {
+            // A FIFO that nobody has open holds nothing.
+            state.bytes.clear();
+        }
         self.pipe.watchers.tell();
     }
 }

@@ -17,6 +17,9 @@ pub fn getpgid<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result
     if arguments.int(0) < 0 {
         return Err(Errno::ESRCH);
     }
+    if arguments.int(0) == 0 || arguments.unsigned(0) == process.id() {
+        return Ok(process.kernel.identity().get(Word::Group) as usize);
+    }
     process.ask(Operation::GetGroup, 0, arguments.unsigned(0), [0; 3]).map(|answer| answer[0] as usize)
 }
 

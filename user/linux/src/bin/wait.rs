@@ -318,8 +318,7 @@ fn subreaper() {
             while unsafe { libc::getppid() } == middle {
                 sleep_ms(2);
             }
-            println!("adopted: {}", unsafe { libc::getppid() } == own);
-            11
+            if unsafe { libc::getppid() } == own { 11 } else { 13 }
         });
         12
     });
