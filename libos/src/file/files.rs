@@ -94,6 +94,14 @@ impl Files {
         Files::over(root, None, None)
     }
 
+    /// An open file of the tree that came from elsewhere, by its handle.
+    ///
+    /// # Errors
+    /// `EBADF`: it is none.
+    pub fn adopt(&self, handle: u32) -> Result<(Arc<Entry>, Arc<dyn File>)> {
+        self.tree.as_ref().ok_or(Errno::EBADF)?.adopt(handle)
+    }
+
     /// Hear what `unixd` says of files.
     pub fn hear(&self, world: &dyn World) {
         if let Some(tree) = &self.tree {

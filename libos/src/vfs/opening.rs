@@ -63,9 +63,7 @@ pub fn open(world: &dyn World, start: &Start, path: &[u8], opening: &Opening) ->
     let found = match at.node.open_on(&journey, opening, world) {
         Some(outcome) => match outcome? {
             Opened::File(entry, file) => return Ok((entry, file)),
-            Opened::On(from, rest) => {
-                find(world, &Start { root: start.root.clone(), from }, relative(&rest), opening, 0)?
-            }
+            Opened::On(from, rest) => find(world, &Start { root: start.root.clone(), from }, relative(&rest), opening, 0)?,
         },
         None => find(world, start, path, opening, 0)?,
     };

@@ -15,7 +15,7 @@ use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::ops::Range;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use spin::{Mutex, Once};
 use unix::{InodeWords, Operation, Request, place};
@@ -57,16 +57,35 @@ pub struct Tree {
     fifos: Mutex<BTreeMap<(u64, u64), Arc<Pipe>>>,
 }
 
-/// A handle, given up when it is dropped.
+/// A handle, given up when it is dropped: with the next request, or at once if others may wait for that.
 struct Handle {
     tree: Arc<Tree>,
     number: u32,
+    /// Whether locks may be held by it, or others have what it names.
+    is_shared: AtomicBool,
+}
+
+impl Handle {
+    fn new(tree: &Arc<Tree>, number: u32) -> Arc<Handle> {
+        Arc::new(Handle { tree: tree.clone(), number, is_shared: AtomicBool::new(false) })
+    }
+
+    /// Let others know of it; gives its number.
+    fn share(&self) -> u32 {
+        self.is_shared.store(true, Ordering::Relaxed);
+        self.number
+    }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        if self.number != ROOT {
-            self.tree.released.lock().push(self.number);
+        if self.number == ROOT {
+            return;
+        }
+        let mut released = self.tree.released.lock();
+        released.push(self.number);
+        if self.is_shared.load(Ordering::Relaxed) {
+            self.tree.release(&mut released);
         }
     }
 }
@@ -116,6 +135,17 @@ impl Tree {
         self.opened(&answer)
     }
 
+    /// An open file that came from elsewhere, by the handle that it came with.
+    ///
+    /// # Errors
+    /// `EBADF`: it is no file of the tree.
+    pub fn adopt(self: &Arc<Tree>, handle: u32) -> Result<(Arc<Entry>, Arc<dyn File>)> {
+        let answer = self.ask(Operation::Adopt, 0, [u64::from(handle), 0, 0])?;
+        let (entry, file) = self.opened(&answer)?;
+        file.share(self.server)?;
+        Ok((entry, file))
+    }
+
     /// Look what happened to files since that was last asked.
     pub fn hear(&self, world: &dyn World) {
         let known: Vec<Arc<Pages>> = self.inodes.lock().values().filter_map(Weak::upgrade).filter(|pages| pages.is_stale()).collect();
@@ -132,14 +162,14 @@ impl Tree {
     }
 
     fn entry(self: &Arc<Tree>, handle: u32, kind: Kind, special: u64, mount: bool) -> Arc<Entry> {
-        let handle = Arc::new(Handle { tree: self.clone(), number: handle });
+        let handle = Handle::new(self, handle);
         Entry::elsewhere(Arc::new(RemoteNode { handle, kind, special }), mount)
     }
 
     /// The entry and the file that an answer tells of: `unixd`'s `tree::Answered`.
     fn opened(self: &Arc<Tree>, answer: &[u64; 4]) -> Result<(Arc<Entry>, Arc<dyn File>)> {
         let kind = Kind::from_number((answer[0] >> 16) as u8 as u16).ok_or(Errno::EIO)?;
-        let handle = Arc::new(Handle { tree: self.clone(), number: high(answer[0]) });
+        let handle = Handle::new(self, high(answer[0]));
         let node = Arc::new(RemoteNode { handle: handle.clone(), kind, special: 0 });
         let file = self.file(handle, kind, answer);
         Ok((Entry::elsewhere(node, false), file))

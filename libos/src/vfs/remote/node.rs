@@ -10,6 +10,7 @@ use super::{Handle, NONE, Tree, high, low};
 use crate::errno::{Errno, Result};
 use crate::file::{Access, Blocking, File, Output, Seeking};
 use crate::memory::backing::Backing;
+use crate::server::Server;
 use crate::vfs::attributes::{Attributes, Change, Kind, Time};
 use crate::vfs::device;
 use crate::vfs::node::{Elsewhere, Entry, Listed, New, Node, Opened, Rename, Statistics, Target, Visitor};
@@ -108,7 +109,7 @@ impl RemoteNode {
 
     fn open_handle(&self, access: Access) -> Result<Arc<dyn File>> {
         let answer = self.ask(Operation::OpenEntry, 0, [self.number(), u64::from(access.bits()), 0])?;
-        let handle = Arc::new(Handle { tree: self.tree().clone(), number: high(answer[0]) });
+        let handle = Handle::new(self.tree(), high(answer[0]));
         Ok(self.tree().file(handle, self.kind, &answer))
     }
 
@@ -339,5 +340,9 @@ impl File for RemoteDirectory {
 
     fn list(&self, _: &dyn World, from: u64, visit: &mut Visitor) -> Result<()> {
         list(&self.handle, from, visit)
+    }
+
+    fn share(&self, _: &'static dyn Server) -> Result<Option<u32>> {
+        Ok(Some(self.handle.share()))
     }
 }

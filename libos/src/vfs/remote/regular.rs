@@ -13,6 +13,7 @@ use crate::errno::{Errno, Result};
 use crate::file::transfer::moved;
 use crate::file::{Blocking, File, Input, Output, Place, Seek, Seeking};
 use crate::memory::backing::{Backing, Frames, Purpose};
+use crate::server::Server;
 use crate::vfs::world::World;
 
 /// The offset that means the end of the contents.
@@ -172,6 +173,10 @@ impl File for RegularFile {
 
     fn backing(self: Arc<Self>) -> Option<Arc<dyn Backing>> {
         Some(self)
+    }
+
+    fn share(&self, _: &'static dyn Server) -> Result<Option<u32>> {
+        Ok(Some(self.handle.share()))
     }
 }
 

@@ -138,9 +138,7 @@ fn answer(asked: &mut Asked, found: Found, last: Last) -> Answer {
                 [first | what, second, name_bytes.len() as u64, special]
             })
         }
-        (None, _) if last == Last::Name => {
-            send(asked, 0, &found.name).map(|()| [first | ABSENT, second, found.name.len() as u64, 0])
-        }
+        (None, _) if last == Last::Name => send(asked, 0, &found.name).map(|()| [first | ABSENT, second, found.name.len() as u64, 0]),
         (None, _) => Err(Errno::ENOENT),
     };
     outcome.inspect_err(|_| {
