@@ -129,6 +129,22 @@ pub enum Interrupt {
 pub trait Board {
     /// A frame's bytes, in the kernel's direct map.
     fn frame(&self, frame: u64) -> *mut u8;
+    /// Fill a frame with zeros.
+    ///
+    /// # Safety
+    /// It is RAM, and nobody else's.
+    unsafe fn zero_frame(&self, frame: u64) {
+        // SAFETY: the caller's promise.
+        unsafe { self.frame(frame).write_bytes(0, abi::PAGE_SIZE) };
+    }
+    /// Copy a frame to another.
+    ///
+    /// # Safety
+    /// Both are RAM, and `to` is nobody else's.
+    unsafe fn copy_frame(&self, from: u64, to: u64) {
+        // SAFETY: the caller's promise; what is nobody else's is not `from`.
+        unsafe { self.frame(to).copy_from_nonoverlapping(self.frame(from), abi::PAGE_SIZE) };
+    }
     /// Take the interrupt that is waiting, if one is: acknowledged, and masked if a device's.
     fn interrupt(&mut self) -> Option<Interrupt>;
     /// Let a device's interrupt come, or not.

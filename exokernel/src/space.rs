@@ -150,7 +150,15 @@ impl<M: Machine> Kernel<M> {
             let span = 1u64 << (9 * slot.level);
             let offset = (at >> 12) % span;
             let passed = (span - offset).min(pages - done);
-            let Entry::Leaf(leaf) = slot.entry else { return Ok([passed, 1]) };
+            let Entry::Leaf(leaf) = slot.entry else {
+                // So are its neighbours in the table often: they are looked at without a walk each.
+                let (first, mut run) = (index(at, slot.level), 1);
+                // SAFETY: a table has as many words.
+                while first + run < TABLE_ENTRIES && unsafe { slot.word.add(run).read() } == 0 {
+                    run += 1;
+                }
+                return Ok([(span * run as u64 - offset).min(pages - done), 1 + run as u64 / 8]);
+            };
             if offset > 0 || pages - done < span {
                 return Err(Error::Occupied);
             }
@@ -203,7 +211,7 @@ impl<M: Machine> Kernel<M> {
 
     pub(crate) fn zero(&mut self, frame: u64) {
         // SAFETY: the frame was just taken: nobody else has it.
-        unsafe { self.machine.frame(frame).write_bytes(0, PAGE_SIZE) };
+        unsafe { self.machine.zero_frame(frame) };
     }
 
     /// Whether a new mapping makes a frame executable that the mapping it comes from did not.

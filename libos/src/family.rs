@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use spin::Mutex;
 use unix::{ChildActions, Operation, Request, SIGNAL_BYTES};
@@ -24,10 +24,25 @@ pub struct Family {
     limit_changes: AtomicU32,
     /// Ids for threads that no thread has yet: the next, and how many.
     ids: Mutex<(u32, u32)>,
+    /// The complement of the most bytes that a file may be made to have.
+    file_size: AtomicU64,
     /// Its supplementary groups.
     pub groups: Mutex<Vec<u32>>,
     /// Saved and file system user ids, saved and file system group ids.
     pub other_ids: Mutex<[u32; 4]>,
+}
+
+impl Family {
+    /// The most bytes that a file may be made to have (`RLIMIT_FSIZE`).
+    #[must_use]
+    pub fn file_size_limit(&self) -> u64 {
+        !self.file_size.load(Ordering::Relaxed)
+    }
+
+    /// Set it.
+    pub fn set_file_size_limit(&self, bytes: u64) {
+        self.file_size.store(!bytes, Ordering::Relaxed);
+    }
 }
 
 /// Ids are taken so many at a time.

@@ -146,7 +146,7 @@ impl<K: Kernel> Process<K> {
         }
         let (most_resident, faults) = {
             let memory = self.memory.lock();
-            (memory.most_resident as u64, memory.faults as u64)
+            (memory.most_resident as u64, memory.faults)
         };
         self.kernel.exit(ending.status(), most_resident | faults << 32)
     }

@@ -13,6 +13,7 @@ use unix::Operation;
 
 use crate::errno::{Errno, Result};
 use crate::file::{File, Files};
+use crate::identity::Word;
 use crate::kernel::Kernel;
 use crate::limits::UNLIMITED;
 use crate::load::auxiliary::TICKS_PER_SECOND;
@@ -84,6 +85,10 @@ impl<K: Kernel> World for Process<K> {
 
     fn take_signal(&self, set: Set) -> Option<Information> {
         Process::take_signal(self, set)
+    }
+
+    fn file_size_limit(&self) -> u64 {
+        self.family.file_size_limit()
     }
 
     fn frames(&self) -> (usize, usize) {
@@ -205,8 +210,11 @@ impl<K: Kernel> Process<K> {
         let bytes = sizes.total * PAGE_SIZE;
         let limit = UNLIMITED;
         let id = self.id();
+        let bulletin = self.kernel.bulletin();
+        let [parent, group, session] =
+            [&bulletin.parent, &bulletin.group, &bulletin.session].map(|word| word.load(core::sync::atomic::Ordering::Relaxed));
         format!(
-            "{id} ({name}) R 0 {id} {id} 1025 {id} 0 {faults} 0 0 0 {used} 0 0 0 20 0 1 0 {began} {bytes} {} {limit} \
+            "{id} ({name}) R {parent} {group} {session} 1025 {id} 0 {faults} 0 0 0 {used} 0 0 0 20 0 1 0 {began} {bytes} {} {limit} \
              0 0 0 0 0 0 0 0 0 0 0 0 17 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n",
             sizes.resident
         )
@@ -226,9 +234,19 @@ impl<K: Kernel> Process<K> {
         let name = String::from_utf8_lossy(&self.leader_name()).into_owned();
         let threads = self.threads.with(|table| table.iter().count());
         let (pending, blocked) = self.signals.with(|state| (state.pending_set(), state.own.blocked));
+        let identity = self.kernel.identity();
+        let parent = identity.get(Word::Parent);
+        let others = *self.family.other_ids.lock();
+        let ids = |real: Word, effective: Word, [saved, file]: [u32; 2]| {
+            format!("{}\t{}\t{saved}\t{file}", identity.get(real), identity.get(effective))
+        };
+        let user = ids(Word::User, Word::EffectiveUser, [others[0], others[1]]);
+        let group = ids(Word::UserGroup, Word::EffectiveUserGroup, [others[2], others[3]]);
+        let groups: Vec<String> = self.family.groups.lock().iter().map(|group| format!("{group}")).collect();
+        let groups = groups.join(" ");
         format!(
-            "Name:\t{name}\nState:\tR (running)\nTgid:\t{id}\nNgid:\t0\nPid:\t{id}\nPPid:\t0\nTracerPid:\t0\n\
-             Uid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nFDSize:\t64\nGroups:\t \n\
+            "Name:\t{name}\nState:\tR (running)\nTgid:\t{id}\nNgid:\t0\nPid:\t{id}\nPPid:\t{parent}\nTracerPid:\t0\n\
+             Uid:\t{user}\nGid:\t{group}\nFDSize:\t64\nGroups:\t{groups} \n\
              VmPeak:\t{:8} kB\nVmSize:\t{:8} kB\nVmLck:\t{:8} kB\nVmHWM:\t{:8} kB\nVmRSS:\t{:8} kB\nVmData:\t{:8} kB\nVmStk:\t{:8} kB\n\
              VmExe:\t{:8} kB\nVmSwap:\t{:8} kB\nThreads:\t{threads}\nSigPnd:\t{pending:016x}\nSigBlk:\t{blocked:016x}\n\
              Cpus_allowed:\t1\nCpus_allowed_list:\t0\n",

@@ -79,21 +79,27 @@ pub fn build(isa: Isa) -> Result<()> {
 
 /// Build the kernel for an ISA.
 pub fn build_kernel(isa: Isa) -> Result<()> {
-    cargo_build(isa.bare_target(), &["exokernel"], &[])?;
+    cargo_build(isa.bare_target(), &["exokernel"], &["--bins".into()])?;
     std::fs::create_dir_all(tree::output(isa))?;
     derive(&kernel_symbols(isa), &kernel(isa), |from, to| boot_form(isa, from, to))
 }
 
 /// Build the programs that stand straight on the kernel for an ISA.
 pub fn build_native(isa: Isa) -> Result<()> {
-    cargo_build(isa.bare_target(), &["native"], &[])?;
+    cargo_build(isa.bare_target(), &["native"], &["--bins".into()])?;
     std::fs::create_dir_all(tree::output(isa))?;
     tree::programs_of("user/exo").iter().try_for_each(|name| check_native(isa, name))
 }
 
 /// Build what Linux programs need beyond the kernel, and ours of them, for an ISA.
 pub fn build_personality(isa: Isa) -> Result<()> {
-    cargo_build(isa.bare_target(), &["libos", "unixd", "init"], &[])?;
+    build_library(isa)?;
+    build_linux(isa)
+}
+
+/// Build what Linux programs need beyond the kernel.
+pub fn build_library(isa: Isa) -> Result<()> {
+    cargo_build(isa.bare_target(), &["libos", "unixd", "init"], &["--bins".into()])?;
     std::fs::create_dir_all(tree::output(isa))?;
     derive(&libos_symbols(isa), &libos_module(isa), |from, to| {
         let linked = checked(from, Rules { isa, text_floor: LIBOS_TEXT_FLOOR })?;
@@ -103,8 +109,7 @@ pub fn build_personality(isa: Isa) -> Result<()> {
         let linked = checked(from, Rules { isa, text_floor: LIBOS_TEXT_FLOOR })?;
         Ok(std::fs::write(to, libos_image::lay_out_server(&linked, isa)?)?)
     })?;
-    check_native(isa, "init")?;
-    build_linux(isa)
+    check_native(isa, "init")
 }
 
 /// Check a native program's link; an empty file beside the others says that it was good.
@@ -116,10 +121,18 @@ fn check_native(isa: Isa, name: &str) -> Result<()> {
     })
 }
 
+/// Build one of our Linux programs in Rust's own musl, and put it where [`linux`] says.
+pub fn build_linux_program(isa: Isa, name: &str) -> Result<()> {
+    let target = tree::linux_target(Flavour::Stock).into_os_string();
+    cargo_build(isa.linux_target(), &[LINUX_PACKAGE], &["--target-dir".into(), target, "--bin".into(), name.into()])?;
+    std::fs::create_dir_all(linux_folder(isa, Flavour::Stock))?;
+    derive(&tree::linux_release(isa, Flavour::Stock).join(name), &linux(isa, Flavour::Stock, name), strip)
+}
+
 /// Build our Linux programs for an ISA: Rust's in both flavours, then C's. The stock flavour of the Rust programs is Rust's own musl.
 pub fn build_linux(isa: Isa) -> Result<()> {
     for flavour in Flavour::ALL {
-        let mut options = vec!["--target-dir".into(), tree::linux_target(flavour).into_os_string()];
+        let mut options = vec!["--bins".into(), "--target-dir".into(), tree::linux_target(flavour).into_os_string()];
         if flavour == Flavour::Shim {
             options.extend(["--config".into(), tree::musl(isa, flavour).join("cargo.toml").into_os_string()]);
         }
@@ -134,7 +147,7 @@ pub fn build_linux(isa: Isa) -> Result<()> {
 
 fn cargo_build(target: &str, packages: &[&str], options: &[OsString]) -> Result<()> {
     let mut command = Command::new("cargo");
-    command.args(["build", "--quiet", "--release", "--bins", "--target", target]).args(options).current_dir(tree::root());
+    command.args(["build", "--quiet", "--release", "--target", target]).args(options).current_dir(tree::root());
     for package in packages {
         command.args(["--package", package]);
     }

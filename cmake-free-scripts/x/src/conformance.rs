@@ -30,6 +30,8 @@ use suite::{Program, Suite, SuiteKind};
 
 /// How long a program may take on either side. The longest sleep for half a minute.
 const PROGRAM_LIMIT: Duration = Duration::from_secs(60);
+/// The program that runs the others.
+const RUNNER: &str = "suite";
 /// The user that the programs run as: root's would set clocks, and be refused nothing.
 const NOBODY: u32 = 65534;
 
@@ -66,11 +68,12 @@ pub struct Options {
 pub fn conformance(options: &Options) -> Result<ExitCode> {
     let isas = options.arch.map_or(Isa::ALL.to_vec(), |isa| vec![isa]);
     setup::ensure(&isas)?;
-    build::build_linux(Isa::host())?;
+    build::build_linux_program(Isa::host(), RUNNER)?;
     let mut reports = Vec::new();
     for &isa in &isas {
         build::build_kernel(isa)?;
-        build::build_personality(isa)?;
+        build::build_library(isa)?;
+        build::build_linux_program(isa, RUNNER)?;
         for suite in suites(options, isa)? {
             reports.push(compare(options, &suite)?);
         }

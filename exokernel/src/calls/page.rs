@@ -243,9 +243,8 @@ impl<M: Machine> Kernel<M> {
     }
 
     fn copy_frame(&mut self, from: u64, to: u64) {
-        let (from, to) = (self.machine.frame(from), self.machine.frame(to));
-        // SAFETY: both are whole frames; `to` was just taken, so they are not the same.
-        unsafe { to.copy_from_nonoverlapping(from, PAGE_SIZE) };
+        // SAFETY: both are whole frames; `to` was just taken.
+        unsafe { self.machine.copy_frame(from, to) };
     }
 
     /// Make a copy-on-write page the caller's own and writable: take the frame over if nobody else maps it, else copy it.

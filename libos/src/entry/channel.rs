@@ -12,6 +12,9 @@ use crate::server::Server;
 /// The environment of `unixd`; 0 in `unixd` itself.
 static SERVER: AtomicU64 = AtomicU64::new(0);
 
+/// The highest number of an error (`MAX_ERRNO`): an answer may have its highest bit set and be none.
+const ERRNO_MOST: i64 = 4095;
+
 /// Let calls go to this environment.
 pub fn connect(server: EnvId) {
     SERVER.store(server.0, Ordering::Relaxed);
@@ -32,7 +35,8 @@ pub fn call(request: Request) -> Result<[u64; 4]> {
         match exo::transfer_call(server(), SERVER_CONTEXT, request.pack()) {
             Ok(answer) => {
                 let first = answer.words[0] as i64;
-                return if first < 0 { Err(Errno::from_number(-first)) } else { Ok(answer.words) };
+                let is_refusal = (-ERRNO_MOST..0).contains(&first);
+                return if is_refusal { Err(Errno::from_number(-first)) } else { Ok(answer.words) };
             }
             // It serves somebody whose slice ended: it goes on in this one.
             Err(Error::Busy) => {

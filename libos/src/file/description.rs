@@ -186,6 +186,7 @@ impl Description {
             return file.write(world, input, Place::At(0), self.blocking()).map(|(count, _)| count);
         }
         let is_append = self.flags() & O_APPEND != 0;
+        limit_write(world, file, if is_append { Place::End } else { Place::At(self.offset()) }, input)?;
         if self.is_common() && !is_append {
             // Nobody writes where another does.
             let wanted = input.left() as u64;
@@ -211,6 +212,7 @@ impl Description {
         }
         let file = self.file_for(Access::WRITE)?;
         let place = if append || self.flags() & O_APPEND != 0 { Place::End } else { Place::At(offset) };
+        limit_write(world, file, place, input)?;
         file.write(world, input, place, self.blocking()).map(|(count, _)| count)
     }
 
@@ -256,4 +258,31 @@ impl Description {
         self.set_offset(target);
         Ok(target)
     }
+}
+
+/// Leave of what is to be written what `RLIMIT_FSIZE` allows.
+fn limit_write(world: &dyn World, file: &Arc<dyn File>, place: Place, input: &mut Input) -> Result<()> {
+    let limit = world.file_size_limit();
+    if limit == u64::MAX || input.left() == 0 || file.seeking() != Seeking::Contents {
+        return Ok(());
+    }
+    let begin = match place {
+        Place::At(offset) => offset,
+        Place::End => file.size(),
+    };
+    check_file_size(world, begin.saturating_add(1))?;
+    input.cut(usize::try_from(limit - begin).unwrap_or(usize::MAX));
+    Ok(())
+}
+
+/// Whether a file may be made to have so many bytes.
+///
+/// # Errors
+/// `EFBIG`: it may not, which `SIGXFSZ` tells too.
+pub fn check_file_size(world: &dyn World, bytes: u64) -> Result<()> {
+    if bytes <= world.file_size_limit() {
+        return Ok(());
+    }
+    world.signal(crate::signal::SIGXFSZ);
+    Err(Errno::EFBIG)
 }

@@ -36,6 +36,7 @@ pub struct Files {
     console: Arc<Terminal>,
     /// Whether the console is the process's controlling terminal.
     controls: AtomicBool,
+    /// Whether the process ever had a lock.
     locks: AtomicBool,
     /// The tree, if `unixd` keeps it.
     tree: Option<Arc<Tree>>,
@@ -191,7 +192,7 @@ impl Files {
         self.table.lock().insert(Slot { description, close_on_exec }, 0)
     }
 
-    /// Whether the process ever had a record lock.
+    /// Whether the process ever had a lock.
     #[must_use]
     pub fn has_locks(&self) -> &AtomicBool {
         &self.locks
@@ -200,6 +201,15 @@ impl Files {
     /// Note that it has one.
     pub fn note_locks(&self) {
         self.locks.store(true, Ordering::Relaxed);
+    }
+
+    /// A description may have been dropped: if it could have had locks, `unixd` is to know that at once.
+    pub fn settle_locks(&self) {
+        if self.locks.load(Ordering::Relaxed)
+            && let Some(tree) = &self.tree
+        {
+            tree.flush();
+        }
     }
 
     /// Let another process have all that is open here: what lives in this one moves to `unixd`.

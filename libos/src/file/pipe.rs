@@ -40,6 +40,8 @@ struct State {
     capacity: usize,
     readers: usize,
     writers: usize,
+    /// How often it was opened for reading and for writing.
+    openings: [u64; 2],
     /// The ends of this process, as long as it has them all.
     ends: Vec<Weak<End>>,
     edges: Edges,
@@ -66,6 +68,15 @@ pub struct End {
     remote: Once<RemoteFile>,
 }
 
+/// Who is at the ends of a pipe: for reading, for writing.
+#[derive(Clone, Copy, Debug)]
+pub struct Peers {
+    /// How many are.
+    pub ends: [usize; 2],
+    /// How often it was opened.
+    pub openings: [u64; 2],
+}
+
 /// The inode of a pipe without a name.
 struct PipeNode {
     pipe: Arc<Pipe>,
@@ -76,7 +87,15 @@ impl Pipe {
     /// An empty pipe without ends.
     #[must_use]
     pub fn new(inode: u64) -> Arc<Pipe> {
-        let state = State { bytes: VecDeque::new(), capacity: CAPACITY, readers: 0, writers: 0, ends: Vec::new(), edges: Edges::default() };
+        let state = State {
+            bytes: VecDeque::new(),
+            capacity: CAPACITY,
+            readers: 0,
+            writers: 0,
+            openings: [0; 2],
+            ends: Vec::new(),
+            edges: Edges::default(),
+        };
         Arc::new(Pipe { inode, state: Mutex::new(state), watchers: Watchers::new() })
     }
 
@@ -86,7 +105,10 @@ impl Pipe {
         let mut state = self.state.lock();
         state.readers += usize::from(access.contains(Access::READ));
         state.writers += usize::from(access.contains(Access::WRITE));
+        state.openings[0] += u64::from(access.contains(Access::READ));
+        state.openings[1] += u64::from(access.contains(Access::WRITE));
         let end = Arc::new(End { pipe: self.clone(), access, remote: Once::new() });
+        self.watchers.tell();
         state.ends.push(Arc::downgrade(&end));
         end
     }
@@ -148,6 +170,44 @@ impl End {
     /// Let `unixd` serve it from now on.
     fn move_to(&self, handle: Handle) {
         self.remote.call_once(|| RemoteFile::new(handle, traits_of(self)));
+    }
+
+    /// Who is at the ends.
+    ///
+    /// # Errors
+    /// Those of asking `unixd`.
+    pub fn peers(&self) -> Result<Peers> {
+        if let Some(remote) = self.remote.get() {
+            let [readers, writers, reading, writing] = remote.handle().ask(Operation::PipePeers, [0; 3])?;
+            return Ok(Peers { ends: [readers as usize, writers as usize], openings: [reading, writing] });
+        }
+        let state = self.pipe.state.lock();
+        Ok(Peers { ends: [state.readers, state.writers], openings: state.openings })
+    }
+
+    /// A FIFO was opened: wait until the other end is, too, as fifo(7) has it.
+    ///
+    /// # Errors
+    /// `ENXIO`: for writing without waiting, and nobody reads. `EINTR`: a signal came.
+    pub fn await_peer(&self, world: &dyn World, blocking: Blocking) -> Result<()> {
+        let other = match self.access {
+            Access::READ => 1,
+            Access::WRITE => 0,
+            _ => return Ok(()),
+        };
+        world.note_change();
+        let before = self.peers()?;
+        if before.ends[other] > 0 || blocking == Blocking::Refused && other == 1 {
+            return Ok(());
+        }
+        if blocking == Blocking::Refused {
+            return Err(Errno::ENXIO);
+        }
+        // One that came and went meanwhile counts.
+        while self.peers()?.openings[other] == before.openings[other] {
+            self.pipe.watchers.await_change(world)?;
+        }
+        Ok(())
     }
 
     /// Bytes that the pipe holds (`F_GETPIPE_SZ`).

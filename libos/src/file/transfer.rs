@@ -148,34 +148,42 @@ enum Source<'a> {
 pub struct Input<'a> {
     source: Source<'a>,
     done: usize,
+    /// What is behind so many bytes is not taken.
+    end: usize,
 }
 
 impl<'a> Input<'a> {
     /// From one stretch of user memory.
     #[must_use]
     pub fn user(memory: &'a dyn UserMemory, address: usize, length: usize) -> Self {
-        Input { source: Source::User(Cursor { memory, first: Stretch { address, length }, rest: &[] }), done: 0 }
+        Input { source: Source::User(Cursor { memory, first: Stretch { address, length }, rest: &[] }), done: 0, end: usize::MAX }
     }
 
     /// From several.
     #[must_use]
     pub fn vectors(memory: &'a dyn UserMemory, stretches: &'a [Stretch]) -> Self {
-        Input { source: Source::User(Cursor::new(memory, stretches)), done: 0 }
+        Input { source: Source::User(Cursor::new(memory, stretches)), done: 0, end: usize::MAX }
     }
 
     /// From bytes of our own.
     #[must_use]
     pub fn own(bytes: &'a [u8]) -> Self {
-        Input { source: Source::Own(bytes), done: 0 }
+        Input { source: Source::Own(bytes), done: 0, end: usize::MAX }
+    }
+
+    /// Take at most so many bytes more.
+    pub fn cut(&mut self, most: usize) {
+        self.end = self.end.min(self.done.saturating_add(most));
     }
 
     /// Bytes not taken yet.
     #[must_use]
     pub fn left(&self) -> usize {
-        match &self.source {
+        let left = match &self.source {
             Source::User(cursor) => cursor.left(),
             Source::Own(bytes) => bytes.len() - self.done,
-        }
+        };
+        left.min(self.end - self.done)
     }
 
     /// Bytes taken so far.
@@ -190,6 +198,8 @@ impl<'a> Input<'a> {
     /// `EFAULT`: user memory could not be read. What was taken before this call counts.
     pub fn take(&mut self, into: &mut [u8]) -> Result<usize> {
         let before = self.done;
+        let room = into.len().min(self.left());
+        let into = &mut into[..room];
         match &mut self.source {
             Source::Own(bytes) => {
                 let count = into.len().min(bytes.len() - self.done);

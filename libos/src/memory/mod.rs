@@ -88,6 +88,10 @@ pub struct Memory {
     pub heap: Range<usize>,
     /// How far the main stack may grow, in bytes.
     pub stack_limit: usize,
+    /// The most bytes of address space (`RLIMIT_AS`).
+    pub size_limit: usize,
+    /// The most bytes of private memory that is writable (`RLIMIT_DATA`).
+    pub data_limit: usize,
     /// Whether what is mapped from now on is locked: mlockall(2)'s `MCL_FUTURE`.
     pub lock_future: bool,
     /// The most pages that were resident at once.
@@ -126,6 +130,8 @@ impl Memory {
             shown: Resident::new(),
             heap: 0..0,
             stack_limit: STACK_LIMIT,
+            size_limit: usize::MAX,
+            data_limit: usize::MAX,
             lock_future: false,
             most_resident: 0,
             rewrites: false,
@@ -146,6 +152,9 @@ impl Memory {
             return Err(Errno::ENOMEM);
         }
         let start = self.place(placement, length)?;
+        if self.is_limited() && !self.may_grow(length - self.bytes_in(start..start + length), &region) {
+            return Err(Errno::ENOMEM);
+        }
         if matches!(placement, Placement::Hint(_)) {
             // Nothing is there: neither a region nor a page.
             self.regions.insert_free(start, Region { end: start + length, ..region });
@@ -308,12 +317,15 @@ impl Memory {
         }
         if new_end > old_end {
             let grown = old_end..new_end;
+            let heap = Region::anonymous(new_end, Protection::READ | Protection::WRITE, Label::Heap);
+            if self.is_limited() && !self.may_grow(grown.len(), &heap) {
+                return self.heap.end;
+            }
             // A page is kept free between the heap and what is above, so that one does not run into the other unnoticed.
             if !may_reserve(kernel, grown.len()) || !self.regions.is_free(old_end..new_end.saturating_add(PAGE_SIZE)) {
                 return self.heap.end;
             }
-            let grown = Region::anonymous(new_end, Protection::READ | Protection::WRITE, Label::Heap);
-            self.regions.insert(old_end, Region { locked: self.lock_future, ..grown });
+            self.regions.insert(old_end, Region { locked: self.lock_future, ..heap });
         } else {
             self.unmap(kernel, new_end..old_end);
         }
@@ -345,6 +357,9 @@ impl Memory {
         if target.is_none() && length <= old.len() {
             self.unmap(kernel, old.start + length..old.end);
             return Ok(old.start);
+        }
+        if self.is_limited() && !self.may_grow(length.saturating_sub(old.len()), &moved) {
+            return Err(Errno::ENOMEM);
         }
         let grown = old.start.checked_add(length).filter(|&end| end <= PROGRAM_TOP).ok_or(Errno::ENOMEM);
         if target.is_none() && grown.is_ok_and(|end| self.regions.is_free(old.end..end)) {
@@ -385,6 +400,23 @@ impl Memory {
             Contents::Anonymous => false,
         };
         self.resident.contains(page) || self.regions.find(page).is_some_and(of_file)
+    }
+
+    fn is_limited(&self) -> bool {
+        self.size_limit != usize::MAX || self.data_limit != usize::MAX
+    }
+
+    /// Whether the limits allow so many bytes more that are like a region.
+    fn may_grow(&self, bytes: usize, like: &Region) -> bool {
+        let is_data = |region: &Region| !region.shared && region.protection.contains(Protection::WRITE) && region.label != Label::Stack;
+        let data = || self.regions.iter().filter(|(_, region)| is_data(region)).map(|(start, region)| region.end - start).sum::<usize>();
+        self.size().saturating_add(bytes) <= self.size_limit && (!is_data(like) || data().saturating_add(bytes) <= self.data_limit)
+    }
+
+    /// Bytes of a range that are in use.
+    fn bytes_in(&self, range: Range<usize>) -> usize {
+        let overlap = |(start, region): (usize, &Region)| region.end.min(range.end).saturating_sub(start.max(range.start));
+        self.regions.iter().map(overlap).sum()
     }
 
     /// Bytes of address space in use.

@@ -114,7 +114,7 @@ impl<K: Kernel> Process<K> {
     pub fn deliver(&self, registers: &mut Registers) -> bool {
         let mut changed = false;
         while self.signals.is_pending()
-            && let Some((information, action)) = self.signals.with(State::next)
+            && let Some((information, action)) = self.signals.with(State::take_next)
         {
             let information = self.count_expirations(information);
             let signal = information.signal as u32;

@@ -491,7 +491,7 @@ impl State {
     }
 
     /// Take what is to be delivered next, and what is to be done about it.
-    pub fn next(&mut self) -> Option<(Information, Action)> {
+    pub fn take_next(&mut self) -> Option<(Information, Action)> {
         let information = self.take(!self.own.blocked)?;
         Some((information, self.action(information.signal as u32)))
     }

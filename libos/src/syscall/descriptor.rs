@@ -8,6 +8,7 @@ use linux_raw_sys::general::{
 };
 
 use crate::errno::{Errno, Result};
+use crate::file::description::check_file_size;
 use crate::file::event::{AnonymousNode, Event};
 use crate::file::pipe::Pipe;
 use crate::file::table::Slot;
@@ -24,6 +25,7 @@ pub fn close<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<u
     let slot = process.files.with_table(|table| table.remove(arguments.int(0)))?;
     lock::forget(process, &slot.description);
     drop(slot);
+    process.files.settle_locks();
     process.note_change();
     Ok(0)
 }
@@ -49,6 +51,7 @@ pub fn close_range<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Re
         }
         drop(removed);
     }
+    process.files.settle_locks();
     process.note_change();
     Ok(0)
 }
@@ -75,6 +78,7 @@ fn duplicate_to<K: Kernel>(process: &Process<K>, fd: i32, to: i32, close_on_exec
         lock::forget(process, &slot.description);
     }
     drop(old);
+    process.files.settle_locks();
     process.note_change();
     Ok(to as usize)
 }
@@ -211,6 +215,9 @@ pub fn ftruncate<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Resu
     let description = process.files.get(arguments.int(0))?;
     description.file()?;
     let file = description.file_for(Access::WRITE).map_err(|_| Errno::EINVAL)?;
+    if size > file.size() {
+        check_file_size(process, size)?;
+    }
     file.truncate(process, size).map(|()| 0)
 }
 
@@ -222,7 +229,7 @@ pub fn fallocate<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Resu
     if offset < 0 || length <= 0 {
         return Err(Errno::EINVAL);
     }
-    offset.checked_add(length).ok_or(Errno::EFBIG)?;
+    check_file_size(process, offset.checked_add(length).ok_or(Errno::EFBIG)? as u64)?;
     file.allocate(process, arguments.unsigned(1), offset as u64, length as u64).map(|()| 0)
 }
 

@@ -11,6 +11,7 @@ use crate::kernel::Kernel;
 use crate::load::Request;
 use crate::load::stack::{Room, STRING_MOST};
 use crate::process::{Process, executable};
+use crate::signal::attention;
 use crate::syscall::Arguments;
 use crate::syscall::path::{find_at, path};
 use crate::user::UserMemory;
@@ -42,6 +43,9 @@ pub fn execveat<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Resul
 fn start<K: Kernel>(process: &Process<K>, mut registers: Registers) -> ! {
     if process.strace {
         crate::strace::executed(process);
+    }
+    if process.signals.take_attention(attention::TURN) {
+        process.hear();
     }
     process.deliver(&mut registers);
     process.kernel.clear_vectors();
@@ -116,13 +120,15 @@ impl Named {
 /// An array of pointers up to its null; none if it has no address itself.
 fn pointers<K: Kernel>(process: &Process<K>, address: usize) -> Result<Vec<usize>> {
     let mut pointers = Vec::new();
-    while address != 0 {
+    if address == 0 {
+        return Ok(pointers);
+    }
+    loop {
         match process.read_value(address.wrapping_add(pointers.len() * size_of::<usize>()))? {
-            0 => break,
+            0 => return Ok(pointers),
             pointer => pointers.push(pointer),
         }
     }
-    Ok(pointers)
 }
 
 /// Strings of the program, the last first as Linux copies them: which error comes first depends on it.

@@ -7,7 +7,7 @@ use unix::{Operation, SetIds, Setting};
 use crate::errno::{Errno, Result};
 use crate::identity::Word;
 use crate::kernel::Kernel;
-use crate::limits::{FILES, Limit, RESOURCES, STACK};
+use crate::limits::{ADDRESS_SPACE, DATA, FILE_SIZE, FILES, Limit, RESOURCES, STACK};
 use crate::process::Process;
 use crate::syscall::Arguments;
 use crate::user::UserMemory;
@@ -30,7 +30,8 @@ pub fn getsid<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<
 
 /// setpgid(2)
 pub fn setpgid<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    if arguments.int(1) < 0 {
+    // A group of 0 is that of the id.
+    if arguments.int(1) < 0 || arguments.int(1) == 0 && arguments.int(0) < 0 {
         return Err(Errno::EINVAL);
     }
     process.ask(Operation::SetGroup, 0, arguments.unsigned(0), [arguments.0[1] & 0xffff_ffff, 0, 0])?;
@@ -215,6 +216,9 @@ impl<K: Kernel> Process<K> {
         let _ = self.limits.lock().set(resource, limit, true);
         match resource {
             STACK => self.memory.lock().stack_limit = limit[0] as usize,
+            ADDRESS_SPACE => self.memory.lock().size_limit = limit[0] as usize,
+            DATA => self.memory.lock().data_limit = limit[0] as usize,
+            FILE_SIZE => self.family.set_file_size_limit(limit[0]),
             FILES => self.files.set_limit(limit[0] as usize),
             _ => {}
         }

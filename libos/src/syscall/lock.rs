@@ -87,9 +87,7 @@ pub fn record<K: Kernel>(process: &Process<K>, description: &Description, comman
     if is_get {
         return tell(process, address, &flock, ask(process, request(flags))?).map(|()| 0);
     }
-    if !flags.contains(LockFlags::DESCRIPTION) {
-        process.files.note_locks();
-    }
+    process.files.note_locks();
     let blocking = if flags.contains(LockFlags::WAIT) { Blocking::Allowed } else { Blocking::Refused };
     loop {
         match ask(process, request(flags)) {
@@ -132,6 +130,7 @@ pub fn flock<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<u
         _ => return Err(Errno::EINVAL),
     };
     let Some(handle) = handle(process, &description)? else { return Ok(0) };
+    process.files.note_locks();
     let blocking = if operation & NONBLOCK != 0 { Blocking::Refused } else { Blocking::Allowed };
     loop {
         match ask(process, Request { large: handle, ..Request::new(Operation::LockWhole, [kind, 0, 0]) }) {

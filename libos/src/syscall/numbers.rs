@@ -9,6 +9,20 @@ macro_rules! expected {
 }
 
 const EVERYWHERE: &[(&str, u32)] = expected! {
+    "accept" __NR_accept
+    "accept4" __NR_accept4
+    "sendto" __NR_sendto
+    "recvfrom" __NR_recvfrom
+    "sendmsg" __NR_sendmsg
+    "recvmsg" __NR_recvmsg
+    "sendmmsg" __NR_sendmmsg
+    "recvmmsg" __NR_recvmmsg
+    "shutdown" __NR_shutdown
+    "listen" __NR_listen
+    "getsockname" __NR_getsockname
+    "getpeername" __NR_getpeername
+    "setsockopt" __NR_setsockopt
+    "getsockopt" __NR_getsockopt
     "clone" __NR_clone
     "timer_create" __NR_timer_create
     "timer_settime" __NR_timer_settime

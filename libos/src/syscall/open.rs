@@ -50,5 +50,9 @@ fn open_description<K: Kernel>(process: &Process<K>, directory: i32, name: &[u8]
     }
     let opening = Opening { flags, permissions: permissions(process, mode) };
     let (entry, file) = opening::open(process, &process.files.start(directory, name)?, name, &opening)?;
-    Ok(Description::new(entry, file, opening.access(), kept))
+    let description = Description::new(entry, file, opening.access(), kept);
+    if let Some(end) = description.file()?.pipe() {
+        end.await_peer(process, description.blocking())?;
+    }
+    Ok(description)
 }

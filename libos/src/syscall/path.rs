@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use linux_raw_sys::general::AT_FDCWD;
 
 use crate::errno::{Errno, Result};
+use crate::file::description::check_file_size;
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::syscall::Arguments;
@@ -334,6 +335,9 @@ pub fn faccessat2<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Res
 pub fn truncate<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
     let size = u64::try_from(arguments.signed(1)).map_err(|_| Errno::EINVAL)?;
     let entry = find_at(process, AT_FDCWD, &path(process, arguments.word(0))?, true)?;
+    if size > entry.node.attributes().size {
+        check_file_size(process, size)?;
+    }
     entry.node.truncate(process, size).map(|()| 0)
 }
 

@@ -53,8 +53,11 @@ fn wait<K: Kernel>(process: &Process<K>, watched: &mut [Watched], deadline_ns: O
             return Ok(ready);
         }
         // A signal goes before the end of the time.
-        if process.is_interrupted() {
-            return Err(Errno::EINTR);
+        if process.signals.is_pending() {
+            if process.is_interrupted() {
+                return Err(Errno::EINTR);
+            }
+            continue;
         }
         if deadline_ns.is_some_and(|deadline| process.now_ns() >= deadline) {
             return Ok(0);

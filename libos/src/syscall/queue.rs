@@ -123,6 +123,8 @@ pub fn mq_timedsend<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> R
         process.kernel.post(0, &message);
         queue.handle().ask(Operation::QueueSend, [u64::from(priority), length as u64, 0])
     })?;
+    // It may be this very process that asked to be told.
+    process.hear();
     Ok(0)
 }
 

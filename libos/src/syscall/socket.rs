@@ -100,7 +100,7 @@ pub fn with_socket<K: Kernel, T>(process: &Process<K>, fd: i32, work: impl FnOnc
 /// `EINVAL`: of another family, or of a length that none has. `EFAULT`.
 pub fn read_name<K: Kernel>(process: &Process<K>, address: usize, length: usize) -> Result<Option<Vec<u8>>> {
     const MOST: usize = 128;
-    if length > MOST || length < FAMILY_BYTES {
+    if !(FAMILY_BYTES..=MOST).contains(&length) {
         return Err(Errno::EINVAL);
     }
     let mut bytes = alloc::vec![0; length];

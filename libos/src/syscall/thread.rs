@@ -3,7 +3,7 @@
 use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::process::Process;
-use crate::signal::SIGCHLD;
+use crate::signal::{SIGCHLD, SIGNALS};
 use crate::syscall::Arguments;
 use crate::thread::{Beginning, Birth};
 use crate::user::{PROGRAM_TOP, UserMemory};
@@ -77,14 +77,19 @@ pub fn clone3<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<
         words[..LEAST].try_into().expect("eight words");
     let [set_ids, set_ids_count, _cgroup] = words[LEAST..KNOWN].try_into().expect("three words");
     let no_signal = flags & flags::SIGNAL == 0 && (flags & flags::THREAD == 0 || exit_signal == 0);
-    if !no_signal || flags & flags::DETACHED != 0 || (stack == 0) != (stack_bytes == 0) || (set_ids == 0) != (set_ids_count == 0) {
+    if !no_signal
+        || exit_signal > u64::from(SIGNALS)
+        || flags & flags::DETACHED != 0
+        || (stack == 0) != (stack_bytes == 0)
+        || (set_ids == 0) != (set_ids_count == 0)
+    {
         return Err(Errno::EINVAL);
     }
     if set_ids_count != 0 {
         return Err(Errno::ENOSYS);
     }
     let asked = Asked {
-        flags,
+        flags: flags | exit_signal,
         stack: if stack == 0 { 0 } else { stack.wrapping_add(stack_bytes) },
         parent_id: parent_id as usize,
         child_id: child_id as usize,

@@ -27,6 +27,15 @@ impl<K: Kernel> Process<K> {
         let end = [deadline_ns, look].into_iter().flatten().min();
         let end_ticks = end.map(|ns| ticks_at(self.kernel.info(), ns));
         loop {
+            if waits != Waits::Release && self.signals.is_pending() {
+                if self.is_interrupted() {
+                    return Err(Errno::EINTR);
+                }
+                // What was heard while the process was stopped may be what the caller waits for.
+                if matches!(waits, Waits::Change | Waits::Console) {
+                    return Ok(());
+                }
+            }
             let enter = |table: &mut super::Table<K::Machine>| table.block(waits, u32::MAX, end_ticks);
             if waits == Waits::Release && self.signals.is_end_due() {
                 return Err(Errno::EINTR);

@@ -109,6 +109,10 @@ pub trait World: UserMemory {
     fn signals(&self) -> &Signals;
     /// Take a pending signal that is in `set`, if there is one.
     fn take_signal(&self, set: Set) -> Option<Information>;
+    /// The most bytes that a file may be made to have (`RLIMIT_FSIZE`).
+    fn file_size_limit(&self) -> u64 {
+        u64::MAX
+    }
     /// Frames of memory free and in all.
     fn frames(&self) -> (usize, usize);
     /// A text about the process or the machine.

@@ -144,6 +144,8 @@ operations! {
     LockWhole = 0xa1,
     /// `(handle)`: a descriptor of the file was closed: the process's record locks there are gone.
     UnlockAll = 0xa2,
+    /// `(handle) → readers, writers, and how often either was opened`: a FIFO. The process is told when that changes.
+    PipePeers = 0x8f,
     /// `(handle; capacity, or 0 to leave it) → capacity`: `F_SETPIPE_SZ`, `F_GETPIPE_SZ`.
     PipeCapacity = 0x8a,
     /// `(frames, environment) → id`. The process is about to make a child of itself of an environment that it made, which needs so many frames

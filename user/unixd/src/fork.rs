@@ -11,6 +11,7 @@ use unix::{Kin, Request};
 use crate::admission::{Admission, Asking};
 use crate::machine;
 use crate::process::Process;
+use crate::requests::KILLED;
 use crate::server::{Answer, Server, value};
 
 /// A child that is being made.
@@ -86,6 +87,13 @@ impl Server {
         self.tree.clone_mappings(id, fork.id);
         let Kin { exit_signal, thread, is_sibling } = fork.kin;
         self.family.copy(id, fork.id, exit_signal, thread, is_sibling)?;
+        // What the bulletin says of it stands there before it runs.
+        self.settle();
+        if exo::slice_set(0, fork.slot, fork.env, context).is_err() {
+            let _ = exo::env_destroy(fork.env, 0);
+            self.bury(fork.id, KILLED, 0);
+            return Err(Errno::EINVAL);
+        }
         value(u64::from(fork.id))
     }
 
@@ -114,8 +122,7 @@ impl Server {
         let handles = self.handles(id).map(|handles| handles.clone())?;
         let words_pages = self.processes.get(id).map_or(0, |parent| parent.words_pages);
         let channel = self.channels.take().map_err(|_| Errno::EAGAIN)?;
-        let begun = channel.show(fork.env).and_then(|()| exo::slice_set(0, fork.slot, fork.env, context));
-        if begun.is_err() {
+        if channel.show(fork.env).is_err() {
             self.channels.give(channel);
             return Err(Errno::EAGAIN);
         }

@@ -18,13 +18,13 @@ pub fn info() -> InfoPage {
 /// Nanoseconds since boot.
 #[must_use]
 pub fn monotonic_ns() -> u64 {
-    clocks().ns(Linear::Monotonic, libos::entry::clock())
+    clocks().ns(Linear::Monotonic, clock())
 }
 
 /// Nanoseconds since 1970.
 #[must_use]
 pub fn realtime_ns() -> u64 {
-    clocks().ns(Linear::Realtime, libos::entry::clock())
+    clocks().ns(Linear::Realtime, clock())
 }
 
 fn clocks() -> &'static Clocks {
@@ -35,7 +35,7 @@ fn clocks() -> &'static Clocks {
 /// Fill with random bytes.
 pub fn random(into: &mut [u8]) {
     static RANDOM: Once<Random> = Once::new();
-    RANDOM.call_once(|| Random::of_machine(&info(), libos::entry::clock, libos::entry::entropy)).fill(into);
+    RANDOM.call_once(|| Random::of_machine(&info(), clock, entropy)).fill(into);
 }
 
 /// Address of an environment's public entry.
@@ -61,6 +61,14 @@ pub fn clock() -> u64 {
     return libos::entry::clock();
     #[cfg(not(target_os = "none"))]
     unimplemented!("a host's clock")
+}
+
+/// A word off the CPU's random number generator, if it has one.
+fn entropy() -> Option<u64> {
+    #[cfg(target_os = "none")]
+    return libos::entry::entropy();
+    #[cfg(not(target_os = "none"))]
+    None
 }
 
 /// Time of the CPU that an environment had, in nanoseconds.

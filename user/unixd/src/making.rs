@@ -60,9 +60,15 @@ impl Server {
 
     pub(crate) fn reopen(&mut self, id: u32, request: &Request) -> Answer {
         let access = Access::from_bits(request.words[0] as u32).ok_or(Errno::EINVAL)?;
-        let opened = self.handles(id)?.opened(request.large)?;
-        let file = opened.entry.node.clone().open(&opened.entry, access, &Caller::new(id))?;
-        self.hold_file(id, &opened.entry, file, access, opened.object).and_then(|handle| value(u64::from(handle)))
+        let handles = self.handles(id)?;
+        let entry = handles.entry(request.large)?;
+        let object = handles.opened(request.large).map_or(Object::Pipe, |opened| opened.object);
+        // What is opened by name is opened by the tree, but for pipes, which are this module's.
+        if object == Object::Pipe && entry.node.kind() != Kind::Fifo {
+            return Err(Errno::EINVAL);
+        }
+        let file = entry.node.clone().open(&entry, access, &Caller::new(id))?;
+        self.hold_file(id, &entry, file, access, object).and_then(|handle| value(u64::from(handle)))
     }
 
     /// What a handle is that came from elsewhere.
@@ -71,6 +77,16 @@ impl Server {
         let what = opened.object as u64 | u64::from(opened.access.bits()) << 8 | u64::from(traits_of(&*opened.file)) << 16;
         let kind = opened.socket.as_ref().map_or(0, |socket| u64::from(socket.kind_number()));
         Ok([what, opened.entry.node.attributes().inode, 0, kind])
+    }
+
+    /// Who is at the ends of a pipe; the process is told when that changes.
+    pub(crate) fn pipe_peers(&mut self, id: u32, request: &Request) -> Answer {
+        let opened = self.handles(id)?.opened(request.large)?;
+        if let Some(watchers) = opened.file.watchers() {
+            watchers.subscribe(id);
+        }
+        let peers = opened.file.pipe().ok_or(Errno::EBADF)?.peers()?;
+        Ok([peers.ends[0] as u64, peers.ends[1] as u64, peers.openings[0], peers.openings[1]])
     }
 
     pub(crate) fn pipe_capacity(&mut self, id: u32, request: &Request) -> Answer {

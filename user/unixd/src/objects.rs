@@ -39,6 +39,7 @@ impl Server {
             Operation::Reopen => self.reopen(id, request),
             Operation::MakePipe => self.make_pipe(id, request),
             Operation::MakeEvent => self.make_event(id, request),
+            Operation::PipePeers => self.pipe_peers(id, request),
             Operation::PipeCapacity => self.pipe_capacity(id, request),
             Operation::Describe => self.describe(id, request),
             Operation::Lock => self.lock(id, request),

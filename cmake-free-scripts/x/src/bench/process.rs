@@ -1,6 +1,8 @@
 //! What threads, signals, memory and processes cost, against Linux in the same virtual machine.
 //!
-//! The program is `user/c/process_cost.c`, static, one row of it for each row here. The limits are for the linked entry.
+//! The program is `user/c/process_cost.c`, static, one row of it for each row here. The limits are for the linked entry. They are what is held
+//! now; where the aim is lower, it is (x86_64 / aarch64): pthread_create_join 10263 / 10915, futex_ping_pong 1298 / 1671, signal_to_self 1203
+//! on x86_64, trap 745 on x86_64, page_fault 1292 on aarch64, where the kernel takes 1560 to zero a frame.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -36,18 +38,18 @@ const fn row(name: &'static str, linux: [f64; 2], limit: Option<[f64; 2]>) -> Ro
 }
 
 const ROWS: &[Row] = &[
-    row("pthread_create_join", [61582.0, 65495.0], Some([13800.0, 16900.0])),
-    row("futex_ping_pong", [7792.0, 10027.0], Some([2310.0, 2760.0])),
+    row("pthread_create_join", [61582.0, 65495.0], Some([11300.0, 12650.0])),
+    row("futex_ping_pong", [7792.0, 10027.0], Some([2200.0, 2220.0])),
     row("futex_wake_nobody", [515.0, 544.0], None),
     row("mutex", [62.0, 56.0], None),
     row("sigprocmask", [368.0, 412.0], None),
-    row("signal_to_self", [3611.0, 5914.0], Some([3870.0, 8650.0])),
-    row("trap", [3727.0, 6046.0], Some([3440.0, 7730.0])),
+    row("signal_to_self", [3611.0, 5914.0], Some([1540.0, 1971.0])),
+    row("trap", [3727.0, 6046.0], Some([1180.0, 1209.0])),
     row("appel1", [26177.0, 25919.0], None),
     row("appel2", [12659.0, 16000.0], None),
-    row("mmap_munmap", [10531.0, 12466.0], Some([2880.0, 2780.0])),
+    row("mmap_munmap", [10531.0, 12466.0], Some([2106.0, 2493.0])),
     row("mmap_touch_munmap", [16022.0, 17687.0], None),
-    row("page_fault", [3091.0, 2585.0], Some([1545.0, 1880.0])),
+    row("page_fault", [3091.0, 2585.0], Some([1545.0, 1900.0])),
     Row { name: "page_fault_apart", linux: None, limit: None },
     Row { name: "sched_yield_alone", linux: None, limit: None },
 ];

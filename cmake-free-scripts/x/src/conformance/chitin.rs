@@ -10,7 +10,7 @@ use indicatif::ProgressBar;
 
 use super::outcome::{End, Outcome, Results, Transcript};
 use super::suite::{Program, Suite};
-use super::{NOBODY, PROGRAM_LIMIT};
+use super::{NOBODY, PROGRAM_LIMIT, RUNNER};
 use crate::entry::Flavour;
 use crate::initramfs::{Files, Node};
 use crate::qemu::{self, Machine, boot_while_it_talks};
@@ -85,7 +85,7 @@ fn together(suite: &Suite, programs: &[Program]) -> Result<Vec<(String, Outcome)
     let list: Vec<String> =
         programs.iter().map(|program| format!("{} {} {}\n", PROGRAM_LIMIT.as_secs(), program.name, program.path)).collect();
     files.add(LIST, Node::File(0o644, list.concat().into_bytes()));
-    files.add_program("/bin/suite", std::fs::read(build::linux(suite.isa, Flavour::Stock, "suite"))?);
+    files.add_program("/bin/suite", std::fs::read(build::linux(suite.isa, Flavour::Stock, RUNNER))?);
     let mut arguments: Vec<String> = ["/bin/suite", LIST, FOLDER].map(str::to_owned).into();
     arguments.push(format!("user={NOBODY}"));
     arguments.extend(suite.kind.stack_bytes().map(|bytes| format!("stack={bytes}")));

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::outcome::{Results, Transcript};
 use super::suite::{Program, Suite};
-use super::{NOBODY, PROGRAM_LIMIT};
+use super::{NOBODY, PROGRAM_LIMIT, RUNNER};
 use crate::entry::Flavour;
 use crate::isa::Isa;
 use crate::qemu::Scratch;
@@ -70,7 +70,7 @@ fn worker(suite: &Suite, share: &[&Program], scratch: &Scratch, index: usize) ->
     let list = scratch.path(&format!("list-{index}"));
     let lines: Vec<String> = share.iter().map(|program| line(suite, program, &scratch.path("loader"))).collect();
     fs::write(&list, lines.concat())?;
-    let mut command = Command::new(build::linux(Isa::host(), Flavour::Stock, "suite"));
+    let mut command = Command::new(build::linux(Isa::host(), Flavour::Stock, RUNNER));
     command.arg(&list).arg(&folder).stdin(Stdio::null()).env_clear().env("PATH", "/usr/bin:/bin").env("HOME", "/tmp");
     command.args(suite.kind.stack_bytes().map(|bytes| format!("stack={bytes}")));
     if runs_as_root()? {

@@ -1,7 +1,7 @@
 //! A Linux program, run on Linux and on Chitin: the output's bytes and the status must be the same.
 
 use std::fs::{self, File};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
@@ -59,6 +59,8 @@ pub struct Case {
     pub input: Vec<u8>,
     /// Files in its working directory.
     pub files: Vec<(String, Vec<u8>)>,
+    /// If it starts other programs: which it has in `tools` beside those that every system has. In the guest these are busybox's.
+    pub companions: Option<Vec<&'static str>>,
     /// Whether its text is rewritten in the guest.
     pub rewritten: bool,
     /// How long it may take in the guest.
@@ -75,6 +77,7 @@ impl Case {
             program,
             arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
             environment: Vec::new(),
+            companions: None,
             input: Vec::new(),
             files: Vec::new(),
             rewritten: false,
@@ -132,7 +135,34 @@ impl Case {
         for (name, contents) in &self.files {
             files.add(name, Node::File(0o644, contents.clone()));
         }
+        if let Some(companions) = &self.companions {
+            let program = |name| Ok::<_, anyhow::Error>(fs::read(tree::distribution_program(isa, Flavour::Stock, name))?);
+            files.add_program("/bin/busybox", program("busybox")?);
+            for path in setup::busybox_applets(isa)?.into_iter().filter(|path| !path.ends_with("/busybox")) {
+                files.add(&path, Node::Link("/bin/busybox".into()));
+            }
+            for name in companions {
+                files.add_program(&format!("tools/{name}"), program(name)?);
+            }
+        }
         Ok(files)
+    }
+
+    /// The same on Linux, in `directory`.
+    fn place_companions(&self, isa: Isa, directory: &Path) -> Result<()> {
+        let tools = directory.join("tools");
+        for name in self.companions.iter().flatten() {
+            let (binary, place) = (tree::distribution_program(isa, Flavour::Stock, name), tools.join(name));
+            fs::create_dir_all(&tools)?;
+            if isa == Isa::host() {
+                symlink(binary, place)?;
+            } else {
+                let start = format!("#!/bin/sh\nexec {} -0 \"$0\" {} \"$@\"\n", setup::user_emulator(isa), binary.display());
+                fs::write(&place, start)?;
+                fs::set_permissions(&place, fs::Permissions::from_mode(0o755))?;
+            }
+        }
+        Ok(())
     }
 
     fn environment(&self) -> Vec<String> {
@@ -193,6 +223,7 @@ impl Case {
             fs::write(&path, contents)?;
             fs::set_permissions(&path, fs::Permissions::from_mode(0o644))?;
         }
+        self.place_companions(isa, &directory)?;
         fs::write(scratch.path("input"), &self.input)?;
         let output = fs::OpenOptions::new().create(true).append(true).open(scratch.path("output"))?;
         let mut command = self.linux_command(isa, &directory)?;

@@ -6,7 +6,7 @@
 //! | 2 | `native` | programs straight on the exokernel end as their table says |
 //! | 3 | `entries` | each entry keeps all registers, runs dynamic programs and is as cheap as it must be |
 //! | 3 | `musl` | the C library is built as it should be, and the shim leaves no system call instruction |
-//! | 3 | `programs`, `dynamic`, `matrix`, `corpus` (through `compare`) | the same binary gives the same on Linux and on Chitin |
+//! | 3 | `programs`, `processes`, `dynamic`, `matrix`, `corpus` (through `compare`) | the same binary gives the same on Linux and on Chitin |
 
 mod compare;
 mod copies;
@@ -18,6 +18,7 @@ mod matrix;
 mod musl;
 mod native;
 mod package;
+mod processes;
 mod programs;
 mod report;
 mod text;
@@ -107,6 +108,7 @@ pub fn test(options: &Options) -> Result<ExitCode> {
             build::build_kernel(isa)?;
             build::build_personality(isa)?;
             tests.extend(programs::tests(isa));
+            tests.extend(processes::tests(isa));
             tests.extend(matrix::tests(isa));
             tests.extend(corpus::tests(isa));
             tests.extend(dynamic::tests(isa));

@@ -135,9 +135,10 @@ pub fn frame_vector_bytes() -> usize {
 
 /// Write the vector state to the program, as a signal frame has it, at a multiple of 64 in its half.
 pub fn push_vectors(address: usize) -> Result<()> {
-    // SAFETY: the address is the caller's promise; the features are the CPU's own.
     let broken_off = match extended_area() {
+        // SAFETY: the address is the caller's promise; the features and their bytes are the CPU's own.
         Some((bytes, features)) => unsafe { copies::push_vectors(address, features, mark(bytes), bytes) },
+        // SAFETY: the address is the caller's promise.
         None => unsafe { copies::push_legacy(address) },
     };
     if broken_off == 0 { Ok(()) } else { Err(Errno::EFAULT) }

@@ -15,14 +15,13 @@ use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::ops::Range;
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use spin::{Mutex, Once};
 use unix::{InodeWords, Operation, Request, place};
 
 use crate::errno::{Errno, Result};
 use crate::file::File;
-use crate::file::pipe::Pipe;
 use crate::server::Server;
 use crate::vfs::attributes::Kind;
 use crate::vfs::node::Entry;
@@ -53,39 +52,24 @@ pub struct Tree {
     places: AtomicU32,
     /// What was prepared for executable mappings, by device and inode.
     overlays: Mutex<BTreeMap<(u64, u64), &'static [u8]>>,
-    /// The pipes of FIFOs, by device and inode.
-    fifos: Mutex<BTreeMap<(u64, u64), Arc<Pipe>>>,
 }
 
-/// A handle, given up when it is dropped: with the next request, or at once if others may wait for that.
+/// A handle, given up when it is dropped: with the next request.
 struct Handle {
     tree: Arc<Tree>,
     number: u32,
-    /// Whether locks may be held by it, or others have what it names.
-    is_shared: AtomicBool,
 }
 
 impl Handle {
     fn new(tree: &Arc<Tree>, number: u32) -> Arc<Handle> {
-        Arc::new(Handle { tree: tree.clone(), number, is_shared: AtomicBool::new(false) })
-    }
-
-    /// Let others know of it; gives its number.
-    fn share(&self) -> u32 {
-        self.is_shared.store(true, Ordering::Relaxed);
-        self.number
+        Arc::new(Handle { tree: tree.clone(), number })
     }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        if self.number == ROOT {
-            return;
-        }
-        let mut released = self.tree.released.lock();
-        released.push(self.number);
-        if self.is_shared.load(Ordering::Relaxed) {
-            self.tree.release(&mut released);
+        if self.number != ROOT {
+            self.tree.released.lock().push(self.number);
         }
     }
 }
@@ -110,7 +94,6 @@ impl Tree {
             inodes: Mutex::default(),
             places: AtomicU32::new(0),
             overlays: Mutex::default(),
-            fifos: Mutex::default(),
         });
         let root = tree.entry(ROOT, Kind::Directory, 0, true);
         *tree.mounts.lock() = mounts(&root);
@@ -141,9 +124,7 @@ impl Tree {
     /// `EBADF`: it is no file of the tree.
     pub fn adopt(self: &Arc<Tree>, handle: u32) -> Result<(Arc<Entry>, Arc<dyn File>)> {
         let answer = self.ask(Operation::Adopt, 0, [u64::from(handle), 0, 0])?;
-        let (entry, file) = self.opened(&answer)?;
-        file.share(self.server)?;
-        Ok((entry, file))
+        self.opened(&answer)
     }
 
     /// Look what happened to files since that was last asked.
@@ -201,11 +182,6 @@ impl Tree {
         self.inodes.lock().get(&place).and_then(Weak::upgrade)
     }
 
-    /// The pipe of a FIFO.
-    fn fifo(&self, identity: (u64, u64)) -> Arc<Pipe> {
-        self.fifos.lock().entry(identity).or_insert_with(|| Pipe::new(identity.1)).clone()
-    }
-
     /// Ask, and give up a handle on the way.
     fn ask(&self, operation: Operation, small: u16, words: [u64; 3]) -> Result<[u64; 4]> {
         let large = {
@@ -216,6 +192,11 @@ impl Tree {
             released.pop().map_or(0, |handle| handle + 1)
         };
         self.server.call(Request { operation, small, large, words })
+    }
+
+    /// Give up all handles that are not needed any more.
+    pub(crate) fn flush(&self) {
+        self.release(&mut self.released.lock());
     }
 
     #[cold]

@@ -4,11 +4,12 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use unix::{MAILBOX_BYTES, Operation};
+use unix::{MAILBOX_BYTES, Operation, Request};
 
 use super::{Handle, NONE, Tree, high, low};
 use crate::errno::{Errno, Result};
-use crate::file::{Access, Blocking, File, Output, Seeking};
+use crate::file::pipe::Pipe;
+use crate::file::{self, Access, Blocking, File, Output, Seeking};
 use crate::memory::backing::Backing;
 use crate::server::Server;
 use crate::vfs::attributes::{Attributes, Change, Kind, Time};
@@ -118,8 +119,10 @@ impl RemoteNode {
         match self.kind {
             Kind::Character => device::open(self.special, world),
             Kind::Fifo => {
-                let attributes = self.attributes();
-                Ok(self.tree().fifo((attributes.device, attributes.inode)).end(access))
+                let server = self.tree().server;
+                let request = Request { large: self.number() as u32, ..Request::new(Operation::Reopen, [u64::from(access.bits()), 0, 0]) };
+                let handle = file::remote::Handle::new(server, server.call(request)?[0] as u32);
+                Ok(Pipe::new(self.attributes().inode).adopt(handle, access))
             }
             Kind::Link => Err(Errno::ELOOP),
             _ => Err(Errno::ENXIO),
@@ -343,6 +346,6 @@ impl File for RemoteDirectory {
     }
 
     fn share(&self, _: &'static dyn Server) -> Result<Option<u32>> {
-        Ok(Some(self.handle.share()))
+        Ok(Some(self.handle.number))
     }
 }

@@ -176,7 +176,7 @@ impl File for RegularFile {
     }
 
     fn share(&self, _: &'static dyn Server) -> Result<Option<u32>> {
-        Ok(Some(self.handle.share()))
+        Ok(Some(self.handle.number))
     }
 }
 

@@ -1,4 +1,5 @@
 //! Signals between processes: kill(2), sigqueue(3), tgkill(2), pidfds, and what stops.
+#![expect(clippy::undocumented_unsafe_blocks, reason = "each block is a plain call, on numbers and on the program's own variables")]
 
 use std::sync::atomic::{AtomicI32, Ordering};
 

@@ -140,8 +140,8 @@ fn timers() {
 
 fn timer_waits() {
     let timer = timer(libc::CLOCK_MONOTONIC, 0);
-    set(&timer, 0, [[0, 0], [0, 20 * MS]]).expect("set");
     let begin = Instant::now();
+    set(&timer, 0, [[0, 0], [0, 20 * MS]]).expect("set");
     println!("a read waits: {} {}", read(&timer), begin.elapsed() >= Duration::from_millis(20));
     let told = AtomicU32::new(0);
     thread::scope(|scope| {

@@ -78,7 +78,7 @@ fn parameters() {
 fn attributes() {
     let mut words = [0u32; 14];
     let address = words.as_mut_ptr() as usize;
-    let mut get = |bytes: usize, flags: usize| ask(libc::SYS_sched_getattr, &[0, address, bytes, flags]);
+    let get = |bytes: usize, flags: usize| ask(libc::SYS_sched_getattr, &[0, address, bytes, flags]);
     println!("get: {} {} {} {}", get(48, 0), get(56, 0), get(47, 0), get(48, 1));
     let set = |words: &mut [u32; 14]| ask(libc::SYS_sched_setattr, &[0, words.as_mut_ptr() as usize, 0]);
     words = [0; 14];

@@ -55,7 +55,9 @@ fn handle(signal: i32, handler: Handler, flags: i32, mask: &[i32]) {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = handler as usize;
         action.sa_flags = flags | libc::SA_SIGINFO;
-        mask.iter().for_each(|&signal| drop(libc::sigaddset(&raw mut action.sa_mask, signal)));
+        for &signal in mask {
+            libc::sigaddset(&raw mut action.sa_mask, signal);
+        }
         assert_eq!(libc::sigaction(signal, &raw const action, std::ptr::null_mut()), 0);
     }
 }
@@ -93,7 +95,8 @@ fn queue(signal: i32, code: i32, value: usize) -> String {
     ask(libc::SYS_rt_sigqueueinfo, &[process(), signal as usize, words.as_ptr() as usize])
 }
 
-const FIRST: i32 = 34;
+/// A real-time signal that no C library has a use for.
+const FIRST: i32 = 40;
 
 fn order() {
     let all = [libc::SIGUSR1, libc::SIGUSR2, libc::SIGTERM, libc::SIGSEGV, FIRST, FIRST + 1];
@@ -219,10 +222,14 @@ fn interrupted<T>(signal: i32, work: impl FnOnce() -> T) -> T {
     outcome
 }
 
-/// A thread that makes the call succeed some time after the signal.
+/// A thread that makes the call succeed some time after the signal was handled.
 fn later<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> thread::JoinHandle<T> {
+    let handled = LOG.1.load(Ordering::SeqCst);
     thread::spawn(move || {
-        thread::sleep(Duration::from_millis(90));
+        while LOG.1.load(Ordering::SeqCst) == handled {
+            thread::sleep(Duration::from_millis(5));
+        }
+        thread::sleep(Duration::from_millis(30));
         work()
     })
 }

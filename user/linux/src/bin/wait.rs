@@ -1,4 +1,5 @@
 //! Children and what becomes of them: wait4(2), waitid(2), `SIGCHLD`, orphans.
+#![expect(clippy::undocumented_unsafe_blocks, reason = "each block is a plain call, on numbers and on the program's own variables")]
 
 use std::sync::atomic::{AtomicI32, Ordering};
 

@@ -35,7 +35,7 @@ impl Family {
             i32::MIN => Err(Errno::ESRCH),
             -1 => Ok(Target::All),
             0 => Ok(Target::Group(self.member(sender)?.group)),
-            ..0 => Ok(Target::Group(id.unsigned_abs())),
+            id if id < 0 => Ok(Target::Group(id.unsigned_abs())),
             _ => self.process_of(id as u32).map(Target::Process),
         }
     }

@@ -260,6 +260,20 @@ mkfifo fifo
 (seq 1 3000 > fifo) & sort -rn fifo | head -n 1; wait
 rm fifo
 
+section "pipelines of functions and jobs"
+numbers() {
+    seq "$1" "$2"
+}
+double() {
+    while read -r n; do echo $((n * 2)); done
+}
+numbers 1 5 | double | double | { read -r a; read -r b; echo "$a $b"; cat > rest; }; tr '\n' ' ' < rest; echo
+for i in 1 2 3; do numbers 1 $((i * 100)) | double | tail -n 1 > "result-$i" & done; wait; cat result-1 result-2 result-3
+(numbers 1 3 | while read -r n; do (echo "inner $n" | sed 's/inner/outer/') & wait; done)
+total=$(numbers 1 3 | double | (sum=0; while read -r n; do sum=$((sum + n)); done; echo $sum)); echo "sum $total"
+{ numbers 1 2; numbers 8 9 >&2; } 2> odd | double; cat odd
+(trap 'echo "reader gone"' PIPE; i=0; while [ $i -lt 3 ]; do i=$((i + 1)); done; echo $i) | head -n 1
+
 section "files and tests"
 mkdir -p a/b/c && touch a/b/c/file && ln -s a/b link && [ -d link ] && [ -L link ] && [ -f link/c/file ] && echo links
 [ -x /bin/sh ] && [ ! -e nowhere ] && [ a != b ] && [ 3 -gt 2 ] && [ -z "" ] && [ -n x ] && echo tests
