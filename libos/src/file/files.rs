@@ -95,6 +95,14 @@ impl Files {
         Files::over(root, None, None)
     }
 
+    /// An open file of the tree that came from elsewhere, by its handle.
+    ///
+    /// # Errors
+    /// `EBADF`: it is none.
+    pub fn adopt(&self, handle: u32) -> Result<(Arc<Entry>, Arc<dyn File>)> {
+        self.tree.as_ref().ok_or(Errno::EBADF)?.adopt(handle)
+    }
+
     /// Hear what `unixd` says of files.
     pub fn hear(&self, world: &dyn World) {
         if let Some(tree) = &self.tree {
@@ -193,14 +201,6 @@ impl Files {
     /// Note that it has one.
     pub fn note_locks(&self) {
         self.locks.store(true, Ordering::Relaxed);
-    }
-
-    /// Open anew what a handle of the tree means that came from another process.
-    ///
-    /// # Errors
-    /// `ENXIO`: nothing of the tree. Others are the opening's.
-    pub fn adopt(&self, handle: u32, access: Access) -> Result<(Arc<Entry>, Arc<dyn File>)> {
-        self.tree.as_ref().ok_or(Errno::ENXIO)?.adopt(handle, access)
     }
 
     /// A description may have been dropped: if it could have had locks, `unixd` is to know that at once.

@@ -54,6 +54,12 @@ impl Handle {
         self.number
     }
 
+    /// Its number, for who gives it back in some other way.
+    #[must_use]
+    pub fn into_number(self) -> u32 {
+        core::mem::ManuallyDrop::new(self).number
+    }
+
     /// The server that it is a handle of.
     #[must_use]
     pub fn server(&self) -> &'static dyn Server {

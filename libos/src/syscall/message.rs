@@ -210,7 +210,7 @@ fn adopt<K: Kernel>(process: &Process<K>, handle: Handle, close_on_exec: bool) -
         Object::Event => detached(Arc::new(RemoteFile::new(handle, traits)), Kind::Anonymous, b"anon_inode:[eventfd]"),
         Object::Queue => detached(Arc::new(RemoteQueue::new(handle)), Kind::Regular, b"/"),
         Object::File => {
-            let (entry, file) = process.files.adopt(handle.number(), access)?;
+            let (entry, file) = process.files.adopt(handle.into_number())?;
             Description::new(entry, file, access, mode)
         }
     };

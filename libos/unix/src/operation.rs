@@ -81,6 +81,8 @@ operations! {
     MapOverlay = 0x58,
     /// `() → OpenAnswer`. Open what standard input reads in a batch run.
     OpenInput = 0x59,
+    /// `(handle) → OpenAnswer`, with the same handle. What an open file of the tree is that came from elsewhere.
+    Adopt = 0x5a,
     // Files and objects: 0x80. A handle is in the argument of 32 bits.
     /// `(handle; offset, bytes) → bytes`, in the mailbox. `EAGAIN`: none yet; the process is told when it may try again.
     Read = 0x80,

@@ -21,7 +21,7 @@ use spin::{Mutex, Once};
 use unix::{InodeWords, Operation, Request, place};
 
 use crate::errno::{Errno, Result};
-use crate::file::{Access, File};
+use crate::file::File;
 use crate::server::Server;
 use crate::vfs::attributes::Kind;
 use crate::vfs::node::Entry;
@@ -54,10 +54,16 @@ pub struct Tree {
     overlays: Mutex<BTreeMap<(u64, u64), &'static [u8]>>,
 }
 
-/// A handle, given up when it is dropped.
+/// A handle, given up when it is dropped: with the next request.
 struct Handle {
     tree: Arc<Tree>,
     number: u32,
+}
+
+impl Handle {
+    fn new(tree: &Arc<Tree>, number: u32) -> Arc<Handle> {
+        Arc::new(Handle { tree: tree.clone(), number })
+    }
 }
 
 impl Drop for Handle {
@@ -112,6 +118,15 @@ impl Tree {
         self.opened(&answer)
     }
 
+    /// An open file that came from elsewhere, by the handle that it came with.
+    ///
+    /// # Errors
+    /// `EBADF`: it is no file of the tree.
+    pub fn adopt(self: &Arc<Tree>, handle: u32) -> Result<(Arc<Entry>, Arc<dyn File>)> {
+        let answer = self.ask(Operation::Adopt, 0, [u64::from(handle), 0, 0])?;
+        self.opened(&answer)
+    }
+
     /// Look what happened to files since that was last asked.
     pub fn hear(&self, world: &dyn World) {
         let known: Vec<Arc<Pages>> = self.inodes.lock().values().filter_map(Weak::upgrade).filter(|pages| pages.is_stale()).collect();
@@ -128,14 +143,14 @@ impl Tree {
     }
 
     fn entry(self: &Arc<Tree>, handle: u32, kind: Kind, special: u64, mount: bool) -> Arc<Entry> {
-        let handle = Arc::new(Handle { tree: self.clone(), number: handle });
+        let handle = Handle::new(self, handle);
         Entry::elsewhere(Arc::new(RemoteNode { handle, kind, special }), mount)
     }
 
     /// The entry and the file that an answer tells of: `unixd`'s `tree::Answered`.
     fn opened(self: &Arc<Tree>, answer: &[u64; 4]) -> Result<(Arc<Entry>, Arc<dyn File>)> {
         let kind = Kind::from_number((answer[0] >> 16) as u8 as u16).ok_or(Errno::EIO)?;
-        let handle = Arc::new(Handle { tree: self.clone(), number: high(answer[0]) });
+        let handle = Handle::new(self, high(answer[0]));
         let node = Arc::new(RemoteNode { handle: handle.clone(), kind, special: 0 });
         let file = self.file(handle, kind, answer);
         Ok((Entry::elsewhere(node, false), file))
@@ -182,14 +197,6 @@ impl Tree {
     /// Give up all handles that are not needed any more.
     pub(crate) fn flush(&self) {
         self.release(&mut self.released.lock());
-    }
-
-    /// Open anew what a handle means that came from another process.
-    ///
-    /// # Errors
-    /// `ENXIO`: nothing of the tree. Others are the opening's.
-    pub(crate) fn adopt(self: &Arc<Tree>, handle: u32, access: Access) -> Result<(Arc<Entry>, Arc<dyn File>)> {
-        self.opened(&self.ask(Operation::OpenEntry, 0, [u64::from(handle), u64::from(access.bits()), 0])?)
     }
 
     #[cold]

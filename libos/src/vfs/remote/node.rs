@@ -110,7 +110,7 @@ impl RemoteNode {
 
     fn open_handle(&self, access: Access) -> Result<Arc<dyn File>> {
         let answer = self.ask(Operation::OpenEntry, 0, [self.number(), u64::from(access.bits()), 0])?;
-        let handle = Arc::new(Handle { tree: self.tree().clone(), number: high(answer[0]) });
+        let handle = Handle::new(self.tree(), high(answer[0]));
         Ok(self.tree().file(handle, self.kind, &answer))
     }
 

@@ -132,6 +132,7 @@ impl Tree {
             Operation::IsPresent => contents::is_present(asked, handle, words[1]),
             Operation::Overlay => contents::overlay(asked, handle).map(|bytes| [bytes.map_or(0, <[u8]>::len) as u64, 0, 0, 0]),
             Operation::MapOverlay => contents::map_overlay(asked, handle, words[1]),
+            Operation::Adopt => self.adopt(asked, handle),
             Operation::OpenInput => {
                 let input = self.input.clone().ok_or(Errno::ENOENT)?;
                 self.open_new(asked, world, input, Access::READ)
@@ -140,20 +141,28 @@ impl Tree {
         }
     }
 
-    /// Open a regular file or a directory, and tell of it: kind and handle, place of its words, device, inode.
+    /// Open a regular file or a directory, and tell of it.
     fn open_new(&self, asked: &mut Asked, world: &RequestWorld, entry: Arc<Entry>, access: Access) -> Answer {
-        const OPENED: u64 = 3;
         let kind = entry.node.kind();
         if !matches!(kind, Kind::Regular | Kind::Directory) {
             return Err(Errno::ENXIO);
         }
         let file = Arc::clone(&entry.node).open(&entry, access, world)?;
         let shown = if kind == Kind::Regular { Some(self.show(asked, &entry)?) } else { None };
-        let (place, identity) = shown.as_ref().map_or((0, (0, 0)), |shown| (shown.place, shown.identity));
-        let mut opened = Opened::new(entry, file, access, Object::File);
-        opened.shown = shown;
+        let mut opened = Opened::new(entry.clone(), file, access, Object::File);
+        opened.shown.clone_from(&shown);
         let handle = asked.handles.insert(Held::Open(Arc::new(opened)))?;
-        Ok([OPENED | (kind as u64) << 16 | u64::from(handle) << 32, u64::from(place), identity.0, identity.1])
+        Ok(told(&entry, handle, shown.as_deref()))
+    }
+
+    /// Tell of an open file as if it had been opened here.
+    fn adopt(&self, asked: &mut Asked, handle: u32) -> Answer {
+        let opened = asked.handles.opened(handle)?;
+        if opened.object != Object::File {
+            return Err(Errno::EBADF);
+        }
+        let shown = if opened.shown.is_some() { Some(self.show(asked, &opened.entry)?) } else { None };
+        Ok(told(&opened.entry, handle, shown.as_deref()))
     }
 
     fn open_entry(&self, asked: &mut Asked, world: &RequestWorld, handle: u32, access: Access) -> Answer {
@@ -194,6 +203,14 @@ impl Tree {
 fn update(shown: &Shown, attributes: &Attributes) {
     let is_unread = attributes.accessed <= attributes.modified || attributes.accessed <= attributes.changed;
     shown.set(attributes.size, is_unread);
+}
+
+/// What is told of an open file: kind and handle, place of its words, device, inode.
+fn told(entry: &Arc<Entry>, handle: u32, shown: Option<&Shown>) -> [u64; 4] {
+    const OPENED: u64 = 3;
+    let (place, identity) = shown.map_or((0, (0, 0)), |shown| (shown.place, shown.identity));
+    let kind = entry.node.kind() as u64;
+    [OPENED | kind << 16 | u64::from(handle) << 32, u64::from(place), identity.0, identity.1]
 }
 
 /// The inode of an entry of the tree.
