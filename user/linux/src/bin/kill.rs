@@ -227,8 +227,10 @@ fn to_threads() {
     println!("no such thread: {}", tgkill(id, 3_999_999, libc::SIGUSR1));
     println!("zeros: {} {}", tgkill(0, thread, 0), tgkill(id, 0, 0));
     println!("no such signal: {}", tgkill(id, thread, 65));
-    println!("{} {}", tgkill(id, thread, 0), tgkill(id, thread, libc::SIGUSR1));
-    println!("{}", end_of(id));
+    // The child prints what it was told, and before this one does.
+    let answers = (tgkill(id, thread, 0), tgkill(id, thread, libc::SIGUSR1));
+    let end = end_of(id);
+    println!("{} {}\n{end}", answers.0, answers.1);
 }
 
 fn tkill_ends_the_process() {
