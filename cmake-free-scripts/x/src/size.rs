@@ -23,7 +23,7 @@ pub struct Options {
 }
 
 /// The parts of the kernel and what else is counted: a name, the path, what of it is another part, whether it is the kernel's.
-const PARTS: [(&str, &str, &[&str], bool); 13] = [
+const PARTS: [(&str, &str, &[&str], bool); 15] = [
     ("exokernel", "exokernel/src", &[], true),
     ("exokernel/abi", "exokernel/abi/src", &[], true),
     ("arch", "arch/src", &["aarch64", "x86_64"], true),
@@ -32,7 +32,9 @@ const PARTS: [(&str, &str, &[&str], bool); 13] = [
     ("libos", "libos/src", &[], false),
     ("libos/exo", "libos/exo/src", &[], false),
     ("libos/rewrite", "libos/rewrite/src", &[], false),
+    ("libos/unix", "libos/unix/src", &[], false),
     ("user/init", "user/init/src", &[], false),
+    ("user/unixd", "user/unixd/src", &[], false),
     ("user/exo", "user/exo/src", &[], false),
     ("user/linux", "user/linux/src", &[], false),
     ("cmake-free-scripts/x", "cmake-free-scripts/x/src", &[], false),

@@ -1,8 +1,7 @@
 //! From a path to a program's first registers: what execve(2) does.
 //!
 //! A file is read, checked and mapped as Linux's `fs/binfmt_elf.c` does it, down to which defect gives which error. What Linux
-//! finds wrong only after the old program is gone ends the process by `SIGSEGV`; here the same errors are told apart by
-//! [`Failure`].
+//! finds wrong only after the old program is gone ends the process by `SIGSEGV`; so it does here.
 #![forbid(unsafe_code)]
 
 pub mod auxiliary;
