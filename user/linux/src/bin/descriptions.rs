@@ -118,6 +118,7 @@ fn duplicates() {
     // SAFETY: the call takes no memory.
     println!("range: {}", show(outcome(unsafe { libc::syscall(libc::SYS_close_range, 40, 60, 0) })));
     println!("closed: {}", show(control(40, libc::F_GETFD, 0)));
+    // SAFETY: as above.
     println!("backwards: {}", show(outcome(unsafe { libc::syscall(libc::SYS_close_range, 60, 40, 0) })));
     let _ = (close(reader), close(writer));
 }
