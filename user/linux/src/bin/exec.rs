@@ -310,7 +310,7 @@ fn leave_threads() -> i32 {
         unsafe { libc::write(writer, bytes.as_ptr().cast(), bytes.len()) };
         println!("the writer went on");
     });
-    thread::spawn(|| thread::park());
+    thread::spawn(thread::park);
     thread::spawn(|| thread::sleep(Duration::from_secs(1000)));
     thread::spawn(|| {
         loop {
