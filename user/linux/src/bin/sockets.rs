@@ -96,7 +96,7 @@ fn receive(fd: i32, most: usize, flags: i32) -> String {
 
 /// An address as it is shown, and its length.
 fn shown(address: &libc::sockaddr_un, length: u32) -> String {
-    let bytes: Vec<u8> = address.sun_path.iter().map(|&byte| byte as u8).take((length as usize).saturating_sub(2)).collect();
+    let bytes: Vec<u8> = address.sun_path.iter().map(|&byte| byte.to_ne_bytes()[0]).take((length as usize).saturating_sub(2)).collect();
     format!("{length} {:?}", String::from_utf8_lossy(&bytes))
 }
 
