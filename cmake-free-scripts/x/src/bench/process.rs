@@ -43,7 +43,7 @@ const ROWS: &[Row] = &[
     row("futex_wake_nobody", [515.0, 544.0], None),
     row("mutex", [62.0, 56.0], None),
     row("sigprocmask", [368.0, 412.0], None),
-    row("signal_to_self", [3611.0, 5914.0], Some([1540.0, 1971.0])),
+    row("signal_to_self", [3611.0, 5914.0], Some([1620.0, 1971.0])),
     row("trap", [3727.0, 6046.0], Some([1180.0, 1209.0])),
     row("appel1", [26177.0, 25919.0], None),
     row("appel2", [12659.0, 16000.0], None),

@@ -96,7 +96,7 @@ fn main() {
     let x86_64 = cfg!(target_arch = "x86_64");
     let costs: [(&str, u64, &dyn Fn() -> u64); 5] = [
         ("getppid by the instruction", if x86_64 { 45 } else { 75 }, &|| timed(&|| instruction_loop(libc::SYS_getppid))),
-        ("getpgid by the instruction", if x86_64 { 110 } else { 135 }, &|| timed(&|| instruction_loop(libc::SYS_getpgid))),
+        ("umask by the instruction", if x86_64 { 110 } else { 135 }, &|| timed(&|| instruction_loop(libc::SYS_umask))),
         ("clock_gettime through libc", 45, &|| timed(&clock_loop)),
         ("a fresh page, in order", if x86_64 { 900 } else { 1950 }, &|| touch(1)),
         ("a fresh page, anywhere", if x86_64 { 1500 } else { 2600 }, &|| touch(3)),

@@ -118,7 +118,8 @@ fn all_others() {
         if unsafe { libc::getuid() } != 0 {
             return 0;
         }
-        unsafe { libc::setuid(54_321) };
+        // Not that of another run of this program beside it.
+        unsafe { libc::setuid(100_000 + libc::getpid() as u32) };
         let sleeper = child(|| sleep_on());
         handle(libc::SIGTERM, 0, on_signal);
         println!("{}", kill(-1, libc::SIGTERM));
