@@ -58,7 +58,6 @@ fn ours() -> Vec<Case> {
         "pipes",
         "scheduling",
         "wait",
-        "kill",
         "groups",
         "owned_locks",
         "signals",
