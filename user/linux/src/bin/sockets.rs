@@ -583,6 +583,60 @@ fn credentials() {
     let _ = close(idle);
 }
 
+/// Send who one says one is.
+fn claim(fd: i32, who: libc::ucred) -> Outcome {
+    let mut control = [0u64; 8];
+    let mut byte = 0u8;
+    let mut vector = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
+    // SAFETY: zeros are a message without anything; all pointers below outlive the call.
+    unsafe {
+        let mut message: libc::msghdr = zeroed();
+        message.msg_iov = &raw mut vector;
+        message.msg_iovlen = 1;
+        message.msg_control = control.as_mut_ptr().cast();
+        message.msg_controllen = libc::CMSG_SPACE(size_of::<libc::ucred>() as u32) as _;
+        let header = libc::CMSG_FIRSTHDR(&raw const message);
+        (*header).cmsg_level = libc::SOL_SOCKET;
+        (*header).cmsg_type = libc::SCM_CREDENTIALS;
+        (*header).cmsg_len = libc::CMSG_LEN(size_of::<libc::ucred>() as u32) as _;
+        libc::CMSG_DATA(header).cast::<libc::ucred>().write_unaligned(who);
+        outcome(libc::sendmsg(fd, &raw const message, 0) as i64)
+    }
+}
+
+/// One who is not root cannot say that he is, nor that he is another process.
+fn claimed_credentials() {
+    const USER: u32 = 1234;
+    let (own, other) = pair(DATAGRAM);
+    let _ = set_option(other, libc::SO_PASSCRED, 1i32);
+    // SAFETY: the call takes no memory.
+    let before = unsafe { libc::geteuid() };
+    let user = if before == 0 { USER } else { before };
+    let sender = child(move || {
+        // SAFETY: the calls take no memory.
+        let (pid, gid) = unsafe {
+            if before == 0 {
+                libc::setresgid(USER, USER, USER);
+                libc::setresuid(USER, USER, USER);
+            }
+            (libc::getpid(), libc::getgid())
+        };
+        let who = libc::ucred { pid, uid: user, gid };
+        let refused = |who| claim(own, who) == Err("EPERM".into());
+        if !refused(libc::ucred { pid: 1, ..who }) || !refused(libc::ucred { uid: 0, ..who }) || !refused(libc::ucred { gid: 77, ..who }) {
+            return 1;
+        }
+        i32::from(claim(own, who) != Ok(1) || send(own, b"plain", 0) != Ok(5))
+    });
+    let id = sender.0;
+    println!("{}", sender.end());
+    for _ in 0..2 {
+        let told = receive_along(other, 10, 100, 0).expect("a message").credentials;
+        println!("{}", told.is_some_and(|told| told.pid == id && told.uid == user));
+    }
+    close_all(&[own, other]);
+}
+
 fn killed_peers() {
     let (own, other) = pair(STREAM);
     let peer = child(|| {
@@ -643,6 +697,7 @@ fn main() {
         ("descriptors", descriptors),
         ("descriptors lost", descriptors_lost),
         ("credentials", credentials),
+        ("claimed credentials", claimed_credentials),
         ("killed peers", killed_peers),
         ("waking by poll", waking_by_poll),
     ]);

@@ -35,7 +35,9 @@ pub struct Credentials {
 const NONE: u32 = u32::MAX;
 
 impl Ids {
-    fn has(&self, id: u32) -> bool {
+    /// Whether an id is one of those that it may act with.
+    #[must_use]
+    pub fn has(&self, id: u32) -> bool {
         [self.real, self.effective, self.saved].contains(&id)
     }
 

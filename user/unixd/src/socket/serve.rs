@@ -47,7 +47,7 @@ impl Server {
             }
             Operation::MakeSockets => self.make_sockets(id, first as u32, second),
             Operation::Bind => self.bind(id, request),
-            Operation::Listen => self.socket(id, number)?.listen(first as usize, self.credentials(id)).and(value(0)),
+            Operation::Listen => self.socket(id, number)?.listen(first as usize, self.credentials(id)?).and(value(0)),
             Operation::Connect => self.connect(id, request),
             Operation::Accept => {
                 let socket = self.socket(id, number)?.accept(id)?;
@@ -73,9 +73,10 @@ impl Server {
         self.handles(id)?.opened(number)?.socket.clone().ok_or(Errno::ENOTSOCK)
     }
 
-    /// Who a process is, as it tells others.
-    fn credentials(&self, id: u32) -> Credentials {
-        Credentials { process: id, user: 0, group: 0 }
+    /// Who a process is, as those see it that it connects with.
+    fn credentials(&self, id: u32) -> Result<Credentials, Errno> {
+        let own = &self.family.member(id)?.credentials;
+        Ok(Credentials { process: id, user: own.user.effective, group: own.group.effective })
     }
 
     fn hold_socket(&mut self, id: u32, socket: Arc<Socket>) -> Result<u32, Errno> {
@@ -89,7 +90,7 @@ impl Server {
     }
 
     fn make_sockets(&mut self, id: u32, kind: u32, inode: u64) -> Answer {
-        let [first, second] = Socket::pair(Kind::from_number(kind)?, inode, self.credentials(id));
+        let [first, second] = Socket::pair(Kind::from_number(kind)?, inode, self.credentials(id)?);
         let first = self.hold_socket(id, first)?;
         let second = self.hold_socket(id, second).inspect_err(|_| {
             let _ = self.handles(id).and_then(|handles| handles.release(first));
@@ -113,7 +114,7 @@ impl Server {
         let letter = self.process(id)?.channel.letter(NAME_MOST).ok_or(Errno::EINVAL)?;
         let socket = self.socket(id, request.large)?;
         match name(&socket, &letter, length as usize, (device, inode))? {
-            Some(name) => socket.connect(&self.names, &name, self.credentials(id), id)?,
+            Some(name) => socket.connect(&self.names, &name, self.credentials(id)?, id)?,
             None => socket.disconnect(),
         }
         value(0)
@@ -145,14 +146,15 @@ impl Server {
         socket.send(&self.names, sending, id).and_then(|count| value(count as u64))
     }
 
-    /// Credentials that a process sends: its own, or those that it tells and that are.
+    /// Credentials that a process sends: its own, or those that it tells. Only root may tell another's.
     fn sent_credentials(&self, id: u32, letter: &[u8], has_credentials: bool) -> Result<Credentials, Errno> {
-        let own = self.credentials(id);
+        let own = &self.family.member(id)?.credentials;
         if !has_credentials {
-            return Ok(own);
+            return Ok(Credentials { process: id, user: own.user.real, group: own.group.real });
         }
         let [process, user, group] = [0, 4, 8].map(|at| word(letter, CREDENTIALS + at));
-        if process != own.process && own.user != 0 {
+        let is_own = process == id && own.user.has(user) && own.group.has(group);
+        if !is_own && own.user.effective != 0 {
             return Err(Errno::EPERM);
         }
         if self.processes.get(process).is_none() {
