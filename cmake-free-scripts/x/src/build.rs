@@ -146,8 +146,9 @@ pub fn build_linux(isa: Isa) -> Result<()> {
 }
 
 fn cargo_build(target: &str, packages: &[&str], options: &[OsString]) -> Result<()> {
+    let profile = if packages == [LINUX_PACKAGE] { tree::LINUX_PROFILE } else { "release" };
     let mut command = Command::new("cargo");
-    command.args(["build", "--quiet", "--release", "--target", target]).args(options).current_dir(tree::root());
+    command.args(["build", "--quiet", "--profile", profile, "--target", target]).args(options).current_dir(tree::root());
     for package in packages {
         command.args(["--package", package]);
     }

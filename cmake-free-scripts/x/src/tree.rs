@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use crate::entry::Flavour;
 use crate::isa::Isa;
 
+/// Cargo's profile for Linux programs, and the name of its folder.
+pub const LINUX_PROFILE: &str = "program";
+
 /// The source tree's top.
 pub fn root() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
@@ -40,9 +43,9 @@ pub fn linux_target(flavour: Flavour) -> PathBuf {
     }
 }
 
-/// Cargo's release folder for Linux programs.
+/// Cargo's output folder for Linux programs.
 pub fn linux_release(isa: Isa, flavour: Flavour) -> PathBuf {
-    linux_target(flavour).join(isa.linux_target()).join("release")
+    linux_target(flavour).join(isa.linux_target()).join(LINUX_PROFILE)
 }
 
 /// A program that `setup` got from the distribution. One of another C library's is the same in each flavour.

@@ -32,7 +32,7 @@ pub fn run(filter: Option<&str>) -> Result<Vec<Verdict>> {
 }
 
 fn verdict(name: &str, failure: Option<String>, took: Duration) -> Verdict {
-    Verdict { name: name.to_owned(), level: 1, isa: None, failure, took }
+    Verdict { name: name.to_owned(), level: 1, isa: None, failure, again: false, took }
 }
 
 /// The lines `test NAME ... ok` of the output, each under its crate's name. Crates are announced on the error stream, in the same order as

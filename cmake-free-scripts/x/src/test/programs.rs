@@ -58,6 +58,7 @@ fn ours() -> Vec<Case> {
         "pipes",
         "scheduling",
         "wait",
+        "kill",
         "groups",
         "owned_locks",
         "signals",

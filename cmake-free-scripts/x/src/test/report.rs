@@ -19,6 +19,9 @@ pub fn print(verdicts: &[Verdict], isas: &[Isa], as_json: bool) {
     }
     host_rows(verdicts);
     guest_rows(verdicts, isas);
+    for verdict in verdicts.iter().filter(|verdict| verdict.again) {
+        println!("passed on its second run only: {} {}", verdict.isa.map_or("host", Isa::name), verdict.name);
+    }
     println!("{passed} passed, {failed} failed");
 }
 
@@ -29,6 +32,7 @@ fn as_value(verdict: &Verdict) -> serde_json::Value {
         "isa": verdict.isa.map(Isa::name),
         "passed": verdict.failure.is_none(),
         "failure": verdict.failure,
+        "again": verdict.again,
         "milliseconds": verdict.took.as_millis() as u64,
     })
 }

@@ -86,8 +86,9 @@ fn handed_over() {
         for index in 0..3 {
             scope.spawn(move || {
                 let outcome = plain(word, LOCK);
-                order.lock().expect("no panic").push((index, outcome, marks(word, id()).0));
-                println!("unlocks: {}", plain(word, UNLOCK));
+                let mine = marks(word, id()).0;
+                let mut order = order.lock().expect("no panic");
+                order.push((index, outcome, mine, plain(word, UNLOCK)));
             });
             rest();
         }
@@ -248,11 +249,12 @@ fn several() {
     let until = soon(libc::CLOCK_REALTIME, 10);
     println!("too late by the time of day: {}", wait_on_any(&waits(0, 130), 0, until.as_ptr() as usize, 0));
     thread::scope(|scope| {
-        scope.spawn(|| println!("woken on: {}", wait_on_any(&waits(0, 130), 0, 0, 0)));
+        let waiter = scope.spawn(|| wait_on_any(&waits(0, 130), 0, 0, 0));
         rest();
         println!("wakes: {}", futex(&words[2], WAKE | PRIVATE, 9, 0, 0, 0));
         rest();
         println!("waits no more on another: {}", futex(&words[0], WAKE | PRIVATE, 9, 0, 0, 0));
+        println!("woken on: {}", waiter.join().expect("no panic"));
     });
 }
 

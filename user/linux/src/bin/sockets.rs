@@ -1,6 +1,7 @@
 //! Sockets of the Unix domain, in one process and between several: unix(7).
 
 use std::mem::{size_of, zeroed};
+use std::sync::LazyLock;
 
 use linux_programs::descriptors::{
     Outcome, child, close, control, drain, events_named, outcome, pause, pipe, poll, read, run, show, text, write,
@@ -28,8 +29,12 @@ fn close_all(fds: &[i32]) {
     }
 }
 
+/// What stands for `chitin` in abstract names, and is as long: runs of this program at the same time are in one name space on Linux.
+static RUN: LazyLock<String> = LazyLock::new(|| format!("{:06x}", std::process::id()));
+
 /// A name: abstract if it begins with `@`.
 fn address(name: &str) -> (libc::sockaddr_un, u32) {
+    let name = &name.replace("@chitin", &format!("@{}", *RUN));
     // SAFETY: zeros are an address.
     let mut address: libc::sockaddr_un = unsafe { zeroed() };
     address.sun_family = libc::AF_UNIX as u16;
@@ -97,7 +102,7 @@ fn receive(fd: i32, most: usize, flags: i32) -> String {
 /// An address as it is shown, and its length.
 fn shown(address: &libc::sockaddr_un, length: u32) -> String {
     let bytes: Vec<u8> = address.sun_path.iter().map(|&byte| byte.to_ne_bytes()[0]).take((length as usize).saturating_sub(2)).collect();
-    format!("{length} {:?}", String::from_utf8_lossy(&bytes))
+    format!("{length} {:?}", String::from_utf8_lossy(&bytes).replace(&*RUN, "chitin"))
 }
 
 type Asking = unsafe extern "C" fn(i32, *mut libc::sockaddr, *mut u32) -> i32;
@@ -676,6 +681,8 @@ fn waking_by_poll() {
 }
 
 fn main() {
+    // Before any child asks for it.
+    LazyLock::force(&RUN);
     run(&[
         ("refusals", refusals),
         ("options", options),
