@@ -158,9 +158,9 @@ static void end_ring(long rounds)
 	for (long i = 1; i < processes_in_ring; i++) reap(members[i]);
 }
 
-#define FORK(pages) {"fork_size@" #pages, "fork + exit + wait, by resident pages", 0, 10, fork_and_exit, begin_resident, end_resident, pages}
+#define FORK(pages) {"fork_size@" #pages, "fork + exit + wait, by resident pages", 0, 4, fork_and_exit, begin_resident, end_resident, pages}
 #define MAP(pages) {"mmap_length@" #pages, "mmap + munmap, by pages", 0, 200, map_and_unmap, 0, 0, pages}
-#define TOUCH(pages) {"mmap_touch_length@" #pages, "mmap + touch all + munmap, by pages", 0, 10, map_touch_and_unmap, 0, 0, pages}
+#define TOUCH(pages) {"mmap_touch_length@" #pages, "mmap + touch all + munmap, by pages", 0, 4, map_touch_and_unmap, 0, 0, pages}
 #define EPOLL(count) {"epoll_descriptors@" #count, "epoll_wait, one ready, by descriptors", "lat_select", 200, epoll_one, begin_descriptors, end_descriptors, count}
 #define POLL(count) {"poll_descriptors@" #count, "poll, one ready, by descriptors", "lat_select", 100, poll_one, begin_descriptors, end_descriptors, count}
 #define SELECT(count) {"select_descriptors@" #count, "select, one ready, by descriptors", "lat_select", 100, select_one, begin_descriptors, end_descriptors, count}

@@ -105,7 +105,14 @@ static void trap(long rounds)
 	for (long i = 0; i < rounds; i++) store(arena);
 }
 
-/* prot1 + trap + unprot: each handler protects another page. */
+/* Pages in an order that nobody foresees, the same each time. */
+static int some_page(void)
+{
+	static uint32_t state = 1;
+	state = state * 1664525 + 1013904223;
+	return (state >> 8) % ARENA_PAGES;
+}
+
 static void unprotect(int number, siginfo_t *information, void *context)
 {
 	(void)number, (void)context;
@@ -113,36 +120,53 @@ static void unprotect(int number, siginfo_t *information, void *context)
 	mprotect((char *)((unsigned long)information->si_addr & -PAGE), PAGE, PROT_READ | PROT_WRITE);
 }
 
-static void protect_another(int number, siginfo_t *information, void *context)
+/* prot1 + trap + unprot: all pages but one are protected, and each handler makes another one it. */
+static char *volatile open_page;
+
+static void unprotect_instead(int number, siginfo_t *information, void *context)
 {
-	char *page = (char *)((unsigned long)information->si_addr & -PAGE);
 	unprotect(number, information, context);
-	mprotect(page == arena ? arena + (ARENA_PAGES - 1) * PAGE : page - PAGE, PAGE, PROT_READ);
+	mprotect(open_page, PAGE, PROT_READ);
+	open_page = (char *)((unsigned long)information->si_addr & -PAGE);
 }
 
 static void begin_appel1(long rounds)
 {
 	(void)rounds;
-	begin_traps(protect_another);
+	begin_traps(unprotect_instead);
+	open_page = arena;
+	mprotect(arena, PAGE, PROT_READ | PROT_WRITE);
 }
 
 static void appel1(long rounds)
 {
-	for (long i = 0; i < rounds; i++) ((volatile char *)arena)[i % ARENA_PAGES * PAGE] = 2;
+	for (long i = 0; i < rounds; i++) {
+		char *page;
+		do page = arena + some_page() * PAGE;
+		while (page == open_page);
+		*(volatile char *)page = 2;
+	}
 }
 
-/* protN + trap + unprot. */
+/* protN + trap + unprot: all pages are protected, and then touched in an order of no pattern. */
+static int order[ARENA_PAGES];
+
 static void begin_appel2(long rounds)
 {
 	(void)rounds;
 	begin_traps(unprotect);
+	for (int i = 0; i < ARENA_PAGES; i++) {
+		int other = some_page() % (i + 1);
+		order[i] = order[other];
+		order[other] = i;
+	}
 }
 
 static void appel2(long rounds)
 {
 	for (long i = 0; i < rounds; i++) {
 		if (i % ARENA_PAGES == 0) mprotect(arena, ARENA_PAGES * PAGE, PROT_READ);
-		((volatile char *)arena)[i % ARENA_PAGES * PAGE] = 2;
+		*(volatile char *)(arena + order[i % ARENA_PAGES] * PAGE) = 2;
 	}
 }
 

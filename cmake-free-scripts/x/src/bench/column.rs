@@ -35,9 +35,8 @@ pub enum Column {
 /// What all boots of Linux are told: to say nothing while it is measured, and to end when it fails.
 const QUIET: &str = "quiet loglevel=0 panic=-1 rdinit=/init";
 /// What turns off what costs and can be turned off by a word: mitigations, zeroed allocations, the kernel stack's random offset, page table
-/// isolation, security modules, auditing, preemption in the kernel.
-const TUNED: &str =
-    "mitigations=off init_on_alloc=0 init_on_free=0 randomize_kstack_offset=off kpti=0 security=none lsm= audit=0 preempt=none";
+/// isolation, security modules, auditing, preemption in the kernel, accounting of memory to groups.
+const TUNED: &str = "mitigations=off init_on_alloc=0 init_on_free=0 randomize_kstack_offset=off kpti=0 security=none lsm= audit=0 preempt=none cgroup_disable=memory";
 
 impl Column {
     /// All of them, in the order of every table.
