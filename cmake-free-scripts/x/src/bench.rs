@@ -8,6 +8,7 @@
 //! | `column` | the columns, and what boots for each |
 //! | `operation` | what the program can measure, as it says itself |
 //! | `session` | a column's measurement, boot by boot |
+//! | `kept` | Linux's figures, kept from the last time |
 //! | `transcript` | reads what the program prints |
 //! | `results` | the figures of a whole run, as JSON has them |
 //! | `baseline` | what Linux was seen to cost before |
@@ -18,6 +19,7 @@ mod baseline;
 mod column;
 mod csv;
 pub mod gate;
+mod kept;
 mod operation;
 mod results;
 mod session;
@@ -35,6 +37,9 @@ use crate::{build, c_programs, progress, setup};
 use column::Column;
 use operation::Operation;
 use results::Results;
+
+/// How far curves go where it is to be quick.
+const QUICK_MOST: f64 = 1024.0;
 
 /// What to measure, and how to show it.
 #[derive(Args, Clone, Debug)]
@@ -54,6 +59,9 @@ pub struct Options {
     /// Fewer rounds, fewer points of curves
     #[arg(long)]
     quick: bool,
+    /// Measure Linux again, though its figures are kept from the last time that the same booted
+    #[arg(long)]
+    fresh: bool,
     /// Machines at a time [default: one for each processor]
     #[arg(long)]
     jobs: Option<usize>,
@@ -129,15 +137,19 @@ fn columns(options: &Options) -> Vec<Column> {
 
 fn is_wanted(operation: &Operation, options: &Options) -> bool {
     let has = |text: &String| [&operation.name, &operation.title, &operation.group].iter().any(|field| field.contains(text.as_str()));
-    options.filter.is_empty() || options.filter.iter().any(has)
+    let large = operation.point().is_some_and(|(_, at)| at > QUICK_MOST);
+    (options.filter.is_empty() || options.filter.iter().any(has)) && !(options.quick && large)
 }
 
 /// Measure all columns of all ISAs, as many at a time as there are jobs.
 fn measure(isas: &[Isa], columns: &[Column], operations: &[Operation], options: &Options) -> Result<Results> {
     let names: Vec<&str> = operations.iter().map(|operation| operation.name.as_str()).collect();
     let jobs: Vec<(Isa, Column)> = isas.iter().flat_map(|&isa| columns.iter().map(move |&column| (isa, column))).collect();
-    let divisor = if options.quick { 5 } else { 1 };
+    let divisor = if options.quick { 3 } else { 1 };
     let processors = std::thread::available_parallelism().map_or(1, |count| count.get());
+    if options.fresh {
+        kept::forget()?;
+    }
     let bar = progress::bar(jobs.len() * names.len());
     let measured = session::measure_all(&jobs, &names, divisor, options.jobs.unwrap_or(processors), &bar)?;
     bar.finish_and_clear();

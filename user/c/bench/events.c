@@ -92,7 +92,7 @@ static void poll_ready(long rounds)
 }
 
 const struct operation events[] = {
-	{"unix_round_trip", "AF_UNIX stream round trip, two processes", "lat_unix", 1000, round_trips, begin_socket, end_socket, 0},
+	{"unix_round_trip", "AF_UNIX stream round trip, two processes", "lat_unix", 3000, round_trips, begin_socket, end_socket, 0},
 	{"eventfd", "eventfd, write + read", 0, 3000, count, begin_counter, end_counter, 0},
 	{"epoll_wait", "epoll_wait, one descriptor, ready", 0, 3000, epoll_ready, begin_epoll, end_epoll, 0},
 	{"poll", "poll, one descriptor, ready", 0, 3000, poll_ready, begin_epoll, end_epoll, 0},

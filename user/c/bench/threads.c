@@ -76,7 +76,7 @@ const struct operation threads[] = {
 	{"pthread_create_join", "pthread create + join", 0, 300, create_and_join, 0, 0, 0},
 	{"mutex", "mutex lock + unlock, uncontended", 0, 10000, mutex, 0, 0, 0},
 	{"futex_wake_nobody", "futex wake, no waiter", 0, 10000, wake_nobody, 0, 0, 0},
-	{"futex_ping_pong", "futex ping-pong round trip, two threads", 0, 2000, ping_pong, 0, 0, 0},
+	{"futex_ping_pong", "futex ping-pong round trip, two threads", 0, 5000, ping_pong, 0, 0, 0},
 	{"yield_alone", "sched_yield, nobody else ready", 0, 5000, yield_alone, 0, 0, 0},
 	{0},
 };

@@ -23,7 +23,6 @@ pub struct Operation {
 }
 
 impl Operation {
-    #[cfg_attr(not(test), expect(dead_code, reason = "the report draws curves"))]
     /// The curve that it is a point of, and where.
     pub fn point(&self) -> Option<(&str, f64)> {
         let (curve, at) = self.name.split_once('@')?;

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use indicatif::ProgressBar;
 
 use super::column::Column;
+use super::kept;
 use super::transcript::{Measured, Transcript};
 use crate::isa::Isa;
 use crate::qemu::boot_watched;
@@ -35,7 +36,9 @@ pub fn measure_all(
         loop {
             let next = left.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
             let Some((isa, column)) = next else { return Ok(()) };
-            let figures = measure(isa, column, names, divisor, bar).with_context(|| format!("{} on {isa}", column.name()))?;
+            let measured = || measure(isa, column, names, divisor, bar);
+            let figures =
+                kept::or_measured(isa, column, names, divisor, bar, measured).with_context(|| format!("{} on {isa}", column.name()))?;
             found.lock().unwrap_or_else(PoisonError::into_inner).insert((isa, column), figures);
         }
     };
