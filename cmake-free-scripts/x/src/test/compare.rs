@@ -65,8 +65,6 @@ pub struct Case {
     pub rewritten: bool,
     /// How long it may take in the guest.
     pub timeout: Duration,
-    /// Whether the machine counts instructions.
-    pub counted: bool,
 }
 
 impl Case {
@@ -82,7 +80,6 @@ impl Case {
             files: Vec::new(),
             rewritten: false,
             timeout: Duration::from_secs(60),
-            counted: false,
         }
     }
 

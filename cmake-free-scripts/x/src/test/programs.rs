@@ -27,7 +27,7 @@ pub fn tests(isa: Isa) -> Vec<Test> {
     cases
         .into_iter()
         .map(|case| {
-            let machine = Machine { icount: case.counted, ..Machine::default_for(isa) };
+            let machine = Machine::default_for(isa);
             Test {
                 name: case.name.clone(),
                 level: 3,
@@ -81,7 +81,6 @@ fn ours() -> Vec<Case> {
     mappings.files = vec![("given".into(), prose(5 * 4096 + 1234)[..5 * 4096 + 1234].to_vec()), ("given-next".into(), vec![0xff; 5000])];
     cases.push(mappings);
     cases.push(Case { timeout: LONG, ..Case::new(Program::Ours("children"), &[]) });
-    cases.push(Case { counted: true, ..Case::new(Program::Ours("instructions"), &[]) });
     cases
 }
 
