@@ -29,6 +29,9 @@ pub trait Server: Send + Sync {
     /// The words of an open inode.
     fn inode(&self, index: u32) -> &InodeWords;
 
+    /// Whether somebody watches files, so that it matters when they are closed.
+    fn is_watched(&self) -> bool;
+
     /// Put bytes of pages that were mapped here for the process.
     ///
     /// # Errors

@@ -98,6 +98,10 @@ impl Server for Channel {
         unsafe { &*(place::INODES as *const InodeWords).add(index as usize) }
     }
 
+    fn is_watched(&self) -> bool {
+        bulletin().watched.load(Ordering::Relaxed) != 0
+    }
+
     fn put(&self, output: &mut Output, address: usize, length: usize) -> Result<usize> {
         // SAFETY: `unixd` mapped the range for this process, and it stays mapped until the caller has it unmapped, which it does not while it
         // copies. Others may store to the file meanwhile; nothing is concluded from the bytes' values.

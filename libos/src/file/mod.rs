@@ -11,6 +11,7 @@ pub mod edge;
 pub mod epoll;
 pub mod event;
 pub mod files;
+pub mod inotify;
 pub mod line;
 pub mod locks;
 pub mod pidfd;

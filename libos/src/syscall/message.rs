@@ -208,6 +208,7 @@ fn adopt<K: Kernel>(process: &Process<K>, handle: Handle, close_on_exec: bool) -
             Description::new(pipe.entry(process.now()), end, access, mode)
         }
         Object::Event => detached(Arc::new(RemoteFile::new(handle, traits)), Kind::Anonymous, b"anon_inode:[eventfd]"),
+        Object::Notices => detached(Arc::new(RemoteFile::new(handle, traits)), Kind::Anonymous, b"anon_inode:inotify"),
         Object::Queue => detached(Arc::new(RemoteQueue::new(handle)), Kind::Regular, b"/"),
         Object::File => {
             let (entry, file) = process.files.adopt(handle.into_number())?;

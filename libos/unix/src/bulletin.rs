@@ -20,6 +20,8 @@ pub struct Bulletin {
     pub stopped: AtomicU32,
     /// How often somebody else changed the process's limits.
     pub limit_changes: AtomicU32,
+    /// Not 0 while somebody watches files: what is not needed any more is given up at once.
+    pub watched: AtomicU32,
 }
 
 impl Bulletin {

@@ -69,7 +69,7 @@ operations! {
     Allocate = 0x52,
     /// `(handle, offset, what) → offset`. The next data or hole.
     Seek = 0x53,
-    /// `(handle)`. The file was read: its time of access is to be set. Words only.
+    /// `(handle, whether there was anything to read)`. The file was read: its time of access is to be set. Words only.
     NoteRead = 0x54,
     /// `(handle, generation) → generation, first page, last page and whether cut`. What happened to its pages after a generation. Words only.
     Moved = 0x55,
@@ -83,6 +83,12 @@ operations! {
     OpenInput = 0x59,
     /// `(handle) → OpenAnswer`, with the same handle. What an open file of the tree is that came from elsewhere.
     Adopt = 0x5a,
+    /// `(inode's number) → handle`: inotify_init(2).
+    MakeNotices = 0x5b,
+    /// `(handle, handle of an instance, mask) → watch`: inotify_add_watch(2).
+    Watch = 0x5c,
+    /// `(handle of an instance, watch)`: inotify_rm_watch(2).
+    Unwatch = 0x5d,
     // Files and objects: 0x80. A handle is in the argument of 32 bits.
     /// `(handle; offset, bytes) → bytes`, in the mailbox. `EAGAIN`: none yet; the process is told when it may try again.
     Read = 0x80,

@@ -67,6 +67,7 @@ fn ours() -> Vec<Case> {
         "descriptions",
         "exec",
         "queues",
+        "inotify",
         "fork",
     ];
     let mut cases: Vec<Case> = simple.iter().map(|&name| Case::new(Program::Ours(name), &[])).collect();

@@ -69,7 +69,11 @@ impl Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         if self.number != ROOT {
-            self.tree.released.lock().push(self.number);
+            let mut released = self.tree.released.lock();
+            released.push(self.number);
+            if self.tree.server.is_watched() {
+                self.tree.release(&mut released);
+            }
         }
     }
 }

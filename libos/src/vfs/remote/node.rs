@@ -105,7 +105,7 @@ impl RemoteNode {
         };
         let name = if last == Last::Name { self.text(0, low(answer[2]) as usize) } else { Vec::new() };
         let parent = parent.or_else(|| entry.clone()).ok_or(Errno::ENOENT)?;
-        Ok(Ahead::Found(Found { parent, name, ending, slash: answer[0] & 1 << 8 != 0, entry, rest: None, links }))
+        Ok(Ahead::Found(Found { parent, name, ending, slash: answer[0] & 1 << 8 != 0, entry, rest: None, links, made: false }))
     }
 
     fn open_handle(&self, access: Access) -> Result<Arc<dyn File>> {
@@ -225,6 +225,10 @@ impl Node for RemoteNode {
 
     fn backing(self: Arc<Self>) -> Option<Arc<dyn Backing>> {
         if self.kind == Kind::Regular { self.open_handle(Access::READ).ok()?.backing() } else { None }
+    }
+
+    fn watch(&self, instance: u32, mask: u32) -> Result<i32> {
+        Ok(self.ask(Operation::Watch, 0, [self.number(), u64::from(instance), u64::from(mask)])?[0] as i32)
     }
 
     fn elsewhere(&self) -> Option<&dyn Elsewhere> {

@@ -19,7 +19,7 @@ impl Server {
     /// `EBADF`: no such handle, or not opened for that. Others are the call's.
     pub fn serve_tree(&mut self, id: u32, request: &Request) -> Answer {
         let frames = (self.available(), machine::entry(machine::own()).quota as usize);
-        let Server { processes, tree, admission, .. } = self;
+        let Server { processes, channels, tree, admission, .. } = self;
         let process = processes.get_mut(id).ok_or(Errno::ESRCH)?;
         // A handle that is given up on the way.
         if request.large != 0
@@ -45,6 +45,7 @@ impl Server {
             raise: &mut raise,
         };
         let (answer, listeners): (Answer, Vec<u32>) = tree.serve(request, &mut asked);
+        channels.tell_watched(tree.is_watched(), processes.iter().map(|process| &process.channel));
         for listener in listeners.into_iter().filter_map(|listener| processes.get(listener)) {
             listener.channel.ring();
         }
