@@ -1,6 +1,7 @@
 //! The process among others: what it asks `unixd`, and what it hears from it.
 #![forbid(unsafe_code)]
 
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -22,8 +23,7 @@ pub struct Family {
     continues: AtomicU32,
     /// How often others had changed its limits, when it last looked.
     limit_changes: AtomicU32,
-    /// Ids for threads that no thread has yet: the next, and how many.
-    ids: Mutex<(u32, u32)>,
+    ids: Mutex<ThreadIds>,
     /// The complement of the most bytes that a file may be made to have.
     file_size: AtomicU64,
     /// Its supplementary groups.
@@ -45,8 +45,19 @@ impl Family {
     }
 }
 
+/// Ids of the process for threads.
+#[derive(Debug, Default)]
+struct ThreadIds {
+    /// The next that no thread ever had, and how many follow.
+    fresh: (u32, u32),
+    /// Those of threads that have ended, in order.
+    used: VecDeque<u32>,
+}
+
 /// Ids are taken so many at a time.
 const IDS: u32 = 32;
+/// So many other threads have ended when an id is used again: who still asks about its last thread finds none.
+const REST: usize = 1024;
 const INFORMATION_BYTES: usize = size_of::<Information>();
 
 impl<K: Kernel> Process<K> {
@@ -152,18 +163,35 @@ impl<K: Kernel> Process<K> {
     /// `EAGAIN`: there is none.
     pub fn new_thread_id(&self) -> Result<u32> {
         let mut ids = self.family.ids.lock();
-        if ids.1 == 0 {
-            let [first, ..] = self.ask(Operation::ReserveIds, 0, IDS, [0; 3]).map_err(|_| Errno::EAGAIN)?;
-            *ids = (first as u32, IDS);
+        if ids.used.len() > REST
+            && let Some(id) = ids.used.pop_front()
+        {
+            return Ok(id);
         }
-        let id = ids.0;
-        *ids = (id + 1, ids.1 - 1);
+        if ids.fresh.1 == 0 {
+            let [first, ..] = self.ask(Operation::ReserveIds, 0, IDS, [0; 3]).map_err(|_| Errno::EAGAIN)?;
+            ids.fresh = (first as u32, IDS);
+        }
+        let id = ids.fresh.0;
+        ids.fresh = (id + 1, ids.fresh.1 - 1);
         Ok(id)
+    }
+
+    /// A thread has ended: its id may be another's some time. The process's own stays its own.
+    pub fn give_thread_id(&self, id: u32) {
+        if id != self.id() {
+            self.family.ids.lock().used.push_back(id);
+        }
+    }
+
+    /// The ids for threads are not the process's any more: it is a copy, or runs another program.
+    pub fn forget_thread_ids(&self) {
+        *self.family.ids.lock() = ThreadIds::default();
     }
 
     /// This is a copy of another process: what was that one's alone is forgotten.
     pub fn begin_as_copy(&self) {
-        *self.family.ids.lock() = (0, 0);
+        self.forget_thread_ids();
     }
 }
 

@@ -36,6 +36,7 @@ impl<K: Kernel> Process<K> {
             self.memory.lock().unmap(&self.kernel, address..address + length);
         }
         let ended = self.threads.with(|table| table.remove_current());
+        self.give_thread_id(id);
         // It takes no signals any more.
         self.signals.exchange(alloc::boxed::Box::new(Own::new(Set::MAX)));
         self.reoffer();
@@ -62,6 +63,7 @@ impl<K: Kernel> Process<K> {
             let _ = self.leave_robust_list(thread.robust_list as usize, thread.id);
             self.leave_locks(thread.id);
             self.clear_word(thread.clear_at_end);
+            self.give_thread_id(thread.id);
             self.kernel.give_machine(thread.machine);
         }
         self.threads.with(Table::end_others);

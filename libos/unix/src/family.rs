@@ -164,6 +164,19 @@ pub mod wait_status {
         signal << 8 | STOPPED
     }
 
+    /// The status of an end, as a process tells it of itself: an exit code or a signal, which may have left a dump. What is none of these is
+    /// an end by `SIGKILL`.
+    #[must_use]
+    pub const fn of_end(told: u32) -> u32 {
+        const KILLED: u32 = 9;
+        const SIGNALS: u32 = 64;
+        match told {
+            _ if told & !0xff00 == 0 => told,
+            _ if told & !0xff == 0 && 1 <= told & 0x7f && told & 0x7f <= SIGNALS => told,
+            _ => KILLED,
+        }
+    }
+
     /// `si_code` and `si_status` of what a status says.
     #[must_use]
     pub const fn explain(status: u32) -> (i32, u32) {
@@ -186,6 +199,16 @@ pub mod wait_status {
     #[cfg(test)]
     mod tests {
         use super::*;
+
+        #[test]
+        fn nobody_ends_by_being_stopped_or_by_going_on() {
+            for end in [0, 7 << 8, 0xff00, 9, 11 | 0x80, 64] {
+                assert_eq!(of_end(end), end);
+            }
+            for lie in [CONTINUED, stopped(19), STOPPED, 65, 0x80, 9 | 1 << 8, 1 << 16, u32::MAX] {
+                assert_eq!(of_end(lie), 9);
+            }
+        }
 
         #[test]
         fn a_status_says_what_happened() {

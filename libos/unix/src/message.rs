@@ -19,6 +19,12 @@ pub const BYTES_MOST: usize = crate::MAILBOX_BYTES - BYTES;
 /// The most bytes of a message: what a socket's buffer may hold.
 pub const MESSAGE_MOST: usize = 425_984;
 
+/// The number of an inode that is in no file system: each process has its own, and counts them.
+#[must_use]
+pub const fn inode_of(process: u32, number: u64) -> u64 {
+    (process as u64) << 32 | number & 0xffff_ffff
+}
+
 /// What a handle is, for who got it from elsewhere.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]

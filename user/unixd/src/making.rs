@@ -9,6 +9,7 @@ use libos::file::remote::traits_of;
 use libos::file::{Access, File};
 use libos::vfs::attributes::{Kind, Time};
 use libos::vfs::node::Entry;
+use unix::message::inode_of;
 use unix::{Object, Request};
 
 use crate::caller::Caller;
@@ -40,7 +41,7 @@ impl Server {
     }
 
     pub(crate) fn make_pipe(&mut self, id: u32, request: &Request) -> Answer {
-        let pipe = Pipe::new(request.words[0]);
+        let pipe = Pipe::new(inode_of(id, request.words[0]));
         let entry = pipe.entry(now());
         let (reader, writer) = (pipe.end(Access::READ), pipe.end(Access::WRITE));
         reader.set_capacity(request.words[1] as usize)?;
@@ -53,6 +54,10 @@ impl Server {
 
     pub(crate) fn make_event(&mut self, id: u32, request: &Request) -> Answer {
         let [inode, count, _] = request.words;
+        if count > Event::MOST {
+            return Err(Errno::EINVAL);
+        }
+        let inode = inode_of(id, inode);
         let event = Event::new(inode, count, request.small != 0);
         let entry = AnonymousNode::entry(event.clone(), Kind::Anonymous, inode, b"anon_inode:[eventfd]", now());
         self.hold_file(id, &entry, event, Access::READ | Access::WRITE, Object::Event).and_then(|handle| value(u64::from(handle)))

@@ -96,7 +96,12 @@ impl Server {
         };
         let information = if request.operation == Operation::Queue {
             let bytes = self.processes.get(id).and_then(|process| process.channel.letter(INFORMATION_BYTES)).ok_or(Errno::EINVAL)?;
-            Information { signal: signal as i32, ..Information::from_bytes(bytes.as_slice().try_into().map_err(|_| Errno::EINVAL)?) }
+            let told = Information::from_bytes(bytes.as_slice().try_into().map_err(|_| Errno::EINVAL)?);
+            // rt_sigqueueinfo(2): nobody passes for the kernel, nor for kill(2).
+            if target != Target::Process(id) && (told.code >= 0 || told.code == Information::TKILL) {
+                return Err(Errno::EPERM);
+            }
+            Information { signal: signal as i32, ..told }
         } else {
             let code = if thread == 0 { Information::USER } else { Information::TKILL };
             let user = self.family.member(id)?.credentials.user.real;

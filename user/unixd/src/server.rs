@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use exo::Message;
 use libos::errno::Errno;
 use libos::file::locks::Owner;
-use unix::{Operation, Request};
+use unix::{Operation, Request, wait_status};
 
 use crate::admission::{Admission, Asking, SmallFirst};
 use crate::channel::Channels;
@@ -155,6 +155,7 @@ impl Server {
 
     /// A process says that it ends.
     fn exit(&mut self, id: u32, status: u32, memory: u64) {
+        let status = wait_status::of_end(status);
         if let Some(process) = self.processes.get(id) {
             let _ = exo::env_destroy(process.env, u64::from(status));
         }
@@ -226,7 +227,7 @@ fn death(env: EnvId) -> Option<u32> {
         return None;
     }
     Some(match entry.reason {
-        EnvEntry::EXITED => entry.status as u32,
+        EnvEntry::EXITED => wait_status::of_end(u32::try_from(entry.status).unwrap_or(u32::MAX)),
         EnvEntry::KILLED => KILLED,
         _ => {
             exo::println!("unixd: a process died of trap {:#x} at pc {:#x}, address {:#x}", entry.reason, entry.pc, entry.status);

@@ -17,6 +17,7 @@ impl Family {
         for watcher in core::mem::take(&mut member.watchers) {
             self.effects.push_back(Effect::Ring(watcher));
         }
+        self.members.values_mut().for_each(|member| member.watchers.retain(|&watcher| watcher != id));
         self.orphan_children(id);
         self.check_own_group(id);
         self.tell_parent_of_end(id);

@@ -150,6 +150,20 @@ impl Member {
         [self.id, self.group, self.session].contains(&id) || self.has_thread(id)
     }
 
+    /// How many ids its further threads may have.
+    #[must_use]
+    pub fn thread_ids(&self) -> usize {
+        self.threads.iter().map(ExactSizeIterator::len).sum()
+    }
+
+    /// Let its further threads have these ids too.
+    pub fn add_threads(&mut self, ids: Range<u32>) {
+        match self.threads.last_mut() {
+            Some(last) if last.end == ids.start => last.end = ids.end,
+            _ => self.threads.push(ids),
+        }
+    }
+
     /// Whether an id is one of its further threads'.
     #[must_use]
     pub fn has_thread(&self, id: u32) -> bool {

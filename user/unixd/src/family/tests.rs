@@ -219,6 +219,16 @@ fn a_zombie_can_be_signalled_and_a_thread_that_is_not_there_cannot() {
 }
 
 #[test]
+fn ids_for_threads_are_bounded() {
+    let mut family = family(1);
+    let given = (0..).take_while(|_| family.reserve_ids(3, 256).is_ok()).count();
+    assert_eq!(given * 256, 1 << 16);
+    assert_eq!(family.reserve_ids(3, 1), Err(Errno::EAGAIN));
+    assert!(family.reserve_ids(2, 1).is_ok());
+    assert_eq!(family.member(3).unwrap().threads.len(), 1, "neighbours are told together");
+}
+
+#[test]
 fn other_users_are_out_of_reach() {
     let mut family = family(2);
     family.set_ids(3, SetIds::One, false, [100, 0, 0]).unwrap();

@@ -7,7 +7,7 @@ use libos::errno::Errno;
 use libos::file::Access;
 use libos::file::event::AnonymousNode;
 use libos::vfs::attributes::{Kind as NodeKind, Time};
-use unix::message::{BYTES, BYTES_MOST, CREDENTIALS, INODE, MESSAGE_MOST, NAME, NAME_MOST, RIGHTS, RIGHTS_MOST};
+use unix::message::{BYTES, BYTES_MOST, CREDENTIALS, INODE, MESSAGE_MOST, NAME, NAME_MOST, RIGHTS, RIGHTS_MOST, inode_of};
 use unix::{Object, Operation, Request};
 
 use crate::handles::{Held, Opened};
@@ -43,14 +43,14 @@ impl Server {
         match request.operation {
             Operation::MakeSocket => {
                 let kind = Kind::from_number(first as u32)?;
-                self.hold_socket(id, Socket::new(kind, second)).and_then(|handle| value(u64::from(handle)))
+                self.hold_socket(id, Socket::new(kind, inode_of(id, second))).and_then(|handle| value(u64::from(handle)))
             }
             Operation::MakeSockets => self.make_sockets(id, first as u32, second),
             Operation::Bind => self.bind(id, request),
             Operation::Listen => self.socket(id, number)?.listen(first as usize, self.credentials(id)?).and(value(0)),
             Operation::Connect => self.connect(id, request),
             Operation::Accept => {
-                let socket = self.socket(id, number)?.accept(id)?;
+                let socket = self.socket(id, number)?.accept(id, inode_of(id, first))?;
                 self.hold_socket(id, socket).and_then(|handle| value(u64::from(handle)))
             }
             Operation::Send => self.send(id, request),
@@ -80,9 +80,9 @@ impl Server {
     }
 
     fn hold_socket(&mut self, id: u32, socket: Arc<Socket>) -> Result<u32, Errno> {
-        let name = alloc::format!("socket:[{}]", socket.inode);
+        let name = alloc::format!("socket:[{}]", socket.inode());
         let now = Time::from_nanoseconds(machine::realtime_ns());
-        let entry = AnonymousNode::entry(socket.clone(), NodeKind::Socket, socket.inode, name.as_bytes(), now);
+        let entry = AnonymousNode::entry(socket.clone(), NodeKind::Socket, socket.inode(), name.as_bytes(), now);
         let access = Access::READ | Access::WRITE;
         let mut opened = Opened::new(entry, socket.clone(), access, Object::Socket);
         opened.socket = Some(socket);
@@ -90,7 +90,8 @@ impl Server {
     }
 
     fn make_sockets(&mut self, id: u32, kind: u32, inode: u64) -> Answer {
-        let [first, second] = Socket::pair(Kind::from_number(kind)?, inode, self.credentials(id)?);
+        let [first, second] =
+            Socket::pair(Kind::from_number(kind)?, [0, 1].map(|next| inode_of(id, inode.wrapping_add(next))), self.credentials(id)?);
         let first = self.hold_socket(id, first)?;
         let second = self.hold_socket(id, second).inspect_err(|_| {
             let _ = self.handles(id).and_then(|handles| handles.release(first));
