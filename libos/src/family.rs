@@ -3,17 +3,17 @@
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use spin::Mutex;
-use unix::{ChildActions, Operation, Request, SIGNAL_BYTES};
+use unix::{ChildActions, Operation, Request, SIGNAL_BYTES, Setting};
 
 use crate::errno::{Errno, Result};
 use crate::identity::Word;
 use crate::kernel::Kernel;
 use crate::limits::RESOURCES;
 use crate::process::Process;
-use crate::signal::{Action, IGNORE, Information, SIGCHLD};
+use crate::signal::{Action, Ending, IGNORE, Information, SIGCHLD, SIGKILL};
 use crate::thread::Waits;
 
 /// What a process remembers of what it asked and heard.
@@ -24,6 +24,8 @@ pub struct Family {
     /// How often others had changed its limits, when it last looked.
     limit_changes: AtomicU32,
     ids: Mutex<ThreadIds>,
+    /// Whether `unixd` knows that the process has something to do at its end.
+    has_will: AtomicBool,
     /// The complement of the most bytes that a file may be made to have.
     file_size: AtomicU64,
     /// Its supplementary groups.
@@ -76,9 +78,12 @@ impl<K: Kernel> Process<K> {
         if self.heard.swap(rings, Ordering::Relaxed) == rings {
             return;
         }
+        let bulletin = self.kernel.bulletin();
+        if bulletin.killed.load(Ordering::Relaxed) != 0 {
+            self.end(Ending::Signal(SIGKILL));
+        }
         self.files.hear(self);
         self.note_change();
-        let bulletin = self.kernel.bulletin();
         let (parent, group) = (bulletin.parent.load(Ordering::Relaxed), bulletin.group.load(Ordering::Relaxed));
         self.kernel.identity().set(Word::Parent, parent);
         self.kernel.identity().set(Word::Group, group);
@@ -136,7 +141,8 @@ impl<K: Kernel> Process<K> {
         }
         loop {
             let doorbell = self.kernel.doorbell();
-            if self.kernel.bulletin().stopped.load(Ordering::Relaxed) == 0 {
+            let bulletin = self.kernel.bulletin();
+            if bulletin.stopped.load(Ordering::Relaxed) == 0 || bulletin.killed.load(Ordering::Relaxed) != 0 {
                 break;
             }
             let _ = self.kernel.wait(&[doorbell], None);
@@ -184,14 +190,22 @@ impl<K: Kernel> Process<K> {
         }
     }
 
-    /// The ids for threads are not the process's any more: it is a copy, or runs another program.
-    pub fn forget_thread_ids(&self) {
+    /// The process may hold robust futexes, and is to say so at its end: `unixd` gives it time for that.
+    pub fn note_will(&self) {
+        if !self.family.has_will.swap(true, Ordering::Relaxed) {
+            let _ = self.ask(Operation::Setting, Setting::Will as u16, 1, [1, 0, 0]);
+        }
+    }
+
+    /// The process is a copy, or runs another program: ids for threads are not its any more, and it holds no futex.
+    pub fn begin_again(&self) {
         *self.family.ids.lock() = ThreadIds::default();
+        self.family.has_will.store(false, Ordering::Relaxed);
     }
 
     /// This is a copy of another process: what was that one's alone is forgotten.
     pub fn begin_as_copy(&self) {
-        self.forget_thread_ids();
+        self.begin_again();
     }
 }
 

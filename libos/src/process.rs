@@ -146,6 +146,7 @@ impl<K: Kernel> Process<K> {
         if self.strace {
             crate::strace::ended(self, ending);
         }
+        self.leave_all_futexes();
         let (most_resident, faults) = {
             let memory = self.memory.lock();
             (memory.most_resident as u64, memory.faults)

@@ -1,9 +1,12 @@
 //! A thread's end: the robust futexes that it holds, its last word, its place.
 #![forbid(unsafe_code)]
 
+use alloc::vec::Vec;
+
 use crate::errno::{Errno, Result};
 use crate::identity::Word;
 use crate::kernel::Kernel;
+use crate::memory::fault::Access;
 use crate::process::Process;
 use crate::signal::{Ending, Own, Set};
 use crate::thread::Table;
@@ -80,6 +83,17 @@ impl<K: Kernel> Process<K> {
         Ok(())
     }
 
+    /// The process ends: hand on what its threads hold of robust futexes, which may be other processes' too.
+    pub fn leave_all_futexes(&self) {
+        let lists: Vec<(u64, u32)> = self.threads.with(|table| {
+            let lists = table.iter().filter(|thread| thread.robust_list != 0);
+            lists.map(|thread| (thread.robust_list, thread.id)).collect()
+        });
+        for (list, id) in lists {
+            let _ = self.leave_robust_list(list as usize, id);
+        }
+    }
+
     /// Hand on what the thread that runs holds of robust futexes.
     fn leave_futexes(&self) {
         let (id, list) = self.threads.with(|table| (table.current().id, table.current().robust_list));
@@ -141,6 +155,9 @@ impl<K: Kernel> Process<K> {
             }
             if word & WAITERS != 0 && !is_lock {
                 self.wake_last(futex);
+            }
+            if is_lock && let Ok(lock) = self.futex_word(futex, false, Access::Read) {
+                self.wake_foreign(lock, word);
             }
             return Ok(());
         }

@@ -138,6 +138,8 @@ pub enum Setting {
     Subreaper = 0,
     /// The signal that its parent's end sends to it.
     DeathSignal = 1,
+    /// Whether it has something to do at its end, even at that by `SIGKILL`: what it holds of robust futexes.
+    Will = 2,
 }
 
 impl Setting {
@@ -147,6 +149,7 @@ impl Setting {
         match number {
             0 => Some(Setting::Subreaper),
             1 => Some(Setting::DeathSignal),
+            2 => Some(Setting::Will),
             _ => None,
         }
     }

@@ -176,6 +176,7 @@ impl Server {
         channel.tell(|bulletin| &bulletin.session, member.session);
         channel.tell(|bulletin| &bulletin.stopped, u32::from(member.is_stopped()));
         channel.tell(|bulletin| &bulletin.signals, u32::from(!member.queue.is_empty()));
+        channel.tell(|bulletin| &bulletin.killed, u32::from(member.end_by.is_some()));
         channel.tell(|bulletin| &bulletin.limit_changes, member.limit_changes);
     }
 
@@ -191,6 +192,7 @@ impl Server {
     pub(crate) fn look_at_times(&mut self) {
         let now = machine::clock();
         self.family.enforce_stops(now);
+        self.family.enforce_ends(now);
         let suspects: Vec<u32> = self.family.cpu_suspects(now);
         for id in suspects {
             if let Some(process) = self.processes.get(id) {

@@ -92,6 +92,10 @@ pub struct Member {
     pub continues: u32,
     /// When it must have stopped, in ticks, if it was told to.
     pub stop_by: Option<u64>,
+    /// Whether it has something to do at its end.
+    pub has_will: bool,
+    /// Whether it was told to end by itself, and when it must have, in ticks.
+    pub end_by: Option<Option<u64>>,
     /// Whether it stopped by force.
     pub is_suspended: bool,
     /// A stop that its parent has not waited for.
@@ -134,6 +138,8 @@ impl Member {
             queue: VecDeque::new(),
             continues: 0,
             stop_by: None,
+            has_will: false,
+            end_by: None,
             is_suspended: false,
             unseen_stop: None,
             unseen_continue: false,
@@ -174,6 +180,12 @@ impl Member {
     #[must_use]
     pub fn is_dead(&self) -> bool {
         matches!(self.life, Life::Zombie(_))
+    }
+
+    /// Whether signals are any good to it: not to `unixd`, nor to who has ended or is to end at once.
+    #[must_use]
+    pub fn takes_signals(&self) -> bool {
+        !self.is_dead() && self.end_by.is_none() && self.id != unix::SERVER_ID
     }
 
     /// Whether it is stopped.

@@ -94,7 +94,9 @@ impl Family {
     /// When something is due that no process says, in ticks at `now`, if that may have changed since this was last asked.
     pub fn new_deadline(&mut self, now: impl FnOnce() -> u64) -> Option<Option<u64>> {
         core::mem::take(&mut self.is_due_changed).then(|| {
-            self.expect_stops(now());
+            let now = now();
+            self.expect_stops(now);
+            self.expect_ends(now);
             self.deadline()
         })
     }
@@ -199,6 +201,7 @@ impl Family {
         member.has_executed = true;
         member.exit_signal = libos::signal::SIGCHLD;
         member.threads.clear();
+        member.has_will = false;
         // What was caught is not any more, and what was ignored still is (execve(2)); the flags go.
         member.child_actions &= unix::ChildActions::IGNORED;
         Ok(())

@@ -147,6 +147,36 @@ fn who_does_not_stop_is_stopped() {
 }
 
 #[test]
+fn who_has_a_will_gets_a_while_for_it_and_no_more() {
+    let mut family = family(2);
+    kill(&mut family, 2, Target::Process(4), SIGKILL).unwrap();
+    assert_eq!(drain(&mut family), [Effect::Destroy(4)]);
+    family.setting(3, Setting::Will, Some(1)).unwrap();
+    assert_eq!(family.stop(3, SIGTSTP, 0), Ok(false), "an orphaned group does not stop");
+    kill(&mut family, 2, Target::Process(3), SIGSTOP).unwrap();
+    family.new_deadline(|| 0);
+    family.enforce_stops(HZ);
+    drain(&mut family);
+    for _ in 0..2 {
+        kill(&mut family, 2, Target::Process(3), SIGKILL).unwrap();
+    }
+    let effects = drain(&mut family);
+    assert!(effects.contains(&Effect::Resume(3)) && effects.contains(&Effect::Ring(3)) && !effects.contains(&Effect::Destroy(3)));
+    assert_eq!(family.new_deadline(|| 1000), Some(Some(1000 + HZ / 4)));
+    for signal in [SIGSTOP, SIGTERM] {
+        kill(&mut family, 2, Target::Process(3), signal).unwrap();
+    }
+    assert_eq!(signals(&mut family, 3), []);
+    drain(&mut family);
+    family.enforce_ends(1000);
+    assert_eq!(drain(&mut family), []);
+    family.enforce_ends(1000 + HZ / 4);
+    assert_eq!(drain(&mut family), [Effect::Destroy(3)]);
+    family.end(3, 9, Usage::default());
+    assert_eq!(family.deadline(), None);
+}
+
+#[test]
 fn a_stop_and_its_end_take_each_other_back() {
     let mut family = family(1);
     kill(&mut family, 2, Target::Process(3), SIGTSTP).unwrap();
