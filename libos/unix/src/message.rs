@@ -10,8 +10,10 @@ pub const CREDENTIALS: usize = 112;
 pub const RIGHTS: usize = 128;
 /// The most handles that go along (`SCM_MAX_FD`).
 pub const RIGHTS_MOST: usize = 253;
-/// Where the device and the inode of a path's name are that a message is sent to, a word of 64 bits each.
-pub const INODE: usize = 1200;
+/// Where the handle of what a path's name leads to is that a message is sent to, a word of 32 bits.
+pub const PLACE: usize = 1200;
+/// No handle of such a place: the name is none of a path.
+pub const NO_PLACE: u32 = u32::MAX;
 /// Where the bytes are.
 pub const BYTES: usize = 2048;
 /// The most bytes at a time.

@@ -11,6 +11,7 @@ use unix::{Kin, Request};
 
 use crate::admission::{Admission, Asking};
 use crate::machine;
+use crate::memory;
 use crate::process::Process;
 use crate::requests::KILLED;
 use crate::server::{Answer, Server, value};
@@ -52,14 +53,13 @@ impl Server {
             return Err(Errno::EINVAL);
         }
         self.family.may_fork(id)?;
-        let available = self.available();
         let process = self.processes.get(id).ok_or(Errno::ESRCH)?;
         let (env, (quota, used)) = (process.env, process.frames());
         // Nobody makes a child of what another process makes.
         if !is_child_of(child, env) {
             return Err(Errno::EINVAL);
         }
-        if self.admission.grant(Asking { wanted: frames, used, available }) < frames {
+        if self.admission.grant(Asking { wanted: frames, used, available: memory::available() }) < frames {
             return Err(Errno::ENOMEM);
         }
         let slot = self.processes.take_slot().ok_or(Errno::EAGAIN)?;

@@ -13,7 +13,7 @@ use libos::vfs::node::Entry;
 use unix::Object;
 
 use crate::locks;
-use crate::socket::Socket;
+use crate::socket::{Socket, flight};
 use crate::tree::shown::Shown;
 
 /// The most that one process can hold: what it costs is the server's memory.
@@ -48,6 +48,9 @@ impl Opened {
 impl Drop for Opened {
     fn drop(&mut self) {
         locks::forget(Owner::Description(self.id));
+        if self.socket.is_some() {
+            flight::note_let_go();
+        }
     }
 }
 

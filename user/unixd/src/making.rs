@@ -17,9 +17,6 @@ use crate::handles::{Held, Opened};
 use crate::machine;
 use crate::server::{Answer, Server, value};
 
-/// What an object costs at most before anything is in it, in frames.
-const OBJECT_FRAMES: usize = 4;
-
 fn now() -> Time {
     Time::from_nanoseconds(machine::realtime_ns())
 }
@@ -28,11 +25,8 @@ impl Server {
     /// Let a process hold an open file; gives its number.
     ///
     /// # Errors
-    /// `ENFILE`: it holds too much. `ENOMEM`: there is no memory for it.
+    /// `ENFILE`: it holds too much.
     pub fn hold(&mut self, id: u32, opened: Opened) -> Result<u32, Errno> {
-        if self.available() < OBJECT_FRAMES {
-            return Err(Errno::ENOMEM);
-        }
         self.handles(id)?.insert(Held::Open(Arc::new(opened)))
     }
 

@@ -132,7 +132,8 @@ impl Family {
     /// A process was sent `SIGSTOP`: it has from `now` until a grace is over to stop by itself.
     pub(super) fn expect_stops(&mut self, now: u64) {
         let grace = self.grace;
-        for member in self.members.values_mut().filter(|member| member.stop_by.is_none() && member.takes_signals() && !member.is_stopped()) {
+        for member in self.members.values_mut().filter(|member| member.stop_by.is_none() && member.takes_signals() && !member.is_stopped())
+        {
             if member.queue.iter().any(|(_, information)| information.signal as u32 == SIGSTOP) {
                 member.stop_by = Some(now + grace);
             }

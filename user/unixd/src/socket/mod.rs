@@ -4,6 +4,7 @@
 //! Two connected sockets know each other weakly, so that each is gone with its last handle; a message holds what was sent along with it.
 
 mod connect;
+pub mod flight;
 mod message;
 mod name;
 mod options;
@@ -120,13 +121,10 @@ impl Socket {
             error: None,
             options: options::Options::default(),
         };
-        Arc::new(Socket {
-            kind,
-            inode: AtomicU64::new(inode),
-            state: Mutex::new(state),
-            watchers: Watchers::new(),
-            senders: Watchers::new(),
-        })
+        let (inode, state) = (AtomicU64::new(inode), Mutex::new(state));
+        let socket = Arc::new(Socket { kind, inode, state, watchers: Watchers::new(), senders: Watchers::new() });
+        flight::note_socket(&socket);
+        socket
     }
 
     /// Its inode's number.
