@@ -80,15 +80,27 @@ pub fn file_locks(random: &Random) -> Result<(), String> {
     if outcome == 0 { Ok(()) } else { Err(format!("way {way}: the lock is not free")) }
 }
 
-/// Take a mutex, whoever had it; whether its last owner died.
-fn lock(mutex: *mut libc::pthread_mutex_t) -> bool {
-    match unsafe { libc::pthread_mutex_lock(mutex) } {
-        0 => false,
-        libc::EOWNERDEAD => {
-            assert_eq!(unsafe { pthread_mutex_consistent(mutex) }, 0);
-            true
+/// Take a mutex, whoever had it.
+///
+/// It is looked at again after a while: a C library that has given a mutex up, and taken that out of what it tells the kernel, may be killed before it
+/// wakes who waits.
+fn lock(mutex: *mut libc::pthread_mutex_t) {
+    const LOOK_NS: i64 = 100_000_000;
+    const SECOND_NS: i64 = 1_000_000_000;
+    loop {
+        let mut end: libc::timespec = unsafe { std::mem::zeroed() };
+        unsafe { libc::clock_gettime(libc::CLOCK_REALTIME, &raw mut end) };
+        let ns = end.tv_nsec + LOOK_NS;
+        (end.tv_sec, end.tv_nsec) = (end.tv_sec + ns / SECOND_NS, ns % SECOND_NS);
+        match unsafe { libc::pthread_mutex_timedlock(mutex, &raw const end) } {
+            0 => return,
+            libc::ETIMEDOUT => {}
+            libc::EOWNERDEAD => {
+                assert_eq!(unsafe { pthread_mutex_consistent(mutex) }, 0);
+                return;
+            }
+            error => panic!("pthread_mutex_timedlock: {error}"),
         }
-        error => panic!("pthread_mutex_lock: {error}"),
     }
 }
 
