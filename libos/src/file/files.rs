@@ -142,10 +142,15 @@ impl Files {
         }
     }
 
-    /// A number for an inode that is in no file system.
+    /// A number for an inode that is in no file system, and that no other process gives.
     #[must_use]
     pub fn next_inode(&self) -> u64 {
         self.inodes.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// The process has this id from now on.
+    pub fn begin_inodes(&self, id: u32) {
+        self.inodes.store(unix::message::inode_of(id, 0), Ordering::Relaxed);
     }
 
     /// `/dev/console`

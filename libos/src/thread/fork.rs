@@ -110,6 +110,7 @@ impl<K: Kernel> Process<K> {
             }
         });
         self.begin_as_copy();
+        self.files.begin_inodes(id);
         *self.leader_code.lock() = None;
         self.timers_after_fork();
         self.random.stir(&self.kernel);

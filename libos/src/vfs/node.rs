@@ -236,6 +236,16 @@ struct Place {
     removed: bool,
 }
 
+/// One after the other: directories may be nested deeper than a stack is.
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let mut parent = self.place.get_mut().parent.take();
+        while let Some(mut entry) = parent.and_then(Arc::into_inner) {
+            parent = entry.place.get_mut().parent.take();
+        }
+    }
+}
+
 impl Entry {
     /// A name in a directory.
     #[must_use]

@@ -122,11 +122,11 @@ operations! {
     MakeSocket = 0x90,
     /// `(type; inode's number of the first, the second's is the next) → a handle | another << 32`: socketpair(2).
     MakeSockets = 0x91,
-    /// `(handle; bytes of the name, device, inode)`: bind(2). The name is in the mailbox; the inode is that of a path's.
+    /// `(handle; bytes of the name, place)`: bind(2). The name is in the mailbox; the place is a handle of the socket's inode that a path leads to.
     Bind = 0x92,
     /// `(handle; backlog)`: listen(2).
     Listen = 0x93,
-    /// `(handle; bytes of the name, device, inode)`: connect(2), as `Bind`. No name: without a peer.
+    /// `(handle; bytes of the name, place)`: connect(2), as `Bind`. No name: without a peer.
     Connect = 0x94,
     /// `(handle; inode's number) → handle`: accept(2).
     Accept = 0x95,

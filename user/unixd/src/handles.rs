@@ -13,7 +13,7 @@ use libos::vfs::node::Entry;
 use unix::Object;
 
 use crate::locks;
-use crate::socket::Socket;
+use crate::socket::{Socket, flight};
 use crate::tree::shown::Shown;
 use crate::tree::watches::Watches;
 
@@ -53,6 +53,9 @@ impl Drop for Opened {
         locks::forget(Owner::Description(self.id));
         if let Some(watches) = &self.watches {
             watches.tell_closed(&self.entry, self.access);
+        }
+        if self.socket.is_some() {
+            flight::note_let_go();
         }
     }
 }

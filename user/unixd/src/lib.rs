@@ -20,6 +20,7 @@
 //! | `channel` | bulletins and mailboxes |
 //! | `handles` | how a process names what is kept for it |
 //! | `tree` | the tree of files |
+//! | `memory` | what the server refuses when it has little left |
 //! | `admission` | who gets how many frames: a policy |
 //! | `handles` | what a process holds: places in the tree, open files |
 //! | `objects`, `caller` | operations on open files, and the world that these see |
@@ -46,6 +47,7 @@ pub mod large;
 pub mod locks;
 pub mod machine;
 pub mod making;
+pub mod memory;
 pub mod objects;
 pub mod process;
 pub mod processes;

@@ -28,6 +28,7 @@ use crate::vfs::node::Entry;
 use crate::vfs::walk::{Ahead, Journey, Last};
 use crate::vfs::world::World;
 use node::RemoteNode;
+pub use node::handle_of;
 use pages::{Pages, Windows};
 
 /// The handle of the root: every process's table begins with it.

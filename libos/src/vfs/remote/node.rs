@@ -35,6 +35,12 @@ pub(super) struct RemoteNode {
     pub(super) special: u64,
 }
 
+/// The handle of an entry's inode, if it is of this tree.
+#[must_use]
+pub fn handle_of(entry: &Arc<Entry>) -> Option<u32> {
+    remote(&entry.node).ok().map(|node| node.handle.number)
+}
+
 /// The inode behind an entry, if it is of this tree.
 fn remote(node: &Arc<dyn Node>) -> Result<&RemoteNode> {
     (&**node as &dyn core::any::Any).downcast_ref().ok_or(Errno::EXDEV)
