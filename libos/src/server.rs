@@ -1,10 +1,13 @@
 //! What a process asks of `unixd`: the seam between the library's safe part and the channel.
 #![forbid(unsafe_code)]
 
+use alloc::sync::Arc;
+
 use unix::{InodeWords, Request};
 
 use crate::errno::Result;
 use crate::file::Output;
+use crate::file::ring::RingPages;
 
 /// The way to `unixd`: calls of words, and a mailbox of [`unix::MAILBOX_BYTES`] that carries bytes both ways.
 ///
@@ -28,6 +31,9 @@ pub trait Server: Send + Sync {
 
     /// The words of an open inode.
     fn inode(&self, index: u32) -> &InodeWords;
+
+    /// The ring of a pipe that `unixd` mapped here; none if there is no such place.
+    fn ring(&self, index: u32) -> Option<Arc<dyn RingPages>>;
 
     /// Put bytes of pages that were mapped here for the process.
     ///

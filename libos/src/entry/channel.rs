@@ -1,5 +1,6 @@
 //! The way to `unixd`: calls by protected control transfer, the mailbox, the bulletin.
 
+use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use abi::{EnvId, Error, PAGE_SIZE, Rights};
@@ -7,6 +8,8 @@ use unix::{Bulletin, InodeWords, MAILBOX_BYTES, Operation, Request, SERVER_CONTE
 
 use crate::errno::{Errno, Result};
 use crate::file::Output;
+use crate::file::ring::RingPages;
+use crate::mapped_ring::MappedRing;
 use crate::server::Server;
 
 /// The environment of `unixd`; 0 in `unixd` itself.
@@ -96,6 +99,12 @@ impl Server for Channel {
         assert!((index as usize) < place::INODES_PAGES * InodeWords::PER_PAGE, "a place that unixd gave");
         // SAFETY: `unixd` mapped the page before it gave the place, for as long as the process lives; everything in it is atomic.
         unsafe { &*(place::INODES as *const InodeWords).add(index as usize) }
+    }
+
+    fn ring(&self, index: u32) -> Option<Arc<dyn RingPages>> {
+        // SAFETY: `unixd` mapped the pages before it told of them, for as long as the process has a handle of an end of that pipe, without
+        // which the library does not look at them (`pipe::End`).
+        unsafe { MappedRing::new(index) }.map(|ring| Arc::new(ring) as Arc<dyn RingPages>)
     }
 
     fn put(&self, output: &mut Output, address: usize, length: usize) -> Result<usize> {

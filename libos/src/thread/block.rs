@@ -22,6 +22,15 @@ impl<K: Kernel> Process<K> {
     /// # Errors
     /// `ETIMEDOUT`: the deadline passed. `EINTR`: a signal came that the thread does not block, or was there already.
     pub fn block(&self, waits: Waits, deadline_ns: Option<u64>) -> Result<()> {
+        let outcome = self.block_once(waits, deadline_ns);
+        if matches!(waits, Waits::Change | Waits::Console) && !self.threads.watches.lock().is_empty() {
+            let thread = self.threads.with(|table| table.current_slot());
+            self.threads.watches.lock().forget(thread);
+        }
+        outcome
+    }
+
+    fn block_once(&self, waits: Waits, deadline_ns: Option<u64>) -> Result<()> {
         let is_console = waits == Waits::Console;
         let look = if is_console { Some(self.now_ns() + LOOK_NS) } else { None };
         let end = [deadline_ns, look].into_iter().flatten().min();
@@ -131,14 +140,35 @@ impl<K: Kernel> Process<K> {
         const SOON_NS: u64 = 1_000_000;
         let doorbell = WaitWord { value: self.heard.load(Ordering::Relaxed), ..self.kernel.doorbell() };
         if self.threads.with(|table| table.shared_waits().is_empty()) {
-            let _ = self.kernel.wait(&[doorbell], earliest);
+            self.wait_for_rings(doorbell, earliest);
             return;
         }
-        let words: Vec<WaitWord> = core::iter::once(doorbell).chain(self.shared_words()).collect();
+        let mut words: Vec<WaitWord> = core::iter::once(doorbell).chain(self.shared_words()).collect();
+        words.extend(self.threads.watches.lock().words());
         let soon = (words.len() > abi::MAX_WAIT_WORDS).then(|| ticks_at(self.kernel.info(), self.now_ns() + SOON_NS));
         let end = [earliest, soon].into_iter().flatten().min();
         let woken = self.kernel.wait(&words[..words.len().min(abi::MAX_WAIT_WORDS)], end);
         self.look_at_shared(woken.ok().filter(|&index| index > 0).map(|index| words[index].address));
+    }
+
+    /// Sleep until the doorbell rings or a ring changes.
+    fn wait_for_rings(&self, doorbell: WaitWord, earliest: Option<u64>) {
+        let mut words = [doorbell; abi::MAX_WAIT_WORDS];
+        let mut count = 1;
+        for (place, word) in words[1..].iter_mut().zip(self.threads.watches.lock().words()) {
+            *place = word;
+            count += 1;
+        }
+        let _ = self.kernel.wait(&words[..count], earliest);
+    }
+
+    /// If a ring that a thread waits for has changed, let those look again who wait for changes.
+    pub(crate) fn look_at_rings(&self) {
+        let watches = self.threads.watches.lock();
+        if !watches.is_empty() && watches.has_changed() {
+            drop(watches);
+            self.note_change();
+        }
     }
 
     /// Let the others run first.
