@@ -47,6 +47,7 @@ impl MappedRing {
     }
 
     /// Bytes from a place on.
+    #[inline(always)]
     fn bytes(&self, at: usize, length: usize) -> *mut [u8] {
         let at = at.min(RING_BYTES);
         core::ptr::slice_from_raw_parts_mut((address(self.0) + PAGE_SIZE + at) as *mut u8, length.min(RING_BYTES - at))
@@ -54,16 +55,19 @@ impl MappedRing {
 }
 
 impl RingPages for MappedRing {
+    #[inline(always)]
     fn words(&self) -> &RingWords {
         // SAFETY: mapped, as `new` was promised; everything in it is atomic, and any bits are values.
         unsafe { &*(address(self.0) as *const RingWords) }
     }
 
+    #[inline(always)]
     fn put(&self, at: usize, length: usize, output: &mut Output) -> Result<usize> {
         // SAFETY: mapped, as `new` was promised. Others may store to the bytes meanwhile; nothing is concluded from their values.
         output.put(unsafe { &*self.bytes(at, length) })
     }
 
+    #[inline(always)]
     fn take(&self, at: usize, length: usize, input: &mut Input) -> Result<usize> {
         // SAFETY: as in `put`; in this process no other reference to the bytes exists, since it is in no other call of the library's.
         input.take(unsafe { &mut *self.bytes(at, length) })
@@ -73,6 +77,7 @@ impl RingPages for MappedRing {
         let _ = exo::wake(word.as_ptr(), usize::MAX);
     }
 
+    #[inline(always)]
     fn own(&self) -> u64 {
         OWN.load(Ordering::Relaxed)
     }

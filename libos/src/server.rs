@@ -1,13 +1,11 @@
 //! What a process asks of `unixd`: the seam between the library's safe part and the channel.
 #![forbid(unsafe_code)]
 
-use alloc::sync::Arc;
-
 use unix::{InodeWords, Request};
 
 use crate::errno::Result;
 use crate::file::Output;
-use crate::file::ring::RingPages;
+use crate::mapped_ring::MappedRing;
 
 /// The way to `unixd`: calls of words, and a mailbox of [`unix::MAILBOX_BYTES`] that carries bytes both ways.
 ///
@@ -33,7 +31,7 @@ pub trait Server: Send + Sync {
     fn inode(&self, index: u32) -> &InodeWords;
 
     /// The ring of a pipe that `unixd` mapped here; none if there is no such place.
-    fn ring(&self, index: u32) -> Option<Arc<dyn RingPages>>;
+    fn ring(&self, index: u32) -> Option<MappedRing>;
 
     /// Put bytes of pages that were mapped here for the process.
     ///

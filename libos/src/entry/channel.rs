@@ -1,6 +1,5 @@
 //! The way to `unixd`: calls by protected control transfer, the mailbox, the bulletin.
 
-use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use abi::{EnvId, Error, PAGE_SIZE, Rights};
@@ -8,7 +7,6 @@ use unix::{Bulletin, InodeWords, MAILBOX_BYTES, Operation, Request, SERVER_CONTE
 
 use crate::errno::{Errno, Result};
 use crate::file::Output;
-use crate::file::ring::RingPages;
 use crate::mapped_ring::MappedRing;
 use crate::server::Server;
 
@@ -101,10 +99,10 @@ impl Server for Channel {
         unsafe { &*(place::INODES as *const InodeWords).add(index as usize) }
     }
 
-    fn ring(&self, index: u32) -> Option<Arc<dyn RingPages>> {
+    fn ring(&self, index: u32) -> Option<MappedRing> {
         // SAFETY: `unixd` mapped the pages before it told of them, for as long as the process has a handle of an end of that pipe, without
         // which the library does not look at them (`pipe::End`).
-        unsafe { MappedRing::new(index) }.map(|ring| Arc::new(ring) as Arc<dyn RingPages>)
+        unsafe { MappedRing::new(index) }
     }
 
     fn put(&self, output: &mut Output, address: usize, length: usize) -> Result<usize> {

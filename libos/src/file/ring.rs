@@ -6,7 +6,7 @@
 #[cfg(test)]
 mod tests;
 
-use alloc::sync::Arc;
+use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
@@ -69,20 +69,51 @@ pub enum Step {
     Frozen,
 }
 
+impl RingPages for Box<dyn RingPages> {
+    fn words(&self) -> &RingWords {
+        (**self).words()
+    }
+
+    fn put(&self, at: usize, length: usize, output: &mut Output) -> Result<usize> {
+        (**self).put(at, length, output)
+    }
+
+    fn take(&self, at: usize, length: usize, input: &mut Input) -> Result<usize> {
+        (**self).take(at, length, input)
+    }
+
+    fn wake(&self, word: &AtomicU32) {
+        (**self).wake(word);
+    }
+
+    fn own(&self) -> u64 {
+        (**self).own()
+    }
+
+    fn let_run(&self, env: u64) -> bool {
+        (**self).let_run(env)
+    }
+
+    fn index(&self) -> u32 {
+        (**self).index()
+    }
+}
+
 /// A ring.
-pub struct Ring {
-    pages: Arc<dyn RingPages>,
+pub struct Ring<P> {
+    pages: P,
     /// Whether this side froze it.
     taken: AtomicBool,
 }
 
-impl Ring {
+impl<P: RingPages> Ring<P> {
     /// The ring in these pages.
     #[must_use]
-    pub fn new(pages: Arc<dyn RingPages>) -> Ring {
+    pub fn new(pages: P) -> Ring<P> {
         Ring { pages, taken: false.into() }
     }
 
+    #[inline(always)]
     fn words(&self) -> &RingWords {
         self.pages.words()
     }
@@ -94,6 +125,7 @@ impl Ring {
     }
 
     /// The indices, and how many bytes lie between them; none if it is frozen.
+    #[inline(always)]
     fn indices(&self) -> Option<(u64, u64, usize)> {
         let words = self.words();
         let mut head = words.head.load(Ordering::Acquire);
@@ -116,6 +148,7 @@ impl Ring {
 
     /// Whether `unixd` is to be asked.
     #[must_use]
+    #[inline(always)]
     pub fn is_frozen(&self) -> bool {
         self.indices().is_none()
     }
@@ -160,9 +193,6 @@ impl Ring {
     /// # Errors
     /// `EFAULT`: as [`Input::take`], if nothing was moved.
     pub fn write(&self, input: &mut Input) -> Result<Step> {
-        if self.is_frozen() {
-            return Ok(Step::Frozen);
-        }
         if self.words().readers.load(Ordering::Acquire) == 0 {
             return Ok(Step::Ended);
         }
@@ -178,7 +208,13 @@ impl Ring {
     }
 
     /// Be the one that writes; whether it is.
+    #[inline(always)]
     fn begin_write(&self) -> bool {
+        self.words().writer.compare_exchange(0, self.pages.own(), Ordering::Acquire, Ordering::Relaxed).is_ok() || self.begin_after_others()
+    }
+
+    #[cold]
+    fn begin_after_others(&self) -> bool {
         let (word, own) = (&self.words().writer, self.pages.own());
         for _ in 0..TURNS_MOST {
             // One's own name is of a write that was broken off, or forged: of a process one thread is in here at a time.
@@ -194,6 +230,7 @@ impl Ring {
         false
     }
 
+    #[inline(always)]
     fn write_alone(&self, input: &mut Input) -> Result<Step> {
         let mark = input.mark();
         let Some((_, tail, used)) = self.indices() else { return Ok(Step::Frozen) };
@@ -212,6 +249,7 @@ impl Ring {
     }
 
     /// Copy from an index on, round the ring's end; gives how many bytes.
+    #[inline(always)]
     fn copy(&self, index: u64, length: usize, mut part: impl FnMut(usize, usize) -> Result<usize>) -> Result<usize> {
         let mut done = 0;
         while done < length {
@@ -230,6 +268,7 @@ impl Ring {
     }
 
     /// After `count` of `used` bytes were taken: writers go on where there is room for all that must be whole. Whether somebody was woken.
+    #[inline(always)]
     fn note_taken(&self, used: usize, count: usize) -> bool {
         let is_open = |used: usize| self.capacity().saturating_sub(used) >= PIPE_BUF;
         if !is_open(used) && is_open(used - count) {
@@ -243,17 +282,22 @@ impl Ring {
     }
 
     /// Wake who waits for this, if somebody does; whether somebody did.
+    #[inline(always)]
     fn wake(&self, wish: Wish) -> bool {
-        let side = self.side(wish);
         // What was changed is to be seen by who is about to sleep, or its flag here.
         fence(Ordering::SeqCst);
-        if side.waits.load(Ordering::Relaxed) == 0 {
-            return false;
+        let waits = self.side(wish).waits.load(Ordering::Relaxed) != 0;
+        if waits {
+            self.wake_side(wish);
         }
+        waits
+    }
+
+    fn wake_side(&self, wish: Wish) {
+        let side = self.side(wish);
         side.waits.store(0, Ordering::SeqCst);
         side.changes.fetch_add(1, Ordering::SeqCst);
         self.pages.wake(&side.changes);
-        true
     }
 
     /// Say that somebody waits; gives what to sleep on, after having looked again.

@@ -6,6 +6,7 @@
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use abi::{EnvId, Error, PAGE_SIZE, Rights};
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use libos::file::pipe::{PIPE_BUF, Pipe};
@@ -160,7 +161,7 @@ impl Server {
         if !self.map_ring(id, index) {
             return 0;
         }
-        pipe.serve(Arc::new(place));
+        pipe.serve(Box::new(place));
         u64::from(index) + 1
     }
 

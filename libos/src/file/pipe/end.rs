@@ -11,6 +11,7 @@ use crate::errno::{Errno, Result};
 use crate::file::remote::{Handle, RemoteFile, traits_of};
 use crate::file::ring::{Ring, Step, Wish};
 use crate::file::{Access, Blocking, Edges, File, Input, Output, Place, Readiness, Watchers};
+use crate::mapped_ring::MappedRing;
 use crate::server::Server;
 use crate::vfs::world::World;
 
@@ -68,7 +69,7 @@ impl End {
     }
 
     /// The ring, while bytes go through one. `unixd` leaves it mapped for as long as the process has a handle of an end.
-    fn ring(&self) -> Option<&Ring> {
+    fn ring(&self) -> Option<&Ring<MappedRing>> {
         self.remote.get()?;
         self.pipe.shared.get().filter(|ring| !ring.is_frozen())
     }
@@ -100,7 +101,7 @@ impl End {
     }
 
     /// Let the next wait of the thread that runs end when the ring changes. If it cannot wait for as many rings, `unixd` takes this one over.
-    fn watch(&self, world: &dyn World, ring: &Ring, wish: Wish) {
+    fn watch(&self, world: &dyn World, ring: &Ring<MappedRing>, wish: Wish) {
         let value = ring.announce(wish);
         if !world.watch(&self.own, wish, value)
             && let Some(remote) = self.remote.get()
@@ -186,7 +187,7 @@ impl End {
     }
 
     /// Read from the ring; `None`: `unixd` is to be asked.
-    fn read_ring(&self, ring: &Ring, world: &dyn World, output: &mut Output, blocking: Blocking) -> Option<Result<usize>> {
+    fn read_ring(&self, ring: &Ring<MappedRing>, world: &dyn World, output: &mut Output, blocking: Blocking) -> Option<Result<usize>> {
         let mut is_announced = false;
         loop {
             match ring.read(output) {
@@ -210,7 +211,7 @@ impl End {
     }
 
     /// Between two looks at the ring: say that one waits, and wait.
-    fn pause(&self, ring: &Ring, world: &dyn World, wish: Wish, is_announced: &mut bool) -> Result<()> {
+    fn pause(&self, ring: &Ring<MappedRing>, world: &dyn World, wish: Wish, is_announced: &mut bool) -> Result<()> {
         if core::mem::replace(is_announced, !*is_announced) {
             return world.await_change();
         }
@@ -219,7 +220,14 @@ impl End {
     }
 
     /// Write to the ring what goes into it; tells in `total` how much. `None`: `unixd` is to be asked for the rest.
-    fn write_ring(&self, ring: &Ring, world: &dyn World, input: &mut Input, blocking: Blocking, total: &mut usize) -> Option<Result<()>> {
+    fn write_ring(
+        &self,
+        ring: &Ring<MappedRing>,
+        world: &dyn World,
+        input: &mut Input,
+        blocking: Blocking,
+        total: &mut usize,
+    ) -> Option<Result<()>> {
         let mut is_announced = false;
         while input.left() > 0 {
             let outcome = match ring.write(input) {

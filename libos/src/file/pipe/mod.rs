@@ -7,6 +7,7 @@
 
 mod end;
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::sync::{Arc, Weak};
@@ -19,6 +20,7 @@ use crate::errno::Result;
 use crate::file::remote::Handle;
 use crate::file::ring::{Ring, RingPages};
 use crate::file::{Access, Edges, File, Input, Readiness, Watchers};
+use crate::mapped_ring::MappedRing;
 use crate::server::Server;
 use crate::vfs::attributes::{Attributes, Kind, Time};
 use crate::vfs::node::{Entry, Node, Statistics};
@@ -60,9 +62,9 @@ pub struct Pipe {
     state: Mutex<State>,
     watchers: Watchers,
     /// In a process: what it shares with others of the pipe.
-    shared: Once<Ring>,
+    shared: Once<Ring<MappedRing>>,
     /// In `unixd`: what processes share of it.
-    served: Once<Ring>,
+    served: Once<Ring<Box<dyn RingPages>>>,
 }
 
 /// Who is at the ends of a pipe: for reading, for writing.
@@ -151,7 +153,7 @@ impl Pipe {
     }
 
     /// `unixd`: let those who hold it use a ring. It is empty, and has no ends yet.
-    pub fn serve(&self, pages: Arc<dyn RingPages>) {
+    pub fn serve(&self, pages: Box<dyn RingPages>) {
         let ring = self.served.call_once(|| Ring::new(pages));
         ring.set_capacity(CAPACITY);
     }
@@ -163,8 +165,16 @@ impl Pipe {
     }
 
     /// `unixd`: from now on processes ask for what is in it.
+    #[inline(always)]
     fn take_over(&self) {
-        if let Some(bytes) = self.served.get().and_then(Ring::freeze) {
+        if let Some(ring) = self.served.get() {
+            self.take_out(ring);
+        }
+    }
+
+    #[cold]
+    fn take_out(&self, ring: &Ring<Box<dyn RingPages>>) {
+        if let Some(bytes) = ring.freeze() {
             let mut state = self.state.lock();
             state.bytes.extend(bytes);
             state.edges.note_both();

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::sync::Arc;
 
 use proptest::prelude::*;
 use spin::Mutex;
@@ -32,7 +33,7 @@ impl Pages {
     }
 }
 
-impl RingPages for Pages {
+impl RingPages for Arc<Pages> {
     fn words(&self) -> &RingWords {
         &self.words
     }
@@ -67,7 +68,7 @@ impl RingPages for Pages {
 }
 
 /// A ring with an end for reading and one for writing, and its pages.
-fn ring() -> (Ring, Arc<Pages>) {
+fn ring() -> (Ring<Arc<Pages>>, Arc<Pages>) {
     let pages = Arc::new(Pages {
         words: RingWords::default(),
         bytes: Mutex::new(vec![0; RING_BYTES]),
@@ -82,7 +83,7 @@ fn ring() -> (Ring, Arc<Pages>) {
     (ring, pages)
 }
 
-fn write(ring: &Ring, bytes: &[u8]) -> Step {
+fn write(ring: &Ring<Arc<Pages>>, bytes: &[u8]) -> Step {
     let mut input = Input::own(bytes);
     let step = ring.write(&mut input).unwrap();
     if let Step::Moved(count, _) = step {
@@ -93,7 +94,7 @@ fn write(ring: &Ring, bytes: &[u8]) -> Step {
     step
 }
 
-fn read(ring: &Ring, room: usize) -> (Step, Vec<u8>) {
+fn read(ring: &Ring<Arc<Pages>>, room: usize) -> (Step, Vec<u8>) {
     let mut buffer = vec![0; room];
     let mut output = Output::own(&mut buffer);
     let step = ring.read(&mut output).unwrap();
