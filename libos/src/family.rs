@@ -74,6 +74,7 @@ impl<K: Kernel> Process<K> {
     /// Hear what `unixd` told since this was last asked.
     pub fn hear(&self) {
         self.look_at_shared(None);
+        self.look_at_rings();
         let rings = self.kernel.doorbell().value;
         if self.heard.swap(rings, Ordering::Relaxed) == rings {
             return;

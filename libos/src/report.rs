@@ -3,7 +3,7 @@
 
 use alloc::format;
 use alloc::string::String;
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -12,6 +12,8 @@ use abi::PAGE_SIZE;
 use unix::Operation;
 
 use crate::errno::{Errno, Result};
+use crate::file::pipe::End;
+use crate::file::ring::Wish;
 use crate::file::{File, Files};
 use crate::identity::Word;
 use crate::kernel::Kernel;
@@ -69,6 +71,11 @@ impl<K: Kernel> World for Process<K> {
 
     fn await_change(&self) -> Result<()> {
         self.block(Waits::Change, None)
+    }
+
+    fn watch(&self, end: &Weak<End>, wish: Wish, value: u32) -> bool {
+        let thread = self.threads.with(|table| table.current_slot());
+        self.threads.watches.lock().add(thread, end, wish, value)
     }
 
     fn note_change(&self) {

@@ -7,6 +7,7 @@ use unix::{Bulletin, InodeWords, MAILBOX_BYTES, Operation, Request, SERVER_CONTE
 
 use crate::errno::{Errno, Result};
 use crate::file::Output;
+use crate::mapped_ring::MappedRing;
 use crate::server::Server;
 
 /// The environment of `unixd`; 0 in `unixd` itself.
@@ -100,6 +101,12 @@ impl Server for Channel {
 
     fn is_watched(&self) -> bool {
         bulletin().watched.load(Ordering::Relaxed) != 0
+    }
+
+    fn ring(&self, index: u32) -> Option<MappedRing> {
+        // SAFETY: `unixd` mapped the pages before it told of them, for as long as the process has a handle of an end of that pipe, without
+        // which the library does not look at them (`pipe::End`).
+        unsafe { MappedRing::new(index) }
     }
 
     fn put(&self, output: &mut Output, address: usize, length: usize) -> Result<usize> {

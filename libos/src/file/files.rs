@@ -13,6 +13,7 @@ use crate::file::description::CommonPage;
 use crate::file::event::AnonymousNode;
 use crate::file::table::{Slot, Table};
 use crate::file::{Access, Description, File};
+use crate::mapped_ring;
 use crate::pool::Pool;
 use crate::server::Server;
 use crate::vfs::attributes::{Attributes, Kind, Time, device_number};
@@ -67,7 +68,19 @@ impl Files {
     /// Addresses at which `unixd` maps pages for the process: a child sees the same there.
     #[must_use]
     pub fn shown_pages(&self) -> Vec<core::ops::Range<usize>> {
-        self.tree.as_ref().map_or_else(Vec::new, |tree| tree.shown_pages())
+        let mut pages = self.tree.as_ref().map_or_else(Vec::new, |tree| tree.shown_pages());
+        pages.extend(self.rings().into_iter().map(mapped_ring::range));
+        pages
+    }
+
+    /// The rings of the pipes that are open.
+    fn rings(&self) -> Vec<u32> {
+        let table = self.table.lock();
+        let descriptions = table.numbers(0).filter_map(|fd| Some(&table.get(fd).ok()?.description));
+        let mut rings: Vec<u32> = descriptions.filter_map(|description| description.file().ok()?.pipe()?.ring_index()).collect();
+        rings.sort_unstable();
+        rings.dedup();
+        rings
     }
 
     fn over(root: Arc<Entry>, console_place: Option<Arc<Entry>>, tree: Option<Arc<Tree>>) -> Files {

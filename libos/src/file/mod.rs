@@ -18,6 +18,7 @@ pub mod pidfd;
 pub mod pipe;
 pub mod queue;
 pub mod remote;
+pub mod ring;
 pub mod signal;
 pub mod socket;
 pub mod table;

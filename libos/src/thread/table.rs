@@ -204,6 +204,13 @@ impl<M> Table<M> {
         self.slots.iter_mut().flatten()
     }
 
+    /// Whether the thread that runs is the only one.
+    #[must_use]
+    #[inline(always)]
+    pub fn is_alone(&self) -> bool {
+        self.slots.len() == 1
+    }
+
     /// The slots of all threads.
     #[must_use]
     pub fn slots(&self) -> Vec<usize> {

@@ -108,11 +108,13 @@ operations! {
     Duplicate = 0x87,
     /// `(handle; access, as 1 for reading and 2 for writing) → a handle` of the same inode, opened again.
     Reopen = 0x8b,
-    /// `(inode's number, capacity) → handle of the reading end | handle of the writing end << 32`: a pipe.
+    /// `(inode's number, capacity) → handle of the reading end | handle of the writing end << 32`, word 1: the number of the ring that was
+    /// mapped, plus one; 0: none. A pipe.
     MakePipe = 0x88,
     /// `(inode's number, count; small: whether a read takes 1) → handle`: an eventfd(2).
     MakeEvent = 0x89,
-    /// `(handle) → kind of object, access << 8, traits << 16; inode's number, status flags, a socket's type`: what a handle is that came from elsewhere.
+    /// `(handle) → kind of object, access << 8, traits << 16; inode's number, status flags, a socket's type or a pipe's ring, as `MakePipe` tells it`:
+    /// what a handle is that came from elsewhere.
     Describe = 0x8c,
     /// `(offset, bytes)`: keep bytes of the mailbox for a message that is longer than it.
     Stage = 0x8d,

@@ -14,6 +14,7 @@ use crate::machine;
 use crate::memory;
 use crate::process::Process;
 use crate::requests::KILLED;
+use crate::rings;
 use crate::server::{Answer, Server, value};
 
 /// A child that is being made.
@@ -94,6 +95,7 @@ impl Server {
         })?;
         self.processes.insert(child);
         self.tree.clone_mappings(id, fork.id);
+        rings::clone_mappings(id, fork.id);
         let Kin { exit_signal, thread, is_sibling } = fork.kin;
         self.family.copy(id, fork.id, exit_signal, thread, is_sibling)?;
         // What the bulletin says of it stands there before it runs.

@@ -25,6 +25,7 @@
 //! | `handles` | what a process holds: places in the tree, open files |
 //! | `objects`, `caller` | operations on open files, and the world that these see |
 //! | `making` | objects without a name, and open files opened again |
+//! | `rings` | the pages of pipes, and who has them mapped |
 //! | `locks` | locks of files |
 //! | `socket` | sockets of the Unix domain |
 //! | `queues` | message queues |
@@ -54,6 +55,7 @@ pub mod processes;
 pub mod program;
 pub mod queues;
 mod requests;
+pub mod rings;
 pub mod server;
 pub mod socket;
 pub mod tree;

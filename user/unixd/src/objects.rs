@@ -114,7 +114,10 @@ impl Server {
         let mut outcome = value(0);
         for number in [request.large].into_iter().chain(more) {
             match self.process_mut(id)?.handles.release(number) {
-                Ok(held) => note_released(id, &held),
+                Ok(held) => {
+                    note_released(id, &held);
+                    self.hide_ring(id, &held);
+                }
                 Err(errno) => outcome = Err(errno),
             }
         }

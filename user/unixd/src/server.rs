@@ -18,6 +18,7 @@ use crate::process::Process;
 use crate::processes::Processes;
 use crate::queues::Queues;
 use crate::requests::KILLED;
+use crate::rings;
 use crate::socket::{Names, flight};
 use crate::tree::Tree;
 
@@ -140,7 +141,7 @@ impl Server {
         self.process_mut(id).map(|process| &mut process.handles)
     }
 
-    fn more_frames(&mut self, id: u32, wanted: usize) -> Answer {
+    pub(crate) fn more_frames(&mut self, id: u32, wanted: usize) -> Answer {
         let process = self.processes.get(id).ok_or(Errno::ESRCH)?;
         let (quota, used) = process.frames();
         let granted = self.admission.grant(Asking { wanted, used, available: memory::available() });
@@ -175,6 +176,7 @@ impl Server {
     pub(crate) fn bury(&mut self, id: u32, status: u32, memory: u64) {
         let Some(process) = self.processes.remove(id) else { return };
         self.tree.forget(id);
+        rings::forget(id);
         let used = machine::entry(process.env).used as u32;
         let most_resident = if memory == 0 { used } else { memory as u32 };
         let usage = Usage { cpu_ns: machine::cpu_ns(process.env), most_resident, faults: (memory >> 32) as u32 };

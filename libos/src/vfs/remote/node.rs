@@ -128,7 +128,7 @@ impl RemoteNode {
                 let server = self.tree().server;
                 let request = Request { large: self.number() as u32, ..Request::new(Operation::Reopen, [u64::from(access.bits()), 0, 0]) };
                 let handle = file::remote::Handle::new(server, server.call(request)?[0] as u32);
-                Ok(Pipe::new(self.attributes().inode).adopt(handle, access))
+                Ok(Pipe::new(self.attributes().inode).adopt(handle, access, 0))
             }
             Kind::Link => Err(Errno::ELOOP),
             _ => Err(Errno::ENXIO),
