@@ -11,7 +11,6 @@ pub mod edge;
 pub mod epoll;
 pub mod event;
 pub mod files;
-pub mod line;
 pub mod locks;
 pub mod pidfd;
 pub mod pipe;
@@ -20,6 +19,7 @@ pub mod remote;
 pub mod signal;
 pub mod socket;
 pub mod table;
+pub mod terminal;
 #[cfg(test)]
 mod tests;
 pub mod timer;

@@ -20,12 +20,14 @@ pub mod lock;
 pub mod message;
 mod operation;
 pub mod place;
+mod terminal;
 
 pub use bulletin::Bulletin;
 pub use family::{ChildActions, Kin, SIGNAL_BYTES, SetIds, Setting, WaitOptions, Whom, wait_status};
 pub use inode::InodeWords;
 pub use message::Object;
 pub use operation::{Operation, Request};
+pub use terminal::TerminalFlags;
 
 /// Pages of a mailbox.
 pub const MAILBOX_PAGES: usize = 2;

@@ -33,6 +33,8 @@ pub enum Object {
     Socket = 3,
     /// A message queue.
     Queue = 4,
+    /// A terminal.
+    Terminal = 5,
 }
 
 impl Object {
@@ -45,6 +47,7 @@ impl Object {
             2 => Some(Object::Event),
             3 => Some(Object::Socket),
             4 => Some(Object::Queue),
+            5 => Some(Object::Terminal),
             _ => None,
         }
     }

@@ -27,6 +27,7 @@
 //! | `locks` | locks of files |
 //! | `socket` | sockets of the Unix domain |
 //! | `queues` | message queues |
+//! | `terminal` | terminals: the console, pairs, job control |
 //! | `fork` | a process makes another of itself |
 //! | `large` | the library's text in a large page |
 //! | `program` | the first programs, as they are started |
@@ -54,6 +55,7 @@ pub mod queues;
 mod requests;
 pub mod server;
 pub mod socket;
+pub mod terminal;
 pub mod tree;
 
 pub use server::Server;
