@@ -12,7 +12,6 @@ pub mod epoll;
 pub mod event;
 pub mod files;
 pub mod inotify;
-pub mod line;
 pub mod locks;
 pub mod pidfd;
 pub mod pipe;
@@ -22,6 +21,7 @@ pub mod ring;
 pub mod signal;
 pub mod socket;
 pub mod table;
+pub mod terminal;
 #[cfg(test)]
 mod tests;
 pub mod timer;

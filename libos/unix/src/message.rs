@@ -43,6 +43,8 @@ pub enum Object {
     Queue = 4,
     /// An instance of inotify(7).
     Notices = 5,
+    /// A terminal.
+    Terminal = 6,
 }
 
 impl Object {
@@ -56,6 +58,7 @@ impl Object {
             3 => Some(Object::Socket),
             4 => Some(Object::Queue),
             5 => Some(Object::Notices),
+            6 => Some(Object::Terminal),
             _ => None,
         }
     }

@@ -231,6 +231,19 @@ operations! {
     SetPriority = 0x22,
     /// `()`. The process executes another program.
     Executed = 0x23,
+
+    // Terminals: 0xc0. Small is [`TerminalFlags`](crate::TerminalFlags) where the process's signals matter. `EINTR`: its group was sent a signal.
+    /// `(device's number, access) → handle`, word 1: the number of the terminal's own device.
+    TerminalOpen = 0xc0,
+    /// `(handle)`. It was opened without `O_NOCTTY`.
+    TerminalClaim = 0xc1,
+    /// `(handle; small; room) → bytes`, in the mailbox. Word 1: 1 if it has to wait, and the process is told when there is more; then word 2: `VTIME`
+    /// in tenths of a second | `VMIN` << 32, word 3: bytes that there are. `EAGAIN`: there are none, and there is no `VMIN`.
+    TerminalRead = 0xc2,
+    /// `(handle; small; bytes) → bytes`, from the mailbox. `EAGAIN`: there is no room; the process is told when it may try again.
+    TerminalWrite = 0xc3,
+    /// As `Control`, on a terminal.
+    TerminalControl = 0xc4,
 }
 
 impl Operation {
@@ -238,6 +251,14 @@ impl Operation {
     #[must_use]
     pub const fn is_for_object(self) -> bool {
         matches!(self as u16, 0x80..=0xbf)
+    }
+}
+
+impl Operation {
+    /// Whether it is about terminals.
+    #[must_use]
+    pub const fn is_of_terminal(self) -> bool {
+        matches!(self as u16, 0xc0..=0xdf)
     }
 }
 

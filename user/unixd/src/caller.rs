@@ -3,13 +3,12 @@
 //! Nothing waits in it: who would wait is refused with `EAGAIN`, and told when it is worth to try again. The memory that a request of ioctl(2)
 //! points into is a few bytes that travelled with it.
 
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::ops::Range;
 
 use libos::errno::{Errno, Result};
-use libos::file::{File, Files};
+use libos::file::Files;
 use libos::signal::{Information, Set, Signals};
 use libos::time::Clock;
 use libos::user::UserMemory;
@@ -149,14 +148,6 @@ impl World for Caller {
     }
 
     fn files(&self) -> Option<&Files> {
-        None
-    }
-
-    fn terminal(&self) -> Option<Arc<dyn File>> {
-        None
-    }
-
-    fn console(&self) -> Option<Arc<dyn File>> {
         None
     }
 

@@ -29,6 +29,7 @@
 //! | `locks` | locks of files |
 //! | `socket` | sockets of the Unix domain |
 //! | `queues` | message queues |
+//! | `terminal` | terminals: the console, pairs, job control |
 //! | `fork` | a process makes another of itself |
 //! | `large` | the library's text in a large page |
 //! | `program` | the first programs, as they are started |
@@ -58,6 +59,7 @@ mod requests;
 pub mod rings;
 pub mod server;
 pub mod socket;
+pub mod terminal;
 pub mod tree;
 
 pub use server::Server;

@@ -143,6 +143,7 @@ impl Server {
 
     /// Do to processes what changes of their records ask for.
     pub(crate) fn settle(&mut self) {
+        self.settle_terminals();
         while let Some(effect) = self.family.next_effect() {
             match effect {
                 Effect::Publish(id) => self.publish(id),

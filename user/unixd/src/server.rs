@@ -20,6 +20,7 @@ use crate::queues::Queues;
 use crate::requests::KILLED;
 use crate::rings;
 use crate::socket::{Names, flight};
+use crate::terminal::Terminals;
 use crate::tree::Tree;
 
 /// Wait status of a process whose trap had no entry: `SIGSEGV`.
@@ -39,6 +40,8 @@ pub struct Server {
     pub names: Names,
     /// Message queues.
     pub queues: Queues,
+    /// Terminals.
+    pub terminals: Terminals,
     /// Their records, and those of the dead that are to be waited for.
     pub family: Family,
     /// Who gets how many frames.
@@ -60,7 +63,7 @@ pub const fn value(value: u64) -> Answer {
 impl Server {
     /// Without processes; slots of the slice vector from `first_slot` on are for them.
     #[must_use]
-    pub fn new(first_slot: usize, tree: Tree) -> Server {
+    pub fn new(first_slot: usize, tree: Tree, terminals: Terminals) -> Server {
         Server {
             processes: Processes::new(first_slot),
             channels: Channels::default(),
@@ -68,6 +71,7 @@ impl Server {
             text: None,
             names: Names::default(),
             queues: Queues::default(),
+            terminals,
             family: Family::new(machine::info().clock_hz),
             admission: SmallFirst,
             first: Vec::new(),
@@ -85,6 +89,7 @@ impl Server {
         let Some(request) = Request::unpack(message.words) else { return Some(refusal(Errno::ENOSYS)) };
         if request.operation == Operation::Look && message.sender == machine::own() {
             self.look();
+            self.tell();
             return Some([0; 4]);
         }
         let Some(id) = self.processes.id_of(message.sender) else { return Some(refusal(Errno::EPERM)) };
@@ -107,6 +112,7 @@ impl Server {
             Operation::AwaitRelease => self.await_release(id, request.large),
             operation if operation.is_of_tree() => self.serve_tree(id, &request),
             operation if operation.is_for_object() => self.serve_object(id, &request),
+            operation if operation.is_of_terminal() => self.serve_terminal(id, &request),
             _ => self.serve_family(id, &request),
         };
         self.settle();
@@ -167,6 +173,7 @@ impl Server {
         for (id, status) in dead {
             self.bury(id, status, 0);
         }
+        self.look_at_console();
         self.look_at_times();
         flight::settle(&self.processes);
         self.tell();
@@ -175,6 +182,7 @@ impl Server {
     /// Give back what a dead process held. `memory`: the most pages of it that were resident, and page faults << 32, if it said so.
     pub(crate) fn bury(&mut self, id: u32, status: u32, memory: u64) {
         let Some(process) = self.processes.remove(id) else { return };
+        self.end_session(id);
         self.tree.forget(id);
         rings::forget(id);
         let used = machine::entry(process.env).used as u32;

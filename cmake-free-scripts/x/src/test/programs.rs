@@ -69,6 +69,7 @@ fn ours() -> Vec<Case> {
         "queues",
         "inotify",
         "fork",
+        "terminals",
     ];
     let mut cases: Vec<Case> = simple.iter().map(|&name| Case::new(Program::Ours(name), &[])).collect();
     let long = "x".repeat(100_000);

@@ -123,7 +123,7 @@ impl RemoteNode {
     /// Open what is no file of the tree.
     fn open_special(&self, access: Access, world: &dyn World) -> Result<Arc<dyn File>> {
         match self.kind {
-            Kind::Character => device::open(self.special, world),
+            Kind::Character => device::open(self.special, access, world),
             Kind::Fifo => {
                 let server = self.tree().server;
                 let request = Request { large: self.number() as u32, ..Request::new(Operation::Reopen, [u64::from(access.bits()), 0, 0]) };

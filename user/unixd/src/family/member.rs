@@ -110,6 +110,10 @@ pub struct Member {
     pub watchers: Vec<u32>,
     /// Ids of its threads but the first.
     pub threads: Vec<Range<u32>>,
+    /// Whether it gave up its session's terminal for itself alone.
+    pub has_left_terminal: bool,
+    /// The foreground group of the terminal that its session lost, which is to hear of its end; 0: none.
+    pub last_foreground: u32,
 }
 
 impl Member {
@@ -147,6 +151,8 @@ impl Member {
             cpu_warning: 0,
             watchers: Vec::new(),
             threads: Vec::new(),
+            has_left_terminal: false,
+            last_foreground: 0,
         }
     }
 

@@ -178,6 +178,7 @@ impl Family {
         child.exit_signal = if as_sibling { copied.exit_signal } else { exit_signal };
         child.parent_thread = thread;
         child.has_executed = false;
+        child.has_left_terminal = copied.has_left_terminal;
         let limit = child.limits.get(libos::limits::CPU)?;
         if limit != [libos::limits::UNLIMITED; 2] {
             (child.cpu_warning, child.look_at_cpu, self.is_due_changed) = (limit[0], Some(0), true);

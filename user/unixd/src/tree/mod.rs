@@ -31,6 +31,7 @@ use unix::{MAILBOX_BYTES, Object, Operation, Request, place};
 use crate::channel::Channel;
 use crate::handles::{Handles, Held, Opened};
 use crate::server::{Answer, value};
+use crate::terminal::Pairs;
 use shown::{Showcase, Shown, WORDS};
 use watches::Watches;
 use world::RequestWorld;
@@ -70,8 +71,13 @@ pub struct Asked<'a> {
 impl Tree {
     /// The tree of an archive, with what standard input reads in a batch run.
     #[must_use]
-    pub fn new(archive: &'static [u8], input: &'static [u8], pool: &Arc<Pool>, now: Time) -> Tree {
+    pub fn new(archive: &'static [u8], input: &'static [u8], pool: &Arc<Pool>, now: Time, pairs: &Pairs) -> Tree {
         let root = libos::file::files::tree(archive, pool, now, portal::all);
+        let devices = inode_of(&root).ok().and_then(|root| root.find(b"dev"));
+        if let Some(devices) = &devices {
+            // The file system was just made, and has no such name.
+            let _ = inode_of(devices).and_then(|inode| inode.adopt(&pairs.directory(devices, now), now));
+        }
         let input = libos::file::files::input_entry(&root, input, now).ok();
         Tree { root, input, showcase: Arc::default(), watches: Arc::default() }
     }
