@@ -113,8 +113,10 @@ fn headlines(results: &Results, isas: &[Isa]) -> String {
 fn advantage(part: f64) -> (String, &'static str) {
     let digits = |times: f64| if times >= 9.95 { format!("{times:.0}") } else { format!("{times:.1}") };
     match part {
-        _ if part <= 0.975 => (format!("{}× less", digits(1.0 / part)), "win"),
-        _ if part < 1.025 => ("the same".into(), "even"),
+        _ if part < 0.98 && part > 0.9 => (format!("{:.0} % less", 100.0 * (1.0 - part)), "win"),
+        _ if part > 1.02 && part < 1.1 => (format!("{:.0} % more", 100.0 * (part - 1.0)), "loss"),
+        _ if part <= 0.9 => (format!("{}× less", digits(1.0 / part)), "win"),
+        _ if part <= 1.02 => ("the same".into(), "even"),
         _ => (format!("{}× more", digits(part)), "loss"),
     }
 }
@@ -128,6 +130,15 @@ fn short(figure: f64) -> String {
         _ if figure >= 1e5 => format!("{:.0} k", figure / 1e3),
         _ if figure >= 1e4 => format!("{:.1} k", figure / 1e3),
         _ => table::amount(figure),
+    }
+}
+
+/// A round figure, on an axis.
+fn round(figure: f64) -> String {
+    match figure {
+        _ if figure >= 1e6 => format!("{}M", figure / 1e6),
+        _ if figure >= 1e3 => format!("{}k", figure / 1e3),
+        _ => figure.to_string(),
     }
 }
 

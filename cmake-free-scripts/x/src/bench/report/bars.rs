@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{OURS, advantage, escape, short};
+use super::{OURS, advantage, escape, round, short};
 use crate::bench::column::{Column, Tuning};
 use crate::bench::operation::Operation;
 use crate::bench::results::Results;
@@ -11,7 +11,7 @@ use crate::entry::Entry;
 use crate::isa::Isa;
 
 /// The part of a chart's width that the longest bar takes, in percent: the figure is behind it.
-const WIDEST: f64 = 82.0;
+const WIDEST: f64 = 76.0;
 
 /// A logarithmic scale.
 struct Scale {
@@ -105,19 +105,15 @@ fn bar(figures: &[Option<f64>], scale: &Scale, y: u32, class: &str) -> String {
     for figure in figures.iter().flatten().skip(1).filter(|&&figure| figure > first && figure < most) {
         let _ = write!(svg, "<line class=notch x1=\"{0:.2}%\" x2=\"{0:.2}%\" y1={y} y2={1} />", scale.at(*figure), y + 14);
     }
-    let _ = write!(svg, "<text class=value x=\"{end:.2}%\" dx=5 y={}>{}</text>", y + 11, short(first));
+    let range = if most > first * 1.2 { format!("<tspan class=range dx=4>to {}</tspan>", short(most)) } else { String::new() };
+    let _ = write!(svg, "<text class=value x=\"{end:.2}%\" dx=5 y={}>{}{range}</text>", y + 11, short(first));
     svg
 }
 
 fn axis(scale: &Scale) -> String {
     let mut svg = "<div class=\"cell axis\"><svg width=\"100%\" height=18>".to_owned();
     for decade in scale.decades() {
-        let name = match decade {
-            _ if decade >= 1e6 => format!("{:.0}M", decade / 1e6),
-            _ if decade >= 1e3 => format!("{:.0}k", decade / 1e3),
-            _ => decade.to_string(),
-        };
-        let _ = write!(svg, "<text class=tick x=\"{:.2}%\" y=13>{name}</text>", scale.at(decade));
+        let _ = write!(svg, "<text class=tick x=\"{:.2}%\" y=13>{}</text>", scale.at(decade), round(decade));
     }
     svg + "</svg><span class=ratio></span></div>"
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use super::{HEADLINES, escape, short};
+use super::{HEADLINES, escape, round};
 use crate::bench::column::Column;
 use crate::bench::history::History;
 use crate::bench::results::Results;
@@ -107,7 +107,7 @@ fn draw(lines: &[Line], by_size: bool) -> Option<String> {
     for value in ticks(least * 0.8, most * 1.25) {
         let at = y(value);
         let _ = write!(svg, "<line class=grid x1={} x2={} y1={at:.1} y2={at:.1} />", SPACE.0, SIZE.0 - SPACE.1);
-        let _ = write!(svg, "<text class=\"tick end\" x={} y={:.1}>{}</text>", SPACE.0 - 6.0, at + 4.0, short(value));
+        let _ = write!(svg, "<text class=\"tick end\" x={} y={:.1}>{}</text>", SPACE.0 - 6.0, at + 4.0, round(value));
     }
     if by_size {
         let places: BTreeSet<u64> = points().map(|&(x, _)| x as u64).collect();
