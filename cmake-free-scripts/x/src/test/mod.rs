@@ -23,7 +23,7 @@ mod package;
 mod processes;
 mod programs;
 mod report;
-mod text;
+pub mod text;
 
 use std::process::ExitCode;
 use std::sync::Mutex;
