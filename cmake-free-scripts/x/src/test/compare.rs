@@ -65,6 +65,8 @@ pub struct Case {
     pub rewritten: bool,
     /// How long it may take in the guest.
     pub timeout: Duration,
+    /// The machine's memory, if it is to have less than usual.
+    pub memory: Option<&'static str>,
     /// Whether the machine counts instructions.
     pub counted: bool,
 }
@@ -82,6 +84,7 @@ impl Case {
             files: Vec::new(),
             rewritten: false,
             timeout: Duration::from_secs(60),
+            memory: None,
             counted: false,
         }
     }

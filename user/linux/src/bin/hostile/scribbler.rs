@@ -5,7 +5,7 @@ use crate::exokernel::{PAGE, is_mapped, make_writable};
 use crate::peers::Shared;
 
 /// Where the library has what: start and end.
-const PLACES: [(usize, usize); 8] = [
+const PLACES: [(usize, usize); 9] = [
     // The image: text, data.
     (0x7e00_0000_0000, 0x7e00_0028_0000),
     // The upcall page, the fault stack.
@@ -19,6 +19,8 @@ const PLACES: [(usize, usize); 8] = [
     // Words of inodes, what open files have in common.
     (0x7e00_2000_0000, 0x7e00_2010_0000),
     (0x7e00_2800_0000, 0x7e00_2810_0000),
+    // Rings of pipes.
+    (0x7e00_2c00_0000, 0x7e00_2c40_0000),
     // Windows into files.
     (0x7e00_3000_0000, 0x7e00_3010_0000),
 ];
