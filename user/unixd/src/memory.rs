@@ -74,7 +74,7 @@ fn room() -> usize {
     #[cfg(target_os = "none")]
     let heap = libos::entry::heap::range().len();
     #[cfg(not(target_os = "none"))]
-    let heap = 0;
+    let heap = 0usize;
     frames() * PAGE_SIZE + heap.saturating_sub(ALLOCATED.load(Ordering::Relaxed)) / 2
 }
 
