@@ -251,7 +251,7 @@ fn death(env: EnvId) -> Option<u32> {
         EnvEntry::EXITED => wait_status::of_end(u32::try_from(entry.status).unwrap_or(u32::MAX)),
         EnvEntry::KILLED => KILLED,
         _ => {
-            exo::println!("unixd: a process died of trap {:#x} at pc {:#x}, address {:#x}", entry.reason, entry.pc, entry.status);
+            exo::println!("chitin: unixd: a process died of trap {:#x} at pc {:#x}, address {:#x}", entry.reason, entry.pc, entry.status);
             FAULTED
         }
     })
