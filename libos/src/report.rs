@@ -14,7 +14,8 @@ use unix::Operation;
 use crate::errno::{Errno, Result};
 use crate::file::pipe::End;
 use crate::file::ring::Wish;
-use crate::file::{File, Files};
+use crate::file::terminal::TerminalFile;
+use crate::file::{Access, File, Files};
 use crate::identity::Word;
 use crate::kernel::Kernel;
 use crate::limits::UNLIMITED;
@@ -71,6 +72,10 @@ impl<K: Kernel> World for Process<K> {
 
     fn await_change(&self) -> Result<()> {
         self.block(Waits::Change, None)
+    }
+
+    fn await_change_until(&self, deadline_ns: Option<u64>) -> Result<()> {
+        self.block(Waits::Change, deadline_ns)
     }
 
     fn watch(&self, end: &Weak<End>, wish: Wish, value: u32) -> bool {
@@ -153,12 +158,8 @@ impl<K: Kernel> World for Process<K> {
         Some(&self.files)
     }
 
-    fn terminal(&self) -> Option<Arc<dyn File>> {
-        self.files.terminal()
-    }
-
-    fn console(&self) -> Option<Arc<dyn File>> {
-        Some(self.files.console())
+    fn open_terminal(&self, special: u64, access: Access) -> Result<Arc<dyn File>> {
+        TerminalFile::open(self.kernel.server().ok_or(Errno::ENXIO)?, special, access)
     }
 
     fn contents_moved(&self, file: (u64, u64), pages: Range<u64>, cut: bool) {

@@ -30,6 +30,9 @@ pub trait Server: Send + Sync {
     /// The words of an open inode.
     fn inode(&self, index: u32) -> &InodeWords;
 
+    /// Whether somebody watches files, so that it matters when they are closed.
+    fn is_watched(&self) -> bool;
+
     /// The ring of a pipe that `unixd` mapped here; none if there is no such place.
     fn ring(&self, index: u32) -> Option<MappedRing>;
 

@@ -99,6 +99,10 @@ impl Server for Channel {
         unsafe { &*(place::INODES as *const InodeWords).add(index as usize) }
     }
 
+    fn is_watched(&self) -> bool {
+        bulletin().watched.load(Ordering::Relaxed) != 0
+    }
+
     fn ring(&self, index: u32) -> Option<MappedRing> {
         // SAFETY: `unixd` mapped the pages before it told of them, for as long as the process has a handle of an end of that pipe, without
         // which the library does not look at them (`pipe::End`).

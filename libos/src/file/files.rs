@@ -8,10 +8,11 @@ use linux_raw_sys::general::{AT_FDCWD, O_RDONLY, O_RDWR, O_WRONLY};
 use spin::Mutex;
 
 use crate::errno::{Errno, Result};
-use crate::file::console::{Stream, Terminal};
+use crate::file::console::Stream;
 use crate::file::description::CommonPage;
 use crate::file::event::AnonymousNode;
 use crate::file::table::{Slot, Table};
+use crate::file::terminal::TerminalFile;
 use crate::file::{Access, Description, File};
 use crate::mapped_ring;
 use crate::pool::Pool;
@@ -34,9 +35,6 @@ pub struct Files {
     umask: AtomicU32,
     /// The last number given to an inode that is in no file system.
     inodes: AtomicU64,
-    console: Arc<Terminal>,
-    /// Whether the console is the process's controlling terminal.
-    controls: AtomicBool,
     /// Whether the process ever had a lock.
     locks: AtomicBool,
     /// The tree, if `unixd` keeps it.
@@ -44,7 +42,7 @@ pub struct Files {
 }
 
 impl Files {
-    /// The tree of an initramfs with `/dev`, `/proc` and `/sys`, and the console as the first three descriptors, a terminal.
+    /// The tree of an initramfs with `/dev`, `/proc` and `/sys`, and the console as the first three descriptors, a stream.
     ///
     /// # Panics
     /// If the archive puts something else where a file system is to be mounted.
@@ -53,16 +51,20 @@ impl Files {
         let now = Time::from_nanoseconds(now_ns);
         let root = tree(archive, pool, now, |entry| [proc::mount_proc(entry, now), proc::mount_sys(entry, now)].into());
         let place = inode_of(&root).and_then(|root| inode_of(&root.find(b"dev")?)?.find(b"console"));
-        Files::over(root, place, None)
+        let files = Files::over(root, None);
+        if let Some(place) = place {
+            let description = Description::new(place, Arc::new(Stream), Access::READ | Access::WRITE, O_RDWR);
+            files.set_streams([description.clone(), description.clone(), description]);
+        }
+        files
     }
 
-    /// The tree that `unixd` keeps, with the process's `/proc` and `/sys`, and the console as the first three descriptors, a terminal.
+    /// The tree that `unixd` keeps, with the process's `/proc` and `/sys`; no descriptors.
     #[must_use]
     pub fn remote(server: &'static dyn Server, now_ns: u64) -> Files {
         let now = Time::from_nanoseconds(now_ns);
         let (tree, root) = Tree::new(server, |entry| [proc::mount_proc(entry, now), proc::mount_sys(entry, now)].into());
-        let place = tree.find(&root, b"dev/console");
-        Files::over(root, place, Some(tree))
+        Files::over(root, Some(tree))
     }
 
     /// Addresses at which `unixd` maps pages for the process: a child sees the same there.
@@ -83,29 +85,21 @@ impl Files {
         rings
     }
 
-    fn over(root: Arc<Entry>, console_place: Option<Arc<Entry>>, tree: Option<Arc<Tree>>) -> Files {
-        let console = Arc::new(Terminal::new());
-        let files = Files {
+    fn over(root: Arc<Entry>, tree: Option<Arc<Tree>>) -> Files {
+        Files {
             table: Mutex::new(Table::new()),
             start: Mutex::new(Start { root: root.clone(), from: root }),
             umask: AtomicU32::new(0o022),
             inodes: AtomicU64::new(0),
-            console: console.clone(),
-            controls: true.into(),
             tree,
             locks: false.into(),
-        };
-        if let Some(place) = console_place {
-            let description = Description::new(place, console, Access::READ | Access::WRITE, O_RDWR);
-            files.set_streams([description.clone(), description.clone(), description]);
         }
-        files
     }
 
     /// A tree alone, as `unixd` keeps it.
     #[must_use]
     pub fn of(root: Arc<Entry>) -> Files {
-        Files::over(root, None, None)
+        Files::over(root, None)
     }
 
     /// An open file of the tree that came from elsewhere, by its handle.
@@ -143,7 +137,22 @@ impl Files {
         };
         let input = Description::new(place, inode, Access::READ, O_RDONLY);
         self.set_streams([input, output(self.next_inode()), output(self.next_inode())]);
-        self.controls.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Make the first three descriptors the console, a terminal, which controls the process.
+    ///
+    /// # Errors
+    /// Those of opening it.
+    pub fn set_terminal(&self, world: &dyn World) -> Result<()> {
+        let access = Access::READ | Access::WRITE;
+        let place = self.find(world, b"/dev/ttyS0")?;
+        let file = Arc::clone(&place.node).open(&place, access, world)?;
+        if let Some(terminal) = file.of_type::<TerminalFile>() {
+            terminal.claim();
+        }
+        let description = Description::new(place, file, access, O_RDWR);
+        self.set_streams([description.clone(), description.clone(), description]);
         Ok(())
     }
 
@@ -155,22 +164,15 @@ impl Files {
         }
     }
 
-    /// A number for an inode that is in no file system.
+    /// A number for an inode that is in no file system, and that no other process gives.
     #[must_use]
     pub fn next_inode(&self) -> u64 {
         self.inodes.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// `/dev/console`
-    #[must_use]
-    pub fn console(&self) -> Arc<dyn File> {
-        self.console.clone()
-    }
-
-    /// The controlling terminal, if the process has one.
-    #[must_use]
-    pub fn terminal(&self) -> Option<Arc<dyn File>> {
-        self.controls.load(Ordering::Relaxed).then(|| self.console.clone() as Arc<dyn File>)
+    /// The process has this id from now on.
+    pub fn begin_inodes(&self, id: u32) {
+        self.inodes.store(unix::message::inode_of(id, 0), Ordering::Relaxed);
     }
 
     /// A regular file that has no name and never had one: memfd_create(2)'s.

@@ -11,7 +11,7 @@ pub mod edge;
 pub mod epoll;
 pub mod event;
 pub mod files;
-pub mod line;
+pub mod inotify;
 pub mod locks;
 pub mod pidfd;
 pub mod pipe;
@@ -21,6 +21,7 @@ pub mod ring;
 pub mod signal;
 pub mod socket;
 pub mod table;
+pub mod terminal;
 #[cfg(test)]
 mod tests;
 pub mod timer;

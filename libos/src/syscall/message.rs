@@ -12,6 +12,7 @@ use crate::file::pipe::Pipe;
 use crate::file::queue::RemoteQueue;
 use crate::file::remote::{Handle, RemoteFile};
 use crate::file::socket::{Along, Received, Socket};
+use crate::file::terminal::TerminalFile;
 use crate::file::{Access, Blocking, Description, File, Input, Output};
 use crate::kernel::Kernel;
 use crate::process::Process;
@@ -212,6 +213,8 @@ fn adopt<K: Kernel>(process: &Process<K>, handle: Handle, close_on_exec: bool) -
             Description::new(pipe.entry(process.now()), end, access, mode)
         }
         Object::Event => detached(Arc::new(RemoteFile::new(handle, traits)), Kind::Anonymous, b"anon_inode:[eventfd]"),
+        Object::Notices => detached(Arc::new(RemoteFile::new(handle, traits)), Kind::Anonymous, b"anon_inode:inotify"),
+        Object::Terminal => detached(TerminalFile::adopt(handle), Kind::Character, b"/dev/tty"),
         Object::Queue => detached(Arc::new(RemoteQueue::new(handle)), Kind::Regular, b"/"),
         Object::File => {
             let (entry, file) = process.files.adopt(handle.into_number())?;

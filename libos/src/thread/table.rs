@@ -35,6 +35,8 @@ pub enum Waits {
         /// Who owned it when this was last known: a thread's id.
         owner: u32,
     },
+    /// That a lock changes whose owner is of another process.
+    ForeignLock,
     /// A wake on this futex that hands over a lock.
     Transfer {
         /// The futex.
@@ -377,6 +379,7 @@ impl<M> Table<M> {
                 }
                 self.forget_shared(slot);
             }
+            Waits::ForeignLock => self.forget_shared(slot),
             _ => {}
         }
         self.ready(slot);

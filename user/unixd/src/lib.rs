@@ -20,6 +20,7 @@
 //! | `channel` | bulletins and mailboxes |
 //! | `handles` | how a process names what is kept for it |
 //! | `tree` | the tree of files |
+//! | `memory` | what the server refuses when it has little left |
 //! | `admission` | who gets how many frames: a policy |
 //! | `handles` | what a process holds: places in the tree, open files |
 //! | `objects`, `caller` | operations on open files, and the world that these see |
@@ -28,6 +29,7 @@
 //! | `locks` | locks of files |
 //! | `socket` | sockets of the Unix domain |
 //! | `queues` | message queues |
+//! | `terminal` | terminals: the console, pairs, job control |
 //! | `fork` | a process makes another of itself |
 //! | `large` | the library's text in a large page |
 //! | `program` | the first programs, as they are started |
@@ -47,6 +49,7 @@ pub mod large;
 pub mod locks;
 pub mod machine;
 pub mod making;
+pub mod memory;
 pub mod objects;
 pub mod process;
 pub mod processes;
@@ -56,6 +59,7 @@ mod requests;
 pub mod rings;
 pub mod server;
 pub mod socket;
+pub mod terminal;
 pub mod tree;
 
 pub use server::Server;

@@ -9,6 +9,7 @@ use libos::file::remote::traits_of;
 use libos::file::{Access, File};
 use libos::vfs::attributes::{Kind, Time};
 use libos::vfs::node::Entry;
+use unix::message::inode_of;
 use unix::ring::RING_BYTES;
 use unix::{Object, Request};
 
@@ -16,9 +17,6 @@ use crate::caller::Caller;
 use crate::handles::{Held, Opened};
 use crate::machine;
 use crate::server::{Answer, Server, value};
-
-/// What an object costs at most before anything is in it, in frames.
-const OBJECT_FRAMES: usize = 4;
 
 fn now() -> Time {
     Time::from_nanoseconds(machine::realtime_ns())
@@ -28,11 +26,8 @@ impl Server {
     /// Let a process hold an open file; gives its number.
     ///
     /// # Errors
-    /// `ENFILE`: it holds too much. `ENOMEM`: there is no memory for it.
+    /// `ENFILE`: it holds too much.
     pub fn hold(&mut self, id: u32, opened: Opened) -> Result<u32, Errno> {
-        if self.available() < OBJECT_FRAMES {
-            return Err(Errno::ENOMEM);
-        }
         self.handles(id)?.insert(Held::Open(Arc::new(opened)))
     }
 
@@ -41,7 +36,7 @@ impl Server {
     }
 
     pub(crate) fn make_pipe(&mut self, id: u32, request: &Request) -> Answer {
-        let pipe = Pipe::new(request.words[0]);
+        let pipe = Pipe::new(inode_of(id, request.words[0]));
         let entry = pipe.entry(now());
         // Before it has ends: they are told to the ring.
         let ring = if request.words[1] <= RING_BYTES as u64 { self.make_ring(id, &pipe) } else { 0 };
@@ -56,6 +51,10 @@ impl Server {
 
     pub(crate) fn make_event(&mut self, id: u32, request: &Request) -> Answer {
         let [inode, count, _] = request.words;
+        if count > Event::MOST {
+            return Err(Errno::EINVAL);
+        }
+        let inode = inode_of(id, inode);
         let event = Event::new(inode, count, request.small != 0);
         let entry = AnonymousNode::entry(event.clone(), Kind::Anonymous, inode, b"anon_inode:[eventfd]", now());
         self.hold_file(id, &entry, event, Access::READ | Access::WRITE, Object::Event).and_then(|handle| value(u64::from(handle)))

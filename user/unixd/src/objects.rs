@@ -126,6 +126,7 @@ impl Server {
 
     /// Ring the doorbells of those who are to hear of what changed.
     pub fn tell(&mut self) {
+        self.tree.tell_ended();
         for id in libos::file::watchers::take_told() {
             if let Some(process) = self.processes.get(id) {
                 process.channel.ring();

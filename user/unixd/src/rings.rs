@@ -155,7 +155,7 @@ fn ring_of(opened: &Opened) -> Option<u32> {
 impl Server {
     /// Let a pipe that has no ends yet have a ring; gives its number as it is told to the process, which has it mapped: 0 for none.
     pub(crate) fn make_ring(&mut self, id: u32, pipe: &Arc<Pipe>) -> u64 {
-        let Some(place) = Place::take(self.available()) else { return 0 };
+        let Some(place) = Place::take(crate::memory::available()) else { return 0 };
         let index = place.0.index();
         // What could not be mapped is given back here.
         if !self.map_ring(id, index) {
