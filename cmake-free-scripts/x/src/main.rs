@@ -55,7 +55,11 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Verb {
     /// Check for and install what is missing: Rust targets, QEMU, compilers, musl, real programs
-    Setup,
+    Setup {
+        /// And what only the benchmarks need: the distribution's Linux kernels
+        #[arg(long)]
+        bench: bool,
+    },
     /// Build the kernel, the library OS, the native and the Linux programs, and check each link
     Build {
         /// For this instruction set only
@@ -70,7 +74,7 @@ enum Verb {
     Conformance(conformance::Options),
     /// Check format, lints, documentation, scripts and sizes; warnings are errors
     Check,
-    /// Measure what things cost, in instructions of the guest (implies setup and build)
+    /// Measure what operations cost on Chitin and on Linux, in instructions of the guest (implies setup and build)
     Bench(bench::Options),
     /// Count the kernel's lines of code and its images' bytes against their budgets
     Size(size::Options),
@@ -92,7 +96,12 @@ fn main() -> ExitCode {
 
 fn perform(verb: Verb) -> Result<ExitCode> {
     match verb {
-        Verb::Setup => setup::ensure(&Isa::ALL)?,
+        Verb::Setup { bench } => {
+            setup::ensure(&Isa::ALL)?;
+            if bench {
+                setup::ensure_linux(&Isa::ALL)?;
+            }
+        }
         Verb::Build { arch } => {
             for isa in arch.map_or(Isa::ALL.to_vec(), |isa| vec![isa]) {
                 build::build(isa)?;

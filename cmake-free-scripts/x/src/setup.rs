@@ -62,6 +62,21 @@ pub fn ensure_packages(isas: &[Isa]) -> Result<()> {
     Ok(())
 }
 
+/// The folder of the distribution's stock Linux kernel for an ISA.
+pub fn linux(isa: Isa) -> PathBuf {
+    tree::cache().join("linux").join(isa.name())
+}
+
+/// Make sure that the distribution's stock Linux kernels are there too, which the benchmarks measure beside ours.
+pub fn ensure_linux(isas: &[Isa]) -> Result<()> {
+    let _lock = lock()?;
+    for &isa in isas {
+        let results = [linux(isa).join("kernel"), linux(isa).join("version")];
+        step(&format!("linux-{isa}"), &["linux.sh", "apt-view.sh"], "", &results, &[isa.name()])?;
+    }
+    Ok(())
+}
+
 /// Make sure that a public test suite's programs are there, in `folder`. `salt` is all that they depend on but the recipe.
 pub fn suite(name: &str, isa: Isa, flavour: Flavour, salt: &str, folder: &Path, source: &[String]) -> Result<()> {
     let _lock = lock()?;

@@ -211,13 +211,7 @@ impl Node for Inode {
     }
 
     fn change(&self, change: &Change, now: Time) -> Result<()> {
-        let mut attributes = self.attributes.lock();
-        attributes.permissions = change.permissions.unwrap_or(attributes.permissions);
-        attributes.user = change.user.unwrap_or(attributes.user);
-        attributes.group = change.group.unwrap_or(attributes.group);
-        attributes.accessed = change.accessed.unwrap_or(attributes.accessed);
-        attributes.modified = change.modified.unwrap_or(attributes.modified);
-        attributes.changed = now;
+        change.apply(&mut self.attributes.lock(), now);
         Ok(())
     }
 
@@ -243,7 +237,7 @@ impl Node for Inode {
             Body::Link(_) => Err(Errno::ELOOP),
             Body::Special => {
                 let attributes = *self.attributes.lock();
-                if attributes.kind == Kind::Character { device::open(attributes.special, world) } else { Err(Errno::ENXIO) }
+                if attributes.kind == Kind::Character { device::open(attributes.special, access, world) } else { Err(Errno::ENXIO) }
             }
         }
     }
