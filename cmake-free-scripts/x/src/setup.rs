@@ -47,6 +47,9 @@ pub fn ensure_packages(isas: &[Isa]) -> Result<()> {
     if !installed("python3") || !pip() {
         install(&["python3", "python3-pip"], "setup: pip", "pip")?;
     }
+    if !installed("go") {
+        install(&["golang-go"], "setup: Go", "go")?;
+    }
     for &isa in isas {
         for name in TOOLS {
             tool(isa, name)?;
