@@ -3,7 +3,7 @@
 
 use alloc::format;
 use alloc::string::String;
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -12,6 +12,8 @@ use abi::PAGE_SIZE;
 use unix::Operation;
 
 use crate::errno::{Errno, Result};
+use crate::file::pipe::End;
+use crate::file::ring::Wish;
 use crate::file::terminal::TerminalFile;
 use crate::file::{Access, File, Files};
 use crate::identity::Word;
@@ -74,6 +76,11 @@ impl<K: Kernel> World for Process<K> {
 
     fn await_change_until(&self, deadline_ns: Option<u64>) -> Result<()> {
         self.block(Waits::Change, deadline_ns)
+    }
+
+    fn watch(&self, end: &Weak<End>, wish: Wish, value: u32) -> bool {
+        let thread = self.threads.with(|table| table.current_slot());
+        self.threads.watches.lock().add(thread, end, wish, value)
     }
 
     fn note_change(&self) {

@@ -14,6 +14,7 @@ use crate::file::event::AnonymousNode;
 use crate::file::table::{Slot, Table};
 use crate::file::terminal::TerminalFile;
 use crate::file::{Access, Description, File};
+use crate::mapped_ring;
 use crate::pool::Pool;
 use crate::server::Server;
 use crate::vfs::attributes::{Attributes, Kind, Time, device_number};
@@ -69,7 +70,19 @@ impl Files {
     /// Addresses at which `unixd` maps pages for the process: a child sees the same there.
     #[must_use]
     pub fn shown_pages(&self) -> Vec<core::ops::Range<usize>> {
-        self.tree.as_ref().map_or_else(Vec::new, |tree| tree.shown_pages())
+        let mut pages = self.tree.as_ref().map_or_else(Vec::new, |tree| tree.shown_pages());
+        pages.extend(self.rings().into_iter().map(mapped_ring::range));
+        pages
+    }
+
+    /// The rings of the pipes that are open.
+    fn rings(&self) -> Vec<u32> {
+        let table = self.table.lock();
+        let descriptions = table.numbers(0).filter_map(|fd| Some(&table.get(fd).ok()?.description));
+        let mut rings: Vec<u32> = descriptions.filter_map(|description| description.file().ok()?.pipe()?.ring_index()).collect();
+        rings.sort_unstable();
+        rings.dedup();
+        rings
     }
 
     fn over(root: Arc<Entry>, tree: Option<Arc<Tree>>) -> Files {
@@ -151,10 +164,15 @@ impl Files {
         }
     }
 
-    /// A number for an inode that is in no file system.
+    /// A number for an inode that is in no file system, and that no other process gives.
     #[must_use]
     pub fn next_inode(&self) -> u64 {
         self.inodes.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// The process has this id from now on.
+    pub fn begin_inodes(&self, id: u32) {
+        self.inodes.store(unix::message::inode_of(id, 0), Ordering::Relaxed);
     }
 
     /// A regular file that has no name and never had one: memfd_create(2)'s.

@@ -18,6 +18,8 @@ const SIGPIPE: u32 = 13;
 /// What a file may be besides how it seeks: see [`traits_of`].
 const ZEROS: u32 = 4;
 const POLLABLE: u32 = 8;
+/// What an instance of inotify(7) is.
+pub const NOTICES: u32 = 3 | POLLABLE;
 /// What a socket is.
 pub const SOCKET: u32 = 2 | POLLABLE;
 

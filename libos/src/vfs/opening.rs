@@ -122,6 +122,7 @@ fn make(world: &dyn World, path: &[u8], opening: &Opening, found: &mut Found) ->
         None => {}
     }
     let new = New { kind: Kind::Regular, permissions: opening.permissions, special: 0, target: &[] };
+    found.made = true;
     found.entry = Some(found.parent.node.create(&found.parent, &found.name, &new, world.now())?);
     Ok(())
 }

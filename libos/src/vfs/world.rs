@@ -3,11 +3,13 @@
 //! Time, randomness, the console and the texts of `/proc` are arguments, so that everything in `vfs` and `file` runs on a host against
 //! a world that a test makes up, and none of it knows the exokernel.
 
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::ops::Range;
 
 use crate::errno::{Errno, Result};
+use crate::file::pipe::End;
+use crate::file::ring::Wish;
 use crate::file::{Access, File, Files};
 use crate::signal::{Information, Set, Signals};
 use crate::time::Clock;
@@ -108,6 +110,11 @@ pub trait World: UserMemory {
     fn await_change_until(&self, deadline_ns: Option<u64>) -> Result<()> {
         let _ = deadline_ns;
         self.await_change()
+    }
+    /// Let the next wait of the thread that runs end, too, when the ring of a pipe's end changes; whether it can be waited for.
+    fn watch(&self, end: &Weak<End>, wish: Wish, value: u32) -> bool {
+        let _ = (end, wish, value);
+        false
     }
     /// Say that a file was changed that another thread may wait for.
     fn note_change(&self);

@@ -20,6 +20,7 @@ pub mod lock;
 pub mod message;
 mod operation;
 pub mod place;
+pub mod ring;
 mod terminal;
 
 pub use bulletin::Bulletin;
@@ -27,6 +28,7 @@ pub use family::{ChildActions, Kin, SIGNAL_BYTES, SetIds, Setting, WaitOptions, 
 pub use inode::InodeWords;
 pub use message::Object;
 pub use operation::{Operation, Request};
+pub use ring::RingWords;
 pub use terminal::TerminalFlags;
 
 /// Pages of a mailbox.

@@ -20,10 +20,12 @@
 //! | `channel` | bulletins and mailboxes |
 //! | `handles` | how a process names what is kept for it |
 //! | `tree` | the tree of files |
+//! | `memory` | what the server refuses when it has little left |
 //! | `admission` | who gets how many frames: a policy |
 //! | `handles` | what a process holds: places in the tree, open files |
 //! | `objects`, `caller` | operations on open files, and the world that these see |
 //! | `making` | objects without a name, and open files opened again |
+//! | `rings` | the pages of pipes, and who has them mapped |
 //! | `locks` | locks of files |
 //! | `socket` | sockets of the Unix domain |
 //! | `queues` | message queues |
@@ -47,12 +49,14 @@ pub mod large;
 pub mod locks;
 pub mod machine;
 pub mod making;
+pub mod memory;
 pub mod objects;
 pub mod process;
 pub mod processes;
 pub mod program;
 pub mod queues;
 mod requests;
+pub mod rings;
 pub mod server;
 pub mod socket;
 pub mod terminal;

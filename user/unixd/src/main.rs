@@ -10,12 +10,13 @@ mod image {
     use libos::entry::heap::Heap;
     use libos::vfs::attributes::Time;
     use unix::{Operation, Request, SERVER_CONTEXT};
+    use unixd::memory::Counted;
     use unixd::terminal::{Pairs, Terminals, console};
     use unixd::tree::Tree;
     use unixd::{Server, alarm, large, machine, program};
 
     #[global_allocator]
-    static HEAP: Heap = libos::entry::heap::new();
+    static HEAP: Counted<Heap> = Counted(libos::entry::heap::new());
 
     // The stack is aligned as the creator of the environment left it; `start` does not return.
     #[cfg(target_arch = "aarch64")]

@@ -99,6 +99,7 @@ pub fn start(server: &mut Server, copy: usize, copies: usize) -> exo::Result<()>
         words_pages: 0,
         staged: Vec::new(),
         fork: None,
+        maker: 0,
         release: Release::Nobody,
     });
     server.family.begin(id);

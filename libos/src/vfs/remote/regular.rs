@@ -108,7 +108,8 @@ struct Sent {
 impl File for RegularFile {
     fn read(&self, _: &dyn World, output: &mut Output, offset: u64, _: Blocking) -> Result<usize> {
         if self.words().is_unread() {
-            self.ask(Operation::NoteRead, 0, [0; 2])?;
+            let any = output.room() > 0 && offset < self.words().size();
+            self.ask(Operation::NoteRead, 0, [u64::from(any), 0])?;
         }
         self.copy_out(output, offset)
     }

@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 
 use abi::{PAGE_SIZE, Rights};
 use libos::errno::{Errno, Result};
+use libos::file::inotify::Happening;
 use libos::file::{Access, Blocking, File, Input, Place, Seek};
 use libos::memory::backing::{Backing, Frames, Purpose};
 use libos::vfs::world::World;
@@ -109,6 +110,9 @@ impl Tree {
         let place = if offset == END { Place::End } else { Place::At(offset) };
         let outcome = inode_of(&opened.entry)?.write(world, &mut Input::own(&bytes), place, Blocking::Refused);
         self.settle(&opened.entry);
+        if outcome.as_ref().is_ok_and(|&(count, _)| count > 0) {
+            self.watches.tell(&opened.entry, Happening::MODIFY);
+        }
         outcome.map(|(count, end)| [count as u64, end, 0, 0])
     }
 
@@ -117,12 +121,17 @@ impl Tree {
         let opened = opened(asked, handle as u32, Access::WRITE)?;
         let outcome = inode_of(&opened.entry)?.allocate(world, u32::from(request.small), offset, length);
         self.settle(&opened.entry);
-        outcome.and_then(|()| value(0))
+        outcome?;
+        self.watches.tell(&opened.entry, Happening::MODIFY);
+        value(0)
     }
 
-    pub(super) fn note_read(&self, asked: &mut Asked, world: &RequestWorld, handle: u32) -> Answer {
-        let opened = opened(asked, handle, Access::READ)?;
+    pub(super) fn note_read(&self, asked: &mut Asked, world: &RequestWorld, words: [u64; 3]) -> Answer {
+        let opened = opened(asked, words[0] as u32, Access::READ)?;
         inode_of(&opened.entry)?.note_read(world);
+        if words[1] != 0 {
+            self.watches.tell(&opened.entry, Happening::ACCESS);
+        }
         self.settle(&opened.entry);
         value(0)
     }
