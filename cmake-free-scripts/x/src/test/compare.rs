@@ -69,8 +69,6 @@ pub struct Case {
     pub timeout: Duration,
     /// The machine's memory, if it is to have less than usual.
     pub memory: Option<&'static str>,
-    /// Whether the machine counts instructions.
-    pub counted: bool,
 }
 
 impl Case {
@@ -87,7 +85,6 @@ impl Case {
             rewritten: false,
             timeout: Duration::from_secs(60),
             memory: None,
-            counted: false,
         }
     }
 

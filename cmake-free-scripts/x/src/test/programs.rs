@@ -29,7 +29,7 @@ pub fn tests(isa: Isa) -> Vec<Test> {
         .map(|case| {
             let usual = Machine::default_for(isa);
             let memory = case.memory.map_or(usual.memory.clone(), str::to_owned);
-            let machine = Machine { icount: case.counted, memory, ..usual };
+            let machine = Machine { memory, ..usual };
             Test {
                 name: case.name.clone(),
                 level: 3,
@@ -87,7 +87,6 @@ fn ours() -> Vec<Case> {
     // What takes all memory is done sooner where there is little.
     cases.push(Case { memory: Some("160M"), timeout: LONG, ..Case::new(Program::Ours("bombs"), &[]) });
     cases.extend(["children", "hostile", "killings"].map(|name| Case { timeout: LONG, ..Case::new(Program::Ours(name), &[]) }));
-    cases.push(Case { counted: true, ..Case::new(Program::Ours("instructions"), &[]) });
     cases
 }
 
