@@ -20,6 +20,7 @@ use crate::syscall::{Arguments, poll};
 use crate::user::UserMemory;
 use crate::vfs::attributes::Kind;
 use crate::vfs::node::New;
+use crate::vfs::permission::Wanted;
 use crate::vfs::walk::Last;
 use crate::vfs::world::World;
 
@@ -134,6 +135,7 @@ pub fn find_name<K: Kernel>(process: &Process<K>, bytes: Vec<u8>) -> Result<Name
             if attributes.kind != Kind::Socket {
                 return Err(Errno::ECONNREFUSED);
             }
+            entry.node.permits(Wanted::WRITE, false, process)?;
             Ok(Name { bytes, inode: (attributes.device, attributes.inode) })
         }
     }
@@ -155,7 +157,7 @@ pub fn bind<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<us
         }
         const MODE: u32 = 0o777;
         let new = New { kind: Kind::Socket, permissions: permissions(process, MODE), special: 0, target: &[] };
-        let entry = found.parent.node.create(&found.parent, &found.name, &new, process.now())?;
+        let entry = found.parent.node.create(&found.parent, &found.name, &new, &process.actor())?;
         let attributes = entry.node.attributes();
         socket.ask_with_name(Operation::Bind, &Name { bytes, inode: (attributes.device, attributes.inode) }).map(|_| 0)
     })

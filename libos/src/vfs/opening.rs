@@ -2,12 +2,13 @@
 
 use alloc::sync::Arc;
 
-use linux_raw_sys::general::{O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_TMPFILE, O_TRUNC, O_WRONLY};
+use linux_raw_sys::general::{O_CREAT, O_DIRECTORY, O_EXCL, O_NOATIME, O_NOFOLLOW, O_TMPFILE, O_TRUNC, O_WRONLY};
 
 use crate::errno::{Errno, Result};
 use crate::file::{Access, File};
 use crate::vfs::attributes::Kind;
-use crate::vfs::node::{Entry, New, Opened};
+use crate::vfs::node::{Entry, New, Node, Opened};
+use crate::vfs::permission::Wanted;
 use crate::vfs::walk::{Ending, Found, Journey, Last, Start, relative, walk_on};
 use crate::vfs::world::World;
 
@@ -91,12 +92,11 @@ pub fn find(world: &dyn World, start: &Start, path: &[u8], opening: &Opening, li
         if !access.contains(Access::WRITE) {
             return Err(Errno::EINVAL);
         }
-        found.entry = Some(here.node.create_unnamed(&here, b"", opening.permissions, world.now())?);
+        world.subject().may_add(&here.node.attributes())?;
+        found.entry = Some(here.node.create_unnamed(&here, b"", opening.permissions, &world.actor())?);
         return Ok(found);
     }
-    if opening.has(O_CREAT) {
-        make(world, path, opening, &mut found)?;
-    }
+    let is_new = opening.has(O_CREAT) && make(world, path, opening, &mut found)?;
     let entry = found.entry.as_ref().ok_or(Errno::ENOENT)?;
     let kind = entry.node.kind();
     if opening.has(O_DIRECTORY) && kind != Kind::Directory {
@@ -105,6 +105,12 @@ pub fn find(world: &dyn World, start: &Start, path: &[u8], opening: &Opening, li
     match kind {
         Kind::Link => return Err(Errno::ELOOP),
         Kind::Directory if access.contains(Access::WRITE) || opening.has(O_CREAT) => return Err(Errno::EISDIR),
+        _ => {}
+    }
+    if !is_new {
+        check(world, &entry.node, opening)?;
+    }
+    match kind {
         Kind::Socket => return Err(Errno::ENXIO),
         Kind::Regular if opening.has(O_TRUNC) && access.contains(Access::WRITE) => entry.node.truncate(world, 0)?,
         _ => {}
@@ -112,16 +118,30 @@ pub fn find(world: &dyn World, start: &Start, path: &[u8], opening: &Opening, li
     Ok(found)
 }
 
-fn make(world: &dyn World, path: &[u8], opening: &Opening, found: &mut Found) -> Result<()> {
+/// Make a regular file if nothing is there; says whether it did.
+fn make(world: &dyn World, path: &[u8], opening: &Opening, found: &mut Found) -> Result<bool> {
     if path.ends_with(b"/") && found.ending == Ending::Name {
         return Err(Errno::EISDIR);
     }
     match &found.entry {
         Some(_) if opening.has(O_EXCL) => return Err(Errno::EEXIST),
-        Some(_) => return Ok(()),
+        Some(_) => return Ok(false),
         None => {}
     }
     let new = New { kind: Kind::Regular, permissions: opening.permissions, special: 0, target: &[] };
-    found.entry = Some(found.parent.node.create(&found.parent, &found.name, &new, world.now())?);
-    Ok(())
+    found.entry = Some(found.parent.node.create(&found.parent, &found.name, &new, &world.actor())?);
+    Ok(true)
+}
+
+/// Check whether what is there may be opened so.
+fn check(world: &dyn World, node: &Arc<dyn Node>, opening: &Opening) -> Result<()> {
+    let subject = world.subject();
+    if subject.is_privileged() {
+        return Ok(());
+    }
+    let attributes = node.attributes();
+    let mut wanted = Wanted::from(opening.access());
+    wanted.set(Wanted::WRITE, wanted.contains(Wanted::WRITE) || opening.cuts());
+    subject.may(&attributes, wanted)?;
+    if opening.has(O_NOATIME) && !subject.owns(&attributes) { Err(Errno::EPERM) } else { Ok(()) }
 }

@@ -59,7 +59,7 @@ operations! {
     Resize = 0x4c,
     /// `(handle) → bytes, removed; path`. Where an entry is.
     Path = 0x4d,
-    /// `(handle, access) → OpenAnswer`. Open what an entry names.
+    /// `(handle, access; small: [`OpenPurpose`]) → OpenAnswer`. Open what an entry names. `EACCES`: its mode does not allow it.
     OpenEntry = 0x4e,
     /// `(handle; page, pages, purpose; address) → pages, writable`. Map pages of an open file into the process's windows. Words only.
     MapFile = 0x50,
@@ -69,8 +69,8 @@ operations! {
     Allocate = 0x52,
     /// `(handle, offset, what) → offset`. The next data or hole.
     Seek = 0x53,
-    /// `(handle)`. The file was read: its time of access is to be set. Words only.
-    NoteRead = 0x54,
+    /// `(handle; small: 1 if it was stored into)`. The file was read, or used through a mapping: its times are to be set. Words only.
+    NoteUse = 0x54,
     /// `(handle, generation) → generation, first page, last page and whether cut`. What happened to its pages after a generation. Words only.
     Moved = 0x55,
     /// `(handle, page) → whether it is no hole`. Words only.
@@ -83,6 +83,8 @@ operations! {
     OpenInput = 0x59,
     /// `(handle) → OpenAnswer`, with the same handle. What an open file of the tree is that came from elsewhere.
     Adopt = 0x5a,
+    /// `(handle; small: access(2)'s mode, [`REAL_IDS`])`. Whether the process may use an inode so. `EACCES`: no.
+    Permits = 0x5b,
     // Files and objects: 0x80. A handle is in the argument of 32 bits.
     /// `(handle; offset, bytes) → bytes`, in the mailbox. `EAGAIN`: none yet; the process is told when it may try again.
     Read = 0x80,
@@ -239,6 +241,19 @@ impl Operation {
     pub const fn is_of_tree(self) -> bool {
         matches!(self as u16, 0x40..0x80)
     }
+}
+
+/// In [`Operation::Permits`]: with the real ids, as access(2) has it.
+pub const REAL_IDS: u16 = 1 << 3;
+
+/// What [`Operation::OpenEntry`] opens a file for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u16)]
+pub enum OpenPurpose {
+    /// To read or write it.
+    Use = 0,
+    /// To execute it: that is what has to be allowed.
+    Execute = 1,
 }
 
 /// A request's four words, taken apart.

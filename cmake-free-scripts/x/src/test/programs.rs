@@ -43,6 +43,7 @@ fn ours() -> Vec<Case> {
         "hello",
         "files",
         "paths",
+        "permissions",
         "errors",
         "memory",
         "devices",

@@ -106,10 +106,8 @@ struct Sent {
 }
 
 impl File for RegularFile {
-    fn read(&self, _: &dyn World, output: &mut Output, offset: u64, _: Blocking) -> Result<usize> {
-        if self.words().is_unread() {
-            self.ask(Operation::NoteRead, 0, [0; 2])?;
-        }
+    fn read(&self, world: &dyn World, output: &mut Output, offset: u64, _: Blocking) -> Result<usize> {
+        self.note_mapped(world)?;
         self.copy_out(output, offset)
     }
 
@@ -173,6 +171,10 @@ impl File for RegularFile {
 
     fn backing(self: Arc<Self>) -> Option<Arc<dyn Backing>> {
         Some(self)
+    }
+
+    fn note_mapped(&self, _: &dyn World) -> Result<()> {
+        if self.words().is_unread() { self.ask(Operation::NoteUse, 0, [0; 2]).map(drop) } else { Ok(()) }
     }
 
     fn share(&self, _: &'static dyn Server) -> Result<Option<u32>> {

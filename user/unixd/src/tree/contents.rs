@@ -6,6 +6,8 @@ use abi::{PAGE_SIZE, Rights};
 use libos::errno::{Errno, Result};
 use libos::file::{Access, Blocking, File, Input, Place, Seek};
 use libos::memory::backing::{Backing, Frames, Purpose};
+use libos::vfs::permission::Actor;
+use libos::vfs::tmpfs::Inode;
 use libos::vfs::world::World;
 use unix::{Request, place};
 
@@ -25,6 +27,11 @@ const PAGES_MOST: usize = 64;
 fn opened(asked: &Asked, handle: u32, access: Access) -> Result<Arc<Opened>> {
     let opened = asked.handles.opened_for(handle, access)?;
     if opened.shown.is_some() { Ok(opened) } else { Err(Errno::EBADF) }
+}
+
+/// Note a store through a mapping. It leaves the set-user-id bit, as on Linux.
+fn note_stored(inode: &Inode, world: &RequestWorld) {
+    inode.touch(&Actor::root(world.now()));
 }
 
 /// Whether a range is in a process's windows.
@@ -64,6 +71,10 @@ impl Tree {
         if request.small == TO_READ && !inode.is_present(page) {
             let data = inode.seek(page * PAGE_SIZE as u64, Seek::Data).unwrap_or(Backing::size(inode));
             return Ok([0, 0, (data.div_ceil(PAGE_SIZE as u64) - page).max(1), 0]);
+        }
+        if purpose == Purpose::Stored {
+            note_stored(inode, world);
+            self.settle(&opened.entry);
         }
         self.map_frames(asked, world, &opened, (page, pages, target), purpose)
     }
@@ -120,9 +131,14 @@ impl Tree {
         outcome.and_then(|()| value(0))
     }
 
-    pub(super) fn note_read(&self, asked: &mut Asked, world: &RequestWorld, handle: u32) -> Answer {
-        let opened = opened(asked, handle, Access::READ)?;
-        inode_of(&opened.entry)?.note_read(world);
+    pub(super) fn note_use(&self, asked: &mut Asked, world: &RequestWorld, handle: u32, was_stored: bool) -> Answer {
+        let opened = opened(asked, handle, if was_stored { Access::WRITE } else { Access::READ })?;
+        let inode = inode_of(&opened.entry)?;
+        if was_stored {
+            note_stored(inode, world);
+        } else {
+            inode.note_read(world);
+        }
         self.settle(&opened.entry);
         value(0)
     }

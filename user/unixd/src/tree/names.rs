@@ -8,6 +8,7 @@ use libos::vfs::attributes::Kind;
 use libos::vfs::listing::DirectoryFile;
 use libos::vfs::node::{Entry, New, Rename, Target};
 use libos::vfs::opening::{self, Opening};
+use libos::vfs::permission::Wanted;
 use libos::vfs::walk::{Ending, Found, Last, NAME_MAX, PATH_MAX, Start, walk_on};
 use libos::vfs::wire;
 use libos::vfs::world::World;
@@ -97,7 +98,7 @@ impl Tree {
     pub(super) fn change(&self, asked: &mut Asked, world: &RequestWorld, handle: u32, parts: u16) -> Answer {
         let bytes = letter(asked, wire::CHANGE_WORDS * 8)?;
         let entry = asked.handles.entry(handle)?;
-        entry.node.change(&wire::change(parts, &wire::words(&bytes)), world.now())?;
+        entry.node.change(&wire::change(parts, &wire::words(&bytes)), &world.actor())?;
         self.settle(&entry);
         value(0)
     }
@@ -109,6 +110,9 @@ impl Tree {
             return Err(Errno::EINVAL);
         }
         let entry = asked.handles.entry(handle)?;
+        if matches!(asked.handles.get(handle)?, Held::Entry(_)) && entry.node.kind() == Kind::Regular {
+            world.subject.may(&entry.node.attributes(), Wanted::WRITE)?;
+        }
         let outcome = entry.node.truncate(world, size);
         self.settle(&entry);
         outcome.and_then(|()| value(0))
@@ -156,6 +160,13 @@ fn send_attributes(asked: &Asked, entry: &Arc<Entry>) -> Answer {
     value(0)
 }
 
+/// Whether the process may use an inode so, by the ids that it acts with or by its real ones.
+pub(super) fn permits(asked: &Asked, world: &RequestWorld, handle: u32, small: u16) -> Answer {
+    let subject = if small & unix::REAL_IDS != 0 { asked.credentials.real() } else { world.subject };
+    let wanted = Wanted::from_bits_truncate(u32::from(small));
+    subject.may(&asked.handles.entry(handle)?.node.attributes(), wanted).and_then(|()| value(0))
+}
+
 pub(super) fn statistics(asked: &Asked, world: &RequestWorld, handle: u32) -> Answer {
     let found = asked.handles.entry(handle)?.node.statistics(world);
     Ok([found.magic, found.blocks, found.free, found.inodes])
@@ -190,7 +201,7 @@ pub(super) fn create(asked: &mut Asked, world: &RequestWorld, request: &Request)
     }
     let new = New { kind, permissions: (lengths >> 32) as u32 & 0o7777, special, target };
     let parent = directory(asked, handle as u32)?;
-    let entry = parent.node.create(&parent, name(new_name)?, &new, world.now())?;
+    let entry = parent.node.create(&parent, name(new_name)?, &new, &world.actor())?;
     asked.handles.insert(Held::Entry(entry)).and_then(|handle| value(u64::from(handle)))
 }
 
@@ -198,7 +209,7 @@ pub(super) fn create_unnamed(asked: &mut Asked, world: &RequestWorld, request: &
     let [handle, length, _] = request.words;
     let bytes = letter(asked, (length as usize).min(NAME_MAX + 1))?;
     let parent = directory(asked, handle as u32)?;
-    let entry = parent.node.create_unnamed(&parent, &bytes, u32::from(request.small) & 0o7777, world.now())?;
+    let entry = parent.node.create_unnamed(&parent, &bytes, u32::from(request.small) & 0o7777, &world.actor())?;
     asked.handles.insert(Held::Entry(entry)).and_then(|handle| value(u64::from(handle)))
 }
 
@@ -209,13 +220,13 @@ pub(super) fn link(asked: &Asked, world: &RequestWorld, words: [u64; 3]) -> Answ
     if node.kind() == Kind::Directory {
         return Err(Errno::EPERM);
     }
-    parent.node.link(&parent, name(&bytes)?, &node, world.now())?;
+    parent.node.link(&parent, name(&bytes)?, &node, &world.actor())?;
     value(0)
 }
 
 pub(super) fn unlink(asked: &Asked, world: &RequestWorld, handle: u32, length: u64, is_directory: bool) -> Answer {
     let bytes = letter(asked, length as u16 as usize)?;
-    directory(asked, handle)?.node.unlink(name(&bytes)?, is_directory, world.now())?;
+    directory(asked, handle)?.node.unlink(name(&bytes)?, is_directory, &world.actor())?;
     value(0)
 }
 
@@ -231,7 +242,7 @@ pub(super) fn rename(asked: &Asked, world: &RequestWorld, request: &Request) -> 
         _ => return Err(Errno::EINVAL),
     };
     let (from, to) = (directory(asked, handles as u32)?, directory(asked, (handles >> 32) as u32)?);
-    from.node.rename(name(old_name)?, &to, name(new_name)?, how, world.now())?;
+    from.node.rename(name(old_name)?, &to, name(new_name)?, how, &world.actor())?;
     value(0)
 }
 
