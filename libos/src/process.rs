@@ -92,14 +92,16 @@ impl<K: Kernel> Process<K> {
         let times = Times::beginning(kernel.info(), ticks);
         let now_ns = times.clocks.ns(Linear::Realtime, ticks);
         let id = kernel.identity().get(Word::Process);
+        let files = match kernel.server() {
+            Some(server) => Files::remote(server, now_ns),
+            None => Files::new(initramfs, &kernel.pool(), now_ns),
+        };
+        files.begin_inodes(id);
         Process {
             strace,
             memory: Mutex::new(Memory::new()),
             signals: Signals::new(),
-            files: match kernel.server() {
-                Some(server) => Files::remote(server, now_ns),
-                None => Files::new(initramfs, &kernel.pool(), now_ns),
-            },
+            files,
             limits: Mutex::new(Limits::new()),
             random: Random::new(&kernel),
             times,
@@ -145,6 +147,7 @@ impl<K: Kernel> Process<K> {
         if self.strace {
             crate::strace::ended(self, ending);
         }
+        self.leave_all_futexes();
         let (most_resident, faults) = {
             let memory = self.memory.lock();
             (memory.most_resident as u64, memory.faults)

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -285,6 +286,79 @@ static void yield_alone(long rounds)
 	for (long i = 0; i < rounds; i++) sched_yield();
 }
 
+/* Two pipes, and a child at their other ends. */
+static int there[2], back[2];
+static pid_t peer;
+
+static void begin_pipes(void (*serve)(long rounds), long rounds)
+{
+	require(!pipe(there) && !pipe(back), "pipe");
+	peer = fork();
+	require(peer >= 0, "fork");
+	if (peer) return;
+	close(there[1]);
+	close(back[0]);
+	serve(rounds);
+	_exit(0);
+}
+
+static void end_pipes(long rounds)
+{
+	int status;
+	(void)rounds;
+	for (int i = 0; i < 2; i++) {
+		close(there[i]);
+		close(back[i]);
+	}
+	require(waitpid(peer, &status, 0) == peer && !status, "the peer's end");
+}
+
+static void send_back(long rounds)
+{
+	char byte;
+	for (long i = 0; i < rounds; i++) require(read(there[0], &byte, 1) == 1 && write(back[1], &byte, 1) == 1, "the peer's turn");
+}
+
+static void begin_round_trip(long rounds)
+{
+	/* The first trip is not counted: it is when both are ready. */
+	char byte = 0;
+	begin_pipes(send_back, rounds + 1);
+	require(write(there[1], &byte, 1) == 1 && read(back[0], &byte, 1) == 1, "the first trip");
+}
+
+static void round_trip(long rounds)
+{
+	char byte = 0;
+	for (long i = 0; i < rounds; i++) require(write(there[1], &byte, 1) == 1 && read(back[0], &byte, 1) == 1, "a trip");
+}
+
+enum { BULK = 65536 };
+static char bulk[BULK];
+
+/* Take so many pieces and say so. */
+static void swallow(long rounds)
+{
+	for (long left = rounds * BULK; left;) {
+		long count = read(there[0], bulk, BULK);
+		require(count > 0, "a piece");
+		left -= count;
+	}
+	require(write(back[1], bulk, 1) == 1, "the end");
+}
+
+static void begin_bulk(long rounds)
+{
+	memset(bulk, 1, BULK);
+	begin_pipes(swallow, rounds);
+}
+
+static void pour(long rounds)
+{
+	for (long i = 0; i < rounds; i++) require(write(there[1], bulk, BULK) == BULK, "a piece");
+	require(read(back[0], bulk, 1) == 1, "the end");
+}
+
 static const struct row {
 	const char *name;
 	long rounds;
@@ -307,6 +381,8 @@ static const struct row {
 	{"mmap_munmap", 5000, map_and_unmap, 0, 0},
 	{"mmap_touch_munmap", 5000, map_touch_and_unmap, 0, 0},
 	{"page_fault", 4096, touch, begin_touches, end_touches},
+	{"pipe_round_trip", 2000, round_trip, begin_round_trip, end_pipes},
+	{"pipe_64k", 200, pour, begin_bulk, end_pipes},
 	{"page_fault_apart", 4096, touch_apart, begin_touches, end_touches},
 };
 

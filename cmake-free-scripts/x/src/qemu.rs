@@ -1,8 +1,8 @@
 //! The emulator: how a machine is asked for, and how its end is read.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -184,6 +184,52 @@ pub fn boot_on_terminal(machine: &Machine, kernel: &Path, image: &Path, timeout:
     command.args(["-chardev", console, "-serial", "chardev:console"]).stderr(std::fs::File::create(scratch.path("errors"))?);
     let start = Instant::now();
     finish(machine, command, &scratch, || timeout.is_some_and(|timeout| start.elapsed() > timeout))
+}
+
+/// A machine whose console's other end is this process: what is typed there, and what it shows.
+pub struct Session {
+    child: Child,
+    machine: Machine,
+    scratch: Scratch,
+    /// What the console shows, until somebody takes it to read it.
+    pub output: Option<ChildStdout>,
+    input: ChildStdin,
+}
+
+impl Session {
+    /// Boot.
+    pub fn boot(machine: &Machine, kernel: &Path, image: &[u8]) -> Result<Session> {
+        let scratch = Scratch::new()?;
+        std::fs::write(scratch.path("image"), image)?;
+        let mut command = machine.command(kernel, &scratch.path("image"), &scratch.path("exit"));
+        command.args(["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(std::fs::File::create(scratch.path("errors"))?);
+        let mut child = command.spawn().context("cannot start the emulator: run `cargo x setup`")?;
+        let (input, output) = (child.stdin.take().context("a pipe")?, child.stdout.take().context("a pipe")?);
+        Ok(Session { child, machine: machine.clone(), scratch, output: Some(output), input })
+    }
+
+    /// Type keys.
+    pub fn keys(&mut self, keys: &[u8]) -> Result<()> {
+        self.input.write_all(keys)?;
+        self.input.flush().context("the emulator takes no keys")
+    }
+
+    /// How it ended, if it has.
+    pub fn end(&mut self) -> Result<Option<End>> {
+        let Some(status) = self.child.try_wait()? else { return Ok(None) };
+        let errors = std::fs::read_to_string(self.scratch.path("errors")).unwrap_or_default();
+        let exit_codes = std::fs::read(self.scratch.path("exit")).unwrap_or_default();
+        Ok(Some(end(self.machine.isa, status, &errors, &exit_codes)))
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // One that has ended cannot be ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 /// Boot with the console's output kept and no input.

@@ -1,4 +1,5 @@
-//! `cargo x run`: a program on Chitin, its console this terminal. There every key is the program's, ^C too; Ctrl-A x ends the machine.
+//! `cargo x run`: a program on Chitin, a shell if none is named, its console this terminal. There every key is the program's, ^C too; Ctrl-A x
+//! ends the machine.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -15,8 +16,10 @@ use crate::isa::Isa;
 use crate::qemu::{Kind, Machine, Scratch, boot_on_terminal};
 use crate::{build, manifest, rewrite, setup, tree};
 
-/// The program that runs where none is named.
-pub const DEFAULT_PROGRAM: &str = "/bin/hello";
+/// The program that runs where none is named: a shell.
+pub const DEFAULT_PROGRAM: &str = "/bin/sh";
+/// What the shell asks with.
+const PROMPT: &str = "PS1=\\w \\$ ";
 
 /// What machine to boot.
 #[derive(Args, Clone, Debug)]
@@ -89,7 +92,7 @@ pub struct Options {
     #[arg(long, value_name = "SECONDS")]
     pub timeout: Option<u64>,
     /// The program and its arguments: a path in the guest or a program of the host's, which is put into the guest's /bin
-    /// [default: /bin/hello]
+    /// [default: a shell]
     #[arg(last = true, value_name = "PROGRAM ARGUMENTS")]
     pub command: Vec<String>,
 }
@@ -116,6 +119,11 @@ impl Guest {
 
     /// The boot image, for several processes of the same program.
     pub fn image_of_copies(&self, isa: Isa, copies: u32) -> Result<Vec<u8>> {
+        self.image_on_terminal(isa, copies, None)
+    }
+
+    /// The same, on a terminal of so many rows and columns.
+    pub fn image_on_terminal(&self, isa: Isa, copies: u32, window: Option<[u16; 2]>) -> Result<Vec<u8>> {
         let read = |path: PathBuf| std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()));
         let modules = [
             Content { name: "libos", bytes: read(build::libos_module(isa))? },
@@ -124,6 +132,7 @@ impl Guest {
             Content { name: "command", bytes: self.command_block() },
             Content { name: "stdin", bytes: self.input.clone() },
             Content { name: "copies", bytes: copies.to_le_bytes().to_vec() },
+            Content { name: "window", bytes: window.iter().flatten().flat_map(|size| size.to_le_bytes()).collect() },
         ];
         lay_out(&read(build::native(isa, "init"))?, &modules)
     }
@@ -173,7 +182,12 @@ pub fn prepare(options: &Options, isa: Isa) -> Result<Vec<u8>> {
         return lay_out(&std::fs::read(&path).with_context(|| format!("{name} is no program of user/exo"))?, &[]);
     }
     build::build_personality(isa)?;
-    guest(options, isa)?.image_of_copies(isa, options.copies)
+    guest(options, isa)?.image_on_terminal(isa, options.copies, window())
+}
+
+/// Rows and columns of the terminal that this runs on, if it does.
+fn window() -> Option<[u16; 2]> {
+    terminal_size::terminal_size().map(|(columns, rows)| [rows.0, columns.0])
 }
 
 /// The guest that the options describe.
@@ -193,7 +207,8 @@ fn guest(options: &Options, isa: Isa) -> Result<Guest> {
     };
     let arguments = [vec![place(&mut files, program)?], arguments].concat();
     let terminal = std::env::var("TERM").unwrap_or_else(|_| "dumb".into());
-    let mut environment = vec!["PATH=/bin:/usr/bin".to_owned(), "HOME=/root".to_owned(), format!("TERM={terminal}")];
+    let mut environment: Vec<String> = ["PATH=/bin:/usr/bin:/sbin:/usr/sbin", "HOME=/root", PROMPT].map(str::to_owned).into();
+    environment.push(format!("TERM={terminal}"));
     environment.extend(manifest.environment.iter().map(|(name, value)| format!("{name}={value}")));
     environment.extend(options.environment.iter().cloned());
     let mut flags = entry.flags();
@@ -236,7 +251,7 @@ fn add_tree(files: &mut Files, host: &Path, guest: &str) -> Result<()> {
 }
 
 /// What every guest of `cargo x run` has: our programs, the distribution's, and busybox under the names of its applets.
-fn standard_files(isa: Isa, entry: Entry) -> Result<Files> {
+pub fn standard_files(isa: Isa, entry: Entry) -> Result<Files> {
     let mut files = Files::new();
     for name in tree::programs_of("user/linux") {
         files.add_program(&format!("/bin/{name}"), std::fs::read(build::linux(isa, entry.flavour(), &name))?);

@@ -54,10 +54,10 @@ pub mod place {
 
     /// What open file descriptions have in common with those of other processes, a page each.
     pub const DESCRIPTIONS: usize = 0x7e00_2800_0000;
-    // Between the words of inodes and the windows, and touching neither.
+    // Between the words of inodes and the rings, and touching neither.
     const _: () = assert!(unix::place::INODES >= HEAP + HEAP_BYTES);
     const _: () = assert!(DESCRIPTIONS >= unix::place::INODES + unix::place::INODES_PAGES * abi::PAGE_SIZE);
-    const _: () = assert!(DESCRIPTIONS < unix::place::WINDOWS);
+    const _: () = assert!(DESCRIPTIONS < unix::place::RINGS);
 
     /// What the library has of threads but the first: their syscall stacks and machine state.
     pub const THREADS: usize = 0x7e30_0000_0000;

@@ -47,8 +47,10 @@ impl Native {
     /// The calls. Expects the info pages at [`place::INFO`].
     #[must_use]
     pub fn new() -> Native {
+        let own = exo::identify();
+        crate::mapped_ring::be(own);
         Native {
-            identity: AtomicU64::new(exo::identify().0),
+            identity: AtomicU64::new(own.0),
             thread_pointer: AtomicU64::new(0),
             frame_table: Mutex::new(None),
             machines: Machines::new(),
@@ -57,7 +59,9 @@ impl Native {
 
     /// Be this environment from now on: a copy of the one that this was.
     pub fn become_copy(&self) {
-        self.identity.store(exo::identify().0, Ordering::Relaxed);
+        let own = exo::identify();
+        self.identity.store(own.0, Ordering::Relaxed);
+        crate::mapped_ring::be(own);
         *self.frame_table.lock() = None;
     }
 

@@ -11,15 +11,17 @@ pub mod edge;
 pub mod epoll;
 pub mod event;
 pub mod files;
-pub mod line;
+pub mod inotify;
 pub mod locks;
 pub mod pidfd;
 pub mod pipe;
 pub mod queue;
 pub mod remote;
+pub mod ring;
 pub mod signal;
 pub mod socket;
 pub mod table;
+pub mod terminal;
 #[cfg(test)]
 mod tests;
 pub mod timer;

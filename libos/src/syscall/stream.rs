@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 
 use crate::errno::{Errno, Result};
+use crate::file::terminal::TerminalFile;
 use crate::file::{Access, Description, Input, Output};
 use crate::kernel::Kernel;
 use crate::process::Process;
@@ -127,6 +128,10 @@ pub fn ioctl<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<u
             let flags = description.flags();
             description.set_flags(if on { flags | flag } else { flags & !flag });
             Ok(0)
+        }
+        linux_raw_sys::ioctl::TIOCGPTPEER => {
+            let terminal = file.of_type::<TerminalFile>().ok_or(Errno::ENOTTY)?;
+            super::open::open_peer(process, terminal.pair_number()?, argument as u32)
         }
         _ => file.control(process, request, argument),
     }

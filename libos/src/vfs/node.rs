@@ -186,6 +186,15 @@ pub trait Node: Any + Send + Sync {
         None
     }
 
+    /// Let an instance of inotify(7), by its handle, be told of what happens here; gives the watch's number.
+    ///
+    /// # Errors
+    /// `EOPNOTSUPP`: it is in no tree of `unixd`'s.
+    fn watch(&self, instance: u32, mask: u32) -> Result<i32> {
+        let _ = (instance, mask);
+        Err(Errno::EOPNOTSUPP)
+    }
+
     /// The number of the file system that is mounted here and kept by whoever walks.
     fn portal(&self) -> Option<u32> {
         None
@@ -232,6 +241,16 @@ struct Place {
     parent: Option<Arc<Entry>>,
     name: Box<[u8]>,
     removed: bool,
+}
+
+/// One after the other: directories may be nested deeper than a stack is.
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let mut parent = self.place.get_mut().parent.take();
+        while let Some(mut entry) = parent.and_then(Arc::into_inner) {
+            parent = entry.place.get_mut().parent.take();
+        }
+    }
 }
 
 impl Entry {

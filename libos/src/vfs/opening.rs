@@ -96,7 +96,9 @@ pub fn find(world: &dyn World, start: &Start, path: &[u8], opening: &Opening, li
         found.entry = Some(here.node.create_unnamed(&here, b"", opening.permissions, &world.actor())?);
         return Ok(found);
     }
-    let is_new = opening.has(O_CREAT) && make(world, path, opening, &mut found)?;
+    if opening.has(O_CREAT) {
+        make(world, path, opening, &mut found)?;
+    }
     let entry = found.entry.as_ref().ok_or(Errno::ENOENT)?;
     let kind = entry.node.kind();
     if opening.has(O_DIRECTORY) && kind != Kind::Directory {
@@ -107,7 +109,7 @@ pub fn find(world: &dyn World, start: &Start, path: &[u8], opening: &Opening, li
         Kind::Directory if access.contains(Access::WRITE) || opening.has(O_CREAT) => return Err(Errno::EISDIR),
         _ => {}
     }
-    if !is_new {
+    if !found.made {
         check(world, &entry.node, opening)?;
     }
     match kind {
@@ -118,19 +120,20 @@ pub fn find(world: &dyn World, start: &Start, path: &[u8], opening: &Opening, li
     Ok(found)
 }
 
-/// Make a regular file if nothing is there; says whether it did.
-fn make(world: &dyn World, path: &[u8], opening: &Opening, found: &mut Found) -> Result<bool> {
+/// Make a regular file if nothing is there.
+fn make(world: &dyn World, path: &[u8], opening: &Opening, found: &mut Found) -> Result<()> {
     if path.ends_with(b"/") && found.ending == Ending::Name {
         return Err(Errno::EISDIR);
     }
     match &found.entry {
         Some(_) if opening.has(O_EXCL) => return Err(Errno::EEXIST),
-        Some(_) => return Ok(false),
+        Some(_) => return Ok(()),
         None => {}
     }
     let new = New { kind: Kind::Regular, permissions: opening.permissions, special: 0, target: &[] };
+    found.made = true;
     found.entry = Some(found.parent.node.create(&found.parent, &found.name, &new, &world.actor())?);
-    Ok(true)
+    Ok(())
 }
 
 /// Check whether what is there may be opened so.

@@ -63,6 +63,17 @@ impl Actor<'_> {
     pub const fn root(now: Time) -> Actor<'static> {
         Actor { subject: Subject::ROOT, now }
     }
+
+    /// Change what an inode says of itself.
+    ///
+    /// # Errors
+    /// Those of [`Subject::change`].
+    pub fn change(&self, change: &Change, attributes: &mut Attributes) -> Result<()> {
+        let permissions = self.subject.change(attributes, change)?;
+        change.apply(attributes, self.now);
+        attributes.permissions = permissions;
+        Ok(())
+    }
 }
 
 /// Owner, group and permissions of a new inode.

@@ -69,8 +69,8 @@ operations! {
     Allocate = 0x52,
     /// `(handle, offset, what) → offset`. The next data or hole.
     Seek = 0x53,
-    /// `(handle; small: 1 if it was stored into)`. The file was read, or used through a mapping: its times are to be set. Words only.
-    NoteUse = 0x54,
+    /// `(handle, whether there was anything to read)`. The file was read: its time of access is to be set. Words only.
+    NoteRead = 0x54,
     /// `(handle, generation) → generation, first page, last page and whether cut`. What happened to its pages after a generation. Words only.
     Moved = 0x55,
     /// `(handle, page) → whether it is no hole`. Words only.
@@ -83,8 +83,16 @@ operations! {
     OpenInput = 0x59,
     /// `(handle) → OpenAnswer`, with the same handle. What an open file of the tree is that came from elsewhere.
     Adopt = 0x5a,
+    /// `(inode's number) → handle`: inotify_init(2).
+    MakeNotices = 0x5b,
+    /// `(handle, handle of an instance, mask) → watch`: inotify_add_watch(2).
+    Watch = 0x5c,
+    /// `(handle of an instance, watch)`: inotify_rm_watch(2).
+    Unwatch = 0x5d,
     /// `(handle; small: access(2)'s mode, [`REAL_IDS`])`. Whether the process may use an inode so. `EACCES`: no.
-    Permits = 0x5b,
+    Permits = 0x5e,
+    /// `(handle)`. The file was stored into through a mapping: its times are to be set. Words only.
+    NoteStored = 0x5f,
     // Files and objects: 0x80. A handle is in the argument of 32 bits.
     /// `(handle; offset, bytes) → bytes`, in the mailbox. `EAGAIN`: none yet; the process is told when it may try again.
     Read = 0x80,
@@ -104,11 +112,13 @@ operations! {
     Duplicate = 0x87,
     /// `(handle; access, as 1 for reading and 2 for writing) → a handle` of the same inode, opened again.
     Reopen = 0x8b,
-    /// `(inode's number, capacity) → handle of the reading end | handle of the writing end << 32`: a pipe.
+    /// `(inode's number, capacity) → handle of the reading end | handle of the writing end << 32`, word 1: the number of the ring that was
+    /// mapped, plus one; 0: none. A pipe.
     MakePipe = 0x88,
     /// `(inode's number, count; small: whether a read takes 1) → handle`: an eventfd(2).
     MakeEvent = 0x89,
-    /// `(handle) → kind of object, access << 8, traits << 16; inode's number, status flags, a socket's type`: what a handle is that came from elsewhere.
+    /// `(handle) → kind of object, access << 8, traits << 16; inode's number, status flags, a socket's type or a pipe's ring, as `MakePipe` tells it`:
+    /// what a handle is that came from elsewhere.
     Describe = 0x8c,
     /// `(offset, bytes)`: keep bytes of the mailbox for a message that is longer than it.
     Stage = 0x8d,
@@ -118,11 +128,11 @@ operations! {
     MakeSocket = 0x90,
     /// `(type; inode's number of the first, the second's is the next) → a handle | another << 32`: socketpair(2).
     MakeSockets = 0x91,
-    /// `(handle; bytes of the name, device, inode)`: bind(2). The name is in the mailbox; the inode is that of a path's.
+    /// `(handle; bytes of the name, place)`: bind(2). The name is in the mailbox; the place is a handle of the socket's inode that a path leads to.
     Bind = 0x92,
     /// `(handle; backlog)`: listen(2).
     Listen = 0x93,
-    /// `(handle; bytes of the name, device, inode)`: connect(2), as `Bind`. No name: without a peer.
+    /// `(handle; bytes of the name, place)`: connect(2), as `Bind`. No name: without a peer.
     Connect = 0x94,
     /// `(handle; inode's number) → handle`: accept(2).
     Accept = 0x95,
@@ -225,6 +235,19 @@ operations! {
     SetPriority = 0x22,
     /// `()`. The process executes another program.
     Executed = 0x23,
+
+    // Terminals: 0xc0. Small is [`TerminalFlags`](crate::TerminalFlags) where the process's signals matter. `EINTR`: its group was sent a signal.
+    /// `(device's number, access) → handle`, word 1: the number of the terminal's own device.
+    TerminalOpen = 0xc0,
+    /// `(handle)`. It was opened without `O_NOCTTY`.
+    TerminalClaim = 0xc1,
+    /// `(handle; small; room) → bytes`, in the mailbox. Word 1: 1 if it has to wait, and the process is told when there is more; then word 2: `VTIME`
+    /// in tenths of a second | `VMIN` << 32, word 3: bytes that there are. `EAGAIN`: there are none, and there is no `VMIN`.
+    TerminalRead = 0xc2,
+    /// `(handle; small; bytes) → bytes`, from the mailbox. `EAGAIN`: there is no room; the process is told when it may try again.
+    TerminalWrite = 0xc3,
+    /// As `Control`, on a terminal.
+    TerminalControl = 0xc4,
 }
 
 impl Operation {
@@ -232,6 +255,14 @@ impl Operation {
     #[must_use]
     pub const fn is_for_object(self) -> bool {
         matches!(self as u16, 0x80..=0xbf)
+    }
+}
+
+impl Operation {
+    /// Whether it is about terminals.
+    #[must_use]
+    pub const fn is_of_terminal(self) -> bool {
+        matches!(self as u16, 0xc0..=0xdf)
     }
 }
 

@@ -50,6 +50,8 @@ const ROWS: &[Row] = &[
     row("mmap_munmap", [10531.0, 12466.0], Some([2106.0, 2493.0])),
     row("mmap_touch_munmap", [16022.0, 17687.0], None),
     row("page_fault", [3091.0, 2585.0], Some([1545.0, 1900.0])),
+    row("pipe_round_trip", [11967.0, 13979.0], None),
+    row("pipe_64k", [65307.0, 63080.0], None),
     Row { name: "page_fault_apart", linux: None, limit: None },
     Row { name: "sched_yield_alone", linux: None, limit: None },
 ];

@@ -68,7 +68,9 @@ fn ours() -> Vec<Case> {
         "descriptions",
         "exec",
         "queues",
+        "inotify",
         "fork",
+        "terminals",
     ];
     let mut cases: Vec<Case> = simple.iter().map(|&name| Case::new(Program::Ours(name), &[])).collect();
     let long = "x".repeat(100_000);
@@ -81,7 +83,7 @@ fn ours() -> Vec<Case> {
     // Neither whole pages nor zeros behind its end.
     mappings.files = vec![("given".into(), prose(5 * 4096 + 1234)[..5 * 4096 + 1234].to_vec()), ("given-next".into(), vec![0xff; 5000])];
     cases.push(mappings);
-    cases.push(Case { timeout: LONG, ..Case::new(Program::Ours("children"), &[]) });
+    cases.extend(["bombs", "children", "hostile", "killings"].map(|name| Case { timeout: LONG, ..Case::new(Program::Ours(name), &[]) }));
     cases.push(Case { counted: true, ..Case::new(Program::Ours("instructions"), &[]) });
     cases
 }

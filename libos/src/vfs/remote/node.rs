@@ -36,6 +36,12 @@ pub(super) struct RemoteNode {
     pub(super) special: u64,
 }
 
+/// The handle of an entry's inode, if it is of this tree.
+#[must_use]
+pub fn handle_of(entry: &Arc<Entry>) -> Option<u32> {
+    remote(&entry.node).ok().map(|node| node.handle.number)
+}
+
 /// The inode behind an entry, if it is of this tree.
 fn remote(node: &Arc<dyn Node>) -> Result<&RemoteNode> {
     (&**node as &dyn core::any::Any).downcast_ref().ok_or(Errno::EXDEV)
@@ -106,7 +112,7 @@ impl RemoteNode {
         };
         let name = if last == Last::Name { self.text(0, low(answer[2]) as usize) } else { Vec::new() };
         let parent = parent.or_else(|| entry.clone()).ok_or(Errno::ENOENT)?;
-        Ok(Ahead::Found(Found { parent, name, ending, slash: answer[0] & 1 << 8 != 0, entry, rest: None, links }))
+        Ok(Ahead::Found(Found { parent, name, ending, slash: answer[0] & 1 << 8 != 0, entry, rest: None, links, made: false }))
     }
 
     fn open_handle(&self, access: Access, purpose: OpenPurpose) -> Result<Arc<dyn File>> {
@@ -118,12 +124,12 @@ impl RemoteNode {
     /// Open what is no file of the tree.
     fn open_special(&self, access: Access, world: &dyn World) -> Result<Arc<dyn File>> {
         match self.kind {
-            Kind::Character => device::open(self.special, world),
+            Kind::Character => device::open(self.special, access, world),
             Kind::Fifo => {
                 let server = self.tree().server;
                 let request = Request { large: self.number() as u32, ..Request::new(Operation::Reopen, [u64::from(access.bits()), 0, 0]) };
                 let handle = file::remote::Handle::new(server, server.call(request)?[0] as u32);
-                Ok(Pipe::new(self.attributes().inode).adopt(handle, access))
+                Ok(Pipe::new(self.attributes().inode).adopt(handle, access, 0))
             }
             Kind::Link => Err(Errno::ELOOP),
             _ => Err(Errno::ENXIO),
@@ -231,6 +237,10 @@ impl Node for RemoteNode {
 
     fn backing(self: Arc<Self>) -> Option<Arc<dyn Backing>> {
         if self.kind == Kind::Regular { self.open_handle(Access::READ, OpenPurpose::Execute).ok()?.backing() } else { None }
+    }
+
+    fn watch(&self, instance: u32, mask: u32) -> Result<i32> {
+        Ok(self.ask(Operation::Watch, 0, [self.number(), u64::from(instance), u64::from(mask)])?[0] as i32)
     }
 
     fn elsewhere(&self) -> Option<&dyn Elsewhere> {

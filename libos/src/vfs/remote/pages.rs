@@ -221,7 +221,7 @@ impl Pages {
         let window = match known {
             Some(window) if !stored => window,
             Some(window) if window.writable >> bit & 1 != 0 => {
-                handle.tree.ask(Operation::NoteUse, 1, [u64::from(handle.number), 0, 0])?;
+                handle.tree.ask(Operation::NoteStored, 0, [u64::from(handle.number), 0, 0])?;
                 window
             }
             _ => {

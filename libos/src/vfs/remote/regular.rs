@@ -106,8 +106,11 @@ struct Sent {
 }
 
 impl File for RegularFile {
-    fn read(&self, world: &dyn World, output: &mut Output, offset: u64, _: Blocking) -> Result<usize> {
-        self.note_mapped(world)?;
+    fn read(&self, _: &dyn World, output: &mut Output, offset: u64, _: Blocking) -> Result<usize> {
+        if self.words().is_unread() {
+            let any = output.room() > 0 && offset < self.words().size();
+            self.ask(Operation::NoteRead, 0, [u64::from(any), 0])?;
+        }
         self.copy_out(output, offset)
     }
 
@@ -174,7 +177,7 @@ impl File for RegularFile {
     }
 
     fn note_mapped(&self, _: &dyn World) -> Result<()> {
-        if self.words().is_unread() { self.ask(Operation::NoteUse, 0, [0; 2]).map(drop) } else { Ok(()) }
+        if self.words().is_unread() { self.ask(Operation::NoteRead, 0, [0; 2]).map(drop) } else { Ok(()) }
     }
 
     fn share(&self, _: &'static dyn Server) -> Result<Option<u32>> {

@@ -223,14 +223,7 @@ impl Node for Inode {
     }
 
     fn change(&self, change: &Change, actor: &Actor) -> Result<()> {
-        let mut attributes = self.attributes.lock();
-        attributes.permissions = actor.subject.change(&attributes, change)?;
-        attributes.user = change.user.unwrap_or(attributes.user);
-        attributes.group = change.group.unwrap_or(attributes.group);
-        attributes.accessed = change.accessed.unwrap_or(attributes.accessed);
-        attributes.modified = change.modified.unwrap_or(attributes.modified);
-        attributes.changed = actor.now;
-        Ok(())
+        actor.change(change, &mut self.attributes.lock())
     }
 
     fn truncate(&self, world: &dyn World, size: u64) -> Result<()> {
@@ -255,7 +248,7 @@ impl Node for Inode {
             Body::Link(_) => Err(Errno::ELOOP),
             Body::Special => {
                 let attributes = *self.attributes.lock();
-                if attributes.kind == Kind::Character { device::open(attributes.special, world) } else { Err(Errno::ENXIO) }
+                if attributes.kind == Kind::Character { device::open(attributes.special, access, world) } else { Err(Errno::ENXIO) }
             }
         }
     }

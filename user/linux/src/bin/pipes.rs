@@ -50,19 +50,21 @@ fn no_reader() {
     let (reader, writer) = pipe(0);
     let ignoring = child(|| {
         let _ = close(reader);
-        pause(30);
+        pause(60);
         i32::from(write(writer, b"x") != Err("EPIPE".into()))
     });
     let dying = child(|| {
         // SAFETY: no handler is involved.
         unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
         let _ = close(reader);
-        pause(30);
+        pause(60);
         let _ = write(writer, b"x");
         0
     });
     println!("with a reader: {}", poll(writer, libc::POLLOUT, 0));
     let _ = close(reader);
+    // Until the children have closed theirs.
+    pause(10);
     println!("without: {}", poll(writer, libc::POLLOUT, 0));
     println!("ignored: {}", ignoring.end());
     println!("deadly: {}", dying.end());

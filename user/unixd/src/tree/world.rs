@@ -1,12 +1,11 @@
 //! What the tree's file system asks for, as `unixd` answers it for one request.
 
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::ops::Range;
 
 use libos::errno::{Errno, Result};
-use libos::file::{File, Files};
+use libos::file::Files;
 use libos::signal::{Information, Set, Signals};
 use libos::time::Clock;
 use libos::user::UserMemory;
@@ -118,14 +117,6 @@ impl World for RequestWorld<'_> {
     }
 
     fn files(&self) -> Option<&Files> {
-        None
-    }
-
-    fn terminal(&self) -> Option<Arc<dyn File>> {
-        None
-    }
-
-    fn console(&self) -> Option<Arc<dyn File>> {
         None
     }
 
