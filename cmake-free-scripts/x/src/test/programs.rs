@@ -45,6 +45,7 @@ fn ours() -> Vec<Case> {
         "hello",
         "files",
         "paths",
+        "permissions",
         "errors",
         "memory",
         "devices",
