@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -285,6 +286,53 @@ static void yield_alone(long rounds)
 	for (long i = 0; i < rounds; i++) sched_yield();
 }
 
+/* This program's name, and what it is told to end at once. */
+static char *program;
+#define END "end"
+
+static void await(pid_t child)
+{
+	int status;
+	require(waitpid(child, &status, 0) == child && status == 0, "waitpid");
+}
+
+static void execute(void)
+{
+	execv(program, (char *[]){program, END, 0});
+	_exit(1);
+}
+
+static void fork_and_exit(long rounds)
+{
+	for (long i = 0; i < rounds; i++) {
+		pid_t child = fork();
+		if (!child) _exit(0);
+		await(child);
+	}
+}
+
+static void fork_and_exec(long rounds)
+{
+	for (long i = 0; i < rounds; i++) {
+		pid_t child = fork();
+		if (!child) execute();
+		await(child);
+	}
+}
+
+/* The child returns from vfork() first, in the frame that its parent then goes on in. */
+__attribute__((noinline)) static void vfork_and_exec_once(void)
+{
+	pid_t child = vfork();
+	if (!child) execute();
+	await(child);
+}
+
+static void vfork_and_exec(long rounds)
+{
+	for (long i = 0; i < rounds; i++) vfork_and_exec_once();
+}
+
 static const struct row {
 	const char *name;
 	long rounds;
@@ -308,6 +356,9 @@ static const struct row {
 	{"mmap_touch_munmap", 5000, map_touch_and_unmap, 0, 0},
 	{"page_fault", 4096, touch, begin_touches, end_touches},
 	{"page_fault_apart", 4096, touch_apart, begin_touches, end_touches},
+	{"fork_exit_wait", 100, fork_and_exit, 0, 0},
+	{"fork_exec_wait", 100, fork_and_exec, 0, 0},
+	{"vfork_exec_wait", 100, vfork_and_exec, 0, 0},
 };
 
 static uint64_t measure(const struct row *row)
@@ -329,6 +380,8 @@ static int is_wanted(const char *name, int count, char **names)
 
 int main(int count, char **names)
 {
+	if (count == 2 && !strcmp(names[1], END)) _exit(0);
+	program = names[0];
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		if (!is_wanted(rows[i].name, count, names)) continue;
 		measure(&rows[i]);
