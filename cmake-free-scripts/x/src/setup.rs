@@ -69,7 +69,7 @@ pub fn linux(isa: Isa) -> PathBuf {
 
 /// Make sure that the distribution's stock Linux kernels are there too, which the benchmarks measure beside ours.
 pub fn ensure_linux(isas: &[Isa]) -> Result<()> {
-    let _lock = lock()?;
+    let _lock = lock("lock")?;
     for &isa in isas {
         let results = [linux(isa).join("kernel"), linux(isa).join("version")];
         step(&format!("linux-{isa}"), &["linux.sh", "apt-view.sh"], "", &results, &[isa.name()])?;
