@@ -20,6 +20,7 @@ mod conformance;
 mod elf;
 mod entry;
 mod gdb;
+mod go_programs;
 mod image;
 mod initramfs;
 mod isa;
