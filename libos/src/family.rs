@@ -1,18 +1,19 @@
 //! The process among others: what it asks `unixd`, and what it hears from it.
 #![forbid(unsafe_code)]
 
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use spin::Mutex;
-use unix::{ChildActions, Operation, Request, SIGNAL_BYTES};
+use unix::{ChildActions, Operation, Request, SIGNAL_BYTES, Setting};
 
 use crate::errno::{Errno, Result};
 use crate::identity::Word;
 use crate::kernel::Kernel;
 use crate::limits::RESOURCES;
 use crate::process::Process;
-use crate::signal::{Action, IGNORE, Information, SIGCHLD};
+use crate::signal::{Action, Ending, IGNORE, Information, SIGCHLD, SIGKILL};
 use crate::thread::Waits;
 
 /// What a process remembers of what it asked and heard.
@@ -22,8 +23,9 @@ pub struct Family {
     continues: AtomicU32,
     /// How often others had changed its limits, when it last looked.
     limit_changes: AtomicU32,
-    /// Ids for threads that no thread has yet: the next, and how many.
-    ids: Mutex<(u32, u32)>,
+    ids: Mutex<ThreadIds>,
+    /// Whether `unixd` knows that the process has something to do at its end.
+    has_will: AtomicBool,
     /// The complement of the most bytes that a file may be made to have.
     file_size: AtomicU64,
     /// Its supplementary groups.
@@ -45,8 +47,19 @@ impl Family {
     }
 }
 
+/// Ids of the process for threads.
+#[derive(Debug, Default)]
+struct ThreadIds {
+    /// The next that no thread ever had, and how many follow.
+    fresh: (u32, u32),
+    /// Those of threads that have ended, in order.
+    used: VecDeque<u32>,
+}
+
 /// Ids are taken so many at a time.
 const IDS: u32 = 32;
+/// So many other threads have ended when an id is used again: who still asks about its last thread finds none.
+const REST: usize = 1024;
 const INFORMATION_BYTES: usize = size_of::<Information>();
 
 impl<K: Kernel> Process<K> {
@@ -61,13 +74,17 @@ impl<K: Kernel> Process<K> {
     /// Hear what `unixd` told since this was last asked.
     pub fn hear(&self) {
         self.look_at_shared(None);
+        self.look_at_rings();
         let rings = self.kernel.doorbell().value;
         if self.heard.swap(rings, Ordering::Relaxed) == rings {
             return;
         }
+        let bulletin = self.kernel.bulletin();
+        if bulletin.killed.load(Ordering::Relaxed) != 0 {
+            self.end(Ending::Signal(SIGKILL));
+        }
         self.files.hear(self);
         self.note_change();
-        let bulletin = self.kernel.bulletin();
         let (parent, group) = (bulletin.parent.load(Ordering::Relaxed), bulletin.group.load(Ordering::Relaxed));
         self.kernel.identity().set(Word::Parent, parent);
         self.kernel.identity().set(Word::Group, group);
@@ -125,7 +142,8 @@ impl<K: Kernel> Process<K> {
         }
         loop {
             let doorbell = self.kernel.doorbell();
-            if self.kernel.bulletin().stopped.load(Ordering::Relaxed) == 0 {
+            let bulletin = self.kernel.bulletin();
+            if bulletin.stopped.load(Ordering::Relaxed) == 0 || bulletin.killed.load(Ordering::Relaxed) != 0 {
                 break;
             }
             let _ = self.kernel.wait(&[doorbell], None);
@@ -152,18 +170,43 @@ impl<K: Kernel> Process<K> {
     /// `EAGAIN`: there is none.
     pub fn new_thread_id(&self) -> Result<u32> {
         let mut ids = self.family.ids.lock();
-        if ids.1 == 0 {
-            let [first, ..] = self.ask(Operation::ReserveIds, 0, IDS, [0; 3]).map_err(|_| Errno::EAGAIN)?;
-            *ids = (first as u32, IDS);
+        if ids.used.len() > REST
+            && let Some(id) = ids.used.pop_front()
+        {
+            return Ok(id);
         }
-        let id = ids.0;
-        *ids = (id + 1, ids.1 - 1);
+        if ids.fresh.1 == 0 {
+            let [first, ..] = self.ask(Operation::ReserveIds, 0, IDS, [0; 3]).map_err(|_| Errno::EAGAIN)?;
+            ids.fresh = (first as u32, IDS);
+        }
+        let id = ids.fresh.0;
+        ids.fresh = (id + 1, ids.fresh.1 - 1);
         Ok(id)
+    }
+
+    /// A thread has ended: its id may be another's some time. The process's own stays its own.
+    pub fn give_thread_id(&self, id: u32) {
+        if id != self.id() {
+            self.family.ids.lock().used.push_back(id);
+        }
+    }
+
+    /// The process may hold robust futexes, and is to say so at its end: `unixd` gives it time for that.
+    pub fn note_will(&self) {
+        if !self.family.has_will.swap(true, Ordering::Relaxed) {
+            let _ = self.ask(Operation::Setting, Setting::Will as u16, 1, [1, 0, 0]);
+        }
+    }
+
+    /// The process is a copy, or runs another program: ids for threads are not its any more, and it holds no futex.
+    pub fn begin_again(&self) {
+        *self.family.ids.lock() = ThreadIds::default();
+        self.family.has_will.store(false, Ordering::Relaxed);
     }
 
     /// This is a copy of another process: what was that one's alone is forgotten.
     pub fn begin_as_copy(&self) {
-        *self.family.ids.lock() = (0, 0);
+        self.begin_again();
     }
 }
 

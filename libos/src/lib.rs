@@ -18,7 +18,7 @@
 //! | `vfs`, `file` | names and inodes; descriptors and what stands behind them |
 //! | `user` | the program's memory |
 //! | `pool` | the frames of files in memory |
-//! | `server` | what is asked of `unixd` |
+//! | `mapped_ring` | a pipe's pages, where they are |
 //! | `kernel` | what is asked of the exokernel |
 //! | `server` | what is asked of `unixd` |
 #![cfg_attr(target_os = "none", no_std)]
@@ -36,6 +36,7 @@ pub mod identity;
 pub mod kernel;
 pub mod limits;
 pub mod load;
+pub mod mapped_ring;
 pub mod memory;
 pub mod pool;
 pub mod process;

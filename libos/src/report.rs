@@ -3,7 +3,7 @@
 
 use alloc::format;
 use alloc::string::String;
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -12,7 +12,10 @@ use abi::PAGE_SIZE;
 use unix::Operation;
 
 use crate::errno::{Errno, Result};
-use crate::file::{File, Files};
+use crate::file::pipe::End;
+use crate::file::ring::Wish;
+use crate::file::terminal::TerminalFile;
+use crate::file::{Access, File, Files};
 use crate::identity::Word;
 use crate::kernel::Kernel;
 use crate::limits::UNLIMITED;
@@ -69,6 +72,15 @@ impl<K: Kernel> World for Process<K> {
 
     fn await_change(&self) -> Result<()> {
         self.block(Waits::Change, None)
+    }
+
+    fn await_change_until(&self, deadline_ns: Option<u64>) -> Result<()> {
+        self.block(Waits::Change, deadline_ns)
+    }
+
+    fn watch(&self, end: &Weak<End>, wish: Wish, value: u32) -> bool {
+        let thread = self.threads.with(|table| table.current_slot());
+        self.threads.watches.lock().add(thread, end, wish, value)
     }
 
     fn note_change(&self) {
@@ -146,12 +158,8 @@ impl<K: Kernel> World for Process<K> {
         Some(&self.files)
     }
 
-    fn terminal(&self) -> Option<Arc<dyn File>> {
-        self.files.terminal()
-    }
-
-    fn console(&self) -> Option<Arc<dyn File>> {
-        Some(self.files.console())
+    fn open_terminal(&self, special: u64, access: Access) -> Result<Arc<dyn File>> {
+        TerminalFile::open(self.kernel.server().ok_or(Errno::ENXIO)?, special, access)
     }
 
     fn contents_moved(&self, file: (u64, u64), pages: Range<u64>, cut: bool) {

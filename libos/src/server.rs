@@ -5,6 +5,7 @@ use unix::{InodeWords, Request};
 
 use crate::errno::Result;
 use crate::file::Output;
+use crate::mapped_ring::MappedRing;
 
 /// The way to `unixd`: calls of words, and a mailbox of [`unix::MAILBOX_BYTES`] that carries bytes both ways.
 ///
@@ -28,6 +29,12 @@ pub trait Server: Send + Sync {
 
     /// The words of an open inode.
     fn inode(&self, index: u32) -> &InodeWords;
+
+    /// Whether somebody watches files, so that it matters when they are closed.
+    fn is_watched(&self) -> bool;
+
+    /// The ring of a pipe that `unixd` mapped here; none if there is no such place.
+    fn ring(&self, index: u32) -> Option<MappedRing>;
 
     /// Put bytes of pages that were mapped here for the process.
     ///

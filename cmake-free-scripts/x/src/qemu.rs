@@ -1,8 +1,8 @@
 //! The emulator: how a machine is asked for, and how its end is read.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -39,6 +39,10 @@ pub struct Machine {
     pub icount: bool,
     /// Run on the host's CPU instead of an emulated one.
     pub kvm: bool,
+    /// The kernel's command line, where it takes one.
+    pub append: String,
+    /// A plugin of the translator's, as `-plugin` takes it.
+    pub plugin: Option<String>,
 }
 
 impl Machine {
@@ -48,7 +52,17 @@ impl Machine {
             Isa::Aarch64 => Kind::Virt,
             Isa::X86_64 => Kind::Q35,
         };
-        Machine { isa, kind, cpu: "max".into(), memory: "512M".into(), gic: 3, icount: false, kvm: false }
+        Machine {
+            isa,
+            kind,
+            cpu: "max".into(),
+            memory: "512M".into(),
+            gic: 3,
+            icount: false,
+            kvm: false,
+            append: String::new(),
+            plugin: None,
+        }
     }
 
     /// The command that boots it, without its console. `exit_codes`: the file for the byte that the guest exits with (x86_64).
@@ -79,6 +93,12 @@ impl Machine {
             }
         }
         command.arg("-kernel").arg(kernel).arg("-initrd").arg(image);
+        if !self.append.is_empty() {
+            command.args(["-append", &self.append]);
+        }
+        if let Some(plugin) = &self.plugin {
+            command.args(["-plugin", plugin]);
+        }
         command
     }
 }
@@ -186,6 +206,52 @@ pub fn boot_on_terminal(machine: &Machine, kernel: &Path, image: &Path, timeout:
     finish(machine, command, &scratch, || timeout.is_some_and(|timeout| start.elapsed() > timeout))
 }
 
+/// A machine whose console's other end is this process: what is typed there, and what it shows.
+pub struct Session {
+    child: Child,
+    machine: Machine,
+    scratch: Scratch,
+    /// What the console shows, until somebody takes it to read it.
+    pub output: Option<ChildStdout>,
+    input: ChildStdin,
+}
+
+impl Session {
+    /// Boot.
+    pub fn boot(machine: &Machine, kernel: &Path, image: &[u8]) -> Result<Session> {
+        let scratch = Scratch::new()?;
+        std::fs::write(scratch.path("image"), image)?;
+        let mut command = machine.command(kernel, &scratch.path("image"), &scratch.path("exit"));
+        command.args(["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(std::fs::File::create(scratch.path("errors"))?);
+        let mut child = command.spawn().context("cannot start the emulator: run `cargo x setup`")?;
+        let (input, output) = (child.stdin.take().context("a pipe")?, child.stdout.take().context("a pipe")?);
+        Ok(Session { child, machine: machine.clone(), scratch, output: Some(output), input })
+    }
+
+    /// Type keys.
+    pub fn keys(&mut self, keys: &[u8]) -> Result<()> {
+        self.input.write_all(keys)?;
+        self.input.flush().context("the emulator takes no keys")
+    }
+
+    /// How it ended, if it has.
+    pub fn end(&mut self) -> Result<Option<End>> {
+        let Some(status) = self.child.try_wait()? else { return Ok(None) };
+        let errors = std::fs::read_to_string(self.scratch.path("errors")).unwrap_or_default();
+        let exit_codes = std::fs::read(self.scratch.path("exit")).unwrap_or_default();
+        Ok(Some(end(self.machine.isa, status, &errors, &exit_codes)))
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // One that has ended cannot be ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 /// Boot with the console's output kept and no input.
 pub fn boot_captured(machine: &Machine, kernel: &Path, image: &[u8], timeout: Duration) -> Result<Outcome> {
     boot_with_input(machine, kernel, image, &[], timeout)
@@ -199,17 +265,24 @@ pub fn boot_with_input(machine: &Machine, kernel: &Path, image: &[u8], input: &[
 
 /// Boot with the console's output kept, and end the machine when it has printed nothing for as long as `silence`.
 pub fn boot_while_it_talks(machine: &Machine, kernel: &Path, image: &[u8], silence: Duration) -> Result<Outcome> {
+    boot_watched(machine, kernel, image, silence, |_| {})
+}
+
+/// The same; `watch` is shown all that was printed so far whenever that grows.
+pub fn boot_watched(machine: &Machine, kernel: &Path, image: &[u8], silence: Duration, mut watch: impl FnMut(&[u8])) -> Result<Outcome> {
     let mut last = (0, Instant::now());
-    boot_to_file(machine, kernel, image, &[], |printed| {
+    boot_to_file(machine, kernel, image, &[], |output| {
+        let printed = output.metadata().map_or(0, |metadata| metadata.len());
         if printed != last.0 {
             last = (printed, Instant::now());
+            watch(&std::fs::read(output).unwrap_or_default());
         }
         last.1.elapsed() > silence
     })
 }
 
-/// Boot with the console's output in a file. `over` is asked with its length, often, whether the machine is to be ended.
-fn boot_to_file(machine: &Machine, kernel: &Path, image: &[u8], input: &[u8], mut over: impl FnMut(u64) -> bool) -> Result<Outcome> {
+/// Boot with the console's output in a file. `over` is asked with its path, often, whether the machine is to be ended.
+fn boot_to_file(machine: &Machine, kernel: &Path, image: &[u8], input: &[u8], mut over: impl FnMut(&Path) -> bool) -> Result<Outcome> {
     let scratch = Scratch::new()?;
     std::fs::write(scratch.path("image"), image)?;
     std::fs::write(scratch.path("input"), input)?;
@@ -221,7 +294,7 @@ fn boot_to_file(machine: &Machine, kernel: &Path, image: &[u8], input: &[u8], mu
     }
     command.args(["-chardev", &console, "-serial", "chardev:console"]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(std::fs::File::create(scratch.path("errors"))?);
-    let mut outcome = finish(machine, command, &scratch, || over(output.metadata().map_or(0, |metadata| metadata.len())))?;
+    let mut outcome = finish(machine, command, &scratch, || over(&output))?;
     outcome.output = std::fs::read(&output).unwrap_or_default();
     Ok(outcome)
 }

@@ -1,4 +1,5 @@
-//! `cargo x run`: a program on Chitin, its console this terminal. There every key is the program's, ^C too; Ctrl-A x ends the machine.
+//! `cargo x run`: a program on Chitin, a shell if none is named, its console this terminal. There every key is the program's, ^C too; Ctrl-A x
+//! ends the machine.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -12,11 +13,14 @@ use crate::entry::Entry;
 use crate::image::{Content, lay_out};
 use crate::initramfs::{Files, Node};
 use crate::isa::Isa;
+use crate::profile::Profile;
 use crate::qemu::{Kind, Machine, Scratch, boot_on_terminal};
 use crate::{build, manifest, rewrite, setup, tree};
 
-/// The program that runs where none is named.
-pub const DEFAULT_PROGRAM: &str = "/bin/hello";
+/// The program that runs where none is named: a shell.
+pub const DEFAULT_PROGRAM: &str = "/bin/sh";
+/// What the shell asks with.
+const PROMPT: &str = "PS1=\\w \\$ ";
 
 /// What machine to boot.
 #[derive(Args, Clone, Debug)]
@@ -85,11 +89,14 @@ pub struct Options {
     /// Boot this program of user/exo straight on the exokernel instead
     #[arg(long, value_name = "NAME", conflicts_with_all = ["entry", "app", "strace", "add", "environment", "command"])]
     pub native: Option<String>,
+    /// Count every instruction of the guest, by symbol, and draw them as a flame graph
+    #[arg(long, value_name = "FILE.svg", conflicts_with = "kvm")]
+    pub profile: Option<PathBuf>,
     /// Stop the machine after this many seconds, with status 124
     #[arg(long, value_name = "SECONDS")]
     pub timeout: Option<u64>,
     /// The program and its arguments: a path in the guest or a program of the host's, which is put into the guest's /bin
-    /// [default: /bin/hello]
+    /// [default: a shell]
     #[arg(last = true, value_name = "PROGRAM ARGUMENTS")]
     pub command: Vec<String>,
 }
@@ -116,6 +123,11 @@ impl Guest {
 
     /// The boot image, for several processes of the same program.
     pub fn image_of_copies(&self, isa: Isa, copies: u32) -> Result<Vec<u8>> {
+        self.image_on_terminal(isa, copies, None)
+    }
+
+    /// The same, on a terminal of so many rows and columns.
+    pub fn image_on_terminal(&self, isa: Isa, copies: u32, window: Option<[u16; 2]>) -> Result<Vec<u8>> {
         let read = |path: PathBuf| std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()));
         let modules = [
             Content { name: "libos", bytes: read(build::libos_module(isa))? },
@@ -124,6 +136,7 @@ impl Guest {
             Content { name: "command", bytes: self.command_block() },
             Content { name: "stdin", bytes: self.input.clone() },
             Content { name: "copies", bytes: copies.to_le_bytes().to_vec() },
+            Content { name: "window", bytes: window.iter().flatten().flat_map(|size| size.to_le_bytes()).collect() },
         ];
         lay_out(&read(build::native(isa, "init"))?, &modules)
     }
@@ -151,7 +164,9 @@ impl Guest {
 
 /// Set up, build and run. The program's status is the tool's.
 pub fn run(options: &Options) -> Result<ExitCode> {
+    let profile = options.profile.as_ref().map(|_| Profile::new()).transpose()?;
     let machine = options.machine.machine()?;
+    let machine = Machine { icount: machine.icount || profile.is_some(), plugin: profile.as_ref().map(Profile::option), ..machine };
     let image = prepare(options, machine.isa)?;
     let scratch = Scratch::new()?;
     std::fs::write(scratch.path("image"), image)?;
@@ -159,6 +174,10 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let outcome = boot_on_terminal(&machine, &build::kernel(machine.isa), &scratch.path("image"), timeout)?;
     if !matches!(outcome.end, crate::qemu::End::Exit(_)) {
         eprintln!("cargo x run: {}", outcome.end);
+    }
+    if let (Some(profile), Some(output)) = (profile, &options.profile) {
+        let guest = if options.native.is_none() { Some(guest(options, machine.isa)?) } else { None };
+        profile.draw(machine.isa, guest.as_ref(), options.native.as_deref(), output)?;
     }
     Ok(ExitCode::from(outcome.end.status()))
 }
@@ -173,7 +192,12 @@ pub fn prepare(options: &Options, isa: Isa) -> Result<Vec<u8>> {
         return lay_out(&std::fs::read(&path).with_context(|| format!("{name} is no program of user/exo"))?, &[]);
     }
     build::build_personality(isa)?;
-    guest(options, isa)?.image_of_copies(isa, options.copies)
+    guest(options, isa)?.image_on_terminal(isa, options.copies, window())
+}
+
+/// Rows and columns of the terminal that this runs on, if it does.
+fn window() -> Option<[u16; 2]> {
+    terminal_size::terminal_size().map(|(columns, rows)| [rows.0, columns.0])
 }
 
 /// The guest that the options describe.
@@ -193,7 +217,8 @@ fn guest(options: &Options, isa: Isa) -> Result<Guest> {
     };
     let arguments = [vec![place(&mut files, program)?], arguments].concat();
     let terminal = std::env::var("TERM").unwrap_or_else(|_| "dumb".into());
-    let mut environment = vec!["PATH=/bin:/usr/bin".to_owned(), "HOME=/root".to_owned(), format!("TERM={terminal}")];
+    let mut environment: Vec<String> = ["PATH=/bin:/usr/bin:/sbin:/usr/sbin", "HOME=/root", PROMPT].map(str::to_owned).into();
+    environment.push(format!("TERM={terminal}"));
     environment.extend(manifest.environment.iter().map(|(name, value)| format!("{name}={value}")));
     environment.extend(options.environment.iter().cloned());
     let mut flags = entry.flags();
@@ -236,7 +261,7 @@ fn add_tree(files: &mut Files, host: &Path, guest: &str) -> Result<()> {
 }
 
 /// What every guest of `cargo x run` has: our programs, the distribution's, and busybox under the names of its applets.
-fn standard_files(isa: Isa, entry: Entry) -> Result<Files> {
+pub fn standard_files(isa: Isa, entry: Entry) -> Result<Files> {
     let mut files = Files::new();
     for name in tree::programs_of("user/linux") {
         files.add_program(&format!("/bin/{name}"), std::fs::read(build::linux(isa, entry.flavour(), &name))?);

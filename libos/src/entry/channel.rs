@@ -7,6 +7,7 @@ use unix::{Bulletin, InodeWords, MAILBOX_BYTES, Operation, Request, SERVER_CONTE
 
 use crate::errno::{Errno, Result};
 use crate::file::Output;
+use crate::mapped_ring::MappedRing;
 use crate::server::Server;
 
 /// The environment of `unixd`; 0 in `unixd` itself.
@@ -96,6 +97,16 @@ impl Server for Channel {
         assert!((index as usize) < place::INODES_PAGES * InodeWords::PER_PAGE, "a place that unixd gave");
         // SAFETY: `unixd` mapped the page before it gave the place, for as long as the process lives; everything in it is atomic.
         unsafe { &*(place::INODES as *const InodeWords).add(index as usize) }
+    }
+
+    fn is_watched(&self) -> bool {
+        bulletin().watched.load(Ordering::Relaxed) != 0
+    }
+
+    fn ring(&self, index: u32) -> Option<MappedRing> {
+        // SAFETY: `unixd` mapped the pages before it told of them, for as long as the process has a handle of an end of that pipe, without
+        // which the library does not look at them (`pipe::End`).
+        unsafe { MappedRing::new(index) }
     }
 
     fn put(&self, output: &mut Output, address: usize, length: usize) -> Result<usize> {

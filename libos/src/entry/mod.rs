@@ -61,11 +61,11 @@ pub mod place {
     pub const DESCRIPTIONS_FIRST: usize = 0x100;
     /// The others.
     pub const DESCRIPTIONS_MORE: usize = 0x7e00_2800_0000;
-    // Between the words of inodes and the windows, and touching neither.
+    // Around the words of inodes and below the rings, and touching neither.
     const _: () = assert!(DESCRIPTIONS >= HEAP + HEAP_BYTES);
     const _: () = assert!(unix::place::INODES >= DESCRIPTIONS + DESCRIPTIONS_FIRST * abi::PAGE_SIZE);
     const _: () = assert!(DESCRIPTIONS_MORE >= unix::place::INODES + unix::place::INODES_PAGES * abi::PAGE_SIZE);
-    const _: () = assert!(DESCRIPTIONS_MORE < unix::place::WINDOWS);
+    const _: () = assert!(DESCRIPTIONS_MORE < unix::place::RINGS);
 
     /// What the library has of threads but the first: their syscall stacks and machine state.
     pub const THREADS: usize = 0x7e30_0000_0000;

@@ -47,8 +47,10 @@ impl Native {
     /// The calls. Expects the info pages at [`place::INFO`].
     #[must_use]
     pub fn new() -> Native {
+        let own = exo::identify();
+        crate::mapped_ring::be(own);
         Native {
-            identity: AtomicU64::new(exo::identify().0),
+            identity: AtomicU64::new(own.0),
             thread_pointer: AtomicU64::new(0),
             frame_table: Mutex::new(None),
             machines: Machines::new(),
@@ -57,7 +59,9 @@ impl Native {
 
     /// Be this environment from now on: a copy of the one that this was.
     pub fn become_copy(&self) {
-        self.identity.store(exo::identify().0, Ordering::Relaxed);
+        let own = exo::identify();
+        self.identity.store(own.0, Ordering::Relaxed);
+        crate::mapped_ring::be(own);
         *self.frame_table.lock() = None;
     }
 
@@ -470,6 +474,15 @@ impl Kernel for Native {
         let (used, free) =
             unsafe { ((&raw const (*entry).used).read_volatile() as usize, (&raw const (*info).free_frames).read_volatile() as usize) };
         (used + free, used)
+    }
+
+    fn could_have(&self, frames: usize) -> bool {
+        let entry = core::ptr::from_ref(self.entry());
+        // SAFETY: the kernel changes these words, one aligned store each.
+        let (quota, used) = unsafe { ((&raw const (*entry).quota).read_volatile(), (&raw const (*entry).used).read_volatile()) };
+        let wanted = (frames as u64).saturating_sub(quota.saturating_sub(used));
+        let request = Request { small: 1, ..Request::new(Operation::MoreFrames, [wanted, 0, 0]) };
+        wanted == 0 || channel::server() == EnvId::SELF || channel::call(request).is_ok()
     }
 
     fn entropy(&self) -> Option<u64> {

@@ -37,6 +37,8 @@ pub extern "C" fn start() -> ! {
     process.kernel.arm_slice();
     if command.flags.contains(CommandFlags::BATCH) {
         process.files.set_batch(process, &[], process.clock_ns(Clock::Realtime)).expect("the input that the run has");
+    } else {
+        process.files.set_terminal(process).expect("the console, which every tree has");
     }
     match process.execute(&command) {
         Ok(registers) => process.kernel.resume(&registers),

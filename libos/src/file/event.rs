@@ -30,6 +30,9 @@ pub struct Event {
 }
 
 impl Event {
+    /// The most that it counts to.
+    pub const MOST: u64 = MOST;
+
     /// A counter that starts at `count`, with an inode of this number.
     #[must_use]
     pub fn new(inode: u64, count: u64, semaphore: bool) -> Arc<Event> {

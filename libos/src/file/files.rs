@@ -8,15 +8,18 @@ use linux_raw_sys::general::{AT_FDCWD, O_RDONLY, O_RDWR, O_WRONLY};
 use spin::Mutex;
 
 use crate::errno::{Errno, Result};
-use crate::file::console::{Stream, Terminal};
+use crate::file::console::Stream;
 use crate::file::description::CommonPage;
 use crate::file::event::AnonymousNode;
 use crate::file::table::{Slot, Table};
+use crate::file::terminal::TerminalFile;
 use crate::file::{Access, Description, File};
+use crate::mapped_ring;
 use crate::pool::Pool;
 use crate::server::Server;
 use crate::vfs::attributes::{Attributes, Kind, Time, device_number};
 use crate::vfs::node::{Entry, Node};
+use crate::vfs::permission::Actor;
 use crate::vfs::remote::Tree;
 use crate::vfs::tmpfs::{Inode, Tmpfs};
 use crate::vfs::walk::{Found, Last, Start, walk};
@@ -33,9 +36,6 @@ pub struct Files {
     umask: AtomicU32,
     /// The last number given to an inode that is in no file system.
     inodes: AtomicU64,
-    console: Arc<Terminal>,
-    /// Whether the console is the process's controlling terminal.
-    controls: AtomicBool,
     /// Whether the process ever had a lock.
     locks: AtomicBool,
     /// The tree, if `unixd` keeps it.
@@ -43,7 +43,7 @@ pub struct Files {
 }
 
 impl Files {
-    /// The tree of an initramfs with `/dev`, `/proc` and `/sys`, and the console as the first three descriptors, a terminal.
+    /// The tree of an initramfs with `/dev`, `/proc` and `/sys`, and the console as the first three descriptors, a stream.
     ///
     /// # Panics
     /// If the archive puts something else where a file system is to be mounted.
@@ -52,47 +52,55 @@ impl Files {
         let now = Time::from_nanoseconds(now_ns);
         let root = tree(archive, pool, now, |entry| [proc::mount_proc(entry, now), proc::mount_sys(entry, now)].into());
         let place = inode_of(&root).and_then(|root| inode_of(&root.find(b"dev")?)?.find(b"console"));
-        Files::over(root, place, None)
-    }
-
-    /// The tree that `unixd` keeps, with the process's `/proc` and `/sys`, and the console as the first three descriptors, a terminal.
-    #[must_use]
-    pub fn remote(server: &'static dyn Server, now_ns: u64) -> Files {
-        let now = Time::from_nanoseconds(now_ns);
-        let (tree, root) = Tree::new(server, |entry| [proc::mount_proc(entry, now), proc::mount_sys(entry, now)].into());
-        let place = tree.find(&root, b"dev/console");
-        Files::over(root, place, Some(tree))
-    }
-
-    /// Addresses at which `unixd` maps pages for the process: a child sees the same there.
-    #[must_use]
-    pub fn shown_pages(&self) -> Vec<core::ops::Range<usize>> {
-        self.tree.as_ref().map_or_else(Vec::new, |tree| tree.shown_pages())
-    }
-
-    fn over(root: Arc<Entry>, console_place: Option<Arc<Entry>>, tree: Option<Arc<Tree>>) -> Files {
-        let console = Arc::new(Terminal::new());
-        let files = Files {
-            table: Mutex::new(Table::new()),
-            start: Mutex::new(Start { root: root.clone(), from: root }),
-            umask: AtomicU32::new(0o022),
-            inodes: AtomicU64::new(0),
-            console: console.clone(),
-            controls: true.into(),
-            tree,
-            locks: false.into(),
-        };
-        if let Some(place) = console_place {
-            let description = Description::new(place, console, Access::READ | Access::WRITE, O_RDWR);
+        let files = Files::over(root, None);
+        if let Some(place) = place {
+            let description = Description::new(place, Arc::new(Stream), Access::READ | Access::WRITE, O_RDWR);
             files.set_streams([description.clone(), description.clone(), description]);
         }
         files
     }
 
+    /// The tree that `unixd` keeps, with the process's `/proc` and `/sys`; no descriptors.
+    #[must_use]
+    pub fn remote(server: &'static dyn Server, now_ns: u64) -> Files {
+        let now = Time::from_nanoseconds(now_ns);
+        let (tree, root) = Tree::new(server, |entry| [proc::mount_proc(entry, now), proc::mount_sys(entry, now)].into());
+        Files::over(root, Some(tree))
+    }
+
+    /// Addresses at which `unixd` maps pages for the process: a child sees the same there.
+    #[must_use]
+    pub fn shown_pages(&self) -> Vec<core::ops::Range<usize>> {
+        let mut pages = self.tree.as_ref().map_or_else(Vec::new, |tree| tree.shown_pages());
+        pages.extend(self.rings().into_iter().map(mapped_ring::range));
+        pages
+    }
+
+    /// The rings of the pipes that are open.
+    fn rings(&self) -> Vec<u32> {
+        let table = self.table.lock();
+        let descriptions = table.numbers(0).filter_map(|fd| Some(&table.get(fd).ok()?.description));
+        let mut rings: Vec<u32> = descriptions.filter_map(|description| description.file().ok()?.pipe()?.ring_index()).collect();
+        rings.sort_unstable();
+        rings.dedup();
+        rings
+    }
+
+    fn over(root: Arc<Entry>, tree: Option<Arc<Tree>>) -> Files {
+        Files {
+            table: Mutex::new(Table::new()),
+            start: Mutex::new(Start { root: root.clone(), from: root }),
+            umask: AtomicU32::new(0o022),
+            inodes: AtomicU64::new(0),
+            tree,
+            locks: false.into(),
+        }
+    }
+
     /// A tree alone, as `unixd` keeps it.
     #[must_use]
     pub fn of(root: Arc<Entry>) -> Files {
-        Files::over(root, None, None)
+        Files::over(root, None)
     }
 
     /// An open file of the tree that came from elsewhere, by its handle.
@@ -130,7 +138,22 @@ impl Files {
         };
         let input = Description::new(place, inode, Access::READ, O_RDONLY);
         self.set_streams([input, output(self.next_inode()), output(self.next_inode())]);
-        self.controls.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Make the first three descriptors the console, a terminal, which controls the process.
+    ///
+    /// # Errors
+    /// Those of opening it.
+    pub fn set_terminal(&self, world: &dyn World) -> Result<()> {
+        let access = Access::READ | Access::WRITE;
+        let place = self.find(world, b"/dev/ttyS0")?;
+        let file = Arc::clone(&place.node).open(&place, access, world)?;
+        if let Some(terminal) = file.of_type::<TerminalFile>() {
+            terminal.claim();
+        }
+        let description = Description::new(place, file, access, O_RDWR);
+        self.set_streams([description.clone(), description.clone(), description]);
         Ok(())
     }
 
@@ -142,32 +165,25 @@ impl Files {
         }
     }
 
-    /// A number for an inode that is in no file system.
+    /// A number for an inode that is in no file system, and that no other process gives.
     #[must_use]
     pub fn next_inode(&self) -> u64 {
         self.inodes.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// `/dev/console`
-    #[must_use]
-    pub fn console(&self) -> Arc<dyn File> {
-        self.console.clone()
-    }
-
-    /// The controlling terminal, if the process has one.
-    #[must_use]
-    pub fn terminal(&self) -> Option<Arc<dyn File>> {
-        self.controls.load(Ordering::Relaxed).then(|| self.console.clone() as Arc<dyn File>)
+    /// The process has this id from now on.
+    pub fn begin_inodes(&self, id: u32) {
+        self.inodes.store(unix::message::inode_of(id, 0), Ordering::Relaxed);
     }
 
     /// A regular file that has no name and never had one: memfd_create(2)'s.
     ///
     /// # Errors
     /// `ENODEV`: the root is no file system that could hold it.
-    pub fn unnamed_file(&self, name: &[u8], now: Time) -> Result<Arc<Entry>> {
+    pub fn unnamed_file(&self, name: &[u8], actor: &Actor) -> Result<Arc<Entry>> {
         const PERMISSIONS: u32 = 0o777;
         let root = self.root();
-        root.node.create_unnamed(&root, &[b"memfd:", name].concat(), PERMISSIONS, now)
+        root.node.create_unnamed(&root, &[b"memfd:", name].concat(), PERMISSIONS, actor)
     }
 
     /// What a descriptor refers to.
@@ -349,7 +365,7 @@ fn mount_all(root: &Arc<Inode>, entry: &Arc<Entry>, mounts: Vec<Arc<Entry>>, now
         root.adopt(&mounted, now)?;
     }
     let new = crate::vfs::node::New { kind: Kind::Directory, permissions: 0o1777, special: 0, target: &[] };
-    match root.create(entry, b"tmp", &new, now) {
+    match root.create(entry, b"tmp", &new, &Actor::root(now)) {
         Err(Errno::EEXIST) => Ok(()),
         outcome => outcome.map(drop),
     }
@@ -364,7 +380,7 @@ fn clear(directory: &Inode, name: &[u8], now: Time) -> Result<()> {
             clear(inner, &below, now)?;
         }
     }
-    directory.unlink(name, is_directory, now)
+    directory.unlink(name, is_directory, &Actor::root(now))
 }
 
 /// What fstat(2) says of a descriptor.

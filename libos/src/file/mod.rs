@@ -11,15 +11,17 @@ pub mod edge;
 pub mod epoll;
 pub mod event;
 pub mod files;
-pub mod line;
+pub mod inotify;
 pub mod locks;
 pub mod pidfd;
 pub mod pipe;
 pub mod queue;
 pub mod remote;
+pub mod ring;
 pub mod signal;
 pub mod socket;
 pub mod table;
+pub mod terminal;
 #[cfg(test)]
 mod tests;
 pub mod timer;
@@ -238,6 +240,12 @@ pub trait File: Any + Send + Sync {
     /// The contents as mmap(2) wants them.
     fn backing(self: Arc<Self>) -> Option<Arc<dyn Backing>> {
         None
+    }
+
+    /// It is about to be mapped, which counts as a read.
+    fn note_mapped(&self, world: &dyn World) -> Result<()> {
+        let _ = world;
+        Ok(())
     }
 
     /// Whether a private mapping of it is zeros, as of `/dev/zero`.

@@ -18,6 +18,8 @@ const SIGPIPE: u32 = 13;
 /// What a file may be besides how it seeks: see [`traits_of`].
 const ZEROS: u32 = 4;
 const POLLABLE: u32 = 8;
+/// What an instance of inotify(7) is.
+pub const NOTICES: u32 = 3 | POLLABLE;
 /// What a socket is.
 pub const SOCKET: u32 = 2 | POLLABLE;
 
@@ -128,16 +130,22 @@ impl RemoteFile {
     /// Ask once; gives the count of bytes that were moved to `output`.
     fn read_once(&self, output: &mut Output, offset: u64) -> Result<usize> {
         let wanted = output.room().min(MAILBOX_BYTES);
-        let count = self.handle.ask(Operation::Read, [offset, wanted as u64, 0])?[0] as usize;
+        let count = (self.handle.ask(Operation::Read, [offset, wanted as u64, 0])?[0] as usize).min(wanted);
+        self.put_mailbox(output, count)?;
+        Ok(count)
+    }
+
+    /// Move the first bytes of the mailbox to `output`.
+    pub(super) fn put_mailbox(&self, output: &mut Output, count: usize) -> Result<()> {
         let mut chunk = [0; CHUNK];
         let mut done = 0;
-        while done < count.min(wanted) {
+        while done < count {
             let part = &mut chunk[..CHUNK.min(count - done)];
             self.handle.server.fetch(done, part);
             output.put(part)?;
             done += part.len();
         }
-        Ok(count)
+        Ok(())
     }
 
     /// Ask once to write these bytes.
@@ -175,18 +183,22 @@ pub fn until_ready<T>(world: &dyn World, blocking: Blocking, mut attempt: impl F
 }
 
 /// How many bytes a request of ioctl(2) takes from its argument, and how many it puts there.
-fn control_bytes(request: u32) -> (usize, usize) {
+pub(super) fn control_bytes(request: u32) -> (usize, usize) {
     use linux_raw_sys::ioctl::*;
     const TERMIOS: usize = 36;
+    const TERMIOS2: usize = 44;
     const TERMIO: usize = 18;
     match request {
-        FIONREAD | TIOCOUTQ | TIOCGPGRP | TIOCGSID | TIOCGETD | TIOCMGET | TIOCGSOFTCAR | TIOCGPTN | TIOCGEXCL => (0, 4),
+        FIONREAD | TIOCOUTQ | TIOCGPGRP | TIOCGSID | TIOCGETD | TIOCMGET | TIOCGSOFTCAR | TIOCGPTN | TIOCGEXCL | TIOCGPTLCK | TIOCGPKT
+        | TIOCSERGETLSR => (0, 4),
         TIOCSPGRP | TIOCSETD | TIOCSSOFTCAR | TIOCPKT | TIOCSPTLCK | FIOASYNC => (4, 0),
         TIOCSTI => (1, 0),
         TIOCGWINSZ => (0, 8),
         TIOCSWINSZ => (8, 0),
         TCGETS => (0, TERMIOS),
         TCSETS | TCSETSW | TCSETSF => (TERMIOS, 0),
+        TCGETS2 => (0, TERMIOS2),
+        TCSETS2 | TCSETSW2 | TCSETSF2 => (TERMIOS2, 0),
         TCGETA => (0, TERMIO),
         TCSETA | TCSETAW | TCSETAF => (TERMIO, 0),
         _ => (0, 0),
@@ -194,7 +206,7 @@ fn control_bytes(request: u32) -> (usize, usize) {
 }
 
 /// The most bytes that [`control_bytes`] gives.
-const CONTROL_MOST: usize = 64;
+pub(super) const CONTROL_MOST: usize = 64;
 
 impl File for RemoteFile {
     fn read(&self, world: &dyn World, output: &mut Output, offset: u64, blocking: Blocking) -> Result<usize> {

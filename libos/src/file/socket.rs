@@ -1,16 +1,19 @@
 //! Sockets of the Unix domain: handles of `unixd`'s.
 #![forbid(unsafe_code)]
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use spin::Mutex;
-use unix::message::{BYTES, BYTES_MOST, CREDENTIALS, INODE, NAME, NAME_MOST, RIGHTS};
+use unix::message::{BYTES, BYTES_MOST, CREDENTIALS, NAME, NAME_MOST, NO_PLACE, PLACE, RIGHTS};
 use unix::{Operation, Request};
 
 use crate::errno::{Errno, Result};
 use crate::file::remote::{Handle, RemoteFile, SOCKET};
 use crate::file::{Blocking, Edges, File, Input, Output, Place, Readiness};
 use crate::server::Server;
+use crate::vfs::node::Entry;
+use crate::vfs::remote::handle_of;
 use crate::vfs::world::World;
 
 const SIGPIPE: u32 = 13;
@@ -18,13 +21,20 @@ const SIGPIPE: u32 = 13;
 const MSG_PEEK: u32 = 2;
 const MSG_WAITALL: u32 = 0x100;
 
-/// A socket's name: the bytes of `sun_path`, and device and inode of what a path leads to.
-#[derive(Clone, Debug, Default)]
+/// A socket's name: the bytes of `sun_path`, and what a path leads to.
+#[derive(Clone, Default)]
 pub struct Name {
     /// The bytes.
     pub bytes: Vec<u8>,
-    /// Device and inode.
-    pub inode: (u64, u64),
+    /// The place in the tree.
+    pub place: Option<Arc<Entry>>,
+}
+
+impl Name {
+    /// The handle of the place.
+    fn handle(&self) -> u32 {
+        self.place.as_ref().and_then(handle_of).unwrap_or(NO_PLACE)
+    }
 }
 
 /// What is sent besides bytes.
@@ -98,7 +108,7 @@ impl Socket {
     /// What `unixd` answers.
     pub fn ask_with_name(&self, operation: Operation, name: &Name) -> Result<[u64; 4]> {
         self.handle().server().post(NAME, &name.bytes);
-        self.handle().ask(operation, [name.bytes.len() as u64, name.inode.0, name.inode.1])
+        self.handle().ask(operation, [name.bytes.len() as u64, u64::from(name.handle()), 0])
     }
 
     /// Ask for a name.
@@ -121,8 +131,7 @@ impl Socket {
         let server = self.handle().server();
         if let Some(name) = &along.to {
             server.post(NAME, &name.bytes);
-            server.post(INODE, &name.inode.0.to_ne_bytes());
-            server.post(INODE + 8, &name.inode.1.to_ne_bytes());
+            server.post(PLACE, &name.handle().to_ne_bytes());
         }
         for (index, handle) in along.rights.iter().enumerate() {
             server.post(RIGHTS + 4 * index, &handle.to_ne_bytes());

@@ -38,6 +38,22 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// How far a transfer had got.
+#[derive(Clone, Copy)]
+pub struct Mark<'a> {
+    first: Stretch,
+    rest: &'a [Stretch],
+    done: usize,
+}
+
+impl<'a> Mark<'a> {
+    fn of(cursor: Option<&Cursor<'a>>, done: usize) -> Mark<'a> {
+        let (first, rest): (Stretch, &[Stretch]) =
+            cursor.map_or((Stretch { address: 0, length: 0 }, &[]), |cursor| (cursor.first, cursor.rest));
+        Mark { first, rest, done }
+    }
+}
+
 enum Sink<'a> {
     User(Cursor<'a>),
     Own(&'a mut [u8]),
@@ -81,6 +97,23 @@ impl<'a> Output<'a> {
     #[must_use]
     pub fn done(&self) -> usize {
         self.done
+    }
+
+    /// How far it got.
+    #[must_use]
+    pub fn mark(&self) -> Mark<'a> {
+        match &self.sink {
+            Sink::User(cursor) => Mark::of(Some(cursor), self.done),
+            Sink::Own(_) => Mark::of(None, self.done),
+        }
+    }
+
+    /// Go back to where it was: what was put since is to be put again.
+    pub fn go_back(&mut self, mark: Mark<'a>) {
+        self.done = mark.done;
+        if let Sink::User(cursor) = &mut self.sink {
+            (cursor.first, cursor.rest) = (mark.first, mark.rest);
+        }
     }
 
     /// Put bytes; gives how many there was room for.
@@ -190,6 +223,23 @@ impl<'a> Input<'a> {
     #[must_use]
     pub fn done(&self) -> usize {
         self.done
+    }
+
+    /// How far it got.
+    #[must_use]
+    pub fn mark(&self) -> Mark<'a> {
+        match &self.source {
+            Source::User(cursor) => Mark::of(Some(cursor), self.done),
+            Source::Own(_) => Mark::of(None, self.done),
+        }
+    }
+
+    /// Go back to where it was: what was taken since is to be taken again.
+    pub fn go_back(&mut self, mark: Mark<'a>) {
+        self.done = mark.done;
+        if let Source::User(cursor) = &mut self.source {
+            (cursor.first, cursor.rest) = (mark.first, mark.rest);
+        }
     }
 
     /// Take bytes; gives how many there were.

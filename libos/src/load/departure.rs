@@ -19,6 +19,7 @@ impl<K: Kernel> Process<K> {
         // What falls out of it may ask `unixd`: outside the lock.
         drop(remains);
         self.kernel.executed();
+        self.begin_again();
         self.signals.with(crate::signal::State::depart);
         self.timers_after_exec();
         let closed = self.files.with_table(crate::file::table::Table::close_on_exec);

@@ -12,6 +12,7 @@ use crate::file::pipe::Pipe;
 use crate::file::queue::RemoteQueue;
 use crate::file::remote::{Handle, RemoteFile};
 use crate::file::socket::{Along, Received, Socket};
+use crate::file::terminal::TerminalFile;
 use crate::file::{Access, Blocking, Description, File, Input, Output};
 use crate::kernel::Kernel;
 use crate::process::Process;
@@ -145,6 +146,10 @@ fn read_control<K: Kernel>(process: &Process<K>, header: &Header, along: &mut Al
         }
         at += size.next_multiple_of(8);
     }
+    if !kept.is_empty() {
+        // Others may wait for files that have just moved.
+        process.note_change();
+    }
     Ok(kept)
 }
 
@@ -191,7 +196,7 @@ pub fn sendmmsg<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Resul
 
 /// A descriptor for a handle that came along with a message.
 fn adopt<K: Kernel>(process: &Process<K>, handle: Handle, close_on_exec: bool) -> Result<i32> {
-    let [what, inode, flags, kind] = handle.ask(Operation::Describe, [0; 3])?;
+    let [what, inode, flags, special] = handle.ask(Operation::Describe, [0; 3])?;
     let object = Object::from_number(what as u8).ok_or(Errno::EIO)?;
     let access = Access::from_bits_truncate((what >> 8) as u32 & 0xff);
     let traits = (what >> 16) as u32;
@@ -201,13 +206,15 @@ fn adopt<K: Kernel>(process: &Process<K>, handle: Handle, close_on_exec: bool) -
         Description::new(entry, file, access, mode)
     };
     let description = match object {
-        Object::Socket => describe(process, handle, kind as u32, inode, flags as u32),
+        Object::Socket => describe(process, handle, special as u32, inode, flags as u32),
         Object::Pipe => {
             let pipe = Pipe::new(inode);
-            let end = pipe.adopt(handle, access);
+            let end = pipe.adopt(handle, access, special);
             Description::new(pipe.entry(process.now()), end, access, mode)
         }
         Object::Event => detached(Arc::new(RemoteFile::new(handle, traits)), Kind::Anonymous, b"anon_inode:[eventfd]"),
+        Object::Notices => detached(Arc::new(RemoteFile::new(handle, traits)), Kind::Anonymous, b"anon_inode:inotify"),
+        Object::Terminal => detached(TerminalFile::adopt(handle), Kind::Character, b"/dev/tty"),
         Object::Queue => detached(Arc::new(RemoteQueue::new(handle)), Kind::Regular, b"/"),
         Object::File => {
             let (entry, file) = process.files.adopt(handle.into_number())?;

@@ -11,6 +11,7 @@ pub mod exec;
 pub mod family;
 pub mod futex;
 pub mod identity;
+pub mod inotify;
 pub mod lock;
 pub mod memory;
 pub mod message;

@@ -2,10 +2,13 @@
 
 use alloc::sync::Arc;
 
-use linux_raw_sys::general::{AT_FDCWD, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_LARGEFILE, O_NOFOLLOW, O_PATH, O_TRUNC, O_WRONLY};
+use linux_raw_sys::general::{
+    AT_FDCWD, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_LARGEFILE, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_TRUNC, O_WRONLY,
+};
 
 use crate::errno::{Errno, Result};
 use crate::file::Description;
+use crate::file::terminal::TerminalFile;
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::syscall::Arguments;
@@ -36,8 +39,16 @@ fn open_at<K: Kernel>(process: &Process<K>, directory: i32, address: usize, flag
     process.files.insert(description, flags & O_CLOEXEC != 0).map(|fd| fd as usize)
 }
 
+/// `TIOCGPTPEER`: open the slave of a pair's master by its number, whatever the file systems that the process sees.
+pub(super) fn open_peer<K: Kernel>(process: &Process<K>, number: u32, flags: u32) -> Result<usize> {
+    let path = alloc::format!("/dev/pts/{number}");
+    process.files.with_table(|table| table.check_room())?;
+    let description = open_description(process, AT_FDCWD, path.as_bytes(), flags & (3 | O_NOCTTY | O_NONBLOCK | O_CLOEXEC), 0)?;
+    process.files.insert(description, flags & O_CLOEXEC != 0).map(|fd| fd as usize)
+}
+
 fn open_description<K: Kernel>(process: &Process<K>, directory: i32, name: &[u8], flags: u32, mode: u32) -> Result<Arc<Description>> {
-    let kept = flags & !(O_CREAT | O_EXCL | O_TRUNC | O_CLOEXEC | linux_raw_sys::general::O_NOCTTY) | O_LARGEFILE;
+    let kept = flags & !(O_CREAT | O_EXCL | O_TRUNC | O_CLOEXEC | O_NOCTTY) | O_LARGEFILE;
     if flags & O_PATH != 0 {
         let entry = find_at(process, directory, name, flags & O_NOFOLLOW == 0)?;
         if flags & O_DIRECTORY != 0 && entry.node.kind() != Kind::Directory {
@@ -50,6 +61,11 @@ fn open_description<K: Kernel>(process: &Process<K>, directory: i32, name: &[u8]
     }
     let opening = Opening { flags, permissions: permissions(process, mode) };
     let (entry, file) = opening::open(process, &process.files.start(directory, name)?, name, &opening)?;
+    if flags & O_NOCTTY == 0
+        && let Some(terminal) = file.of_type::<TerminalFile>()
+    {
+        terminal.claim();
+    }
     let description = Description::new(entry, file, opening.access(), kept);
     if let Some(end) = description.file()?.pipe() {
         end.await_peer(process, description.blocking())?;

@@ -127,14 +127,13 @@ pub fn read_name<K: Kernel>(process: &Process<K>, address: usize, length: usize)
 pub fn find_name<K: Kernel>(process: &Process<K>, bytes: Vec<u8>) -> Result<Name> {
     match bytes.first() {
         None => Err(Errno::EINVAL),
-        Some(0) => Ok(Name { bytes, inode: (0, 0) }),
+        Some(0) => Ok(Name { bytes, place: None }),
         Some(_) => {
             let entry = process.files.find(process, &bytes)?;
-            let attributes = entry.node.attributes();
-            if attributes.kind != Kind::Socket {
+            if entry.node.kind() != Kind::Socket {
                 return Err(Errno::ECONNREFUSED);
             }
-            Ok(Name { bytes, inode: (attributes.device, attributes.inode) })
+            Ok(Name { bytes, place: Some(entry) })
         }
     }
 }
@@ -144,7 +143,7 @@ pub fn bind<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<us
     with_socket(process, arguments.int(0), |socket, _| {
         let bytes = read_name(process, arguments.word(1), arguments.unsigned(2) as usize)?.ok_or(Errno::EINVAL)?;
         if bytes.first().is_none_or(|&first| first == 0) {
-            return socket.ask_with_name(Operation::Bind, &Name { bytes, inode: (0, 0) }).map(|_| 0);
+            return socket.ask_with_name(Operation::Bind, &Name { bytes, place: None }).map(|_| 0);
         }
         if !socket.name(false)?.is_empty() {
             return Err(Errno::EINVAL);
@@ -155,9 +154,8 @@ pub fn bind<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<us
         }
         const MODE: u32 = 0o777;
         let new = New { kind: Kind::Socket, permissions: permissions(process, MODE), special: 0, target: &[] };
-        let entry = found.parent.node.create(&found.parent, &found.name, &new, process.now())?;
-        let attributes = entry.node.attributes();
-        socket.ask_with_name(Operation::Bind, &Name { bytes, inode: (attributes.device, attributes.inode) }).map(|_| 0)
+        let entry = found.parent.node.create(&found.parent, &found.name, &new, &process.actor())?;
+        socket.ask_with_name(Operation::Bind, &Name { bytes, place: Some(entry) }).map(|_| 0)
     })
 }
 

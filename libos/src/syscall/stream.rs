@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 
 use crate::errno::{Errno, Result};
+use crate::file::terminal::TerminalFile;
 use crate::file::{Access, Description, Input, Output};
 use crate::kernel::Kernel;
 use crate::process::Process;
@@ -128,6 +129,10 @@ pub fn ioctl<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<u
             description.set_flags(if on { flags | flag } else { flags & !flag });
             Ok(0)
         }
+        linux_raw_sys::ioctl::TIOCGPTPEER => {
+            let terminal = file.of_type::<TerminalFile>().ok_or(Errno::ENOTTY)?;
+            super::open::open_peer(process, terminal.pair_number()?, argument as u32)
+        }
         _ => file.control(process, request, argument),
     }
 }
@@ -141,9 +146,14 @@ pub fn sendfile<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Resul
     let offset_address = arguments.word(2);
     let mut offset = if offset_address == 0 { None } else { Some(process.read_value::<i64>(offset_address)?) };
     let wanted = arguments.word(3).min(MOST_BYTES);
+    let is_stream = !from.file()?.seeking().has_places();
+    if is_stream && to.entry.node.kind() != Kind::Fifo {
+        return Err(Errno::EINVAL);
+    }
     let mut buffer = alloc::vec![0; CHUNK.min(wanted.max(1))];
     let mut done = 0;
-    while done < wanted {
+    // Out of a stream into a pipe goes what one read gives.
+    while done < wanted && !(is_stream && done > 0) {
         let room = buffer.len().min(wanted - done);
         let count = match offset {
             Some(offset) => from.read_at(process, &mut Output::own(&mut buffer[..room]), offset),

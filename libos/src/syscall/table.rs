@@ -13,8 +13,8 @@ use crate::identity::Word;
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::syscall::{
-    Arguments, Handler, descriptor, directory, epoll, exec, family, futex, identity, lock, memory, message, notice, open, path, pidfd,
-    poll, process, queue, schedule, signal, socket, stat, stream, thread, time, timer, times, wait,
+    Arguments, Handler, descriptor, directory, epoll, exec, family, futex, identity, inotify, lock, memory, message, notice, open, path,
+    pidfd, poll, process, queue, schedule, signal, socket, stat, stream, thread, time, timer, times, wait,
 };
 
 /// How much of a call works.
@@ -499,10 +499,10 @@ rows! {
 
     // Known by name, so that the log can tell what a program missed.
     openat2: 437, 437, absent, Absent, [DirectoryFd, Path, Pointer, Unsigned];
-    inotify_init: 253, -, absent, Absent, [];
-    inotify_init1: 294, 26, absent, Absent, [Hex];
-    inotify_add_watch: 254, 27, absent, Absent, [Fd, Path, Hex];
-    inotify_rm_watch: 255, 28, absent, Absent, [Fd, Int];
+    inotify_init: 253, -, inotify::inotify_init, Full, [];
+    inotify_init1: 294, 26, inotify::inotify_init1, Full, [Hex];
+    inotify_add_watch: 254, 27, inotify::inotify_add_watch, Partial("stores through mappings and /proc are not told of"), [Fd, Path, Hex];
+    inotify_rm_watch: 255, 28, inotify::inotify_rm_watch, Full, [Fd, Int];
     splice: 275, 76, absent, Absent, [Fd, Pointer, Fd, Pointer, Unsigned, Hex];
     tee: 276, 77, absent, Absent, [Fd, Fd, Unsigned, Hex];
     vmsplice: 278, 75, absent, Absent, [Fd, VectorIn, Unsigned, Hex];

@@ -183,6 +183,7 @@ pub fn set_robust_list<K: Kernel>(process: &Process<K>, arguments: &Arguments) -
         return Err(Errno::EINVAL);
     }
     process.threads.with(|table| table.current().robust_list = arguments.0[0]);
+    process.note_will();
     Ok(0)
 }
 

@@ -22,6 +22,36 @@ impl<K: Kernel> Process<K> {
     /// # Errors
     /// `ETIMEDOUT`: the deadline passed. `EINTR`: a signal came that the thread does not block, or was there already.
     pub fn block(&self, waits: Waits, deadline_ns: Option<u64>) -> Result<()> {
+        if !matches!(waits, Waits::Change | Waits::Console) {
+            return self.block_with_others(waits, deadline_ns);
+        }
+        if waits == Waits::Change && self.threads.with(|table| table.is_alone()) {
+            return self.block_alone(deadline_ns);
+        }
+        let outcome = self.block_with_others(waits, deadline_ns);
+        let thread = self.threads.with(|table| table.current_slot());
+        self.threads.watches.lock().forget(thread);
+        outcome
+    }
+
+    /// The only thread waits for a change: there is nobody else to run.
+    fn block_alone(&self, deadline_ns: Option<u64>) -> Result<()> {
+        if self.signals.is_wait_over() {
+            return if self.is_interrupted() || self.signals.is_end_due() { Err(Errno::EINTR) } else { Ok(()) };
+        }
+        let end = deadline_ns.map(|ns| ticks_at(self.kernel.info(), ns));
+        let earliest = [end, self.timers.due_asleep()].into_iter().flatten().min();
+        self.wait_for_rings(self.unheard(), earliest);
+        self.threads.watches.lock().clear();
+        self.run_timers();
+        self.hear();
+        match deadline_ns {
+            Some(deadline) if self.now_ns() >= deadline => Err(Errno::ETIMEDOUT),
+            _ => Ok(()),
+        }
+    }
+
+    fn block_with_others(&self, waits: Waits, deadline_ns: Option<u64>) -> Result<()> {
         let is_console = waits == Waits::Console;
         let look = if is_console { Some(self.now_ns() + LOOK_NS) } else { None };
         let end = [deadline_ns, look].into_iter().flatten().min();
@@ -129,16 +159,49 @@ impl<K: Kernel> Process<K> {
     fn wait_for_others(&self, earliest: Option<u64>) {
         /// How soon the words are looked at again for which the kernel has no room, in nanoseconds.
         const SOON_NS: u64 = 1_000_000;
-        let doorbell = WaitWord { value: self.heard.load(Ordering::Relaxed), ..self.kernel.doorbell() };
+        let doorbell = self.unheard();
         if self.threads.with(|table| table.shared_waits().is_empty()) {
-            let _ = self.kernel.wait(&[doorbell], earliest);
+            self.wait_for_rings(doorbell, earliest);
             return;
         }
-        let words: Vec<WaitWord> = core::iter::once(doorbell).chain(self.shared_words()).collect();
+        let mut words: Vec<WaitWord> = core::iter::once(doorbell).chain(self.shared_words()).collect();
+        words.extend(self.threads.watches.lock().words());
         let soon = (words.len() > abi::MAX_WAIT_WORDS).then(|| ticks_at(self.kernel.info(), self.now_ns() + SOON_NS));
         let end = [earliest, soon].into_iter().flatten().min();
         let woken = self.kernel.wait(&words[..words.len().min(abi::MAX_WAIT_WORDS)], end);
         self.look_at_shared(woken.ok().filter(|&index| index > 0).map(|index| words[index].address));
+    }
+
+    /// The doorbell, as far as it was heard.
+    fn unheard(&self) -> WaitWord {
+        WaitWord { value: self.heard.load(Ordering::Relaxed), ..self.kernel.doorbell() }
+    }
+
+    /// Sleep until the doorbell rings or a ring changes.
+    fn wait_for_rings(&self, doorbell: WaitWord, earliest: Option<u64>) {
+        let watches = self.threads.watches.lock();
+        let mut rings = watches.words();
+        // Mostly there is one.
+        let first = rings.next();
+        let Some(second) = rings.next() else {
+            drop(rings);
+            drop(watches);
+            let words = [doorbell, first.unwrap_or(doorbell)];
+            let _ = self.kernel.wait(&words[..1 + usize::from(first.is_some())], earliest);
+            return;
+        };
+        let words: Vec<WaitWord> = [doorbell].into_iter().chain(first).chain([second]).chain(rings).collect();
+        drop(watches);
+        let _ = self.kernel.wait(&words[..words.len().min(abi::MAX_WAIT_WORDS)], earliest);
+    }
+
+    /// If a ring that a thread waits for has changed, let those look again who wait for changes.
+    pub(crate) fn look_at_rings(&self) {
+        let watches = self.threads.watches.lock();
+        if !watches.is_empty() && watches.has_changed() {
+            drop(watches);
+            self.note_change();
+        }
     }
 
     /// Let the others run first.

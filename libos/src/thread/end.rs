@@ -1,9 +1,12 @@
 //! A thread's end: the robust futexes that it holds, its last word, its place.
 #![forbid(unsafe_code)]
 
+use alloc::vec::Vec;
+
 use crate::errno::{Errno, Result};
 use crate::identity::Word;
 use crate::kernel::Kernel;
+use crate::memory::fault::Access;
 use crate::process::Process;
 use crate::signal::{Ending, Own, Set};
 use crate::thread::Table;
@@ -36,6 +39,7 @@ impl<K: Kernel> Process<K> {
             self.memory.lock().unmap(&self.kernel, address..address + length);
         }
         let ended = self.threads.with(|table| table.remove_current());
+        self.give_thread_id(id);
         // It takes no signals any more.
         self.signals.exchange(alloc::boxed::Box::new(Own::new(Set::MAX)));
         self.reoffer();
@@ -62,6 +66,7 @@ impl<K: Kernel> Process<K> {
             let _ = self.leave_robust_list(thread.robust_list as usize, thread.id);
             self.leave_locks(thread.id);
             self.clear_word(thread.clear_at_end);
+            self.give_thread_id(thread.id);
             self.kernel.give_machine(thread.machine);
         }
         self.threads.with(Table::end_others);
@@ -76,6 +81,17 @@ impl<K: Kernel> Process<K> {
         self.kernel.identity().set(Word::Thread, id);
         *self.leader_code.lock() = None;
         Ok(())
+    }
+
+    /// The process ends: hand on what its threads hold of robust futexes, which may be other processes' too.
+    pub fn leave_all_futexes(&self) {
+        let lists: Vec<(u64, u32)> = self.threads.with(|table| {
+            let lists = table.iter().filter(|thread| thread.robust_list != 0);
+            lists.map(|thread| (thread.robust_list, thread.id)).collect()
+        });
+        for (list, id) in lists {
+            let _ = self.leave_robust_list(list as usize, id);
+        }
     }
 
     /// Hand on what the thread that runs holds of robust futexes.
@@ -139,6 +155,9 @@ impl<K: Kernel> Process<K> {
             }
             if word & WAITERS != 0 && !is_lock {
                 self.wake_last(futex);
+            }
+            if is_lock && let Ok(lock) = self.futex_word(futex, false, Access::Read) {
+                self.wake_foreign(lock, word);
             }
             return Ok(());
         }

@@ -49,6 +49,8 @@ impl<K: Kernel> Process<K> {
     pub fn fork(&self, birth: &Birth) -> Result<usize> {
         if let Some(server) = self.kernel.server() {
             self.files.share(server, &|| self.kernel.common_page())?;
+            // Others may wait for files that have just moved.
+            self.note_change();
         }
         let mut program = self.memory.lock().clone_ranges(&self.kernel, birth.shares_memory)?;
         program.extend(self.files.shown_pages().into_iter().map(|pages| {
@@ -109,7 +111,9 @@ impl<K: Kernel> Process<K> {
                 state.own.alternate = AlternateStack::NONE;
             }
         });
+        self.threads.watches.lock().clear();
         self.begin_as_copy();
+        self.files.begin_inodes(id);
         *self.leader_code.lock() = None;
         self.timers_after_fork();
         self.random.stir(&self.kernel);

@@ -1,8 +1,13 @@
 //! Futexes that know their owner: `FUTEX_LOCK_PI` and its like (Documentation/locking/pi-futex.rst).
 //!
 //! The word holds the owner's thread id, and that somebody waits. A lock goes to the longest waiter: all threads have one priority, and there is
-//! nothing to inherit. Owners and waiters are threads of one process.
+//! nothing to inherit.
+//!
+//! Whose owner is a thread of another process is waited for as a plain futex is: who is woken tries again. An owner that ends by force leaves a
+//! word that nobody changes any more: who waits looks now and then whether it is there.
 #![forbid(unsafe_code)]
+
+use unix::Operation;
 
 use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
@@ -28,10 +33,19 @@ impl<K: Kernel> Process<K> {
     /// disagree. `EAGAIN`: it is owned, and the thread is not patient. `ETIMEDOUT`, `EINTR`: as [`Process::block`].
     pub fn lock(&self, word: Word, patient: bool, deadline_ns: Option<u64>) -> Result<()> {
         let deadline = deadline_ns.map(|ns| ticks_at(self.kernel.info(), ns));
+        let mut others = 0;
         loop {
-            let Some(owner) = self.try_lock(word, self.thread_id())? else { return Ok(()) };
+            let Some(owner) = self.try_lock(word, self.thread_id() | others)? else { return Ok(()) };
             if !patient {
                 return Err(Errno::EAGAIN);
+            }
+            if self.is_foreign(word, owner) {
+                if self.await_foreign(word, owner, deadline_ns)? {
+                    return Ok(());
+                }
+                // Others of this and other processes may wait too, and are not known.
+                others = WAITERS;
+                continue;
             }
             match self.rest(|table| table.block(Waits::Lock { word, owner }, ALL, deadline))? {
                 Outcome::Woken => return Ok(()),
@@ -41,8 +55,44 @@ impl<K: Kernel> Process<K> {
         }
     }
 
-    /// Give a lock to the thread with this id, if nobody owns it; else say so in the word that somebody waits, and give its owner.
-    fn try_lock(&self, word: Word, id: u32) -> Result<Option<u32>> {
+    /// Whether a lock's owner is a thread of another process.
+    fn is_foreign(&self, word: Word, owner: u32) -> bool {
+        word.key.is_shared() && self.threads.with(|table| table.find(owner)).is_none()
+    }
+
+    /// Wait until a lock of another process's thread changes. True: that thread is not there any more, and the lock is the caller's.
+    ///
+    /// # Errors
+    /// `ETIMEDOUT`, `EINTR`: as [`Process::block`].
+    fn await_foreign(&self, word: Word, owner: u32, deadline_ns: Option<u64>) -> Result<bool> {
+        /// How soon it is looked again whether the owner is there, in nanoseconds.
+        const LOOK_NS: u64 = 50_000_000;
+        let now = self.now_ns();
+        if deadline_ns.is_some_and(|deadline| deadline <= now) {
+            return Err(Errno::ETIMEDOUT);
+        }
+        let value: u32 = self.read_value(word.address)?;
+        if value & OWNER != owner {
+            return Ok(false);
+        }
+        let is_gone = self.ask(Operation::Kill, 0, owner, [u64::from(owner), 0, 0]) == Err(Errno::ESRCH);
+        if is_gone {
+            let new = WAITERS | OWNER_DIED | self.thread_id();
+            return self.compare_exchange(word.address, value, new).map(|found| found == value);
+        }
+        let end = deadline_ns.unwrap_or(u64::MAX).min(now + LOOK_NS);
+        let end = ticks_at(self.kernel.info(), end);
+        self.rest(|table| {
+            table.block(Waits::ForeignLock, ALL, Some(end));
+            table.note_shared(word.address, value);
+        })?;
+        Ok(false)
+    }
+
+    /// Give a lock to the thread with this id, if nobody owns it; else say so in the word that somebody waits, and give its owner. The id may
+    /// come with [`WAITERS`].
+    fn try_lock(&self, word: Word, new_owner: u32) -> Result<Option<u32>> {
+        let id = new_owner & OWNER;
         loop {
             let value: u32 = self.read_value(word.address)?;
             let owner = value & OWNER;
@@ -59,7 +109,7 @@ impl<K: Kernel> Process<K> {
                 // Those who wait were left without an owner.
                 return Err(Errno::EINVAL);
             } else {
-                value & OWNER_DIED | id
+                value & OWNER_DIED | new_owner
             };
             if self.compare_exchange(word.address, value, new)? != value {
                 continue;
@@ -67,7 +117,9 @@ impl<K: Kernel> Process<K> {
             if owner == 0 {
                 return Ok(None);
             }
-            self.check_owner(owner, id)?;
+            if !self.is_foreign(word, owner) {
+                self.check_owner(owner, id)?;
+            }
             return Ok(Some(owner));
         }
     }
@@ -101,6 +153,7 @@ impl<K: Kernel> Process<K> {
             }
             let Some(waiter) = self.threads.with(|table| table.first_waiter(word.key)) else {
                 if self.compare_exchange(word.address, value, 0)? == value {
+                    self.wake_foreign(word, value);
                     return Ok(());
                 }
                 continue;
@@ -113,6 +166,13 @@ impl<K: Kernel> Process<K> {
                 self.hand_over(word.key, heir);
                 return Ok(());
             }
+        }
+    }
+
+    /// Let one try again who waits in another process for a lock that is free and held `value` before.
+    pub(super) fn wake_foreign(&self, word: Word, value: u32) {
+        if word.key.is_shared() && value & WAITERS != 0 {
+            self.kernel.wake(word.address, 1);
         }
     }
 

@@ -17,6 +17,7 @@ mod locks;
 pub mod schedule;
 mod signals;
 pub mod table;
+pub mod watches;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -31,20 +32,26 @@ use crate::signal::Own;
 pub use fork::Birth;
 pub use locks::OWNER;
 pub use table::{Outcome, Scheduling, Table, Thread, Waits};
+pub use watches::Watches;
 
 /// The threads of a process.
-pub struct Threads<M: 'static>(Mutex<Table<M>>);
+pub struct Threads<M: 'static> {
+    table: Mutex<Table<M>>,
+    /// What rings they wait for.
+    pub watches: Mutex<Watches>,
+}
 
 impl<M> Threads<M> {
     /// With the first thread, which runs since `now`, in ticks that the process has run.
     #[must_use]
     pub fn new(id: u32, machine: &'static M, now: u64) -> Threads<M> {
-        Threads(Mutex::new(Table::new(Thread::new(id, machine, None, Vec::new()), now)))
+        let table = Table::new(Thread::new(id, machine, None, Vec::new()), now);
+        Threads { table: Mutex::new(table), watches: Mutex::default() }
     }
 
     /// Work on the table.
     pub fn with<T>(&self, work: impl FnOnce(&mut Table<M>) -> T) -> T {
-        work(&mut self.0.lock())
+        work(&mut self.table.lock())
     }
 }
 

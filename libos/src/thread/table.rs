@@ -35,6 +35,8 @@ pub enum Waits {
         /// Who owned it when this was last known: a thread's id.
         owner: u32,
     },
+    /// That a lock changes whose owner is of another process.
+    ForeignLock,
     /// A wake on this futex that hands over a lock.
     Transfer {
         /// The futex.
@@ -200,6 +202,13 @@ impl<M> Table<M> {
     /// All threads, to change.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Thread<M>> {
         self.slots.iter_mut().flatten()
+    }
+
+    /// Whether the thread that runs is the only one.
+    #[must_use]
+    #[inline(always)]
+    pub fn is_alone(&self) -> bool {
+        self.slots.len() == 1
     }
 
     /// The slots of all threads.
@@ -370,6 +379,7 @@ impl<M> Table<M> {
                 }
                 self.forget_shared(slot);
             }
+            Waits::ForeignLock => self.forget_shared(slot),
             _ => {}
         }
         self.ready(slot);

@@ -165,4 +165,18 @@ pub struct Change {
     pub accessed: Option<Time>,
     /// New time of the last change of contents.
     pub modified: Option<Time>,
+    /// The times are the present one, which others than the owner may set too.
+    pub is_present_time: bool,
+}
+
+impl Change {
+    /// Change these attributes.
+    pub fn apply(&self, attributes: &mut Attributes, now: Time) {
+        attributes.permissions = self.permissions.unwrap_or(attributes.permissions);
+        attributes.user = self.user.unwrap_or(attributes.user);
+        attributes.group = self.group.unwrap_or(attributes.group);
+        attributes.accessed = self.accessed.unwrap_or(attributes.accessed);
+        attributes.modified = self.modified.unwrap_or(attributes.modified);
+        attributes.changed = now;
+    }
 }

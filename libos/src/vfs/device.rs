@@ -6,10 +6,11 @@ use alloc::sync::Arc;
 
 use crate::errno::{Errno, Result};
 use crate::file::transfer::moved;
-use crate::file::{Blocking, File, Input, Output, Place, Seeking};
+use crate::file::{Access, Blocking, File, Input, Output, Place, Seeking};
 use crate::pool::Pool;
-use crate::vfs::attributes::{Kind, Time, device_number};
+use crate::vfs::attributes::{Kind, Time, device_number, major};
 use crate::vfs::node::{Entry, New, Node};
+use crate::vfs::permission::Actor;
 use crate::vfs::tmpfs::{Inode, Tmpfs};
 use crate::vfs::world::World;
 
@@ -27,12 +28,18 @@ pub const URANDOM: u64 = device_number(1, 9);
 pub const TTY: u64 = device_number(5, 0);
 /// `/dev/console`
 pub const CONSOLE: u64 = device_number(5, 1);
+/// `/dev/ptmx`: a new pair of terminals.
+pub const PTMX: u64 = device_number(5, 2);
+/// `/dev/ttyS0`: the serial port, which is the console.
+pub const SERIAL: u64 = device_number(4, 64);
+/// The major number of pairs' slaves.
+const PTS_MAJOR: u32 = 136;
 
 /// The device number of `/dev` itself.
 const DEVTMPFS: u64 = device_number(0, 5);
 
 /// What `/dev` holds: name, device, permissions.
-const NODES: [(&[u8], u64, u32); 7] = [
+const NODES: [(&[u8], u64, u32); 9] = [
     (b"null", NULL, 0o666),
     (b"zero", ZERO, 0o666),
     (b"full", FULL, 0o666),
@@ -40,6 +47,8 @@ const NODES: [(&[u8], u64, u32); 7] = [
     (b"urandom", URANDOM, 0o666),
     (b"tty", TTY, 0o666),
     (b"console", CONSOLE, 0o600),
+    (b"ptmx", PTMX, 0o666),
+    (b"ttyS0", SERIAL, 0o620),
 ];
 
 /// The symbolic links of `/dev`.
@@ -53,13 +62,14 @@ const LINKS: [(&[u8], &[u8]); 4] =
 pub fn mount(parent: &Arc<Entry>, pool: &Arc<Pool>, now: Time) -> Result<Arc<Entry>> {
     let root: Arc<Inode> = Tmpfs::create(DEVTMPFS, pool, 0o755, now);
     let entry = Entry::mounted(root.clone(), parent, b"dev");
+    let actor = &Actor::root(now);
     for (name, special, permissions) in NODES {
-        root.create(&entry, name, &New { kind: Kind::Character, permissions, special, target: &[] }, now)?;
+        root.create(&entry, name, &New { kind: Kind::Character, permissions, special, target: &[] }, actor)?;
     }
     for (name, target) in LINKS {
-        root.create(&entry, name, &New { kind: Kind::Link, permissions: 0o777, special: 0, target }, now)?;
+        root.create(&entry, name, &New { kind: Kind::Link, permissions: 0o777, special: 0, target }, actor)?;
     }
-    root.create(&entry, b"shm", &New { kind: Kind::Directory, permissions: 0o1777, special: 0, target: &[] }, now)?;
+    root.create(&entry, b"shm", &New { kind: Kind::Directory, permissions: 0o1777, special: 0, target: &[] }, actor)?;
     Ok(entry)
 }
 
@@ -67,14 +77,14 @@ pub fn mount(parent: &Arc<Entry>, pool: &Arc<Pool>, now: Time) -> Result<Arc<Ent
 ///
 /// # Errors
 /// `ENXIO`: nothing does.
-pub fn open(special: u64, world: &dyn World) -> Result<Arc<dyn File>> {
+pub fn open(special: u64, access: Access, world: &dyn World) -> Result<Arc<dyn File>> {
     Ok(match special {
         NULL => Arc::new(Null),
         ZERO => Arc::new(Zero),
         FULL => Arc::new(Full),
         RANDOM | URANDOM => Arc::new(Random),
-        TTY => world.terminal().ok_or(Errno::ENXIO)?,
-        CONSOLE => world.console().ok_or(Errno::ENXIO)?,
+        TTY | CONSOLE | PTMX | SERIAL => world.open_terminal(special, access)?,
+        _ if major(special) == PTS_MAJOR => world.open_terminal(special, access)?,
         _ => return Err(Errno::ENXIO),
     })
 }

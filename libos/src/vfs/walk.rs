@@ -1,7 +1,6 @@
 //! From a path to an entry, as path_resolution(7) says.
 //!
-//! One walk serves every call; they differ in what they do at the last component ([`Last`]). All calls run as root, who may search every
-//! directory, so that no permission is asked on the way.
+//! One walk serves every call; they differ in what they do at the last component ([`Last`]).
 
 use alloc::borrow::Cow;
 use alloc::sync::Arc;
@@ -10,6 +9,7 @@ use alloc::vec::Vec;
 use crate::errno::{Errno, Result};
 use crate::vfs::attributes::{Attributes, Kind};
 use crate::vfs::node::{Entry, Target};
+use crate::vfs::permission::Wanted;
 use crate::vfs::world::World;
 
 /// The most bytes of a component (`NAME_MAX`).
@@ -69,6 +69,8 @@ pub struct Found {
     pub rest: Option<Vec<u8>>,
     /// Symbolic links followed.
     pub links: u32,
+    /// Whether it was not there, and was made.
+    pub made: bool,
 }
 
 /// A walk in a tree that is kept elsewhere.
@@ -145,7 +147,7 @@ pub fn relative(rest: &[u8]) -> &[u8] {
 ///
 /// # Errors
 /// `ENOENT`: the path is empty, or a directory on the way is missing. `ENOTDIR`: what is on the way is no directory.
-/// `ENAMETOOLONG`, `ELOOP`: as path_resolution(7).
+/// `EACCES`: a directory on the way may not be searched. `ENAMETOOLONG`, `ELOOP`: as path_resolution(7).
 pub fn walk(world: &dyn World, start: &Start, path: &[u8], last: Last) -> Result<Found> {
     walk_on(world, start, path, last, 0)
 }
@@ -175,6 +177,7 @@ pub fn walk_on(world: &dyn World, start: &Start, path: &[u8], last: Last, mut li
                 entry: Some(at),
                 rest: None,
                 links,
+                made: false,
             });
         }
         if let Some(ahead) = at.node.walk_on(&Journey { root: &start.root, path: &rest[position..], last, links }) {
@@ -185,7 +188,7 @@ pub fn walk_on(world: &dyn World, start: &Start, path: &[u8], last: Last, mut li
                     if behind.iter().all(|&byte| byte == b'/') {
                         let (name, slash) = (if last == Last::Name { entry.name() } else { Vec::new() }, !behind.is_empty());
                         let parent = parent.unwrap_or_else(|| entry.clone());
-                        return Ok(Found { parent, name, ending: Ending::Name, slash, entry: Some(entry), rest: None, links });
+                        return Ok(Found { parent, name, ending: Ending::Name, slash, entry: Some(entry), rest: None, links, made: false });
                     }
                     (at, rest, position) = (entry, Cow::Owned(behind), 0);
                     continue;
@@ -200,10 +203,23 @@ pub fn walk_on(world: &dyn World, start: &Start, path: &[u8], last: Last, mut li
         if at.node.kind() != Kind::Directory {
             return Err(Errno::ENOTDIR);
         }
+        let subject = world.subject();
+        if !subject.is_privileged() {
+            subject.may(&at.node.attributes(), Wanted::EXECUTE)?;
+        }
         let step = step(world, start, &at, name)?;
         if let Some(entry) = step.as_ref().filter(|entry| entry.node.portal().is_some()) {
             let (name, behind) = (name.to_vec(), rest[end..].to_vec());
-            return Ok(Found { parent: at, name, ending: Ending::Name, slash, entry: Some(entry.clone()), rest: Some(behind), links });
+            return Ok(Found {
+                parent: at,
+                name,
+                ending: Ending::Name,
+                slash,
+                entry: Some(entry.clone()),
+                rest: Some(behind),
+                links,
+                made: false,
+            });
         }
         let ending = match name {
             b"." => Ending::Dot,
@@ -233,7 +249,7 @@ pub fn walk_on(world: &dyn World, start: &Start, path: &[u8], last: Last, mut li
                 }
                 Target::Entry(entry) if is_last => {
                     directory_if(slash, Some(&entry))?;
-                    return Ok(Found { parent: at, name: Vec::new(), ending, slash, entry: Some(entry), rest: None, links });
+                    return Ok(Found { parent: at, name: Vec::new(), ending, slash, entry: Some(entry), rest: None, links, made: false });
                 }
                 Target::Entry(entry) => at = entry,
             }
@@ -244,7 +260,7 @@ pub fn walk_on(world: &dyn World, start: &Start, path: &[u8], last: Last, mut li
             let parent = if ending == Ending::Name { at } else { step.clone().unwrap_or(at) };
             // Most walks end at something that is there, and need no copy of its name.
             let name = if step.is_none() || last == Last::Name { name.to_vec() } else { Vec::new() };
-            return Ok(Found { parent, name, ending, slash, entry: step, rest: None, links });
+            return Ok(Found { parent, name, ending, slash, entry: step, rest: None, links, made: false });
         } else {
             at = step.ok_or(Errno::ENOENT)?;
         }

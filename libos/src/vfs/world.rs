@@ -3,16 +3,19 @@
 //! Time, randomness, the console and the texts of `/proc` are arguments, so that everything in `vfs` and `file` runs on a host against
 //! a world that a test makes up, and none of it knows the exokernel.
 
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use crate::errno::Result;
-use crate::file::{File, Files};
+use crate::errno::{Errno, Result};
+use crate::file::pipe::End;
+use crate::file::ring::Wish;
+use crate::file::{Access, File, Files};
 use crate::signal::{Information, Set, Signals};
 use crate::time::Clock;
 use crate::user::UserMemory;
 use crate::vfs::attributes::Time;
+use crate::vfs::permission::{Actor, Subject};
 
 /// A text that the process writes about itself or its machine, as proc(5) lays it out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +104,19 @@ pub trait World: UserMemory {
     /// # Errors
     /// `EINTR`: a signal came.
     fn await_change(&self) -> Result<()>;
+    /// The same, until the monotonic clock passes `deadline_ns` at the latest.
+    ///
+    /// # Errors
+    /// `ETIMEDOUT`: the deadline passed. `EINTR`: a signal came.
+    fn await_change_until(&self, deadline_ns: Option<u64>) -> Result<()> {
+        let _ = deadline_ns;
+        self.await_change()
+    }
+    /// Let the next wait of the thread that runs end, too, when the ring of a pipe's end changes; whether it can be waited for.
+    fn watch(&self, end: &Weak<End>, wish: Wish, value: u32) -> bool {
+        let _ = (end, wish, value);
+        false
+    }
     /// Say that a file was changed that another thread may wait for.
     fn note_change(&self);
     /// Send the thread a signal, such as `SIGPIPE`.
@@ -127,13 +143,25 @@ pub trait World: UserMemory {
     fn executable(&self) -> Vec<u8>;
     /// The process's own files, if it is a process: what `/proc/self/fd` lists.
     fn files(&self) -> Option<&Files>;
-    /// The controlling terminal, if there is one.
-    fn terminal(&self) -> Option<Arc<dyn File>>;
-    /// `/dev/console`, if there is one.
-    fn console(&self) -> Option<Arc<dyn File>>;
+    /// Open a terminal by its device's number.
+    ///
+    /// # Errors
+    /// `ENXIO`: there is none; `EIO`: not any more. Others are those of `unixd`.
+    fn open_terminal(&self, special: u64, access: Access) -> Result<Arc<dyn File>> {
+        let _ = (special, access);
+        Err(Errno::ENXIO)
+    }
     /// Who is to be told when something changes that cannot be waited for here: a process that this is the server of.
     fn subscriber(&self) -> Option<u32> {
         None
+    }
+    /// With whose rights files are used: root's, where somebody else checks that.
+    fn subject(&self) -> Subject<'_> {
+        Subject::ROOT
+    }
+    /// Who changes files, and when.
+    fn actor(&self) -> Actor<'_> {
+        Actor { subject: self.subject(), now: self.now() }
     }
     /// Let mappings go of pages of a file (its device and inode): the frames that they show are not the file's any more. With `cut`, private
     /// copies of the pages go too.

@@ -18,8 +18,12 @@ pub struct Bulletin {
     pub session: AtomicU32,
     /// Not 0 while the process is stopped.
     pub stopped: AtomicU32,
+    /// Not 0: the process is to end by `SIGKILL`, at once.
+    pub killed: AtomicU32,
     /// How often somebody else changed the process's limits.
     pub limit_changes: AtomicU32,
+    /// Not 0 while somebody watches files: what is not needed any more is given up at once.
+    pub watched: AtomicU32,
 }
 
 impl Bulletin {

@@ -138,6 +138,8 @@ pub enum Setting {
     Subreaper = 0,
     /// The signal that its parent's end sends to it.
     DeathSignal = 1,
+    /// Whether it has something to do at its end, even at that by `SIGKILL`: what it holds of robust futexes.
+    Will = 2,
 }
 
 impl Setting {
@@ -147,6 +149,7 @@ impl Setting {
         match number {
             0 => Some(Setting::Subreaper),
             1 => Some(Setting::DeathSignal),
+            2 => Some(Setting::Will),
             _ => None,
         }
     }
@@ -162,6 +165,19 @@ pub mod wait_status {
     #[must_use]
     pub const fn stopped(signal: u32) -> u32 {
         signal << 8 | STOPPED
+    }
+
+    /// The status of an end, as a process tells it of itself: an exit code or a signal, which may have left a dump. What is none of these is
+    /// an end by `SIGKILL`.
+    #[must_use]
+    pub const fn of_end(told: u32) -> u32 {
+        const KILLED: u32 = 9;
+        const SIGNALS: u32 = 64;
+        match told {
+            _ if told & !0xff00 == 0 => told,
+            _ if told & !0xff == 0 && 1 <= told & 0x7f && told & 0x7f <= SIGNALS => told,
+            _ => KILLED,
+        }
     }
 
     /// `si_code` and `si_status` of what a status says.
@@ -186,6 +202,16 @@ pub mod wait_status {
     #[cfg(test)]
     mod tests {
         use super::*;
+
+        #[test]
+        fn nobody_ends_by_being_stopped_or_by_going_on() {
+            for end in [0, 7 << 8, 0xff00, 9, 11 | 0x80, 64] {
+                assert_eq!(of_end(end), end);
+            }
+            for lie in [CONTINUED, stopped(19), STOPPED, 65, 0x80, 9 | 1 << 8, 1 << 16, u32::MAX] {
+                assert_eq!(of_end(lie), 9);
+            }
+        }
 
         #[test]
         fn a_status_says_what_happened() {

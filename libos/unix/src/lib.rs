@@ -20,12 +20,16 @@ pub mod lock;
 pub mod message;
 mod operation;
 pub mod place;
+pub mod ring;
+mod terminal;
 
 pub use bulletin::Bulletin;
 pub use family::{ChildActions, Kin, SIGNAL_BYTES, SetIds, Setting, WaitOptions, Whom, wait_status};
 pub use inode::InodeWords;
 pub use message::Object;
-pub use operation::{Operation, Request};
+pub use operation::{OpenPurpose, Operation, REAL_IDS, Request};
+pub use ring::RingWords;
+pub use terminal::TerminalFlags;
 
 /// Pages of a mailbox.
 pub const MAILBOX_PAGES: usize = 2;

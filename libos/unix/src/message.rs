@@ -10,14 +10,22 @@ pub const CREDENTIALS: usize = 112;
 pub const RIGHTS: usize = 128;
 /// The most handles that go along (`SCM_MAX_FD`).
 pub const RIGHTS_MOST: usize = 253;
-/// Where the device and the inode of a path's name are that a message is sent to, a word of 64 bits each.
-pub const INODE: usize = 1200;
+/// Where the handle of what a path's name leads to is that a message is sent to, a word of 32 bits.
+pub const PLACE: usize = 1200;
+/// No handle of such a place: the name is none of a path.
+pub const NO_PLACE: u32 = u32::MAX;
 /// Where the bytes are.
 pub const BYTES: usize = 2048;
 /// The most bytes at a time.
 pub const BYTES_MOST: usize = crate::MAILBOX_BYTES - BYTES;
 /// The most bytes of a message: what a socket's buffer may hold.
 pub const MESSAGE_MOST: usize = 425_984;
+
+/// The number of an inode that is in no file system: each process has its own, and counts them.
+#[must_use]
+pub const fn inode_of(process: u32, number: u64) -> u64 {
+    (process as u64) << 32 | number & 0xffff_ffff
+}
 
 /// What a handle is, for who got it from elsewhere.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,6 +41,10 @@ pub enum Object {
     Socket = 3,
     /// A message queue.
     Queue = 4,
+    /// An instance of inotify(7).
+    Notices = 5,
+    /// A terminal.
+    Terminal = 6,
 }
 
 impl Object {
@@ -45,6 +57,8 @@ impl Object {
             2 => Some(Object::Event),
             3 => Some(Object::Socket),
             4 => Some(Object::Queue),
+            5 => Some(Object::Notices),
+            6 => Some(Object::Terminal),
             _ => None,
         }
     }

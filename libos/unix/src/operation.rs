@@ -25,7 +25,7 @@ operations! {
     // Processes: 0x00.
     /// `(status, most pages resident | page faults << 32)`. The process ends with a wait status. There is no answer.
     Exit = 0x01,
-    /// `(frames) → frames granted`. Raise the quota by at least so many. `ENOMEM`: it is not to have them.
+    /// `(frames; small: 1 to be told only) → frames granted`. Raise the quota by at least so many. `ENOMEM`: it is not to have them.
     MoreFrames = 0x02,
     /// From `unixd`'s own second context: something may have happened that no process says (a death, an interrupt, a deadline).
     Look = 0x03,
@@ -59,7 +59,7 @@ operations! {
     Resize = 0x4c,
     /// `(handle) → bytes, removed; path`. Where an entry is.
     Path = 0x4d,
-    /// `(handle, access) → OpenAnswer`. Open what an entry names.
+    /// `(handle, access; small: [`OpenPurpose`]) → OpenAnswer`. Open what an entry names. `EACCES`: its mode does not allow it.
     OpenEntry = 0x4e,
     /// `(handle; page, pages, purpose; address) → pages, writable`. Map pages of an open file into the process's windows. Words only.
     MapFile = 0x50,
@@ -69,7 +69,7 @@ operations! {
     Allocate = 0x52,
     /// `(handle, offset, what) → offset`. The next data or hole.
     Seek = 0x53,
-    /// `(handle)`. The file was read: its time of access is to be set. Words only.
+    /// `(handle, whether there was anything to read)`. The file was read: its time of access is to be set. Words only.
     NoteRead = 0x54,
     /// `(handle, generation) → generation, first page, last page and whether cut`. What happened to its pages after a generation. Words only.
     Moved = 0x55,
@@ -83,6 +83,16 @@ operations! {
     OpenInput = 0x59,
     /// `(handle) → OpenAnswer`, with the same handle. What an open file of the tree is that came from elsewhere.
     Adopt = 0x5a,
+    /// `(inode's number) → handle`: inotify_init(2).
+    MakeNotices = 0x5b,
+    /// `(handle, handle of an instance, mask) → watch`: inotify_add_watch(2).
+    Watch = 0x5c,
+    /// `(handle of an instance, watch)`: inotify_rm_watch(2).
+    Unwatch = 0x5d,
+    /// `(handle; small: access(2)'s mode, [`REAL_IDS`])`. Whether the process may use an inode so. `EACCES`: no.
+    Permits = 0x5e,
+    /// `(handle)`. The file was stored into through a mapping: its times are to be set. Words only.
+    NoteStored = 0x5f,
     // Files and objects: 0x80. A handle is in the argument of 32 bits.
     /// `(handle; offset, bytes) → bytes`, in the mailbox. `EAGAIN`: none yet; the process is told when it may try again.
     Read = 0x80,
@@ -102,11 +112,13 @@ operations! {
     Duplicate = 0x87,
     /// `(handle; access, as 1 for reading and 2 for writing) → a handle` of the same inode, opened again.
     Reopen = 0x8b,
-    /// `(inode's number, capacity) → handle of the reading end | handle of the writing end << 32`: a pipe.
+    /// `(inode's number, capacity) → handle of the reading end | handle of the writing end << 32`, word 1: the number of the ring that was
+    /// mapped, plus one; 0: none. A pipe.
     MakePipe = 0x88,
     /// `(inode's number, count; small: whether a read takes 1) → handle`: an eventfd(2).
     MakeEvent = 0x89,
-    /// `(handle) → kind of object, access << 8, traits << 16; inode's number, status flags, a socket's type`: what a handle is that came from elsewhere.
+    /// `(handle) → kind of object, access << 8, traits << 16; inode's number, status flags, a socket's type or a pipe's ring, as `MakePipe` tells it`:
+    /// what a handle is that came from elsewhere.
     Describe = 0x8c,
     /// `(offset, bytes)`: keep bytes of the mailbox for a message that is longer than it.
     Stage = 0x8d,
@@ -116,11 +128,11 @@ operations! {
     MakeSocket = 0x90,
     /// `(type; inode's number of the first, the second's is the next) → a handle | another << 32`: socketpair(2).
     MakeSockets = 0x91,
-    /// `(handle; bytes of the name, device, inode)`: bind(2). The name is in the mailbox; the inode is that of a path's.
+    /// `(handle; bytes of the name, place)`: bind(2). The name is in the mailbox; the place is a handle of the socket's inode that a path leads to.
     Bind = 0x92,
     /// `(handle; backlog)`: listen(2).
     Listen = 0x93,
-    /// `(handle; bytes of the name, device, inode)`: connect(2), as `Bind`. No name: without a peer.
+    /// `(handle; bytes of the name, place)`: connect(2), as `Bind`. No name: without a peer.
     Connect = 0x94,
     /// `(handle; inode's number) → handle`: accept(2).
     Accept = 0x95,
@@ -223,6 +235,19 @@ operations! {
     SetPriority = 0x22,
     /// `()`. The process executes another program.
     Executed = 0x23,
+
+    // Terminals: 0xc0. Small is [`TerminalFlags`](crate::TerminalFlags) where the process's signals matter. `EINTR`: its group was sent a signal.
+    /// `(device's number, access) → handle`, word 1: the number of the terminal's own device.
+    TerminalOpen = 0xc0,
+    /// `(handle)`. It was opened without `O_NOCTTY`.
+    TerminalClaim = 0xc1,
+    /// `(handle; small; room) → bytes`, in the mailbox. Word 1: 1 if it has to wait, and the process is told when there is more; then word 2: `VTIME`
+    /// in tenths of a second | `VMIN` << 32, word 3: bytes that there are. `EAGAIN`: there are none, and there is no `VMIN`.
+    TerminalRead = 0xc2,
+    /// `(handle; small; bytes) → bytes`, from the mailbox. `EAGAIN`: there is no room; the process is told when it may try again.
+    TerminalWrite = 0xc3,
+    /// As `Control`, on a terminal.
+    TerminalControl = 0xc4,
 }
 
 impl Operation {
@@ -234,11 +259,32 @@ impl Operation {
 }
 
 impl Operation {
+    /// Whether it is about terminals.
+    #[must_use]
+    pub const fn is_of_terminal(self) -> bool {
+        matches!(self as u16, 0xc0..=0xdf)
+    }
+}
+
+impl Operation {
     /// Whether it is one of the tree of files.
     #[must_use]
     pub const fn is_of_tree(self) -> bool {
         matches!(self as u16, 0x40..0x80)
     }
+}
+
+/// In [`Operation::Permits`]: with the real ids, as access(2) has it.
+pub const REAL_IDS: u16 = 1 << 3;
+
+/// What [`Operation::OpenEntry`] opens a file for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u16)]
+pub enum OpenPurpose {
+    /// To read or write it.
+    Use = 0,
+    /// To execute it: that is what has to be allowed.
+    Execute = 1,
 }
 
 /// A request's four words, taken apart.

@@ -31,7 +31,7 @@ const LEAST: usize = 64;
 
 impl Admission for SmallFirst {
     fn grant(&self, asking: Asking) -> usize {
-        let reserve = if asking.used + asking.wanted > LITTLE { RESERVE } else { 0 };
+        let reserve = if asking.used.saturating_add(asking.wanted) > LITTLE { RESERVE } else { 0 };
         let available = asking.available.saturating_sub(reserve);
         if asking.wanted > available {
             return 0;
@@ -51,6 +51,7 @@ mod tests {
         assert_eq!(grant(1, 100, RESERVE), LEAST);
         assert_eq!(grant(1, 100, 8), 8);
         assert_eq!(grant(9, 100, 8), 0);
+        assert_eq!(grant(usize::MAX, 100, 8), 0);
         assert_eq!(grant(1, 1000, 100_000), 250);
     }
 }

@@ -3,13 +3,12 @@
 //! Nothing waits in it: who would wait is refused with `EAGAIN`, and told when it is worth to try again. The memory that a request of ioctl(2)
 //! points into is a few bytes that travelled with it.
 
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::ops::Range;
 
 use libos::errno::{Errno, Result};
-use libos::file::{File, Files};
+use libos::file::Files;
 use libos::signal::{Information, Set, Signals};
 use libos::time::Clock;
 use libos::user::UserMemory;
@@ -18,6 +17,7 @@ use libos::vfs::world::{Report, Table, World};
 use spin::Once;
 
 use crate::machine;
+use crate::memory;
 
 /// Who is served, and with what.
 pub struct Caller {
@@ -128,8 +128,7 @@ impl World for Caller {
     }
 
     fn frames(&self) -> (usize, usize) {
-        let own = machine::entry(exo::identify());
-        ((own.quota - own.used) as usize, own.quota as usize)
+        memory::frames_for_files()
     }
 
     fn report(&self, _: Report) -> Vec<u8> {
@@ -149,14 +148,6 @@ impl World for Caller {
     }
 
     fn files(&self) -> Option<&Files> {
-        None
-    }
-
-    fn terminal(&self) -> Option<Arc<dyn File>> {
-        None
-    }
-
-    fn console(&self) -> Option<Arc<dyn File>> {
         None
     }
 

@@ -77,6 +77,8 @@ impl Channel {
 pub struct Channels {
     free: Vec<usize>,
     made: usize,
+    /// Whether files are watched, as fresh bulletins say.
+    watched: bool,
 }
 
 impl Channels {
@@ -91,7 +93,16 @@ impl Channels {
         });
         let data = Rights::READ | Rights::WRITE | Rights::MAY_READ | Rights::MAY_WRITE;
         exo::page_alloc(address, 1 + MAILBOX_PAGES, data, None).inspect_err(|_| self.give(Channel { address }))?;
-        Ok(Channel { address })
+        let channel = Channel { address };
+        channel.tell(|bulletin| &bulletin.watched, u32::from(self.watched));
+        Ok(channel)
+    }
+
+    /// Say in all bulletins whether files are watched.
+    pub fn tell_watched<'a>(&mut self, watched: bool, channels: impl Iterator<Item = &'a Channel>) {
+        if core::mem::replace(&mut self.watched, watched) != watched {
+            channels.for_each(|channel| channel.tell(|bulletin| &bulletin.watched, u32::from(watched)));
+        }
     }
 
     /// Take a channel back: its process is gone.

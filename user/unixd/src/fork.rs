@@ -6,13 +6,19 @@
 
 use abi::{EnvId, EnvState, MAX_ENVS};
 use libos::errno::Errno;
+use libos::signal::SIGNALS;
 use unix::{Kin, Request};
 
 use crate::admission::{Admission, Asking};
 use crate::machine;
+use crate::memory;
 use crate::process::Process;
 use crate::requests::KILLED;
+use crate::rings;
 use crate::server::{Answer, Server, value};
+
+/// Frames that new processes leave to those that there are.
+const FORKS_LEAVE: usize = 2048;
 
 /// A child that is being made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,13 +50,20 @@ impl Server {
     /// A process is about to make a child of an environment, with so many frames.
     pub(crate) fn fork(&mut self, id: u32, request: &Request) -> Answer {
         let (frames, child) = (request.words[0] as usize, EnvId(request.words[1]));
+        let kin = Kin::unpack(request.small, request.large);
         // A second request in place of the first: that one came to nothing.
         let _ = self.fork_failed(id);
+        if kin.exit_signal > SIGNALS {
+            return Err(Errno::EINVAL);
+        }
         self.family.may_fork(id)?;
-        let available = self.available();
         let process = self.processes.get(id).ok_or(Errno::ESRCH)?;
         let (env, (quota, used)) = (process.env, process.frames());
-        if self.admission.grant(Asking { wanted: frames, used, available }) < frames {
+        // Nobody makes a child of what another process makes.
+        if !is_child_of(child, env) {
+            return Err(Errno::EINVAL);
+        }
+        if self.admission.grant(Asking { wanted: frames, used, available: memory::available().saturating_sub(FORKS_LEAVE) }) < frames {
             return Err(Errno::ENOMEM);
         }
         let slot = self.processes.take_slot().ok_or(Errno::EAGAIN)?;
@@ -58,7 +71,7 @@ impl Server {
             self.processes.give_slot(slot);
             return Err(Errno::ENOMEM);
         }
-        let fork = Fork { id: self.family.new_id(), env: child, slot, frames, kin: Kin::unpack(request.small, request.large) };
+        let fork = Fork { id: self.family.new_id(), env: child, slot, frames, kin };
         self.processes.get_mut(id).ok_or(Errno::ESRCH)?.fork = Some(fork);
         value(u64::from(fork.id))
     }
@@ -85,6 +98,7 @@ impl Server {
         })?;
         self.processes.insert(child);
         self.tree.clone_mappings(id, fork.id);
+        rings::clone_mappings(id, fork.id);
         let Kin { exit_signal, thread, is_sibling } = fork.kin;
         self.family.copy(id, fork.id, exit_signal, thread, is_sibling)?;
         // What the bulletin says of it stands there before it runs.
@@ -97,10 +111,10 @@ impl Server {
         value(u64::from(fork.id))
     }
 
-    /// A process waits until its child has let go of the memory that it began with.
+    /// A process waits until a process that it made has let go of the memory that it began with.
     pub(crate) fn await_release(&mut self, id: u32, child: u32) -> Answer {
         match self.processes.get_mut(child) {
-            Some(child) if child.release != Release::Done => {
+            Some(child) if child.maker == id && child.release != Release::Done => {
                 child.release = Release::Awaited(id);
                 Err(Errno::EAGAIN)
             }
@@ -126,17 +140,12 @@ impl Server {
             self.channels.give(channel);
             return Err(Errno::EAGAIN);
         }
-        Ok(Process::child_of(fork, context, channel, handles, words_pages))
+        Ok(Process { maker: id, ..Process::child_of(fork, context, channel, handles, words_pages) })
     }
 
     /// Whether an environment is alive, a child of this one and no process.
     fn is_unknown_child(&self, env: EnvId) -> bool {
-        if env.slot() >= MAX_ENVS {
-            return false;
-        }
-        let entry = machine::entry(env);
-        let is_child = entry.parent as usize == exo::identify().slot() && entry.generation == env.generation();
-        is_child && entry.state == EnvState::Alive as u32 && self.processes.id_of(env).is_none()
+        is_child_of(env, machine::own()) && self.processes.id_of(env).is_none()
     }
 
     /// End environments that came to this one because who made them died, and that nobody will make a process of.
@@ -164,4 +173,14 @@ impl Server {
     fn is_being_made(&self, env: EnvId) -> bool {
         self.processes.iter().any(|process| process.fork.is_some_and(|fork| fork.env == env))
     }
+}
+
+/// Whether an environment that a process names is alive, and a child of another.
+fn is_child_of(env: EnvId, parent: EnvId) -> bool {
+    if env.slot() >= MAX_ENVS {
+        return false;
+    }
+    let entry = machine::entry(env);
+    let is_alive = entry.generation == env.generation() && entry.state == EnvState::Alive as u32;
+    is_alive && entry.parent as usize == parent.slot()
 }

@@ -20,13 +20,16 @@
 //! | `channel` | bulletins and mailboxes |
 //! | `handles` | how a process names what is kept for it |
 //! | `tree` | the tree of files |
+//! | `memory` | what the server refuses when it has little left |
 //! | `admission` | who gets how many frames: a policy |
 //! | `handles` | what a process holds: places in the tree, open files |
 //! | `objects`, `caller` | operations on open files, and the world that these see |
 //! | `making` | objects without a name, and open files opened again |
+//! | `rings` | the pages of pipes, and who has them mapped |
 //! | `locks` | locks of files |
 //! | `socket` | sockets of the Unix domain |
 //! | `queues` | message queues |
+//! | `terminal` | terminals: the console, pairs, job control |
 //! | `fork` | a process makes another of itself |
 //! | `large` | the library's text in a large page |
 //! | `program` | the first programs, as they are started |
@@ -46,14 +49,17 @@ pub mod large;
 pub mod locks;
 pub mod machine;
 pub mod making;
+pub mod memory;
 pub mod objects;
 pub mod process;
 pub mod processes;
 pub mod program;
 pub mod queues;
 mod requests;
+pub mod rings;
 pub mod server;
 pub mod socket;
+pub mod terminal;
 pub mod tree;
 
 pub use server::Server;

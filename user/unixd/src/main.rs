@@ -10,11 +10,13 @@ mod image {
     use libos::entry::heap::Heap;
     use libos::vfs::attributes::Time;
     use unix::{Operation, Request, SERVER_CONTEXT};
+    use unixd::memory::Counted;
+    use unixd::terminal::{Pairs, Terminals, console};
     use unixd::tree::Tree;
     use unixd::{Server, alarm, large, machine, program};
 
     #[global_allocator]
-    static HEAP: Heap = libos::entry::heap::new();
+    static HEAP: Counted<Heap> = Counted(libos::entry::heap::new());
 
     // The stack is aligned as the creator of the environment left it; `start` does not return.
     #[cfg(target_arch = "aarch64")]
@@ -46,8 +48,9 @@ mod image {
         exo::info_map(EnvId::SELF, machine::INFO, 0, INFO_SLICES_PAGE + 1).expect("the info pages");
         let files = |name| module(name).unwrap_or_default();
         let now = Time::from_nanoseconds(machine::realtime_ns());
-        let tree = Tree::new(files("initramfs"), files("stdin"), &libos::entry::native::file_pool(), now);
-        let mut server = Server::new(FIRST_SLOT, tree);
+        let pairs = Pairs::default();
+        let tree = Tree::new(files("initramfs"), files("stdin"), &libos::entry::native::file_pool(), now, &pairs);
+        let mut server = Server::new(FIRST_SLOT, tree, Terminals::new(window(), pairs));
         server.text = large::text(files("libos"));
         let copies = module("copies").and_then(|bytes| bytes.try_into().ok()).map_or(1, u32::from_le_bytes) as usize;
         let copies = copies.clamp(1, COPIES_MOST);
@@ -72,6 +75,14 @@ mod image {
             };
             to = (message.sender, message.context, server.serve(&message));
         }
+    }
+
+    /// The console's window, in rows and columns, as who started the machine told it.
+    fn window() -> [u16; 4] {
+        /// What a terminal has of which nobody knows more.
+        const USUAL: [u16; 4] = [24, 80, 0, 0];
+        let told = module("window").filter(|bytes| bytes.len() == 4);
+        told.map_or(USUAL, |bytes| [u16::from_le_bytes([bytes[0], bytes[1]]), u16::from_le_bytes([bytes[2], bytes[3]]), 0, 0])
     }
 
     /// Start the second context.
@@ -99,7 +110,8 @@ mod image {
         let mut seen = 0;
         loop {
             let (changes, change) = alarm::word();
-            let words = [(deaths as u64, seen), (changes as u64, change)].map(|(address, value)| WaitWord { address, value, reserved: 0 });
+            let words = [(deaths as u64, seen), (changes as u64, change), (console::word() as u64, console::seen())]
+                .map(|(address, value)| WaitWord { address, value, reserved: 0 });
             // An earlier deadline alone is no reason to look.
             if exo::wait(&words, alarm::deadline()) == Ok(1) {
                 continue;

@@ -9,15 +9,14 @@ use libos::file::remote::traits_of;
 use libos::file::{Access, File};
 use libos::vfs::attributes::{Kind, Time};
 use libos::vfs::node::Entry;
+use unix::message::inode_of;
+use unix::ring::RING_BYTES;
 use unix::{Object, Request};
 
 use crate::caller::Caller;
 use crate::handles::{Held, Opened};
 use crate::machine;
 use crate::server::{Answer, Server, value};
-
-/// What an object costs at most before anything is in it, in frames.
-const OBJECT_FRAMES: usize = 4;
 
 fn now() -> Time {
     Time::from_nanoseconds(machine::realtime_ns())
@@ -27,11 +26,8 @@ impl Server {
     /// Let a process hold an open file; gives its number.
     ///
     /// # Errors
-    /// `ENFILE`: it holds too much. `ENOMEM`: there is no memory for it.
+    /// `ENFILE`: it holds too much.
     pub fn hold(&mut self, id: u32, opened: Opened) -> Result<u32, Errno> {
-        if self.available() < OBJECT_FRAMES {
-            return Err(Errno::ENOMEM);
-        }
         self.handles(id)?.insert(Held::Open(Arc::new(opened)))
     }
 
@@ -40,19 +36,25 @@ impl Server {
     }
 
     pub(crate) fn make_pipe(&mut self, id: u32, request: &Request) -> Answer {
-        let pipe = Pipe::new(request.words[0]);
+        let pipe = Pipe::new(inode_of(id, request.words[0]));
         let entry = pipe.entry(now());
+        // Before it has ends: they are told to the ring.
+        let ring = if request.words[1] <= RING_BYTES as u64 { self.make_ring(id, &pipe) } else { 0 };
         let (reader, writer) = (pipe.end(Access::READ), pipe.end(Access::WRITE));
         reader.set_capacity(request.words[1] as usize)?;
         let reader = self.hold_file(id, &entry, reader, Access::READ, Object::Pipe)?;
         let writer = self.hold_file(id, &entry, writer, Access::WRITE, Object::Pipe).inspect_err(|_| {
             let _ = self.handles(id).and_then(|handles| handles.release(reader));
         })?;
-        value(u64::from(reader) | u64::from(writer) << 32)
+        Ok([u64::from(reader) | u64::from(writer) << 32, ring, 0, 0])
     }
 
     pub(crate) fn make_event(&mut self, id: u32, request: &Request) -> Answer {
         let [inode, count, _] = request.words;
+        if count > Event::MOST {
+            return Err(Errno::EINVAL);
+        }
+        let inode = inode_of(id, inode);
         let event = Event::new(inode, count, request.small != 0);
         let entry = AnonymousNode::entry(event.clone(), Kind::Anonymous, inode, b"anon_inode:[eventfd]", now());
         self.hold_file(id, &entry, event, Access::READ | Access::WRITE, Object::Event).and_then(|handle| value(u64::from(handle)))
@@ -67,6 +69,10 @@ impl Server {
         if object == Object::Pipe && entry.node.kind() != Kind::Fifo {
             return Err(Errno::EINVAL);
         }
+        // A pipe of the tree has a mode; one without a name is used by who has it.
+        if crate::tree::inode_of(&entry).is_ok() {
+            self.family.member(id)?.credentials.for_files().may(&entry.node.attributes(), access.into())?;
+        }
         let file = entry.node.clone().open(&entry, access, &Caller::new(id))?;
         self.hold_file(id, &entry, file, access, object).and_then(|handle| value(u64::from(handle)))
     }
@@ -75,8 +81,11 @@ impl Server {
     pub(crate) fn describe(&mut self, id: u32, request: &Request) -> Answer {
         let opened = self.handles(id)?.opened(request.large)?;
         let what = opened.object as u64 | u64::from(opened.access.bits()) << 8 | u64::from(traits_of(&*opened.file)) << 16;
-        let kind = opened.socket.as_ref().map_or(0, |socket| u64::from(socket.kind_number()));
-        Ok([what, opened.entry.node.attributes().inode, 0, kind])
+        let special = match opened.socket.as_ref() {
+            Some(socket) => u64::from(socket.kind_number()),
+            None => self.show_ring(id, &opened),
+        };
+        Ok([what, opened.entry.node.attributes().inode, 0, special])
     }
 
     /// Who is at the ends of a pipe; the process is told when that changes.

@@ -114,7 +114,10 @@ impl Server {
         let mut outcome = value(0);
         for number in [request.large].into_iter().chain(more) {
             match self.process_mut(id)?.handles.release(number) {
-                Ok(held) => note_released(id, &held),
+                Ok(held) => {
+                    note_released(id, &held);
+                    self.hide_ring(id, &held);
+                }
                 Err(errno) => outcome = Err(errno),
             }
         }
@@ -123,6 +126,7 @@ impl Server {
 
     /// Ring the doorbells of those who are to hear of what changed.
     pub fn tell(&mut self) {
+        self.tree.tell_ended();
         for id in libos::file::watchers::take_told() {
             if let Some(process) = self.processes.get(id) {
                 process.channel.ring();

@@ -28,6 +28,8 @@ pub struct Process {
     pub staged: Vec<u8>,
     /// The child that it is making.
     pub fork: Option<Fork>,
+    /// The process that made it; 0: none did.
+    pub maker: u32,
     /// Who waits until it lets go of the memory that it began with.
     pub release: Release,
 }
@@ -46,6 +48,7 @@ impl Process {
             words_pages,
             staged: Vec::new(),
             fork: None,
+            maker: 0,
             release: Release::Nobody,
         }
     }

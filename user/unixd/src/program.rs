@@ -9,7 +9,6 @@ use exo::start::{STACK_BASE, STACK_BYTES, START_BASE, START_MAGIC, Start};
 
 use crate::fork::Release;
 use crate::large::LARGE_BYTES;
-use crate::machine;
 use crate::process::Process;
 use crate::server::Server;
 
@@ -89,9 +88,6 @@ pub fn start(server: &mut Server, copy: usize, copies: usize) -> exo::Result<()>
     let registers = Registers { pc: entry_point, sp: (STACK_BASE + STACK_BYTES) as u64, ..Registers::default() };
     exo::context_set(env, context, Some(&registers), RunState::Runnable)?;
     exo::slice_set(0, slot, env, context)?;
-    if copy == 0 {
-        let _ = exo::irq_bind(machine::info().console_irq as usize, env);
-    }
     let handles = server.tree.first_handles();
     server.processes.insert(Process {
         id,
@@ -103,6 +99,7 @@ pub fn start(server: &mut Server, copy: usize, copies: usize) -> exo::Result<()>
         words_pages: 0,
         staged: Vec::new(),
         fork: None,
+        maker: 0,
         release: Release::Nobody,
     });
     server.family.begin(id);

@@ -8,7 +8,7 @@ use libos::errno::Errno;
 use libos::file::event::AnonymousNode;
 use libos::file::queue::{Limits, Notice, QueueFile};
 use libos::file::{Access, File};
-use libos::signal::Information;
+use libos::signal::{Information, SIGNALS};
 use libos::vfs::attributes::{Kind, Time};
 use unix::{Object, Operation, Request};
 
@@ -112,6 +112,9 @@ impl Server {
             }
             Operation::QueueNotify => {
                 let queue = self.queue(id, request.large, Access::empty())?;
+                if first > u64::from(SIGNALS) {
+                    return Err(Errno::EINVAL);
+                }
                 let notice = Notice { process: id, signal: (first != 0).then_some(first as u32), value: second };
                 queue.with(|queue| {
                     if request.small == 0 {
@@ -206,11 +209,15 @@ impl Server {
         value(0)
     }
 
-    fn receive_message(&mut self, id: u32, queue: &Arc<QueueFile>, request: &Request) -> Result<(Vec<u8>, u32), Errno> {
+    fn receive_message(&self, id: u32, queue: &Arc<QueueFile>, request: &Request) -> Result<(Vec<u8>, u32), Errno> {
         let [room, thread, _] = request.words;
         match queue.with(|queue| queue.receive(room as usize)) {
             Err(Errno::EAGAIN) => {
                 if request.small != 0 {
+                    // What is remembered is bounded by the threads that there can be.
+                    if !self.family.member(id)?.uses(thread as u32) {
+                        return Err(Errno::EINVAL);
+                    }
                     queue.with(|queue| queue.await_message(id, thread as u32));
                     self.subscribe(id, queue);
                 }

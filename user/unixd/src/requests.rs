@@ -96,7 +96,12 @@ impl Server {
         };
         let information = if request.operation == Operation::Queue {
             let bytes = self.processes.get(id).and_then(|process| process.channel.letter(INFORMATION_BYTES)).ok_or(Errno::EINVAL)?;
-            Information { signal: signal as i32, ..Information::from_bytes(bytes.as_slice().try_into().map_err(|_| Errno::EINVAL)?) }
+            let told = Information::from_bytes(bytes.as_slice().try_into().map_err(|_| Errno::EINVAL)?);
+            // rt_sigqueueinfo(2): nobody passes for the kernel, nor for kill(2).
+            if target != Target::Process(id) && (told.code >= 0 || told.code == Information::TKILL) {
+                return Err(Errno::EPERM);
+            }
+            Information { signal: signal as i32, ..told }
         } else {
             let code = if thread == 0 { Information::USER } else { Information::TKILL };
             let user = self.family.member(id)?.credentials.user.real;
@@ -138,6 +143,7 @@ impl Server {
 
     /// Do to processes what changes of their records ask for.
     pub(crate) fn settle(&mut self) {
+        self.settle_terminals();
         while let Some(effect) = self.family.next_effect() {
             match effect {
                 Effect::Publish(id) => self.publish(id),
@@ -171,6 +177,7 @@ impl Server {
         channel.tell(|bulletin| &bulletin.session, member.session);
         channel.tell(|bulletin| &bulletin.stopped, u32::from(member.is_stopped()));
         channel.tell(|bulletin| &bulletin.signals, u32::from(!member.queue.is_empty()));
+        channel.tell(|bulletin| &bulletin.killed, u32::from(member.end_by.is_some()));
         channel.tell(|bulletin| &bulletin.limit_changes, member.limit_changes);
     }
 
@@ -186,6 +193,7 @@ impl Server {
     pub(crate) fn look_at_times(&mut self) {
         let now = machine::clock();
         self.family.enforce_stops(now);
+        self.family.enforce_ends(now);
         let suspects: Vec<u32> = self.family.cpu_suspects(now);
         for id in suspects {
             if let Some(process) = self.processes.get(id) {

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use exo::Message;
 use libos::errno::Errno;
 use libos::file::locks::Owner;
-use unix::{Operation, Request};
+use unix::{Operation, Request, wait_status};
 
 use crate::admission::{Admission, Asking, SmallFirst};
 use crate::channel::Channels;
@@ -13,17 +13,18 @@ use crate::family::{Family, Usage};
 use crate::handles::Handles;
 use crate::locks;
 use crate::machine;
+use crate::memory;
 use crate::process::Process;
 use crate::processes::Processes;
 use crate::queues::Queues;
 use crate::requests::KILLED;
-use crate::socket::Names;
+use crate::rings;
+use crate::socket::{Names, flight};
+use crate::terminal::Terminals;
 use crate::tree::Tree;
 
 /// Wait status of a process whose trap had no entry: `SIGSEGV`.
 const FAULTED: u32 = 11;
-/// Frames that `unixd` keeps for itself.
-const OWN_FRAMES: usize = 256;
 
 /// What `unixd` knows.
 pub struct Server {
@@ -39,6 +40,8 @@ pub struct Server {
     pub names: Names,
     /// Message queues.
     pub queues: Queues,
+    /// Terminals.
+    pub terminals: Terminals,
     /// Their records, and those of the dead that are to be waited for.
     pub family: Family,
     /// Who gets how many frames.
@@ -60,7 +63,7 @@ pub const fn value(value: u64) -> Answer {
 impl Server {
     /// Without processes; slots of the slice vector from `first_slot` on are for them.
     #[must_use]
-    pub fn new(first_slot: usize, tree: Tree) -> Server {
+    pub fn new(first_slot: usize, tree: Tree, terminals: Terminals) -> Server {
         Server {
             processes: Processes::new(first_slot),
             channels: Channels::default(),
@@ -68,6 +71,7 @@ impl Server {
             text: None,
             names: Names::default(),
             queues: Queues::default(),
+            terminals,
             family: Family::new(machine::info().clock_hz),
             admission: SmallFirst,
             first: Vec::new(),
@@ -85,15 +89,22 @@ impl Server {
         let Some(request) = Request::unpack(message.words) else { return Some(refusal(Errno::ENOSYS)) };
         if request.operation == Operation::Look && message.sender == machine::own() {
             self.look();
+            self.tell();
             return Some([0; 4]);
         }
         let Some(id) = self.processes.id_of(message.sender) else { return Some(refusal(Errno::EPERM)) };
+        if let Err(errno) = memory::check(&request) {
+            return Some(refusal(errno));
+        }
         let answer = match request.operation {
             Operation::Exit => {
                 self.exit(id, request.words[0] as u32, request.words[1]);
                 self.settle();
+                flight::settle(&self.processes);
+                self.tell();
                 return None;
             }
+            Operation::MoreFrames if request.small != 0 => self.could_have(id, request.words[0] as usize),
             Operation::MoreFrames => self.more_frames(id, request.words[0] as usize),
             Operation::Look => Err(Errno::EPERM),
             Operation::Fork => self.fork(id, &request),
@@ -102,20 +113,15 @@ impl Server {
             Operation::AwaitRelease => self.await_release(id, request.large),
             operation if operation.is_of_tree() => self.serve_tree(id, &request),
             operation if operation.is_for_object() => self.serve_object(id, &request),
+            operation if operation.is_of_terminal() => self.serve_terminal(id, &request),
             _ => self.serve_family(id, &request),
         };
         self.settle();
+        flight::settle(&self.processes);
         self.tell();
         // Its own end was among what the call did.
         self.processes.get(id)?;
         Some(answer.unwrap_or_else(refusal))
-    }
-
-    /// Frames that could be granted.
-    #[must_use]
-    pub fn available(&self) -> usize {
-        let own = machine::entry(machine::own());
-        ((own.quota - own.used) as usize).saturating_sub(OWN_FRAMES)
     }
 
     /// A process.
@@ -142,10 +148,10 @@ impl Server {
         self.process_mut(id).map(|process| &mut process.handles)
     }
 
-    fn more_frames(&mut self, id: u32, wanted: usize) -> Answer {
+    pub(crate) fn more_frames(&mut self, id: u32, wanted: usize) -> Answer {
         let process = self.processes.get(id).ok_or(Errno::ESRCH)?;
         let (quota, used) = process.frames();
-        let granted = self.admission.grant(Asking { wanted, used, available: self.available() });
+        let granted = self.admission.grant(Asking { wanted, used, available: memory::available() });
         if granted < wanted {
             return Err(Errno::ENOMEM);
         }
@@ -153,8 +159,19 @@ impl Server {
         value(granted as u64)
     }
 
+    /// Whether a process would be granted so many frames more.
+    fn could_have(&self, id: u32, wanted: usize) -> Answer {
+        /// Frames that it may come to need beside those that it asks about: page tables, and what others take meanwhile.
+        const BESIDES: usize = 256;
+        let wanted = wanted.saturating_add(wanted / 512 + BESIDES);
+        let (_, used) = self.process(id)?.frames();
+        let granted = self.admission.grant(Asking { wanted, used, available: memory::available() });
+        if granted < wanted { Err(Errno::ENOMEM) } else { value(granted as u64) }
+    }
+
     /// A process says that it ends.
     fn exit(&mut self, id: u32, status: u32, memory: u64) {
+        let status = wait_status::of_end(status);
         if let Some(process) = self.processes.get(id) {
             let _ = exo::env_destroy(process.env, u64::from(status));
         }
@@ -167,13 +184,18 @@ impl Server {
         for (id, status) in dead {
             self.bury(id, status, 0);
         }
+        self.look_at_console();
         self.look_at_times();
+        flight::settle(&self.processes);
+        self.tell();
     }
 
     /// Give back what a dead process held. `memory`: the most pages of it that were resident, and page faults << 32, if it said so.
     pub(crate) fn bury(&mut self, id: u32, status: u32, memory: u64) {
         let Some(process) = self.processes.remove(id) else { return };
+        self.end_session(id);
         self.tree.forget(id);
+        rings::forget(id);
         let used = machine::entry(process.env).used as u32;
         let most_resident = if memory == 0 { used } else { memory as u32 };
         let usage = Usage { cpu_ns: machine::cpu_ns(process.env), most_resident, faults: (memory >> 32) as u32 };
@@ -226,10 +248,10 @@ fn death(env: EnvId) -> Option<u32> {
         return None;
     }
     Some(match entry.reason {
-        EnvEntry::EXITED => entry.status as u32,
+        EnvEntry::EXITED => wait_status::of_end(u32::try_from(entry.status).unwrap_or(u32::MAX)),
         EnvEntry::KILLED => KILLED,
         _ => {
-            exo::println!("unixd: a process died of trap {:#x} at pc {:#x}, address {:#x}", entry.reason, entry.pc, entry.status);
+            exo::println!("chitin: unixd: a process died of trap {:#x} at pc {:#x}, address {:#x}", entry.reason, entry.pc, entry.status);
             FAULTED
         }
     })

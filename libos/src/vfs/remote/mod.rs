@@ -28,6 +28,7 @@ use crate::vfs::node::Entry;
 use crate::vfs::walk::{Ahead, Journey, Last};
 use crate::vfs::world::World;
 use node::RemoteNode;
+pub use node::handle_of;
 use pages::{Pages, Windows};
 
 /// The handle of the root: every process's table begins with it.
@@ -69,7 +70,11 @@ impl Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         if self.number != ROOT {
-            self.tree.released.lock().push(self.number);
+            let mut released = self.tree.released.lock();
+            released.push(self.number);
+            if self.tree.server.is_watched() {
+                self.tree.release(&mut released);
+            }
         }
     }
 }

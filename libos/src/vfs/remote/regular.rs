@@ -108,7 +108,8 @@ struct Sent {
 impl File for RegularFile {
     fn read(&self, _: &dyn World, output: &mut Output, offset: u64, _: Blocking) -> Result<usize> {
         if self.words().is_unread() {
-            self.ask(Operation::NoteRead, 0, [0; 2])?;
+            let any = output.room() > 0 && offset < self.words().size();
+            self.ask(Operation::NoteRead, 0, [u64::from(any), 0])?;
         }
         self.copy_out(output, offset)
     }
@@ -173,6 +174,10 @@ impl File for RegularFile {
 
     fn backing(self: Arc<Self>) -> Option<Arc<dyn Backing>> {
         Some(self)
+    }
+
+    fn note_mapped(&self, _: &dyn World) -> Result<()> {
+        if self.words().is_unread() { self.ask(Operation::NoteRead, 0, [0; 2]).map(drop) } else { Ok(()) }
     }
 
     fn share(&self, _: &'static dyn Server) -> Result<Option<u32>> {

@@ -33,6 +33,11 @@ impl Family {
                 member.is_subreaper = new.map_or(member.is_subreaper, |new| new != 0);
                 Ok(old)
             }
+            Setting::Will => {
+                let old = u32::from(member.has_will);
+                member.has_will = new.map_or(member.has_will, |new| new != 0);
+                Ok(old)
+            }
             Setting::DeathSignal if new.is_some_and(|new| new > SIGNALS) => Err(Errno::EINVAL),
             Setting::DeathSignal => {
                 let old = member.death_signal;

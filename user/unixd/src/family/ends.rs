@@ -13,13 +13,47 @@ impl Family {
         let Some(member) = self.members.get_mut(&id).filter(|member| !member.is_dead()) else { return };
         (member.life, member.usage) = (Life::Zombie(status), usage);
         member.queue.clear();
+        member.end_by = None;
         (member.stop_by, member.look_at_cpu, member.unseen_stop, member.unseen_continue) = (None, None, None, false);
         for watcher in core::mem::take(&mut member.watchers) {
             self.effects.push_back(Effect::Ring(watcher));
         }
+        self.members.values_mut().for_each(|member| member.watchers.retain(|&watcher| watcher != id));
         self.orphan_children(id);
         self.check_own_group(id);
         self.tell_parent_of_end(id);
+    }
+
+    /// End a process by `SIGKILL`. One with a will gets a while for it.
+    pub(super) fn kill_member(&mut self, id: u32) {
+        let Some(member) = self.members.get_mut(&id) else { return };
+        if !member.has_will {
+            self.effects.push_back(Effect::Destroy(id));
+            return;
+        }
+        if member.end_by.is_none() {
+            (member.end_by, member.stop_by) = (Some(None), None);
+            self.is_due_changed = true;
+            if core::mem::take(&mut member.is_suspended) {
+                self.effects.push_back(Effect::Resume(id));
+            }
+            self.tell(id);
+        }
+    }
+
+    /// A process was told to end: it has from `now` until a while is over to do that by itself.
+    pub(super) fn expect_ends(&mut self, now: u64) {
+        /// Of a second.
+        const WHILE: u64 = 4;
+        let end_by = now + self.hz / WHILE;
+        self.members.values_mut().for_each(|member| member.end_by = member.end_by.map(|time| time.or(Some(end_by))));
+    }
+
+    /// End those by force who were told to end and did not.
+    pub fn enforce_ends(&mut self, now: u64) {
+        for id in self.ids(|member| member.end_by.flatten().is_some_and(|time| time <= now)) {
+            self.effects.push_back(Effect::Destroy(id));
+        }
     }
 
     /// The process that takes over the children of one that ended.

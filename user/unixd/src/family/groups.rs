@@ -43,7 +43,7 @@ impl Family {
             return Err(Errno::EPERM);
         }
         let member = self.member_mut(caller)?;
-        (member.group, member.session) = (caller, caller);
+        (member.group, member.session, member.has_left_terminal) = (caller, caller, false);
         self.tell(caller);
         Ok(())
     }

@@ -73,6 +73,6 @@ impl Family {
     /// When something is due that no process says, in ticks.
     #[must_use]
     pub fn deadline(&self) -> Option<u64> {
-        self.members.values().flat_map(|member| [member.stop_by, member.look_at_cpu]).flatten().min()
+        self.members.values().flat_map(|member| [member.stop_by, member.end_by.flatten(), member.look_at_cpu]).flatten().min()
     }
 }

@@ -92,6 +92,10 @@ pub struct Member {
     pub continues: u32,
     /// When it must have stopped, in ticks, if it was told to.
     pub stop_by: Option<u64>,
+    /// Whether it has something to do at its end.
+    pub has_will: bool,
+    /// Whether it was told to end by itself, and when it must have, in ticks.
+    pub end_by: Option<Option<u64>>,
     /// Whether it stopped by force.
     pub is_suspended: bool,
     /// A stop that its parent has not waited for.
@@ -106,6 +110,10 @@ pub struct Member {
     pub watchers: Vec<u32>,
     /// Ids of its threads but the first.
     pub threads: Vec<Range<u32>>,
+    /// Whether it gave up its session's terminal for itself alone.
+    pub has_left_terminal: bool,
+    /// The foreground group of the terminal that its session lost, which is to hear of its end; 0: none.
+    pub last_foreground: u32,
 }
 
 impl Member {
@@ -134,6 +142,8 @@ impl Member {
             queue: VecDeque::new(),
             continues: 0,
             stop_by: None,
+            has_will: false,
+            end_by: None,
             is_suspended: false,
             unseen_stop: None,
             unseen_continue: false,
@@ -141,6 +151,8 @@ impl Member {
             cpu_warning: 0,
             watchers: Vec::new(),
             threads: Vec::new(),
+            has_left_terminal: false,
+            last_foreground: 0,
         }
     }
 
@@ -148,6 +160,20 @@ impl Member {
     #[must_use]
     pub fn uses(&self, id: u32) -> bool {
         [self.id, self.group, self.session].contains(&id) || self.has_thread(id)
+    }
+
+    /// How many ids its further threads may have.
+    #[must_use]
+    pub fn thread_ids(&self) -> usize {
+        self.threads.iter().map(ExactSizeIterator::len).sum()
+    }
+
+    /// Let its further threads have these ids too.
+    pub fn add_threads(&mut self, ids: Range<u32>) {
+        match self.threads.last_mut() {
+            Some(last) if last.end == ids.start => last.end = ids.end,
+            _ => self.threads.push(ids),
+        }
     }
 
     /// Whether an id is one of its further threads'.
@@ -160,6 +186,12 @@ impl Member {
     #[must_use]
     pub fn is_dead(&self) -> bool {
         matches!(self.life, Life::Zombie(_))
+    }
+
+    /// Whether signals are any good to it: not to `unixd`, nor to who has ended or is to end at once.
+    #[must_use]
+    pub fn takes_signals(&self) -> bool {
+        !self.is_dead() && self.end_by.is_none() && self.id != unix::SERVER_ID
     }
 
     /// Whether it is stopped.

@@ -28,6 +28,10 @@ pub type Result<T> = core::result::Result<T, Errno>;
 
 /// Ids are below this (`/proc/sys/kernel/pid_max`).
 const IDS: u32 = 4 << 20;
+/// The most ids that a process's threads can have: twice as many as it can have threads.
+const THREADS_MOST: usize = 1 << 16;
+/// The most ids that all processes' threads can have, so that a free one is found soon.
+const RESERVED_MOST: usize = IDS as usize / 2;
 /// The first id after the ids have been used up once (`RESERVED_PIDS`).
 const AGAIN_FROM: u32 = 300;
 
@@ -90,7 +94,9 @@ impl Family {
     /// When something is due that no process says, in ticks at `now`, if that may have changed since this was last asked.
     pub fn new_deadline(&mut self, now: impl FnOnce() -> u64) -> Option<Option<u64>> {
         core::mem::take(&mut self.is_due_changed).then(|| {
-            self.expect_stops(now());
+            let now = now();
+            self.expect_stops(now);
+            self.expect_ends(now);
             self.deadline()
         })
     }
@@ -110,10 +116,17 @@ impl Family {
     }
 
     /// The first of `count` ids in a row that nobody has, for a process's threads.
+    ///
+    /// # Errors
+    /// `EINVAL`: none, or more than are given at a time. `EAGAIN`: there would be too many.
     pub fn reserve_ids(&mut self, id: u32, count: u32) -> Result<u32> {
         const MOST: u32 = 256;
         if count == 0 || count > MOST {
             return Err(Errno::EINVAL);
+        }
+        let all: usize = self.members.values().map(Member::thread_ids).sum();
+        if self.member(id)?.thread_ids() + count as usize > THREADS_MOST || all + count as usize > RESERVED_MOST {
+            return Err(Errno::EAGAIN);
         }
         let mut first = self.new_id();
         let mut last = first;
@@ -124,7 +137,7 @@ impl Family {
             }
             last = next;
         }
-        self.member_mut(id)?.threads.push(first..last + 1);
+        self.member_mut(id)?.add_threads(first..last + 1);
         Ok(first)
     }
 
@@ -165,6 +178,7 @@ impl Family {
         child.exit_signal = if as_sibling { copied.exit_signal } else { exit_signal };
         child.parent_thread = thread;
         child.has_executed = false;
+        child.has_left_terminal = copied.has_left_terminal;
         let limit = child.limits.get(libos::limits::CPU)?;
         if limit != [libos::limits::UNLIMITED; 2] {
             (child.cpu_warning, child.look_at_cpu, self.is_due_changed) = (limit[0], Some(0), true);
@@ -188,6 +202,7 @@ impl Family {
         member.has_executed = true;
         member.exit_signal = libos::signal::SIGCHLD;
         member.threads.clear();
+        member.has_will = false;
         // What was caught is not any more, and what was ignored still is (execve(2)); the flags go.
         member.child_actions &= unix::ChildActions::IGNORED;
         Ok(())

@@ -98,11 +98,11 @@ impl Family {
     /// `EAGAIN`: a real-time signal that was not sent by kill(2), and so many wait already.
     pub fn send(&mut self, id: u32, thread: u32, information: Information) -> Result<()> {
         let signal = information.signal as u32;
-        let Some(member) = self.members.get_mut(&id).filter(|member| !member.is_dead() && member.id != unix::SERVER_ID) else {
+        let Some(member) = self.members.get_mut(&id).filter(|member| member.takes_signals()) else {
             return Ok(());
         };
         if signal == SIGKILL {
-            self.effects.push_back(Effect::Destroy(id));
+            self.kill_member(id);
             return Ok(());
         }
         if signal == SIGCONT {
@@ -132,7 +132,8 @@ impl Family {
     /// A process was sent `SIGSTOP`: it has from `now` until a grace is over to stop by itself.
     pub(super) fn expect_stops(&mut self, now: u64) {
         let grace = self.grace;
-        for member in self.members.values_mut().filter(|member| member.stop_by.is_none() && !member.is_stopped()) {
+        for member in self.members.values_mut().filter(|member| member.stop_by.is_none() && member.takes_signals() && !member.is_stopped())
+        {
             if member.queue.iter().any(|(_, information)| information.signal as u32 == SIGSTOP) {
                 member.stop_by = Some(now + grace);
             }

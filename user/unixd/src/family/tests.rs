@@ -147,6 +147,36 @@ fn who_does_not_stop_is_stopped() {
 }
 
 #[test]
+fn who_has_a_will_gets_a_while_for_it_and_no_more() {
+    let mut family = family(2);
+    kill(&mut family, 2, Target::Process(4), SIGKILL).unwrap();
+    assert_eq!(drain(&mut family), [Effect::Destroy(4)]);
+    family.setting(3, Setting::Will, Some(1)).unwrap();
+    assert_eq!(family.stop(3, SIGTSTP, 0), Ok(false), "an orphaned group does not stop");
+    kill(&mut family, 2, Target::Process(3), SIGSTOP).unwrap();
+    family.new_deadline(|| 0);
+    family.enforce_stops(HZ);
+    drain(&mut family);
+    for _ in 0..2 {
+        kill(&mut family, 2, Target::Process(3), SIGKILL).unwrap();
+    }
+    let effects = drain(&mut family);
+    assert!(effects.contains(&Effect::Resume(3)) && effects.contains(&Effect::Ring(3)) && !effects.contains(&Effect::Destroy(3)));
+    assert_eq!(family.new_deadline(|| 1000), Some(Some(1000 + HZ / 4)));
+    for signal in [SIGSTOP, SIGTERM] {
+        kill(&mut family, 2, Target::Process(3), signal).unwrap();
+    }
+    assert_eq!(signals(&mut family, 3), []);
+    drain(&mut family);
+    family.enforce_ends(1000);
+    assert_eq!(drain(&mut family), []);
+    family.enforce_ends(1000 + HZ / 4);
+    assert_eq!(drain(&mut family), [Effect::Destroy(3)]);
+    family.end(3, 9, Usage::default());
+    assert_eq!(family.deadline(), None);
+}
+
+#[test]
 fn a_stop_and_its_end_take_each_other_back() {
     let mut family = family(1);
     kill(&mut family, 2, Target::Process(3), SIGTSTP).unwrap();
@@ -216,6 +246,16 @@ fn a_zombie_can_be_signalled_and_a_thread_that_is_not_there_cannot() {
     family.end(3, 0, Usage::default());
     assert_eq!(kill(&mut family, 2, Target::Process(3), SIGTERM), Ok(false));
     assert_eq!(kill(&mut family, 2, Target::Thread(3, 3), SIGTERM), Err(Errno::ESRCH));
+}
+
+#[test]
+fn ids_for_threads_are_bounded() {
+    let mut family = family(1);
+    let given = (0..).take_while(|_| family.reserve_ids(3, 256).is_ok()).count();
+    assert_eq!(given * 256, 1 << 16);
+    assert_eq!(family.reserve_ids(3, 1), Err(Errno::EAGAIN));
+    assert!(family.reserve_ids(2, 1).is_ok());
+    assert_eq!(family.member(3).unwrap().threads.len(), 1, "neighbours are told together");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
+use core::sync::atomic::Ordering;
 
 use libos::errno::Errno;
 
@@ -124,11 +125,11 @@ impl Socket {
         Ok(())
     }
 
-    /// accept(2)
+    /// accept(2), with the number of an inode.
     ///
     /// # Errors
     /// `EOPNOTSUPP`: a datagram socket. `EINVAL`: it does not listen, or not any more. `EAGAIN`: nobody waits; `watcher` is told.
-    pub fn accept(&self, watcher: u32) -> Result<Arc<Socket>, Errno> {
+    pub fn accept(&self, watcher: u32, inode: u64) -> Result<Arc<Socket>, Errno> {
         if self.kind == Kind::Datagram {
             return Err(Errno::EOPNOTSUPP);
         }
@@ -137,6 +138,7 @@ impl Socket {
         let Role::Listening(_, waiting) = &mut state.role else { return Err(Errno::EINVAL) };
         match waiting.pop_front() {
             Some(socket) => {
+                socket.inode.store(inode, Ordering::Relaxed);
                 drop(state);
                 self.senders.tell();
                 Ok(socket)

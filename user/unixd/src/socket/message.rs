@@ -2,8 +2,8 @@
 
 use alloc::vec::Vec;
 
-use crate::handles::Held;
 use crate::socket::Name;
+use crate::socket::flight::Luggage;
 
 /// What a message counts as besides its bytes, so that small ones are bounded too.
 const OVERHEAD: usize = 256;
@@ -26,7 +26,7 @@ pub struct Message {
     /// How many of them were read.
     pub read: usize,
     /// What was sent along.
-    pub rights: Vec<Held>,
+    pub rights: Luggage,
     /// Who sent it.
     pub credentials: Credentials,
     /// What the sender is called.

@@ -4,6 +4,7 @@
 //! Two connected sockets know each other weakly, so that each is gone with its last handle; a message holds what was sent along with it.
 
 mod connect;
+pub mod flight;
 mod message;
 mod name;
 mod options;
@@ -13,6 +14,7 @@ mod transfer;
 
 use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use libos::errno::Errno;
 use libos::file::Watchers;
@@ -94,7 +96,8 @@ struct State {
 /// A socket.
 pub struct Socket {
     kind: Kind,
-    inode: u64,
+    /// Its inode's number; that of a connection that waits to be accepted is 0.
+    inode: AtomicU64,
     state: Mutex<State>,
     watchers: Watchers,
     /// Who waits for room here without being the peer.
@@ -118,7 +121,16 @@ impl Socket {
             error: None,
             options: options::Options::default(),
         };
-        Arc::new(Socket { kind, inode, state: Mutex::new(state), watchers: Watchers::new(), senders: Watchers::new() })
+        let (inode, state) = (AtomicU64::new(inode), Mutex::new(state));
+        let socket = Arc::new(Socket { kind, inode, state, watchers: Watchers::new(), senders: Watchers::new() });
+        flight::note_socket(&socket);
+        socket
+    }
+
+    /// Its inode's number.
+    #[must_use]
+    pub fn inode(&self) -> u64 {
+        self.inode.load(Ordering::Relaxed)
     }
 
     /// The number of its type.
@@ -129,8 +141,8 @@ impl Socket {
 
     /// Two that are connected, made by one process.
     #[must_use]
-    pub fn pair(kind: Kind, inode: u64, maker: Credentials) -> [Arc<Socket>; 2] {
-        let pair = [Socket::new(kind, inode), Socket::new(kind, inode + 1)];
+    pub fn pair(kind: Kind, inodes: [u64; 2], maker: Credentials) -> [Arc<Socket>; 2] {
+        let pair = inodes.map(|inode| Socket::new(kind, inode));
         for (socket, other) in [(&pair[0], &pair[1]), (&pair[1], &pair[0])] {
             let mut state = socket.state.lock();
             state.peer = Some(Arc::downgrade(other));

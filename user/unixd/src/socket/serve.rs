@@ -7,7 +7,8 @@ use libos::errno::Errno;
 use libos::file::Access;
 use libos::file::event::AnonymousNode;
 use libos::vfs::attributes::{Kind as NodeKind, Time};
-use unix::message::{BYTES, BYTES_MOST, CREDENTIALS, INODE, MESSAGE_MOST, NAME, NAME_MOST, RIGHTS, RIGHTS_MOST};
+use libos::vfs::permission::Wanted;
+use unix::message::{BYTES, BYTES_MOST, CREDENTIALS, MESSAGE_MOST, NAME, NAME_MOST, PLACE, RIGHTS, RIGHTS_MOST, inode_of};
 use unix::{Object, Operation, Request};
 
 use crate::handles::{Held, Opened};
@@ -18,15 +19,6 @@ use crate::socket::{Credentials, Kind, Name, Socket};
 
 const MSG_TRUNC: u32 = 0x20;
 const MSG_CTRUNC: u32 = 8;
-
-/// Bytes of a name that a request tells, and the inode of a path's.
-fn name(socket: &Socket, letter: &[u8], length: usize, inode: (u64, u64)) -> Result<Option<Name>, Errno> {
-    match length {
-        0 => Ok(None),
-        1..=NAME_MOST => Name::new(socket.kind, &letter[NAME..NAME + length], inode).map(Some),
-        _ => Err(Errno::EINVAL),
-    }
-}
 
 fn word(letter: &[u8], at: usize) -> u32 {
     u32::from_ne_bytes([letter[at], letter[at + 1], letter[at + 2], letter[at + 3]])
@@ -43,14 +35,14 @@ impl Server {
         match request.operation {
             Operation::MakeSocket => {
                 let kind = Kind::from_number(first as u32)?;
-                self.hold_socket(id, Socket::new(kind, second)).and_then(|handle| value(u64::from(handle)))
+                self.hold_socket(id, Socket::new(kind, inode_of(id, second))).and_then(|handle| value(u64::from(handle)))
             }
             Operation::MakeSockets => self.make_sockets(id, first as u32, second),
             Operation::Bind => self.bind(id, request),
             Operation::Listen => self.socket(id, number)?.listen(first as usize, self.credentials(id)?).and(value(0)),
             Operation::Connect => self.connect(id, request),
             Operation::Accept => {
-                let socket = self.socket(id, number)?.accept(id)?;
+                let socket = self.socket(id, number)?.accept(id, inode_of(id, first))?;
                 self.hold_socket(id, socket).and_then(|handle| value(u64::from(handle)))
             }
             Operation::Send => self.send(id, request),
@@ -69,6 +61,26 @@ impl Server {
         }
     }
 
+    /// A name that a request tells; a path's with a handle of what it leads to, since nobody is found, or taken for another, by a place that
+    /// the process cannot come to, or that it may not use so.
+    fn name(&mut self, id: u32, socket: &Socket, letter: &[u8], length: usize, place: u32, wanted: Wanted) -> Result<Option<Name>, Errno> {
+        let bytes = match length {
+            0 => return Ok(None),
+            1..=NAME_MOST => &letter[NAME..NAME + length],
+            _ => return Err(Errno::EINVAL),
+        };
+        let mut inode = (0, 0);
+        if bytes[0] != 0 {
+            let attributes = self.handles(id)?.entry(place)?.node.attributes();
+            if attributes.kind != NodeKind::Socket {
+                return Err(Errno::ECONNREFUSED);
+            }
+            self.family.member(id)?.credentials.for_files().may(&attributes, wanted)?;
+            inode = (attributes.device, attributes.inode);
+        }
+        Name::new(socket.kind, bytes, inode).map(Some)
+    }
+
     fn socket(&mut self, id: u32, number: u32) -> Result<Arc<Socket>, Errno> {
         self.handles(id)?.opened(number)?.socket.clone().ok_or(Errno::ENOTSOCK)
     }
@@ -80,9 +92,9 @@ impl Server {
     }
 
     fn hold_socket(&mut self, id: u32, socket: Arc<Socket>) -> Result<u32, Errno> {
-        let name = alloc::format!("socket:[{}]", socket.inode);
+        let name = alloc::format!("socket:[{}]", socket.inode());
         let now = Time::from_nanoseconds(machine::realtime_ns());
-        let entry = AnonymousNode::entry(socket.clone(), NodeKind::Socket, socket.inode, name.as_bytes(), now);
+        let entry = AnonymousNode::entry(socket.clone(), NodeKind::Socket, socket.inode(), name.as_bytes(), now);
         let access = Access::READ | Access::WRITE;
         let mut opened = Opened::new(entry, socket.clone(), access, Object::Socket);
         opened.socket = Some(socket);
@@ -90,7 +102,8 @@ impl Server {
     }
 
     fn make_sockets(&mut self, id: u32, kind: u32, inode: u64) -> Answer {
-        let [first, second] = Socket::pair(Kind::from_number(kind)?, inode, self.credentials(id)?);
+        let [first, second] =
+            Socket::pair(Kind::from_number(kind)?, [0, 1].map(|next| inode_of(id, inode.wrapping_add(next))), self.credentials(id)?);
         let first = self.hold_socket(id, first)?;
         let second = self.hold_socket(id, second).inspect_err(|_| {
             let _ = self.handles(id).and_then(|handles| handles.release(first));
@@ -99,10 +112,10 @@ impl Server {
     }
 
     fn bind(&mut self, id: u32, request: &Request) -> Answer {
-        let [length, device, inode] = request.words;
+        let [length, place, _] = request.words;
         let letter = self.process(id)?.channel.letter(NAME_MOST).ok_or(Errno::EINVAL)?;
         let socket = self.socket(id, request.large)?;
-        match name(&socket, &letter, length as usize, (device, inode))? {
+        match self.name(id, &socket, &letter, length as usize, place as u32, Wanted::empty())? {
             Some(name) => self.names.bind(&socket, name)?,
             None => self.names.bind_automatically(&socket)?,
         }
@@ -110,10 +123,10 @@ impl Server {
     }
 
     fn connect(&mut self, id: u32, request: &Request) -> Answer {
-        let [length, device, inode] = request.words;
+        let [length, place, _] = request.words;
         let letter = self.process(id)?.channel.letter(NAME_MOST).ok_or(Errno::EINVAL)?;
         let socket = self.socket(id, request.large)?;
-        match name(&socket, &letter, length as usize, (device, inode))? {
+        match self.name(id, &socket, &letter, length as usize, place as u32, Wanted::WRITE)? {
             Some(name) => socket.connect(&self.names, &name, self.credentials(id)?, id)?,
             None => socket.disconnect(),
         }
@@ -139,9 +152,7 @@ impl Server {
             (0..rights).map(|index| process.handles.opened(word(&letter, RIGHTS + 4 * index)).map(Held::Open)).collect();
         let credentials = self.sent_credentials(id, &letter, has_credentials)?;
         let socket = self.socket(id, request.large)?;
-        let long = |at| u64::from(word(&letter, at)) | u64::from(word(&letter, at + 4)) << 32;
-        let inode = (long(INODE), long(INODE + 8));
-        let to = name(&socket, &letter, name_length, inode)?;
+        let to = self.name(id, &socket, &letter, name_length, word(&letter, PLACE), Wanted::WRITE)?;
         let sending = Sending { flags, to, bytes, rights: rights?, credentials };
         socket.send(&self.names, sending, id).and_then(|count| value(count as u64))
     }

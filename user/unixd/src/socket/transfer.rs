@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use libos::errno::Errno;
 
 use crate::handles::Held;
+use crate::socket::flight::Luggage;
 use crate::socket::{Credentials, Kind, Message, Name, Names, Role, Socket, State};
 
 const MSG_PEEK: u32 = 2;
@@ -189,7 +190,7 @@ fn copy(bytes: &[u8]) -> Result<Vec<u8>, Errno> {
 }
 
 fn put(state: &mut State, bytes: Vec<u8>, rights: Vec<Held>, credentials: Credentials, from: Option<Name>) {
-    let message = Message { bytes, read: 0, rights, credentials, from };
+    let message = Message { bytes, read: 0, rights: Luggage::new(rights), credentials, from };
     state.waiting += message.weight();
     state.incoming.push_back(message);
 }
@@ -197,7 +198,7 @@ fn put(state: &mut State, bytes: Vec<u8>, rights: Vec<Held>, credentials: Creden
 /// What a receiver is told of a message besides its bytes.
 fn about(state: &State, message: &Message) -> Received {
     Received {
-        rights: message.rights.clone(),
+        rights: message.rights.copy(),
         credentials: state.options.pass_credentials.then_some(message.credentials),
         from: message.from.clone(),
         ..Received::default()
@@ -244,7 +245,7 @@ fn take_stream(state: &mut State, flags: u32, room: usize) -> Result<Received, E
         if flags & MSG_PEEK == 0 {
             message.read += count;
             // They go with the first byte.
-            message.rights.clear();
+            drop(message.rights.take());
             if message.rest().is_empty() {
                 drop_front(state);
             }

@@ -4,8 +4,11 @@ use alloc::sync::Arc;
 
 use abi::{PAGE_SIZE, Rights};
 use libos::errno::{Errno, Result};
+use libos::file::inotify::Happening;
 use libos::file::{Access, Blocking, File, Input, Place, Seek};
 use libos::memory::backing::{Backing, Frames, Purpose};
+use libos::vfs::permission::Actor;
+use libos::vfs::tmpfs::Inode;
 use libos::vfs::world::World;
 use unix::{Request, place};
 
@@ -25,6 +28,11 @@ const PAGES_MOST: usize = 64;
 fn opened(asked: &Asked, handle: u32, access: Access) -> Result<Arc<Opened>> {
     let opened = asked.handles.opened_for(handle, access)?;
     if opened.shown.is_some() { Ok(opened) } else { Err(Errno::EBADF) }
+}
+
+/// Let the times be those of a store through a mapping, which leaves the set-user-id bit, as on Linux.
+fn touch(inode: &Inode, world: &RequestWorld) {
+    inode.touch(&Actor::root(world.now()));
 }
 
 /// Whether a range is in a process's windows.
@@ -64,6 +72,10 @@ impl Tree {
         if request.small == TO_READ && !inode.is_present(page) {
             let data = inode.seek(page * PAGE_SIZE as u64, Seek::Data).unwrap_or(Backing::size(inode));
             return Ok([0, 0, (data.div_ceil(PAGE_SIZE as u64) - page).max(1), 0]);
+        }
+        if purpose == Purpose::Stored {
+            touch(inode, world);
+            self.settle(&opened.entry);
         }
         self.map_frames(asked, world, &opened, (page, pages, target), purpose)
     }
@@ -109,6 +121,9 @@ impl Tree {
         let place = if offset == END { Place::End } else { Place::At(offset) };
         let outcome = inode_of(&opened.entry)?.write(world, &mut Input::own(&bytes), place, Blocking::Refused);
         self.settle(&opened.entry);
+        if outcome.as_ref().is_ok_and(|&(count, _)| count > 0) {
+            self.watches.tell(&opened.entry, Happening::MODIFY);
+        }
         outcome.map(|(count, end)| [count as u64, end, 0, 0])
     }
 
@@ -117,12 +132,25 @@ impl Tree {
         let opened = opened(asked, handle as u32, Access::WRITE)?;
         let outcome = inode_of(&opened.entry)?.allocate(world, u32::from(request.small), offset, length);
         self.settle(&opened.entry);
-        outcome.and_then(|()| value(0))
+        outcome?;
+        self.watches.tell(&opened.entry, Happening::MODIFY);
+        value(0)
     }
 
-    pub(super) fn note_read(&self, asked: &mut Asked, world: &RequestWorld, handle: u32) -> Answer {
-        let opened = opened(asked, handle, Access::READ)?;
+    /// Note a store through a mapping.
+    pub(super) fn note_stored(&self, asked: &mut Asked, world: &RequestWorld, handle: u32) -> Answer {
+        let opened = opened(asked, handle, Access::WRITE)?;
+        touch(inode_of(&opened.entry)?, world);
+        self.settle(&opened.entry);
+        value(0)
+    }
+
+    pub(super) fn note_read(&self, asked: &mut Asked, world: &RequestWorld, words: [u64; 3]) -> Answer {
+        let opened = opened(asked, words[0] as u32, Access::READ)?;
         inode_of(&opened.entry)?.note_read(world);
+        if words[1] != 0 {
+            self.watches.tell(&opened.entry, Happening::ACCESS);
+        }
         self.settle(&opened.entry);
         value(0)
     }

@@ -11,6 +11,7 @@ mod names;
 mod portal;
 mod serve;
 pub mod shown;
+pub mod watches;
 mod world;
 
 use alloc::sync::Arc;
@@ -19,16 +20,22 @@ use alloc::vec::Vec;
 use abi::{EnvId, PAGE_SIZE, Rights};
 use libos::errno::{Errno, Result};
 use libos::file::Access;
+use libos::file::event::AnonymousNode;
+use libos::file::inotify::{Happening, Inotify};
 use libos::pool::Pool;
 use libos::vfs::attributes::{Attributes, Kind, Time};
 use libos::vfs::node::Entry;
+use libos::vfs::permission::Wanted;
 use libos::vfs::tmpfs::Inode;
-use unix::{MAILBOX_BYTES, Object, Operation, Request, place};
+use unix::{MAILBOX_BYTES, Object, OpenPurpose, Operation, Request, place};
 
 use crate::channel::Channel;
+use crate::family::credentials::Credentials;
 use crate::handles::{Handles, Held, Opened};
-use crate::server::Answer;
+use crate::server::{Answer, value};
+use crate::terminal::Pairs;
 use shown::{Showcase, Shown, WORDS};
+use watches::Watches;
 use world::RequestWorld;
 
 /// No handle.
@@ -40,6 +47,7 @@ pub struct Tree {
     /// What standard input reads in a batch run.
     input: Option<Arc<Entry>>,
     showcase: Arc<Showcase>,
+    watches: Arc<Watches>,
 }
 
 /// A request, and what it may touch.
@@ -54,6 +62,8 @@ pub struct Asked<'a> {
     pub words_pages: &'a mut usize,
     /// Its mailbox.
     pub channel: &'a Channel,
+    /// Whose it is.
+    pub credentials: &'a Credentials,
     /// When it is served.
     pub now: Time,
     /// Frames free, and in all.
@@ -65,10 +75,15 @@ pub struct Asked<'a> {
 impl Tree {
     /// The tree of an archive, with what standard input reads in a batch run.
     #[must_use]
-    pub fn new(archive: &'static [u8], input: &'static [u8], pool: &Arc<Pool>, now: Time) -> Tree {
+    pub fn new(archive: &'static [u8], input: &'static [u8], pool: &Arc<Pool>, now: Time, pairs: &Pairs) -> Tree {
         let root = libos::file::files::tree(archive, pool, now, portal::all);
+        let devices = inode_of(&root).ok().and_then(|root| root.find(b"dev"));
+        if let Some(devices) = &devices {
+            // The file system was just made, and has no such name.
+            let _ = inode_of(devices).and_then(|inode| inode.adopt(&pairs.directory(devices, now), now));
+        }
         let input = libos::file::files::input_entry(&root, input, now).ok();
-        Tree { root, input, showcase: Arc::default() }
+        Tree { root, input, showcase: Arc::default(), watches: Arc::default() }
     }
 
     /// The handles that a process begins with: the root.
@@ -78,6 +93,17 @@ impl Tree {
         // An empty table has room.
         let _ = handles.insert(Held::Entry(self.root.clone()));
         handles
+    }
+
+    /// Whether anybody watches files.
+    #[must_use]
+    pub fn is_watched(&self) -> bool {
+        !self.watches.is_empty()
+    }
+
+    /// Tell those who watch of files that are no more.
+    pub fn tell_ended(&self) {
+        self.watches.tell_ended();
     }
 
     /// A child has what its parent has mapped.
@@ -92,7 +118,8 @@ impl Tree {
 
     /// Serve a request; gives the answer, and who is to hear that files' pages changed.
     pub fn serve(&self, request: &Request, asked: &mut Asked) -> (Answer, Vec<u32>) {
-        let world = RequestWorld { now: asked.now, frames: asked.frames, moved: Default::default() };
+        let world =
+            RequestWorld { subject: asked.credentials.for_files(), now: asked.now, frames: asked.frames, moved: Default::default() };
         let answer = self.dispatch(request, asked, &world);
         let mut listeners = Vec::new();
         for (file, pages, cut) in world.moved.into_inner() {
@@ -110,24 +137,32 @@ impl Tree {
         match request.operation {
             Operation::Walk => self.walk(asked, world, words, request.small != 0),
             Operation::Open => self.open(asked, world, request),
+            Operation::MakeNotices => self.make_notices(asked, words[0]),
+            Operation::Watch => self.watch(asked, words),
+            Operation::Unwatch => {
+                self.watches.remove(&instance(asked, words[0] as u32)?, words[1] as i32)?;
+                value(0)
+            }
             Operation::Attributes => names::attributes(asked, handle),
             Operation::Statistics => names::statistics(asked, world, handle),
-            Operation::List => names::list(asked, world, handle, words[1]),
-            Operation::Create => names::create(asked, world, request),
+            Operation::List => self.list(asked, world, handle, words[1]),
+            Operation::Create => self.create(asked, world, request),
             Operation::CreateUnnamed => names::create_unnamed(asked, world, request),
-            Operation::Link => names::link(asked, world, words),
-            Operation::Unlink => names::unlink(asked, world, handle, words[1], request.small != 0),
-            Operation::Rename => names::rename(asked, world, request),
+            Operation::Link => self.link(asked, world, words),
+            Operation::Unlink => self.unlink(asked, world, handle, words[1], request.small != 0),
+            Operation::Rename => self.rename(asked, world, request),
             Operation::Target => names::target(asked, world, handle),
             Operation::Change => self.change(asked, world, handle, request.small),
             Operation::Resize => self.truncate(asked, world, handle, words[1]),
             Operation::Path => names::path(asked, handle),
-            Operation::OpenEntry => self.open_entry(asked, world, handle, Access::from_bits_truncate(words[1] as u32)),
+            Operation::OpenEntry => self.open_entry(asked, world, request),
+            Operation::Permits => names::permits(asked, world, handle, request.small),
             Operation::MapFile => self.map_file(asked, world, request),
             Operation::WriteFile => self.write(asked, world, words),
             Operation::Allocate => self.allocate(asked, world, request),
             Operation::Seek => contents::seek(asked, words),
-            Operation::NoteRead => self.note_read(asked, world, handle),
+            Operation::NoteRead => self.note_read(asked, world, words),
+            Operation::NoteStored => self.note_stored(asked, world, handle),
             Operation::Moved => self.moved(asked, words),
             Operation::IsPresent => contents::is_present(asked, handle, words[1]),
             Operation::Overlay => contents::overlay(asked, handle).map(|bytes| [bytes.map_or(0, <[u8]>::len) as u64, 0, 0, 0]),
@@ -151,6 +186,8 @@ impl Tree {
         let shown = if kind == Kind::Regular { Some(self.show(asked, &entry)?) } else { None };
         let mut opened = Opened::new(entry.clone(), file, access, Object::File);
         opened.shown.clone_from(&shown);
+        opened.watches = Some(self.watches.clone());
+        self.watches.tell(&entry, Happening::OPEN);
         let handle = asked.handles.insert(Held::Open(Arc::new(opened)))?;
         Ok(told(&entry, handle, shown.as_deref()))
     }
@@ -165,11 +202,14 @@ impl Tree {
         Ok(told(&opened.entry, handle, shown.as_deref()))
     }
 
-    fn open_entry(&self, asked: &mut Asked, world: &RequestWorld, handle: u32, access: Access) -> Answer {
+    fn open_entry(&self, asked: &mut Asked, world: &RequestWorld, request: &Request) -> Answer {
+        let (handle, access) = (request.words[0] as u32, Access::from_bits_truncate(request.words[1] as u32));
         let entry = asked.handles.entry(handle)?;
         if entry.node.kind() == Kind::Directory && access.contains(Access::WRITE) {
             return Err(Errno::EISDIR);
         }
+        let wanted = if request.small == OpenPurpose::Execute as u16 { Wanted::EXECUTE } else { access.into() };
+        world.subject.may(&entry.node.attributes(), wanted)?;
         self.open_new(asked, world, entry, access)
     }
 
@@ -177,7 +217,7 @@ impl Tree {
     fn show(&self, asked: &mut Asked, entry: &Arc<Entry>) -> Result<Arc<Shown>> {
         let attributes = entry.node.attributes();
         let shown = self.showcase.show((attributes.device, attributes.inode))?;
-        update(&shown, &attributes);
+        self.update(&shown, &attributes);
         let pages = shown.place as usize / unix::InodeWords::PER_PAGE + 1;
         while *asked.words_pages < pages {
             let offset = *asked.words_pages * PAGE_SIZE;
@@ -194,15 +234,37 @@ impl Tree {
         }
         let attributes = entry.node.attributes();
         if let Some(shown) = self.showcase.find((attributes.device, attributes.inode)) {
-            update(&shown, &attributes);
+            self.update(&shown, &attributes);
         }
+    }
+
+    /// Bring what is shown of an inode up to date. Reads are told of as long as the time of access is to be set, or somebody watches.
+    fn update(&self, shown: &Shown, attributes: &Attributes) {
+        let is_unread = attributes.accessed <= attributes.modified || attributes.accessed <= attributes.changed;
+        shown.set(attributes.size, is_unread || self.watches.want_reads());
+    }
+
+    fn make_notices(&self, asked: &mut Asked, inode: u64) -> Answer {
+        let notices: Arc<Inotify> = Arc::default();
+        let entry = AnonymousNode::entry(notices.clone(), Kind::Anonymous, inode, b"anon_inode:inotify", asked.now);
+        let opened = Opened::new(entry, notices, Access::READ, Object::Notices);
+        asked.handles.insert(Held::Open(Arc::new(opened))).and_then(|handle| value(u64::from(handle)))
+    }
+
+    fn watch(&self, asked: &Asked, words: [u64; 3]) -> Answer {
+        let (entry, instance) = (asked.handles.entry(words[0] as u32)?, instance(asked, words[1] as u32)?);
+        let mask = Happening::from_bits_truncate(words[2] as u32);
+        let watch = self.watches.add(&instance, &entry.node, mask)?;
+        if mask.contains(Happening::ACCESS) {
+            self.showcase.ask_of_reads();
+        }
+        value(watch as u64)
     }
 }
 
-/// Bring what is shown of an inode up to date.
-fn update(shown: &Shown, attributes: &Attributes) {
-    let is_unread = attributes.accessed <= attributes.modified || attributes.accessed <= attributes.changed;
-    shown.set(attributes.size, is_unread);
+/// The instance of inotify(7) behind a handle.
+fn instance(asked: &Asked, handle: u32) -> Result<Arc<Inotify>> {
+    asked.handles.opened(handle)?.file.of_type().ok_or(Errno::EINVAL)
 }
 
 /// What is told of an open file: kind and handle, place of its words, device, inode.
@@ -214,7 +276,10 @@ fn told(entry: &Arc<Entry>, handle: u32, shown: Option<&Shown>) -> [u64; 4] {
 }
 
 /// The inode of an entry of the tree.
-fn inode_of(entry: &Arc<Entry>) -> Result<&Inode> {
+///
+/// # Errors
+/// `EINVAL`: it is none.
+pub fn inode_of(entry: &Arc<Entry>) -> Result<&Inode> {
     (&*entry.node as &dyn core::any::Any).downcast_ref().ok_or(Errno::EINVAL)
 }
 

@@ -4,10 +4,12 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use libos::errno::{Errno, Result};
-use libos::vfs::attributes::Kind;
+use libos::file::inotify::Happening;
+use libos::vfs::attributes::{Change, Kind};
 use libos::vfs::listing::DirectoryFile;
 use libos::vfs::node::{Entry, New, Rename, Target};
 use libos::vfs::opening::{self, Opening};
+use libos::vfs::permission::Wanted;
 use libos::vfs::walk::{Ending, Found, Last, NAME_MAX, PATH_MAX, Start, walk_on};
 use libos::vfs::wire;
 use libos::vfs::world::World;
@@ -88,8 +90,17 @@ impl Tree {
         if opening.cuts() {
             self.settle(&entry);
         }
+        if found.made {
+            self.watches.tell_name(&found.parent, &found.name, Happening::CREATE, false, 0);
+        }
         match entry.node.kind() {
-            Kind::Regular | Kind::Directory => self.open_new(asked, world, entry, opening.access()),
+            Kind::Regular | Kind::Directory => {
+                let answer = self.open_new(asked, world, entry.clone(), opening.access())?;
+                if opening.cuts() && !found.made {
+                    self.watches.tell(&entry, Happening::MODIFY);
+                }
+                Ok(answer)
+            }
             _ => answer(asked, found, Last::Follow),
         }
     }
@@ -97,8 +108,10 @@ impl Tree {
     pub(super) fn change(&self, asked: &mut Asked, world: &RequestWorld, handle: u32, parts: u16) -> Answer {
         let bytes = letter(asked, wire::CHANGE_WORDS * 8)?;
         let entry = asked.handles.entry(handle)?;
-        entry.node.change(&wire::change(parts, &wire::words(&bytes)), world.now())?;
+        let change = wire::change(parts, &wire::words(&bytes));
+        entry.node.change(&change, &world.actor())?;
         self.settle(&entry);
+        self.watches.tell(&entry, told_as(&change));
         value(0)
     }
 
@@ -109,9 +122,111 @@ impl Tree {
             return Err(Errno::EINVAL);
         }
         let entry = asked.handles.entry(handle)?;
+        if matches!(asked.handles.get(handle)?, Held::Entry(_)) && entry.node.kind() == Kind::Regular {
+            world.subject.may(&entry.node.attributes(), Wanted::WRITE)?;
+        }
         let outcome = entry.node.truncate(world, size);
         self.settle(&entry);
-        outcome.and_then(|()| value(0))
+        outcome?;
+        self.watches.tell(&entry, Happening::MODIFY);
+        value(0)
+    }
+
+    /// A directory's names: inode, next position, kind, length of the name, name.
+    pub(super) fn list(&self, asked: &Asked, world: &RequestWorld, handle: u32, from: u64) -> Answer {
+        let entry = directory(asked, handle)?;
+        let mut records = Vec::new();
+        libos::file::File::list(&DirectoryFile::new(entry.clone()), world, from, &mut |listed| {
+            if records.len() + 18 + listed.name.len() > MAILBOX_BYTES {
+                return false;
+            }
+            records.extend_from_slice(&listed.inode.to_le_bytes());
+            records.extend_from_slice(&listed.next.to_le_bytes());
+            records.extend_from_slice(&[listed.kind as u16 as u8, listed.name.len() as u8]);
+            records.extend_from_slice(listed.name);
+            true
+        })?;
+        self.watches.tell(&entry, Happening::ACCESS);
+        send(asked, 0, &records)?;
+        value(records.len() as u64)
+    }
+
+    pub(super) fn create(&self, asked: &mut Asked, world: &RequestWorld, request: &Request) -> Answer {
+        let [handle, lengths, special] = request.words;
+        let (name_length, target_length) = (lengths as u16 as usize, (lengths >> 16) as u16 as usize);
+        let bytes = letter(asked, name_length + target_length)?;
+        let (new_name, target) = bytes.split_at(name_length);
+        let kind = Kind::from_number(request.small).filter(|&kind| kind != Kind::Anonymous).ok_or(Errno::EINVAL)?;
+        if target.len() > TARGET_MAX {
+            return Err(Errno::ENAMETOOLONG);
+        }
+        let new = New { kind, permissions: (lengths >> 32) as u32 & 0o7777, special, target };
+        let parent = directory(asked, handle as u32)?;
+        let entry = parent.node.create(&parent, name(new_name)?, &new, &world.actor())?;
+        self.watches.tell_name(&parent, new_name, Happening::CREATE, kind == Kind::Directory, 0);
+        asked.handles.insert(Held::Entry(entry)).and_then(|handle| value(u64::from(handle)))
+    }
+
+    pub(super) fn link(&self, asked: &Asked, world: &RequestWorld, words: [u64; 3]) -> Answer {
+        let bytes = letter(asked, words[1] as u16 as usize)?;
+        let parent = directory(asked, words[0] as u32)?;
+        let node = asked.handles.entry((words[0] >> 32) as u32)?.node.clone();
+        if node.kind() == Kind::Directory {
+            return Err(Errno::EPERM);
+        }
+        parent.node.link(&parent, name(&bytes)?, &node, &world.actor())?;
+        self.watches.tell_inode(&node, Happening::ATTRIBUTES);
+        self.watches.tell_name(&parent, &bytes, Happening::CREATE, false, 0);
+        value(0)
+    }
+
+    pub(super) fn unlink(&self, asked: &Asked, world: &RequestWorld, handle: u32, length: u64, is_directory: bool) -> Answer {
+        let bytes = letter(asked, length as u16 as usize)?;
+        let (parent, name) = (directory(asked, handle)?, name(&bytes)?);
+        let before = self.watches.found(&parent, name, world);
+        parent.node.unlink(name, is_directory, &world.actor())?;
+        if let Some(node) = before.filter(|_| !is_directory) {
+            self.watches.tell_inode(&node, Happening::ATTRIBUTES);
+        }
+        self.watches.tell_name(&parent, name, Happening::DELETE, is_directory, 0);
+        value(0)
+    }
+
+    pub(super) fn rename(&self, asked: &Asked, world: &RequestWorld, request: &Request) -> Answer {
+        let [handles, lengths, _] = request.words;
+        let (old_length, new_length) = (lengths as u16 as usize, (lengths >> 16) as u16 as usize);
+        let bytes = letter(asked, old_length + new_length)?;
+        let (old_name, new_name) = bytes.split_at(old_length);
+        let how = match request.small {
+            0 => Rename::Replace,
+            1 => Rename::Keep,
+            2 => Rename::Exchange,
+            _ => return Err(Errno::EINVAL),
+        };
+        let (from, to) = (directory(asked, handles as u32)?, directory(asked, (handles >> 32) as u32)?);
+        let (old_name, new_name) = (name(old_name)?, name(new_name)?);
+        let (moved, over) = (self.watches.found(&from, old_name, world), self.watches.found(&to, new_name, world));
+        from.node.rename(old_name, &to, new_name, how, &world.actor())?;
+        if let Some(moved) = moved {
+            self.watches.tell_moved((&from, old_name), (&to, new_name), &moved);
+            match over {
+                Some(other) if how == Rename::Exchange => self.watches.tell_moved((&to, new_name), (&from, old_name), &other),
+                Some(other) => self.watches.tell_inode(&other, Happening::ATTRIBUTES),
+                None => {}
+            }
+            self.watches.tell_inode(&moved, Happening::MOVE_SELF);
+        }
+        value(0)
+    }
+}
+
+/// What inotify(7) says of a change of attributes: of one time alone, that the file was read or written.
+fn told_as(change: &Change) -> Happening {
+    let others = change.permissions.is_some() || change.user.is_some() || change.group.is_some();
+    match (change.accessed, change.modified) {
+        (Some(_), None) if !others => Happening::ACCESS,
+        (None, Some(_)) if !others => Happening::MODIFY,
+        _ => Happening::ATTRIBUTES,
     }
 }
 
@@ -156,83 +271,24 @@ fn send_attributes(asked: &Asked, entry: &Arc<Entry>) -> Answer {
     value(0)
 }
 
+/// Whether the process may use an inode so, by the ids that it acts with or by its real ones.
+pub(super) fn permits(asked: &Asked, world: &RequestWorld, handle: u32, small: u16) -> Answer {
+    let subject = if small & unix::REAL_IDS != 0 { asked.credentials.real() } else { world.subject };
+    let wanted = Wanted::from_bits_truncate(u32::from(small));
+    subject.may(&asked.handles.entry(handle)?.node.attributes(), wanted).and_then(|()| value(0))
+}
+
 pub(super) fn statistics(asked: &Asked, world: &RequestWorld, handle: u32) -> Answer {
     let found = asked.handles.entry(handle)?.node.statistics(world);
     Ok([found.magic, found.blocks, found.free, found.inodes])
-}
-
-/// A directory's names: inode, next position, kind, length of the name, name.
-pub(super) fn list(asked: &Asked, world: &RequestWorld, handle: u32, from: u64) -> Answer {
-    let entry = directory(asked, handle)?;
-    let mut records = Vec::new();
-    libos::file::File::list(&DirectoryFile::new(entry), world, from, &mut |listed| {
-        if records.len() + 18 + listed.name.len() > MAILBOX_BYTES {
-            return false;
-        }
-        records.extend_from_slice(&listed.inode.to_le_bytes());
-        records.extend_from_slice(&listed.next.to_le_bytes());
-        records.extend_from_slice(&[listed.kind as u16 as u8, listed.name.len() as u8]);
-        records.extend_from_slice(listed.name);
-        true
-    })?;
-    send(asked, 0, &records)?;
-    value(records.len() as u64)
-}
-
-pub(super) fn create(asked: &mut Asked, world: &RequestWorld, request: &Request) -> Answer {
-    let [handle, lengths, special] = request.words;
-    let (name_length, target_length) = (lengths as u16 as usize, (lengths >> 16) as u16 as usize);
-    let bytes = letter(asked, name_length + target_length)?;
-    let (new_name, target) = bytes.split_at(name_length);
-    let kind = Kind::from_number(request.small).filter(|&kind| kind != Kind::Anonymous).ok_or(Errno::EINVAL)?;
-    if target.len() > TARGET_MAX {
-        return Err(Errno::ENAMETOOLONG);
-    }
-    let new = New { kind, permissions: (lengths >> 32) as u32 & 0o7777, special, target };
-    let parent = directory(asked, handle as u32)?;
-    let entry = parent.node.create(&parent, name(new_name)?, &new, world.now())?;
-    asked.handles.insert(Held::Entry(entry)).and_then(|handle| value(u64::from(handle)))
 }
 
 pub(super) fn create_unnamed(asked: &mut Asked, world: &RequestWorld, request: &Request) -> Answer {
     let [handle, length, _] = request.words;
     let bytes = letter(asked, (length as usize).min(NAME_MAX + 1))?;
     let parent = directory(asked, handle as u32)?;
-    let entry = parent.node.create_unnamed(&parent, &bytes, u32::from(request.small) & 0o7777, world.now())?;
+    let entry = parent.node.create_unnamed(&parent, &bytes, u32::from(request.small) & 0o7777, &world.actor())?;
     asked.handles.insert(Held::Entry(entry)).and_then(|handle| value(u64::from(handle)))
-}
-
-pub(super) fn link(asked: &Asked, world: &RequestWorld, words: [u64; 3]) -> Answer {
-    let bytes = letter(asked, words[1] as u16 as usize)?;
-    let parent = directory(asked, words[0] as u32)?;
-    let node = asked.handles.entry((words[0] >> 32) as u32)?.node.clone();
-    if node.kind() == Kind::Directory {
-        return Err(Errno::EPERM);
-    }
-    parent.node.link(&parent, name(&bytes)?, &node, world.now())?;
-    value(0)
-}
-
-pub(super) fn unlink(asked: &Asked, world: &RequestWorld, handle: u32, length: u64, is_directory: bool) -> Answer {
-    let bytes = letter(asked, length as u16 as usize)?;
-    directory(asked, handle)?.node.unlink(name(&bytes)?, is_directory, world.now())?;
-    value(0)
-}
-
-pub(super) fn rename(asked: &Asked, world: &RequestWorld, request: &Request) -> Answer {
-    let [handles, lengths, _] = request.words;
-    let (old_length, new_length) = (lengths as u16 as usize, (lengths >> 16) as u16 as usize);
-    let bytes = letter(asked, old_length + new_length)?;
-    let (old_name, new_name) = bytes.split_at(old_length);
-    let how = match request.small {
-        0 => Rename::Replace,
-        1 => Rename::Keep,
-        2 => Rename::Exchange,
-        _ => return Err(Errno::EINVAL),
-    };
-    let (from, to) = (directory(asked, handles as u32)?, directory(asked, (handles >> 32) as u32)?);
-    from.node.rename(name(old_name)?, &to, name(new_name)?, how, world.now())?;
-    value(0)
 }
 
 pub(super) fn target(asked: &Asked, world: &RequestWorld, handle: u32) -> Answer {

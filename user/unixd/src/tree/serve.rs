@@ -8,6 +8,7 @@ use unix::Request;
 
 use crate::admission::{Admission, Asking};
 use crate::machine;
+use crate::memory;
 use crate::objects::note_released;
 use crate::server::{Answer, Server};
 use crate::tree::Asked;
@@ -18,8 +19,8 @@ impl Server {
     /// # Errors
     /// `EBADF`: no such handle, or not opened for that. Others are the call's.
     pub fn serve_tree(&mut self, id: u32, request: &Request) -> Answer {
-        let frames = (self.available(), machine::entry(machine::own()).quota as usize);
-        let Server { processes, tree, admission, .. } = self;
+        let frames = memory::frames_for_files();
+        let Server { processes, channels, tree, admission, family, .. } = self;
         let process = processes.get_mut(id).ok_or(Errno::ESRCH)?;
         // A handle that is given up on the way.
         if request.large != 0
@@ -31,7 +32,7 @@ impl Server {
         let mut raise = |wanted| {
             let entry = machine::entry(env);
             let (quota, used) = (entry.quota as usize, entry.used as usize);
-            let granted = admission.grant(Asking { wanted, used, available: frames.0 });
+            let granted = admission.grant(Asking { wanted, used, available: memory::available() });
             granted >= wanted && exo::env_quota(env, quota + granted).is_ok()
         };
         let mut asked = Asked {
@@ -40,11 +41,13 @@ impl Server {
             handles: &mut process.handles,
             words_pages: &mut process.words_pages,
             channel: &process.channel,
+            credentials: &family.member(id)?.credentials,
             now: Time::from_nanoseconds(machine::realtime_ns()),
             frames,
             raise: &mut raise,
         };
         let (answer, listeners): (Answer, Vec<u32>) = tree.serve(request, &mut asked);
+        channels.tell_watched(tree.is_watched(), processes.iter().map(|process| &process.channel));
         for listener in listeners.into_iter().filter_map(|listener| processes.get(listener)) {
             listener.channel.ring();
         }

@@ -84,6 +84,13 @@ impl Showcase {
         self.places.lock().by_inode.get(&identity).and_then(Weak::upgrade)
     }
 
+    /// Let every read be told of.
+    pub fn ask_of_reads(&self) {
+        for shown in self.places.lock().by_inode.values().filter_map(Weak::upgrade) {
+            shown.words().unread.store(1, Ordering::Relaxed);
+        }
+    }
+
     /// The inode at a place, if one is shown there that this process has mapped.
     #[must_use]
     pub fn mapped_at(&self, place: u32, process: u32) -> Option<Arc<Shown>> {

@@ -1,16 +1,16 @@
 //! What the tree's file system asks for, as `unixd` answers it for one request.
 
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::ops::Range;
 
 use libos::errno::{Errno, Result};
-use libos::file::{File, Files};
+use libos::file::Files;
 use libos::signal::{Information, Set, Signals};
 use libos::time::Clock;
 use libos::user::UserMemory;
 use libos::vfs::attributes::Time;
+use libos::vfs::permission::Subject;
 use libos::vfs::world::{Report, Table, World};
 use spin::Once;
 
@@ -18,7 +18,9 @@ use spin::Once;
 pub type Moved = ((u64, u64), Range<u64>, bool);
 
 /// The world of a request.
-pub struct RequestWorld {
+pub struct RequestWorld<'a> {
+    /// With whose rights.
+    pub subject: Subject<'a>,
     /// When it is served.
     pub now: Time,
     /// Frames free, and in all.
@@ -28,7 +30,7 @@ pub struct RequestWorld {
 }
 
 /// There is no program here: no address of one is any good.
-impl UserMemory for RequestWorld {
+impl UserMemory for RequestWorld<'_> {
     fn read(&self, _: usize, _: &mut [u8]) -> Result<()> {
         Err(Errno::EFAULT)
     }
@@ -38,7 +40,11 @@ impl UserMemory for RequestWorld {
     }
 }
 
-impl World for RequestWorld {
+impl World for RequestWorld<'_> {
+    fn subject(&self) -> Subject<'_> {
+        self.subject
+    }
+
     fn now(&self) -> Time {
         self.now
     }
@@ -111,14 +117,6 @@ impl World for RequestWorld {
     }
 
     fn files(&self) -> Option<&Files> {
-        None
-    }
-
-    fn terminal(&self) -> Option<Arc<dyn File>> {
-        None
-    }
-
-    fn console(&self) -> Option<Arc<dyn File>> {
         None
     }
 

@@ -1,64 +1,27 @@
-//! Pipes, and FIFOs.
-//!
-//! As long as one process has all ends of a pipe, it is the process's own. When it forks or sends an end elsewhere, the pipe moves to
-//! `unixd` with what is in it: there it is served by the same code, and the ends here send what is asked of them after it.
+//! An end of a pipe.
 
-use alloc::collections::VecDeque;
-use alloc::format;
 use alloc::sync::{Arc, Weak};
-use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU32, Ordering};
 
-use spin::{Mutex, Once};
-use unix::{MAILBOX_BYTES, Operation, Request};
+use spin::Once;
+use unix::Operation;
 
+use super::{CAPACITY_MAX, PIPE_BUF, Peers, Pipe, readiness};
 use crate::errno::{Errno, Result};
 use crate::file::remote::{Handle, RemoteFile, traits_of};
+use crate::file::ring::{Ring, Step, Wish};
 use crate::file::{Access, Blocking, Edges, File, Input, Output, Place, Readiness, Watchers};
+use crate::mapped_ring::MappedRing;
 use crate::server::Server;
-use crate::vfs::attributes::{Attributes, Kind, Time};
-use crate::vfs::node::{Entry, Node, Statistics};
 use crate::vfs::world::World;
 
-/// Writes of at most so many bytes are all or nothing.
-pub const PIPE_BUF: usize = 4096;
-/// Bytes that a pipe holds at first.
-const CAPACITY: usize = 65536;
-/// The most that `F_SETPIPE_SZ` gives.
-const CAPACITY_MAX: usize = 1 << 20;
 /// `FIONREAD`
 const FIONREAD: u32 = linux_raw_sys::ioctl::FIONREAD;
 /// Bytes copied under the lock at a time.
 const CHUNK: usize = 512;
-/// The file system of pipes.
-const MAGIC: u64 = 0x5049_5045;
-/// Its device number.
-const DEVICE: u64 = crate::vfs::attributes::device_number(0, 12);
 const SIGPIPE: u32 = 13;
-
-struct State {
-    bytes: VecDeque<u8>,
-    capacity: usize,
-    readers: usize,
-    writers: usize,
-    /// How often it was opened for reading and for writing.
-    openings: [u64; 2],
-    /// The ends of this process, as long as it has them all.
-    ends: Vec<Weak<End>>,
-    edges: Edges,
-}
-
-impl State {
-    fn is_writable(&self) -> bool {
-        self.capacity - self.bytes.len() >= PIPE_BUF
-    }
-}
-
-/// A pipe.
-pub struct Pipe {
-    inode: u64,
-    state: Mutex<State>,
-    watchers: Watchers,
-}
+/// How long a writer waits for another that does not go on in the middle of its write, in nanoseconds.
+const HELD_NS: u64 = 1_000_000;
 
 /// An end of a pipe, or both, as a FIFO opened for reading and writing.
 pub struct End {
@@ -66,87 +29,7 @@ pub struct End {
     access: Access,
     /// What it is in `unixd`, once the pipe has moved there.
     remote: Once<RemoteFile>,
-}
-
-/// Who is at the ends of a pipe: for reading, for writing.
-#[derive(Clone, Copy, Debug)]
-pub struct Peers {
-    /// How many are.
-    pub ends: [usize; 2],
-    /// How often it was opened.
-    pub openings: [u64; 2],
-}
-
-/// The inode of a pipe without a name.
-struct PipeNode {
-    pipe: Arc<Pipe>,
-    made: Time,
-}
-
-impl Pipe {
-    /// An empty pipe without ends.
-    #[must_use]
-    pub fn new(inode: u64) -> Arc<Pipe> {
-        let state = State {
-            bytes: VecDeque::new(),
-            capacity: CAPACITY,
-            readers: 0,
-            writers: 0,
-            openings: [0; 2],
-            ends: Vec::new(),
-            edges: Edges::default(),
-        };
-        Arc::new(Pipe { inode, state: Mutex::new(state), watchers: Watchers::new() })
-    }
-
-    /// An end of it.
-    #[must_use]
-    pub fn end(self: &Arc<Pipe>, access: Access) -> Arc<End> {
-        let mut state = self.state.lock();
-        state.readers += usize::from(access.contains(Access::READ));
-        state.writers += usize::from(access.contains(Access::WRITE));
-        state.openings[0] += u64::from(access.contains(Access::READ));
-        state.openings[1] += u64::from(access.contains(Access::WRITE));
-        let end = Arc::new(End { pipe: self.clone(), access, remote: Once::new() });
-        self.watchers.tell();
-        state.ends.push(Arc::downgrade(&end));
-        end
-    }
-
-    /// The end behind a handle that came from elsewhere.
-    #[must_use]
-    pub fn adopt(self: &Arc<Pipe>, handle: Handle, access: Access) -> Arc<End> {
-        let end = self.end(access);
-        end.move_to(handle);
-        end
-    }
-
-    /// Move it to `unixd`, with its ends.
-    fn share(&self, server: &'static dyn Server) -> Result<()> {
-        let (capacity, ends, bytes) = {
-            let state = self.state.lock();
-            let ends: Vec<Arc<End>> = state.ends.iter().filter_map(Weak::upgrade).collect();
-            (state.capacity, ends, state.bytes.iter().copied().collect::<Vec<u8>>())
-        };
-        let answer = server.call(Request::new(Operation::MakePipe, [self.inode, capacity as u64, 0]))?;
-        let handles = [answer[0] as u32, (answer[0] >> 32) as u32].map(|number| Handle::new(server, number));
-        for chunk in bytes.chunks(MAILBOX_BYTES) {
-            server.post(0, chunk);
-            handles[1].ask(Operation::Write, [0, chunk.len() as u64, 0])?;
-        }
-        // All or none: an end that stayed behind would be another pipe's.
-        let moved: Result<Vec<Handle>> = ends.iter().map(|end| end.reopen(&handles[0])).collect();
-        for (end, handle) in ends.iter().zip(moved?) {
-            end.move_to(handle);
-        }
-        Ok(())
-    }
-
-    /// The entry that its descriptors have.
-    #[must_use]
-    pub fn entry(self: &Arc<Pipe>, now: Time) -> Arc<Entry> {
-        Entry::detached(Arc::new(PipeNode { pipe: self.clone(), made: now }), format!("pipe:[{}]", self.inode).as_bytes())
-    }
+    own: Weak<End>,
 }
 
 impl Drop for End {
@@ -160,20 +43,74 @@ impl Drop for End {
             // A FIFO that nobody has open holds nothing.
             state.bytes.clear();
         }
-        self.pipe.watchers.tell();
+        self.pipe.tell(&state);
     }
 }
 
 impl End {
+    pub(super) fn new(pipe: Arc<Pipe>, access: Access) -> Arc<End> {
+        Arc::new_cyclic(|own| End { pipe, access, remote: Once::new(), own: own.clone() })
+    }
+
     /// A handle of such an end, by one of any end of the pipe.
-    fn reopen(&self, other: &Handle) -> Result<Handle> {
+    pub(super) fn reopen(&self, other: &Handle) -> Result<Handle> {
         let answer = other.ask(Operation::Reopen, [u64::from(self.access.bits()), 0, 0])?;
         Ok(Handle::new(other.server(), answer[0] as u32))
     }
 
-    /// Let `unixd` serve it from now on.
-    fn move_to(&self, handle: Handle) {
+    /// Let `unixd` have it from now on.
+    pub(super) fn move_to(&self, handle: Handle) {
         self.remote.call_once(|| RemoteFile::new(handle, traits_of(self)));
+    }
+
+    /// Its handle in `unixd`, if it has one.
+    pub(super) fn handle(&self) -> Option<&Handle> {
+        self.remote.get().map(RemoteFile::handle)
+    }
+
+    /// The ring, which may be frozen. `unixd` leaves it mapped for as long as the process has a handle of an end.
+    #[inline(always)]
+    fn ring(&self) -> Option<&Ring<MappedRing>> {
+        self.pipe.shared.get().filter(|_| self.remote.get().is_some())
+    }
+
+    /// The ring, while bytes go through it.
+    fn live_ring(&self) -> Option<&Ring<MappedRing>> {
+        self.ring().filter(|ring| !ring.is_frozen())
+    }
+
+    /// Which ring its process has mapped for it.
+    #[must_use]
+    pub fn ring_index(&self) -> Option<u32> {
+        self.ring().map(Ring::index)
+    }
+
+    /// `unixd`: which ring processes use.
+    #[must_use]
+    pub fn served(&self) -> Option<u32> {
+        self.pipe.served()
+    }
+
+    /// The word that who waits at this end sleeps on.
+    #[must_use]
+    pub fn changes(&self, wish: Wish) -> Option<&AtomicU32> {
+        self.ring().map(|ring| ring.changes(wish))
+    }
+
+    /// Whether that word has changed.
+    #[must_use]
+    pub fn has_changed(&self, wish: Wish, value: u32) -> bool {
+        self.changes(wish).is_none_or(|word| word.load(Ordering::Acquire) != value)
+    }
+
+    /// Let the next wait of the thread that runs end when the ring changes. If it cannot wait for as many rings, `unixd` takes this one over.
+    fn watch(&self, world: &dyn World, ring: &Ring<MappedRing>, wish: Wish) {
+        let value = ring.announce(wish);
+        if !world.watch(&self.own, wish, value)
+            && let Some(remote) = self.remote.get()
+        {
+            let _ = remote.readiness(world);
+        }
     }
 
     /// Who is at the ends.
@@ -237,12 +174,92 @@ impl End {
         if let Some(remote) = self.remote.get() {
             return Ok(remote.handle().ask(Operation::PipeCapacity, [capacity as u64, 0, 0])?[0] as usize);
         }
+        if capacity > unix::ring::RING_BYTES {
+            self.pipe.take_over();
+        }
         let mut state = self.pipe.state.lock();
-        if state.bytes.len() > capacity {
+        let ring = self.pipe.served.get().filter(|ring| !ring.is_frozen());
+        if ring.map_or(state.bytes.len(), Ring::len) > capacity {
             return Err(Errno::EBUSY);
+        }
+        if let Some(ring) = ring {
+            ring.set_capacity(capacity);
         }
         state.capacity = capacity;
         Ok(capacity)
+    }
+
+    /// Read from the ring; `None`: `unixd` is to be asked.
+    fn read_ring(&self, ring: &Ring<MappedRing>, world: &dyn World, output: &mut Output, blocking: Blocking) -> Option<Result<usize>> {
+        let mut is_announced = false;
+        loop {
+            match ring.read(output) {
+                Ok(Step::Moved(count, is_woken)) => {
+                    if is_woken {
+                        world.note_change();
+                    }
+                    return Some(Ok(count));
+                }
+                Ok(Step::Frozen) => return None,
+                Ok(Step::Ended) => return Some(Ok(0)),
+                Err(errno) => return Some(Err(errno)),
+                Ok(Step::Wait | Step::Held) if blocking == Blocking::Refused => return Some(Err(Errno::EAGAIN)),
+                Ok(Step::Wait | Step::Held) => {
+                    if let Err(errno) = self.pause(ring, world, Wish::Read, &mut is_announced) {
+                        return Some(Err(errno));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Between two looks at the ring: say that one waits, and wait.
+    fn pause(&self, ring: &Ring<MappedRing>, world: &dyn World, wish: Wish, is_announced: &mut bool) -> Result<()> {
+        if core::mem::replace(is_announced, !*is_announced) {
+            return world.await_change();
+        }
+        self.watch(world, ring, wish);
+        Ok(())
+    }
+
+    /// Write to the ring what goes into it; tells in `total` how much. `None`: `unixd` is to be asked for the rest.
+    fn write_ring(
+        &self,
+        ring: &Ring<MappedRing>,
+        world: &dyn World,
+        input: &mut Input,
+        blocking: Blocking,
+        total: &mut usize,
+    ) -> Option<Result<()>> {
+        let mut is_announced = false;
+        while input.left() > 0 {
+            let outcome = match ring.write(input) {
+                Ok(Step::Moved(count, is_woken)) => {
+                    *total += count;
+                    is_announced = false;
+                    if is_woken {
+                        world.note_change();
+                    }
+                    Ok(())
+                }
+                Ok(Step::Frozen) => return None,
+                Ok(Step::Ended) => {
+                    world.signal(SIGPIPE);
+                    Err(Errno::EPIPE)
+                }
+                Err(errno) => Err(errno),
+                Ok(Step::Wait | Step::Held) if blocking == Blocking::Refused => Err(Errno::EAGAIN),
+                Ok(Step::Wait) => self.pause(ring, world, Wish::Write, &mut is_announced),
+                Ok(Step::Held) => match world.sleep(Some(world.monotonic_ns() + HELD_NS)) {
+                    Err(Errno::ETIMEDOUT) => Ok(()),
+                    outcome => outcome,
+                },
+            };
+            if outcome.is_err() {
+                return Some(outcome);
+            }
+        }
+        Some(Ok(()))
     }
 
     /// Move bytes out under the lock and then to the reader; gives how many.
@@ -315,7 +332,11 @@ impl File for End {
         if output.room() == 0 {
             return Ok(0);
         }
+        self.pipe.take_over();
         loop {
+            if let Some(outcome) = self.ring().and_then(|ring| self.read_ring(ring, world, output, blocking)) {
+                return outcome;
+            }
             if let Some(remote) = self.remote.get() {
                 return remote.read(world, output, 0, blocking);
             }
@@ -333,7 +354,11 @@ impl File for End {
 
     fn write(&self, world: &dyn World, input: &mut Input, _: Place, blocking: Blocking) -> Result<(usize, u64)> {
         let mut total = 0;
+        self.pipe.take_over();
         while input.left() > 0 {
+            if let Some(outcome) = self.ring().and_then(|ring| self.write_ring(ring, world, input, blocking, &mut total)) {
+                return if total > 0 { Ok((total, 0)) } else { outcome.map(|()| (0, 0)) };
+            }
             if let Some(remote) = self.remote.get() {
                 return match remote.write(world, input, Place::At(0), blocking) {
                     Err(_) if total > 0 => Ok((total, 0)),
@@ -371,12 +396,15 @@ impl File for End {
 
     fn state(&self, world: &dyn World) -> (Readiness, Edges) {
         match self.remote.get() {
-            Some(remote) => remote.state(world),
-            None => (self.readiness(world), self.edges(world)),
+            Some(remote) if self.live_ring().is_none() => remote.state(world),
+            _ => (self.readiness(world), self.edges(world)),
         }
     }
 
     fn edges(&self, world: &dyn World) -> Edges {
+        if let Some(ring) = self.live_ring() {
+            return ring.edges();
+        }
         if let Some(remote) = self.remote.get() {
             return remote.edges(world);
         }
@@ -384,28 +412,23 @@ impl File for End {
     }
 
     fn readiness(&self, world: &dyn World) -> Readiness {
+        if let Some(ring) = self.live_ring() {
+            // Who looks may wait for what is not so yet, whatever is so already.
+            for (access, wish) in [(Access::READ, Wish::Read), (Access::WRITE, Wish::Write)] {
+                if self.access.contains(access) {
+                    self.watch(world, ring, wish);
+                }
+            }
+            if let Some(ready) = ring.readiness(self.access) {
+                return ready;
+            }
+        }
         if let Some(remote) = self.remote.get() {
             return remote.readiness(world);
         }
+        self.pipe.take_over();
         let state = self.pipe.state.lock();
-        let mut ready = Readiness::empty();
-        if self.access.contains(Access::READ) {
-            if !state.bytes.is_empty() {
-                ready |= Readiness::READABLE;
-            }
-            if state.writers == 0 {
-                ready |= Readiness::HANG_UP;
-            }
-        }
-        if self.access.contains(Access::WRITE) {
-            if state.is_writable() {
-                ready |= Readiness::WRITABLE;
-            }
-            if state.readers == 0 {
-                ready |= Readiness::ERROR;
-            }
-        }
-        ready
+        readiness(self.access, state.bytes.len(), state.capacity, [state.readers, state.writers])
     }
 
     fn watchers(&self) -> Option<&Watchers> {
@@ -416,11 +439,15 @@ impl File for End {
         if request != FIONREAD {
             return Err(Errno::ENOTTY);
         }
-        if let Some(remote) = self.remote.get() {
-            return remote.control(world, request, argument);
-        }
-        let count = self.pipe.state.lock().bytes.len() as i32;
-        world.write(argument, &count.to_ne_bytes())?;
+        let count = match (self.live_ring(), self.remote.get()) {
+            (Some(ring), _) => ring.len(),
+            (None, Some(remote)) => return remote.control(world, request, argument),
+            (None, None) => {
+                self.pipe.take_over();
+                self.pipe.state.lock().bytes.len()
+            }
+        };
+        world.write(argument, &(count as i32).to_ne_bytes())?;
         Ok(0)
     }
 
@@ -433,24 +460,5 @@ impl File for End {
 
     fn pipe(&self) -> Option<&End> {
         Some(self)
-    }
-}
-
-impl Node for PipeNode {
-    fn attributes(&self) -> Attributes {
-        Attributes::new(DEVICE, self.pipe.inode, Kind::Fifo, 0o600, self.made)
-    }
-
-    fn statistics(&self, _: &dyn World) -> Statistics {
-        Statistics { magic: MAGIC, ..Statistics::default() }
-    }
-
-    fn open(self: Arc<Self>, _: &Arc<Entry>, access: Access, _: &dyn World) -> Result<Arc<dyn File>> {
-        let end = self.pipe.end(access);
-        let ends: Vec<Arc<End>> = self.pipe.state.lock().ends.iter().filter_map(Weak::upgrade).collect();
-        if let Some(moved) = ends.iter().find_map(|end| end.remote.get()) {
-            end.move_to(end.reopen(moved.handle())?);
-        }
-        Ok(end)
     }
 }
