@@ -47,6 +47,9 @@ pub fn ensure_packages(isas: &[Isa]) -> Result<()> {
     if !installed("python3") || !pip() {
         install(&["python3", "python3-pip"], "setup: pip", "pip")?;
     }
+    if !installed("go") {
+        install(&["golang-go"], "setup: Go", "go")?;
+    }
     for &isa in isas {
         for name in TOOLS {
             tool(isa, name)?;
@@ -55,6 +58,21 @@ pub fn ensure_packages(isas: &[Isa]) -> Result<()> {
             let result = tree::package(isa, name);
             step(&format!("package-{name}-{isa}"), &["packages.sh", "apt-view.sh"], name, &[result], &[name, isa.name()])?;
         }
+    }
+    Ok(())
+}
+
+/// The folder of the distribution's stock Linux kernel for an ISA.
+pub fn linux(isa: Isa) -> PathBuf {
+    tree::cache().join("linux").join(isa.name())
+}
+
+/// Make sure that the distribution's stock Linux kernels are there too, which the benchmarks measure beside ours.
+pub fn ensure_linux(isas: &[Isa]) -> Result<()> {
+    let _lock = lock("lock")?;
+    for &isa in isas {
+        let results = [linux(isa).join("kernel"), linux(isa).join("version")];
+        step(&format!("linux-{isa}"), &["linux.sh", "apt-view.sh"], "", &results, &[isa.name()])?;
     }
     Ok(())
 }

@@ -25,7 +25,7 @@ operations! {
     // Processes: 0x00.
     /// `(status, most pages resident | page faults << 32)`. The process ends with a wait status. There is no answer.
     Exit = 0x01,
-    /// `(frames) → frames granted`. Raise the quota by at least so many. `ENOMEM`: it is not to have them.
+    /// `(frames; small: 1 to be told only) → frames granted`. Raise the quota by at least so many. `ENOMEM`: it is not to have them.
     MoreFrames = 0x02,
     /// From `unixd`'s own second context: something may have happened that no process says (a death, an interrupt, a deadline).
     Look = 0x03,

@@ -36,7 +36,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::isa::Isa;
-use crate::{build, progress, setup};
+use crate::{build, go_programs, progress, setup};
 
 /// Which tests, and how.
 #[derive(Args, Clone, Debug)]
@@ -110,10 +110,12 @@ pub fn test(options: &Options) -> Result<ExitCode> {
             setup::ensure_packages(&isas)?;
             // Our Linux programs' truth is the host's own run of them, so they are built for the host's ISA too.
             build::build_linux(Isa::host())?;
+            go_programs::build(Isa::host())?;
         }
         for &isa in isas.iter().filter(|_| wanted(3)) {
             build::build_kernel(isa)?;
             build::build_personality(isa)?;
+            go_programs::build(isa)?;
             tests.extend(programs::tests(isa));
             tests.extend(processes::tests(isa));
             tests.extend(matrix::tests(isa));
