@@ -9,7 +9,7 @@
 //! | `test` | runs the tests of all levels |
 //! | `conformance` | runs public test suites, against Linux |
 //! | `rewrite` | the rewriter's reports, and overlays |
-//! | `bench` | measures |
+//! | `bench`, `profile` | measures |
 //! | `check`, `size`, `lines` | hold it to its standards and budgets |
 
 mod bench;
@@ -27,6 +27,7 @@ mod isa;
 mod libos_image;
 mod lines;
 mod manifest;
+mod profile;
 mod progress;
 mod qemu;
 mod rewrite;

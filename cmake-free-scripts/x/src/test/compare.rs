@@ -67,8 +67,8 @@ pub struct Case {
     pub rewritten: bool,
     /// How long it may take in the guest.
     pub timeout: Duration,
-    /// Whether the machine counts instructions.
-    pub counted: bool,
+    /// The machine's memory, if it is to have less than usual.
+    pub memory: Option<&'static str>,
 }
 
 impl Case {
@@ -84,7 +84,7 @@ impl Case {
             files: Vec::new(),
             rewritten: false,
             timeout: Duration::from_secs(60),
-            counted: false,
+            memory: None,
         }
     }
 
