@@ -712,11 +712,13 @@ fn flushing_by_signals() {
         put(master, b"line\nhalf");
         println!("{}", ready(slave));
         put(master, b"\x03rest\n");
+        sleep_ms(50);
         println!("{} {} {}", ready(slave), text(slave, 99), waiting(slave));
         set_modes(slave, |modes| modes.c_lflag |= libc::NOFLSH);
         put(master, b"line\nhalf");
         println!("{}", ready(slave));
         put(master, b"\x03rest\n");
+        sleep_ms(50);
         println!("{} {}", text(slave, 99), text(slave, 99));
     });
 }
