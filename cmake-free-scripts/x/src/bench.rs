@@ -1,59 +1,171 @@
-//! `cargo x bench`: what things cost, in instructions of the guest.
+//! `cargo x bench`: what operations cost on Chitin and on a stock Linux, in instructions of the guest.
 //!
-//! | benchmark | file |
+//! One static program, `user/c/bench`, runs in the same virtual machine on each *column*: Chitin by each of its three entries, and the
+//! distribution's Linux kernel as it is shipped and with all that can be turned off turned off.
+//!
+//! | file | what it does |
 //! |---|---|
-//! | `entry` | a null call and the clock through libc, by each of the three entries; what the rewriter and the shim leave |
-//! | `process` | threads, signals, memory and processes, against Linux |
-//!
-//! `counts` runs a program where a tick is an instruction.
+//! | `column` | the columns, and what boots for each |
+//! | `operation` | what the program can measure, as it says itself |
+//! | `session` | a column's measurement, boot by boot |
+//! | `kept` | Linux's figures, kept from the last time |
+//! | `transcript` | reads what the program prints |
+//! | `results` | the figures of a whole run, as JSON has them |
+//! | `baseline` | what Linux was seen to cost before |
+//! | `table`, `csv`, `report` | shows them |
+//! | `history` | what was measured at earlier commits |
+//! | `gate` | holds Chitin's counts to the checked-in table |
 
-mod counts;
-pub mod entry;
-pub mod process;
+mod baseline;
+mod column;
+mod csv;
+pub mod gate;
+mod history;
+mod kept;
+mod operation;
+mod report;
+mod results;
+mod session;
+mod table;
+mod transcript;
 
 use std::process::ExitCode;
 
-use anyhow::Result;
-use clap::{Args, Subcommand};
+use anyhow::{Result, ensure};
+use clap::Args;
 
+use crate::entry::Entry;
 use crate::isa::Isa;
+use crate::{build, c_programs, progress, setup};
+use column::Column;
+use operation::Operation;
+use results::Results;
 
-/// Which benchmark, and how to show it.
+/// How far curves go where it is to be quick.
+const QUICK_MOST: f64 = 1024.0;
+
+/// What to measure, and how to show it.
 #[derive(Args, Clone, Debug)]
 pub struct Options {
-    #[command(subcommand)]
-    benchmark: Benchmark,
-}
-
-#[derive(Subcommand, Clone, Debug)]
-enum Benchmark {
-    /// getppid and clock_gettime through libc by each entry, against their limits; call sites and text frames
-    Entry(Common),
-    /// Threads, signals, memory and processes, against Linux in the same virtual machine and against their limits
-    Process(Common),
-}
-
-/// What all benchmarks take.
-#[derive(Args, Clone, Debug)]
-pub struct Common {
     /// On this instruction set only
     #[arg(long)]
     arch: Option<Isa>,
+    /// Only operations whose name, title or group has this in it (repeatable)
+    #[arg(long, value_name = "TEXT")]
+    filter: Vec<String>,
+    /// By this entry of Chitin only (repeatable)
+    #[arg(long, value_name = "ENTRY")]
+    entry: Vec<Entry>,
+    /// On Chitin only
+    #[arg(long)]
+    no_linux: bool,
+    /// Fewer rounds, fewer points of curves
+    #[arg(long)]
+    quick: bool,
+    /// Measure Linux again, though its figures are kept from the last time that the same booted
+    #[arg(long)]
+    fresh: bool,
+    /// Machines at a time [default: one for each processor]
+    #[arg(long)]
+    jobs: Option<usize>,
+    /// Draw the report of the last run again, and measure nothing
+    #[arg(long)]
+    redraw: bool,
+    /// Say what can be measured, and end
+    #[arg(long)]
+    list: bool,
     /// Write the figures to standard output as JSON
     #[arg(long)]
     json: bool,
+    /// Measure what is in the checked-in table of Chitin's counts, and write it anew
+    #[arg(long, conflicts_with_all = ["filter", "quick", "entry"])]
+    update_counts: bool,
 }
 
-impl Common {
-    fn isas(&self) -> Vec<Isa> {
-        self.arch.map_or(Isa::ALL.to_vec(), |isa| vec![isa])
-    }
-}
-
-/// Set up, build, measure, report. A failure status says that a limit was passed.
+/// Set up, build, measure, report. A failure status says that something was not measured as it must be.
 pub fn bench(options: &Options) -> Result<ExitCode> {
-    match &options.benchmark {
-        Benchmark::Entry(common) => entry::bench(common),
-        Benchmark::Process(common) => process::bench(common),
+    if options.redraw {
+        return show(&Results::read()?, options);
     }
+    let isas = options.arch.map_or(Isa::ALL.to_vec(), |isa| vec![isa]);
+    prepare(&isas, !options.no_linux && !options.update_counts)?;
+    if options.update_counts {
+        gate::update(&isas)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let operations = operation::all()?;
+    if options.list {
+        operations.iter().for_each(|operation| println!("{:<12}{:<28}{}", operation.group, operation.name, operation.title));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let operations: Vec<Operation> = operations.into_iter().filter(|operation| is_wanted(operation, options)).collect();
+    ensure!(!operations.is_empty(), "no operation has that in it: `cargo x bench --list` shows all");
+    show(&measure(&isas, &columns(options), &operations, options)?, options)
+}
+
+/// Write the files, print the table.
+fn show(results: &Results, options: &Options) -> Result<ExitCode> {
+    let written = results.write()?;
+    if options.json {
+        println!("{}", results.json()?);
+    } else {
+        Isa::ALL.into_iter().filter(|isa| results.isas.contains_key(isa.name())).for_each(|isa| table::print(results, isa));
+        written.iter().for_each(|path| println!("{}", path.display()));
+    }
+    let far = results.far_from_baseline();
+    if !far.is_empty() {
+        eprintln!("cargo x bench: Linux is not what it was:\n  {}", far.join("\n  "));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Set up and build what the columns need.
+fn prepare(isas: &[Isa], linux: bool) -> Result<()> {
+    setup::ensure(isas)?;
+    if linux {
+        setup::ensure_linux(isas)?;
+    }
+    let spinner = progress::spinner("building");
+    for &isa in isas {
+        build::build_kernel(isa)?;
+        build::build_library(isa)?;
+        c_programs::build(isa)?;
+    }
+    if !isas.contains(&Isa::host()) {
+        c_programs::build(Isa::host())?;
+    }
+    spinner.finish_and_clear();
+    Ok(())
+}
+
+fn columns(options: &Options) -> Vec<Column> {
+    let entries = if options.entry.is_empty() { &Entry::ALL[..] } else { &options.entry };
+    Column::ALL
+        .into_iter()
+        .filter(|column| match column {
+            Column::Chitin(entry) => entries.contains(entry),
+            Column::Linux(_) => !options.no_linux,
+        })
+        .collect()
+}
+
+fn is_wanted(operation: &Operation, options: &Options) -> bool {
+    let has = |text: &String| [&operation.name, &operation.title, &operation.group].iter().any(|field| field.contains(text.as_str()));
+    let large = operation.point().is_some_and(|(_, at)| at > QUICK_MOST);
+    (options.filter.is_empty() || options.filter.iter().any(has)) && !(options.quick && large)
+}
+
+/// Measure all columns of all ISAs, as many at a time as there are jobs.
+fn measure(isas: &[Isa], columns: &[Column], operations: &[Operation], options: &Options) -> Result<Results> {
+    let names: Vec<&str> = operations.iter().map(|operation| operation.name.as_str()).collect();
+    let jobs: Vec<(Isa, Column)> = isas.iter().flat_map(|&isa| columns.iter().map(move |&column| (isa, column))).collect();
+    let divisor = if options.quick { 3 } else { 1 };
+    let processors = std::thread::available_parallelism().map_or(1, |count| count.get());
+    if options.fresh {
+        kept::forget()?;
+    }
+    let bar = progress::bar(jobs.len() * names.len());
+    let measured = session::measure_all(&jobs, &names, divisor, options.jobs.unwrap_or(processors), &bar)?;
+    bar.finish_and_clear();
+    Results::new(operations.to_vec(), measured, options.quick)
 }

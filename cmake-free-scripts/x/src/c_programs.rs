@@ -1,4 +1,5 @@
-//! Builds the C programs of `user/c`, which is where libc itself is under test: static and dynamic, in both flavours of musl.
+//! Builds the C programs of `user/c`, which is where libc itself is under test: static and dynamic, in both flavours of musl. The folder
+//! `bench` is one program, static.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -40,6 +41,9 @@ impl Form {
     }
 }
 
+/// The folder whose files are one program, and that program.
+pub const BENCH: &str = "bench";
+
 /// What was made of a source file.
 pub fn c_program(isa: Isa, flavour: Flavour, name: &str, form: Form) -> PathBuf {
     folder(isa, flavour).join(form.file_name(name))
@@ -60,11 +64,14 @@ pub fn build(isa: Isa) -> Result<()> {
         std::fs::create_dir_all(folder(isa, flavour))?;
         let compiler = tree::c_compiler(isa, flavour);
         let musl = newest(&[compiler.clone(), tree::musl(isa, flavour).join("VERSION")])?;
+        let bench = files(&sources.join(BENCH), "c")?;
+        let made_of = newest(&bench)?.max(newest(&files(&sources.join(BENCH), "h")?)?).max(headers).max(musl);
+        compile(&compiler, &bench, &c_program(isa, flavour, BENCH, Form::Static), Form::Static, made_of)?;
         for (name, forms) in folders {
             for source in files(&sources.join(name), "c")? {
                 let made_of = newest(std::slice::from_ref(&source))?.max(headers).max(musl);
                 for &form in forms {
-                    compile(&compiler, &source, &c_program(isa, flavour, &stem(&source), form), form, made_of)?;
+                    compile(&compiler, std::slice::from_ref(&source), &c_program(isa, flavour, &stem(&source), form), form, made_of)?;
                 }
             }
         }
@@ -72,7 +79,7 @@ pub fn build(isa: Isa) -> Result<()> {
     Ok(())
 }
 
-fn compile(compiler: &Path, source: &Path, output: &Path, form: Form, made_of: Option<SystemTime>) -> Result<()> {
+fn compile(compiler: &Path, sources: &[PathBuf], output: &Path, form: Form, made_of: Option<SystemTime>) -> Result<()> {
     if output.metadata().and_then(|metadata| metadata.modified()).ok() > made_of {
         return Ok(());
     }
@@ -81,10 +88,10 @@ fn compile(compiler: &Path, source: &Path, output: &Path, form: Form, made_of: O
         .args(["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-Wno-unused-result", "-o"])
         .arg(&fresh)
         .args(form.options())
-        .arg(source)
+        .args(sources)
         .status()
         .with_context(|| format!("cannot start {}", compiler.display()))?;
-    ensure!(status.success(), "{} does not compile", source.display());
+    ensure!(status.success(), "{} does not compile", output.display());
     Ok(std::fs::rename(fresh, output)?)
 }
 

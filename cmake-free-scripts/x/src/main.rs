@@ -9,7 +9,7 @@
 //! | `test` | runs the tests of all levels |
 //! | `conformance` | runs public test suites, against Linux |
 //! | `rewrite` | the rewriter's reports, and overlays |
-//! | `bench` | measures |
+//! | `bench`, `profile` | measures |
 //! | `check`, `size`, `lines` | hold it to its standards and budgets |
 
 mod bench;
@@ -20,12 +20,14 @@ mod conformance;
 mod elf;
 mod entry;
 mod gdb;
+mod go_programs;
 mod image;
 mod initramfs;
 mod isa;
 mod libos_image;
 mod lines;
 mod manifest;
+mod profile;
 mod progress;
 mod qemu;
 mod rewrite;
@@ -54,7 +56,11 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Verb {
     /// Check for and install what is missing: Rust targets, QEMU, compilers, musl, real programs
-    Setup,
+    Setup {
+        /// And what only the benchmarks need: the distribution's Linux kernels
+        #[arg(long)]
+        bench: bool,
+    },
     /// Build the kernel, the library OS, the native and the Linux programs, and check each link
     Build {
         /// For this instruction set only
@@ -69,7 +75,7 @@ enum Verb {
     Conformance(conformance::Options),
     /// Check format, lints, documentation, scripts and sizes; warnings are errors
     Check,
-    /// Measure what things cost, in instructions of the guest (implies setup and build)
+    /// Measure what operations cost on Chitin and on Linux, in instructions of the guest (implies setup and build)
     Bench(bench::Options),
     /// Count the kernel's lines of code and its images' bytes against their budgets
     Size(size::Options),
@@ -91,7 +97,12 @@ fn main() -> ExitCode {
 
 fn perform(verb: Verb) -> Result<ExitCode> {
     match verb {
-        Verb::Setup => setup::ensure(&Isa::ALL)?,
+        Verb::Setup { bench } => {
+            setup::ensure(&Isa::ALL)?;
+            if bench {
+                setup::ensure_linux(&Isa::ALL)?;
+            }
+        }
         Verb::Build { arch } => {
             for isa in arch.map_or(Isa::ALL.to_vec(), |isa| vec![isa]) {
                 build::build(isa)?;

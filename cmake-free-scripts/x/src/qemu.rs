@@ -39,6 +39,10 @@ pub struct Machine {
     pub icount: bool,
     /// Run on the host's CPU instead of an emulated one.
     pub kvm: bool,
+    /// The kernel's command line, where it takes one.
+    pub append: String,
+    /// A plugin of the translator's, as `-plugin` takes it.
+    pub plugin: Option<String>,
 }
 
 impl Machine {
@@ -48,7 +52,17 @@ impl Machine {
             Isa::Aarch64 => Kind::Virt,
             Isa::X86_64 => Kind::Q35,
         };
-        Machine { isa, kind, cpu: "max".into(), memory: "512M".into(), gic: 3, icount: false, kvm: false }
+        Machine {
+            isa,
+            kind,
+            cpu: "max".into(),
+            memory: "512M".into(),
+            gic: 3,
+            icount: false,
+            kvm: false,
+            append: String::new(),
+            plugin: None,
+        }
     }
 
     /// The command that boots it, without its console. `exit_codes`: the file for the byte that the guest exits with (x86_64).
@@ -79,6 +93,12 @@ impl Machine {
             }
         }
         command.arg("-kernel").arg(kernel).arg("-initrd").arg(image);
+        if !self.append.is_empty() {
+            command.args(["-append", &self.append]);
+        }
+        if let Some(plugin) = &self.plugin {
+            command.args(["-plugin", plugin]);
+        }
         command
     }
 }
@@ -245,17 +265,24 @@ pub fn boot_with_input(machine: &Machine, kernel: &Path, image: &[u8], input: &[
 
 /// Boot with the console's output kept, and end the machine when it has printed nothing for as long as `silence`.
 pub fn boot_while_it_talks(machine: &Machine, kernel: &Path, image: &[u8], silence: Duration) -> Result<Outcome> {
+    boot_watched(machine, kernel, image, silence, |_| {})
+}
+
+/// The same; `watch` is shown all that was printed so far whenever that grows.
+pub fn boot_watched(machine: &Machine, kernel: &Path, image: &[u8], silence: Duration, mut watch: impl FnMut(&[u8])) -> Result<Outcome> {
     let mut last = (0, Instant::now());
-    boot_to_file(machine, kernel, image, &[], |printed| {
+    boot_to_file(machine, kernel, image, &[], |output| {
+        let printed = output.metadata().map_or(0, |metadata| metadata.len());
         if printed != last.0 {
             last = (printed, Instant::now());
+            watch(&std::fs::read(output).unwrap_or_default());
         }
         last.1.elapsed() > silence
     })
 }
 
-/// Boot with the console's output in a file. `over` is asked with its length, often, whether the machine is to be ended.
-fn boot_to_file(machine: &Machine, kernel: &Path, image: &[u8], input: &[u8], mut over: impl FnMut(u64) -> bool) -> Result<Outcome> {
+/// Boot with the console's output in a file. `over` is asked with its path, often, whether the machine is to be ended.
+fn boot_to_file(machine: &Machine, kernel: &Path, image: &[u8], input: &[u8], mut over: impl FnMut(&Path) -> bool) -> Result<Outcome> {
     let scratch = Scratch::new()?;
     std::fs::write(scratch.path("image"), image)?;
     std::fs::write(scratch.path("input"), input)?;
@@ -267,7 +294,7 @@ fn boot_to_file(machine: &Machine, kernel: &Path, image: &[u8], input: &[u8], mu
     }
     command.args(["-chardev", &console, "-serial", "chardev:console"]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(std::fs::File::create(scratch.path("errors"))?);
-    let mut outcome = finish(machine, command, &scratch, || over(output.metadata().map_or(0, |metadata| metadata.len())))?;
+    let mut outcome = finish(machine, command, &scratch, || over(&output))?;
     outcome.output = std::fs::read(&output).unwrap_or_default();
     Ok(outcome)
 }

@@ -170,7 +170,6 @@ impl<P: RingPages> Ring<P> {
     /// # Errors
     /// `EFAULT`: as [`Output::put`], if nothing was moved.
     pub fn read(&self, output: &mut Output) -> Result<Step> {
-        let mark = output.mark();
         loop {
             // Who has seen the last writer go sees all that was written before.
             let is_last = self.words().writers.load(Ordering::Acquire) == 0;
@@ -178,8 +177,8 @@ impl<P: RingPages> Ring<P> {
             if used == 0 {
                 return Ok(if is_last { Step::Ended } else { Step::Wait });
             }
-            let outcome = self.copy(head, used.min(output.room()), |at, length| self.pages.put(at, length, output));
-            let count = outcome?;
+            let mark = output.mark();
+            let count = self.copy(head, used.min(output.room()), |at, length| self.pages.put(at, length, output))?;
             let next = head.wrapping_add(count as u64);
             if self.words().head.compare_exchange(head, next, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
                 return Ok(Step::Moved(count, self.note_taken(used, count)));
@@ -232,12 +231,12 @@ impl<P: RingPages> Ring<P> {
 
     #[inline(always)]
     fn write_alone(&self, input: &mut Input) -> Result<Step> {
-        let mark = input.mark();
         let Some((_, tail, used)) = self.indices() else { return Ok(Step::Frozen) };
         let (left, room) = (input.left(), self.capacity().saturating_sub(used));
         if room == 0 || left <= PIPE_BUF && room < left {
             return Ok(Step::Wait);
         }
+        let mark = input.mark();
         let count = self.copy(tail, room.min(left), |at, length| self.pages.take(at, length, input))?;
         let next = tail.wrapping_add(count as u64);
         if self.words().tail.compare_exchange(tail, next, Ordering::AcqRel, Ordering::Relaxed).is_err() {

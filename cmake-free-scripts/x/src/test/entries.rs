@@ -29,7 +29,7 @@ type Work = fn(Isa, Entry) -> Result<()>;
 /// The tests.
 pub fn tests(isa: Isa) -> Vec<Test> {
     let kinds: [(&str, Work); 4] =
-        [("canaries", canaries), ("canaries-threads", canaries_of_threads), ("dlopen", dlopen), ("limits", bench::entry::check)];
+        [("canaries", canaries), ("canaries-threads", canaries_of_threads), ("dlopen", dlopen), ("counts", bench::gate::check)];
     let mut tests = Vec::new();
     for entry in Entry::ALL {
         for (kind, work) in kinds {
@@ -41,12 +41,6 @@ pub fn tests(isa: Isa) -> Vec<Test> {
             });
         }
     }
-    tests.push(Test {
-        name: "entries/linked/process-limits".into(),
-        level: 3,
-        isa: Some(isa),
-        work: Box::new(move || bench::process::check(isa).map_err(|error| format!("{error:#}"))),
-    });
     tests
 }
 

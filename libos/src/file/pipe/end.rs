@@ -68,17 +68,21 @@ impl End {
         self.remote.get().map(RemoteFile::handle)
     }
 
-    /// The ring, while bytes go through one. `unixd` leaves it mapped for as long as the process has a handle of an end.
+    /// The ring, which may be frozen. `unixd` leaves it mapped for as long as the process has a handle of an end.
+    #[inline(always)]
     fn ring(&self) -> Option<&Ring<MappedRing>> {
-        self.remote.get()?;
-        self.pipe.shared.get().filter(|ring| !ring.is_frozen())
+        self.pipe.shared.get().filter(|_| self.remote.get().is_some())
+    }
+
+    /// The ring, while bytes go through it.
+    fn live_ring(&self) -> Option<&Ring<MappedRing>> {
+        self.ring().filter(|ring| !ring.is_frozen())
     }
 
     /// Which ring its process has mapped for it.
     #[must_use]
     pub fn ring_index(&self) -> Option<u32> {
-        self.remote.get()?;
-        self.pipe.shared.get().map(Ring::index)
+        self.ring().map(Ring::index)
     }
 
     /// `unixd`: which ring processes use.
@@ -90,8 +94,7 @@ impl End {
     /// The word that who waits at this end sleeps on.
     #[must_use]
     pub fn changes(&self, wish: Wish) -> Option<&AtomicU32> {
-        self.remote.get()?;
-        self.pipe.shared.get().map(|ring| ring.changes(wish))
+        self.ring().map(|ring| ring.changes(wish))
     }
 
     /// Whether that word has changed.
@@ -393,13 +396,13 @@ impl File for End {
 
     fn state(&self, world: &dyn World) -> (Readiness, Edges) {
         match self.remote.get() {
-            Some(remote) if self.ring().is_none() => remote.state(world),
+            Some(remote) if self.live_ring().is_none() => remote.state(world),
             _ => (self.readiness(world), self.edges(world)),
         }
     }
 
     fn edges(&self, world: &dyn World) -> Edges {
-        if let Some(ring) = self.ring() {
+        if let Some(ring) = self.live_ring() {
             return ring.edges();
         }
         if let Some(remote) = self.remote.get() {
@@ -409,7 +412,7 @@ impl File for End {
     }
 
     fn readiness(&self, world: &dyn World) -> Readiness {
-        if let Some(ring) = self.ring() {
+        if let Some(ring) = self.live_ring() {
             // Who looks may wait for what is not so yet, whatever is so already.
             for (access, wish) in [(Access::READ, Wish::Read), (Access::WRITE, Wish::Write)] {
                 if self.access.contains(access) {
@@ -436,7 +439,7 @@ impl File for End {
         if request != FIONREAD {
             return Err(Errno::ENOTTY);
         }
-        let count = match (self.ring(), self.remote.get()) {
+        let count = match (self.live_ring(), self.remote.get()) {
             (Some(ring), _) => ring.len(),
             (None, Some(remote)) => return remote.control(world, request, argument),
             (None, None) => {

@@ -354,6 +354,233 @@ fn grandchild() {
     let _ = close(reader);
 }
 
+/// Up to so many bytes, however many reads that takes.
+fn gather(fd: i32, bytes: usize) -> usize {
+    let mut total = 0;
+    while total < bytes {
+        match read(fd, bytes - total) {
+            Ok(some) if !some.is_empty() => total += some.len(),
+            _ => break,
+        }
+    }
+    total
+}
+
+fn larger() {
+    const MANY: usize = 300_000;
+    let (reader, writer) = pipe(0);
+    let (answer, done) = pipe(0);
+    let child = child(|| {
+        let _ = close(writer);
+        let first = gather(reader, 10);
+        let _ = write(done, b"1");
+        pause(30);
+        i32::from(first != 10 || gather(reader, MANY) != MANY || read(reader, 1) != Ok(Vec::new()))
+    });
+    let _ = close(reader);
+    pause(20);
+    println!("waits meanwhile: {}", show(control(writer, libc::F_SETPIPE_SZ, 1 << 20)));
+    println!("{} {}", show(write(writer, &[1; 10])), text(answer, 1));
+    let _ = control(writer, libc::F_SETFL, i64::from(libc::O_NONBLOCK));
+    println!("all at once: {}", show(write(writer, &[2; MANY])));
+    for fd in [writer, answer, done] {
+        let _ = close(fd);
+    }
+    println!("child: {}", child.end());
+}
+
+fn larger_for_a_writer() {
+    let (reader, writer) = pipe(0);
+    let child = child(|| {
+        let _ = close(reader);
+        let bytes: Vec<u8> = (0..200_000u32).map(|at| (at >> 6) as u8).collect();
+        i32::from(write(writer, &bytes) != Ok(200_000))
+    });
+    let _ = close(writer);
+    pause(30);
+    println!("more room: {}", show(control(reader, libc::F_SETPIPE_SZ, 1 << 18)));
+    println!("child: {}", child.end());
+    let all = drain(reader);
+    println!("{} {}", all.len(), all.iter().enumerate().all(|(at, &byte)| byte == (at >> 6) as u8));
+    let _ = close(reader);
+}
+
+fn many_at_once() {
+    const COUNT: usize = 12;
+    let pipes: Vec<(i32, i32)> = (0..COUNT).map(|_| pipe(0)).collect();
+    let child = child(|| {
+        for at in [5, 11, 0, 7] {
+            pause(20);
+            let _ = write(pipes[at].1, &[at as u8]);
+        }
+        0
+    });
+    for _ in 0..4 {
+        let mut asked: Vec<libc::pollfd> = pipes.iter().map(|&(fd, _)| libc::pollfd { fd, events: libc::POLLIN, revents: 0 }).collect();
+        // SAFETY: the structs are the call's to read and fill.
+        let count = outcome(unsafe { libc::poll(asked.as_mut_ptr(), COUNT as libc::nfds_t, -1) });
+        let ready: Vec<usize> = (0..COUNT).filter(|&at| asked[at].revents != 0).collect();
+        println!("{} {ready:?} {:?}", show(count), read(asked[ready[0]].fd, 9));
+    }
+    println!("child: {}", child.end());
+    for (reader, writer) in pipes {
+        let _ = (close(reader), close(writer));
+    }
+}
+
+fn several_readers() {
+    let (reader, writer) = pipe(0);
+    let children: Vec<_> = (0..3)
+        .map(|_| {
+            child(|| {
+                let _ = close(writer);
+                let mut sum = 0;
+                while let Ok(bytes) = read(reader, 7) {
+                    if bytes.is_empty() {
+                        break;
+                    }
+                    sum += bytes.iter().map(|&byte| i32::from(byte)).sum::<i32>();
+                    pause(1);
+                }
+                sum
+            })
+        })
+        .collect();
+    let _ = close(reader);
+    for byte in 0..20u8 {
+        let _ = write(writer, &[byte]);
+    }
+    let _ = close(writer);
+    let sum: i32 = children.into_iter().map(|child| child.end()[5..].parse().unwrap_or(1000)).sum();
+    println!("all of it once: {}", sum == 190);
+}
+
+extern "C" fn note(_: i32) {}
+
+fn signals() {
+    for flags in [0, libc::SA_RESTART] {
+        let (reader, writer) = pipe(0);
+        // SAFETY: the struct is whole, and the handler does nothing.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = note as *const () as usize;
+            action.sa_flags = flags;
+            libc::sigaction(libc::SIGUSR1, &raw const action, std::ptr::null_mut());
+        }
+        let parent = std::process::id() as i32;
+        let child = child(|| {
+            pause(30);
+            // SAFETY: the call takes no memory.
+            unsafe { libc::kill(parent, libc::SIGUSR1) };
+            pause(30);
+            let _ = write(writer, b"late");
+            0
+        });
+        println!("{}", text(reader, 9));
+        println!("child: {}", child.end());
+        let _ = (close(reader), close(writer));
+    }
+}
+
+fn killed_anywhere() {
+    const RECORD: usize = 3001;
+    let mut whole = 0;
+    for round in 0..40u64 {
+        let (reader, writer) = pipe(0);
+        let children: Vec<_> = (0..2)
+            .map(|number| {
+                child(move || {
+                    let _ = close(reader);
+                    let record = [number as u8 + 1; RECORD];
+                    while write(writer, &record).is_ok() {}
+                    0
+                })
+            })
+            .collect();
+        let _ = close(writer);
+        let some = gather(reader, RECORD * (round as usize % 7) + 1);
+        let _ = children[round as usize % 2].kill(libc::SIGKILL);
+        let more = gather(reader, RECORD * 30);
+        let _ = children[(round as usize + 1) % 2].kill(libc::SIGKILL);
+        let rest = drain(reader).len();
+        whole += i32::from((some + more + rest) % RECORD == 0);
+        for child in children {
+            let _ = child.end();
+        }
+        let _ = close(reader);
+    }
+    println!("whole records: {whole}");
+}
+
+fn hundreds() {
+    let pipes: Vec<(i32, i32)> = (0..300).map(|_| pipe(0)).collect();
+    let child = child(|| {
+        for (at, &(_, writer)) in pipes.iter().enumerate() {
+            let _ = write(writer, &(at as u32).to_ne_bytes());
+        }
+        0
+    });
+    let good = pipes.iter().enumerate().filter(|(at, (reader, _))| read(*reader, 9).as_deref() == Ok(&(*at as u32).to_ne_bytes()[..]));
+    println!("{}, child: {}", good.count(), child.end());
+    for (reader, writer) in pipes {
+        let _ = (close(reader), close(writer));
+    }
+}
+
+fn edges() {
+    let (reader, writer) = pipe(libc::O_NONBLOCK);
+    let (answer, turn) = pipe(0);
+    // SAFETY: no memory is passed.
+    let set = unsafe { libc::epoll_create1(0) };
+    let mut event = libc::epoll_event { events: (libc::EPOLLIN | libc::EPOLLET) as u32, u64: 7 };
+    let child = child(|| {
+        for _ in 0..3 {
+            let _ = read(answer, 1);
+            let _ = write(writer, b"xy");
+        }
+        let _ = read(answer, 1);
+        0
+    });
+    // SAFETY: the struct is valid.
+    unsafe { libc::epoll_ctl(set, libc::EPOLL_CTL_ADD, reader, &raw mut event) };
+    let mut wait = |timeout| {
+        // SAFETY: the struct is the call's to fill.
+        let count = unsafe { libc::epoll_wait(set, &raw mut event, 1, timeout) };
+        format!("{count} {}", if count > 0 { event.events } else { 0 })
+    };
+    let _ = close(writer);
+    println!("nothing: {}", wait(0));
+    for _ in 0..3 {
+        let _ = write(turn, b".");
+        println!("an edge: {}, no other: {}", wait(-1), wait(20));
+    }
+    println!("{}", text(reader, 3));
+    let _ = write(turn, b".");
+    println!("the end: {}, then: {}", wait(-1), text(reader, 9));
+    println!("child: {}", child.end());
+    for fd in [reader, answer, turn, set] {
+        let _ = close(fd);
+    }
+}
+
+fn a_thread_waits() {
+    let (reader, writer) = pipe(0);
+    let waiter = std::thread::spawn(move || text(reader, 9));
+    pause(20);
+    // SAFETY: the child makes system calls only.
+    let id = unsafe { libc::fork() };
+    if id == 0 {
+        // SAFETY: a byte is written, and nothing is to be done.
+        unsafe {
+            libc::write(writer, b"hello".as_ptr().cast(), 5);
+            libc::_exit(0);
+        }
+    }
+    println!("read by the thread: {}", waiter.join().unwrap_or_default());
+    println!("child: {}", linux_programs::descriptors::Child(id).end());
+    let _ = (close(reader), close(writer));
+}
+
 fn main() {
     run(&[
         ("parent to child", parent_to_child),
@@ -374,5 +601,14 @@ fn main() {
         ("nothing at all", nothing_at_all),
         ("opened again", opened_again),
         ("grandchild", grandchild),
+        ("larger", larger),
+        ("larger for a writer", larger_for_a_writer),
+        ("many at once", many_at_once),
+        ("several readers", several_readers),
+        ("signals", signals),
+        ("killed anywhere", killed_anywhere),
+        ("hundreds", hundreds),
+        ("edges", edges),
+        ("a thread waits", a_thread_waits),
     ]);
 }

@@ -30,7 +30,7 @@ fn library(isa: Isa, name: &str) -> Result<()> {
 }
 
 fn c_program(isa: Isa) -> Result<()> {
-    only_fallback(&c_programs::c_program(isa, Flavour::Shim, "entry_cost", c_programs::Form::Static))
+    only_fallback(&c_programs::c_program(isa, Flavour::Shim, c_programs::BENCH, c_programs::Form::Static))
 }
 
 /// Rust's std calls libc, so a program that is linked against the staged one has its instructions, and no others.

@@ -1,0 +1,69 @@
+//! What the program can measure, as it says itself.
+
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+
+use crate::c_programs::{BENCH, Form, c_program};
+use crate::entry::Flavour;
+use crate::isa::Isa;
+
+/// Something that is measured.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Operation {
+    /// The table that it is in.
+    pub group: String,
+    /// One word; a point of a curve has where it is behind a @.
+    pub name: String,
+    /// What it does.
+    pub title: String,
+    /// The benchmark by others that measures the same.
+    pub kin: String,
+}
+
+impl Operation {
+    /// The curve that it is a point of, and where.
+    pub fn point(&self) -> Option<(&str, f64)> {
+        let (curve, at) = self.name.split_once('@')?;
+        Some((curve, at.parse().ok()?))
+    }
+
+    fn parse(line: &str) -> Option<Operation> {
+        let mut quoted = line.split('"');
+        let mut words = quoted.next()?.split_whitespace();
+        ensure_word(&mut words, "operation")?;
+        let (group, name) = (words.next()?.to_owned(), words.next()?.to_owned());
+        let title = quoted.next()?.to_owned();
+        Some(Operation { group, name, title, kin: quoted.nth(1)?.to_owned() })
+    }
+}
+
+fn ensure_word<'a>(words: &mut impl Iterator<Item = &'a str>, word: &str) -> Option<()> {
+    (words.next()? == word).then_some(())
+}
+
+/// All of them, in the program's order. The host runs its own ISA's program, which lists and measures nothing.
+pub fn all() -> Result<Vec<Operation>> {
+    let program = c_program(Isa::host(), Flavour::Stock, BENCH, Form::Static);
+    let output = Command::new(&program).arg("--list").output().with_context(|| format!("cannot start {}", program.display()))?;
+    ensure!(output.status.success(), "{} --list: {}", program.display(), output.status);
+    let text = String::from_utf8(output.stdout)?;
+    text.lines().map(|line| Operation::parse(line).with_context(|| format!("{line}: no operation"))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_gives_its_words_and_strings() {
+        let operation = Operation::parse(r#"operation growth fork_size@64 "fork, by pages" "lat_proc fork""#).unwrap();
+        assert_eq!(operation.point(), Some(("fork_size", 64.0)));
+        assert_eq!(
+            (operation.group.as_str(), operation.title.as_str(), operation.kin.as_str()),
+            ("growth", "fork, by pages", "lat_proc fork")
+        );
+        assert_eq!(Operation::parse("begin fork"), None);
+    }
+}

@@ -1,0 +1,106 @@
+//! A column's measurement: a boot, and after a machine that an operation took with it another one for the operations that are left.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use indicatif::ProgressBar;
+
+use super::column::Column;
+use super::kept;
+use super::transcript::{Measured, Transcript};
+use crate::isa::Isa;
+use crate::qemu::boot_watched;
+
+/// A machine that has printed nothing for so long is stuck.
+const SILENCE: Duration = Duration::from_secs(150);
+/// What the program measures first: a loop of this many instructions a round.
+const LOOP: (&str, f64) = ("loop", 2.0);
+/// How far a figure of the loop may be from it: entering and leaving it, and a tick of the system's own clock.
+const LOOP_TOLERANCE: f64 = 0.02;
+
+/// What a column cost, by operation.
+pub type Figures = BTreeMap<String, Measured>;
+
+/// The figures of each of the jobs.
+pub fn measure_all(
+    jobs: &[(Isa, Column)],
+    names: &[&str],
+    divisor: usize,
+    at_a_time: usize,
+    bar: &ProgressBar,
+) -> Result<BTreeMap<(Isa, Column), Figures>> {
+    let (left, found) = (Mutex::new(jobs.iter().copied().collect::<VecDeque<_>>()), Mutex::new(BTreeMap::new()));
+    let work = || -> Result<()> {
+        loop {
+            let next = left.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+            let Some((isa, column)) = next else { return Ok(()) };
+            let measured = || measure(isa, column, names, divisor, bar);
+            let figures =
+                kept::or_measured(isa, column, names, divisor, bar, measured).with_context(|| format!("{} on {isa}", column.name()))?;
+            found.lock().unwrap_or_else(PoisonError::into_inner).insert((isa, column), figures);
+        }
+    };
+    std::thread::scope(|scope| -> Result<()> {
+        let workers: Vec<_> = (0..at_a_time.clamp(1, jobs.len())).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().try_for_each(|worker| worker.join().expect("a worker does not panic"))
+    })?;
+    Ok(found.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// The figures of one column.
+pub fn measure(isa: Isa, column: Column, names: &[&str], divisor: usize, bar: &ProgressBar) -> Result<Figures> {
+    let mut figures = Figures::new();
+    let mut left: VecDeque<&str> = names.iter().copied().collect();
+    while !left.is_empty() {
+        let transcript = boot(isa, column, &left, divisor, bar)?;
+        prove(&transcript)?;
+        for (name, measured) in transcript.measured {
+            left.retain(|&other| other != name);
+            figures.entry(name).or_insert(measured);
+        }
+        if transcript.ended {
+            break;
+        }
+    }
+    for name in left {
+        figures.insert(name.into(), Measured::Missing { reason: "the program does not know it".into() });
+    }
+    Ok(figures)
+}
+
+/// One boot. Where the machine does not reach the end, the operation that ran gets the blame for a figure.
+fn boot(isa: Isa, column: Column, names: &VecDeque<&str>, divisor: usize, bar: &ProgressBar) -> Result<Transcript> {
+    let words: Vec<String> = ["--divide", &divisor.to_string()].into_iter().chain(names.iter().copied()).map(str::to_owned).collect();
+    let mut shown = 0;
+    let watch = |output: &[u8]| {
+        let transcript = Transcript::read(output);
+        let done = names.iter().filter(|&&name| transcript.measured.contains_key(name)).count();
+        bar.inc((done - shown) as u64);
+        shown = done;
+        if let Some(name) = transcript.running {
+            bar.set_message(format!("{isa} {}: {name}", column.name()));
+        }
+    };
+    let outcome = boot_watched(&column.machine(isa), &column.kernel(isa), &column.image(isa, &words)?, SILENCE, watch)?;
+    let mut transcript = Transcript::read(&outcome.output);
+    let printed = || String::from_utf8_lossy(&outcome.output[outcome.output.len().saturating_sub(2000)..]).into_owned();
+    if !transcript.ended {
+        let blamed = transcript.running.take().with_context(|| format!("{}; it printed:\n{}", outcome.end, printed()))?;
+        ensure!(blamed != LOOP.0, "{} while the clock was proved; it printed:\n{}", outcome.end, printed());
+        transcript.measured.insert(blamed, Measured::Missing { reason: format!("the machine ended: {}", outcome.end) });
+    }
+    Ok(transcript)
+}
+
+/// A tick is an instruction, or nothing of this counts.
+fn prove(transcript: &Transcript) -> Result<()> {
+    let (name, expected) = LOOP;
+    let found = transcript.measured.get(name).and_then(Measured::median).context("the clock was not proved")?;
+    ensure!(
+        (found - expected).abs() < LOOP_TOLERANCE,
+        "a loop of {expected} instructions takes {found} ticks: the clock counts something else"
+    );
+    Ok(())
+}
