@@ -4,6 +4,9 @@
 //! operation is a loop of requests and waits for the doorbell.
 #![forbid(unsafe_code)]
 
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
 use unix::{MAILBOX_BYTES, Operation, Request};
 
 use crate::errno::{Errno, Result};
@@ -169,6 +172,46 @@ impl RemoteFile {
     }
 }
 
+/// What would not block of a file, and since when.
+pub type State = (Readiness, Edges);
+
+/// The most files that one request asks about.
+const LOOKS_MOST: usize = MAILBOX_BYTES / unix::STATE_BYTES;
+
+/// Look at all files that `unixd` knows the readiness of, with a request for many; gives what it told in their places. Of one alone it is not
+/// asked so, and where it does not answer that is told to who asks about the file itself.
+pub fn look_at_all<'a>(files: impl Iterator<Item = Option<&'a Arc<dyn File>>>) -> Vec<Option<State>> {
+    let mut states = Vec::new();
+    let mut asked: Vec<(usize, &Handle)> = Vec::new();
+    for file in files {
+        asked.extend(file.and_then(|file| file.polled()).map(|handle| (states.len(), handle)));
+        states.push(None);
+    }
+    if asked.len() > 1 {
+        for some in asked.chunks(LOOKS_MOST) {
+            look_at_some(some, &mut states);
+        }
+    }
+    states
+}
+
+fn look_at_some(asked: &[(usize, &Handle)], states: &mut [Option<State>]) {
+    let Some((_, first)) = asked.first() else { return };
+    let server = first.server;
+    for (index, (_, handle)) in asked.iter().enumerate() {
+        server.post(index * 4, &handle.number.to_ne_bytes());
+    }
+    if server.call(Request { large: asked.len() as u32, ..Request::new(Operation::ReadinessOfMany, [0; 3]) }).is_err() {
+        return;
+    }
+    for (index, (place, _)) in asked.iter().enumerate() {
+        let mut bytes = [0; unix::STATE_BYTES];
+        server.fetch(index * unix::STATE_BYTES, &mut bytes);
+        let word = |at: usize| u64::from_ne_bytes(bytes[at * 8..at * 8 + 8].try_into().expect("eight bytes"));
+        states[*place] = Some((Readiness::from_bits_truncate(word(0) as u32), Edges { input: word(1), output: word(2) }));
+    }
+}
+
 /// Repeat `attempt` as long as it would block, if sleeping is allowed.
 ///
 /// # Errors
@@ -296,6 +339,10 @@ impl File for RemoteFile {
             world.write(argument, &bytes[..outgoing])?;
         }
         Ok(answer[0] as usize)
+    }
+
+    fn polled(&self) -> Option<&Handle> {
+        self.is_pollable().then_some(&self.handle)
     }
 
     fn share(&self, _: &'static dyn Server) -> Result<Option<u32>> {

@@ -152,6 +152,9 @@ operations! {
     LockWhole = 0xa1,
     /// `(handle)`: a descriptor of the file was closed: the process's record locks there are gone.
     UnlockAll = 0xa2,
+    /// `(large: how many)`: [`Operation::Readiness`] of so many handles, told of changes. The handles are in the mailbox, a word of 32 bits each;
+    /// the answers too, each [`STATE_BYTES`](crate::STATE_BYTES).
+    ReadinessOfMany = 0x9c,
     /// `(handle) → readers, writers, and how often either was opened`: a FIFO. The process is told when that changes.
     PipePeers = 0x8f,
     /// `(handle; capacity, or 0 to leave it) → capacity`: `F_SETPIPE_SZ`, `F_GETPIPE_SZ`.

@@ -29,6 +29,8 @@ pub struct End {
     access: Access,
     /// What it is in `unixd`, once the pipe has moved there.
     remote: Once<RemoteFile>,
+    /// As long as it was opened for writing no more often than this, nobody has gone who wrote (`POLLHUP`).
+    unseen: Option<u64>,
     own: Weak<End>,
 }
 
@@ -48,8 +50,8 @@ impl Drop for End {
 }
 
 impl End {
-    pub(super) fn new(pipe: Arc<Pipe>, access: Access) -> Arc<End> {
-        Arc::new_cyclic(|own| End { pipe, access, remote: Once::new(), own: own.clone() })
+    pub(super) fn new(pipe: Arc<Pipe>, access: Access, unseen: Option<u64>) -> Arc<End> {
+        Arc::new_cyclic(|own| End { pipe, access, remote: Once::new(), unseen, own: own.clone() })
     }
 
     /// A handle of such an end, by one of any end of the pipe.
@@ -428,7 +430,11 @@ impl File for End {
         }
         self.pipe.take_over();
         let state = self.pipe.state.lock();
-        readiness(self.access, state.bytes.len(), state.capacity, [state.readers, state.writers])
+        let mut ready = readiness(self.access, state.bytes.len(), state.capacity, [state.readers, state.writers]);
+        if self.unseen == Some(state.openings[1]) {
+            ready -= Readiness::HANG_UP;
+        }
+        ready
     }
 
     fn watchers(&self) -> Option<&Watchers> {
@@ -449,6 +455,10 @@ impl File for End {
         };
         world.write(argument, &(count as i32).to_ne_bytes())?;
         Ok(0)
+    }
+
+    fn polled(&self) -> Option<&Handle> {
+        if self.live_ring().is_some() { None } else { self.handle() }
     }
 
     fn share(&self, server: &'static dyn Server) -> Result<Option<u32>> {
