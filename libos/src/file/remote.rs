@@ -131,9 +131,10 @@ impl RemoteFile {
     }
 
     /// Ask once; gives the count of bytes that were moved to `output`.
-    fn read_once(&self, output: &mut Output, offset: u64) -> Result<usize> {
+    fn read_once(&self, output: &mut Output, offset: u64, stays: bool) -> Result<usize> {
         let wanted = output.room().min(MAILBOX_BYTES);
-        let count = (self.handle.ask(Operation::Read, [offset, wanted as u64, 0])?[0] as usize).min(wanted);
+        let request = Request { small: u16::from(stays), ..self.handle.request(Operation::Read, [offset, wanted as u64, 0]) };
+        let count = (self.handle.server.call(request)?[0] as usize).min(wanted);
         self.put_mailbox(output, count)?;
         Ok(count)
     }
@@ -149,6 +150,14 @@ impl RemoteFile {
             done += part.len();
         }
         Ok(())
+    }
+
+    /// Read what stays in a pipe.
+    ///
+    /// # Errors
+    /// As [`File::read`].
+    pub fn peek(&self, world: &dyn World, output: &mut Output, blocking: Blocking) -> Result<usize> {
+        until_ready(world, blocking, || self.read_once(output, 0, true))
     }
 
     /// Ask once to write these bytes.
@@ -257,9 +266,9 @@ impl File for RemoteFile {
         loop {
             let wanted = output.room().min(MAILBOX_BYTES);
             let outcome = if total == 0 {
-                until_ready(world, blocking, || self.read_once(output, offset))
+                until_ready(world, blocking, || self.read_once(output, offset, false))
             } else {
-                self.read_once(output, offset + total as u64)
+                self.read_once(output, offset + total as u64, false)
             };
             match outcome {
                 Err(_) if total > 0 => return Ok(total),

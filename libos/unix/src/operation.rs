@@ -90,7 +90,7 @@ operations! {
     /// `(handle of an instance, watch)`: inotify_rm_watch(2).
     Unwatch = 0x5d,
     // Files and objects: 0x80. A handle is in the argument of 32 bits.
-    /// `(handle; offset, bytes) → bytes`, in the mailbox. `EAGAIN`: none yet; the process is told when it may try again.
+    /// `(handle; small: 1 if they stay there, of a pipe; offset, bytes) → bytes`, in the mailbox. `EAGAIN`: none yet; the process is told when it may try again.
     Read = 0x80,
     /// `(handle; offset or u64::MAX for the end, bytes) → bytes, offset behind them`, from the mailbox. `EAGAIN` as for `Read`.
     Write = 0x81,

@@ -65,7 +65,11 @@ impl Server {
         let mut buffer = alloc::vec![0; (bytes as usize).min(MAILBOX_BYTES)];
         let mut output = Output::own(&mut buffer);
         // It may block as far as the file can see: that makes it note who is to be told.
-        let count = opened.file.read(&Caller::new(id), &mut output, offset, Blocking::Allowed)?;
+        let count = match (request.small, opened.file.pipe()) {
+            (0, _) => opened.file.read(&Caller::new(id), &mut output, offset, Blocking::Allowed)?,
+            (_, Some(pipe)) => pipe.peek(&Caller::new(id), &mut output, Blocking::Allowed)?,
+            (_, None) => return Err(Errno::EINVAL),
+        };
         self.process(id)?.channel.answer(0, &buffer[..count]);
         value(count as u64)
     }

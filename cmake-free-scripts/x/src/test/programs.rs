@@ -56,6 +56,7 @@ fn ours() -> Vec<Case> {
         "notices",
         "polls",
         "pipes",
+        "splices",
         "scheduling",
         "wait",
         "kill",

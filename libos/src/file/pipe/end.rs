@@ -1,6 +1,7 @@
 //! An end of a pipe.
 
 use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use spin::Once;
@@ -191,11 +192,19 @@ impl End {
         Ok(capacity)
     }
 
-    /// Read from the ring; `None`: `unixd` is to be asked.
-    fn read_ring(&self, ring: &Ring<MappedRing>, world: &dyn World, output: &mut Output, blocking: Blocking) -> Option<Result<usize>> {
+    /// Read from the ring; `None`: `unixd` is to be asked. `stays`: what is read stays there.
+    #[inline(always)]
+    fn read_ring(
+        &self,
+        ring: &Ring<MappedRing>,
+        world: &dyn World,
+        output: &mut Output,
+        blocking: Blocking,
+        stays: bool,
+    ) -> Option<Result<usize>> {
         let mut is_announced = false;
         loop {
-            match ring.read(output) {
+            match if stays { ring.peek(output) } else { ring.read(output) } {
                 Ok(Step::Moved(count, is_woken)) => {
                     if is_woken {
                         world.note_change();
@@ -262,6 +271,33 @@ impl End {
             }
         }
         Some(Ok(()))
+    }
+
+    /// Read what stays in the pipe; 0 is its end.
+    ///
+    /// # Errors
+    /// As [`File::read`].
+    pub fn peek(&self, world: &dyn World, output: &mut Output, blocking: Blocking) -> Result<usize> {
+        self.pipe.take_over();
+        loop {
+            if let Some(outcome) = self.ring().and_then(|ring| self.read_ring(ring, world, output, blocking, true)) {
+                return outcome;
+            }
+            if let Some(remote) = self.remote.get() {
+                return remote.peek(world, output, blocking);
+            }
+            let (bytes, has_ended) = {
+                let state = self.pipe.state.lock();
+                (state.bytes.iter().copied().take(output.room()).collect::<Vec<u8>>(), state.writers == 0)
+            };
+            if !bytes.is_empty() || has_ended {
+                return output.put(&bytes);
+            }
+            if blocking == Blocking::Refused {
+                return Err(Errno::EAGAIN);
+            }
+            self.pipe.watchers.await_change(world)?;
+        }
     }
 
     /// Move bytes out under the lock and then to the reader; gives how many.
@@ -336,7 +372,7 @@ impl File for End {
         }
         self.pipe.take_over();
         loop {
-            if let Some(outcome) = self.ring().and_then(|ring| self.read_ring(ring, world, output, blocking)) {
+            if let Some(outcome) = self.ring().and_then(|ring| self.read_ring(ring, world, output, blocking, false)) {
                 return outcome;
             }
             if let Some(remote) = self.remote.get() {

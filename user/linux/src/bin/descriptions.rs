@@ -220,6 +220,7 @@ fn fifos() {
         let own = must_open("a-fifo", libc::O_WRONLY);
         pause(20);
         let _ = write(own, b"came");
+        pause(50);
         0
     });
     println!("one came: {}", poll(early, libc::POLLIN, -1));
