@@ -59,6 +59,7 @@ fn ours() -> Vec<Case> {
         "notices",
         "polls",
         "pipes",
+        "splices",
         "scheduling",
         "wait",
         "kill",
