@@ -217,13 +217,13 @@ int main(int count, char **arguments)
 		count = words_of("/etc/bench", words, 1024);
 		arguments = words;
 	}
+	if (count > 1 && !strcmp(arguments[1], "--list")) {
+		list();
+		return 0;
+	}
 	keep_a_neighbour();
 	printf("boot %llu %llu %llu\n", (unsigned long long)born, (unsigned long long)born, (unsigned long long)born);
 	for (; i < count && !strncmp(arguments[i], "--", 2); i++) {
-		if (!strcmp(arguments[i], "--list")) {
-			list();
-			return 0;
-		}
 		if (i + 1 == count) return 2;
 		if (!strcmp(arguments[i], "--program")) {
 			measure_own(arguments + i + 1);

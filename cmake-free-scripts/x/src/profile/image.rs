@@ -10,6 +10,11 @@ use goblin::elf::sym::{STT_FUNC, STT_NOTYPE};
 /// The least alignment of what is mapped.
 const PAGE: u64 = 4096;
 
+/// How many bytes of a block tell where it is from, where its image's base is not known.
+const LEAST_BYTES: usize = 8;
+/// The stack of what is in no file.
+const ELSEWHERE: &str = "elsewhere;(in no file: firmware, trampolines, code made at run time)";
+
 /// A linked file.
 pub struct Image {
     name: String,
@@ -99,6 +104,9 @@ impl Images {
             return of(&self.images, index, base);
         }
         // A few bytes are anywhere.
+        if bytes.len() < LEAST_BYTES {
+            return ELSEWHERE.into();
+        }
         let places = || {
             self.images.iter().enumerate().flat_map(|(index, image)| image.places(address % PAGE, bytes).map(move |place| (index, place)))
         };
@@ -110,7 +118,7 @@ impl Images {
                 of(&self.images, index, base)
             }
             (Some((index, _)), Some(_)) => format!("{};(one of several places)", self.images[index].name),
-            (None, _) => "elsewhere;(not in any file: firmware, trampolines, code made at run time)".into(),
+            (None, _) => ELSEWHERE.into(),
         }
     }
 }
@@ -169,9 +177,9 @@ mod tests {
             let text = vec![(0x1000, bytes.to_vec())];
             Image { name: name.into(), base: 0x10_0000, text, symbols: BTreeMap::from([(0x1000, name.to_owned() + "::main")]) }
         };
-        let mut images = Images::new(vec![image("one", b"abcd"), image("two", b"xbcy")]);
+        let mut images = Images::new(vec![image("one", b"abcdefgh"), image("two", b"xbcy")]);
         assert_eq!(images.stack(0x10_1001, b"bcy"), "two;two;main");
         assert_eq!(images.stack(0x10_1000, b"abc"), "one;one;main");
-        assert_eq!(images.stack(0x77_7000, b"abcd"), "one;one;main", "at another base");
+        assert_eq!(images.stack(0x77_7000, b"abcdefgh"), "one;one;main", "at another base");
     }
 }
