@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Build a public test suite, static and dynamic as its own makefile has it, against our musl: suites.sh NAME ISA FLAVOUR CACHE [SOURCE]
 #
-# NAME is posix (the Open POSIX Test Suite, a distribution source package) or libc-test (musl's own, SOURCE being a copy of it).
+# NAME is posix (the Open POSIX Test Suite, a distribution source package), posix-core (those of its tests that are named in the file
+# SOURCE) or libc-test (musl's own, SOURCE being a copy of it).
 # Result: CACHE/suites/ISA/FLAVOUR/NAME, a folder that the programs are run in, by paths in it, and two lists there:
 #   built      a line for each program: its name, its path
 #   not-built  a line for each source of which no program was made: its name, why
@@ -37,14 +38,23 @@ posix_test() {
     rm -f "$program.log"
 }
 
+# The tests' sources: those that are named, or all.
+posix_sources() {
+    if [ -n "$source" ]; then
+        grep -v '^#' "$source" | sed 's|.*|conformance/interfaces/&.c|' | tr '\n' '\0'
+    else
+        find conformance/interfaces -name '[0-9]*-*.c' -print0
+    fi
+}
+
 posix() {
     "$here/source.sh" posixtestsuite "$cache"
     mkdir "$build/source"
     tar -xf "$(compgen -G "$cache/sources/posixtestsuite_*.orig.tar.*" | grep -v '\.asc$' | head -1)" -C "$build/source" --strip-components=1
     export -f posix_test complaint
     export build cc
-    (cd "$build/source" && find conformance/interfaces -name '[0-9]*-*.c' -print0 | sort -z \
-        | xargs -0 -P "$jobs" -I{} bash -c 'posix_test "$1"' _ {})
+    : > "$build/not-built"
+    (cd "$build/source" && posix_sources | sort -z | xargs -0 -P "$jobs" -I{} bash -c 'posix_test "$1"' _ {})
     grep -v -- '-buildonly' "$build/built" | sort > "$build/root/built"
     sort "$build/not-built" > "$build/root/not-built"
 }
@@ -84,7 +94,7 @@ libc_test() {
 
 mkdir "$build/root"
 case $name in
-    posix) posix ;;
+    posix | posix-core) posix ;;
     libc-test) libc_test ;;
     *)
         echo "suites.sh: no recipe for $name" >&2

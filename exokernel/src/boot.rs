@@ -29,10 +29,10 @@ impl<M: Machine> Kernel<M> {
         unsafe { machine.frame(info).write_bytes(0, pages as usize * PAGE_SIZE) };
         let table = machine.frame(info + frames_page).cast();
         let frames = Frames::new(table, machine.frame(info).cast(), first, end - first, boot);
-        let records = [0; abi::MAX_ENVS];
-        let irqs = [EnvId::SELF; abi::MAX_IRQS];
+        let (records, irqs) = ([0; abi::MAX_ENVS], [EnvId::SELF; abi::MAX_IRQS]);
         let entries = machine.frame(info + INFO_ENVS_PAGE as u64).cast();
-        let mut kernel = Kernel { machine, frames, queues: queue::EMPTY, schedule: Schedule::new(), info, entries, records, irqs };
+        let (queues, near, top) = (queue::EMPTY, Default::default(), 0);
+        let mut kernel = Kernel { machine, frames, queues, near, top, schedule: Schedule::new(), info, entries, records, irqs };
         kernel.sort_frames(boot, FrameRange { first: info, count: pages });
         let usable_frames = kernel.info_page().free_frames + boot.image.count;
         *kernel.info_page() = InfoPage {

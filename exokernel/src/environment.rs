@@ -29,8 +29,8 @@ pub(crate) struct Env {
     pub(crate) root: Cell<u64>,
     pub(crate) contexts: [Cell<Option<ContextRef>>; MAX_CONTEXTS],
     pub(crate) window: Cell<Window>,
-    /// How far its reaping got.
-    reaped: Cell<u64>,
+    /// How many slots of the slice vector and interrupts it owns.
+    pub(crate) claims: Cell<usize>,
 }
 
 impl Env {
@@ -116,11 +116,11 @@ impl<M: Machine> Kernel<M> {
         let root = self.take_zeroed(FrameKind::Table);
         self.machine.init_root(root);
         let env = Env { frame, slot: Cell::new(slot), root: Cell::new(root), ..Env::default() };
-        env.reaped.set(USER_BOTTOM);
         let place = self.machine.frame(frame).cast::<Env>();
         // SAFETY: the frame was just taken, and is page-aligned and large enough.
         unsafe { place.write(env) };
         self.records[slot] = place.expose_provenance();
+        self.top = self.top.max(slot + 1);
         let entry = self.entry(slot);
         let generation = entry.generation + 1;
         let parent = parent.map_or(NO_PARENT, |parent| parent as u32);
@@ -159,21 +159,28 @@ impl<M: Machine> Kernel<M> {
         self.forget(id);
         self.pass_slices_on(id, parent as usize);
         self.pass_children_on(slot, parent);
-        for irq in 0..abi::MAX_IRQS {
-            if self.irqs[irq] == id {
-                self.irqs[irq] = EnvId::SELF;
-                self.machine.open(irq, false);
-            }
+        while self.env(slot).claims.get() > 0
+            && let Some(irq) = self.irqs.iter().position(|&owner| owner == id)
+        {
+            self.irqs[irq] = EnvId::SELF;
+            self.machine.open(irq, false);
         }
         self.set_state(slot, EnvState::Dead);
         let deaths = &raw mut self.entry(parent as usize).deaths;
         self.count_up(deaths);
     }
 
+    /// A slot of the slice vector or an interrupt goes from one to another.
+    pub(crate) fn pass_claim(&self, from: EnvId, to: EnvId) {
+        for (id, change) in [(from, usize::MAX), (to, 1)].into_iter().filter(|(id, _)| *id != EnvId::SELF) {
+            self.env(id.slot()).claims.update(|claims| claims.wrapping_add(change));
+        }
+    }
+
     /// Make the children of a dying environment its parent's, quotas included: they were part of the dead one's, which was part of the
     /// parent's, so that the parent's charge stays what it was.
     fn pass_children_on(&mut self, slot: usize, parent: u32) {
-        for child in 0..abi::MAX_ENVS {
+        for child in 0..self.top {
             if self.records[child] != 0 && self.entry(child).parent == slot as u32 {
                 let quota = self.entry(child).quota;
                 self.entry(child).parent = parent;
@@ -188,14 +195,13 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn reap(&mut self, id: EnvId) -> Result<bool> {
         let slot = id.slot();
         let env = self.env(slot);
-        let from = env.reaped.get();
-        if from < USER_TOP {
-            let pages = (USER_TOP - from) / PAGE_SIZE as u64;
-            let done = self.for_leaves(env.root.get(), from, pages, |kernel, slot, leaf, address| {
-                kernel.clear(id, slot, leaf, address);
-                Ok(())
-            })?;
-            env.reaped.set(from + done * PAGE_SIZE as u64);
+        let pages = (USER_TOP - USER_BOTTOM) / PAGE_SIZE as u64;
+        let done = self.for_leaves(env.root.get(), USER_BOTTOM, pages, |kernel, slot, leaf, address| {
+            let work = kernel.clear_behind(id, &slot);
+            kernel.clear(id, slot, leaf, address);
+            Ok(work)
+        })?;
+        if done < pages {
             return Ok(false);
         }
         for context in env.contexts.iter().filter_map(Cell::take) {
@@ -203,9 +209,12 @@ impl<M: Machine> Kernel<M> {
             self.frames.free(self.context(context).frame);
         }
         self.machine.flush_space(env.asid());
-        self.frames.free(env.root.get());
+        self.free_table(env.root.get());
         self.frames.free(env.frame);
         self.records[slot] = 0;
+        while self.records[..self.top].ends_with(&[0]) {
+            self.top -= 1;
+        }
         let (parent, quota) = (self.entry(slot).parent as usize, self.entry(slot).quota);
         self.credit(parent, quota);
         self.set_state(slot, EnvState::Free);

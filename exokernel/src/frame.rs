@@ -4,6 +4,7 @@
 //! runs of them, is for libraries to find out. Free frames form a doubly linked list through their entries, so that taking one by number
 //! costs what taking any costs.
 
+use crate::space::leaf_pages;
 use abi::{FrameEntry, FrameKind, InfoPage};
 use arch::{Boot, FrameRange};
 use arrayvec::ArrayVec;
@@ -75,7 +76,7 @@ impl Frames {
         if next != NONE {
             self.entry(next).previous = previous;
         }
-        *self.entry(index) = FrameEntry { kind: kind as u32, count: 0, next: NONE, previous: NONE };
+        *self.entry(index) = FrameEntry { kind: kind as u32, ..FrameEntry::default() };
         // SAFETY: the info page is the kernel's own for good.
         unsafe { (*self.info).free_frames -= 1 };
         Some(self.first + u64::from(index))
@@ -99,6 +100,22 @@ impl Frames {
     pub(crate) fn hold(&mut self, frame: u64) {
         let Some(index) = self.index(frame) else { return };
         self.entry(index).count += 1;
+    }
+
+    /// One leaf more of the frames from `first` on. All leaves of 2 MiB together hold each of the frames once.
+    #[inline(always)]
+    pub(crate) fn hold_leaf(&mut self, first: u64, level: usize) {
+        let mappings = self.known(first).map(|entry| &mut entry.next);
+        if level == 0 || mappings.is_some_and(|mappings| core::mem::replace(mappings, *mappings + 1) == 0) {
+            (first..first + leaf_pages(level)).for_each(|frame| self.hold(frame));
+        }
+    }
+
+    /// One leaf of 2 MiB less; true if that was the last: the frames are still held for it.
+    pub(crate) fn release_run(&mut self, first: u64) -> bool {
+        let entry = self.known(first).expect("a 2 MiB mapping is memory's");
+        entry.next -= 1;
+        entry.next == 0
     }
 
     /// One mapping or entry less; true if that was the last. A user frame is then free.

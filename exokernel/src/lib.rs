@@ -25,6 +25,8 @@
 //! 4. Every frame in use is charged to somebody (`abi`'s "who pays"), so a charge that was accepted always finds a frame.
 #![cfg_attr(target_os = "none", no_std)]
 
+use core::cell::Cell;
+
 use abi::{EnvEntry, EnvId, InfoPage};
 use arch::{Machine, Trap};
 
@@ -55,6 +57,8 @@ pub struct Kernel<M: Machine> {
     pub machine: M,
     frames: Frames,
     queues: Queues,
+    /// Root, 2 MiB and page table of level 0 that were looked for last, and before that; zeros: none.
+    near: [Cell<(u64, u64, u64)>; 2],
     schedule: Schedule,
     /// First frame of the info pages.
     info: u64,
@@ -62,6 +66,8 @@ pub struct Kernel<M: Machine> {
     entries: *mut EnvEntry,
     /// Address of each slot's environment record in the direct map; 0: none.
     records: [usize; abi::MAX_ENVS],
+    /// One past the last slot that is in use.
+    top: usize,
     /// Who has each interrupt.
     irqs: [EnvId; abi::MAX_IRQS],
 }

@@ -155,7 +155,9 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn set_slice(&mut self, slot: usize, owner: EnvId, context: Option<ContextRef>) {
         let index = context.map_or(UNUSED, |context| self.context(context).index.get() as u32);
         let entry = self.slice(slot);
-        (entry.owner, entry.context) = (owner.0, index);
+        entry.context = index;
+        let before = EnvId(core::mem::replace(&mut entry.owner, owner.0));
+        self.pass_claim(before, owner);
         let Schedule { runners, end, .. } = &mut self.schedule;
         runners[slot] = context;
         if context.is_some() {
@@ -170,10 +172,12 @@ impl<M: Machine> Kernel<M> {
     /// Give a dying environment's slots to its parent, unused.
     pub(crate) fn pass_slices_on(&mut self, dead: EnvId, parent: usize) {
         let heir = EnvId::new(parent, self.entry(parent).generation);
-        for slot in 0..MAX_SLICES {
+        let mut slot = 0;
+        while self.env(dead.slot()).claims.get() > 0 && slot < MAX_SLICES {
             if self.slice(slot).owner == dead.0 {
                 self.set_slice(slot, heir, None);
             }
+            slot += 1;
         }
     }
 
@@ -235,7 +239,7 @@ impl<M: Machine> Kernel<M> {
 
     /// Take a dying environment, whose contexts are all stopped, off the CPU, and tell those who wait for its answer.
     pub(crate) fn forget(&mut self, id: EnvId) {
-        for slot in 0..abi::MAX_ENVS {
+        for slot in 0..self.top {
             let contexts = if self.records[slot] == 0 { &[] } else { self.env(slot).contexts.as_slice() };
             for caller in contexts.iter().filter_map(core::cell::Cell::get) {
                 if let Run::Calling(context) = self.context(caller).run.get()

@@ -1,7 +1,7 @@
 //! Reading and writing user memory: an address from user mode is an allegation, looked up page by page in its page tables and reached
 //! through the direct map.
 
-use abi::{Error, PAGE_SIZE, Registers, Rights, USER_TOP};
+use abi::{Error, PAGE_SIZE, Rights, USER_TOP};
 use arch::Machine;
 
 use crate::{Kernel, Result};
@@ -30,16 +30,12 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// A value, copied.
-    pub(crate) fn read_user<T: Copy>(&self, root: u64, address: u64) -> Result<T> {
-        let place = self.user_value::<T>(root, address, Rights::READ)?;
-        // SAFETY: the bytes are in one mapped frame, aligned; callers name types of plain integers only, for which any bytes will do.
-        Ok(unsafe { place.read() })
-    }
 
-    /// A register frame, where it is: looked at before user mode runs again.
-    pub(crate) fn registers_at<'a>(&self, root: u64, address: u64) -> Result<&'a Registers> {
-        let place = self.user_value(root, address, Rights::READ)?;
-        // SAFETY: as above; nothing writes to the frame while the kernel looks.
+    /// A value where it is: looked at, or copied, before user mode runs again.
+    pub(crate) fn read_user<'a, T: Copy>(&self, root: u64, address: u64) -> Result<&'a T> {
+        let place = self.user_value::<T>(root, address, Rights::READ)?;
+        // SAFETY: the bytes are in one mapped frame, aligned; callers name types of plain integers only, for which any bytes will do. Nothing
+        // writes to the frame while the kernel looks.
         Ok(unsafe { &*place })
     }
 }

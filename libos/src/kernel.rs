@@ -126,6 +126,11 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn wait(&self, words: &[WaitWord], deadline: Option<u64>) -> exo::Result<usize>;
     /// Wake at most `most` contexts that sleep on the word at an address of the program; gives how many.
     fn wake(&self, address: usize, most: usize) -> usize;
+    /// Whether this process would get so many frames more, if it asked for them now.
+    fn could_have(&self, frames: usize) -> bool {
+        let _ = frames;
+        true
+    }
     /// Frames that this process could come to be charged for if nobody else took any, and frames that it is charged for.
     fn quota(&self) -> (usize, usize);
     /// A word off the CPU's random number generator, if it has one.

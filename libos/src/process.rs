@@ -30,6 +30,7 @@ use crate::timer::Timers;
 use crate::user::UserMemory;
 use crate::vfs::attributes::Kind;
 use crate::vfs::node::Entry;
+use crate::vfs::permission::{Subject, Wanted};
 
 /// What runs, as `/proc/self` tells it.
 #[derive(Default)]
@@ -181,12 +182,13 @@ impl<K: Kernel> Process<K> {
 /// What an entry has to be run.
 ///
 /// # Errors
-/// `ELOOP`: it is a symbolic link. `EACCES`: it is no regular file, or nobody may execute it.
+/// `ELOOP`: it is a symbolic link. `EACCES`: it is no regular file, or it may not be executed.
 pub fn executable(entry: &Arc<Entry>) -> Result<Executable> {
-    let attributes = entry.node.attributes();
-    match attributes.kind {
+    match entry.node.kind() {
         Kind::Link => return Err(Errno::ELOOP),
-        Kind::Regular if attributes.permissions & 0o111 != 0 => {}
+        // A tree that is kept elsewhere looks whether that is allowed when the file is opened.
+        Kind::Regular if entry.node.elsewhere().is_some() => {}
+        Kind::Regular => Subject::ROOT.may(&entry.node.attributes(), Wanted::EXECUTE)?,
         _ => return Err(Errno::EACCES),
     }
     let backing = Arc::clone(&entry.node).backing().ok_or(Errno::EACCES)?;

@@ -12,15 +12,18 @@
 //! | `transcript` | reads what the program prints |
 //! | `results` | the figures of a whole run, as JSON has them |
 //! | `baseline` | what Linux was seen to cost before |
-//! | `table`, `csv` | shows them |
+//! | `table`, `csv`, `report` | shows them |
+//! | `history` | what was measured at earlier commits |
 //! | `gate` | holds Chitin's counts to the checked-in table |
 
 mod baseline;
 mod column;
 mod csv;
 pub mod gate;
+mod history;
 mod kept;
 mod operation;
+mod report;
 mod results;
 mod session;
 mod table;
@@ -65,21 +68,31 @@ pub struct Options {
     /// Machines at a time [default: one for each processor]
     #[arg(long)]
     jobs: Option<usize>,
+    /// Draw the report of the last run again, and measure nothing
+    #[arg(long)]
+    redraw: bool,
     /// Say what can be measured, and end
     #[arg(long)]
     list: bool,
     /// Write the figures to standard output as JSON
     #[arg(long)]
     json: bool,
-    /// Write Chitin's figures into the checked-in table of counts
-    #[arg(long, conflicts_with_all = ["filter", "quick"])]
+    /// Measure what is in the checked-in table of Chitin's counts, and write it anew
+    #[arg(long, conflicts_with_all = ["filter", "quick", "entry"])]
     update_counts: bool,
 }
 
 /// Set up, build, measure, report. A failure status says that something was not measured as it must be.
 pub fn bench(options: &Options) -> Result<ExitCode> {
+    if options.redraw {
+        return show(&Results::read()?, options);
+    }
     let isas = options.arch.map_or(Isa::ALL.to_vec(), |isa| vec![isa]);
-    prepare(&isas, !options.no_linux)?;
+    prepare(&isas, !options.no_linux && !options.update_counts)?;
+    if options.update_counts {
+        gate::update(&isas)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let operations = operation::all()?;
     if options.list {
         operations.iter().for_each(|operation| println!("{:<12}{:<28}{}", operation.group, operation.name, operation.title));
@@ -87,16 +100,17 @@ pub fn bench(options: &Options) -> Result<ExitCode> {
     }
     let operations: Vec<Operation> = operations.into_iter().filter(|operation| is_wanted(operation, options)).collect();
     ensure!(!operations.is_empty(), "no operation has that in it: `cargo x bench --list` shows all");
-    let results = measure(&isas, &columns(options), &operations, options)?;
+    show(&measure(&isas, &columns(options), &operations, options)?, options)
+}
+
+/// Write the files, print the table.
+fn show(results: &Results, options: &Options) -> Result<ExitCode> {
     let written = results.write()?;
     if options.json {
         println!("{}", results.json()?);
     } else {
-        isas.iter().for_each(|&isa| table::print(&results, isa));
+        Isa::ALL.into_iter().filter(|isa| results.isas.contains_key(isa.name())).for_each(|isa| table::print(results, isa));
         written.iter().for_each(|path| println!("{}", path.display()));
-    }
-    if options.update_counts {
-        gate::update(&results)?;
     }
     let far = results.far_from_baseline();
     if !far.is_empty() {

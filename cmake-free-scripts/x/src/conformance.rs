@@ -7,6 +7,7 @@
 //! | `linux`, `chitin` | run all of them there |
 //! | `exceptions` | what is known to differ, with the reason |
 //! | `report` | the counts, the differences, JSON |
+//! | `core.list` | the tests that `cargo x test` runs too |
 
 mod chitin;
 mod exceptions;
@@ -26,6 +27,7 @@ use crate::isa::Isa;
 use crate::{build, setup, tree};
 use outcome::Results;
 use report::Report;
+pub use suite::core_families;
 use suite::{Program, Suite, SuiteKind};
 
 /// How long a program may take on either side. The longest sleep for half a minute.
@@ -97,6 +99,24 @@ fn suites(options: &Options, isa: Isa) -> Result<Vec<Suite>> {
         suites.push(suite);
     }
     Ok(suites)
+}
+
+/// Run the tests of a family of the core on Linux and here; an error says which ones do not pass.
+pub fn core(isa: Isa, family: &str) -> Result<()> {
+    let mut suite = Suite::core(isa)?;
+    suite.programs.retain(|program| suite.kind.family(&program.name) == family);
+    ensure!(!suite.programs.is_empty(), "none of the tests of {family} was built: {:?}", suite.not_built);
+    let count = suite.programs.len();
+    let linux = linux::run(&suite, 1)?;
+    let chitin = chitin::run(&suite, 1, count)?;
+    let failing = |results: &Results| -> Vec<String> {
+        let of = |program: &Program| results.get(&program.name).filter(|outcome| !outcome.passed());
+        let failed = suite.programs.iter().filter_map(|program| of(program).map(|outcome| (program, outcome)));
+        failed.map(|(program, outcome)| format!("{}: {} {}", program.name, outcome.end, outcome.output.join(" | "))).collect()
+    };
+    ensure!(failing(&linux).is_empty(), "on Linux: {}", failing(&linux).join("\n"));
+    ensure!(chitin.len() == count && failing(&chitin).is_empty(), "{} of {count}: {}", chitin.len(), failing(&chitin).join("\n"));
+    Ok(())
 }
 
 fn compare(options: &Options, suite: &Suite) -> Result<Report> {

@@ -9,7 +9,7 @@
 //! | `test` | runs the tests of all levels |
 //! | `conformance` | runs public test suites, against Linux |
 //! | `rewrite` | the rewriter's reports, and overlays |
-//! | `bench` | measures |
+//! | `bench`, `profile` | measures |
 //! | `check`, `size`, `lines` | hold it to its standards and budgets |
 
 mod bench;
@@ -20,12 +20,14 @@ mod conformance;
 mod elf;
 mod entry;
 mod gdb;
+mod go_programs;
 mod image;
 mod initramfs;
 mod isa;
 mod libos_image;
 mod lines;
 mod manifest;
+mod profile;
 mod progress;
 mod qemu;
 mod rewrite;

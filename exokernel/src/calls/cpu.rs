@@ -27,7 +27,7 @@ impl<M: Machine> Kernel<M> {
         if state > RunState::Unchanged as u64 || own && registers != 0 {
             return Err(Error::BadArgument);
         }
-        let registers = if registers == 0 { None } else { Some(self.registers_at(caller.root, registers)?) };
+        let registers = if registers == 0 { None } else { Some(self.read_user::<Registers>(caller.root, registers)?) };
         let record = self.context(context);
         if own {
             record.machine().set_result(0, 0);
@@ -62,7 +62,7 @@ impl<M: Machine> Kernel<M> {
 
     /// Continue with a full register frame. `BadAddress`, `NotMapped`: it is not aligned in one readable page.
     pub(super) fn resume(&mut self, caller: Caller, registers: u64) -> Result<Reply> {
-        let registers = self.registers_at(caller.root, registers)?;
+        let registers = self.read_user::<Registers>(caller.root, registers)?;
         let machine = self.context(caller.context).machine();
         machine.set_registers(registers);
         self.machine.reload(machine);
@@ -71,12 +71,7 @@ impl<M: Machine> Kernel<M> {
 
     /// Give the rest of the slice away. `Busy`: the context cannot run.
     pub(super) fn yield_to(&mut self, caller: Caller, env: u64, index: u64) -> Result<Reply> {
-        let target = if env == 0 {
-            None
-        } else {
-            let id = self.living(caller.id, env)?;
-            Some(self.context_of(id, index)?)
-        };
+        let target = if env == 0 { None } else { Some(self.living(caller.id, env).and_then(|id| self.context_of(id, index))?) };
         if target.is_some_and(|target| self.context(target).run.get() != Run::Runnable) {
             return Err(Error::Busy);
         }
@@ -95,7 +90,7 @@ impl<M: Machine> Kernel<M> {
         }
         let mut keys = [0; MAX_WAIT_WORDS];
         for index in 0..count {
-            let word: WaitWord = self.read_user(caller.root, words.wrapping_add(index * size_of::<WaitWord>() as u64))?;
+            let word: WaitWord = *self.read_user(caller.root, words.wrapping_add(index * size_of::<WaitWord>() as u64))?;
             let place = self.user_value::<u32>(caller.root, word.address, Rights::READ)?;
             // SAFETY: the word is in a mapped frame, aligned.
             if unsafe { place.read() } != word.value {

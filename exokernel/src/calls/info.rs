@@ -1,6 +1,6 @@
 //! Calls for honesty: what the kernel knows, the debug console, the machine's end.
 
-use abi::{Error, FrameKind, PAGE_SIZE, Privileges, Rights};
+use abi::{Error, PAGE_SIZE, Privileges, Rights};
 use arch::{Leaf, Machine};
 
 use super::Caller;
@@ -21,7 +21,6 @@ impl<M: Machine> Kernel<M> {
         }
         batch(pages, |done| {
             let frame = self.info + first + done;
-            debug_assert!(self.frames.kind(frame) == FrameKind::Kernel as u32);
             self.insert(id, address + done * PAGE_SIZE as u64, 0, Leaf { frame, rights: Rights::READ_ONLY })?;
             Ok([1, 1])
         })
@@ -30,11 +29,8 @@ impl<M: Machine> Kernel<M> {
     /// Write to the debug console, up to the end of a page. `NotMapped`: not readable. `BadAddress`: not in user space.
     pub(super) fn debug_put(&mut self, caller: Caller, address: u64, length: u64) -> Result<u64> {
         let (bytes, count) = self.console_bytes(caller, address, length, Rights::READ)?;
-        for index in 0..count {
-            // SAFETY: `count` bytes from `bytes` on are in one readable frame.
-            let byte = unsafe { bytes.add(index).read() };
-            self.machine.put(byte);
-        }
+        // SAFETY: `count` bytes from `bytes` on are in one readable frame.
+        (0..count).for_each(|index| self.machine.put(unsafe { bytes.add(index).read() }));
         Ok(count as u64)
     }
 

@@ -49,13 +49,11 @@ impl<M: Machine> Kernel<M> {
         let level = usize::from(rights.contains(Rights::LARGE));
         let rights = rights - Rights::LARGE;
         let large = LARGE_PAGES as u64;
-        if level == 1 {
-            if !pages.is_multiple_of(large) || !frame.is_multiple_of(large) {
-                return Err(Error::BadArgument);
-            }
-            if !address.is_multiple_of(large * BYTES) {
-                return Err(Error::BadAddress);
-            }
+        if level == 1 && !(pages | frame).is_multiple_of(large) {
+            return Err(Error::BadArgument);
+        }
+        if level == 1 && !address.is_multiple_of(large * BYTES) {
+            return Err(Error::BadAddress);
         }
         batch(pages, |done| {
             let wanted = (frame != ANY_FRAME).then(|| frame.saturating_add(done));
@@ -88,7 +86,8 @@ impl<M: Machine> Kernel<M> {
     fn alloc_new(&mut self, id: EnvId, address: u64, level: usize, wanted: Option<u64>, rights: Rights) -> Result<()> {
         let first = self.insert_new(id, address, level, wanted, rights)?;
         let pages = leaf_pages(level);
-        (first..first + pages).for_each(|frame| self.zero(frame));
+        // SAFETY: the frames were just taken: nobody else has them.
+        (first..first + pages).for_each(|frame| unsafe { self.machine.zero_frame(frame) });
         self.becomes_executable(first, pages, Rights::empty(), rights);
         Ok(())
     }
@@ -142,7 +141,7 @@ impl<M: Machine> Kernel<M> {
         let root = self.env(id.slot()).root.get();
         let done = self.for_leaves(root, address, pages, |kernel, slot, leaf, at| {
             kernel.clear(id, slot, leaf, at);
-            Ok(())
+            Ok(0)
         })?;
         self.flush(id, address, done);
         Ok(done)
@@ -165,8 +164,8 @@ impl<M: Machine> Kernel<M> {
             }
             let rights = derive(leaf.rights, asked)?;
             kernel.becomes_executable(leaf.frame, leaf_pages(slot.level), leaf.rights, rights);
-            kernel.change(&slot, Leaf { rights, ..leaf });
-            Ok(())
+            kernel.write(&slot, Entry::Leaf(Leaf { rights, ..leaf }));
+            Ok(0)
         })?;
         self.flush(id, address, done);
         Ok(done)
@@ -205,14 +204,14 @@ impl<M: Machine> Kernel<M> {
 
     /// Clone a piece of one range, from page `done` of it on; answers how many pages, and whether more are left.
     fn clone_range(&mut self, caller: Caller, id: EnvId, at: u64, done: u64) -> Result<(u64, bool)> {
-        let range: CloneRange = self.read_user(caller.root, at)?;
+        let range: CloneRange = *self.read_user(caller.root, at)?;
         check_range(range.source, range.pages)?;
         check_range(range.target, range.pages)?;
         let modes = [CloneMode::Share, CloneMode::CopyOnWrite, CloneMode::Copy];
         let mode = *usize::try_from(range.mode).ok().and_then(|mode| modes.get(mode)).ok_or(Error::BadArgument)?;
         let left = range.pages.checked_sub(done).ok_or(Error::BadArgument)?;
         let pages = self.for_leaves(caller.root, range.source + done * BYTES, left, |kernel, slot, leaf, source| {
-            kernel.clone_leaf(id, slot, leaf, range.target + (source - range.source), mode)
+            kernel.clone_leaf(id, slot, leaf, range.target + (source - range.source), mode).map(|()| 0)
         })?;
         Ok((pages, pages < left))
     }
@@ -227,24 +226,20 @@ impl<M: Machine> Kernel<M> {
             CloneMode::Copy if writable => {
                 let rights = leaf.rights - Rights::COW;
                 let frame = self.insert_new(id, target, 0, None, rights)?;
-                self.copy_frame(leaf.frame, frame);
+                // SAFETY: both are whole frames; the second was just taken.
+                unsafe { self.machine.copy_frame(leaf.frame, frame) };
                 self.becomes_executable(frame, 1, Rights::empty(), rights);
             }
             CloneMode::CopyOnWrite if writable => {
                 let shared = Leaf { rights: (leaf.rights | Rights::COW) - Rights::WRITE, ..leaf };
                 self.insert(id, target, slot.level, shared)?;
                 if shared != leaf {
-                    self.change(&slot, shared);
+                    self.write(&slot, Entry::Leaf(shared));
                 }
             }
             _ => self.insert(id, target, slot.level, leaf)?,
         }
         Ok(())
-    }
-
-    fn copy_frame(&mut self, from: u64, to: u64) {
-        // SAFETY: both are whole frames; `to` was just taken.
-        unsafe { self.machine.copy_frame(from, to) };
     }
 
     /// Make a copy-on-write page the caller's own and writable: take the frame over if nobody else maps it, else copy it.
@@ -267,11 +262,12 @@ impl<M: Machine> Kernel<M> {
         let mut own = Leaf { rights, ..leaf };
         if !sole {
             own.frame = self.frames.take(None, FrameKind::User).expect("every frame in use has a payer, this mapping's charge too");
-            self.copy_frame(leaf.frame, own.frame);
+            // SAFETY: both are whole frames; the second was just taken.
+            unsafe { self.machine.copy_frame(leaf.frame, own.frame) };
             self.frames.hold(own.frame);
             self.let_go(leaf.frame);
         }
-        self.change(&slot, own);
+        self.write(&slot, Entry::Leaf(own));
         self.flush(caller.id, address, 1);
         Ok(u64::from(!sole))
     }
@@ -289,7 +285,6 @@ impl<M: Machine> Kernel<M> {
     pub(super) fn page_split(&mut self, caller: Caller, env: u64, address: u64) -> Result<u64> {
         let id = self.under(caller.id, env)?;
         check_range(address & !(BYTES - 1), 1)?;
-        self.split(id, address)?;
-        Ok(0)
+        self.split(id, address)
     }
 }

@@ -15,7 +15,7 @@ impl<M: Machine> Kernel<M> {
     pub(super) fn upcall_set(&mut self, caller: Caller, env: u64, index: u64, page: u64, entries: u64) -> Result<u64> {
         let id = self.under(caller.id, env)?;
         let context = self.context_of(id, index)?;
-        let entries: UpcallEntries = self.read_user(caller.root, entries)?;
+        let entries: UpcallEntries = *self.read_user(caller.root, entries)?;
         if !page.is_multiple_of(PAGE_SIZE as u64) || [page, entries.syscall, entries.fault].iter().any(|&address| address >= USER_TOP) {
             return Err(Error::BadAddress);
         }
@@ -59,6 +59,7 @@ impl<M: Machine> Kernel<M> {
             return Err(Error::Denied);
         }
         self.irqs[irq] = id;
+        self.pass_claim(owner, id);
         Ok(0)
     }
 

@@ -175,7 +175,7 @@ impl<P: Paging> World<P> {
 
     /// Check everything that must always hold.
     pub fn check(&self) {
-        let mut mapped = BTreeMap::<u64, u32>::new();
+        let (mut mapped, mut runs) = (BTreeMap::<u64, u32>::new(), BTreeMap::<u64, u32>::new());
         let mut charged = BTreeMap::<usize, u64>::new();
         let mut used = 0;
         for (slot, root) in self.roots() {
@@ -197,11 +197,13 @@ impl<P: Paging> World<P> {
                 let rights = mapping.leaf.rights;
                 assert!(rights.is_consistent(), "W^X and rights within the maximum: {mapping:?}");
                 assert!(!rights.contains(Rights::COW | Rights::WRITE), "a copy-on-write page is not writable: {mapping:?}");
-                let span = if mapping.level == 0 { 1 } else { 512 };
-                for frame in mapping.leaf.frame..mapping.leaf.frame + span {
-                    *mapped.entry(frame).or_default() += 1;
-                }
+                let count = if mapping.level == 0 { &mut mapped } else { &mut runs };
+                *count.entry(mapping.leaf.frame).or_default() += 1;
             }
+        }
+        for (&first, &mappings) in &runs {
+            assert_eq!(self.frame(first).next, mappings, "2 MiB mappings of {first:#x}");
+            (first..first + 512).for_each(|frame| *mapped.entry(frame).or_default() += 1);
         }
         self.check_frames(&mapped, used);
         self.check_charges(&charged);

@@ -4,11 +4,11 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
 use abi::{FaultKind, PAGE_SIZE, Registers, Rights};
 
-use crate::entry::channel;
 use crate::entry::native::Native;
 use crate::entry::thread::Machine;
 use crate::entry::vdso;
 use crate::entry::words::LibraryWords;
+use crate::entry::{channel, place};
 use crate::errno::Errno;
 use crate::kernel::Kernel;
 use crate::memory::fault::{Access, Refusal};
@@ -187,6 +187,7 @@ pub extern "C" fn trapped(registers: &mut Registers, kind: u64, address: u64, co
     if PROCESS.load(Ordering::Relaxed).is_null() {
         panic!("fault {kind} at {address:#x}, pc {:#x}", registers.pc);
     }
+    ready_stack(registers);
     let process = process();
     let outcome = match access(kind) {
         Some(access) if outcome == POSTPONED => resolve_program(access, address),
@@ -209,6 +210,18 @@ pub extern "C" fn trapped(registers: &mut Registers, kind: u64, address: u64, co
     }
     // SAFETY: the fault saved where the program was; what it needs to go on is mapped now, or it is sent to a handler or a fixup.
     unsafe { process.kernel.resume_unsafely(registers) }
+}
+
+/// Touch what this work will use of the fault stack, whose lower pages a copy of a process does not have yet. A fault there is resolved further
+/// up, where there is room: the pages are touched in order, and a fault needs less than one.
+fn ready_stack(registers: &Registers) {
+    /// Pages that it uses at most before the next fault, and one for that.
+    const PAGES: usize = 3;
+    let top = core::ptr::from_ref(registers).addr();
+    for below in (1..=PAGES).map(|page| page * PAGE_SIZE).take_while(|below| top - below >= place::FAULT_STACK) {
+        // SAFETY: the address is on the fault stack, below what is in use of it; the byte is not looked at.
+        unsafe { ((top - below) as *const u8).read_volatile() };
+    }
 }
 
 /// Whether a fault came of rewritten text alone: the registers then say where to go on. If not, they are made to say where the

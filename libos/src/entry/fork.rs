@@ -13,7 +13,8 @@
 //! **The library's own pages.** Most are copied on write. What resolves a fault must not have one of its own while the kernel holds the first
 //! one's state in the upcall page, so that page, the fault stack and the process's record, which that way writes to, are copied at once; and
 //! all other work on faults is done after that state was taken (`dispatch`), from the first fork on. The pages that both sides write to at
-//! once are copied too, since that is cheaper than two faults. Of stacks only what is in use is; the rest comes where it is touched.
+//! once are copied too, since that is cheaper than two faults. Of stacks only what is in use is; the rest comes where it is touched,
+//! of the fault stack ahead of that.
 
 use alloc::vec::Vec;
 use core::cell::UnsafeCell;
@@ -84,7 +85,7 @@ fn add_library(ranges: &mut Vec<CloneRange>, machine: &'static Machine) {
     let copied = [
         data,
         place::UPCALL_PAGE..place::UPCALL_PAGE + PAGE_SIZE,
-        place::FAULT_STACK..place::FAULT_STACK + place::FAULT_STACK_BYTES,
+        place::FAULT_STACK + place::FAULT_STACK_BYTES - place::FAULT_STACK_READY..place::FAULT_STACK + place::FAULT_STACK_BYTES,
         in_use,
     ];
     ranges.extend(shared.into_iter().map(|part| range(part, CloneMode::Share)));

@@ -476,6 +476,15 @@ impl Kernel for Native {
         (used + free, used)
     }
 
+    fn could_have(&self, frames: usize) -> bool {
+        let entry = core::ptr::from_ref(self.entry());
+        // SAFETY: the kernel changes these words, one aligned store each.
+        let (quota, used) = unsafe { ((&raw const (*entry).quota).read_volatile(), (&raw const (*entry).used).read_volatile()) };
+        let wanted = (frames as u64).saturating_sub(quota.saturating_sub(used));
+        let request = Request { small: 1, ..Request::new(Operation::MoreFrames, [wanted, 0, 0]) };
+        wanted == 0 || channel::server() == EnvId::SELF || channel::call(request).is_ok()
+    }
+
     fn entropy(&self) -> Option<u64> {
         isa::entropy()
     }

@@ -19,6 +19,7 @@ use crate::pool::Pool;
 use crate::server::Server;
 use crate::vfs::attributes::{Attributes, Kind, Time, device_number};
 use crate::vfs::node::{Entry, Node};
+use crate::vfs::permission::Actor;
 use crate::vfs::remote::Tree;
 use crate::vfs::tmpfs::{Inode, Tmpfs};
 use crate::vfs::walk::{Found, Last, Start, walk};
@@ -179,10 +180,10 @@ impl Files {
     ///
     /// # Errors
     /// `ENODEV`: the root is no file system that could hold it.
-    pub fn unnamed_file(&self, name: &[u8], now: Time) -> Result<Arc<Entry>> {
+    pub fn unnamed_file(&self, name: &[u8], actor: &Actor) -> Result<Arc<Entry>> {
         const PERMISSIONS: u32 = 0o777;
         let root = self.root();
-        root.node.create_unnamed(&root, &[b"memfd:", name].concat(), PERMISSIONS, now)
+        root.node.create_unnamed(&root, &[b"memfd:", name].concat(), PERMISSIONS, actor)
     }
 
     /// What a descriptor refers to.
@@ -364,7 +365,7 @@ fn mount_all(root: &Arc<Inode>, entry: &Arc<Entry>, mounts: Vec<Arc<Entry>>, now
         root.adopt(&mounted, now)?;
     }
     let new = crate::vfs::node::New { kind: Kind::Directory, permissions: 0o1777, special: 0, target: &[] };
-    match root.create(entry, b"tmp", &new, now) {
+    match root.create(entry, b"tmp", &new, &Actor::root(now)) {
         Err(Errno::EEXIST) => Ok(()),
         outcome => outcome.map(drop),
     }
@@ -379,7 +380,7 @@ fn clear(directory: &Inode, name: &[u8], now: Time) -> Result<()> {
             clear(inner, &below, now)?;
         }
     }
-    directory.unlink(name, is_directory, now)
+    directory.unlink(name, is_directory, &Actor::root(now))
 }
 
 /// What fstat(2) says of a descriptor.

@@ -46,6 +46,12 @@ impl Locks {
         self.records.is_empty() && self.whole.is_empty()
     }
 
+    /// How many locks there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.records.len() + self.whole.len()
+    }
+
     /// The first record that keeps another from being made.
     #[must_use]
     pub fn conflict(&self, wanted: &Record) -> Option<&Record> {
@@ -106,10 +112,10 @@ impl Locks {
 
     /// Take away all that an owner holds; whether that was anything.
     pub fn forget(&mut self, owner: Owner) -> bool {
-        let before = self.records.len() + self.whole.len();
+        let before = self.len();
         self.records.retain(|record| record.owner != owner);
         self.whole.retain(|(description, _)| Owner::Description(*description) != owner);
-        self.records.len() + self.whole.len() < before
+        self.len() < before
     }
 
     /// Lock the whole file for a description. An older lock of it is given up first, even if the new one is refused.

@@ -247,6 +247,12 @@ pub trait File: Any + Send + Sync {
         None
     }
 
+    /// It is about to be mapped, which counts as a read.
+    fn note_mapped(&self, world: &dyn World) -> Result<()> {
+        let _ = world;
+        Ok(())
+    }
+
     /// Whether a private mapping of it is zeros, as of `/dev/zero`.
     fn maps_zeros(&self) -> bool {
         false

@@ -47,10 +47,15 @@ pub const FILE_MOST: u64 = (1 << 44) - PAGE_SIZE as u64;
 /// The most regions of an address space: `vm.max_map_count`, as Linux has it where nobody says otherwise.
 const MOST_REGIONS: usize = 65_530;
 
-/// Whether so many bytes could be had at all: Linux refuses what is obviously too much, and lets the rest fail when it is used.
+/// Whether so many bytes could be had if they were used at once. As on Linux, what was promised before and is not used does not count: what then
+/// is not there ends the process when it is used. Who uses what it is given finds the end by a refusal.
 #[must_use]
 pub fn may_reserve<K: Kernel>(kernel: &K, bytes: usize) -> bool {
-    bytes / PAGE_SIZE <= kernel.quota().0
+    /// Frames that are free beside those wanted where nobody needs to be asked.
+    const PLENTY: usize = 1 << 14;
+    let pages = bytes / PAGE_SIZE;
+    let (most, used) = kernel.quota();
+    pages <= most && (pages.saturating_add(PLENTY) <= most - used.min(most) || kernel.could_have(pages))
 }
 
 /// Whether a mapping of so much of a file ends where a file can.

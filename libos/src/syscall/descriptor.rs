@@ -191,7 +191,7 @@ pub fn memfd_create<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> R
         Errno::ENAMETOOLONG => Errno::EINVAL,
         errno => errno,
     })?;
-    let entry = process.files.unnamed_file(&name, process.now())?;
+    let entry = process.files.unnamed_file(&name, &process.actor())?;
     let access = Access::READ | Access::WRITE;
     let file = Arc::clone(&entry.node).open(&entry, access, process)?;
     let flags_kept = linux_raw_sys::general::O_RDWR | linux_raw_sys::general::O_LARGEFILE;

@@ -119,6 +119,7 @@ fn file_contents<K: Kernel>(
         return Ok(Contents::Anonymous);
     }
     let backing = Arc::clone(file).backing().ok_or(Errno::ENODEV)?;
+    file.note_mapped(process)?;
     let may_write = description.access().contains(Access::WRITE);
     Ok(Contents::File(FileMapping { backing, offset, path: Arc::from(description.entry.path()), may_write }))
 }

@@ -7,12 +7,14 @@ use linux_raw_sys::general::AT_FDCWD;
 
 use crate::errno::{Errno, Result};
 use crate::file::description::check_file_size;
+use crate::identity::Word;
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::syscall::Arguments;
 use crate::user::UserMemory;
 use crate::vfs::attributes::Kind;
 use crate::vfs::node::{Entry, New, Rename, Target};
+use crate::vfs::permission::Wanted;
 use crate::vfs::walk::{Ending, Found, Last, PATH_MAX};
 use crate::vfs::world::World;
 
@@ -51,7 +53,7 @@ fn make<K: Kernel>(process: &Process<K>, directory: i32, address: usize, new: &N
     if found.slash && new.kind != Kind::Directory {
         return Err(Errno::ENOENT);
     }
-    found.parent.node.create(&found.parent, &found.name, new, process.now()).map(|_| 0)
+    found.parent.node.create(&found.parent, &found.name, new, &process.actor()).map(|_| 0)
 }
 
 fn make_directory<K: Kernel>(process: &Process<K>, directory: i32, address: usize, mode: u32) -> Result<usize> {
@@ -128,7 +130,7 @@ fn link_at<K: Kernel>(process: &Process<K>, from: (i32, usize), to: (i32, usize)
     if entry.node.kind() == Kind::Directory {
         return Err(Errno::EPERM);
     }
-    found.parent.node.link(&found.parent, &found.name, &entry.node, process.now()).map(|()| 0)
+    found.parent.node.link(&found.parent, &found.name, &entry.node, &process.actor()).map(|()| 0)
 }
 
 /// link(2)
@@ -149,13 +151,19 @@ fn remove<K: Kernel>(process: &Process<K>, directory: i32, address: usize, is_di
     if entry.mount {
         return Err(Errno::EBUSY);
     }
-    match (entry.node.kind() == Kind::Directory, is_directory) {
-        (true, false) => return Err(Errno::EISDIR),
-        (false, true) => return Err(Errno::ENOTDIR),
-        (false, false) if found.slash => return Err(Errno::ENOTDIR),
-        _ => {}
+    let errno = match (entry.node.kind() == Kind::Directory, is_directory) {
+        (true, false) => Some(Errno::EISDIR),
+        (false, true) => Some(Errno::ENOTDIR),
+        _ => None,
+    };
+    if !is_directory && found.slash {
+        return Err(errno.unwrap_or(Errno::ENOTDIR));
     }
-    found.parent.node.unlink(&found.name, is_directory, process.now()).map(|()| 0)
+    // A tree that is kept elsewhere says so itself, when it has looked whether the caller may.
+    if let Some(errno) = errno.filter(|_| found.parent.node.elsewhere().is_none()) {
+        return Err(errno);
+    }
+    found.parent.node.unlink(&found.name, is_directory, &process.actor()).map(|()| 0)
 }
 
 /// What rmdir(2) and unlink(2) say of `.`, `..` and `/`.
@@ -217,7 +225,7 @@ fn rename_at<K: Kernel>(process: &Process<K>, from: (i32, usize), to: (i32, usiz
     if old.parent.node.attributes().device != new.parent.node.attributes().device {
         return Err(Errno::EXDEV);
     }
-    old.parent.node.rename(&old.name, &new.parent, &new.name, how, process.now()).map(|()| 0)
+    old.parent.node.rename(&old.name, &new.parent, &new.name, how, &process.actor()).map(|()| 0)
 }
 
 /// rename(2)
@@ -279,30 +287,42 @@ pub fn getcwd<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<
     Ok(path.len())
 }
 
+/// Set the current directory, or the root.
+fn set_directory<K: Kernel>(process: &Process<K>, entry: Arc<Entry>, root: bool) -> Result<usize> {
+    if entry.node.kind() != Kind::Directory {
+        return Err(Errno::ENOTDIR);
+    }
+    entry.node.permits(Wanted::EXECUTE, false, process)?;
+    if root && process.kernel.identity().get(Word::EffectiveUser) != 0 {
+        return Err(Errno::EPERM);
+    }
+    process.files.set_directory(entry, root).map(|()| 0)
+}
+
 /// chdir(2)
 pub fn chdir<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
     let entry = find_at(process, AT_FDCWD, &path(process, arguments.word(0))?, true)?;
-    process.files.set_directory(entry, false).map(|()| 0)
+    set_directory(process, entry, false)
 }
 
 /// fchdir(2)
 pub fn fchdir<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
     let entry = process.files.get(arguments.int(0))?.entry.clone();
-    process.files.set_directory(entry, false).map(|()| 0)
+    set_directory(process, entry, false)
 }
 
 /// chroot(2)
 pub fn chroot<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
     let entry = find_at(process, AT_FDCWD, &path(process, arguments.word(0))?, true)?;
-    process.files.set_directory(entry, true).map(|()| 0)
+    set_directory(process, entry, true)
 }
 
-/// Whether root may do to a file what access(2) asks: all, but execute only what someone may.
+/// Whether a file may be used as access(2) asks: by the real user, or by who the process acts for.
 fn check_access<K: Kernel>(process: &Process<K>, directory: i32, address: usize, mode: u32, flags: u32) -> Result<usize> {
-    const EXECUTE: u32 = 1;
-    const ALL: u32 = 7;
     const NO_FOLLOW: u32 = 0x100;
-    if mode & !ALL != 0 {
+    const EFFECTIVE: u32 = 0x200;
+    let wanted = Wanted::from_bits(mode).ok_or(Errno::EINVAL)?;
+    if flags & !(NO_FOLLOW | EFFECTIVE | AT_EMPTY_PATH) != 0 {
         return Err(Errno::EINVAL);
     }
     let name = path(process, address)?;
@@ -311,9 +331,10 @@ fn check_access<K: Kernel>(process: &Process<K>, directory: i32, address: usize,
     } else {
         find_at(process, directory, &name, flags & NO_FOLLOW == 0)?
     };
-    let attributes = entry.node.attributes();
-    let executable = attributes.kind == Kind::Directory || attributes.permissions & 0o111 != 0;
-    if mode & EXECUTE != 0 && !executable { Err(Errno::EACCES) } else { Ok(0) }
+    if wanted.is_empty() {
+        return Ok(0);
+    }
+    entry.node.permits(wanted, flags & EFFECTIVE == 0, process).map(|()| 0)
 }
 
 /// access(2)

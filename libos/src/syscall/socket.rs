@@ -154,7 +154,7 @@ pub fn bind<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<us
         }
         const MODE: u32 = 0o777;
         let new = New { kind: Kind::Socket, permissions: permissions(process, MODE), special: 0, target: &[] };
-        let entry = found.parent.node.create(&found.parent, &found.name, &new, process.now())?;
+        let entry = found.parent.node.create(&found.parent, &found.name, &new, &process.actor())?;
         socket.ask_with_name(Operation::Bind, &Name { bytes, place: Some(entry) }).map(|_| 0)
     })
 }

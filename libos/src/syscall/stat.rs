@@ -157,7 +157,7 @@ pub fn fstatfs<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result
 }
 
 fn change<K: Kernel>(process: &Process<K>, entry: &Entry, change: &Change) -> Result<usize> {
-    entry.node.change(change, process.now()).map(|()| 0)
+    entry.node.change(change, &process.actor()).map(|()| 0)
 }
 
 fn permissions(mode: u32) -> Change {

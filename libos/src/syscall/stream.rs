@@ -146,9 +146,14 @@ pub fn sendfile<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Resul
     let offset_address = arguments.word(2);
     let mut offset = if offset_address == 0 { None } else { Some(process.read_value::<i64>(offset_address)?) };
     let wanted = arguments.word(3).min(MOST_BYTES);
+    let is_stream = !from.file()?.seeking().has_places();
+    if is_stream && to.entry.node.kind() != Kind::Fifo {
+        return Err(Errno::EINVAL);
+    }
     let mut buffer = alloc::vec![0; CHUNK.min(wanted.max(1))];
     let mut done = 0;
-    while done < wanted {
+    // Out of a stream into a pipe goes what one read gives.
+    while done < wanted && !(is_stream && done > 0) {
         let room = buffer.len().min(wanted - done);
         let count = match offset {
             Some(offset) => from.read_at(process, &mut Output::own(&mut buffer[..room]), offset),

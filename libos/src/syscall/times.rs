@@ -19,8 +19,27 @@ use crate::vfs::world::World;
 const AT_SYMLINK_NOFOLLOW: u32 = linux_raw_sys::general::AT_SYMLINK_NOFOLLOW;
 const AT_EMPTY_PATH: u32 = linux_raw_sys::general::AT_EMPTY_PATH;
 
-fn set<K: Kernel>(process: &Process<K>, entry: &Arc<Entry>, [accessed, modified]: [Option<Time>; 2]) -> Result<usize> {
-    entry.node.change(&Change { accessed, modified, ..Change::default() }, process.now()).map(|()| 0)
+/// What a call sets.
+struct Times {
+    accessed: Option<Time>,
+    modified: Option<Time>,
+    /// Both are the present one, because the call says so.
+    is_present_time: bool,
+}
+
+impl Times {
+    fn now(now: Time) -> Times {
+        Times { accessed: Some(now), modified: Some(now), is_present_time: true }
+    }
+
+    fn given([accessed, modified]: [Option<Time>; 2]) -> Times {
+        Times { accessed, modified, is_present_time: false }
+    }
+}
+
+fn set<K: Kernel>(process: &Process<K>, entry: &Arc<Entry>, times: &Times) -> Result<usize> {
+    let Times { accessed, modified, is_present_time } = *times;
+    entry.node.change(&Change { accessed, modified, is_present_time, ..Change::default() }, &process.actor()).map(|()| 0)
 }
 
 /// utimensat(2)
@@ -29,10 +48,11 @@ pub fn utimensat<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Resu
     const OMIT: i64 = 0x3fff_fffe;
     let (directory, flags) = (arguments.int(0), arguments.unsigned(3));
     let now = process.now();
-    let mut times = [Some(now); 2];
+    let mut times = Times::now(now);
     if arguments.word(2) != 0 {
         let given: [[i64; 2]; 2] = process.read_value(arguments.word(2))?;
-        for (time, [seconds, ns]) in times.iter_mut().zip(given) {
+        times.is_present_time = given.iter().all(|&[_, ns]| ns == NOW);
+        for (time, [seconds, ns]) in [&mut times.accessed, &mut times.modified].into_iter().zip(given) {
             *time = match ns {
                 NOW => Some(now),
                 OMIT => None,
@@ -43,7 +63,7 @@ pub fn utimensat<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Resu
             };
         }
     }
-    if times == [None; 2] {
+    if times.accessed.is_none() && times.modified.is_none() {
         return Ok(0);
     }
     let entry = match arguments.word(1) {
@@ -57,20 +77,20 @@ pub fn utimensat<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Resu
         _ if flags & !(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) != 0 => return Err(Errno::EINVAL),
         address => entry_at(process, directory, address, flags)?,
     };
-    set(process, &entry, times)
+    set(process, &entry, &times)
 }
 
 /// Two `struct timeval`s; now, if there are none.
-fn two_timevals<K: Kernel>(process: &Process<K>, address: usize) -> Result<[Option<Time>; 2]> {
+fn two_timevals<K: Kernel>(process: &Process<K>, address: usize) -> Result<Times> {
     const MICROSECONDS: core::ops::Range<i64> = 0..1_000_000;
     if address == 0 {
-        return Ok([Some(process.now()); 2]);
+        return Ok(Times::now(process.now()));
     }
     let given: [[i64; 2]; 2] = process.read_value(address)?;
     if given.iter().any(|[_, microseconds]| !MICROSECONDS.contains(microseconds)) {
         return Err(Errno::EINVAL);
     }
-    Ok(given.map(|[seconds, microseconds]| Some(Time { seconds, nanoseconds: microseconds as u32 * 1000 })))
+    Ok(Times::given(given.map(|[seconds, microseconds]| Some(Time { seconds, nanoseconds: microseconds as u32 * 1000 }))))
 }
 
 /// futimesat(2)
@@ -80,20 +100,20 @@ pub fn futimesat<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Resu
         0 => process.files.get(arguments.int(0))?.entry.clone(),
         address => find_at(process, arguments.int(0), &path(process, address)?, true)?,
     };
-    set(process, &entry, times)
+    set(process, &entry, &times)
 }
 
 /// utimes(2)
 pub fn utimes<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
     let times = two_timevals(process, arguments.word(1))?;
-    set(process, &find_at(process, AT_FDCWD, &path(process, arguments.word(0))?, true)?, times)
+    set(process, &find_at(process, AT_FDCWD, &path(process, arguments.word(0))?, true)?, &times)
 }
 
 /// utime(2)
 pub fn utime<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
     let times = match arguments.word(1) {
-        0 => [Some(process.now()); 2],
-        address => process.read_value::<[i64; 2]>(address)?.map(|seconds| Some(Time { seconds, nanoseconds: 0 })),
+        0 => Times::now(process.now()),
+        address => Times::given(process.read_value::<[i64; 2]>(address)?.map(|seconds| Some(Time { seconds, nanoseconds: 0 }))),
     };
-    set(process, &find_at(process, AT_FDCWD, &path(process, arguments.word(0))?, true)?, times)
+    set(process, &find_at(process, AT_FDCWD, &path(process, arguments.word(0))?, true)?, &times)
 }

@@ -165,6 +165,8 @@ pub struct Change {
     pub accessed: Option<Time>,
     /// New time of the last change of contents.
     pub modified: Option<Time>,
+    /// The times are the present one, which others than the owner may set too.
+    pub is_present_time: bool,
 }
 
 impl Change {

@@ -10,6 +10,7 @@ use crate::file::{Access, Blocking, File, Input, Output, Place, Seeking};
 use crate::pool::Pool;
 use crate::vfs::attributes::{Kind, Time, device_number, major};
 use crate::vfs::node::{Entry, New, Node};
+use crate::vfs::permission::Actor;
 use crate::vfs::tmpfs::{Inode, Tmpfs};
 use crate::vfs::world::World;
 
@@ -61,13 +62,14 @@ const LINKS: [(&[u8], &[u8]); 4] =
 pub fn mount(parent: &Arc<Entry>, pool: &Arc<Pool>, now: Time) -> Result<Arc<Entry>> {
     let root: Arc<Inode> = Tmpfs::create(DEVTMPFS, pool, 0o755, now);
     let entry = Entry::mounted(root.clone(), parent, b"dev");
+    let actor = &Actor::root(now);
     for (name, special, permissions) in NODES {
-        root.create(&entry, name, &New { kind: Kind::Character, permissions, special, target: &[] }, now)?;
+        root.create(&entry, name, &New { kind: Kind::Character, permissions, special, target: &[] }, actor)?;
     }
     for (name, target) in LINKS {
-        root.create(&entry, name, &New { kind: Kind::Link, permissions: 0o777, special: 0, target }, now)?;
+        root.create(&entry, name, &New { kind: Kind::Link, permissions: 0o777, special: 0, target }, actor)?;
     }
-    root.create(&entry, b"shm", &New { kind: Kind::Directory, permissions: 0o1777, special: 0, target: &[] }, now)?;
+    root.create(&entry, b"shm", &New { kind: Kind::Directory, permissions: 0o1777, special: 0, target: &[] }, actor)?;
     Ok(entry)
 }
 

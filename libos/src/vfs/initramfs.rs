@@ -14,6 +14,7 @@ use alloc::vec::Vec;
 use crate::errno::Errno;
 use crate::vfs::attributes::{Change, Kind, Time, device_number};
 use crate::vfs::node::{Entry, New};
+use crate::vfs::permission::Actor;
 use crate::vfs::tmpfs::Inode;
 
 /// Bytes of a header: the magic number and thirteen fields of eight hexadecimal digits.
@@ -125,7 +126,7 @@ fn directory_of<'a>(name: &'a [u8], root: &Arc<Entry>, now: Time) -> Result<Opti
     let mut at = root.clone();
     for part in directories {
         at = child(&at, part).map_or_else(
-            || at.node.create(&at, part, &New { kind: Kind::Directory, permissions: 0o755, special: 0, target: &[] }, now),
+            || at.node.create(&at, part, &New { kind: Kind::Directory, permissions: 0o755, special: 0, target: &[] }, &Actor::root(now)),
             Ok,
         )?;
     }
@@ -151,14 +152,16 @@ fn place(found: &Member, root: &Arc<Entry>, seen: &mut Seen, now: Time) -> Resul
         group: Some(found.group),
         accessed: Some(time),
         modified: Some(time),
+        is_present_time: false,
     };
-    let Some((directory, name)) = directory_of(found.name, root, now)? else { return root.node.change(&change, time) };
+    let changed = Actor::root(time);
+    let Some((directory, name)) = directory_of(found.name, root, now)? else { return root.node.change(&change, &changed) };
     let old = child(&directory, name);
     if let Some(old) = &old {
         if kind == Kind::Directory && old.node.kind() == Kind::Directory {
-            return old.node.change(&change, time);
+            return old.node.change(&change, &changed);
         }
-        directory.node.unlink(name, old.node.kind() == Kind::Directory, now)?;
+        directory.node.unlink(name, old.node.kind() == Kind::Directory, &Actor::root(now))?;
     }
     let key = (found.device.0, found.device.1, found.inode);
     let first = if found.links > 1 && kind == Kind::Regular { seen.get(&key).cloned() } else { None };
@@ -169,7 +172,7 @@ fn place(found: &Member, root: &Arc<Entry>, seen: &mut Seen, now: Time) -> Resul
         {
             inode.show_image(found.contents);
         }
-        return directory.node.link(&directory, name, &first.node, now);
+        return directory.node.link(&directory, name, &first.node, &Actor::root(now));
     }
     let new = New {
         kind,
@@ -177,7 +180,7 @@ fn place(found: &Member, root: &Arc<Entry>, seen: &mut Seen, now: Time) -> Resul
         special: device_number(found.special.0, found.special.1),
         target: if kind == Kind::Link { found.contents } else { &[] },
     };
-    let entry = directory.node.create(&directory, name, &new, now)?;
+    let entry = directory.node.create(&directory, name, &new, &Actor::root(now))?;
     if kind == Kind::Regular
         && let Some(inode) = inode(&entry)
     {
@@ -186,5 +189,5 @@ fn place(found: &Member, root: &Arc<Entry>, seen: &mut Seen, now: Time) -> Resul
             seen.insert(key, entry.clone());
         }
     }
-    entry.node.change(&change, time)
+    entry.node.change(&change, &changed)
 }

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `node` | the traits of inodes, the names that they have |
 //! | `walk`, `opening` | from a path to an entry; what open(2) makes of it |
+//! | `permission` | who may do what with an inode |
 //! | `tmpfs`, `initramfs` | files in memory, and the archive that the first ones come from |
 //! | `remote`, `wire` | the tree that `unixd` keeps for all processes; its messages |
 //! | `device` | `/dev` |
@@ -22,6 +23,7 @@ pub mod initramfs;
 pub mod listing;
 pub mod node;
 pub mod opening;
+pub mod permission;
 pub mod proc;
 pub mod remote;
 #[cfg(test)]

@@ -16,8 +16,9 @@ use spin::Mutex;
 use crate::errno::{Errno, Result};
 use crate::file::{Access, File};
 use crate::memory::backing::Backing;
-use crate::vfs::attributes::{Attributes, Change, Kind, Time};
+use crate::vfs::attributes::{Attributes, Change, Kind};
 use crate::vfs::opening::Opening;
+use crate::vfs::permission::{Actor, Wanted};
 use crate::vfs::walk::{Ahead, Journey, Stated};
 use crate::vfs::world::World;
 
@@ -98,32 +99,32 @@ pub trait Node: Any + Send + Sync {
     }
 
     /// Make an inode with a name in this directory.
-    fn create(&self, here: &Arc<Entry>, name: &[u8], new: &New, now: Time) -> Result<Arc<Entry>> {
-        let _ = (here, name, now);
+    fn create(&self, here: &Arc<Entry>, name: &[u8], new: &New, actor: &Actor) -> Result<Arc<Entry>> {
+        let _ = (here, name, actor);
         Err(if new.kind == Kind::Regular { Errno::EACCES } else { Errno::EPERM })
     }
 
     /// Make a regular file in no directory (`O_TMPFILE`). It is called so; with an empty name, by its number.
-    fn create_unnamed(&self, here: &Arc<Entry>, name: &[u8], permissions: u32, now: Time) -> Result<Arc<Entry>> {
-        let _ = (here, name, permissions, now);
+    fn create_unnamed(&self, here: &Arc<Entry>, name: &[u8], permissions: u32, actor: &Actor) -> Result<Arc<Entry>> {
+        let _ = (here, name, permissions, actor);
         Err(Errno::EOPNOTSUPP)
     }
 
     /// Give an inode of this file system one more name, in this directory.
-    fn link(&self, here: &Arc<Entry>, name: &[u8], node: &Arc<dyn Node>, now: Time) -> Result<()> {
-        let _ = (here, name, node, now);
+    fn link(&self, here: &Arc<Entry>, name: &[u8], node: &Arc<dyn Node>, actor: &Actor) -> Result<()> {
+        let _ = (here, name, node, actor);
         Err(Errno::EPERM)
     }
 
     /// Take a name out of this directory: a directory's if `directory`, else another's.
-    fn unlink(&self, name: &[u8], directory: bool, now: Time) -> Result<()> {
-        let _ = (name, directory, now);
+    fn unlink(&self, name: &[u8], directory: bool, actor: &Actor) -> Result<()> {
+        let _ = (name, directory, actor);
         Err(Errno::EPERM)
     }
 
     /// Move a name of this directory to another of the same file system.
-    fn rename(&self, name: &[u8], to: &Arc<Entry>, new_name: &[u8], how: Rename, now: Time) -> Result<()> {
-        let _ = (name, to, new_name, how, now);
+    fn rename(&self, name: &[u8], to: &Arc<Entry>, new_name: &[u8], how: Rename, actor: &Actor) -> Result<()> {
+        let _ = (name, to, new_name, how, actor);
         Err(Errno::EPERM)
     }
 
@@ -134,9 +135,15 @@ pub trait Node: Any + Send + Sync {
     }
 
     /// Change what the inode says of itself.
-    fn change(&self, change: &Change, now: Time) -> Result<()> {
-        let _ = (change, now);
+    fn change(&self, change: &Change, actor: &Actor) -> Result<()> {
+        let _ = (change, actor);
         Err(Errno::EPERM)
+    }
+
+    /// Check whether whoever asks may use the inode so; with `real`, as access(2) has it.
+    fn permits(&self, wanted: Wanted, real: bool, world: &dyn World) -> Result<()> {
+        let _ = real;
+        world.subject().may(&self.attributes(), wanted)
     }
 
     /// Cut or stretch the contents.
@@ -151,7 +158,7 @@ pub trait Node: Any + Send + Sync {
         Err(Errno::ENXIO)
     }
 
-    /// The contents as mmap(2) and exec want them, of a regular file.
+    /// The contents as exec wants them, of a regular file that may be executed.
     fn backing(self: Arc<Self>) -> Option<Arc<dyn Backing>> {
         None
     }

@@ -2,12 +2,13 @@
 
 use alloc::sync::Arc;
 
-use linux_raw_sys::general::{O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_TMPFILE, O_TRUNC, O_WRONLY};
+use linux_raw_sys::general::{O_CREAT, O_DIRECTORY, O_EXCL, O_NOATIME, O_NOFOLLOW, O_TMPFILE, O_TRUNC, O_WRONLY};
 
 use crate::errno::{Errno, Result};
 use crate::file::{Access, File};
 use crate::vfs::attributes::Kind;
-use crate::vfs::node::{Entry, New, Opened};
+use crate::vfs::node::{Entry, New, Node, Opened};
+use crate::vfs::permission::Wanted;
 use crate::vfs::walk::{Ending, Found, Journey, Last, Start, relative, walk_on};
 use crate::vfs::world::World;
 
@@ -91,7 +92,8 @@ pub fn find(world: &dyn World, start: &Start, path: &[u8], opening: &Opening, li
         if !access.contains(Access::WRITE) {
             return Err(Errno::EINVAL);
         }
-        found.entry = Some(here.node.create_unnamed(&here, b"", opening.permissions, world.now())?);
+        world.subject().may_add(&here.node.attributes())?;
+        found.entry = Some(here.node.create_unnamed(&here, b"", opening.permissions, &world.actor())?);
         return Ok(found);
     }
     if opening.has(O_CREAT) {
@@ -105,6 +107,12 @@ pub fn find(world: &dyn World, start: &Start, path: &[u8], opening: &Opening, li
     match kind {
         Kind::Link => return Err(Errno::ELOOP),
         Kind::Directory if access.contains(Access::WRITE) || opening.has(O_CREAT) => return Err(Errno::EISDIR),
+        _ => {}
+    }
+    if !found.made {
+        check(world, &entry.node, opening)?;
+    }
+    match kind {
         Kind::Socket => return Err(Errno::ENXIO),
         Kind::Regular if opening.has(O_TRUNC) && access.contains(Access::WRITE) => entry.node.truncate(world, 0)?,
         _ => {}
@@ -112,6 +120,7 @@ pub fn find(world: &dyn World, start: &Start, path: &[u8], opening: &Opening, li
     Ok(found)
 }
 
+/// Make a regular file if nothing is there.
 fn make(world: &dyn World, path: &[u8], opening: &Opening, found: &mut Found) -> Result<()> {
     if path.ends_with(b"/") && found.ending == Ending::Name {
         return Err(Errno::EISDIR);
@@ -123,6 +132,19 @@ fn make(world: &dyn World, path: &[u8], opening: &Opening, found: &mut Found) ->
     }
     let new = New { kind: Kind::Regular, permissions: opening.permissions, special: 0, target: &[] };
     found.made = true;
-    found.entry = Some(found.parent.node.create(&found.parent, &found.name, &new, world.now())?);
+    found.entry = Some(found.parent.node.create(&found.parent, &found.name, &new, &world.actor())?);
     Ok(())
+}
+
+/// Check whether what is there may be opened so.
+fn check(world: &dyn World, node: &Arc<dyn Node>, opening: &Opening) -> Result<()> {
+    let subject = world.subject();
+    if subject.is_privileged() {
+        return Ok(());
+    }
+    let attributes = node.attributes();
+    let mut wanted = Wanted::from(opening.access());
+    wanted.set(Wanted::WRITE, wanted.contains(Wanted::WRITE) || opening.cuts());
+    subject.may(&attributes, wanted)?;
+    if opening.has(O_NOATIME) && !subject.owns(&attributes) { Err(Errno::EPERM) } else { Ok(()) }
 }

@@ -13,6 +13,7 @@ use crate::file::{Access, Blocking, File, Files, Input, Output, Place, Seeking};
 use crate::vfs::attributes::{Attributes, Kind, Time};
 use crate::vfs::listing::DirectoryFile;
 use crate::vfs::node::{Entry, Listed, New, Node, Statistics, Target, Visitor};
+use crate::vfs::permission::Actor;
 use crate::vfs::world::{Report, Table, World};
 
 /// A name in a tree.
@@ -185,7 +186,7 @@ impl Node for TextNode {
         Ok(())
     }
 
-    fn create(&self, _: &Arc<Entry>, _: &[u8], _: &New, _: Time) -> Result<Arc<Entry>> {
+    fn create(&self, _: &Arc<Entry>, _: &[u8], _: &New, _: &Actor) -> Result<Arc<Entry>> {
         // A name that these file systems do not know can neither be found nor made.
         Err(Errno::ENOENT)
     }

@@ -1,7 +1,6 @@
 //! From a path to an entry, as path_resolution(7) says.
 //!
-//! One walk serves every call; they differ in what they do at the last component ([`Last`]). All calls run as root, who may search every
-//! directory, so that no permission is asked on the way.
+//! One walk serves every call; they differ in what they do at the last component ([`Last`]).
 
 use alloc::borrow::Cow;
 use alloc::sync::Arc;
@@ -10,6 +9,7 @@ use alloc::vec::Vec;
 use crate::errno::{Errno, Result};
 use crate::vfs::attributes::{Attributes, Kind};
 use crate::vfs::node::{Entry, Target};
+use crate::vfs::permission::Wanted;
 use crate::vfs::world::World;
 
 /// The most bytes of a component (`NAME_MAX`).
@@ -147,7 +147,7 @@ pub fn relative(rest: &[u8]) -> &[u8] {
 ///
 /// # Errors
 /// `ENOENT`: the path is empty, or a directory on the way is missing. `ENOTDIR`: what is on the way is no directory.
-/// `ENAMETOOLONG`, `ELOOP`: as path_resolution(7).
+/// `EACCES`: a directory on the way may not be searched. `ENAMETOOLONG`, `ELOOP`: as path_resolution(7).
 pub fn walk(world: &dyn World, start: &Start, path: &[u8], last: Last) -> Result<Found> {
     walk_on(world, start, path, last, 0)
 }
@@ -202,6 +202,10 @@ pub fn walk_on(world: &dyn World, start: &Start, path: &[u8], last: Last, mut li
         let (is_last, slash) = (next == rest.len(), next > end);
         if at.node.kind() != Kind::Directory {
             return Err(Errno::ENOTDIR);
+        }
+        let subject = world.subject();
+        if !subject.is_privileged() {
+            subject.may(&at.node.attributes(), Wanted::EXECUTE)?;
         }
         let step = step(world, start, &at, name)?;
         if let Some(entry) = step.as_ref().filter(|entry| entry.node.portal().is_some()) {

@@ -59,9 +59,9 @@ pub fn change_words(change: &Change) -> (u16, [u64; CHANGE_WORDS]) {
         words[2 + 2 * index] = time.seconds as u64;
         words[3 + 2 * index] = u64::from(time.nanoseconds);
     }
-    let parts =
-        [change.permissions.is_some(), change.user.is_some(), change.group.is_some(), change.accessed.is_some(), change.modified.is_some()];
-    (parts.into_iter().enumerate().map(|(bit, part)| u16::from(part) << bit).sum(), words)
+    let times = [change.accessed.is_some(), change.modified.is_some(), change.is_present_time];
+    let parts = [change.permissions.is_some(), change.user.is_some(), change.group.is_some()].into_iter().chain(times);
+    (parts.enumerate().map(|(bit, part)| u16::from(part) << bit).sum(), words)
 }
 
 /// A change from words.
@@ -74,6 +74,7 @@ pub fn change(parts: u16, words: &[u64; CHANGE_WORDS]) -> Change {
         group: has(2).then_some(words[1] as u32),
         accessed: has(3).then(|| time(&words[2..])),
         modified: has(4).then(|| time(&words[4..])),
+        is_present_time: has(5),
     }
 }
 
@@ -115,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_change_survives_its_words() {
-        for parts in 0..32 {
+        for parts in 0..64 {
             let has = |bit: u32| parts & 1 << bit != 0;
             let time = Time { seconds: 11, nanoseconds: 12 };
             let original = Change {
@@ -124,6 +125,7 @@ mod tests {
                 group: has(2).then_some(2),
                 accessed: has(3).then_some(time),
                 modified: has(4).then_some(time),
+                is_present_time: has(5),
             };
             let (found, words) = change_words(&original);
             let back = change(found, &words);

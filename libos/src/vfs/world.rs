@@ -15,6 +15,7 @@ use crate::signal::{Information, Set, Signals};
 use crate::time::Clock;
 use crate::user::UserMemory;
 use crate::vfs::attributes::Time;
+use crate::vfs::permission::{Actor, Subject};
 
 /// A text that the process writes about itself or its machine, as proc(5) lays it out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,6 +154,14 @@ pub trait World: UserMemory {
     /// Who is to be told when something changes that cannot be waited for here: a process that this is the server of.
     fn subscriber(&self) -> Option<u32> {
         None
+    }
+    /// With whose rights files are used: root's, where somebody else checks that.
+    fn subject(&self) -> Subject<'_> {
+        Subject::ROOT
+    }
+    /// Who changes files, and when.
+    fn actor(&self) -> Actor<'_> {
+        Actor { subject: self.subject(), now: self.now() }
     }
     /// Let mappings go of pages of a file (its device and inode): the frames that they show are not the file's any more. With `cut`, private
     /// copies of the pages go too.

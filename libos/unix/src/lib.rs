@@ -27,7 +27,7 @@ pub use bulletin::Bulletin;
 pub use family::{ChildActions, Kin, SIGNAL_BYTES, SetIds, Setting, WaitOptions, Whom, wait_status};
 pub use inode::InodeWords;
 pub use message::Object;
-pub use operation::{Operation, Request};
+pub use operation::{OpenPurpose, Operation, REAL_IDS, Request};
 pub use ring::RingWords;
 pub use terminal::TerminalFlags;
 

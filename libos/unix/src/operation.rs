@@ -25,7 +25,7 @@ operations! {
     // Processes: 0x00.
     /// `(status, most pages resident | page faults << 32)`. The process ends with a wait status. There is no answer.
     Exit = 0x01,
-    /// `(frames) → frames granted`. Raise the quota by at least so many. `ENOMEM`: it is not to have them.
+    /// `(frames; small: 1 to be told only) → frames granted`. Raise the quota by at least so many. `ENOMEM`: it is not to have them.
     MoreFrames = 0x02,
     /// From `unixd`'s own second context: something may have happened that no process says (a death, an interrupt, a deadline).
     Look = 0x03,
@@ -59,7 +59,7 @@ operations! {
     Resize = 0x4c,
     /// `(handle) → bytes, removed; path`. Where an entry is.
     Path = 0x4d,
-    /// `(handle, access) → OpenAnswer`. Open what an entry names.
+    /// `(handle, access; small: [`OpenPurpose`]) → OpenAnswer`. Open what an entry names. `EACCES`: its mode does not allow it.
     OpenEntry = 0x4e,
     /// `(handle; page, pages, purpose; address) → pages, writable`. Map pages of an open file into the process's windows. Words only.
     MapFile = 0x50,
@@ -89,6 +89,10 @@ operations! {
     Watch = 0x5c,
     /// `(handle of an instance, watch)`: inotify_rm_watch(2).
     Unwatch = 0x5d,
+    /// `(handle; small: access(2)'s mode, [`REAL_IDS`])`. Whether the process may use an inode so. `EACCES`: no.
+    Permits = 0x5e,
+    /// `(handle)`. The file was stored into through a mapping: its times are to be set. Words only.
+    NoteStored = 0x5f,
     // Files and objects: 0x80. A handle is in the argument of 32 bits.
     /// `(handle; small: 1 if they stay there, of a pipe; offset, bytes) → bytes`, in the mailbox. `EAGAIN`: none yet; the process is told when it may try again.
     Read = 0x80,
@@ -271,6 +275,19 @@ impl Operation {
     pub const fn is_of_tree(self) -> bool {
         matches!(self as u16, 0x40..0x80)
     }
+}
+
+/// In [`Operation::Permits`]: with the real ids, as access(2) has it.
+pub const REAL_IDS: u16 = 1 << 3;
+
+/// What [`Operation::OpenEntry`] opens a file for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u16)]
+pub enum OpenPurpose {
+    /// To read or write it.
+    Use = 0,
+    /// To execute it: that is what has to be allowed.
+    Execute = 1,
 }
 
 /// A request's four words, taken apart.

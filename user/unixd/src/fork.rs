@@ -17,6 +17,9 @@ use crate::requests::KILLED;
 use crate::rings;
 use crate::server::{Answer, Server, value};
 
+/// Frames that new processes leave to those that there are.
+const FORKS_LEAVE: usize = 2048;
+
 /// A child that is being made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fork {
@@ -60,7 +63,7 @@ impl Server {
         if !is_child_of(child, env) {
             return Err(Errno::EINVAL);
         }
-        if self.admission.grant(Asking { wanted: frames, used, available: memory::available() }) < frames {
+        if self.admission.grant(Asking { wanted: frames, used, available: memory::available().saturating_sub(FORKS_LEAVE) }) < frames {
             return Err(Errno::ENOMEM);
         }
         let slot = self.processes.take_slot().ok_or(Errno::EAGAIN)?;

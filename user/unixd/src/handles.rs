@@ -5,6 +5,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::AtomicBool;
 
 use libos::errno::{Errno, Result};
 use libos::file::locks::Owner;
@@ -38,19 +39,33 @@ pub struct Opened {
     pub watches: Option<Arc<Watches>>,
     /// A number that no other has.
     pub id: u64,
+    /// Whether locks were ever asked for by it.
+    pub may_have_locks: AtomicBool,
 }
 
 impl Opened {
     /// An open file.
     #[must_use]
     pub fn new(entry: Arc<Entry>, file: Arc<dyn File>, access: Access, object: Object) -> Opened {
-        Opened { entry, file, access, object, socket: None, shown: None, watches: None, id: locks::next_description() }
+        Opened {
+            entry,
+            file,
+            access,
+            object,
+            socket: None,
+            shown: None,
+            watches: None,
+            id: locks::next_description(),
+            may_have_locks: false.into(),
+        }
     }
 }
 
 impl Drop for Opened {
     fn drop(&mut self) {
-        locks::forget(Owner::Description(self.id));
+        if *self.may_have_locks.get_mut() {
+            locks::forget(Owner::Description(self.id));
+        }
         if let Some(watches) = &self.watches {
             watches.tell_closed(&self.entry, self.access);
         }

@@ -13,6 +13,9 @@ use unix::lock::{EXCLUSIVE, LockFlags, UNLOCK};
 
 use crate::server::{Answer, Server, value};
 
+/// The most locks of all files together: what they cost is the server's memory, and everybody's time.
+const LOCKS_MOST: usize = 1 << 14;
+
 /// Device and number of an inode.
 type Inode = (u64, u64);
 
@@ -69,8 +72,15 @@ impl Table {
         false
     }
 
+    /// Check that there may be one lock more.
+    fn check_room(&self) -> Result<(), Errno> {
+        let count: usize = self.files.values().map(|file| file.locks.len()).sum();
+        if count < LOCKS_MOST { Ok(()) } else { Err(Errno::ENOLCK) }
+    }
+
     fn lock(&mut self, id: u32, inode: Inode, wanted: Record, flags: LockFlags) -> Result<(), Errno> {
         self.waits.remove(&id);
+        self.check_room()?;
         let file = self.files.entry(inode).or_default();
         let holder = file.locks.conflict(&wanted).map(|record| record.owner);
         let Some(holder) = holder else {
@@ -108,6 +118,7 @@ impl Table {
 impl Server {
     fn inode(&mut self, id: u32, handle: u32) -> Result<(Inode, u64), Errno> {
         let opened = self.handles(id)?.opened(handle)?;
+        opened.may_have_locks.store(true, Ordering::Relaxed);
         let attributes = opened.entry.node.attributes();
         Ok(((attributes.device, attributes.inode), opened.id))
     }
@@ -146,6 +157,9 @@ impl Server {
         let (inode, description) = self.inode(id, request.large)?;
         let [kind, ..] = request.words;
         let mut table = TABLE.lock();
+        if kind != UNLOCK {
+            table.check_room()?;
+        }
         let file = table.files.entry(inode).or_default();
         let outcome = if kind == UNLOCK {
             file.locks.unlock_whole(description);

@@ -1,6 +1,8 @@
 //! What is asked of the exokernel about oneself and about everybody.
 
-use abi::{EnvEntry, EnvId, INFO_ENVS_PAGE, INFO_SLICES_PAGE, InfoPage, MAX_ENVS, MAX_SLICES, PAGE_SIZE, SliceEntry};
+use abi::{
+    EnvEntry, EnvId, FrameEntry, FrameKind, INFO_ENVS_PAGE, INFO_SLICES_PAGE, InfoPage, MAX_ENVS, MAX_SLICES, PAGE_SIZE, SliceEntry,
+};
 use libos::random::Random;
 use libos::time::{Clocks, Linear};
 use spin::Once;
@@ -53,6 +55,27 @@ pub fn entry(env: EnvId) -> EnvEntry {
 
 /// Index of a slice slot's context while nobody runs in it.
 pub const UNUSED: usize = u32::MAX as usize;
+
+/// Where the frame table is mapped.
+const FRAMES: usize = 0x7c00_0000_0000;
+
+/// How many mappings there are of a frame of memory, by whomever; 0: it is no such frame.
+#[must_use]
+pub fn frame_uses(frame: u64) -> u32 {
+    static TABLE: Once<bool> = Once::new();
+    let info = info();
+    let is_mapped = *TABLE.call_once(|| {
+        let pages = (info.frame_count as usize * size_of::<FrameEntry>()).div_ceil(PAGE_SIZE);
+        exo::info_map(EnvId::SELF, FRAMES, info.frames_page as usize, pages).is_ok()
+    });
+    let index = frame.wrapping_sub(info.first_frame);
+    if !is_mapped || index >= info.frame_count {
+        return 0;
+    }
+    // SAFETY: the table is mapped, and has an entry for each frame; volatile since the kernel changes it behind our back.
+    let entry = unsafe { (FRAMES as *const FrameEntry).add(index as usize).read_volatile() };
+    if entry.kind == FrameKind::User as u32 { entry.count } else { 0 }
+}
 
 /// The counter.
 #[must_use]

@@ -74,7 +74,7 @@ fn room() -> usize {
     #[cfg(target_os = "none")]
     let heap = libos::entry::heap::range().len();
     #[cfg(not(target_os = "none"))]
-    let heap = 0;
+    let heap = 0usize;
     frames() * PAGE_SIZE + heap.saturating_sub(ALLOCATED.load(Ordering::Relaxed)) / 2
 }
 
@@ -92,21 +92,15 @@ pub fn check(request: &Request) -> Result<()> {
 
 /// Bytes that there must be for a request.
 fn needed(request: &Request) -> usize {
-    use Operation::{
-        Attributes, AwaitRelease, Birth, Children, ChildrenUsage, Connect, Control, Describe, Executed, Exit, ForkFailed, GetGroup,
-        HasEnded, IsPresent, Kill, Limit, List, Lock, LockWhole, Look, MapFile, MapOverlay, MoreFrames, Moved, NoteRead, Overlay, Path,
-        PipePeers, Priority, QueueLeave, QueueReceive, QueueSend, QueueUnlink, Read, Readiness, Receive, Release, Seek, Send, SetGroup,
-        SetIds, SetSession, Setting, Shutdown, Statistics, Stop, Sync, TakeSignals, Target, Unlink, UnlockAll, Unstage, Wait, Walk, Write,
-    };
+    use Operation::*;
     match request.operation {
         Exit | MoreFrames | Look | ForkFailed | AwaitRelease | Release | Unstage | Wait | TakeSignals | Stop | Children | Executed
         | Birth | HasEnded | GetGroup | ChildrenUsage | Priority | Setting | NoteRead | Moved | IsPresent | Overlay | QueueLeave
         | QueueUnlink | UnlockAll | Shutdown | Sync | Unlink | Attributes => 0,
         Kill if u32::from(request.small) == SIGKILL => 0,
         Read | Write | Send | Receive | Readiness | Control | Kill | Lock | LockWhole | QueueSend | QueueReceive | PipePeers | Describe
-        | MapFile | MapOverlay | Walk | Path | Target | List | Statistics | Seek | Limit | SetGroup | SetSession | SetIds | Connect => {
-            TO_USE
-        }
+        | MapFile | MapOverlay | Walk | Path | Target | List | Statistics | Seek | Limit | SetGroup | SetSession | SetIds | Connect
+        | TerminalRead | TerminalWrite | TerminalControl | TerminalClaim => TO_USE,
         _ => TO_MAKE,
     }
 }

@@ -1,7 +1,8 @@
 //! The rings of pipes: pages that are mapped here and, at the same addresses, in those processes that hold an end.
 //!
 //! A process has a ring's pages for as long as it has a handle of one of the pipe's ends: they come with the first and go with the last. A child
-//! inherits them with its parent's handles. Places and pages are used again; what was in them is erased before anybody else sees them.
+//! inherits them with its parent's handles. Places and pages are used again; what was in them is erased before anybody else sees them, and
+//! pages that a process has kept by a mapping of its own making are left to it: the kernel counts those.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -19,6 +20,7 @@ use unix::place::RINGS_MOST;
 use unix::ring::{RING_BYTES, RING_PAGES};
 
 use crate::handles::{Held, Opened};
+use crate::machine;
 use crate::server::Server;
 
 /// Pages of so many rings are kept when they are not used.
@@ -37,9 +39,11 @@ struct Places {
     used: u32,
     /// Which processes have which ring mapped.
     mapped: Vec<(u32, u32)>,
+    /// The frames of each place that has pages.
+    frames: Vec<[u64; RING_PAGES]>,
 }
 
-static PLACES: Mutex<Places> = Mutex::new(Places { spare: Vec::new(), free: Vec::new(), used: 0, mapped: Vec::new() });
+static PLACES: Mutex<Places> = Mutex::new(Places { spare: Vec::new(), free: Vec::new(), used: 0, mapped: Vec::new(), frames: Vec::new() });
 
 /// A ring that is used.
 struct Place(MappedRing);
@@ -58,11 +62,30 @@ impl Place {
                     return None;
                 }
                 places.used = places.used.max(index + 1);
+                places.note_frames(index);
                 index
             }
         };
         // SAFETY: mapped just now or when it was used last, and up to when this is dropped.
         unsafe { MappedRing::new(index) }.map(Place)
+    }
+}
+
+impl Places {
+    /// Remember which frames a place has got.
+    fn note_frames(&mut self, index: u32) {
+        if self.frames.len() <= index as usize {
+            self.frames.resize(index as usize + 1, [0; RING_PAGES]);
+        }
+        for (page, frame) in self.frames[index as usize].iter_mut().enumerate() {
+            let found = exo::page_query(EnvId::SELF, address(index) + page * PAGE_SIZE);
+            *frame = found.map_or(0, |found| found.frame);
+        }
+    }
+
+    /// Whether nobody else has a ring's pages, at whatever address.
+    fn are_own(&self, index: u32) -> bool {
+        self.frames[index as usize].iter().all(|&frame| machine::frame_uses(frame) == 1)
     }
 }
 
@@ -87,7 +110,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         let index = self.0.index();
         let mut places = PLACES.lock();
-        if places.spare.len() >= SPARE_MOST || places.mapped.iter().any(|&(ring, _)| ring == index) {
+        if places.spare.len() >= SPARE_MOST || !places.are_own(index) {
             unmap(EnvId::SELF, index);
             places.free.push(index);
         } else {

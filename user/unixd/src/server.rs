@@ -104,6 +104,7 @@ impl Server {
                 self.tell();
                 return None;
             }
+            Operation::MoreFrames if request.small != 0 => self.could_have(id, request.words[0] as usize),
             Operation::MoreFrames => self.more_frames(id, request.words[0] as usize),
             Operation::Look => Err(Errno::EPERM),
             Operation::Fork => self.fork(id, &request),
@@ -156,6 +157,16 @@ impl Server {
         }
         exo::env_quota(process.env, quota + granted).map_err(|_| Errno::ENOMEM)?;
         value(granted as u64)
+    }
+
+    /// Whether a process would be granted so many frames more.
+    fn could_have(&self, id: u32, wanted: usize) -> Answer {
+        /// Frames that it may come to need beside those that it asks about: page tables, and what others take meanwhile.
+        const BESIDES: usize = 256;
+        let wanted = wanted.saturating_add(wanted / 512 + BESIDES);
+        let (_, used) = self.process(id)?.frames();
+        let granted = self.admission.grant(Asking { wanted, used, available: memory::available() });
+        if granted < wanted { Err(Errno::ENOMEM) } else { value(granted as u64) }
     }
 
     /// A process says that it ends.
@@ -240,7 +251,7 @@ fn death(env: EnvId) -> Option<u32> {
         EnvEntry::EXITED => wait_status::of_end(u32::try_from(entry.status).unwrap_or(u32::MAX)),
         EnvEntry::KILLED => KILLED,
         _ => {
-            exo::println!("unixd: a process died of trap {:#x} at pc {:#x}, address {:#x}", entry.reason, entry.pc, entry.status);
+            exo::println!("chitin: unixd: a process died of trap {:#x} at pc {:#x}, address {:#x}", entry.reason, entry.pc, entry.status);
             FAULTED
         }
     })

@@ -7,11 +7,11 @@ use anyhow::{Context, Result, ensure};
 use indicatif::ProgressBar;
 
 use super::column::Column;
-use super::results::Results;
 use super::session::{self, Figures};
+use super::transcript::Measured;
 use crate::entry::Entry;
 use crate::isa::Isa;
-use crate::tree;
+use crate::{progress, tree};
 
 /// How much a count may grow, as a part of it, and by how many instructions whatever it is: a loop's own do not come out even.
 const TOLERANCE: (f64, f64) = (0.02, 0.5);
@@ -32,16 +32,19 @@ fn read() -> Result<Counts> {
 pub fn check(isa: Isa, entry: Entry) -> Result<()> {
     let counts = read()?;
     let Some(expected) = counts.get(isa.name()).and_then(|entries| entries.get(entry.name())) else { return Ok(()) };
-    let names: Vec<&str> = expected.keys().map(String::as_str).collect();
-    let figures = session::measure(isa, Column::Chitin(entry), &names, 1, &ProgressBar::hidden())?;
-    let over = grown(expected, &figures);
+    let over = grown(expected, &measure(isa, Column::Chitin(entry), expected)?);
     ensure!(over.is_empty(), "{}; `cargo x bench --update-counts` writes the table anew", over.join("; "));
     Ok(())
 }
 
+fn measure(isa: Isa, column: Column, expected: &BTreeMap<String, f64>) -> Result<Figures> {
+    let names: Vec<&str> = expected.keys().map(String::as_str).collect();
+    session::measure(isa, column, &names, 1, &ProgressBar::hidden())
+}
+
 /// A line for each count that grew too much, or is not there any more.
 fn grown(expected: &BTreeMap<String, f64>, figures: &Figures) -> Vec<String> {
-    let judge = |(name, &limit): (&String, &f64)| match figures.get(name).and_then(|measured| measured.median()) {
+    let judge = |(name, &limit): (&String, &f64)| match figures.get(name).and_then(Measured::median) {
         Some(count) if count <= limit * (1.0 + TOLERANCE.0) + TOLERANCE.1 => None,
         Some(count) => Some(format!("{name}: {count} instructions, the table has {limit}")),
         None => Some(format!("{name}: no count")),
@@ -49,21 +52,22 @@ fn grown(expected: &BTreeMap<String, f64>, figures: &Figures) -> Vec<String> {
     expected.iter().filter_map(judge).collect()
 }
 
-/// Put the figures of a run in place of those that the table has.
-pub fn update(results: &Results) -> Result<()> {
+/// Measure all that the table has of these ISAs, and write it anew.
+pub fn update(isas: &[Isa]) -> Result<()> {
     let mut counts = read()?;
-    for (isa, entries) in &mut counts {
-        for (entry, expected) in entries {
-            let (Some(isa), Some(column)) = (Isa::ALL.into_iter().find(|known| known.name() == isa), Column::by_name(entry)) else {
-                continue;
-            };
+    let bar = progress::bar(counts.values().flat_map(BTreeMap::values).count());
+    for &isa in isas {
+        for (entry, expected) in counts.get_mut(isa.name()).into_iter().flatten() {
+            bar.set_message(format!("{isa}: {entry}"));
+            let column = Column::by_name(entry).with_context(|| format!("{entry} is no entry"))?;
+            let figures = measure(isa, column, expected)?;
             for (name, count) in expected {
-                if let Some(figure) = results.figure(isa, column, name) {
-                    *count = figure;
-                }
+                *count = figures.get(name).and_then(Measured::median).with_context(|| format!("{name} cannot be measured"))?;
             }
+            bar.inc(1);
         }
     }
+    bar.finish_and_clear();
     let text = std::fs::read_to_string(path())?;
     let comment: String = text.lines().take_while(|line| line.starts_with('#')).map(|line| format!("{line}\n")).collect();
     std::fs::write(path(), format!("{comment}\n{}", toml::to_string(&counts)?)).context("cannot write the table of counts")
@@ -71,7 +75,6 @@ pub fn update(results: &Results) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::transcript::Measured;
     use super::*;
 
     #[test]

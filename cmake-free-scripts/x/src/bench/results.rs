@@ -8,10 +8,11 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use super::column::Column;
+use super::history::History;
 use super::operation::Operation;
 use super::session::Figures;
 use super::transcript::Measured;
-use super::{baseline, csv};
+use super::{baseline, csv, report};
 use crate::isa::Isa;
 use crate::tree;
 
@@ -117,11 +118,19 @@ impl Results {
         tree::target().join("chitin/bench")
     }
 
+    /// Those of the last run.
+    pub fn read() -> Result<Results> {
+        let path = Results::folder().join("results.json");
+        let bytes = std::fs::read(&path).with_context(|| format!("{}: nothing was measured yet", path.display()))?;
+        Ok(serde_json::from_slice(&bytes)?)
+    }
+
     /// Write all files; gives their paths.
     pub fn write(&self) -> Result<Vec<PathBuf>> {
         let folder = Results::folder();
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        let files = [("results.json", self.json()?), ("results.csv", csv::write(self))];
+        let page = report::write(self, &History::with(self)?);
+        let files = [("results.json", self.json()?), ("results.csv", csv::write(self)), ("report.html", page)];
         files
             .into_iter()
             .map(|(name, text)| {

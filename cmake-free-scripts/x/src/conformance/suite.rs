@@ -1,5 +1,6 @@
 //! A suite: programs, built by `suites.sh`, that say by their status whether they passed.
 
+use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
@@ -95,19 +96,33 @@ pub struct Suite {
 }
 
 impl Suite {
+    /// The Open POSIX Test Suite's tests of `core.list`, built unless they are.
+    pub fn core(isa: Isa) -> Result<Suite> {
+        let flavour = Flavour::Stock;
+        let name = "posix-core";
+        let folder = folder(name, isa);
+        let list = tree::root().join("cmake-free-scripts/x/src/conformance/core.list");
+        let salt = musl_version(isa)? + CORE;
+        setup::suite(name, isa, flavour, &salt, &folder, &[list.display().to_string()])?;
+        Suite::built(SuiteKind::Posix, isa, folder)
+    }
+
     /// Build it, unless it is built. `source` is the copy of libc-test.
     pub fn build(kind: SuiteKind, isa: Isa, source: Option<&Path>) -> Result<Suite> {
-        let flavour = Flavour::Stock;
-        let folder = tree::cache().join("suites").join(isa.name()).join(flavour.name()).join(kind.name());
+        let folder = folder(kind.name(), isa);
         let mut arguments = Vec::new();
-        let mut salt = std::fs::read_to_string(tree::musl(isa, flavour).join("VERSION"))?;
+        let mut salt = musl_version(isa)?;
         if kind == SuiteKind::LibcTest {
             let source = source.context("libc-test needs --libc-test PATH")?;
             let source = source.canonicalize().with_context(|| format!("there is no {}", source.display()))?;
             salt += &digest(&source)?;
             arguments.push(source.display().to_string());
         }
-        setup::suite(kind.name(), isa, flavour, &salt, &folder, &arguments)?;
+        setup::suite(kind.name(), isa, Flavour::Stock, &salt, &folder, &arguments)?;
+        Suite::built(kind, isa, folder)
+    }
+
+    fn built(kind: SuiteKind, isa: Isa, folder: PathBuf) -> Result<Suite> {
         let list = |name: &str| -> Result<Vec<(String, String)>> {
             let text = std::fs::read_to_string(folder.join(name)).with_context(|| format!("{} has no list {name}", folder.display()))?;
             Ok(text.lines().filter_map(|line| line.split_once(' ')).map(|(name, rest)| (name.to_owned(), rest.to_owned())).collect())
@@ -121,6 +136,27 @@ impl Suite {
         let stamp = digest(&folder)?;
         Ok(Suite { kind, isa, folder, programs, others, not_built, stamp })
     }
+}
+
+/// Names of the tests that `cargo x test` runs: a few of each family, those that take no time, a line each.
+const CORE: &str = include_str!("core.list");
+
+/// The families that they are of, each with its tests.
+#[must_use]
+pub fn core_families() -> BTreeMap<&'static str, Vec<&'static str>> {
+    let mut families = BTreeMap::<_, Vec<_>>::new();
+    for name in CORE.lines().filter(|line| !line.starts_with('#')) {
+        families.entry(SuiteKind::Posix.family(name)).or_default().push(name);
+    }
+    families
+}
+
+fn folder(name: &str, isa: Isa) -> PathBuf {
+    tree::cache().join("suites").join(isa.name()).join(Flavour::Stock.name()).join(name)
+}
+
+fn musl_version(isa: Isa) -> Result<String> {
+    Ok(std::fs::read_to_string(tree::musl(isa, Flavour::Stock).join("VERSION"))?)
 }
 
 /// Files in folders of the suite's folder that are none of its programs.

@@ -16,7 +16,7 @@ use crate::initramfs::{Files, Node};
 use crate::isa::Isa;
 use crate::qemu::{End, Machine, Outcome, Scratch, boot_captured};
 use crate::run::Guest;
-use crate::{build, c_programs, setup, tree};
+use crate::{build, c_programs, go_programs, setup, tree};
 
 /// Where a program comes from.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -31,6 +31,8 @@ pub enum Program {
     /// One of `user/c`, static, whose output does not depend on the ISA either: the host's own stock build is the truth for the flavour that
     /// runs in the guest.
     C(&'static str, Flavour),
+    /// One of `user/go`. Its output does not depend on the ISA either.
+    Go(&'static str),
     /// A dynamic one.
     Packaged(Packaged),
 }
@@ -38,7 +40,7 @@ pub enum Program {
 impl Program {
     fn name(&self) -> &str {
         match self {
-            Program::Ours(name) | Program::Distribution(name) | Program::Shim(name) | Program::C(name, _) => name,
+            Program::Ours(name) | Program::Distribution(name) | Program::Shim(name) | Program::C(name, _) | Program::Go(name) => name,
             Program::Packaged(program) => &program.path,
         }
     }
@@ -65,8 +67,8 @@ pub struct Case {
     pub rewritten: bool,
     /// How long it may take in the guest.
     pub timeout: Duration,
-    /// Whether the machine counts instructions.
-    pub counted: bool,
+    /// The machine's memory, if it is to have less than usual.
+    pub memory: Option<&'static str>,
 }
 
 impl Case {
@@ -82,7 +84,7 @@ impl Case {
             files: Vec::new(),
             rewritten: false,
             timeout: Duration::from_secs(60),
-            counted: false,
+            memory: None,
         }
     }
 
@@ -105,6 +107,7 @@ impl Case {
             Program::Distribution(name) => tree::distribution_program(isa, Flavour::Stock, name),
             Program::Shim(name) => tree::distribution_program(isa, Flavour::Shim, name),
             Program::C(name, flavour) => c_programs::c_program(isa, *flavour, name, c_programs::Form::Static),
+            Program::Go(name) => go_programs::go_program(isa, name),
             Program::Packaged(program) => program.binary(isa)?,
         })
     }
@@ -114,7 +117,7 @@ impl Case {
         if let Program::Packaged(program) = &self.program {
             return program.command(isa, directory);
         }
-        let isa = if matches!(self.program, Program::Ours(_) | Program::C(..)) { Isa::host() } else { isa };
+        let isa = if matches!(self.program, Program::Ours(_) | Program::C(..) | Program::Go(_)) { Isa::host() } else { isa };
         if isa == Isa::host() {
             let mut command = Command::new(self.binary(isa)?);
             command.arg0(self.guest_path());

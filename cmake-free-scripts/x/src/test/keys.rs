@@ -18,6 +18,8 @@ use crate::run::{Guest, standard_files};
 
 /// How long the screen may take to show something: the emulator is slow, and the host busy.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a key may do nothing before it is pressed again.
+const PRESS_AGAIN: Duration = Duration::from_secs(2);
 /// The screen's rows and columns.
 const WINDOW: [u16; 2] = [24, 80];
 /// What the shell asks with: nothing that it prints otherwise.
@@ -92,9 +94,10 @@ impl Screen {
         self.session.keys(keys.as_bytes())
     }
 
-    /// What the screen shows, without what is blank at the end.
+    /// What the screen shows, without what is blank at the ends of lines and below.
     fn text(&self) -> String {
-        self.emulator.lock().expect("nobody panics with it").screen().contents().trim_end().to_owned()
+        let contents = self.emulator.lock().expect("nobody panics with it").screen().contents();
+        contents.lines().map(str::trim_end).collect::<Vec<_>>().join("\n").trim_end().to_owned()
     }
 
     /// The line that the cursor is in, up to the cursor.
@@ -131,6 +134,39 @@ impl Screen {
 
     fn await_prompt(&mut self) -> Result<()> {
         self.await_line(PROMPT)
+    }
+
+    /// Run a program that does not end by itself.
+    fn launch(&mut self, command: &str) -> Result<()> {
+        self.clear()?;
+        self.keys(command)?;
+        self.keys("\r")?;
+        self.wait("program", |screen| screen.line().is_empty())
+    }
+
+    /// Press a key until the screen is so. A key that comes before the shell has started its program goes astray, here as on Linux.
+    fn press_until(&mut self, key: &str, what: &str, is_so: impl Fn(&Screen) -> bool) -> Result<()> {
+        let mut last = Instant::now() - PRESS_AGAIN;
+        let start = Instant::now();
+        while !is_so(self) && start.elapsed() < PATIENCE {
+            if last.elapsed() >= PRESS_AGAIN {
+                self.keys(key)?;
+                last = Instant::now();
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        self.wait(what, is_so)
+    }
+
+    /// Press ^C until the shell asks again.
+    fn interrupt(&mut self) -> Result<()> {
+        self.press_until("\x03", "prompt after ^C", |screen| screen.line() == PROMPT)
+    }
+
+    /// Press ^Z until the shell says that something is stopped.
+    fn suspend(&mut self) -> Result<()> {
+        self.press_until("\x1a", "stop after ^Z", |screen| screen.text().contains("Stopped"))?;
+        self.await_prompt_below()
     }
 
     fn await_end(&mut self) -> Result<End> {
@@ -198,13 +234,11 @@ fn editing(screen: &mut Screen) -> Result<()> {
     screen.keys("\r")?;
     screen.await_prompt_below()?;
     // Without the shell's own editing the terminal edits.
-    screen.clear()?;
-    screen.keys("cat\r")?;
-    screen.await_text("cat\n")?;
+    screen.launch("cat")?;
     screen.keys("wrong\x15abx\x7fc\r")?;
     screen.await_text("abc\nabc")?;
     screen.keys("\x04")?;
-    screen.await_prompt()
+    screen.await_prompt_below()
 }
 
 /// Earlier commands come back.
@@ -233,12 +267,8 @@ fn history(screen: &mut Screen) -> Result<()> {
 /// ^C ends a program, and not the shell.
 fn interrupts(screen: &mut Screen) -> Result<()> {
     for program in ["sleep 1000", "cat", "while :; do :; done", "yes > /dev/null"] {
-        screen.clear()?;
-        screen.keys(program)?;
-        screen.keys("\r")?;
-        screen.wait("program", |screen| screen.line().is_empty())?;
-        screen.keys("\x03")?;
-        screen.await_prompt_below().with_context(|| format!("^C of {program}"))?;
+        screen.launch(program)?;
+        screen.interrupt().with_context(|| format!("^C of {program}"))?;
         screen.await_text("^C")?;
         expect(&screen.command("echo $?")?, "130")?;
     }
@@ -248,22 +278,15 @@ fn interrupts(screen: &mut Screen) -> Result<()> {
     screen.await_prompt_below()?;
     screen.keys("\x1c")?;
     expect(&screen.command("trap 'echo trapped' INT; kill -INT $$")?, "trapped")?;
-    screen.clear()?;
-    screen.keys("sleep 1000\r")?;
-    screen.wait("program", |screen| screen.line().is_empty())?;
-    screen.keys("\x1c")?;
-    screen.await_text("Quit")?;
-    screen.await_prompt()
+    screen.launch("sleep 1000")?;
+    screen.press_until("\x1c", "prompt after ^\\", |screen| screen.line() == PROMPT)?;
+    screen.await_text("Quit")
 }
 
 /// ^Z, jobs, bg, fg.
 fn jobs(screen: &mut Screen) -> Result<()> {
-    screen.clear()?;
-    screen.keys("sleep 1000\r")?;
-    screen.wait("program", |screen| screen.line().is_empty())?;
-    screen.keys("\x1a")?;
-    screen.await_text("Stopped")?;
-    screen.await_prompt_below()?;
+    screen.launch("sleep 1000")?;
+    screen.suspend()?;
     let listed = screen.command("jobs")?;
     ensure!(listed.contains("Stopped") && listed.contains("sleep 1000"), "jobs: {listed:?}");
     screen.command("bg")?;
@@ -272,8 +295,7 @@ fn jobs(screen: &mut Screen) -> Result<()> {
     screen.clear()?;
     screen.keys("fg\r")?;
     screen.await_text("\nsleep 1000")?;
-    screen.keys("\x03")?;
-    screen.await_prompt_below()?;
+    screen.interrupt()?;
     expect(&screen.command("jobs")?, "")?;
     // A job in the background that reads is stopped, and goes on where it is brought to the front.
     screen.command("cat &")?;
@@ -288,17 +310,12 @@ fn jobs(screen: &mut Screen) -> Result<()> {
     screen.keys("\x04")?;
     screen.await_prompt_below()?;
     // A pipeline stops and goes on as one.
-    screen.clear()?;
-    screen.keys("sleep 1000 | cat\r")?;
-    screen.wait("program", |screen| screen.line().is_empty())?;
-    screen.keys("\x1a")?;
-    screen.await_text("Stopped")?;
-    screen.await_prompt_below()?;
+    screen.launch("sleep 1000 | cat")?;
+    screen.suspend()?;
     screen.clear()?;
     screen.keys("fg\r")?;
     screen.await_text("\nsleep 1000 | cat")?;
-    screen.keys("\x03")?;
-    screen.await_prompt_below()
+    screen.interrupt()
 }
 
 /// An editor writes a file.
@@ -340,11 +357,10 @@ fn pager(screen: &mut Screen) -> Result<()> {
 fn window(screen: &mut Screen) -> Result<()> {
     expect(&screen.command("stty size")?, "24 80")?;
     expect(&screen.command("tty")?, "/dev/ttyS0")?;
-    screen.command("trap 'echo changed' WINCH")?;
-    let shown = screen.command("stty rows 20 cols 70")?;
-    expect(&shown, "changed")?;
-    expect(&screen.command("stty size; stty rows 20 cols 70")?, "20 70")?;
-    screen.command("trap - WINCH; stty rows 10")?;
+    // Who hears of a change is the group in the foreground.
+    expect(&screen.command("sh -c 'trap \"echo changed\" WINCH; stty rows 20 cols 70; :'")?, "changed")?;
+    expect(&screen.command("stty size")?, "20 70")?;
+    screen.command("stty rows 10")?;
     screen.clear()?;
     screen.keys("vi /tmp/small\r")?;
     screen.wait("small editor", |screen| screen.text().lines().count() == 10)?;

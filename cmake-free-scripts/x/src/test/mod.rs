@@ -7,6 +7,7 @@
 //! | 3 | `entries` | each entry keeps all registers, runs dynamic programs and is as cheap as it must be |
 //! | 3 | `keys` | a person at the console finds what they expect: keys are typed, and the screen is read |
 //! | 3 | `musl` | the C library is built as it should be, and the shim leaves no system call instruction |
+//! | 3 | `suite` | tests of a public suite that pass on Linux pass on Chitin |
 //! | 3 | `programs`, `processes`, `dynamic`, `matrix`, `corpus` (through `compare`) | the same binary gives the same on Linux and on Chitin |
 
 mod compare;
@@ -23,6 +24,7 @@ mod package;
 mod processes;
 mod programs;
 mod report;
+mod suite;
 mod text;
 
 use std::process::ExitCode;
@@ -34,7 +36,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::isa::Isa;
-use crate::{build, progress, setup};
+use crate::{build, go_programs, progress, setup};
 
 /// Which tests, and how.
 #[derive(Args, Clone, Debug)]
@@ -108,10 +110,12 @@ pub fn test(options: &Options) -> Result<ExitCode> {
             setup::ensure_packages(&isas)?;
             // Our Linux programs' truth is the host's own run of them, so they are built for the host's ISA too.
             build::build_linux(Isa::host())?;
+            go_programs::build(Isa::host())?;
         }
         for &isa in isas.iter().filter(|_| wanted(3)) {
             build::build_kernel(isa)?;
             build::build_personality(isa)?;
+            go_programs::build(isa)?;
             tests.extend(programs::tests(isa));
             tests.extend(processes::tests(isa));
             tests.extend(matrix::tests(isa));
@@ -120,6 +124,7 @@ pub fn test(options: &Options) -> Result<ExitCode> {
             tests.extend(musl::tests(isa));
             tests.extend(entries::tests(isa));
             tests.extend(copies::tests(isa));
+            tests.extend(suite::tests(isa));
             tests.extend(keys::tests(isa));
         }
         tests.retain(|test| options.filter.as_deref().is_none_or(|filter| test.name.contains(filter)));

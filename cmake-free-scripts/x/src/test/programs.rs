@@ -11,8 +11,8 @@ use crate::qemu::Machine;
 
 /// Bytes of text that the text tools work on.
 const TEXT_BYTES: usize = 3 << 20;
-/// How often each thread of the stress does the cheap things: nine million operations in all with the shim, and where each is a trap, fewer.
-const STRESS_ROUNDS: [&str; 2] = ["20000", "100000"];
+/// How often each thread of the stress does the cheap things: ten million operations in all with the shim, and where each is a trap, fewer.
+const STRESS_ROUNDS: [&str; 2] = ["20000", "112000"];
 /// The tests that work on all of it take their time under emulation.
 const LONG: Duration = Duration::from_secs(240);
 
@@ -27,7 +27,9 @@ pub fn tests(isa: Isa) -> Vec<Test> {
     cases
         .into_iter()
         .map(|case| {
-            let machine = Machine { icount: case.counted, ..Machine::default_for(isa) };
+            let usual = Machine::default_for(isa);
+            let memory = case.memory.map_or(usual.memory.clone(), str::to_owned);
+            let machine = Machine { memory, ..usual };
             Test {
                 name: case.name.clone(),
                 level: 3,
@@ -43,6 +45,7 @@ fn ours() -> Vec<Case> {
         "hello",
         "files",
         "paths",
+        "permissions",
         "errors",
         "memory",
         "devices",
@@ -83,18 +86,20 @@ fn ours() -> Vec<Case> {
     // Neither whole pages nor zeros behind its end.
     mappings.files = vec![("given".into(), prose(5 * 4096 + 1234)[..5 * 4096 + 1234].to_vec()), ("given-next".into(), vec![0xff; 5000])];
     cases.push(mappings);
-    cases.extend(["bombs", "children", "hostile", "killings"].map(|name| Case { timeout: LONG, ..Case::new(Program::Ours(name), &[]) }));
-    cases.push(Case { counted: true, ..Case::new(Program::Ours("instructions"), &[]) });
+    // What takes all memory is done sooner where there is little.
+    cases.push(Case { memory: Some("160M"), timeout: LONG, ..Case::new(Program::Ours("bombs"), &[]) });
+    cases.extend(["children", "hostile", "killings"].map(|name| Case { timeout: LONG, ..Case::new(Program::Ours(name), &[]) }));
     cases
 }
 
-/// 64 threads of musl's, by what they synchronise by, with signals among them.
+/// 64 threads of musl's and of Rust's standard library, by what they synchronise by, with signals and forks among them; and Go's goroutines.
 fn stress() -> Vec<Case> {
     let of_musl = |flavour: Flavour| {
         let program = Program::C("thread_stress", flavour);
         Case { name: format!("stress/threads-{}", flavour.name()), timeout: LONG, ..Case::new(program, &[STRESS_ROUNDS[flavour as usize]]) }
     };
-    Flavour::ALL.map(of_musl).to_vec()
+    let of_go = Case { name: "stress/goroutines".into(), timeout: LONG, ..Case::new(Program::Go("goroutines"), &[]) };
+    [&Flavour::ALL.map(of_musl)[..], &[of_go.clone(), of_go.rewritten()]].concat()
 }
 
 /// What is about the rewriter alone.

@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use unix::{MAILBOX_BYTES, Operation, Request};
+use unix::{MAILBOX_BYTES, OpenPurpose, Operation, Request};
 
 use super::{Handle, NONE, Tree, high, low};
 use crate::errno::{Errno, Result};
@@ -16,6 +16,7 @@ use crate::vfs::attributes::{Attributes, Change, Kind, Time};
 use crate::vfs::device;
 use crate::vfs::node::{Elsewhere, Entry, Listed, New, Node, Opened, Rename, Statistics, Target, Visitor};
 use crate::vfs::opening::Opening;
+use crate::vfs::permission::{Actor, Wanted};
 use crate::vfs::walk::{Ahead, Ending, Found, Journey, Last, Stated};
 use crate::vfs::wire;
 use crate::vfs::world::World;
@@ -114,8 +115,8 @@ impl RemoteNode {
         Ok(Ahead::Found(Found { parent, name, ending, slash: answer[0] & 1 << 8 != 0, entry, rest: None, links, made: false }))
     }
 
-    fn open_handle(&self, access: Access) -> Result<Arc<dyn File>> {
-        let answer = self.ask(Operation::OpenEntry, 0, [self.number(), u64::from(access.bits()), 0])?;
+    fn open_handle(&self, access: Access, purpose: OpenPurpose) -> Result<Arc<dyn File>> {
+        let answer = self.ask(Operation::OpenEntry, purpose as u16, [self.number(), u64::from(access.bits()), 0])?;
         let handle = Handle::new(self.tree(), high(answer[0]));
         Ok(self.tree().file(handle, self.kind, &answer))
     }
@@ -164,7 +165,7 @@ impl Node for RemoteNode {
         list(&self.handle, from, visit)
     }
 
-    fn create(&self, _: &Arc<Entry>, name: &[u8], new: &New, _: Time) -> Result<Arc<Entry>> {
+    fn create(&self, _: &Arc<Entry>, name: &[u8], new: &New, _: &Actor) -> Result<Arc<Entry>> {
         self.tree().server.post(0, name);
         self.tree().server.post(name.len(), new.target);
         let lengths = name.len() as u64 | (new.target.len() as u64) << 16 | u64::from(new.permissions) << 32;
@@ -172,24 +173,24 @@ impl Node for RemoteNode {
         Ok(self.tree().entry(low(answer[0]), new.kind, new.special, false))
     }
 
-    fn create_unnamed(&self, _: &Arc<Entry>, name: &[u8], permissions: u32, _: Time) -> Result<Arc<Entry>> {
+    fn create_unnamed(&self, _: &Arc<Entry>, name: &[u8], permissions: u32, _: &Actor) -> Result<Arc<Entry>> {
         self.tree().server.post(0, name);
         let answer = self.ask(Operation::CreateUnnamed, permissions as u16, [self.number(), name.len() as u64, 0])?;
         Ok(self.tree().entry(low(answer[0]), Kind::Regular, 0, false))
     }
 
-    fn link(&self, _: &Arc<Entry>, name: &[u8], node: &Arc<dyn Node>, _: Time) -> Result<()> {
+    fn link(&self, _: &Arc<Entry>, name: &[u8], node: &Arc<dyn Node>, _: &Actor) -> Result<()> {
         let node = remote(node)?.number();
         self.tree().server.post(0, name);
         self.ask(Operation::Link, 0, [self.number() | node << 32, name.len() as u64, 0]).map(drop)
     }
 
-    fn unlink(&self, name: &[u8], directory: bool, _: Time) -> Result<()> {
+    fn unlink(&self, name: &[u8], directory: bool, _: &Actor) -> Result<()> {
         self.tree().server.post(0, name);
         self.ask(Operation::Unlink, u16::from(directory), [self.number(), name.len() as u64, 0]).map(drop)
     }
 
-    fn rename(&self, name: &[u8], to: &Arc<Entry>, new_name: &[u8], how: Rename, _: Time) -> Result<()> {
+    fn rename(&self, name: &[u8], to: &Arc<Entry>, new_name: &[u8], how: Rename, _: &Actor) -> Result<()> {
         let to = remote(&to.node)?.number();
         self.tree().server.post(0, name);
         self.tree().server.post(name.len(), new_name);
@@ -210,10 +211,15 @@ impl Node for RemoteNode {
         Ok(Target::Path(self.text(0, answer[0] as usize)))
     }
 
-    fn change(&self, change: &Change, _: Time) -> Result<()> {
+    fn change(&self, change: &Change, _: &Actor) -> Result<()> {
         let (parts, words) = wire::change_words(change);
         self.tree().server.post(0, &wire::bytes::<{ wire::CHANGE_WORDS }, { wire::CHANGE_WORDS * 8 }>(&words));
         self.ask(Operation::Change, parts, [self.number(), 0, 0]).map(drop)
+    }
+
+    fn permits(&self, wanted: Wanted, real: bool, _: &dyn World) -> Result<()> {
+        let small = wanted.bits() as u16 | if real { unix::REAL_IDS } else { 0 };
+        self.ask(Operation::Permits, small, [self.number(), 0, 0]).map(drop)
     }
 
     fn truncate(&self, world: &dyn World, size: u64) -> Result<()> {
@@ -224,13 +230,13 @@ impl Node for RemoteNode {
 
     fn open(self: Arc<Self>, _: &Arc<Entry>, access: Access, world: &dyn World) -> Result<Arc<dyn File>> {
         match self.kind {
-            Kind::Regular | Kind::Directory => self.open_handle(access),
+            Kind::Regular | Kind::Directory => self.open_handle(access, OpenPurpose::Use),
             _ => self.open_special(access, world),
         }
     }
 
     fn backing(self: Arc<Self>) -> Option<Arc<dyn Backing>> {
-        if self.kind == Kind::Regular { self.open_handle(Access::READ).ok()?.backing() } else { None }
+        if self.kind == Kind::Regular { self.open_handle(Access::READ, OpenPurpose::Execute).ok()?.backing() } else { None }
     }
 
     fn watch(&self, instance: u32, mask: u32) -> Result<i32> {

@@ -219,7 +219,11 @@ impl Pages {
         let stored = purpose == Purpose::Stored;
         let known = state.windows.get(&first).copied().filter(|window| window.mapped >> bit & 1 != 0);
         let window = match known {
-            Some(window) if !stored || window.writable >> bit & 1 != 0 => window,
+            Some(window) if !stored => window,
+            Some(window) if window.writable >> bit & 1 != 0 => {
+                handle.tree.ask(Operation::NoteStored, 0, [u64::from(handle.number), 0, 0])?;
+                window
+            }
             _ => {
                 if known.is_some() {
                     make_way(&mut state, handle, first, bit);

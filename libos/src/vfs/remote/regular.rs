@@ -176,6 +176,10 @@ impl File for RegularFile {
         Some(self)
     }
 
+    fn note_mapped(&self, _: &dyn World) -> Result<()> {
+        if self.words().is_unread() { self.ask(Operation::NoteRead, 0, [0; 2]).map(drop) } else { Ok(()) }
+    }
+
     fn share(&self, _: &'static dyn Server) -> Result<Option<u32>> {
         Ok(Some(self.handle.number))
     }

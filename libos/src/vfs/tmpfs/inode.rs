@@ -15,6 +15,7 @@ use crate::vfs::attributes::{Attributes, Change, Kind, Time};
 use crate::vfs::device;
 use crate::vfs::listing::DirectoryFile;
 use crate::vfs::node::{Entry, New, Node, Rename, Statistics, Target, Visitor};
+use crate::vfs::permission::Actor;
 use crate::vfs::tmpfs::Tmpfs;
 use crate::vfs::tmpfs::contents::Contents;
 use crate::vfs::tmpfs::directory::{Names, visit_from};
@@ -126,10 +127,20 @@ impl Inode {
         self.contents().ok_or(Errno::EINVAL)
     }
 
-    pub(super) fn touch(&self, now: Time) {
+    /// Note a change of the contents.
+    pub fn touch(&self, actor: &Actor) {
         let mut attributes = self.attributes.lock();
-        attributes.modified = now;
-        attributes.changed = now;
+        attributes.modified = actor.now;
+        attributes.changed = actor.now;
+        attributes.permissions = actor.subject.after_write(attributes.permissions);
+    }
+
+    /// Belong to who makes it in a directory.
+    pub(super) fn belong(&self, directory: &Inode, actor: &Actor) {
+        let above = *directory.attributes.lock();
+        let mut own = self.attributes.lock();
+        let new = actor.subject.new_inode(&above, own.kind, own.permissions);
+        (own.user, own.group, own.permissions) = (new.user, new.group, new.permissions);
     }
 
     /// Note a read, as the mount option `relatime` does: only the first one after a change.
@@ -177,31 +188,32 @@ impl Node for Inode {
         Ok(())
     }
 
-    fn create(&self, here: &Arc<Entry>, name: &[u8], new: &New, now: Time) -> Result<Arc<Entry>> {
-        self.create_named(here, name, new, now)
+    fn create(&self, here: &Arc<Entry>, name: &[u8], new: &New, actor: &Actor) -> Result<Arc<Entry>> {
+        self.create_named(here, name, new, actor)
     }
 
-    fn create_unnamed(&self, here: &Arc<Entry>, name: &[u8], permissions: u32, now: Time) -> Result<Arc<Entry>> {
+    fn create_unnamed(&self, here: &Arc<Entry>, name: &[u8], permissions: u32, actor: &Actor) -> Result<Arc<Entry>> {
         if self.names()?.lock().dead {
             return Err(Errno::ENOENT);
         }
-        let inode = self.from_image(&[], permissions, now);
+        let inode = self.from_image(&[], permissions, actor.now);
+        inode.belong(self, actor);
         let number = alloc::format!("#{}", inode.attributes.lock().inode);
         let entry = Entry::new(inode, here, if name.is_empty() { number.as_bytes() } else { name });
         entry.set_removed();
         Ok(entry)
     }
 
-    fn link(&self, here: &Arc<Entry>, name: &[u8], node: &Arc<dyn Node>, now: Time) -> Result<()> {
-        self.link_named(here, name, node, now)
+    fn link(&self, here: &Arc<Entry>, name: &[u8], node: &Arc<dyn Node>, actor: &Actor) -> Result<()> {
+        self.link_named(here, name, node, actor)
     }
 
-    fn unlink(&self, name: &[u8], directory: bool, now: Time) -> Result<()> {
-        self.unlink_named(name, directory, now)
+    fn unlink(&self, name: &[u8], directory: bool, actor: &Actor) -> Result<()> {
+        self.unlink_named(name, directory, actor)
     }
 
-    fn rename(&self, name: &[u8], to: &Arc<Entry>, new_name: &[u8], how: Rename, now: Time) -> Result<()> {
-        self.rename_named(name, to, new_name, how, now)
+    fn rename(&self, name: &[u8], to: &Arc<Entry>, new_name: &[u8], how: Rename, actor: &Actor) -> Result<()> {
+        self.rename_named(name, to, new_name, how, actor)
     }
 
     fn target(&self, world: &dyn World) -> Result<Target> {
@@ -210,9 +222,8 @@ impl Node for Inode {
         Ok(Target::Path(target.to_vec()))
     }
 
-    fn change(&self, change: &Change, now: Time) -> Result<()> {
-        change.apply(&mut self.attributes.lock(), now);
-        Ok(())
+    fn change(&self, change: &Change, actor: &Actor) -> Result<()> {
+        actor.change(change, &mut self.attributes.lock())
     }
 
     fn truncate(&self, world: &dyn World, size: u64) -> Result<()> {
@@ -225,7 +236,7 @@ impl Node for Inode {
             Body::Directory(_) => return Err(Errno::EISDIR),
             _ => return Err(Errno::EINVAL),
         }
-        self.touch(world.now());
+        self.touch(&world.actor());
         Ok(())
     }
 
@@ -259,7 +270,7 @@ impl File for Inode {
         let outcome = contents.write(world, input, place);
         self.settle(world, contents);
         if outcome.is_ok_and(|(count, _)| count > 0) {
-            self.touch(world.now());
+            self.touch(&world.actor());
         }
         outcome
     }
@@ -291,7 +302,7 @@ impl File for Inode {
         };
         self.settle(world, contents);
         outcome?;
-        self.touch(world.now());
+        self.touch(&world.actor());
         Ok(())
     }
 
@@ -301,6 +312,11 @@ impl File for Inode {
 
     fn backing(self: Arc<Self>) -> Option<Arc<dyn Backing>> {
         Node::backing(self)
+    }
+
+    fn note_mapped(&self, world: &dyn World) -> Result<()> {
+        self.note_read(world);
+        Ok(())
     }
 }
 

@@ -8,6 +8,7 @@ use spin::Mutex;
 use crate::errno::{Errno, Result};
 use crate::vfs::attributes::{Kind, Time};
 use crate::vfs::node::{Entry, New, Node, Rename};
+use crate::vfs::permission::{Actor, Subject, Wanted};
 use crate::vfs::tmpfs::Inode;
 use crate::vfs::tmpfs::directory::Names;
 use crate::vfs::tmpfs::inode::{Body, NAME_SIZE};
@@ -36,14 +37,19 @@ impl Inode {
         attributes.changed = now;
     }
 
-    pub(super) fn create_named(&self, here: &Arc<Entry>, name: &[u8], new: &New, now: Time) -> Result<Arc<Entry>> {
+    pub(super) fn create_named(&self, here: &Arc<Entry>, name: &[u8], new: &New, actor: &Actor) -> Result<Arc<Entry>> {
         let mut names = self.names()?.lock();
         names.check_free(name)?;
-        let inode = Inode::new(&self.system, new.kind, new.permissions, new.special, new.target, now);
+        actor.subject.may_add(&self.attributes())?;
+        if matches!(new.kind, Kind::Character | Kind::Block) && !actor.subject.is_privileged() {
+            return Err(Errno::EPERM);
+        }
+        let inode = Inode::new(&self.system, new.kind, new.permissions, new.special, new.target, actor.now);
+        inode.belong(self, actor);
         let entry = Entry::new(inode, here, name);
         names.insert(name, entry.clone());
         drop(names);
-        self.count_names(1, i32::from(new.kind == Kind::Directory), now);
+        self.count_names(1, i32::from(new.kind == Kind::Directory), actor.now);
         Ok(entry)
     }
 
@@ -65,17 +71,20 @@ impl Inode {
         Ok(())
     }
 
-    pub(super) fn link_named(&self, here: &Arc<Entry>, name: &[u8], node: &Arc<dyn Node>, now: Time) -> Result<()> {
+    pub(super) fn link_named(&self, here: &Arc<Entry>, name: &[u8], node: &Arc<dyn Node>, actor: &Actor) -> Result<()> {
         if !Arc::ptr_eq(&self.system, &inode_of(node)?.system) {
             return Err(Errno::EXDEV);
         }
-        self.adopt(&Entry::new(node.clone(), here, name), now)
+        actor.subject.may_link(&node.attributes())?;
+        actor.subject.may_add(&self.attributes())?;
+        self.adopt(&Entry::new(node.clone(), here, name), actor.now)
     }
 
-    pub(super) fn unlink_named(&self, name: &[u8], directory: bool, now: Time) -> Result<()> {
+    pub(super) fn unlink_named(&self, name: &[u8], directory: bool, actor: &Actor) -> Result<()> {
         let mut names = self.names()?.lock();
         let entry = names.get(name).ok_or(Errno::ENOENT)?.clone();
         let inode = removable(&entry)?;
+        actor.subject.may_remove(&self.attributes(), &inode.attributes())?;
         match (&inode.body, directory) {
             (Body::Directory(_), false) => return Err(Errno::EISDIR),
             (Body::Directory(inner), true) => close_down(inner)?,
@@ -85,12 +94,12 @@ impl Inode {
         names.remove(name);
         drop(names);
         entry.set_removed();
-        inode.count_links(if directory { -2 } else { -1 }, now);
-        self.count_names(-1, -i32::from(directory), now);
+        inode.count_links(if directory { -2 } else { -1 }, actor.now);
+        self.count_names(-1, -i32::from(directory), actor.now);
         Ok(())
     }
 
-    pub(super) fn rename_named(&self, name: &[u8], to: &Arc<Entry>, new_name: &[u8], how: Rename, now: Time) -> Result<()> {
+    pub(super) fn rename_named(&self, name: &[u8], to: &Arc<Entry>, new_name: &[u8], how: Rename, actor: &Actor) -> Result<()> {
         let target = inode_of(&to.node)?;
         if !Arc::ptr_eq(&self.system, &target.system) {
             return Err(Errno::EXDEV);
@@ -113,10 +122,15 @@ impl Inode {
         if over.as_ref().is_some_and(|over| !Arc::ptr_eq(over, &entry) && here_is_within(&entry, over)) {
             return Err(Errno::ENOTEMPTY);
         }
+        match (&over, how) {
+            (Some(_), Rename::Keep) => return Err(Errno::EEXIST),
+            (None, Rename::Exchange) => return Err(Errno::ENOENT),
+            (Some(over), _) if core::ptr::addr_eq(Arc::as_ptr(&over.node), Arc::as_ptr(&entry.node)) => return Ok(()),
+            _ => {}
+        }
+        self.check_move(removable(&entry)?, target, over.as_ref().map(removable).transpose()?, how, actor.subject)?;
+        let now = actor.now;
         match (over, how) {
-            (Some(_), Rename::Keep) => Err(Errno::EEXIST),
-            (None, Rename::Exchange) => Err(Errno::ENOENT),
-            (Some(over), _) if core::ptr::addr_eq(Arc::as_ptr(&over.node), Arc::as_ptr(&entry.node)) => Ok(()),
             (Some(over), Rename::Exchange) => {
                 let over_directory = removable(&over)?.kind() == Kind::Directory;
                 let here = entry.parent().ok_or(Errno::EBUSY)?;
@@ -130,7 +144,7 @@ impl Inode {
             }
             (over, _) => {
                 if let Some(over) = over {
-                    target.make_way(&over, new_name, is_directory, now)?;
+                    target.make_way(&over, new_name, is_directory, actor)?;
                 }
                 self.names()?.lock().remove(name);
                 target.names()?.lock().insert(new_name, entry.clone());
@@ -143,8 +157,26 @@ impl Inode {
         }
     }
 
+    /// Check whether an inode of this directory may be moved to another directory, where `over` has its new name.
+    fn check_move(&self, inode: &Inode, to: &Inode, over: Option<&Inode>, how: Rename, subject: Subject) -> Result<()> {
+        if subject.is_privileged() {
+            return Ok(());
+        }
+        subject.may_remove(&self.attributes(), &inode.attributes())?;
+        match over {
+            None => subject.may_add(&to.attributes())?,
+            Some(over) => subject.may_remove(&to.attributes(), &over.attributes())?,
+        }
+        // What a directory says of its own parent changes.
+        let moved = [Some(inode), over.filter(|_| how == Rename::Exchange)].into_iter().flatten();
+        for directory in moved.filter(|moved| moved.kind() == Kind::Directory && !core::ptr::eq(self, to)) {
+            subject.may(&directory.attributes(), Wanted::WRITE)?;
+        }
+        Ok(())
+    }
+
     /// Remove what a rename replaces.
-    fn make_way(&self, over: &Arc<Entry>, name: &[u8], directory: bool, now: Time) -> Result<()> {
+    fn make_way(&self, over: &Arc<Entry>, name: &[u8], directory: bool, actor: &Actor) -> Result<()> {
         let inode = removable(over)?;
         if directory && inode.kind() != Kind::Directory {
             return Err(Errno::ENOTDIR);
@@ -152,7 +184,7 @@ impl Inode {
         if !directory && inode.kind() == Kind::Directory {
             return Err(Errno::EISDIR);
         }
-        self.unlink_named(name, directory, now)
+        self.unlink_named(name, directory, actor)
     }
 }
 

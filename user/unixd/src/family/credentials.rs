@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use libos::errno::Errno;
+use libos::vfs::permission::Subject;
 use unix::SetIds;
 
 use super::{Family, Result};
@@ -74,6 +75,18 @@ impl Credentials {
     #[must_use]
     pub fn is_privileged(&self) -> bool {
         self.user.effective == 0
+    }
+
+    /// With whose rights files are used.
+    #[must_use]
+    pub fn for_files(&self) -> Subject<'_> {
+        Subject { user: self.user.file, group: self.group.file, groups: &self.groups }
+    }
+
+    /// With whose rights access(2) asks.
+    #[must_use]
+    pub fn real(&self) -> Subject<'_> {
+        Subject { user: self.user.real, group: self.group.real, groups: &self.groups }
     }
 }
 

@@ -14,7 +14,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use spin::Mutex;
 
-use crate::handles::Held;
+use crate::handles::{Handles, Held};
 use crate::processes::Processes;
 use crate::socket::{Role, Socket};
 
@@ -112,16 +112,15 @@ pub fn note_let_go() {
 pub fn settle(processes: &Processes) {
     drop_aside();
     if LET_GO.swap(false, Ordering::Relaxed) && *TRAVELLERS.lock() > 0 {
-        collect(processes);
+        collect(processes.iter().map(|process| &process.handles));
         LET_GO.store(false, Ordering::Relaxed);
     }
 }
 
 /// Drop what waits at sockets that no process can come to.
-fn collect(processes: &Processes) {
+fn collect<'a>(holders: impl Iterator<Item = &'a Handles>) {
     let mut reached = BTreeSet::new();
-    let mut to_look_at: Vec<Arc<Socket>> =
-        processes.iter().flat_map(|process| process.handles.files()).filter_map(|opened| opened.socket.clone()).collect();
+    let mut to_look_at: Vec<Arc<Socket>> = holders.flat_map(Handles::files).filter_map(|opened| opened.socket.clone()).collect();
     while let Some(socket) = to_look_at.pop() {
         if !reached.insert(Arc::as_ptr(&socket)) {
             continue;
@@ -143,4 +142,65 @@ fn collect(processes: &Processes) {
     }
     drop(all);
     drop_aside();
+}
+
+#[cfg(test)]
+mod tests {
+    use libos::file::Access;
+    use libos::file::event::AnonymousNode;
+    use libos::vfs::attributes::{Kind as NodeKind, Time};
+    use unix::Object;
+
+    use super::*;
+    use crate::handles::Opened;
+    use crate::socket::transfer::Sending;
+    use crate::socket::{Credentials, Kind, Names};
+
+    const NOBODY: Credentials = Credentials { process: 0, user: 0, group: 0 };
+
+    fn held(socket: &Arc<Socket>) -> Held {
+        let entry = AnonymousNode::entry(socket.clone(), NodeKind::Socket, 0, b"", Time::default());
+        let mut opened = Opened::new(entry, socket.clone(), Access::READ | Access::WRITE, Object::Socket);
+        opened.socket = Some(socket.clone());
+        Held::Open(Arc::new(opened))
+    }
+
+    /// Send a socket to the other side of another.
+    fn send(by: &Arc<Socket>, sent: &Arc<Socket>) {
+        let sending = Sending { flags: 0, to: None, bytes: b"x", rights: alloc::vec![held(sent)], credentials: NOBODY };
+        assert_eq!(by.send(&Names::default(), sending, 0), Ok(1));
+    }
+
+    /// One test, since what is on the way is counted for all.
+    #[test]
+    fn what_nobody_can_receive_is_dropped_and_what_somebody_can_is_not() {
+        let [left, right] = Socket::pair(Kind::Stream, [1, 2], NOBODY);
+        send(&left, &left);
+        send(&right, &right);
+        let mut handles = Handles::default();
+        let number = handles.insert(held(&left)).unwrap();
+        let known = [&left, &right].map(Arc::downgrade);
+        drop((left, right));
+        let counts = || known.each_ref().map(Weak::strong_count);
+        assert_eq!(*TRAVELLERS.lock(), 2);
+        collect([&handles].into_iter());
+        assert!(!counts().contains(&0), "both can be received at what is held");
+        drop(handles.release(number));
+        assert!(!counts().contains(&0), "they hold each other");
+        collect(core::iter::empty());
+        assert_eq!((counts(), *TRAVELLERS.lock()), ([0, 0], 0));
+
+        // A chain that no stack is long enough for.
+        let [mut outer, mut inner] = Socket::pair(Kind::Stream, [1, 2], NOBODY);
+        let first = Arc::downgrade(&outer);
+        for _ in 0..100_000 {
+            let next = Socket::pair(Kind::Stream, [1, 2], NOBODY);
+            send(&next[0], &outer);
+            send(&next[0], &inner);
+            [outer, inner] = next;
+        }
+        drop((outer, inner));
+        drop_aside();
+        assert_eq!((first.strong_count(), *TRAVELLERS.lock()), (0, 0));
+    }
 }

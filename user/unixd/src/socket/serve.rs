@@ -7,6 +7,7 @@ use libos::errno::Errno;
 use libos::file::Access;
 use libos::file::event::AnonymousNode;
 use libos::vfs::attributes::{Kind as NodeKind, Time};
+use libos::vfs::permission::Wanted;
 use unix::message::{BYTES, BYTES_MOST, CREDENTIALS, MESSAGE_MOST, NAME, NAME_MOST, PLACE, RIGHTS, RIGHTS_MOST, inode_of};
 use unix::{Object, Operation, Request};
 
@@ -61,8 +62,8 @@ impl Server {
     }
 
     /// A name that a request tells; a path's with a handle of what it leads to, since nobody is found, or taken for another, by a place that
-    /// the process cannot come to.
-    fn name(&mut self, id: u32, socket: &Socket, letter: &[u8], length: usize, place: u32) -> Result<Option<Name>, Errno> {
+    /// the process cannot come to, or that it may not use so.
+    fn name(&mut self, id: u32, socket: &Socket, letter: &[u8], length: usize, place: u32, wanted: Wanted) -> Result<Option<Name>, Errno> {
         let bytes = match length {
             0 => return Ok(None),
             1..=NAME_MOST => &letter[NAME..NAME + length],
@@ -74,6 +75,7 @@ impl Server {
             if attributes.kind != NodeKind::Socket {
                 return Err(Errno::ECONNREFUSED);
             }
+            self.family.member(id)?.credentials.for_files().may(&attributes, wanted)?;
             inode = (attributes.device, attributes.inode);
         }
         Name::new(socket.kind, bytes, inode).map(Some)
@@ -113,7 +115,7 @@ impl Server {
         let [length, place, _] = request.words;
         let letter = self.process(id)?.channel.letter(NAME_MOST).ok_or(Errno::EINVAL)?;
         let socket = self.socket(id, request.large)?;
-        match self.name(id, &socket, &letter, length as usize, place as u32)? {
+        match self.name(id, &socket, &letter, length as usize, place as u32, Wanted::empty())? {
             Some(name) => self.names.bind(&socket, name)?,
             None => self.names.bind_automatically(&socket)?,
         }
@@ -124,7 +126,7 @@ impl Server {
         let [length, place, _] = request.words;
         let letter = self.process(id)?.channel.letter(NAME_MOST).ok_or(Errno::EINVAL)?;
         let socket = self.socket(id, request.large)?;
-        match self.name(id, &socket, &letter, length as usize, place as u32)? {
+        match self.name(id, &socket, &letter, length as usize, place as u32, Wanted::WRITE)? {
             Some(name) => socket.connect(&self.names, &name, self.credentials(id)?, id)?,
             None => socket.disconnect(),
         }
@@ -150,7 +152,7 @@ impl Server {
             (0..rights).map(|index| process.handles.opened(word(&letter, RIGHTS + 4 * index)).map(Held::Open)).collect();
         let credentials = self.sent_credentials(id, &letter, has_credentials)?;
         let socket = self.socket(id, request.large)?;
-        let to = self.name(id, &socket, &letter, name_length, word(&letter, PLACE))?;
+        let to = self.name(id, &socket, &letter, name_length, word(&letter, PLACE), Wanted::WRITE)?;
         let sending = Sending { flags, to, bytes, rights: rights?, credentials };
         socket.send(&self.names, sending, id).and_then(|count| value(count as u64))
     }

@@ -10,6 +10,7 @@ use libos::file::{Access, File};
 use libos::vfs::attributes::{Attributes, Change, Kind, Time, device_number, minor};
 use libos::vfs::listing::DirectoryFile;
 use libos::vfs::node::{Entry, Listed, Node, Statistics, Visitor};
+use libos::vfs::permission::Actor;
 use libos::vfs::world::World;
 use spin::Mutex;
 
@@ -135,9 +136,8 @@ impl Node for SlaveNode {
         statistics()
     }
 
-    fn change(&self, change: &Change, now: Time) -> Result<()> {
-        change.apply(&mut self.0.lock(), now);
-        Ok(())
+    fn change(&self, change: &Change, actor: &Actor) -> Result<()> {
+        actor.change(change, &mut self.0.lock())
     }
 }
 

@@ -7,6 +7,8 @@ use libos::errno::{Errno, Result};
 use libos::file::inotify::Happening;
 use libos::file::{Access, Blocking, File, Input, Place, Seek};
 use libos::memory::backing::{Backing, Frames, Purpose};
+use libos::vfs::permission::Actor;
+use libos::vfs::tmpfs::Inode;
 use libos::vfs::world::World;
 use unix::{Request, place};
 
@@ -26,6 +28,11 @@ const PAGES_MOST: usize = 64;
 fn opened(asked: &Asked, handle: u32, access: Access) -> Result<Arc<Opened>> {
     let opened = asked.handles.opened_for(handle, access)?;
     if opened.shown.is_some() { Ok(opened) } else { Err(Errno::EBADF) }
+}
+
+/// Let the times be those of a store through a mapping, which leaves the set-user-id bit, as on Linux.
+fn touch(inode: &Inode, world: &RequestWorld) {
+    inode.touch(&Actor::root(world.now()));
 }
 
 /// Whether a range is in a process's windows.
@@ -65,6 +72,10 @@ impl Tree {
         if request.small == TO_READ && !inode.is_present(page) {
             let data = inode.seek(page * PAGE_SIZE as u64, Seek::Data).unwrap_or(Backing::size(inode));
             return Ok([0, 0, (data.div_ceil(PAGE_SIZE as u64) - page).max(1), 0]);
+        }
+        if purpose == Purpose::Stored {
+            touch(inode, world);
+            self.settle(&opened.entry);
         }
         self.map_frames(asked, world, &opened, (page, pages, target), purpose)
     }
@@ -123,6 +134,14 @@ impl Tree {
         self.settle(&opened.entry);
         outcome?;
         self.watches.tell(&opened.entry, Happening::MODIFY);
+        value(0)
+    }
+
+    /// Note a store through a mapping.
+    pub(super) fn note_stored(&self, asked: &mut Asked, world: &RequestWorld, handle: u32) -> Answer {
+        let opened = opened(asked, handle, Access::WRITE)?;
+        touch(inode_of(&opened.entry)?, world);
+        self.settle(&opened.entry);
         value(0)
     }
 

@@ -25,10 +25,12 @@ use libos::file::inotify::{Happening, Inotify};
 use libos::pool::Pool;
 use libos::vfs::attributes::{Attributes, Kind, Time};
 use libos::vfs::node::Entry;
+use libos::vfs::permission::Wanted;
 use libos::vfs::tmpfs::Inode;
-use unix::{MAILBOX_BYTES, Object, Operation, Request, place};
+use unix::{MAILBOX_BYTES, Object, OpenPurpose, Operation, Request, place};
 
 use crate::channel::Channel;
+use crate::family::credentials::Credentials;
 use crate::handles::{Handles, Held, Opened};
 use crate::server::{Answer, value};
 use crate::terminal::Pairs;
@@ -60,6 +62,8 @@ pub struct Asked<'a> {
     pub words_pages: &'a mut usize,
     /// Its mailbox.
     pub channel: &'a Channel,
+    /// Whose it is.
+    pub credentials: &'a Credentials,
     /// When it is served.
     pub now: Time,
     /// Frames free, and in all.
@@ -114,7 +118,8 @@ impl Tree {
 
     /// Serve a request; gives the answer, and who is to hear that files' pages changed.
     pub fn serve(&self, request: &Request, asked: &mut Asked) -> (Answer, Vec<u32>) {
-        let world = RequestWorld { now: asked.now, frames: asked.frames, moved: Default::default() };
+        let world =
+            RequestWorld { subject: asked.credentials.for_files(), now: asked.now, frames: asked.frames, moved: Default::default() };
         let answer = self.dispatch(request, asked, &world);
         let mut listeners = Vec::new();
         for (file, pages, cut) in world.moved.into_inner() {
@@ -150,12 +155,14 @@ impl Tree {
             Operation::Change => self.change(asked, world, handle, request.small),
             Operation::Resize => self.truncate(asked, world, handle, words[1]),
             Operation::Path => names::path(asked, handle),
-            Operation::OpenEntry => self.open_entry(asked, world, handle, Access::from_bits_truncate(words[1] as u32)),
+            Operation::OpenEntry => self.open_entry(asked, world, request),
+            Operation::Permits => names::permits(asked, world, handle, request.small),
             Operation::MapFile => self.map_file(asked, world, request),
             Operation::WriteFile => self.write(asked, world, words),
             Operation::Allocate => self.allocate(asked, world, request),
             Operation::Seek => contents::seek(asked, words),
             Operation::NoteRead => self.note_read(asked, world, words),
+            Operation::NoteStored => self.note_stored(asked, world, handle),
             Operation::Moved => self.moved(asked, words),
             Operation::IsPresent => contents::is_present(asked, handle, words[1]),
             Operation::Overlay => contents::overlay(asked, handle).map(|bytes| [bytes.map_or(0, <[u8]>::len) as u64, 0, 0, 0]),
@@ -195,11 +202,14 @@ impl Tree {
         Ok(told(&opened.entry, handle, shown.as_deref()))
     }
 
-    fn open_entry(&self, asked: &mut Asked, world: &RequestWorld, handle: u32, access: Access) -> Answer {
+    fn open_entry(&self, asked: &mut Asked, world: &RequestWorld, request: &Request) -> Answer {
+        let (handle, access) = (request.words[0] as u32, Access::from_bits_truncate(request.words[1] as u32));
         let entry = asked.handles.entry(handle)?;
         if entry.node.kind() == Kind::Directory && access.contains(Access::WRITE) {
             return Err(Errno::EISDIR);
         }
+        let wanted = if request.small == OpenPurpose::Execute as u16 { Wanted::EXECUTE } else { access.into() };
+        world.subject.may(&entry.node.attributes(), wanted)?;
         self.open_new(asked, world, entry, access)
     }
 
@@ -266,7 +276,10 @@ fn told(entry: &Arc<Entry>, handle: u32, shown: Option<&Shown>) -> [u64; 4] {
 }
 
 /// The inode of an entry of the tree.
-fn inode_of(entry: &Arc<Entry>) -> Result<&Inode> {
+///
+/// # Errors
+/// `EINVAL`: it is none.
+pub fn inode_of(entry: &Arc<Entry>) -> Result<&Inode> {
     (&*entry.node as &dyn core::any::Any).downcast_ref().ok_or(Errno::EINVAL)
 }
 

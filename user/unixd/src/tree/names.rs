@@ -9,6 +9,7 @@ use libos::vfs::attributes::{Change, Kind};
 use libos::vfs::listing::DirectoryFile;
 use libos::vfs::node::{Entry, New, Rename, Target};
 use libos::vfs::opening::{self, Opening};
+use libos::vfs::permission::Wanted;
 use libos::vfs::walk::{Ending, Found, Last, NAME_MAX, PATH_MAX, Start, walk_on};
 use libos::vfs::wire;
 use libos::vfs::world::World;
@@ -108,7 +109,7 @@ impl Tree {
         let bytes = letter(asked, wire::CHANGE_WORDS * 8)?;
         let entry = asked.handles.entry(handle)?;
         let change = wire::change(parts, &wire::words(&bytes));
-        entry.node.change(&change, world.now())?;
+        entry.node.change(&change, &world.actor())?;
         self.settle(&entry);
         self.watches.tell(&entry, told_as(&change));
         value(0)
@@ -121,6 +122,9 @@ impl Tree {
             return Err(Errno::EINVAL);
         }
         let entry = asked.handles.entry(handle)?;
+        if matches!(asked.handles.get(handle)?, Held::Entry(_)) && entry.node.kind() == Kind::Regular {
+            world.subject.may(&entry.node.attributes(), Wanted::WRITE)?;
+        }
         let outcome = entry.node.truncate(world, size);
         self.settle(&entry);
         outcome?;
@@ -158,7 +162,7 @@ impl Tree {
         }
         let new = New { kind, permissions: (lengths >> 32) as u32 & 0o7777, special, target };
         let parent = directory(asked, handle as u32)?;
-        let entry = parent.node.create(&parent, name(new_name)?, &new, world.now())?;
+        let entry = parent.node.create(&parent, name(new_name)?, &new, &world.actor())?;
         self.watches.tell_name(&parent, new_name, Happening::CREATE, kind == Kind::Directory, 0);
         asked.handles.insert(Held::Entry(entry)).and_then(|handle| value(u64::from(handle)))
     }
@@ -170,7 +174,7 @@ impl Tree {
         if node.kind() == Kind::Directory {
             return Err(Errno::EPERM);
         }
-        parent.node.link(&parent, name(&bytes)?, &node, world.now())?;
+        parent.node.link(&parent, name(&bytes)?, &node, &world.actor())?;
         self.watches.tell_inode(&node, Happening::ATTRIBUTES);
         self.watches.tell_name(&parent, &bytes, Happening::CREATE, false, 0);
         value(0)
@@ -180,7 +184,7 @@ impl Tree {
         let bytes = letter(asked, length as u16 as usize)?;
         let (parent, name) = (directory(asked, handle)?, name(&bytes)?);
         let before = self.watches.found(&parent, name, world);
-        parent.node.unlink(name, is_directory, world.now())?;
+        parent.node.unlink(name, is_directory, &world.actor())?;
         if let Some(node) = before.filter(|_| !is_directory) {
             self.watches.tell_inode(&node, Happening::ATTRIBUTES);
         }
@@ -202,7 +206,7 @@ impl Tree {
         let (from, to) = (directory(asked, handles as u32)?, directory(asked, (handles >> 32) as u32)?);
         let (old_name, new_name) = (name(old_name)?, name(new_name)?);
         let (moved, over) = (self.watches.found(&from, old_name, world), self.watches.found(&to, new_name, world));
-        from.node.rename(old_name, &to, new_name, how, world.now())?;
+        from.node.rename(old_name, &to, new_name, how, &world.actor())?;
         if let Some(moved) = moved {
             self.watches.tell_moved((&from, old_name), (&to, new_name), &moved);
             match over {
@@ -267,6 +271,13 @@ fn send_attributes(asked: &Asked, entry: &Arc<Entry>) -> Answer {
     value(0)
 }
 
+/// Whether the process may use an inode so, by the ids that it acts with or by its real ones.
+pub(super) fn permits(asked: &Asked, world: &RequestWorld, handle: u32, small: u16) -> Answer {
+    let subject = if small & unix::REAL_IDS != 0 { asked.credentials.real() } else { world.subject };
+    let wanted = Wanted::from_bits_truncate(u32::from(small));
+    subject.may(&asked.handles.entry(handle)?.node.attributes(), wanted).and_then(|()| value(0))
+}
+
 pub(super) fn statistics(asked: &Asked, world: &RequestWorld, handle: u32) -> Answer {
     let found = asked.handles.entry(handle)?.node.statistics(world);
     Ok([found.magic, found.blocks, found.free, found.inodes])
@@ -276,7 +287,7 @@ pub(super) fn create_unnamed(asked: &mut Asked, world: &RequestWorld, request: &
     let [handle, length, _] = request.words;
     let bytes = letter(asked, (length as usize).min(NAME_MAX + 1))?;
     let parent = directory(asked, handle as u32)?;
-    let entry = parent.node.create_unnamed(&parent, &bytes, u32::from(request.small) & 0o7777, world.now())?;
+    let entry = parent.node.create_unnamed(&parent, &bytes, u32::from(request.small) & 0o7777, &world.actor())?;
     asked.handles.insert(Held::Entry(entry)).and_then(|handle| value(u64::from(handle)))
 }
 

@@ -20,7 +20,7 @@ impl Server {
     /// `EBADF`: no such handle, or not opened for that. Others are the call's.
     pub fn serve_tree(&mut self, id: u32, request: &Request) -> Answer {
         let frames = memory::frames_for_files();
-        let Server { processes, channels, tree, admission, .. } = self;
+        let Server { processes, channels, tree, admission, family, .. } = self;
         let process = processes.get_mut(id).ok_or(Errno::ESRCH)?;
         // A handle that is given up on the way.
         if request.large != 0
@@ -41,6 +41,7 @@ impl Server {
             handles: &mut process.handles,
             words_pages: &mut process.words_pages,
             channel: &process.channel,
+            credentials: &family.member(id)?.credentials,
             now: Time::from_nanoseconds(machine::realtime_ns()),
             frames,
             raise: &mut raise,

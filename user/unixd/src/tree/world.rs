@@ -10,6 +10,7 @@ use libos::signal::{Information, Set, Signals};
 use libos::time::Clock;
 use libos::user::UserMemory;
 use libos::vfs::attributes::Time;
+use libos::vfs::permission::Subject;
 use libos::vfs::world::{Report, Table, World};
 use spin::Once;
 
@@ -17,7 +18,9 @@ use spin::Once;
 pub type Moved = ((u64, u64), Range<u64>, bool);
 
 /// The world of a request.
-pub struct RequestWorld {
+pub struct RequestWorld<'a> {
+    /// With whose rights.
+    pub subject: Subject<'a>,
     /// When it is served.
     pub now: Time,
     /// Frames free, and in all.
@@ -27,7 +30,7 @@ pub struct RequestWorld {
 }
 
 /// There is no program here: no address of one is any good.
-impl UserMemory for RequestWorld {
+impl UserMemory for RequestWorld<'_> {
     fn read(&self, _: usize, _: &mut [u8]) -> Result<()> {
         Err(Errno::EFAULT)
     }
@@ -37,7 +40,11 @@ impl UserMemory for RequestWorld {
     }
 }
 
-impl World for RequestWorld {
+impl World for RequestWorld<'_> {
+    fn subject(&self) -> Subject<'_> {
+        self.subject
+    }
+
     fn now(&self) -> Time {
         self.now
     }

@@ -81,6 +81,10 @@ fn scribbles() {
     }
 }
 
+fn kept_pipes() {
+    among_peers(|_| scribbler::keep_pipes());
+}
+
 fn requests() {
     for seed in 1..=6 {
         among_peers(|shared| fuzzer::requests(seed, shared));
@@ -100,5 +104,11 @@ fn kernel_calls() {
 }
 
 fn main() {
-    run(&[("scribbles", scribbles), ("requests", requests), ("environments", environments), ("kernel calls", kernel_calls)]);
+    run(&[
+        ("scribbles", scribbles),
+        ("kept pipes", kept_pipes),
+        ("requests", requests),
+        ("environments", environments),
+        ("kernel calls", kernel_calls),
+    ]);
 }

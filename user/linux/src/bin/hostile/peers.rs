@@ -82,6 +82,7 @@ pub fn start(shared: &Shared) -> Vec<(&'static str, i32)> {
         ("who computes", child(|| compute(shared))),
         ("who forks", child(|| fork(shared))),
         ("who talks with another", child(|| talk(shared))),
+        ("who makes pipes", child(|| make_pipes(shared))),
     ]
 }
 
@@ -194,6 +195,40 @@ fn talk(shared: &Shared) -> i32 {
     }
     unsafe { libc::close(shared.apart[1]) };
     if end_of(other) == "exit 0" { outcome } else { 2 }
+}
+
+/// What it sends itself by a pipe that it shares with a child alone comes as it was sent.
+fn make_pipes(shared: &Shared) -> i32 {
+    unsafe { libc::close(shared.pipe[1]) };
+    let mut sent = [0u8; 3000];
+    while !shared.is_over() {
+        let [out, into] = pipe();
+        let id = unsafe { libc::fork() };
+        if id == 0 {
+            sleep_ms(3);
+            unsafe { libc::_exit(0) };
+        }
+        for round in 0..10 {
+            sent.iter_mut().zip(round..).for_each(|(byte, number)| *byte = number as u8);
+            let mut got = [0u8; 3000];
+            unsafe {
+                libc::write(into, sent.as_ptr().cast(), sent.len());
+                std::thread::yield_now();
+                libc::read(out, got.as_mut_ptr().cast(), got.len());
+            }
+            if got != sent {
+                return 1;
+            }
+        }
+        unsafe {
+            libc::close(out);
+            libc::close(into);
+        }
+        if id > 0 && end_of(id) != "exit 0" {
+            return 2;
+        }
+    }
+    0
 }
 
 /// The hostile process is gone: the peers end, each as it should.

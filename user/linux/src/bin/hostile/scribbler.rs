@@ -1,11 +1,58 @@
 //! Garbage all over what the library OS has in the process.
 
 use crate::Random;
-use crate::exokernel::{PAGE, is_mapped, make_writable};
+use crate::exokernel::{PAGE, call, is_mapped, make_writable, number};
 use crate::peers::Shared;
 
+/// Where rings of pipes are, from one to the next, their pages, and how many there can be.
+const RINGS: usize = 0x7e00_2c00_0000;
+const RING_STEP: usize = 32 * PAGE;
+const RING_PAGES: usize = 17;
+const RINGS_MOST: usize = 512;
+/// Where a process may keep what it has of them.
+const KEPT: usize = 0x10_0000_0000;
+
+/// Keep pages of pipes that one has no more, and write to them.
+pub fn keep_pipes() {
+    let random = Random::new(7);
+    let mut kept = 0;
+    loop {
+        let mut ends = [0; 2];
+        let id = unsafe {
+            libc::pipe(ends.as_mut_ptr());
+            libc::fork()
+        };
+        if id == 0 {
+            unsafe { libc::_exit(0) };
+        }
+        for ring in (0..RINGS_MOST).map(|ring| RINGS + ring * RING_STEP).filter(|&ring| is_mapped(ring)) {
+            const READ_WRITE: u64 = 3;
+            let target = KEPT + kept % RINGS_MOST * RING_STEP;
+            call::<{ number::PAGE_UNMAP }>([0, target as u64, RING_PAGES as u64, 0, 0, 0]);
+            if call::<{ number::PAGE_MAP }>([0, target as u64, ring as u64, RING_PAGES as u64, READ_WRITE, 0]).0 >= 0 {
+                kept += 1;
+            }
+        }
+        unsafe {
+            libc::waitpid(id, std::ptr::null_mut(), 0);
+            libc::close(ends[0]);
+            libc::close(ends[1]);
+        }
+        for place in 0..kept.min(RINGS_MOST) {
+            // Where bytes are: what is there is nobody else's any more.
+            for page in 1..RING_PAGES {
+                let address = KEPT + place * RING_STEP + page * PAGE + random.below(PAGE as u64 / 8) as usize * 8;
+                if is_mapped(address & !(PAGE - 1)) {
+                    unsafe { (address as *mut u64).write_volatile(random.next()) };
+                }
+            }
+        }
+        unsafe { libc::sched_yield() };
+    }
+}
+
 /// Where the library has what: start and end.
-const PLACES: [(usize, usize); 8] = [
+const PLACES: [(usize, usize); 9] = [
     // The image: text, data.
     (0x7e00_0000_0000, 0x7e00_0028_0000),
     // The upcall page, the fault stack.
@@ -19,6 +66,8 @@ const PLACES: [(usize, usize); 8] = [
     // Words of inodes, what open files have in common.
     (0x7e00_2000_0000, 0x7e00_2010_0000),
     (0x7e00_2800_0000, 0x7e00_2810_0000),
+    // Rings of pipes.
+    (0x7e00_2c00_0000, 0x7e00_2c40_0000),
     // Windows into files.
     (0x7e00_3000_0000, 0x7e00_3010_0000),
 ];
