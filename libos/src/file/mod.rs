@@ -203,6 +203,11 @@ pub trait File: Any + Send + Sync {
         (self.readiness(world), self.edges(world))
     }
 
+    /// Whether its readiness can change while nothing in the process runs: by the console's input.
+    fn waits_for_console(&self) -> bool {
+        false
+    }
+
     /// Serve a request of ioctl(2) that is not common to all files.
     fn control(&self, world: &dyn World, request: u32, argument: usize) -> Result<usize> {
         let _ = (world, request, argument);

@@ -10,6 +10,7 @@ use crate::syscall::Arguments;
 use crate::thread::Waits;
 use crate::time::{Timespec, timeval};
 use crate::user::UserMemory;
+use crate::vfs::world::World;
 
 /// A descriptor, what is asked of it and what is so.
 #[derive(Clone, Copy)]
@@ -19,31 +20,35 @@ struct Watched {
     found: Readiness,
 }
 
-/// Look once; gives how many are ready.
-fn look<K: Kernel>(process: &Process<K>, watched: &mut [Watched]) -> usize {
+/// Look once; gives how many are ready, and whether one may become so by the console.
+fn look<K: Kernel>(process: &Process<K>, watched: &mut [Watched]) -> (usize, bool) {
+    let mut waits = false;
     for watched in watched.iter_mut().filter(|watched| watched.fd >= 0) {
         let found = match process.files.get(watched.fd) {
             Ok(description) => match description.file() {
-                Ok(file) => file.readiness(process),
+                Ok(file) => {
+                    waits |= file.waits_for_console();
+                    file.readiness(process)
+                }
                 Err(_) => Readiness::INVALID,
             },
             Err(_) => Readiness::INVALID,
         };
         watched.found = found & watched.asked;
     }
-    watched.iter().filter(|watched| !watched.found.is_empty()).count()
+    (watched.iter().filter(|watched| !watched.found.is_empty()).count(), waits)
 }
 
 /// Wait until something that may concern readiness happens, the monotonic clock passes `deadline_ns`, or a signal comes.
-pub(super) fn await_change<K: Kernel>(process: &Process<K>, deadline_ns: Option<u64>) -> Result<()> {
-    let outcome = process.block(Waits::Change, deadline_ns);
+pub(super) fn await_change<K: Kernel>(process: &Process<K>, for_console: bool, deadline_ns: Option<u64>) -> Result<()> {
+    let outcome = if for_console { process.console_wait(deadline_ns) } else { process.block(Waits::Change, deadline_ns) };
     if outcome == Err(Errno::ETIMEDOUT) { Ok(()) } else { outcome }
 }
 
 /// Look until something is ready, the monotonic clock passes `deadline_ns`, or a signal comes.
 fn wait<K: Kernel>(process: &Process<K>, watched: &mut [Watched], deadline_ns: Option<u64>) -> Result<usize> {
     loop {
-        let ready = look(process, watched);
+        let (ready, waits) = look(process, watched);
         if ready > 0 {
             return Ok(ready);
         }
@@ -57,7 +62,7 @@ fn wait<K: Kernel>(process: &Process<K>, watched: &mut [Watched], deadline_ns: O
         if deadline_ns.is_some_and(|deadline| process.now_ns() >= deadline) {
             return Ok(0);
         }
-        await_change(process, deadline_ns)?;
+        await_change(process, waits, deadline_ns)?;
     }
 }
 

@@ -22,6 +22,8 @@ pub enum Waits {
     Change,
     /// That a child lets go of the process's memory. Signals do not end it.
     Release,
+    /// Input at the console, or such a change.
+    Console,
     /// A wake on this futex.
     Futex(Key),
     /// A wake on one of several: `Thread::several`.
@@ -503,13 +505,19 @@ impl<M> Table<M> {
         }
     }
 
-    /// Wake all who wait for a change.
+    /// Wake all who wait for a change or for the console.
     pub fn wake_watchers(&mut self) {
         for slot in 0..self.slots.len() {
-            if self.slots[slot].as_ref().is_some_and(|thread| matches!(thread.waits, Waits::Change | Waits::Release)) {
+            if self.slots[slot].as_ref().is_some_and(|thread| matches!(thread.waits, Waits::Change | Waits::Console | Waits::Release)) {
                 self.wake(slot, Outcome::Woken);
             }
         }
+    }
+
+    /// Whether somebody waits for the console.
+    #[must_use]
+    pub fn awaits_console(&self) -> bool {
+        self.iter().any(|thread| thread.waits == Waits::Console)
     }
 
     /// Wake those whose deadline has passed at `now`.
