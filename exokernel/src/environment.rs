@@ -59,7 +59,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The state of the environment that `name` names for `caller`.
-    fn known(&mut self, caller: EnvId, name: u64) -> Result<(EnvId, u32)> {
+    pub(crate) fn known(&mut self, caller: EnvId, name: u64) -> Result<(EnvId, u32)> {
         let id = if name == 0 { caller } else { EnvId(name) };
         let slot = id.slot();
         if slot >= abi::MAX_ENVS {
@@ -199,7 +199,7 @@ impl<M: Machine> Kernel<M> {
         let done = self.for_leaves(env.root.get(), USER_BOTTOM, pages, |kernel, slot, leaf, address| {
             let work = kernel.clear_behind(id, &slot);
             kernel.clear(id, slot, leaf, address);
-            Ok(work)
+            Ok([0, work])
         })?;
         if done < pages {
             return Ok(false);
@@ -219,14 +219,5 @@ impl<M: Machine> Kernel<M> {
         self.credit(parent, quota);
         self.set_state(slot, EnvState::Free);
         Ok(true)
-    }
-
-    /// The dead environment that `name` names, which `caller` is over.
-    pub(crate) fn dead(&mut self, caller: EnvId, name: u64) -> Result<EnvId> {
-        let (id, state) = self.known(caller, name)?;
-        if !self.is_over(caller.slot(), id.slot()) {
-            return Err(Error::Denied);
-        }
-        if state == EnvState::Dead as u32 { Ok(id) } else { Err(Error::Busy) }
     }
 }

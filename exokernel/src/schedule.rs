@@ -242,9 +242,7 @@ impl<M: Machine> Kernel<M> {
         for slot in 0..self.top {
             let contexts = if self.records[slot] == 0 { &[] } else { self.env(slot).contexts.as_slice() };
             for caller in contexts.iter().filter_map(core::cell::Cell::get) {
-                if let Run::Calling(context) = self.context(caller).run.get()
-                    && self.context(context).env.get() == id
-                {
+                if matches!(self.context(caller).run.get(), Run::Calling(context) if self.context(context).env.get() == id) {
                     self.give_up(caller, Error::Dead);
                 }
             }

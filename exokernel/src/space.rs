@@ -12,10 +12,17 @@ use crate::{Kernel, Result};
 
 /// Where an address leads: the deepest entry on its way, at the level asked for or above it.
 pub(crate) struct Slot {
-    table: u64,
-    word: *mut u64,
+    pub(crate) table: u64,
+    pub(crate) word: *mut u64,
     pub(crate) level: usize,
     pub(crate) entry: Entry,
+}
+
+impl Slot {
+    /// Words of the table from this one on.
+    pub(crate) fn left(&self) -> usize {
+        TABLE_ENTRIES - self.word.addr() / 8 % TABLE_ENTRIES
+    }
 }
 
 /// More single pages than this are forgotten by forgetting the whole space.
@@ -155,7 +162,7 @@ impl<M: Machine> Kernel<M> {
 
     /// Take the leaves away that are behind one in its page table; answers how many words were looked at.
     pub(crate) fn clear_behind(&mut self, id: EnvId, slot: &Slot) -> u64 {
-        let left = TABLE_ENTRIES - slot.word.addr() / 8 % TABLE_ENTRIES;
+        let left = slot.left();
         let (mut at, mut cleared) = (0, 0);
         while slot.level == 0 && self.frames.known(slot.table).is_some_and(|table| table.count > 1) && {
             at = zeros(slot.word, at + 1, left);
@@ -193,13 +200,13 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// Do `step`, which answers its work beside a page's, for the leaves of a range, in order: see [`batch`]. A 2 MiB leaf that the range covers in part is `Occupied`.
+    /// Do `step`, which answers how many pages it passed beyond its own and its work for them, for the leaves of a range, in order: see [`batch`]. A 2 MiB leaf that the range covers in part is `Occupied`.
     pub(crate) fn for_leaves(
         &mut self,
         root: u64,
         address: u64,
         pages: u64,
-        mut step: impl FnMut(&mut Self, Slot, Leaf, u64) -> Result<u64>,
+        mut step: impl FnMut(&mut Self, Slot, Leaf, u64) -> Result<[u64; 2]>,
     ) -> Result<u64> {
         batch(pages, |done| {
             let at = address + done * PAGE_SIZE as u64;
@@ -209,13 +216,14 @@ impl<M: Machine> Kernel<M> {
             let passed = (span - offset).min(pages - done);
             let Entry::Leaf(leaf) = slot.entry else {
                 // So are its neighbours in the table often: they are looked at without a walk each.
-                let run = zeros(slot.word, 1, TABLE_ENTRIES - index(at, slot.level));
+                let run = zeros(slot.word, 1, slot.left());
                 return Ok([(span * run as u64 - offset).min(pages - done), 1 + run as u64 / 8]);
             };
             if offset > 0 || pages - done < span {
                 return Err(Error::Occupied);
             }
-            Ok([passed, 1 + span + step(self, slot, leaf, at)?])
+            let [further, work] = step(self, slot, leaf, at)?;
+            Ok([passed + further, 1 + span + work])
         })
     }
 

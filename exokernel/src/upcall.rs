@@ -64,9 +64,7 @@ impl<M: Machine> Kernel<M> {
 
     /// Count a slice that ended by force, where the library can see it.
     pub(crate) fn count_lost_slice(&mut self, context: ContextRef) {
-        if let Some(page) = self.page(context) {
-            page.slices_lost = page.slices_lost.wrapping_add(1);
-        }
+        self.page(context).into_iter().for_each(|page| page.slices_lost = page.slices_lost.wrapping_add(1));
     }
 
     /// A context's upcall page.

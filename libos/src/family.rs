@@ -110,9 +110,9 @@ impl<K: Kernel> Process<K> {
             .collect();
         for (thread, information) in letters {
             match thread {
-                0 => self.signal_process(information),
+                0 => self.signal_process(&information),
                 // A thread that is not there any more takes no notice.
-                thread => self.find_thread(thread).into_iter().for_each(|slot| self.signal_thread(slot, information)),
+                thread => self.find_thread(thread).into_iter().for_each(|slot| self.signal_thread(slot, &information)),
             }
         }
         Ok(())

@@ -27,7 +27,7 @@ use crate::syscall::table::{self, Row, Support};
 use crate::thread::Threads;
 use crate::time::{Linear, Times};
 use crate::timer::Timers;
-use crate::user::UserMemory;
+use crate::user::{Plain, UserMemory};
 use crate::vfs::attributes::Kind;
 use crate::vfs::node::Entry;
 use crate::vfs::permission::{Subject, Wanted};
@@ -211,6 +211,16 @@ impl<K: Kernel> UserMemory for Process<K> {
 
     fn write(&self, address: usize, from: &[u8]) -> Result<()> {
         self.kernel.write(address, from)
+    }
+
+    #[inline(always)]
+    fn read_word(&self, address: usize) -> Result<u32> {
+        self.kernel.read_word(address)
+    }
+
+    #[inline(always)]
+    fn read_with<T: Plain, R: Copy>(&self, address: usize, look: impl FnOnce(&T) -> R) -> Result<R> {
+        self.kernel.read_with(address, look)
     }
 
     fn compare_exchange(&self, address: usize, old: u32, new: u32) -> Result<u32> {

@@ -88,7 +88,7 @@ impl<K: Kernel> World for Process<K> {
     }
 
     fn signal(&self, number: u32) {
-        self.signals.send_own(Information::new(number, Information::KERNEL, 0));
+        self.signals.send_own(&Information::new(number, Information::KERNEL, 0));
     }
 
     fn signals(&self) -> &Signals {

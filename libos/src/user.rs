@@ -64,6 +64,14 @@ pub trait UserMemory {
         self.read(address, unsafe { core::slice::from_raw_parts_mut(into.as_mut_ptr().cast::<u8>(), into.len()) })
     }
 
+    /// Read a word.
+    fn read_word(&self, address: usize) -> Result<u32>
+    where
+        Self: Sized,
+    {
+        self.read_value(address)
+    }
+
     /// Replace a word, if it is `old`, as one step; gives what it was.
     fn compare_exchange(&self, address: usize, old: u32, new: u32) -> Result<u32>
     where
@@ -88,6 +96,14 @@ pub trait UserMemory {
         self.read_fresh(address, bytes)?;
         // SAFETY: the bytes were read, and every bit pattern of a `Plain` type is a value.
         Ok(unsafe { value.assume_init() })
+    }
+
+    /// Look at a value in place, if that can be; what `look` sees may change while it looks.
+    fn read_with<T: Plain, R: Copy>(&self, address: usize, look: impl FnOnce(&T) -> R) -> Result<R>
+    where
+        Self: Sized,
+    {
+        Ok(look(&self.read_value(address)?))
     }
 
     /// Write a value by letting `fill` set what is to be there, in place if that can be: what it leaves may be what was there before. `address` is

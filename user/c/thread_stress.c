@@ -1,5 +1,5 @@
-/* Everything that musl's threads synchronise by, by 64 threads at once, with signals among them, each result checked. The argument is how
- * many times each thread does the cheap things; the dear ones are done a fixed part of that. */
+/* Everything that musl's threads synchronise by, by 64 threads at once, with signals and forks among them, each result checked. The argument is
+ * how many times each thread does the cheap things; the dear ones are done a fixed part of that. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
@@ -8,6 +8,8 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { THREADS = 64 };
@@ -208,7 +210,7 @@ static void cancellation(void)
 {
 	pthread_key_create(&key, destroy);
 	sem_init(&ready, 0, 0);
-	long turns = rounds / 2048 + 1;
+	long turns = rounds / 16384 + 1;
 	for (long turn = 0; turn < turns; turn++) {
 		for (long i = 0; i < THREADS; i++) check(!pthread_create(&threads[i], 0, be_cancelled, (void *)i), "pthread_create");
 		for (long i = 0; i < THREADS; i++) sem_wait(&ready);
@@ -260,6 +262,109 @@ static void signals_waited_for(void)
 	done("signals waited for", waited);
 }
 
+/* Some threads fork, while others hold the locks of the allocator and of open streams, which the child has copies of. A mutex of our
+ * own is left whole in the child by pthread_atfork(3). */
+enum { FORKS = 2 };
+static pthread_mutex_t kept = PTHREAD_MUTEX_INITIALIZER;
+static long pair[2];
+static atomic_int forking;
+static _Atomic long forked;
+
+static void take_kept(void)
+{
+	pthread_mutex_lock(&kept);
+}
+
+static void leave_kept(void)
+{
+	pthread_mutex_unlock(&kept);
+}
+
+static void *busy_with_locks(void *which)
+{
+	void *blocks[32] = {0};
+	for (unsigned i = 0; forking > 0; i++) {
+		void **block = &blocks[i % 32];
+		free(*block);
+		check((*block = malloc(1 + i % 5000)) != 0, "malloc");
+		if (i % 16 == 0) {
+			char *text;
+			size_t length;
+			FILE *stream = open_memstream(&text, &length);
+			fprintf(stream, "%ld", (long)which);
+			fclose(stream);
+			check(atol(text) == (long)which, "a stream in memory");
+			free(text);
+			/* On a busy machine those who fork need their turns. */
+			usleep(1000);
+		}
+		pthread_mutex_lock(&kept);
+		pair[0]++;
+		if (i % 64 == 0) sched_yield();
+		pair[1]++;
+		pthread_mutex_unlock(&kept);
+	}
+	for (int i = 0; i < 32; i++) free(blocks[i]);
+	return 0;
+}
+
+static void *add_in_child(void *number)
+{
+	pthread_mutex_lock(&kept);
+	pair[0] += (long)number;
+	pthread_mutex_unlock(&kept);
+	return number;
+}
+
+/* In the child: locks, memory, streams and new threads work. Its status says who it is. */
+static int in_child(long which, pid_t parent)
+{
+	if (getppid() != parent || pair[0] != pair[1]) return 101;
+	pthread_t others[2];
+	for (long i = 0; i < 2; i++)
+		if (pthread_create(&others[i], 0, add_in_child, (void *)(i + 1))) return 102;
+	char *text = 0;
+	size_t length;
+	FILE *stream = open_memstream(&text, &length);
+	for (int i = 0; i < 100; i++) fprintf(stream, "%d,", i);
+	fclose(stream);
+	if (length != 10 * 2 + 90 * 3 || memcmp(text + length - 3, "99,", 3)) return 103;
+	free(text);
+	for (int i = 0; i < 2; i++) pthread_join(others[i], 0);
+	if (pair[0] != pair[1] + 3) return 104;
+	return (int)which;
+}
+
+static void *fork_some(void *which)
+{
+	for (int i = 0; i < FORKS; i++) {
+		pid_t parent = getpid(), child = fork();
+		check(child >= 0, "fork");
+		if (!child) _exit(in_child((long)which, parent));
+		int status;
+		check(waitpid(child, &status, 0) == child, "waitpid");
+		if (status != (int)(long)which << 8) printf("status %#x of %ld\n", status, (long)which);
+		check(status == (int)(long)which << 8, "the child's status");
+		forked++;
+	}
+	forking--;
+	return 0;
+}
+
+static void *fork_or_disturb(void *which)
+{
+	return (long)which % 4 == 1 ? fork_some(which) : (long)which % 4 ? 0 : busy_with_locks(which);
+}
+
+static void forks(void)
+{
+	pthread_atfork(take_kept, leave_kept, leave_kept);
+	forking = THREADS / 4;
+	each(fork_or_disturb);
+	check(waitpid(-1, 0, 0) == -1 && errno == ECHILD, "no child is left");
+	done("forked", forked);
+}
+
 /* All of it while this comes. */
 static _Atomic long handled;
 static atomic_int over;
@@ -300,6 +405,7 @@ int main(int count, char **arguments)
 	robust_mutex();
 	cancellation();
 	signals_waited_for();
+	forks();
 	over = 1;
 	pthread_join(disturber, 0);
 	check(handled > 0, "signals among them");

@@ -6,6 +6,7 @@
 //! | file | what it does |
 //! |---|---|
 //! | `column` | the columns, and what boots for each |
+//! | `own` | a user's own program |
 //! | `operation` | what the program can measure, as it says itself |
 //! | `session` | a column's measurement, boot by boot |
 //! | `kept` | Linux's figures, kept from the last time |
@@ -23,12 +24,14 @@ pub mod gate;
 mod history;
 mod kept;
 mod operation;
+mod own;
 mod report;
 mod results;
 mod session;
 mod table;
 mod transcript;
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
@@ -39,7 +42,9 @@ use crate::isa::Isa;
 use crate::{build, c_programs, progress, setup};
 use column::Column;
 use operation::Operation;
+use own::Own;
 use results::Results;
+use session::{Figures, Work};
 
 /// How far curves go where it is to be quick.
 const QUICK_MOST: f64 = 1024.0;
@@ -80,6 +85,9 @@ pub struct Options {
     /// Measure what is in the checked-in table of Chitin's counts, and write it anew
     #[arg(long, conflicts_with_all = ["filter", "quick", "entry"])]
     update_counts: bool,
+    /// Measure a program of your own instead: a C file, the folder of a Rust package, a static program; and its arguments
+    #[arg(last = true, value_name = "PROGRAM ARGUMENTS", conflicts_with_all = ["filter", "update_counts"])]
+    own: Vec<String>,
 }
 
 /// Set up, build, measure, report. A failure status says that something was not measured as it must be.
@@ -93,6 +101,9 @@ pub fn bench(options: &Options) -> Result<ExitCode> {
         gate::update(&isas)?;
         return Ok(ExitCode::SUCCESS);
     }
+    if let Some(own) = Own::new(&options.own)? {
+        return bench_own(&own, &isas, options);
+    }
     let operations = operation::all()?;
     if options.list {
         operations.iter().for_each(|operation| println!("{:<12}{:<28}{}", operation.group, operation.name, operation.title));
@@ -100,7 +111,29 @@ pub fn bench(options: &Options) -> Result<ExitCode> {
     }
     let operations: Vec<Operation> = operations.into_iter().filter(|operation| is_wanted(operation, options)).collect();
     ensure!(!operations.is_empty(), "no operation has that in it: `cargo x bench --list` shows all");
-    show(&measure(&isas, &columns(options), &operations, options)?, options)
+    if options.fresh {
+        kept::forget()?;
+    }
+    let names = operations.iter().map(|operation| operation.name.as_str()).collect();
+    let work = Work { names, divisor: if options.quick { 3 } else { 1 }, own: None };
+    let measured = measure(&isas, &work, options)?;
+    show(&Results::new(operations, measured, options.quick)?, options)
+}
+
+/// A user's own program, as a whole and by the figures that it prints.
+fn bench_own(own: &Own, isas: &[Isa], options: &Options) -> Result<ExitCode> {
+    let isas: Vec<Isa> = isas.iter().copied().filter(|&isa| own.runs_on(isa)).collect();
+    isas.iter().try_for_each(|&isa| own.build(isa))?;
+    let measured = measure(&isas, &Work { names: vec![&own.name], divisor: 1, own: Some(own) }, options)?;
+    let mut names: Vec<&String> = vec![&own.name];
+    for name in measured.values().flat_map(BTreeMap::keys) {
+        if !names.contains(&name) && name != "boot" && name != "loop" {
+            names.push(name);
+        }
+    }
+    let title = |name: &String| if *name == own.name { "the whole program, from fork to wait".to_owned() } else { name.clone() };
+    let operation = |name: &String| Operation { group: "own".into(), name: name.clone(), title: title(name), kin: String::new() };
+    show(&Results::new(names.into_iter().map(operation).collect(), measured, false)?, options)
 }
 
 /// Write the files, print the table.
@@ -156,16 +189,12 @@ fn is_wanted(operation: &Operation, options: &Options) -> bool {
 }
 
 /// Measure all columns of all ISAs, as many at a time as there are jobs.
-fn measure(isas: &[Isa], columns: &[Column], operations: &[Operation], options: &Options) -> Result<Results> {
-    let names: Vec<&str> = operations.iter().map(|operation| operation.name.as_str()).collect();
+fn measure(isas: &[Isa], work: &Work, options: &Options) -> Result<BTreeMap<(Isa, Column), Figures>> {
+    let columns = columns(options);
     let jobs: Vec<(Isa, Column)> = isas.iter().flat_map(|&isa| columns.iter().map(move |&column| (isa, column))).collect();
-    let divisor = if options.quick { 3 } else { 1 };
     let processors = std::thread::available_parallelism().map_or(1, |count| count.get());
-    if options.fresh {
-        kept::forget()?;
-    }
-    let bar = progress::bar(jobs.len() * names.len());
-    let measured = session::measure_all(&jobs, &names, divisor, options.jobs.unwrap_or(processors), &bar)?;
+    let bar = progress::bar(jobs.len() * work.names.len());
+    let measured = session::measure_all(&jobs, work, options.jobs.unwrap_or(processors), &bar)?;
     bar.finish_and_clear();
-    Results::new(operations.to_vec(), measured, options.quick)
+    Ok(measured)
 }

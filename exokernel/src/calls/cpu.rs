@@ -41,9 +41,7 @@ impl<M: Machine> Kernel<M> {
                 self.schedule.current = None;
             }
         }
-        if let Some(registers) = registers {
-            record.machine().set_registers(registers);
-        }
+        registers.into_iter().for_each(|registers| record.machine().set_registers(registers));
         Ok(if own { Reply::Later } else { Reply::Now(0) })
     }
 

@@ -1,6 +1,6 @@
 //! Calls on environments.
 
-use abi::{EnvEntry, EnvId, Error, PAGE_SIZE, Privileges};
+use abi::{EnvEntry, EnvId, EnvState, Error, PAGE_SIZE, Privileges};
 use arch::Machine;
 
 use super::{Caller, Reply};
@@ -37,8 +37,11 @@ impl<M: Machine> Kernel<M> {
 
     /// Give a dead environment's frames back, a piece a call. `Busy`: it lives.
     pub(super) fn env_reap(&mut self, caller: Caller, env: u64) -> Result<u64> {
-        let id = self.dead(caller.id, env)?;
-        self.reap(id).map(u64::from)
+        let (id, state) = self.known(caller.id, env)?;
+        if !self.is_over(caller.id.slot(), id.slot()) {
+            return Err(Error::Denied);
+        }
+        if state == EnvState::Dead as u32 { self.reap(id).map(u64::from) } else { Err(Error::Busy) }
     }
 
     /// Hand a child to another parent. One below the caller is charged the child's quota; the caller's own parent is not, since the

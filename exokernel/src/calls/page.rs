@@ -4,7 +4,7 @@ use abi::Rights;
 use abi::{
     ANY_FRAME, BATCH_PAGES, CloneMode, CloneRange, EnvId, Error, FrameKind, LARGE_PAGES, MAX_CLONE_RANGES, PAGE_SIZE, PageInfo, Privileges,
 };
-use arch::{Entry, Leaf, Machine};
+use arch::{Cpu, Entry, Leaf, Machine, Paging};
 
 use super::Caller;
 use crate::space::{Slot, batch, check_range, leaf_pages};
@@ -141,7 +141,7 @@ impl<M: Machine> Kernel<M> {
         let root = self.env(id.slot()).root.get();
         let done = self.for_leaves(root, address, pages, |kernel, slot, leaf, at| {
             kernel.clear(id, slot, leaf, at);
-            Ok(0)
+            Ok([0; 2])
         })?;
         self.flush(id, address, done);
         Ok(done)
@@ -165,7 +165,7 @@ impl<M: Machine> Kernel<M> {
             let rights = derive(leaf.rights, asked)?;
             kernel.becomes_executable(leaf.frame, leaf_pages(slot.level), leaf.rights, rights);
             kernel.write(&slot, Entry::Leaf(Leaf { rights, ..leaf }));
-            Ok(0)
+            Ok([0; 2])
         })?;
         self.flush(id, address, done);
         Ok(done)
@@ -184,21 +184,17 @@ impl<M: Machine> Kernel<M> {
             return Err(Error::BadArgument);
         }
         let mut passed = 0;
-        let mut outcome = Ok(());
         while index < count && passed < BATCH_PAGES as u64 {
             match self.clone_range(caller, id, list.wrapping_add(index * size_of::<CloneRange>() as u64), done) {
                 Ok((pages, more)) => {
                     passed += pages + 1;
                     (index, done) = if more { (index, done + pages) } else { (index + 1, 0) };
                 }
-                Err(error) => {
-                    outcome = if passed == 0 { Err(error) } else { Ok(()) };
-                    break;
-                }
+                Err(error) if passed == 0 => return Err(error),
+                Err(_) => break,
             }
         }
         self.flush(caller.id, 0, u64::MAX);
-        outcome?;
         Ok(if index == count { u64::MAX } else { index << 40 | done })
     }
 
@@ -211,12 +207,15 @@ impl<M: Machine> Kernel<M> {
         let mode = *usize::try_from(range.mode).ok().and_then(|mode| modes.get(mode)).ok_or(Error::BadArgument)?;
         let left = range.pages.checked_sub(done).ok_or(Error::BadArgument)?;
         let pages = self.for_leaves(caller.root, range.source + done * BYTES, left, |kernel, slot, leaf, source| {
-            kernel.clone_leaf(id, slot, leaf, range.target + (source - range.source), mode).map(|()| 0)
+            let target = range.target + (source - range.source);
+            kernel.clone_leaf(id, &slot, leaf, target, mode)?;
+            let end = range.source + range.pages * BYTES;
+            Ok(kernel.clone_behind(id, &slot, target, mode, (end - source) / BYTES))
         })?;
         Ok((pages, pages < left))
     }
 
-    fn clone_leaf(&mut self, id: EnvId, slot: Slot, leaf: Leaf, target: u64, mode: CloneMode) -> Result<()> {
+    fn clone_leaf(&mut self, id: EnvId, slot: &Slot, leaf: Leaf, target: u64, mode: CloneMode) -> Result<()> {
         let large = slot.level > 0;
         if large && (mode == CloneMode::Copy || !target.is_multiple_of(LARGE_PAGES as u64 * BYTES)) {
             return Err(Error::Occupied);
@@ -233,13 +232,37 @@ impl<M: Machine> Kernel<M> {
             CloneMode::CopyOnWrite if writable => {
                 let shared = Leaf { rights: (leaf.rights | Rights::COW) - Rights::WRITE, ..leaf };
                 self.insert(id, target, slot.level, shared)?;
-                if shared != leaf {
-                    self.write(&slot, Entry::Leaf(shared));
-                }
+                self.write(slot, Entry::Leaf(shared));
             }
             _ => self.insert(id, target, slot.level, leaf)?,
         }
         Ok(())
+    }
+
+    /// Go on behind a leaf that was cloned, in its page table, where an entry is the same on the other side, and something is to be had there
+    /// in one table too. Answers how many pages were passed, as [`Kernel::for_leaves`] has it.
+    fn clone_behind(&mut self, id: EnvId, source: &Slot, target: u64, mode: CloneMode, pages: u64) -> [u64; 2] {
+        let other = self.find(self.env(id.slot()).root.get(), target, 0);
+        let (mut passed, end) = (0, source.left().min(other.left()).min(pages as usize));
+        while source.level == 0 && passed + 1 < end {
+            // SAFETY: words of the two tables, here and below.
+            let (word, to) = unsafe { (source.word.add(passed + 1).read(), other.word.add(passed + 1)) };
+            let rights = Rights::from_bits_retain(word >> <M as Cpu>::Paging::KEPT);
+            if word != 0 {
+                let writable = rights.contains(Rights::MAY_WRITE);
+                let is_kept = !writable || mode == CloneMode::Share || mode == CloneMode::CopyOnWrite && rights.contains(Rights::COW);
+                // SAFETY: likewise.
+                if !is_kept || unsafe { to.read() } != 0 || self.charge(id.slot(), 1).is_err() {
+                    break;
+                }
+                // SAFETY: likewise.
+                unsafe { to.write(word) };
+                self.frames.hold((word & <M as Cpu>::Paging::ADDRESS) >> 12);
+                self.frames.hold(other.table);
+            }
+            passed += 1;
+        }
+        [passed as u64; 2]
     }
 
     /// Make a copy-on-write page the caller's own and writable: take the frame over if nobody else maps it, else copy it.
@@ -254,7 +277,7 @@ impl<M: Machine> Kernel<M> {
             return Err(Error::BadRights);
         }
         let mut frames = leaf.frame..leaf.frame + leaf_pages(slot.level);
-        let sole = frames.all(|frame| self.frames.known(frame).is_some_and(|entry| entry.count == 1));
+        let sole = frames.all(|frame| self.frames.known(frame).is_some_and(|entry| entry.count == 1 && entry.next <= 1));
         if slot.level > 0 && !sole {
             return Err(Error::Occupied);
         }

@@ -41,7 +41,9 @@ pub fn page() -> Result<Arc<dyn CommonPage>> {
         let (used, free) = &mut *PAGES.lock();
         free.pop().unwrap_or_else(|| {
             *used += 1;
-            place::DESCRIPTIONS + (*used - 1) * PAGE_SIZE
+            let index = *used - 1;
+            let more = index.checked_sub(place::DESCRIPTIONS_FIRST);
+            more.map_or(place::DESCRIPTIONS + index * PAGE_SIZE, |index| place::DESCRIPTIONS_MORE + index * PAGE_SIZE)
         })
     };
     let rights = Rights::READ | Rights::WRITE | Rights::MAY_READ | Rights::MAY_WRITE;
@@ -54,6 +56,8 @@ pub fn page() -> Result<Arc<dyn CommonPage>> {
 
 /// All of them: a child shares them.
 #[must_use]
-pub fn range() -> Range<usize> {
-    place::DESCRIPTIONS..place::DESCRIPTIONS + PAGES.lock().0 * PAGE_SIZE
+pub fn ranges() -> [Range<usize>; 2] {
+    let used = PAGES.lock().0;
+    let first = used.min(place::DESCRIPTIONS_FIRST);
+    [(place::DESCRIPTIONS, first), (place::DESCRIPTIONS_MORE, used - first)].map(|(start, pages)| start..start + pages * PAGE_SIZE)
 }

@@ -80,8 +80,8 @@ fn add_library(ranges: &mut Vec<CloneRange>, machine: &'static Machine) {
     let stack = machine.stack();
     let in_use = (core::ptr::from_ref(&stack).addr() - STACK_MARGIN).max(stack.start)..stack.end;
     let process = core::ptr::from_ref(dispatch::process()).addr();
-    let shared =
-        [image..image + LARGE_PAGES * PAGE_SIZE, place::INFO..place::INFO + PAGE_SIZE, native::file_pages(), descriptions::range()];
+    let [first, more] = descriptions::ranges();
+    let shared = [image..image + LARGE_PAGES * PAGE_SIZE, place::INFO..place::INFO + PAGE_SIZE, native::file_pages(), first, more];
     let copied = [
         data,
         place::UPCALL_PAGE..place::UPCALL_PAGE + PAGE_SIZE,
@@ -90,7 +90,12 @@ fn add_library(ranges: &mut Vec<CloneRange>, machine: &'static Machine) {
     ];
     ranges.extend(shared.into_iter().map(|part| range(part, CloneMode::Share)));
     ranges.extend(copied.into_iter().map(|part| range(part, CloneMode::Copy)));
-    add_heap(ranges, &[process..process + size_of::<Process<Native>>(), machine.place()]);
+    // What the allocator keeps in its first page, and the list of ranges, which both sides free.
+    ranges.reserve(8);
+    let allocator = place::HEAP..place::HEAP + 1;
+    let start = ranges.as_ptr().addr();
+    let list = start..start + ranges.capacity() * size_of::<CloneRange>();
+    add_heap(ranges, &[process..process + size_of::<Process<Native>>(), machine.place(), allocator, list]);
     ranges.retain(|range| range.pages > 0);
 }
 

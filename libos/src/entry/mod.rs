@@ -54,12 +54,18 @@ pub mod place {
     /// The most that the heap may be.
     pub const HEAP_BYTES: usize = 0x1fd0_0000;
 
-    /// What open file descriptions have in common with those of other processes, a page each.
-    pub const DESCRIPTIONS: usize = 0x7e00_2800_0000;
-    // Between the words of inodes and the rings, and touching neither.
-    const _: () = assert!(unix::place::INODES >= HEAP + HEAP_BYTES);
-    const _: () = assert!(DESCRIPTIONS >= unix::place::INODES + unix::place::INODES_PAGES * abi::PAGE_SIZE);
-    const _: () = assert!(DESCRIPTIONS < unix::place::RINGS);
+    /// What open file descriptions have in common with those of other processes, a page each: the first, for which the words of inodes have a
+    /// page table anyway.
+    pub const DESCRIPTIONS: usize = 0x7e00_2000_0000;
+    /// How many they are.
+    pub const DESCRIPTIONS_FIRST: usize = 0x100;
+    /// The others.
+    pub const DESCRIPTIONS_MORE: usize = 0x7e00_2800_0000;
+    // Around the words of inodes and below the rings, and touching neither.
+    const _: () = assert!(DESCRIPTIONS >= HEAP + HEAP_BYTES);
+    const _: () = assert!(unix::place::INODES >= DESCRIPTIONS + DESCRIPTIONS_FIRST * abi::PAGE_SIZE);
+    const _: () = assert!(DESCRIPTIONS_MORE >= unix::place::INODES + unix::place::INODES_PAGES * abi::PAGE_SIZE);
+    const _: () = assert!(DESCRIPTIONS_MORE < unix::place::RINGS);
 
     /// What the library has of threads but the first: their syscall stacks and machine state.
     pub const THREADS: usize = 0x7e30_0000_0000;

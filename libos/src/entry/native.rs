@@ -167,6 +167,19 @@ impl UserMemory for Native {
         }
     }
 
+    #[inline(always)]
+    fn read_word(&self, address: usize) -> Result<u32> {
+        if !is_programs(address, size_of::<u32>()) {
+            return Err(Errno::EFAULT);
+        }
+        let mut found = 0;
+        // SAFETY: `found` is valid; the other side is the program's memory, and may fault, which ends the load at its fixup.
+        match unsafe { isa::load(address as *const u32, &raw mut found) } {
+            0 => Ok(found),
+            _ => Err(Errno::EFAULT),
+        }
+    }
+
     fn compare_exchange(&self, address: usize, old: u32, new: u32) -> Result<u32> {
         if !is_programs(address, size_of::<u32>()) || !address.is_multiple_of(size_of::<u32>()) {
             return Err(Errno::EFAULT);
@@ -189,6 +202,23 @@ impl UserMemory for Native {
             0 => Ok(()),
             _ => Err(Errno::EFAULT),
         }
+    }
+
+    fn read_with<T: Plain, R: Copy>(&self, address: usize, look: impl FnOnce(&T) -> R) -> Result<R> {
+        if !address.is_multiple_of(align_of::<T>()) {
+            return Ok(look(&self.read_value(address)?));
+        }
+        if !is_programs(address, size_of::<T>()) {
+            return Err(Errno::EFAULT);
+        }
+        let mut seen = MaybeUninit::uninit();
+        attempt(|| {
+            // SAFETY: 1. The memory is the program's, and nobody else in this process runs; that other processes may change it is as with any
+            // copy of it. 2. It is aligned, and any bits are a value. 3. Should it not be readable, the attempt ends with the first load.
+            seen.write(look(unsafe { &*(address as *const T) }));
+        })?;
+        // SAFETY: the attempt was not broken off.
+        Ok(unsafe { seen.assume_init() })
     }
 
     fn write_with<T: Plain>(&self, address: usize, fill: impl FnOnce(&mut T)) -> Result<()> {

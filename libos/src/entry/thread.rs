@@ -21,8 +21,6 @@ struct State {
     /// Of a thread that stopped in the program; its thread pointer in any case.
     registers: Registers,
     vectors: VectorState,
-    /// How much of `vectors` there is.
-    vector_bytes: usize,
     /// What the upcall page has of the call that is being served.
     call: SavedState,
     /// The stack pointer of a thread that stopped in a call; 0 for one that stopped in the program.
@@ -44,14 +42,7 @@ const _: () = assert!(size_of::<Machine>() <= 2 * PAGE_SIZE && STACK_BYTES < pla
 
 impl State {
     fn new(stack_top: usize) -> State {
-        State {
-            registers: Registers::default(),
-            vectors: VectorState::new(),
-            vector_bytes: 0,
-            call: SavedState::default(),
-            sp: 0,
-            stack_top,
-        }
+        State { registers: Registers::default(), vectors: VectorState::new(), call: SavedState::default(), sp: 0, stack_top }
     }
 }
 
@@ -97,7 +88,7 @@ impl Machines {
         // SAFETY: nobody else has the machine.
         let state = unsafe { &mut *machine.0.get() };
         state.registers = *registers;
-        state.vector_bytes = isa::save_vectors(&mut state.vectors);
+        isa::save_vectors(&mut state.vectors);
         state.sp = 0;
         Ok(machine)
     }
@@ -156,9 +147,9 @@ pub unsafe fn keep(machine: &'static Machine) {
     // SAFETY: see `Sync`; the upcall page is mapped.
     unsafe {
         let state = machine.0.get();
-        (*state).vector_bytes = isa::save_vectors(&mut (*state).vectors);
+        isa::save_vectors(&mut (*state).vectors);
         (*state).registers.tls = dispatch::process().kernel.thread_pointer();
-        (*state).call = call_state().read_volatile();
+        (*state).call = call_state().read();
     }
 }
 
@@ -244,8 +235,8 @@ pub unsafe fn enter(to: &'static Machine) -> ! {
     unsafe {
         let state = &mut *to.0.get();
         LibraryWords::get().set_syscall_stack(state.stack_top);
-        isa::restore_vectors(&mut state.vectors, state.vector_bytes);
-        call_state().write_volatile(state.call);
+        isa::reload_vectors(&state.vectors);
+        call_state().write(state.call);
         let by_kernel = process.kernel.load_thread_pointer(state.registers.tls);
         if state.sp != 0 {
             if by_kernel {

@@ -15,7 +15,7 @@ use spin::Mutex;
 
 use self::item::{EXCLUSIVE, Item, WITH_EXCLUSIVE};
 use crate::errno::{Errno, Result};
-use crate::file::{Description, Edges, File, Readiness, Seeking, edge};
+use crate::file::{Description, Edges, File, Readiness, Seeking, edge, remote};
 use crate::vfs::world::World;
 pub use item::Event;
 
@@ -44,11 +44,13 @@ impl State {
     /// Look at all files: what became ready is queued, in the order in which it did.
     fn look(&mut self, world: &dyn World) {
         self.items.retain(|item| item.target.strong_count() > 0);
+        let targets: Vec<Option<Arc<Description>>> = self.items.iter().map(|item| item.target.upgrade()).collect();
+        let files: Vec<Option<&Arc<dyn File>>> = targets.iter().map(|target| target.as_ref()?.file().ok()).collect();
+        let states = remote::look_at_all(files.iter().copied());
         let mut fresh = Vec::new();
-        for (index, item) in self.items.iter_mut().enumerate() {
-            let Some(target) = item.target.upgrade() else { continue };
-            let Ok(file) = target.file() else { continue };
-            if item.look(world, file) {
+        for (index, (item, (file, state))) in self.items.iter_mut().zip(files.into_iter().zip(states)).enumerate() {
+            let Some(state) = state.or_else(|| file.map(|file| file.state(world))) else { continue };
+            if item.note(state) {
                 fresh.push((item.last_edge(), index));
             }
         }

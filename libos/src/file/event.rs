@@ -136,6 +136,10 @@ impl File for Event {
         }
     }
 
+    fn polled(&self) -> Option<&Handle> {
+        self.remote.get().and_then(RemoteFile::polled)
+    }
+
     fn edges(&self, world: &dyn World) -> Edges {
         if let Some(remote) = self.remote.get() {
             return remote.edges(world);

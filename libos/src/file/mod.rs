@@ -203,6 +203,11 @@ pub trait File: Any + Send + Sync {
         (self.readiness(world), self.edges(world))
     }
 
+    /// Its handle in `unixd`, if that is who knows its readiness: many are asked about at once.
+    fn polled(&self) -> Option<&remote::Handle> {
+        None
+    }
+
     /// Whether its readiness can change while nothing in the process runs: by the console's input.
     fn waits_for_console(&self) -> bool {
         false

@@ -4,6 +4,9 @@
 //! operation is a loop of requests and waits for the doorbell.
 #![forbid(unsafe_code)]
 
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
 use unix::{MAILBOX_BYTES, Operation, Request};
 
 use crate::errno::{Errno, Result};
@@ -128,9 +131,10 @@ impl RemoteFile {
     }
 
     /// Ask once; gives the count of bytes that were moved to `output`.
-    fn read_once(&self, output: &mut Output, offset: u64) -> Result<usize> {
+    fn read_once(&self, output: &mut Output, offset: u64, stays: bool) -> Result<usize> {
         let wanted = output.room().min(MAILBOX_BYTES);
-        let count = (self.handle.ask(Operation::Read, [offset, wanted as u64, 0])?[0] as usize).min(wanted);
+        let request = Request { small: u16::from(stays), ..self.handle.request(Operation::Read, [offset, wanted as u64, 0]) };
+        let count = (self.handle.server.call(request)?[0] as usize).min(wanted);
         self.put_mailbox(output, count)?;
         Ok(count)
     }
@@ -146,6 +150,14 @@ impl RemoteFile {
             done += part.len();
         }
         Ok(())
+    }
+
+    /// Read what stays in a pipe.
+    ///
+    /// # Errors
+    /// As [`File::read`].
+    pub fn peek(&self, world: &dyn World, output: &mut Output, blocking: Blocking) -> Result<usize> {
+        until_ready(world, blocking, || self.read_once(output, 0, true))
     }
 
     /// Ask once to write these bytes.
@@ -166,6 +178,46 @@ impl RemoteFile {
                 return Ok(());
             }
         }
+    }
+}
+
+/// What would not block of a file, and since when.
+pub type State = (Readiness, Edges);
+
+/// The most files that one request asks about.
+const LOOKS_MOST: usize = MAILBOX_BYTES / unix::STATE_BYTES;
+
+/// Look at all files that `unixd` knows the readiness of, with a request for many; gives what it told in their places. Of one alone it is not
+/// asked so, and where it does not answer that is told to who asks about the file itself.
+pub fn look_at_all<'a>(files: impl Iterator<Item = Option<&'a Arc<dyn File>>>) -> Vec<Option<State>> {
+    let mut states = Vec::new();
+    let mut asked: Vec<(usize, &Handle)> = Vec::new();
+    for file in files {
+        asked.extend(file.and_then(|file| file.polled()).map(|handle| (states.len(), handle)));
+        states.push(None);
+    }
+    if asked.len() > 1 {
+        for some in asked.chunks(LOOKS_MOST) {
+            look_at_some(some, &mut states);
+        }
+    }
+    states
+}
+
+fn look_at_some(asked: &[(usize, &Handle)], states: &mut [Option<State>]) {
+    let Some((_, first)) = asked.first() else { return };
+    let server = first.server;
+    for (index, (_, handle)) in asked.iter().enumerate() {
+        server.post(index * 4, &handle.number.to_ne_bytes());
+    }
+    if server.call(Request { large: asked.len() as u32, ..Request::new(Operation::ReadinessOfMany, [0; 3]) }).is_err() {
+        return;
+    }
+    for (index, (place, _)) in asked.iter().enumerate() {
+        let mut bytes = [0; unix::STATE_BYTES];
+        server.fetch(index * unix::STATE_BYTES, &mut bytes);
+        let word = |at: usize| u64::from_ne_bytes(bytes[at * 8..at * 8 + 8].try_into().expect("eight bytes"));
+        states[*place] = Some((Readiness::from_bits_truncate(word(0) as u32), Edges { input: word(1), output: word(2) }));
     }
 }
 
@@ -214,9 +266,9 @@ impl File for RemoteFile {
         loop {
             let wanted = output.room().min(MAILBOX_BYTES);
             let outcome = if total == 0 {
-                until_ready(world, blocking, || self.read_once(output, offset))
+                until_ready(world, blocking, || self.read_once(output, offset, false))
             } else {
-                self.read_once(output, offset + total as u64)
+                self.read_once(output, offset + total as u64, false)
             };
             match outcome {
                 Err(_) if total > 0 => return Ok(total),
@@ -296,6 +348,10 @@ impl File for RemoteFile {
             world.write(argument, &bytes[..outgoing])?;
         }
         Ok(answer[0] as usize)
+    }
+
+    fn polled(&self) -> Option<&Handle> {
+        self.is_pollable().then_some(&self.handle)
     }
 
     fn share(&self, _: &'static dyn Server) -> Result<Option<u32>> {

@@ -170,6 +170,19 @@ impl<P: RingPages> Ring<P> {
     /// # Errors
     /// `EFAULT`: as [`Output::put`], if nothing was moved.
     pub fn read(&self, output: &mut Output) -> Result<Step> {
+        self.look_or_read(output, false)
+    }
+
+    /// [`Ring::read`], but what is read stays there.
+    ///
+    /// # Errors
+    /// As [`Ring::read`].
+    pub fn peek(&self, output: &mut Output) -> Result<Step> {
+        self.look_or_read(output, true)
+    }
+
+    #[inline(always)]
+    fn look_or_read(&self, output: &mut Output, stays: bool) -> Result<Step> {
         loop {
             // Who has seen the last writer go sees all that was written before.
             let is_last = self.words().writers.load(Ordering::Acquire) == 0;
@@ -180,7 +193,10 @@ impl<P: RingPages> Ring<P> {
             let mark = output.mark();
             let count = self.copy(head, used.min(output.room()), |at, length| self.pages.put(at, length, output))?;
             let next = head.wrapping_add(count as u64);
-            if self.words().head.compare_exchange(head, next, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+            if stays && self.words().head.load(Ordering::Acquire) == head {
+                return Ok(Step::Moved(count, false));
+            }
+            if !stays && self.words().head.compare_exchange(head, next, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
                 return Ok(Step::Moved(count, self.note_taken(used, count)));
             }
             output.go_back(mark);

@@ -285,6 +285,10 @@ impl File for Socket {
         true
     }
 
+    fn polled(&self) -> Option<&Handle> {
+        self.remote.polled()
+    }
+
     fn readiness(&self, world: &dyn World) -> Readiness {
         self.remote.readiness(world)
     }

@@ -231,37 +231,30 @@ impl Regions {
         self.map.insert(start, region);
     }
 
-    /// Take a range out.
+    /// Take a range out: of the last region in it first.
     pub fn remove(&mut self, range: Range<usize>) {
-        let Some((&start, region)) = self.map.range_mut(..range.end).next_back() else { return };
-        if region.end <= range.start {
-            return;
-        }
-        self.recent = None;
-        // The gap may reach beyond the range.
-        if self.dense.as_ref().is_some_and(|dense| dense.range.start <= range.end && range.start <= dense.range.end) {
-            self.dense = None;
-        }
-        if start > range.start {
-            return self.remove_many(range);
-        }
-        // All of the range that is in a region is in this one.
-        let upper = (range.end < region.end).then(|| region.advanced(range.end - start));
-        if start < range.start {
-            region.end = range.start;
-        } else {
-            self.map.remove(&start);
-        }
-        if let Some(upper) = upper {
-            self.map.insert(range.end, upper);
-        }
-    }
-
-    fn remove_many(&mut self, range: Range<usize>) {
-        self.split(range.start);
-        self.split(range.end);
-        while let Some((&start, _)) = self.map.range(range.clone()).next() {
-            self.map.remove(&start);
+        while let Some((&start, region)) = self.map.range_mut(..range.end).next_back() {
+            if region.end <= range.start {
+                return;
+            }
+            self.recent = None;
+            // The gap may reach beyond the range.
+            if self.dense.as_ref().is_some_and(|dense| dense.range.start <= range.end && range.start <= dense.range.end) {
+                self.dense = None;
+            }
+            let upper = (range.end < region.end).then(|| region.advanced(range.end - start));
+            if start < range.start {
+                region.end = range.start;
+            } else {
+                self.map.remove(&start);
+            }
+            if let Some(upper) = upper {
+                self.map.insert(range.end, upper);
+            }
+            // What is below is in no part of the range.
+            if start <= range.start {
+                return;
+            }
         }
     }
 
@@ -269,17 +262,6 @@ impl Regions {
     #[must_use]
     pub fn count(&self) -> usize {
         self.map.len()
-    }
-
-    /// Let a region begin at `address`, if one holds it.
-    fn split(&mut self, address: usize) {
-        let Some((start, region)) = self.find(address) else { return };
-        if start == address {
-            return;
-        }
-        let upper = region.advanced(address - start);
-        self.map.insert(address, upper);
-        self.map.get_mut(&start).expect("just found").end = address;
     }
 
     /// Set what a range allows, as `change`.

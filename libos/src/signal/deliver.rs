@@ -1,10 +1,13 @@
 //! Delivery: from a pending signal or a fault to the first instruction of a handler, or to the end.
 
+use core::mem::MaybeUninit;
+
 use abi::Registers;
 
 use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::process::Process;
+use crate::signal::state::Entering;
 use crate::signal::{
     Action, AlternateStack, DEFAULT, IGNORE, Information, SIGKILL, SIGSEGV, STOPS, Set, State, Trap, bit, frame, is_ignored_by_default,
 };
@@ -74,12 +77,16 @@ impl<K: Kernel> Process<K> {
     pub fn raise_fault(&self, registers: &mut Registers, trap: &Trap) {
         let information = trap.information(registers.pc);
         let signal = information.signal as u32;
-        let (action, blocked) = self.signals.with(|state| (state.action(signal), state.own.blocked));
-        if matches!(action.handler, DEFAULT | IGNORE) || blocked & bit(signal) != 0 || signal == SIGKILL {
+        let handled = self.signals.with(|state| {
+            let action = state.action(signal);
+            let is_handled = !matches!(action.handler, DEFAULT | IGNORE) && state.own.blocked & bit(signal) == 0 && signal != SIGKILL;
+            is_handled.then(|| (action, state.enter_handler(signal, &action)))
+        });
+        let Some((action, entering)) = handled else {
             self.report_fault(registers, trap, signal);
             self.end(Ending::Signal(signal));
-        }
-        self.start_handler(registers, &information, &action, trap.words());
+        };
+        self.start_handler(registers, &information, &action, &entering, trap.words());
     }
 
     /// Whether a signal is pending that breaks off a wait. A stop does not: the wait goes on where the process does, as if there had been none
@@ -113,10 +120,11 @@ impl<K: Kernel> Process<K> {
     /// Deliver what is pending; whether `registers` were changed.
     pub fn deliver(&self, registers: &mut Registers) -> bool {
         let mut changed = false;
+        let mut place = MaybeUninit::uninit();
         while self.signals.is_pending()
-            && let Some((information, action)) = self.signals.with(State::take_next)
+            && let Some((information, action, entering)) = self.signals.with(|state| state.take_next(&mut place))
         {
-            let information = self.count_expirations(information);
+            self.count_expirations(information);
             let signal = information.signal as u32;
             match action.handler {
                 IGNORE => {}
@@ -124,7 +132,7 @@ impl<K: Kernel> Process<K> {
                 DEFAULT if STOPS & bit(signal) != 0 => self.stop(signal),
                 DEFAULT => self.end(Ending::Signal(signal)),
                 _ => {
-                    self.start_handler(registers, &information, &action, [0; 3]);
+                    self.start_handler(registers, information, &action, &entering, [0; 3]);
                     changed = true;
                 }
             }
@@ -133,29 +141,16 @@ impl<K: Kernel> Process<K> {
     }
 
     /// Write the frame and point `registers` at the handler.
-    fn start_handler(&self, registers: &mut Registers, information: &Information, action: &Action, words: [u64; 3]) {
-        let signal = information.signal as u32;
+    fn start_handler(&self, registers: &mut Registers, information: &Information, action: &Action, entering: &Entering, words: [u64; 3]) {
         if self.strace {
             crate::strace::delivered(self, information);
         }
-        let (mask, alternate, held_back) = self.signals.with(|state| {
-            let mask = state.own.suspended.take().unwrap_or(state.own.blocked);
-            let deferred = if action.flags & Action::NO_DEFER == 0 { bit(signal) } else { 0 };
-            state.set_blocked(state.own.blocked | action.mask | deferred);
-            if action.flags & Action::RESET != 0 {
-                state.actions[signal as usize - 1].handler = DEFAULT;
-            }
-            let alternate = state.own.alternate;
-            if alternate.flags & AlternateStack::AUTODISARM != 0 && action.flags & Action::ON_STACK != 0 {
-                state.own.alternate = AlternateStack::NONE;
-            }
-            (mask, alternate, state.shared.set() & state.own.blocked)
-        });
-        if frame::push(&self.kernel, registers, information, action, mask, &alternate, words).is_err() {
+        let Entering { mask, alternate, held_back } = entering;
+        if frame::push(&self.kernel, registers, information, action, *mask, alternate, words).is_err() {
             // Linux sends SIGSEGV for a frame that cannot be written, whose handler's frame could not be written either.
             self.end(Ending::Signal(SIGSEGV));
         }
-        if held_back != 0 {
+        if *held_back != 0 {
             self.reoffer();
         }
     }

@@ -52,6 +52,48 @@ const_assert_eq!(offset_of!(Frame, r), 8 + 40);
 const_assert_eq!(offset_of!(Frame, mask), 8 + 40 + 256);
 const_assert_eq!(size_of::<Frame>(), 8 + 40 + 256 + 8 + 128);
 
+/// What a frame says, by one address: what fills it takes no more than that along.
+struct Contents<'a> {
+    registers: &'a Registers,
+    information: &'a Information,
+    restorer: u64,
+    alternate: AlternateStack,
+    mask: Set,
+    words: [u64; 3],
+    vectors: u64,
+}
+
+impl Contents<'_> {
+    #[inline(always)]
+    fn fill(&self, frame: &mut Frame) {
+        let registers = self.registers;
+        frame.return_address = self.restorer;
+        frame.flags = CONTEXT_FLAGS;
+        frame.link = 0;
+        frame.alternate = self.alternate;
+        frame.r = registers.r;
+        frame.rdi = registers.rdi;
+        frame.rsi = registers.rsi;
+        frame.rbp = registers.rbp;
+        frame.rbx = registers.rbx;
+        frame.rdx = registers.rdx;
+        frame.rax = registers.rax;
+        frame.rcx = registers.rcx;
+        frame.rsp = registers.sp;
+        frame.rip = registers.pc;
+        frame.rflags = registers.flags;
+        frame.selectors = SELECTORS;
+        frame.error = self.words[0];
+        frame.trap = self.words[1];
+        frame.old_mask = self.mask;
+        frame.cr2 = self.words[2];
+        frame.vectors = self.vectors;
+        frame.reserved = [0; 8];
+        frame.mask = self.mask;
+        frame.information = *self.information;
+    }
+}
+
 /// `UC_FP_XSTATE | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS`
 const CONTEXT_FLAGS: u64 = 7;
 /// cs and ss of user mode, as Linux has them.
@@ -83,32 +125,9 @@ pub fn push<K: Kernel>(
     let vectors = top.checked_sub(kernel.vector_bytes() as u64).ok_or(Errno::EFAULT)? & !63;
     let sp = (vectors.checked_sub(size_of::<Frame>() as u64).ok_or(Errno::EFAULT)? & !15) - 8;
     kernel.push_vectors(vectors as usize)?;
-    kernel.write_with(sp as usize, |frame: &mut Frame| {
-        frame.return_address = action.restorer;
-        frame.flags = CONTEXT_FLAGS;
-        frame.link = 0;
-        frame.alternate = recorded(alternate, registers.sp);
-        frame.r = registers.r;
-        frame.rdi = registers.rdi;
-        frame.rsi = registers.rsi;
-        frame.rbp = registers.rbp;
-        frame.rbx = registers.rbx;
-        frame.rdx = registers.rdx;
-        frame.rax = registers.rax;
-        frame.rcx = registers.rcx;
-        frame.rsp = registers.sp;
-        frame.rip = registers.pc;
-        frame.rflags = registers.flags;
-        frame.selectors = SELECTORS;
-        frame.error = words[0];
-        frame.trap = words[1];
-        frame.old_mask = mask;
-        frame.cr2 = words[2];
-        frame.vectors = vectors;
-        frame.reserved = [0; 8];
-        frame.mask = mask;
-        frame.information = *information;
-    })?;
+    let contents =
+        Contents { registers, information, restorer: action.restorer, alternate: recorded(alternate, registers.sp), mask, words, vectors };
+    kernel.write_with(sp as usize, |frame| contents.fill(frame))?;
     registers.rdi = information.signal as u64;
     registers.rsi = sp + offset_of!(Frame, information) as u64;
     registers.rdx = sp + offset_of!(Frame, flags) as u64;
@@ -127,15 +146,11 @@ pub fn push<K: Kernel>(
 pub fn open<K: Kernel>(kernel: &K, sp: u64) -> Result<Returned> {
     // The handler's return took the return address.
     let address = (sp as usize).wrapping_sub(size_of::<u64>());
-    let vectors: usize = kernel.read_value(address.wrapping_add(offset_of!(Frame, vectors)))?;
+    let (mask, alternate, vectors) = kernel.read_with(address, |frame: &Frame| (frame.mask, frame.alternate, frame.vectors as usize))?;
     if vectors != 0 {
         kernel.pop_vectors(vectors)?;
     }
-    Ok(Returned {
-        mask: kernel.read_value(address.wrapping_add(offset_of!(Frame, mask)))?,
-        alternate: kernel.read_value(address.wrapping_add(offset_of!(Frame, alternate)))?,
-        context: address.wrapping_add(offset_of!(Frame, r)),
-    })
+    Ok(Returned { mask, alternate, context: address.wrapping_add(offset_of!(Frame, r)) })
 }
 
 /// Read the registers of a frame's context.

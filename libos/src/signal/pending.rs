@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use alloc::collections::VecDeque;
+use core::mem::MaybeUninit;
 
 use crate::signal::{FIRST_REAL_TIME, Information, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP, Set, bit};
 
@@ -44,11 +45,11 @@ impl Pending {
     }
 
     /// Let a signal wait: once for a standard signal, as often as it is sent for a real-time one. A timer's has its own place in the queue.
-    pub fn push(&mut self, information: Information) {
+    pub fn push(&mut self, information: &Information) {
         let signal = information.signal as u32;
         if signal >= FIRST_REAL_TIME || information.code == Information::TIMER || self.set & bit(signal) == 0 {
             self.set |= bit(signal);
-            self.queue.push_back(information);
+            self.queue.push_back(*information);
         }
     }
 
@@ -57,19 +58,30 @@ impl Pending {
         self.set |= bit(signal);
     }
 
-    /// Take the signal of a set that is delivered first.
-    pub fn take(&mut self, set: Set) -> Option<Information> {
+    /// Take the signal of a set that is delivered first, to a place: what is known of a signal is copied no more often than it must be.
+    pub fn take<'place>(&mut self, set: Set, place: &'place mut MaybeUninit<Information>) -> Option<&'place mut Information> {
         let signal = first(self.set & set)?;
+        if let ([only], []) = self.queue.as_slices()
+            && only.signal as u32 == signal
+        {
+            self.set &= !bit(signal);
+            let information = place.write(*only);
+            self.queue.pop_front();
+            return Some(information);
+        }
         let mut same = self.queue.iter().enumerate().filter(|(_, information)| information.signal as u32 == signal);
         let index = same.next().map(|(index, _)| index);
         if same.next().is_none() {
             self.set &= !bit(signal);
         }
-        match index {
-            Some(0) => self.queue.pop_front(),
-            Some(index) => self.queue.remove(index),
-            None => Some(Information::new(signal, Information::USER, 0)),
+        let Some(index) = index else { return Some(place.write(Information::new(signal, Information::USER, 0))) };
+        let information = place.write(self.queue[index]);
+        if index == 0 {
+            self.queue.pop_front();
+        } else {
+            self.queue.remove(index);
         }
+        Some(information)
     }
 
     /// Forget what is so.

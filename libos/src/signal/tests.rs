@@ -1,8 +1,11 @@
 //! Masks, actions, and what a handler's frame gives back.
 
+use core::mem::MaybeUninit;
+
 use abi::{FaultKind, PAGE_SIZE, Registers};
 
 use super::*;
+use crate::errno::Errno;
 use crate::fake::calls::{Caller, cpio};
 use crate::kernel::Kernel;
 use crate::memory::fault::Refusal;
@@ -93,6 +96,11 @@ fn the_alternate_stack_is_used_where_asked() {
     assert_eq!(process.signals.with(|state| set_alternate(state, small, 0)), Err(Errno::ENOMEM));
 }
 
+/// What is delivered next, whatever is blocked.
+fn take(state: &mut State) -> Option<Information> {
+    state.take(!0, &mut MaybeUninit::uninit()).copied()
+}
+
 #[test]
 fn a_signal_waits_while_it_is_blocked_and_comes_once() {
     let signals = Signals::new();
@@ -100,21 +108,21 @@ fn a_signal_waits_while_it_is_blocked_and_comes_once() {
         state.set_blocked(bit(SIGTERM) | bit(SIGKILL));
         assert_eq!(state.own.blocked, bit(SIGTERM), "SIGKILL cannot be blocked");
     });
-    signals.send(Information::new(SIGTERM, 0, 0));
-    signals.send(Information::new(SIGTERM, 0, 0));
+    signals.send(&Information::new(SIGTERM, 0, 0));
+    signals.send(&Information::new(SIGTERM, 0, 0));
     assert!(!signals.is_pending());
     signals.with(|state| state.set_blocked(0));
     assert!(signals.is_pending());
-    assert_eq!(signals.with(|state| state.take(!0)).map(|information| information.signal), Some(SIGTERM as i32));
+    assert_eq!(signals.with(take).map(|information| information.signal), Some(SIGTERM as i32));
     assert!(!signals.is_pending());
 }
 
 #[test]
 fn what_is_ignored_is_dropped() {
     let signals = Signals::new();
-    signals.send(Information::new(SIGCHLD, 0, 0));
+    signals.send(&Information::new(SIGCHLD, 0, 0));
     assert!(!signals.is_pending());
-    signals.send(Information::new(SIGTERM, 0, 0));
+    signals.send(&Information::new(SIGTERM, 0, 0));
     let ignore = Action { handler: IGNORE, ..Action::default() };
     signals.with(|state| state.set_action(SIGTERM, Some(ignore))).unwrap();
     assert!(!signals.is_pending());
@@ -128,10 +136,9 @@ fn real_time_signals_queue() {
     let handler = Action { handler: 0x5000, ..Action::default() };
     signals.with(|state| state.set_action(40, Some(handler))).unwrap();
     for value in 0..3 {
-        signals.send(Information::new(40, 0, value));
+        signals.send(&Information::new(40, 0, value));
     }
-    let values: alloc::vec::Vec<u64> =
-        (0..3).filter_map(|_| signals.with(|state| state.take(!0))).map(|information| information.payload[0]).collect();
+    let values: alloc::vec::Vec<u64> = (0..3).filter_map(|_| signals.with(take)).map(|information| information.payload[0]).collect();
     assert_eq!(values, [0, 1, 2]);
 }
 

@@ -27,7 +27,25 @@ const CLOCK_REALTIME: u32 = 256;
 
 /// futex(2)
 pub fn futex<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    const PRIVATE_WAIT: u32 = WAIT | PRIVATE;
+    const PRIVATE_WAKE: u32 = WAKE | PRIVATE;
     let operation = arguments.unsigned(1);
+    // What locks, conditions and channels are made of.
+    match operation {
+        PRIVATE_WAIT if arguments.word(3) == 0 => {
+            let word = process.futex_word(arguments.word(0), true, Access::Read)?;
+            process.wait_on(word, arguments.unsigned(2), ALL, None).map(|()| 0)
+        }
+        PRIVATE_WAKE => {
+            let word = process.futex_word(arguments.word(0), true, Access::Read)?;
+            process.wake_on(word, ALL, most(arguments.int(2)))
+        }
+        _ => any_futex(process, arguments, operation),
+    }
+}
+
+#[inline(never)]
+fn any_futex<K: Kernel>(process: &Process<K>, arguments: &Arguments, operation: u32) -> Result<usize> {
     let command = operation & !(PRIVATE | CLOCK_REALTIME);
     let waits = matches!(command, WAIT | WAIT_BITSET | LOCK_PI | LOCK_PI2 | WAIT_REQUEUE_PI);
     let deadline = if waits && arguments.word(3) != 0 { Some(deadline(process, arguments.word(3), operation)?) } else { None };

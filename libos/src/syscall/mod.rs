@@ -27,6 +27,7 @@ pub mod queue;
 pub mod schedule;
 pub mod signal;
 pub mod socket;
+pub mod splice;
 pub mod stat;
 pub mod stream;
 pub mod table;

@@ -1,9 +1,11 @@
 //! Waiting for descriptors: poll and select.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::errno::{Errno, Result};
-use crate::file::Readiness;
+use crate::file::remote::look_at_all;
+use crate::file::{File, Readiness};
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::syscall::Arguments;
@@ -23,16 +25,17 @@ struct Watched {
 /// Look once; gives how many are ready, and whether one may become so by the console.
 fn look<K: Kernel>(process: &Process<K>, watched: &mut [Watched]) -> (usize, bool) {
     let mut waits = false;
-    for watched in watched.iter_mut().filter(|watched| watched.fd >= 0) {
-        let found = match process.files.get(watched.fd) {
-            Ok(description) => match description.file() {
-                Ok(file) => {
-                    waits |= file.waits_for_console();
-                    file.readiness(process)
-                }
-                Err(_) => Readiness::INVALID,
-            },
-            Err(_) => Readiness::INVALID,
+    let descriptions: Vec<_> = watched.iter().map(|watched| process.files.get(watched.fd).ok()).collect();
+    let files: Vec<Option<&Arc<dyn File>>> = descriptions.iter().map(|description| description.as_ref()?.file().ok()).collect();
+    let states = look_at_all(files.iter().copied());
+    for (watched, (file, state)) in watched.iter_mut().zip(files.into_iter().zip(states)).filter(|(watched, _)| watched.fd >= 0) {
+        let found = match (file, state) {
+            (None, _) => Readiness::INVALID,
+            (Some(_), Some((ready, _))) => ready,
+            (Some(file), None) => {
+                waits |= file.waits_for_console();
+                file.readiness(process)
+            }
         };
         watched.found = found & watched.asked;
     }

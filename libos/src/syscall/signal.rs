@@ -174,7 +174,7 @@ pub fn number(signal: i32) -> u16 {
 
 /// Send a signal. If as many wait as may (`RLIMIT_SIGPENDING`), a standard signal, or one of kill(2)'s, comes once and without what was to be
 /// told, as on Linux.
-fn send<K: Kernel>(process: &Process<K>, target: Target, mut information: Information) -> Result<()> {
+fn send<K: Kernel>(process: &Process<K>, target: Target, information: &Information) -> Result<()> {
     let signal = information.signal as u32;
     let is_counted = signal >= FIRST_REAL_TIME || information.code < 0;
     if is_counted && process.queued_signals() as u64 >= process.limits.lock().get(crate::limits::SIGNALS)?[0] {
@@ -184,13 +184,18 @@ fn send<K: Kernel>(process: &Process<K>, target: Target, mut information: Inform
         if process.signals.with(|state| state.pending_set() & bit(signal) != 0) {
             return Ok(());
         }
-        information = Information::new(signal, Information::USER, 0);
+        deliver(process, target, &Information::new(signal, Information::USER, 0));
+        return Ok(());
     }
+    deliver(process, target, information);
+    Ok(())
+}
+
+fn deliver<K: Kernel>(process: &Process<K>, target: Target, information: &Information) {
     match target {
         Target::Process => process.signal_process(information),
         Target::Thread(slot) => process.signal_thread(slot, information),
     }
-    Ok(())
 }
 
 /// What a signal says that the process sends by kill(2) and its like.
@@ -202,7 +207,7 @@ fn plain<K: Kernel>(process: &Process<K>, signal: u32, code: i32) -> Information
 fn send_plain<K: Kernel>(process: &Process<K>, target: Target, signal: i32, code: i32) -> Result<usize> {
     let signal = check_signal(signal)?;
     if signal != 0 {
-        send(process, target, plain(process, signal, code))?;
+        send(process, target, &plain(process, signal, code))?;
     }
     Ok(0)
 }
@@ -228,7 +233,7 @@ pub fn send_away<K: Kernel>(
     };
     let [_, with_self, ..] = process.ask(operation, signal, id, [words[0], words[1], 0])?;
     if with_self != 0 && signal != 0 {
-        send(process, Target::Process, information.unwrap_or_else(|| plain(process, signal.into(), Information::USER)))?;
+        send(process, Target::Process, &information.unwrap_or_else(|| plain(process, signal.into(), Information::USER)))?;
     }
     Ok(0)
 }
@@ -305,7 +310,7 @@ fn queue<K: Kernel>(process: &Process<K>, target: Target, signal: i32, mut infor
     let signal = check_signal(signal)?;
     if signal != 0 {
         information.signal = signal as i32;
-        send(process, target, information)?;
+        send(process, target, &information)?;
     }
     Ok(0)
 }

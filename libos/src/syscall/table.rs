@@ -14,7 +14,7 @@ use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::syscall::{
     Arguments, Handler, descriptor, directory, epoll, exec, family, futex, identity, inotify, lock, memory, message, notice, open, path,
-    pidfd, poll, process, queue, schedule, signal, socket, stat, stream, thread, time, timer, times, wait,
+    pidfd, poll, process, queue, schedule, signal, socket, splice, stat, stream, thread, time, timer, times, wait,
 };
 
 /// How much of a call works.
@@ -503,9 +503,9 @@ rows! {
     inotify_init1: 294, 26, inotify::inotify_init1, Full, [Hex];
     inotify_add_watch: 254, 27, inotify::inotify_add_watch, Partial("stores through mappings and /proc are not told of"), [Fd, Path, Hex];
     inotify_rm_watch: 255, 28, inotify::inotify_rm_watch, Full, [Fd, Int];
-    splice: 275, 76, absent, Absent, [Fd, Pointer, Fd, Pointer, Unsigned, Hex];
-    tee: 276, 77, absent, Absent, [Fd, Fd, Unsigned, Hex];
-    vmsplice: 278, 75, absent, Absent, [Fd, VectorIn, Unsigned, Hex];
+    splice: 275, 76, splice::splice, Full, [Fd, Pointer, Fd, Pointer, Unsigned, Hex];
+    tee: 276, 77, splice::tee, Full, [Fd, Fd, Unsigned, Hex];
+    vmsplice: 278, 75, splice::vmsplice, Partial("bytes are copied: what the program changes later stays as it was"), [Fd, VectorIn, Unsigned, Hex];
     mount: 165, 40, absent, Absent, [Path, Path, Path, Hex, Pointer];
     umount2: 166, 39, absent, Absent, [Path, Hex];
     socket: 41, 198, socket::socket, Partial("of the Unix domain only"), [Int, Int, Int];

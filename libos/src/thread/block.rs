@@ -10,7 +10,7 @@ use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::signal::attention;
-use crate::thread::table::{Outcome, Waits};
+use crate::thread::record::{Outcome, Waits};
 use crate::time::ticks_at;
 
 /// A waiter for the console looks again after so long, in nanoseconds, whatever the others do.
@@ -94,11 +94,19 @@ impl<K: Kernel> Process<K> {
 
     /// [`Process::rest`], whatever signals there are.
     fn rest_whatever(&self, enter: impl FnOnce(&mut super::Table<K::Machine>)) -> Outcome {
-        let next = self.threads.with(|table| {
+        let turn = self.threads.with(|table| {
             enter(table);
-            table.take_next()
+            let next = table.take_next()?;
+            Some((next != table.current_slot()).then(|| self.exchange_threads(table, next)))
         });
-        self.run(next.unwrap_or_else(|| self.await_next()));
+        match turn {
+            Some(Some(machines)) => {
+                self.follow_threads();
+                self.switch(machines);
+            }
+            Some(None) => {}
+            None => self.run(self.await_next()),
+        }
         self.threads.with(super::Table::outcome)
     }
 
@@ -113,12 +121,16 @@ impl<K: Kernel> Process<K> {
     }
 
     /// Run a thread that is not in the schedule, until the one that calls this is ready and its turn has come.
-    #[inline(always)]
     fn run(&self, next: usize) {
         let mine = self.threads.with(|table| table.current_slot());
-        if next != mine
-            && let (Some(from), to) = self.change_thread(next)
-        {
+        if next != mine {
+            self.switch(self.change_thread(next));
+        }
+    }
+
+    #[inline(always)]
+    fn switch(&self, (from, to): super::Machines<K>) {
+        if let Some(from) = from {
             self.kernel.switch(from, to);
         }
     }

@@ -41,7 +41,7 @@ impl<K: Kernel> Process<K> {
         let ended = self.threads.with(|table| table.remove_current());
         self.give_thread_id(id);
         // It takes no signals any more.
-        self.signals.exchange(alloc::boxed::Box::new(Own::new(Set::MAX)));
+        self.signals.with(|state| *state.own = Own::new(Set::MAX));
         self.reoffer();
         let machine = ended.map(|thread| thread.machine);
         let next = self.await_next();

@@ -16,7 +16,8 @@ use crate::memory::fault::Access;
 use crate::process::Process;
 use crate::signal::attention;
 use crate::thread::futexes::Key;
-use crate::thread::table::{Outcome, Table, Waits};
+use crate::thread::record::{Outcome, Waits};
+use crate::thread::table::Table;
 use crate::time::ticks_at;
 use crate::user::{PROGRAM_TOP, UserMemory};
 
@@ -57,6 +58,7 @@ impl<K: Kernel> Process<K> {
     ///
     /// # Errors
     /// `EINVAL`: misaligned. `EFAULT`: not the program's, not mapped, or not writable where that is needed. A private one need not be mapped.
+    #[inline(always)]
     pub fn futex_word(&self, address: usize, is_private: bool, access: Access) -> Result<Word> {
         if !address.is_multiple_of(4) {
             return Err(Errno::EINVAL);
@@ -95,7 +97,7 @@ impl<K: Kernel> Process<K> {
     pub fn wait_on(&self, word: Word, value: u32, bits: u32, deadline_ns: Option<u64>) -> Result<()> {
         let deadline = deadline_ns.map(|ns| ticks_at(self.kernel.info(), ns));
         loop {
-            if self.read_value::<u32>(word.address)? != value {
+            if self.read_word(word.address)? != value {
                 return Err(Errno::EAGAIN);
             }
             let outcome = self.rest(|table| {
@@ -126,7 +128,7 @@ impl<K: Kernel> Process<K> {
                 }
             }
             match self.rest(|table| table.block_on_any(expected, deadline))? {
-                Outcome::Woken => return Ok(self.threads.with(|table| table.current().woken_on as usize)),
+                Outcome::Woken => return Ok(self.threads.with(|table| usize::from(table.current().woken_on))),
                 Outcome::TimedOut => return Err(Errno::ETIMEDOUT),
                 Outcome::Interrupted => {}
             }

@@ -56,8 +56,8 @@ pub enum Kind {
     Plain,
     /// To own the futex, which is a lock that knows its owner (`FUTEX_LOCK_PI`).
     Lock,
-    /// To be moved to this lock (`FUTEX_WAIT_REQUEUE_PI`).
-    Transfer(Key),
+    /// To be moved to a lock (`FUTEX_WAIT_REQUEUE_PI`): which, its thread knows.
+    Transfer,
 }
 
 /// A thread that waits.
@@ -68,12 +68,15 @@ pub struct Waiter {
     /// Of what kinds a wake must be one to be for it.
     pub bits: u32,
     /// Which of the futexes that it waits on this is.
-    pub index: u32,
-    /// Its slot.
-    pub thread: usize,
+    pub index: u16,
     /// How.
     pub kind: Kind,
+    /// Its slot.
+    pub thread: usize,
 }
+
+// Two words and two: what is copied at each wait.
+const _: () = assert!(size_of::<Waiter>() == 4 * size_of::<usize>());
 
 /// Queues: futexes with the same hash share one.
 const QUEUES: usize = 64;
@@ -96,6 +99,7 @@ fn queue(key: Key) -> usize {
 
 impl Futexes {
     /// Let a thread wait, behind all others.
+    #[inline(always)]
     pub fn push(&mut self, waiter: Waiter) {
         self.0[queue(waiter.key)].push_back(waiter);
     }
@@ -106,18 +110,32 @@ impl Futexes {
         self.0[queue(key)].iter().find(|waiter| waiter.key == key && waiter.bits & bits != 0)
     }
 
-    /// Take that waiter.
+    /// Take that waiter: its slot, and which of its futexes this is.
     ///
     /// # Errors
     /// `EINVAL`: it does not wait for a wake, but for a lock.
     #[inline(always)]
-    pub fn pop(&mut self, key: Key, bits: u32) -> Result<Option<Waiter>> {
+    pub fn pop(&mut self, key: Key, bits: u32) -> Result<Option<(usize, u16)>> {
         let queue = &mut self.0[queue(key)];
+        let Some(first) = queue.front() else { return Ok(None) };
+        if first.key == key && first.bits & bits != 0 {
+            if first.kind != Kind::Plain {
+                return Err(Errno::EINVAL);
+            }
+            let taken = (first.thread, first.index);
+            queue.pop_front();
+            return Ok(Some(taken));
+        }
+        Self::pop_later(queue, key, bits)
+    }
+
+    #[cold]
+    fn pop_later(queue: &mut VecDeque<Waiter>, key: Key, bits: u32) -> Result<Option<(usize, u16)>> {
         let Some(index) = queue.iter().position(|waiter| waiter.key == key && waiter.bits & bits != 0) else { return Ok(None) };
         if queue[index].kind != Kind::Plain {
             return Err(Errno::EINVAL);
         }
-        Ok(if index == 0 { queue.pop_front() } else { queue.remove(index) })
+        Ok(queue.remove(index).map(|waiter| (waiter.thread, waiter.index)))
     }
 
     /// Take the longest waiter of a futex, however it waits.
@@ -148,7 +166,7 @@ mod tests {
     }
 
     fn pop(futexes: &mut Futexes, address: usize, bits: u32) -> Option<usize> {
-        futexes.pop(Key::private(address), bits).unwrap().map(|waiter| waiter.thread)
+        futexes.pop(Key::private(address), bits).unwrap().map(|(thread, _)| thread)
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::thread::futex::{ALL, Word};
 use crate::thread::futexes::{Key, Kind};
-use crate::thread::table::{Outcome, Waits};
+use crate::thread::record::{Outcome, Waits};
 use crate::time::ticks_at;
 use crate::user::UserMemory;
 
@@ -215,7 +215,10 @@ impl<K: Kernel> Process<K> {
             return Err(Errno::EAGAIN);
         }
         let deadline = deadline_ns.map(|ns| ticks_at(self.kernel.info(), ns));
-        let outcome = self.rest(|table| table.block(Waits::Transfer { from: from.key, to }, bits, deadline));
+        let outcome = self.rest(|table| {
+            table.current().lock = Some(to.key);
+            table.block(Waits::Transfer(from.key), bits, deadline);
+        });
         match outcome {
             Ok(Outcome::Woken) => Ok(()),
             Ok(Outcome::TimedOut) => Err(Errno::ETIMEDOUT),
@@ -233,10 +236,10 @@ impl<K: Kernel> Process<K> {
         while done <= moves
             && let Some(waiter) = self.threads.with(|table| table.first_waiter(from.key))
         {
-            if waiter.kind != Kind::Transfer(to.key) {
+            let (id, lock) = self.threads.with(|table| (table.at(waiter.thread).id, table.at(waiter.thread).lock));
+            if waiter.kind != Kind::Transfer || lock != Some(to.key) {
                 return Err(Errno::EINVAL);
             }
-            let id = self.threads.with(|table| table.at(waiter.thread).id);
             let owner = self.try_lock(to, id)?;
             self.threads.with(|table| {
                 table.take_waiter(from.key);

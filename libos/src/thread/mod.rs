@@ -14,9 +14,11 @@ mod fork;
 pub mod futex;
 pub mod futexes;
 mod locks;
+mod record;
 pub mod schedule;
 mod signals;
 pub mod table;
+mod waits;
 pub mod watches;
 
 use alloc::boxed::Box;
@@ -31,7 +33,8 @@ use crate::process::Process;
 use crate::signal::Own;
 pub use fork::Birth;
 pub use locks::OWNER;
-pub use table::{Outcome, Scheduling, Table, Thread, Waits};
+pub use record::{Outcome, Scheduling, Thread, Waits};
+pub use table::Table;
 pub use watches::Watches;
 
 /// The threads of a process.
@@ -106,27 +109,36 @@ impl<K: Kernel> Process<K> {
     }
 
     /// Make another thread, which is not in the schedule, the one that runs, the machine's state excepted; gives the machines of both.
-    fn change_thread(&self, next: usize) -> (Option<&'static K::Machine>, &'static K::Machine) {
-        let now = self.kernel.ran();
-        let machines = self.threads.with(|table| {
-            let signals = table.at(next).signals.take().expect("a thread that does not run keeps its own");
-            let signals = self.signals.exchange(signals);
-            let before = table.set_current(next, now).map(|before| {
-                before.signals = Some(signals);
-                before.machine
-            });
-            let _ = self.signals.take_attention(crate::signal::attention::TURN);
-            if table.current().ends {
-                self.signals.attend(crate::signal::attention::END);
-            } else {
-                let _ = self.signals.take_attention(crate::signal::attention::END);
-            }
-            self.kernel.identity().set(crate::identity::Word::Thread, table.current().id);
-            (before, table.current().machine)
+    fn change_thread(&self, next: usize) -> Machines<K> {
+        let machines = self.threads.with(|table| self.exchange_threads(table, next));
+        self.follow_threads();
+        machines
+    }
+
+    /// [`Process::change_thread`], to be followed by [`Process::follow_threads`] where the table is not held.
+    #[inline(always)]
+    fn exchange_threads(&self, table: &mut Table<K::Machine>, next: usize) -> Machines<K> {
+        let before = table.set_current(next, self.kernel.ran());
+        let thread = table.current();
+        let own = thread.signals.take().expect("a thread that does not run keeps its own");
+        let (id, to) = (thread.id, thread.machine);
+        let own = self.signals.turn_to(own, thread.ends);
+        self.kernel.identity().set(crate::identity::Word::Thread, id);
+        let from = table.slots[before].as_mut().map(|before| {
+            before.signals = Some(own);
+            before.machine
         });
+        (from, to)
+    }
+
+    /// Timers that go by a thread's clock run, or stand, as their threads do.
+    #[inline(always)]
+    fn follow_threads(&self) {
         if self.timers.follow_threads() {
             self.arm_timers();
         }
-        machines
     }
 }
+
+/// The machine of the thread that ran, if it has not ended, and that of the one that runs.
+type Machines<K> = (Option<&'static <K as Kernel>::Machine>, &'static <K as Kernel>::Machine);

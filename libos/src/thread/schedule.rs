@@ -47,6 +47,9 @@ impl ByPriority {
 
 impl Schedule for ByPriority {
     fn ready(&mut self, thread: usize, priority: u8) {
+        if priority == 0 {
+            return self.ordinary.push_back(thread);
+        }
         self.queue(priority).push_back(thread);
     }
 

@@ -3,35 +3,33 @@
 
 use crate::kernel::Kernel;
 use crate::process::Process;
-use crate::signal::{Information, bit};
-use crate::thread::table::Outcome;
+use crate::signal::{Information, SIGCONT, STOPS, attention, bit};
+use crate::thread::record::Outcome;
 
 impl<K: Kernel> Process<K> {
     /// Send a signal to the process: to the thread that runs, if it does not block it, else to one that waits.
-    pub fn signal_process(&self, information: Information) {
-        self.take_back(information.signal as u32);
-        self.signals.send(information);
-        self.tell_watchers(information);
-        let set = bit(information.signal as u32);
-        let (is_dropped, is_wanted_here) = self.signals.with(|state| (state.pending_set() & set == 0, state.own.wants() & set != 0));
-        if is_dropped {
+    pub fn signal_process(&self, information: &Information) {
+        let signal = information.signal as u32;
+        self.take_back(signal);
+        let (is_pending, is_wanted_here) = self.signals.send(information);
+        self.tell_watchers(signal);
+        if !is_pending {
             return;
         }
         // The thread whose signals are at hand may be one that waits: nobody runs then.
-        let here = self.threads.with(|table| table.current_slot());
         if is_wanted_here {
-            self.interrupt(|_| Some(here));
+            self.interrupt(|table| Some(table.current_slot()));
         } else {
-            self.interrupt(|table| table.waiting_for_signal(set));
+            self.interrupt(|table| table.waiting_for_signal(bit(signal)));
         }
     }
 
     /// Send a signal to the thread in a slot.
-    pub fn signal_thread(&self, slot: usize, information: Information) {
+    pub fn signal_thread(&self, slot: usize, information: &Information) {
         self.take_back(information.signal as u32);
         if slot == self.threads.with(|table| table.current_slot()) {
             self.signals.send_own(information);
-            self.tell_watchers(information);
+            self.tell_watchers(information.signal as u32);
             if self.signals.with(|state| state.own.wants() & state.own.pending.set() != 0) {
                 self.interrupt(|_| Some(slot));
             }
@@ -42,7 +40,7 @@ impl<K: Kernel> Process<K> {
             self.signals.send_to(own, information);
             own.wants() & own.pending.set() != 0
         });
-        self.tell_watchers(information);
+        self.tell_watchers(information.signal as u32);
         if wanted {
             self.interrupt(|_| Some(slot));
         }
@@ -67,7 +65,15 @@ impl<K: Kernel> Process<K> {
     }
 
     /// Drop what a signal takes back that is sent.
+    #[inline(always)]
     fn take_back(&self, signal: u32) {
+        if (STOPS | bit(SIGCONT)) & bit(signal) != 0 {
+            self.drop_contrary(signal);
+        }
+    }
+
+    #[cold]
+    fn drop_contrary(&self, signal: u32) {
         let set = self.signals.take_back(signal);
         if set != 0 {
             self.threads
@@ -76,18 +82,21 @@ impl<K: Kernel> Process<K> {
     }
 
     /// If signals like this one are read from a descriptor, let who waits for changes look.
-    fn tell_watchers(&self, information: Information) {
-        if self.signals.note_arrival(information.signal as u32) {
+    fn tell_watchers(&self, signal: u32) {
+        if self.signals.note_arrival(signal) {
             self.note_change();
         }
     }
 
     fn interrupt(&self, which: impl FnOnce(&super::Table<K::Machine>) -> Option<usize>) {
-        self.threads.with(|table| {
+        let preempts = self.threads.with(|table| {
             if let Some(slot) = which(table) {
                 table.wake(slot, Outcome::Interrupted);
             }
+            table.take_preempts()
         });
-        self.heed_priorities();
+        if preempts {
+            self.signals.attend(attention::TURN);
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 use alloc::sync::Weak;
 use alloc::vec::Vec;
+use core::mem::MaybeUninit;
 use core::sync::atomic::Ordering;
 
 use crate::kernel::Kernel;
@@ -101,8 +102,8 @@ impl<K: Kernel> Process<K> {
             posix.is_queued = true;
         }
         match thread.map(|id| self.find_thread(id)) {
-            None => self.signal_process(information),
-            Some(Ok(slot)) => self.signal_thread(slot, information),
+            None => self.signal_process(&information),
+            Some(Ok(slot)) => self.signal_thread(slot, &information),
             // The thread has ended: nobody is told.
             Some(Err(_)) => {}
         }
@@ -134,18 +135,26 @@ impl<K: Kernel> Process<K> {
 
     /// Take a pending signal that is in `set`, if there is one.
     pub fn take_signal(&self, set: crate::signal::Set) -> Option<Information> {
-        self.signals.with(|state| state.take(set)).map(|information| self.count_expirations(information))
+        let mut place = MaybeUninit::uninit();
+        let information = self.signals.with(|state| state.take(set, &mut place))?;
+        self.count_expirations(information);
+        Some(*information)
     }
 
     /// What a signal that was just taken says: a timer's, how many expirations it stands for; and the timer's next can come.
-    pub fn count_expirations(&self, mut information: Information) -> Information {
-        if information.code != Information::TIMER {
-            return information;
+    #[inline]
+    pub fn count_expirations(&self, information: &mut Information) {
+        if information.code == Information::TIMER {
+            self.count_expirations_of_timer(information);
         }
+    }
+
+    #[cold]
+    fn count_expirations_of_timer(&self, information: &mut Information) {
         let id = information.payload[0] as i32;
         let is_periodic = {
             let mut state = self.timers.state.lock();
-            let Some(posix) = state.posix.get_mut(&id).filter(|posix| posix.is_queued) else { return information };
+            let Some(posix) = state.posix.get_mut(&id).filter(|posix| posix.is_queued) else { return };
             posix.is_queued = false;
             let more = posix.interval.pass(self.clock_ns(posix.interval.clock));
             posix.overrun = overrun((posix.overrun as u64).saturating_add(more).saturating_add(1));
@@ -155,7 +164,6 @@ impl<K: Kernel> Process<K> {
         if is_periodic {
             self.arm_timers();
         }
-        information
     }
 }
 

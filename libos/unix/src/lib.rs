@@ -35,6 +35,8 @@ pub use terminal::TerminalFlags;
 pub const MAILBOX_PAGES: usize = 2;
 /// Bytes of a mailbox.
 pub const MAILBOX_BYTES: usize = MAILBOX_PAGES * abi::PAGE_SIZE;
+/// Bytes of what is told of each file that many are asked about: poll(2)'s bits and two stamps, eight each.
+pub const STATE_BYTES: usize = 24;
 /// The id of `unixd` as a process: the one that orphans become children of.
 pub const SERVER_ID: u32 = 1;
 /// The id of the first program.

@@ -94,7 +94,7 @@ operations! {
     /// `(handle)`. The file was stored into through a mapping: its times are to be set. Words only.
     NoteStored = 0x5f,
     // Files and objects: 0x80. A handle is in the argument of 32 bits.
-    /// `(handle; offset, bytes) → bytes`, in the mailbox. `EAGAIN`: none yet; the process is told when it may try again.
+    /// `(handle; small: 1 if they stay there, of a pipe; offset, bytes) → bytes`, in the mailbox. `EAGAIN`: none yet; the process is told when it may try again.
     Read = 0x80,
     /// `(handle; offset or u64::MAX for the end, bytes) → bytes, offset behind them`, from the mailbox. `EAGAIN` as for `Read`.
     Write = 0x81,
@@ -156,6 +156,9 @@ operations! {
     LockWhole = 0xa1,
     /// `(handle)`: a descriptor of the file was closed: the process's record locks there are gone.
     UnlockAll = 0xa2,
+    /// `(large: how many)`: [`Operation::Readiness`] of so many handles, told of changes. The handles are in the mailbox, a word of 32 bits each;
+    /// the answers too, each [`STATE_BYTES`](crate::STATE_BYTES).
+    ReadinessOfMany = 0x9c,
     /// `(handle) → readers, writers, and how often either was opened`: a FIFO. The process is told when that changes.
     PipePeers = 0x8f,
     /// `(handle; capacity, or 0 to leave it) → capacity`: `F_SETPIPE_SZ`, `F_GETPIPE_SZ`.

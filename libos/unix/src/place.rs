@@ -5,7 +5,7 @@ pub const BULLETIN: usize = 0x7e00_002b_0000;
 /// The mailbox.
 pub const MAILBOX: usize = 0x7e00_002b_2000;
 /// The words of open inodes ([`InodeWords`](crate::InodeWords)), read-only.
-pub const INODES: usize = 0x7e00_2000_0000;
+pub const INODES: usize = 0x7e00_2010_0000;
 /// The most pages of them.
 pub const INODES_PAGES: usize = 4096;
 /// The rings of pipes ([`ring`](crate::ring)): each at one address, in all processes that have it and in `unixd`.

@@ -31,7 +31,11 @@ struct table {
 };
 
 /* An operation without a name ends a table. */
-extern const struct operation calls[], files[], memory[], signals[], threads[], processes[], events[], growth[];
+extern const struct operation calls[], files[], memory[], signals[], threads[], processes[], programs[], events[], growth[];
+
+/* A user's own program, and what runs it. */
+extern char *const *own_program;
+void run_own_program(long rounds);
 
 /* The parameter of a curve. */
 extern long at;

@@ -1,4 +1,5 @@
-/* Measures: `bench [--list] [--divide BY] [NAME]...`, all operations where none is named. Lines of output:
+/* Measures: `bench [--list] [--divide BY] [NAME]...`, all operations where none is named; `bench --program PATH [ARGUMENT]...`, a program
+ * of the user's, whose lines of two words, a name and a number, are figures of its own. Lines of output:
  *
  *   operation GROUP NAME "TITLE" "KIN"     what there is, with --list
  *   begin NAME                             it is about to run: where the machine ends, this is what ended it
@@ -29,7 +30,8 @@ long at;
 
 static const struct table tables[] = {
 	{"calls", calls},     {"files", files},		{"memory", memory}, {"signals", signals},
-	{"threads", threads}, {"processes", processes}, {"events", events}, {"growth", growth},
+	{"threads", threads}, {"processes", processes}, {"events", events}, {"programs", programs},
+	{"growth", growth},
 };
 enum { TABLES = sizeof tables / sizeof *tables };
 
@@ -131,6 +133,20 @@ static void measure_all(long divisor, int count, char **names)
 	for (int i = 0; i < TABLES; i++)
 		for (const struct operation *operation = tables[i].operations; operation->name; operation++)
 			if (operation->run && is_wanted(operation->name, count, names)) measure(operation, divisor);
+	printf("end\n");
+	say();
+}
+
+/* A program of the user's, by its file's name. */
+static void measure_own(char **words)
+{
+	const char *slash = strrchr(words[0], '/');
+	struct operation own = {slash ? slash + 1 : words[0], 0, 0, 1, run_own_program, 0, 0, 0};
+	own_program = words;
+	measure(&calls[0], 1);
+	measure(&own, 1);
+	printf("end\n");
+	say();
 }
 
 static void list(void)
@@ -143,6 +159,9 @@ static void list(void)
 
 static void become_init(void)
 {
+	clearenv();
+	setenv("PATH", "/bin:/usr/bin", 1);
+	setenv("HOME", "/root", 1);
 	mkdir("/dev", 0755);
 	mkdir("/proc", 0555);
 	mkdir("/tmp", 01777);
@@ -198,18 +217,21 @@ int main(int count, char **arguments)
 		count = words_of("/etc/bench", words, 1024);
 		arguments = words;
 	}
+	keep_a_neighbour();
+	printf("boot %llu %llu %llu\n", (unsigned long long)born, (unsigned long long)born, (unsigned long long)born);
 	for (; i < count && !strncmp(arguments[i], "--", 2); i++) {
 		if (!strcmp(arguments[i], "--list")) {
 			list();
 			return 0;
 		}
-		if (strcmp(arguments[i], "--divide") || i + 1 == count) return 2;
+		if (i + 1 == count) return 2;
+		if (!strcmp(arguments[i], "--program")) {
+			measure_own(arguments + i + 1);
+			return 0;
+		}
+		if (strcmp(arguments[i], "--divide")) return 2;
 		divisor = atol(arguments[++i]);
 	}
-	keep_a_neighbour();
-	printf("boot %llu %llu %llu\n", (unsigned long long)born, (unsigned long long)born, (unsigned long long)born);
 	measure_all(divisor > 0 ? divisor : 1, count - i, arguments + i);
-	printf("end\n");
-	say();
 	return 0;
 }

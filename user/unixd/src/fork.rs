@@ -5,6 +5,7 @@
 //! keeps nothing but a [`Fork`]; a process that dies there leaves an environment that nobody knows any more, which is ended with it.
 
 use abi::{EnvId, EnvState, MAX_ENVS};
+use alloc::vec::Vec;
 use libos::errno::Errno;
 use libos::signal::SIGNALS;
 use unix::{Kin, Request};
@@ -56,7 +57,8 @@ impl Server {
         if kin.exit_signal > SIGNALS {
             return Err(Errno::EINVAL);
         }
-        self.family.may_fork(id)?;
+        let on_the_way: Vec<u32> = self.processes.iter().filter(|process| process.fork.is_some()).map(|process| process.id).collect();
+        self.family.may_fork(id, &on_the_way)?;
         let process = self.processes.get(id).ok_or(Errno::ESRCH)?;
         let (env, (quota, used)) = (process.env, process.frames());
         // Nobody makes a child of what another process makes.

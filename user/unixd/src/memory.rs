@@ -69,8 +69,16 @@ pub fn frames_for_files() -> (usize, usize) {
     (available().saturating_sub(FILES_LEAVE), machine::entry(machine::own()).quota as usize)
 }
 
+/// The part of all memory that what processes hold here may be: the heap gives nothing back to them.
+const SHARE: usize = 4;
+
 /// Bytes that can be allocated: what is free in the heap may be in pieces, of which half is counted.
 fn room() -> usize {
+    let most = machine::entry(machine::own()).quota as usize * PAGE_SIZE / SHARE;
+    room_in_heap().min(most.saturating_sub(ALLOCATED.load(Ordering::Relaxed)))
+}
+
+fn room_in_heap() -> usize {
     #[cfg(target_os = "none")]
     let heap = libos::entry::heap::range().len();
     #[cfg(not(target_os = "none"))]

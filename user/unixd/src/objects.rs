@@ -3,11 +3,11 @@
 //! Files are served by the very implementations that processes have of them; what makes the difference is the [`Caller`].
 
 use libos::errno::Errno;
-use libos::file::{Access, Blocking, Input, Output, Place};
-use unix::{MAILBOX_BYTES, Operation, Request};
+use libos::file::{Access, Blocking, Input, Output, Place, Readiness};
+use unix::{MAILBOX_BYTES, Operation, Request, STATE_BYTES};
 
 use crate::caller::Caller;
-use crate::handles::Held;
+use crate::handles::{Held, Opened};
 use crate::server::{Answer, Server, value};
 
 /// The most bytes that a request of ioctl(2) takes or gives.
@@ -25,6 +25,7 @@ impl Server {
             Operation::Read => self.read(id, request),
             Operation::Write => self.write(id, request),
             Operation::Readiness => self.readiness(id, request),
+            Operation::ReadinessOfMany => self.readiness_of_many(id, request.large as usize),
             Operation::Control => self.control(id, request),
             Operation::Release => self.release_handles(id, request),
             Operation::Truncate => {
@@ -64,7 +65,11 @@ impl Server {
         let mut buffer = alloc::vec![0; (bytes as usize).min(MAILBOX_BYTES)];
         let mut output = Output::own(&mut buffer);
         // It may block as far as the file can see: that makes it note who is to be told.
-        let count = opened.file.read(&Caller::new(id), &mut output, offset, Blocking::Allowed)?;
+        let count = match (request.small, opened.file.pipe()) {
+            (0, _) => opened.file.read(&Caller::new(id), &mut output, offset, Blocking::Allowed)?,
+            (_, Some(pipe)) => pipe.peek(&Caller::new(id), &mut output, Blocking::Allowed)?,
+            (_, None) => return Err(Errno::EINVAL),
+        };
         self.process(id)?.channel.answer(0, &buffer[..count]);
         value(count as u64)
     }
@@ -81,12 +86,24 @@ impl Server {
 
     fn readiness(&mut self, id: u32, request: &Request) -> Answer {
         let opened = self.handles(id)?.opened(request.large)?;
-        if let (Some(watchers), true) = (opened.file.watchers(), request.small != 0) {
-            watchers.subscribe(id);
+        let [ready, input, output] = look(id, &opened, request.small != 0);
+        Ok([ready, input, output, 0])
+    }
+
+    fn readiness_of_many(&mut self, id: u32, count: usize) -> Answer {
+        if count > MAILBOX_BYTES / STATE_BYTES {
+            return Err(Errno::EINVAL);
         }
-        let caller = Caller::new(id);
-        let (ready, edges) = (opened.file.readiness(&caller), opened.file.edges(&caller));
-        Ok([u64::from(ready.bits()), edges.input, edges.output, 0])
+        let process = self.process(id)?;
+        let letter = process.channel.letter(count * 4).ok_or(Errno::EINVAL)?;
+        for (index, number) in letter.chunks_exact(4).enumerate() {
+            let number = u32::from_ne_bytes([number[0], number[1], number[2], number[3]]);
+            let words = process.handles.opened(number).map_or([u64::from(Readiness::ERROR.bits()), 0, 0], |opened| look(id, &opened, true));
+            for (at, word) in words.iter().enumerate() {
+                process.channel.answer(index * STATE_BYTES + at * 8, &word.to_ne_bytes());
+            }
+        }
+        value(0)
     }
 
     fn control(&mut self, id: u32, request: &Request) -> Answer {
@@ -133,6 +150,16 @@ impl Server {
             }
         }
     }
+}
+
+/// What would not block of a file, and the stamps of its edges; whether the process is to be told when that changes.
+fn look(id: u32, opened: &Opened, is_to_be_told: bool) -> [u64; 3] {
+    if let (Some(watchers), true) = (opened.file.watchers(), is_to_be_told) {
+        watchers.subscribe(id);
+    }
+    let caller = Caller::new(id);
+    let (ready, edges) = (opened.file.readiness(&caller), opened.file.edges(&caller));
+    [u64::from(ready.bits()), edges.input, edges.output]
 }
 
 /// A process does not hold something any more. It may still hold it by another number, and wait for it: it looks again.

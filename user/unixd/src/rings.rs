@@ -26,7 +26,7 @@ use crate::server::Server;
 /// Pages of so many rings are kept when they are not used.
 const SPARE_MOST: usize = 16;
 /// Frames that are left for other things.
-const RESERVE: usize = 1024;
+const RESERVE: usize = 4096;
 const BOTH: Rights = Rights::READ.union(Rights::WRITE).union(Rights::MAY_READ).union(Rights::MAY_WRITE);
 
 /// Which places there are.

@@ -2,7 +2,7 @@
 
 use core::cell::Cell;
 
-use abi::{FaultKind, Registers, UpcallPage};
+use abi::{FaultKind, Registers, SavedState, UpcallPage};
 use static_assertions::const_assert;
 use x86_64::registers::{control::Cr2, rflags::RFlags};
 
@@ -159,10 +159,7 @@ impl Context for UserContext {
     }
 
     fn enter_fault(&mut self, page: &mut UpcallPage, entry: u64) {
-        page.fault.pc = self.pc;
-        page.fault.sp = self.sp;
-        page.fault.flags = self.flags;
-        page.fault.scratch = [self.general.rcx, self.general.r[3]];
+        page.fault = SavedState { pc: self.pc, sp: self.sp, flags: self.flags, scratch: [self.general.rcx, self.general.r[3]] };
         self.pc = entry & LOWER_HALF;
         self.flags &= !RFlags::TRAP_FLAG.bits();
     }

@@ -197,10 +197,7 @@ impl Cpu for Native {
 
     /// The timer may come early: a deadline further away than its 32-bit count can say is cut short.
     fn set_timer(&mut self, deadline: u64) {
-        let count = match deadline {
-            u64::MAX => 0,
-            deadline => self.rates.timer_count(deadline.saturating_sub(self.clock())),
-        };
+        let count = if deadline == u64::MAX { 0 } else { self.rates.timer_count(deadline.saturating_sub(self.clock())) };
         apic::set_timer(count);
     }
 

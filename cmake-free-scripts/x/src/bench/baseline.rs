@@ -44,6 +44,29 @@ const SEEN: &[(&str, [f64; 4])] = &[
     ("memcpy_4k", [527.0, 527.0, 656.0, 656.0]),
 ];
 
+/// Where our program does not do what the other did, or the kernel does not stay the same while it is done, and so figures differ.
+const DIFFERENT: &[(&str, &str)] = &[
+    ("appel1", "mprotect's cost is that of splitting and joining mappings, and depends on the order of the pages"),
+    ("appel2", "as appel1"),
+    ("fork", "this program has more resident pages, and freed pages are given back in batches between rounds"),
+    ("fork_exec", "as fork; and what is executed is a C program of musl's, with its start and end, not a few instructions"),
+    ("vfork_exec", "as fork_exec"),
+    ("futex_ping_pong", "the scheduler settles over tens of thousands of rounds: 7,500 after 2,000, 9,400 after 50,000 (x86_64, tuned)"),
+    ("pipe_round_trip", "as futex_ping_pong: 9,600 after 1,000 rounds, 11,700 after 10,000"),
+    ("mmap_munmap", "depends on what is mapped beside it: 15,500 with nothing, 12,500 with one page"),
+    ("mmap_touch_munmap", "as mmap_munmap"),
+    ("pthread_create_join", "as mmap_munmap, for the thread's stack"),
+    ("mutex", "no kernel is in it: another compiler's loop"),
+    ("stat", "the file is at another path"),
+    ("open_close", "as stat"),
+    ("yield_switch", "as futex_ping_pong"),
+];
+
+/// Why an operation's figure may be far from what was seen.
+pub fn why_different(name: &str) -> Option<&'static str> {
+    DIFFERENT.iter().find(|(known, _)| *known == name).map(|(_, why)| *why)
+}
+
 /// What an operation was seen to cost on a column.
 pub fn seen(isa: Isa, column: Column, name: &str) -> Option<f64> {
     let Column::Linux(tuning) = column else { return None };

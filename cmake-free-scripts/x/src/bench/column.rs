@@ -6,12 +6,14 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use exo::command::CommandFlags;
 
+use super::own::Own;
 use crate::c_programs::{BENCH, Form, c_program};
 use crate::entry::{Entry, Flavour};
 use crate::initramfs::{Files, Node};
 use crate::isa::Isa;
 use crate::qemu::Machine;
 use crate::run::Guest;
+use crate::test::text::prose;
 use crate::{build, setup, tree};
 
 /// How a stock Linux is set.
@@ -37,6 +39,12 @@ const QUIET: &str = "quiet loglevel=0 panic=-1 rdinit=/init";
 /// What turns off what costs and can be turned off by a word: mitigations, zeroed allocations, the kernel stack's random offset, page table
 /// isolation, security modules, auditing, preemption in the kernel, accounting of memory to groups.
 const TUNED: &str = "mitigations=off init_on_alloc=0 init_on_free=0 randomize_kstack_offset=off kpti=0 security=none lsm= audit=0 preempt=none cgroup_disable=memory";
+
+/// Of the text that programs work on.
+const TEXT_BYTES: usize = 128 << 10;
+
+/// What the first program's environment has.
+const ENVIRONMENT: [&str; 2] = ["PATH=/bin:/usr/bin", "HOME=/root"];
 
 impl Column {
     /// All of them, in the order of every table.
@@ -108,13 +116,26 @@ impl Column {
     }
 
     /// What boots behind the kernel: the program with these words, and what it runs.
-    pub fn image(self, isa: Isa, words: &[String]) -> Result<Vec<u8>> {
+    pub fn image(self, isa: Isa, words: &[String], own: Option<&Own>) -> Result<Vec<u8>> {
         let read = |path: PathBuf| fs::read(&path).with_context(|| format!("cannot read {}", path.display()));
         let program = |name| read(c_program(isa, self.flavour(), name, Form::Static));
         let mut files = Files::new();
+        if let Some(own) = own {
+            files.add_program(&own.guest_path(), own.contents(isa, self.flavour())?);
+        }
         files.add_program("/bin/nothing", program("nothing")?);
-        files.add_program("/bin/busybox", read(tree::distribution_program(isa, self.flavour(), "busybox"))?);
-        files.add("/bin/sh", Node::Link("/bin/busybox".into()));
+        for name in ["busybox", "lua", "sqlite3"] {
+            files.add_program(&format!("/bin/{name}"), read(tree::distribution_program(isa, self.flavour(), name))?);
+        }
+        for path in setup::busybox_applets(isa)?.into_iter().filter(|path| path.starts_with("/bin/") || path.starts_with("/usr/bin/")) {
+            if !files.contains(&path) {
+                files.add(&path, Node::Link("/bin/busybox".into()));
+            }
+        }
+        for name in ["pipelines.sh", "queries.sql", "benchmark.lua"] {
+            files.add(&format!("/data/{name}"), Node::File(0o644, read(tree::root().join("user/c/bench/data").join(name))?));
+        }
+        files.add("/data/text", Node::File(0o644, prose(TEXT_BYTES)));
         match self {
             Column::Linux(_) => {
                 files.add_program("/init", program(BENCH)?);
@@ -125,7 +146,7 @@ impl Column {
                 files.add_program("/bin/bench", program(BENCH)?);
                 let arguments = [&["/bin/bench".to_owned()], words].concat();
                 let flags = CommandFlags::BATCH | entry.flags();
-                Guest { files, arguments, environment: Vec::new(), flags, input: Vec::new() }.image(isa)
+                Guest { files, arguments, environment: ENVIRONMENT.map(str::to_owned).into(), flags, input: Vec::new() }.image(isa)
             }
         }
     }

@@ -11,7 +11,7 @@ use indicatif::ProgressBar;
 
 use super::column::Column;
 use super::results::Results;
-use super::session::Figures;
+use super::session::{Figures, Work};
 use crate::isa::Isa;
 
 fn folder() -> PathBuf {
@@ -27,25 +27,21 @@ pub fn forget() -> Result<()> {
 }
 
 /// What is kept for these operations, or else what `measure` finds, which is kept then. Chitin is always measured.
-pub fn or_measured(
-    isa: Isa,
-    column: Column,
-    names: &[&str],
-    divisor: usize,
-    bar: &ProgressBar,
-    measure: impl FnOnce() -> Result<Figures>,
-) -> Result<Figures> {
+pub fn or_measured(isa: Isa, column: Column, work: &Work, bar: &ProgressBar, measure: impl FnOnce() -> Result<Figures>) -> Result<Figures> {
     if matches!(column, Column::Chitin(_)) {
         return measure();
     }
-    let path = folder().join(format!("{isa}-{}-{:016x}.json", column.name(), key(isa, column, divisor)?));
+    let path = folder().join(format!("{isa}-{}-{:016x}.json", column.name(), key(isa, column, work)?));
     let mut kept: Figures = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
-    if names.iter().all(|&name| kept.contains_key(name)) {
-        bar.inc(names.len() as u64);
-        kept.retain(|name, _| names.contains(&name.as_str()));
+    if work.own.is_none() && work.names.iter().all(|&name| kept.contains_key(name)) {
+        bar.inc(work.names.len() as u64);
+        kept.retain(|name, _| work.names.contains(&name.as_str()));
         return Ok(kept);
     }
     let measured = measure()?;
+    if work.own.is_some() {
+        return Ok(measured);
+    }
     kept.extend(measured.clone());
     fs::create_dir_all(folder())?;
     fs::write(&path, serde_json::to_vec_pretty(&kept)?)?;
@@ -53,11 +49,11 @@ pub fn or_measured(
 }
 
 /// All that a figure depends on.
-fn key(isa: Isa, column: Column, divisor: usize) -> Result<u64> {
+fn key(isa: Isa, column: Column, work: &Work) -> Result<u64> {
     let mut hasher = DefaultHasher::new();
     fs::read(column.kernel(isa))?.hash(&mut hasher);
-    column.image(isa, &[])?.hash(&mut hasher);
-    divisor.hash(&mut hasher);
+    column.image(isa, &[], None)?.hash(&mut hasher);
+    work.divisor.hash(&mut hasher);
     let machine = column.machine(isa);
     format!("{machine:?}").hash(&mut hasher);
     Command::new(format!("qemu-system-{isa}")).arg("--version").output()?.stdout.hash(&mut hasher);

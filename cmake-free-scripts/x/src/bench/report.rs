@@ -36,7 +36,8 @@ const HEADLINES: [(&str, &str); 8] = [
 ];
 
 /// Headings of the groups that the program has.
-const GROUPS: [(&str, &str, &str); 7] = [
+const GROUPS: [(&str, &str, &str); 9] = [
+    ("own", "Your own", "The whole program, from fork to wait, and what it counted itself."),
     ("calls", "Calls", "The entry itself, and calls that do little."),
     ("files", "Files", "In memory, by descriptor and by name."),
     ("memory", "Memory", "Mappings, and pages touched for the first time."),
@@ -44,6 +45,7 @@ const GROUPS: [(&str, &str, &str); 7] = [
     ("threads", "Threads", "POSIX threads of musl, and the futexes below them."),
     ("processes", "Processes", "fork, exec, and pipes between processes."),
     ("events", "Events", "Sockets, and waiting for descriptors."),
+    ("programs", "Whole programs", "From fork to wait, the same source on each; on Linux they run as they are."),
 ];
 
 /// The whole file.

@@ -9,6 +9,7 @@ use indicatif::ProgressBar;
 
 use super::column::Column;
 use super::kept;
+use super::own::Own;
 use super::transcript::{Measured, Transcript};
 use crate::isa::Isa;
 use crate::qemu::boot_watched;
@@ -23,38 +24,51 @@ const LOOP_TOLERANCE: f64 = 0.02;
 /// What a column cost, by operation.
 pub type Figures = BTreeMap<String, Measured>;
 
+/// What is measured.
+pub struct Work<'a> {
+    /// The operations, or the user's program.
+    pub names: Vec<&'a str>,
+    /// What rounds are divided by.
+    pub divisor: usize,
+    /// A program of the user's, in place of the operations.
+    pub own: Option<&'a Own>,
+}
+
+impl Work<'_> {
+    /// What the program in the guest is told, with these operations left.
+    fn words(&self, left: &VecDeque<&str>) -> Vec<String> {
+        match self.own {
+            Some(own) => own.words(),
+            None => ["--divide", &self.divisor.to_string()].into_iter().chain(left.iter().copied()).map(str::to_owned).collect(),
+        }
+    }
+}
+
 /// The figures of each of the jobs.
-pub fn measure_all(
-    jobs: &[(Isa, Column)],
-    names: &[&str],
-    divisor: usize,
-    at_a_time: usize,
-    bar: &ProgressBar,
-) -> Result<BTreeMap<(Isa, Column), Figures>> {
+pub fn measure_all(jobs: &[(Isa, Column)], work: &Work, at_a_time: usize, bar: &ProgressBar) -> Result<BTreeMap<(Isa, Column), Figures>> {
     let (left, found) = (Mutex::new(jobs.iter().copied().collect::<VecDeque<_>>()), Mutex::new(BTreeMap::new()));
-    let work = || -> Result<()> {
+    let worker = || -> Result<()> {
         loop {
             let next = left.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
             let Some((isa, column)) = next else { return Ok(()) };
-            let measured = || measure(isa, column, names, divisor, bar);
-            let figures =
-                kept::or_measured(isa, column, names, divisor, bar, measured).with_context(|| format!("{} on {isa}", column.name()))?;
+            let measured = || measure(isa, column, work, bar);
+            let figures = kept::or_measured(isa, column, work, bar, measured).with_context(|| format!("{} on {isa}", column.name()))?;
             found.lock().unwrap_or_else(PoisonError::into_inner).insert((isa, column), figures);
         }
     };
     std::thread::scope(|scope| -> Result<()> {
-        let workers: Vec<_> = (0..at_a_time.clamp(1, jobs.len())).map(|_| scope.spawn(work)).collect();
+        let workers: Vec<_> = (0..at_a_time.clamp(1, jobs.len())).map(|_| scope.spawn(worker)).collect();
         workers.into_iter().try_for_each(|worker| worker.join().expect("a worker does not panic"))
     })?;
     Ok(found.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// The figures of one column.
-pub fn measure(isa: Isa, column: Column, names: &[&str], divisor: usize, bar: &ProgressBar) -> Result<Figures> {
+pub fn measure(isa: Isa, column: Column, work: &Work, bar: &ProgressBar) -> Result<Figures> {
     let mut figures = Figures::new();
-    let mut left: VecDeque<&str> = names.iter().copied().collect();
+    let mut left: VecDeque<&str> = work.names.iter().copied().collect();
     while !left.is_empty() {
-        let transcript = boot(isa, column, &left, divisor, bar)?;
+        let transcript = boot(isa, column, &left, work, bar)?;
         prove(&transcript)?;
         for (name, measured) in transcript.measured {
             left.retain(|&other| other != name);
@@ -71,8 +85,8 @@ pub fn measure(isa: Isa, column: Column, names: &[&str], divisor: usize, bar: &P
 }
 
 /// One boot. Where the machine does not reach the end, the operation that ran gets the blame for a figure.
-fn boot(isa: Isa, column: Column, names: &VecDeque<&str>, divisor: usize, bar: &ProgressBar) -> Result<Transcript> {
-    let words: Vec<String> = ["--divide", &divisor.to_string()].into_iter().chain(names.iter().copied()).map(str::to_owned).collect();
+fn boot(isa: Isa, column: Column, names: &VecDeque<&str>, work: &Work, bar: &ProgressBar) -> Result<Transcript> {
+    let image = column.image(isa, &work.words(names), work.own)?;
     let mut shown = 0;
     let watch = |output: &[u8]| {
         let transcript = Transcript::read(output);
@@ -83,7 +97,7 @@ fn boot(isa: Isa, column: Column, names: &VecDeque<&str>, divisor: usize, bar: &
             bar.set_message(format!("{isa} {}: {name}", column.name()));
         }
     };
-    let outcome = boot_watched(&column.machine(isa), &column.kernel(isa), &column.image(isa, &words)?, SILENCE, watch)?;
+    let outcome = boot_watched(&column.machine(isa), &column.kernel(isa), &image, SILENCE, watch)?;
     let mut transcript = Transcript::read(&outcome.output);
     let printed = || String::from_utf8_lossy(&outcome.output[outcome.output.len().saturating_sub(2000)..]).into_owned();
     if !transcript.ended {

@@ -64,6 +64,12 @@ impl Transcript {
                 let reason = words[2..].join(" ");
                 self.done(name, Measured::Missing { reason });
             }
+            // What a user's own program counted itself.
+            [name, figure] if self.running.is_some() => {
+                if let Ok(figure) = figure.parse() {
+                    self.measured.insert(name.into(), Measured::Figure { median: figure, least: figure, most: figure });
+                }
+            }
             [name, median, least, most] if self.running.as_deref() == Some(name) || name == "boot" => {
                 if let [Ok(median), Ok(least), Ok(most)] = [median, least, most].map(str::parse) {
                     self.done(name, Measured::Figure { median, least, most });

@@ -25,7 +25,7 @@ mod processes;
 mod programs;
 mod report;
 mod suite;
-mod text;
+pub mod text;
 
 use std::process::ExitCode;
 use std::sync::Mutex;

@@ -59,6 +59,7 @@ fn ours() -> Vec<Case> {
         "notices",
         "polls",
         "pipes",
+        "splices",
         "scheduling",
         "wait",
         "kill",
@@ -97,8 +98,9 @@ fn stress() -> Vec<Case> {
         let program = Program::C("thread_stress", flavour);
         Case { name: format!("stress/threads-{}", flavour.name()), timeout: LONG, ..Case::new(program, &[STRESS_ROUNDS[flavour as usize]]) }
     };
+    let of_rust = Case { name: "stress/threads-rust".into(), timeout: LONG, ..Case::new(Program::Ours("stress"), &[]) };
     let of_go = Case { name: "stress/goroutines".into(), timeout: LONG, ..Case::new(Program::Go("goroutines"), &[]) };
-    [&Flavour::ALL.map(of_musl)[..], &[of_go.clone(), of_go.rewritten()]].concat()
+    [&Flavour::ALL.map(of_musl)[..], &[of_rust, of_go.clone(), of_go.rewritten()]].concat()
 }
 
 /// What is about the rewriter alone.

@@ -13,6 +13,13 @@ unsafe extern "C" {
     #[link_name = "chitin_copy"]
     pub fn copy(to: *mut u8, from: *const u8, length: usize) -> usize;
 
+    /// Load a word; stores what it is. 0, or 1 if a fault broke it off.
+    ///
+    /// # Safety
+    /// `word` is in the program's half; `found` is valid.
+    #[link_name = "chitin_load"]
+    pub fn load(word: *const u32, found: *mut u32) -> usize;
+
     /// Replace a word, if it is `old`, as one step; stores what it was. 0, or 1 if a fault broke it off.
     ///
     /// # Safety
@@ -39,7 +46,7 @@ global_asm!(
     ".arch_extension fp",
     ".arch_extension simd",
     ".pushsection .text.copies, \"ax\"",
-    ".irp name, chitin_copy, chitin_exchange, chitin_push_vectors, chitin_pop_vectors, chitin_copy_begin, chitin_copy_end, chitin_copy_fixup",
+    ".irp name, chitin_copy, chitin_load, chitin_exchange, chitin_push_vectors, chitin_pop_vectors, chitin_copy_begin, chitin_copy_end, chitin_copy_fixup",
     ".globl \\name",
     ".hidden \\name",
     ".endr",
@@ -69,6 +76,10 @@ global_asm!(
     "6: tbz x2, #0, chitin_copy_end",
     "ldrb w3, [x1]",
     "strb w3, [x0]",
+    "b chitin_copy_end",
+    "chitin_load:",
+    "ldr w2, [x0]",
+    "str w2, [x1]",
     "b chitin_copy_end",
     "chitin_exchange:",
     "ldaxr w4, [x0]",

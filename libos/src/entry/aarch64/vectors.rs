@@ -8,9 +8,6 @@ use crate::kernel::VectorState;
 use crate::signal::frame::VECTOR_BYTES as RECORD_BYTES;
 use crate::user::UserMemory;
 
-/// Bytes of the vector state: q0 to q31, FPSR and FPCR.
-const VECTOR_BYTES: usize = 520;
-
 /// Store q0 to q31, FPSR and FPCR.
 ///
 /// # Safety
@@ -77,15 +74,14 @@ unsafe extern "C" fn load_vectors(state: *const u8) {
     )
 }
 
-/// Store the vector state; gives its bytes.
-pub fn save_vectors(state: &mut VectorState) -> usize {
+/// Store the vector state.
+pub fn save_vectors(state: &mut VectorState) {
     // SAFETY: the struct is larger than what is stored.
     unsafe { store_vectors(state.bytes.as_mut_ptr()) };
-    VECTOR_BYTES
 }
 
 /// Load a vector state.
-pub fn restore_vectors(state: &mut VectorState, _length: usize) {
+pub fn reload_vectors(state: &VectorState) {
     // SAFETY: any bits are a vector state; reserved ones of FPSR and FPCR are ignored.
     unsafe { load_vectors(state.bytes.as_ptr()) };
 }

@@ -15,6 +15,13 @@ unsafe extern "C" {
     #[link_name = "chitin_copy"]
     pub fn copy(to: *mut u8, from: *const u8, length: usize) -> usize;
 
+    /// Load a word; stores what it is. 0, or 1 if a fault broke it off.
+    ///
+    /// # Safety
+    /// `word` is in the program's half; `found` is valid.
+    #[link_name = "chitin_load"]
+    pub fn load(word: *const u32, found: *mut u32) -> usize;
+
     /// Replace a word, if it is `old`, as one step; stores what it was. 0, or 1 if a fault broke it off.
     ///
     /// # Safety
@@ -30,12 +37,13 @@ unsafe extern "C" {
     #[link_name = "chitin_push_vectors"]
     pub fn push_vectors(area: usize, features: u64, mark: u64, bytes: usize) -> usize;
 
-    /// Load it. 0, or 1 if a fault broke it off: the CPU's word that it is malformed is a fault too, and then nothing was loaded.
+    /// Load it, if its markers are those that [`push_vectors`] writes. 0, or 1 if they are not, or a fault broke it off: the CPU's word that it
+    /// is malformed is a fault too. In either case nothing was loaded.
     ///
     /// # Safety
     /// As [`push_vectors`]. The library uses no vector register.
     #[link_name = "chitin_pop_vectors"]
-    pub fn pop_vectors(area: usize, features: u64) -> usize;
+    pub fn pop_vectors(area: usize, features: u64, mark: u64, bytes: usize) -> usize;
 
     /// Write the vector state of a CPU without XSAVE. 0, or 1 if a fault broke it off.
     ///
@@ -47,7 +55,7 @@ unsafe extern "C" {
 
 global_asm!(
     ".pushsection .text.copies, \"ax\"",
-    ".irp name, chitin_copy, chitin_exchange, chitin_push_vectors, chitin_pop_vectors, chitin_push_legacy, chitin_copy_begin, chitin_copy_end, chitin_copy_fixup",
+    ".irp name, chitin_copy, chitin_load, chitin_exchange, chitin_push_vectors, chitin_pop_vectors, chitin_push_legacy, chitin_copy_begin, chitin_copy_end, chitin_copy_fixup",
     ".globl \\name",
     ".hidden \\name",
     ".endr",
@@ -59,6 +67,10 @@ global_asm!(
     "rep movsq",
     "mov ecx, edx",
     "rep movsb",
+    "jmp chitin_copy_end",
+    "chitin_load:",
+    "mov eax, [rdi]",
+    "mov [rsi], eax",
     "jmp chitin_copy_end",
     "chitin_exchange:",
     "mov eax, esi",
@@ -89,6 +101,14 @@ global_asm!(
     "xsave64 [rdi]",
     "jmp chitin_copy_end",
     "chitin_pop_vectors:",
+    "cmp [rdi + {software}], rdx",
+    "jne chitin_copy_fixup",
+    "cmp [rdi + {software} + 8], rsi",
+    "jne chitin_copy_fixup",
+    "cmp [rdi + {software} + 16], rcx",
+    "jne chitin_copy_fixup",
+    "cmp dword ptr [rdi + rcx], {magic}",
+    "jne chitin_copy_fixup",
     "mov eax, esi",
     "mov rdx, rsi",
     "shr rdx, 32",

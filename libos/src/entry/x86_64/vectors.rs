@@ -28,6 +28,8 @@ const UNKNOWN: u64 = 0;
 const ABSENT: u64 = 1;
 /// The extended area's bytes, once asked for: cpuid is slow where it traps.
 static AREA: AtomicU64 = AtomicU64::new(UNKNOWN);
+/// Bytes of the vector state in a signal frame; 0 before anybody asked.
+static FRAME_BYTES: AtomicU64 = AtomicU64::new(0);
 /// The features in it.
 static FEATURES: AtomicU64 = AtomicU64::new(0);
 
@@ -54,28 +56,41 @@ fn find_area() -> u64 {
         if area.ebx as usize <= size_of::<VectorState>() - 64 { u64::from(area.ebx) } else { ABSENT }
     };
     AREA.store(bytes, Ordering::Relaxed);
+    let in_frame = if bytes == ABSENT { LEGACY_BYTES } else { bytes as usize + MAGIC_2_BYTES };
+    FRAME_BYTES.store(in_frame as u64, Ordering::Relaxed);
     bytes
 }
 
-/// Store the vector state; gives its bytes.
-pub fn save_vectors(state: &mut VectorState) -> usize {
+/// Store the vector state.
+pub fn save_vectors(state: &mut VectorState) {
     let area = state.bytes.as_mut_ptr();
     match extended_area() {
         // SAFETY: the area is 64-aligned, its header zero or what this wrote before, and large enough, and the instruction exists.
-        Some((bytes, features)) => unsafe {
+        Some((_, features)) => unsafe {
             core::arch::asm!("xsave64 [{}]", in(reg) area, in("eax") features as u32, in("edx") (features >> 32) as u32, options(nostack));
-            bytes
         },
         // SAFETY: the area is aligned and large enough; every x86_64 has the instruction.
         None => unsafe {
             core::arch::asm!("fxsave64 [{}]", in(reg) area, options(nostack));
-            LEGACY_BYTES
         },
     }
 }
 
+/// Load what [`save_vectors`] stored.
+pub fn reload_vectors(state: &VectorState) {
+    let area = state.bytes.as_ptr();
+    match extended_area() {
+        // SAFETY: the area is as the instruction's counterpart left it. The library uses no vector register.
+        Some((_, features)) => unsafe {
+            core::arch::asm!("xrstor64 [{}]", in(reg) area, in("eax") features as u32, in("edx") (features >> 32) as u32, options(nostack, readonly));
+        },
+        // SAFETY: as above, of the legacy area.
+        None => unsafe { core::arch::asm!("fxrstor64 [{}]", in(reg) area, options(nostack, readonly)) },
+    }
+}
+
 /// Load the first `length` bytes of a vector state. Bits that would make the instruction fault are cleared first.
-pub fn restore_vectors(state: &mut VectorState, length: usize) {
+fn restore_vectors(state: &mut VectorState, length: usize) {
     // The mask of MXCSR's valid bits, as every CPU with SSE2 has them.
     state.bytes[MXCSR + 2..MXCSR + 4].fill(0);
     match extended_area() {
@@ -130,7 +145,13 @@ pub fn clear_vectors() {
 
 /// Bytes of the vector state in a signal frame.
 pub fn frame_vector_bytes() -> usize {
-    extended_area().map_or(LEGACY_BYTES, |(bytes, _)| bytes + MAGIC_2_BYTES)
+    match FRAME_BYTES.load(Ordering::Relaxed) {
+        0 => {
+            find_area();
+            FRAME_BYTES.load(Ordering::Relaxed) as usize
+        }
+        bytes => bytes as usize,
+    }
 }
 
 /// Write the vector state to the program, as a signal frame has it, at a multiple of 64 in its half.
@@ -151,13 +172,11 @@ fn mark(bytes: usize) -> u64 {
 
 /// Load the vector state of a frame: all of it if its markers are whole, else the legacy part.
 pub fn pop_vectors<U: UserMemory>(program: &U, address: usize) -> Result<()> {
-    if let Some((bytes, features)) = extended_area() {
-        let marks: [u64; 3] = program.read_value(address + SOFTWARE)?;
-        let is_ours = marks[0] == mark(bytes) && marks[1] == features && marks[2] as usize == bytes;
-        // SAFETY: what was just read is in the program's half, and the rest of the area lies below its marker, which is too.
-        if is_ours && program.read_value(address + bytes) == Ok(MAGIC_2) && unsafe { copies::pop_vectors(address, features) } == 0 {
-            return Ok(());
-        }
+    if let Some((bytes, features)) = extended_area()
+        // SAFETY: the caller's promise: the area lies in the program's half, with its markers.
+        && unsafe { copies::pop_vectors(address, features, mark(bytes), bytes) } == 0
+    {
+        return Ok(());
     }
     pop_changed(program, address)
 }

@@ -2,6 +2,7 @@
 
 use alloc::sync::{Arc, Weak};
 
+use crate::file::remote::State;
 use crate::file::{Description, Edges, File, Readiness};
 use crate::vfs::world::World;
 
@@ -95,7 +96,11 @@ impl Item {
 
     /// Look at the file; whether it is to be queued now.
     pub(super) fn look(&mut self, world: &dyn World, file: &Arc<dyn File>) -> bool {
-        let (ready, edges) = file.state(world);
+        self.note(file.state(world))
+    }
+
+    /// Note what a look at the file found; whether it is to be queued now.
+    pub(super) fn note(&mut self, (ready, edges): State) -> bool {
         let ready = ready & self.mask();
         self.found = Found { ready, edges };
 

@@ -1,6 +1,7 @@
 //! An end of a pipe.
 
 use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use spin::Once;
@@ -29,6 +30,8 @@ pub struct End {
     access: Access,
     /// What it is in `unixd`, once the pipe has moved there.
     remote: Once<RemoteFile>,
+    /// As long as it was opened for writing no more often than this, nobody has gone who wrote (`POLLHUP`).
+    unseen: Option<u64>,
     own: Weak<End>,
 }
 
@@ -48,8 +51,8 @@ impl Drop for End {
 }
 
 impl End {
-    pub(super) fn new(pipe: Arc<Pipe>, access: Access) -> Arc<End> {
-        Arc::new_cyclic(|own| End { pipe, access, remote: Once::new(), own: own.clone() })
+    pub(super) fn new(pipe: Arc<Pipe>, access: Access, unseen: Option<u64>) -> Arc<End> {
+        Arc::new_cyclic(|own| End { pipe, access, remote: Once::new(), unseen, own: own.clone() })
     }
 
     /// A handle of such an end, by one of any end of the pipe.
@@ -189,11 +192,19 @@ impl End {
         Ok(capacity)
     }
 
-    /// Read from the ring; `None`: `unixd` is to be asked.
-    fn read_ring(&self, ring: &Ring<MappedRing>, world: &dyn World, output: &mut Output, blocking: Blocking) -> Option<Result<usize>> {
+    /// Read from the ring; `None`: `unixd` is to be asked. `stays`: what is read stays there.
+    #[inline(always)]
+    fn read_ring(
+        &self,
+        ring: &Ring<MappedRing>,
+        world: &dyn World,
+        output: &mut Output,
+        blocking: Blocking,
+        stays: bool,
+    ) -> Option<Result<usize>> {
         let mut is_announced = false;
         loop {
-            match ring.read(output) {
+            match if stays { ring.peek(output) } else { ring.read(output) } {
                 Ok(Step::Moved(count, is_woken)) => {
                     if is_woken {
                         world.note_change();
@@ -260,6 +271,33 @@ impl End {
             }
         }
         Some(Ok(()))
+    }
+
+    /// Read what stays in the pipe; 0 is its end.
+    ///
+    /// # Errors
+    /// As [`File::read`].
+    pub fn peek(&self, world: &dyn World, output: &mut Output, blocking: Blocking) -> Result<usize> {
+        self.pipe.take_over();
+        loop {
+            if let Some(outcome) = self.ring().and_then(|ring| self.read_ring(ring, world, output, blocking, true)) {
+                return outcome;
+            }
+            if let Some(remote) = self.remote.get() {
+                return remote.peek(world, output, blocking);
+            }
+            let (bytes, has_ended) = {
+                let state = self.pipe.state.lock();
+                (state.bytes.iter().copied().take(output.room()).collect::<Vec<u8>>(), state.writers == 0)
+            };
+            if !bytes.is_empty() || has_ended {
+                return output.put(&bytes);
+            }
+            if blocking == Blocking::Refused {
+                return Err(Errno::EAGAIN);
+            }
+            self.pipe.watchers.await_change(world)?;
+        }
     }
 
     /// Move bytes out under the lock and then to the reader; gives how many.
@@ -334,7 +372,7 @@ impl File for End {
         }
         self.pipe.take_over();
         loop {
-            if let Some(outcome) = self.ring().and_then(|ring| self.read_ring(ring, world, output, blocking)) {
+            if let Some(outcome) = self.ring().and_then(|ring| self.read_ring(ring, world, output, blocking, false)) {
                 return outcome;
             }
             if let Some(remote) = self.remote.get() {
@@ -428,7 +466,11 @@ impl File for End {
         }
         self.pipe.take_over();
         let state = self.pipe.state.lock();
-        readiness(self.access, state.bytes.len(), state.capacity, [state.readers, state.writers])
+        let mut ready = readiness(self.access, state.bytes.len(), state.capacity, [state.readers, state.writers]);
+        if self.unseen == Some(state.openings[1]) {
+            ready -= Readiness::HANG_UP;
+        }
+        ready
     }
 
     fn watchers(&self) -> Option<&Watchers> {
@@ -449,6 +491,10 @@ impl File for End {
         };
         world.write(argument, &(count as i32).to_ne_bytes())?;
         Ok(0)
+    }
+
+    fn polled(&self) -> Option<&Handle> {
+        if self.live_ring().is_some() { None } else { self.handle() }
     }
 
     fn share(&self, server: &'static dyn Server) -> Result<Option<u32>> {

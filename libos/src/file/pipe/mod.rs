@@ -116,7 +116,21 @@ impl Pipe {
     /// An end of it.
     #[must_use]
     pub fn end(self: &Arc<Pipe>, access: Access) -> Arc<End> {
-        let end = End::new(self.clone(), access);
+        self.add(access, None)
+    }
+
+    /// Open it by its name in the tree: a reader that comes before all writers has seen none go.
+    #[must_use]
+    pub fn open(self: &Arc<Pipe>, access: Access) -> Arc<End> {
+        let unseen = {
+            let state = self.state.lock();
+            (access == Access::READ && state.writers == 0).then_some(state.openings[1])
+        };
+        self.add(access, unseen)
+    }
+
+    fn add(self: &Arc<Pipe>, access: Access, unseen: Option<u64>) -> Arc<End> {
+        let end = End::new(self.clone(), access, unseen);
         let mut state = self.state.lock();
         state.readers += usize::from(access.contains(Access::READ));
         state.writers += usize::from(access.contains(Access::WRITE));

@@ -118,6 +118,16 @@ fn what_was_written_is_read_in_order_and_then_the_end() {
 }
 
 #[test]
+fn what_is_looked_at_stays() {
+    let (ring, _) = ring();
+    assert_eq!(write(&ring, b"stay"), Step::Moved(4, false));
+    let mut buffer = [0; 3];
+    assert_eq!(ring.peek(&mut Output::own(&mut buffer)), Ok(Step::Moved(3, false)));
+    assert_eq!((&buffer, read(&ring, 9).1), (b"sta", b"stay".to_vec()));
+    assert_eq!(ring.peek(&mut Output::own(&mut buffer)), Ok(Step::Wait));
+}
+
+#[test]
 fn small_writes_are_whole_or_not_at_all() {
     let (ring, _) = ring();
     assert_eq!(write(&ring, &[1; RING_BYTES - 100]), Step::Moved(RING_BYTES - 100, false));

@@ -244,7 +244,7 @@ impl Node for Inode {
         match &self.body {
             Body::Regular(_) => Ok(self),
             Body::Directory(_) => Ok(Arc::new(DirectoryFile::new(entry.clone()))),
-            Body::Fifo(pipe) => Ok(pipe.end(access)),
+            Body::Fifo(pipe) => Ok(pipe.open(access)),
             Body::Link(_) => Err(Errno::ELOOP),
             Body::Special => {
                 let attributes = *self.attributes.lock();

@@ -124,7 +124,8 @@ fn data() {
         let to = |address: i64| unsafe { libc::syscall(libc::SYS_brk, address) };
         let start = to(0);
         let mut steps = 0;
-        while to(start + (i64::from(steps) + 1 << 16)) > start + (i64::from(steps) << 16) {
+        let at = |steps: i32| start + i64::from(steps) * (1 << 16);
+        while to(at(steps + 1)) > at(steps) {
             steps += 1;
         }
         [steps, take_memory(64 << 16).1, 0]

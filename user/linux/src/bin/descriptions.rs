@@ -149,6 +149,43 @@ fn counters() {
     let _ = close(fd);
 }
 
+fn many_events() {
+    const COUNT: usize = 20;
+    // SAFETY: the calls take no memory.
+    let (set, fds): (i32, Vec<i32>) = unsafe { (libc::epoll_create1(0), (0..COUNT).map(|_| libc::eventfd(0, 0)).collect()) };
+    for (at, &fd) in fds.iter().enumerate() {
+        let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: at as u64 };
+        // SAFETY: the struct is valid.
+        unsafe { libc::epoll_ctl(set, libc::EPOLL_CTL_ADD, fd, &raw mut event) };
+    }
+    let adder = child(|| {
+        for at in [3, 19, 0] {
+            pause(20);
+            let _ = write(fds[at], &1u64.to_ne_bytes());
+        }
+        0
+    });
+    for _ in 0..3 {
+        let mut events = [libc::epoll_event { events: 0, u64: 0 }; 4];
+        // SAFETY: the structs are the call's to fill.
+        let count = unsafe { libc::epoll_wait(set, events.as_mut_ptr(), 4, -1) };
+        let (at, found) = (events[0].u64, events[0].events);
+        let mut asked: Vec<libc::pollfd> = fds.iter().map(|&fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 }).collect();
+        // SAFETY: the structs are the call's to read and fill.
+        let polled = unsafe { libc::poll(asked.as_mut_ptr(), COUNT as libc::nfds_t, 0) };
+        let same = asked[at as usize].revents == libc::POLLIN;
+        println!(
+            "{count} {at} {found}, {polled} {same}, {:?}",
+            linux_programs::descriptors::read(fds[at as usize], 8).map(|bytes| bytes[0])
+        );
+    }
+    println!("child: {}", adder.end());
+    for fd in fds {
+        let _ = close(fd);
+    }
+    let _ = close(set);
+}
+
 fn fifos() {
     let _ = std::fs::remove_file("a-fifo");
     let path = CString::new("a-fifo").expect("no NUL");
@@ -177,6 +214,21 @@ fn fifos() {
     println!("somebody reads: {} {}", show(write(second, b"x")), poll(both, libc::POLLIN, 0));
     let _ = (close(both), close(second));
     println!("emptied: {}", text(must_open("a-fifo", libc::O_RDONLY | libc::O_NONBLOCK), 1));
+    let early = must_open("a-fifo", libc::O_RDONLY | libc::O_NONBLOCK);
+    println!("before all writers: {} {}", poll(early, libc::POLLIN, 0), text(early, 1));
+    let writer = child(|| {
+        let own = must_open("a-fifo", libc::O_WRONLY);
+        pause(20);
+        let _ = write(own, b"came");
+        pause(50);
+        0
+    });
+    println!("one came: {}", poll(early, libc::POLLIN, -1));
+    println!("and went: {} {}", writer.end(), poll(early, libc::POLLIN, 0));
+    println!("{} {} {}", text(early, 9), poll(early, libc::POLLIN, 0), text(early, 9));
+    let late = must_open("a-fifo", libc::O_RDONLY | libc::O_NONBLOCK);
+    println!("another that comes after: {} {}", poll(late, libc::POLLIN, 0), poll(early, libc::POLLIN, 0));
+    let _ = (close(early), close(late));
     let _ = std::fs::remove_file("a-fifo");
 }
 
@@ -241,6 +293,7 @@ fn main() {
         ("flags", flags),
         ("duplicates", duplicates),
         ("counters", counters),
+        ("many events", many_events),
         ("fifos", fifos),
         ("passed files", passed_files),
     ]);

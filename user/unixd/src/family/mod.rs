@@ -148,15 +148,17 @@ impl Family {
         self.effects.push_back(Effect::Publish(id));
     }
 
-    /// Whether a process may have one child more.
+    /// Whether a process may have one child more, while others are making some.
     ///
     /// # Errors
     /// `EAGAIN`: its user has as many processes as `RLIMIT_NPROC` allows.
-    pub fn may_fork(&self, id: u32) -> Result<()> {
+    pub fn may_fork(&self, id: u32, on_the_way: &[u32]) -> Result<()> {
         let member = self.member(id)?;
         let user = member.credentials.user.real;
         let most = member.limits.get(libos::limits::PROCESSES)?[0];
-        let count = self.members.values().filter(|other| other.id != unix::SERVER_ID && other.credentials.user.real == user).count() as u64;
+        let made = self.members.values().filter(|other| other.id != unix::SERVER_ID && other.credentials.user.real == user).count();
+        let made_soon = on_the_way.iter().filter_map(|id| self.members.get(id)).filter(|maker| maker.credentials.user.real == user).count();
+        let count = (made + made_soon) as u64;
         if count >= most && member.credentials.user.effective != 0 { Err(Errno::EAGAIN) } else { Ok(()) }
     }
 

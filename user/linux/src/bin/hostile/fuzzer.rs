@@ -66,7 +66,7 @@ pub fn requests(seed: u64, _: &Shared) {
     }
     let mut count = 0u32;
     loop {
-        if count % 16 == 0 {
+        if count.is_multiple_of(16) {
             fill_mailbox(&random);
         }
         count += 1;

@@ -51,7 +51,7 @@ impl Shared {
             libc::close(self.apart[1]);
             libc::close(self.pipe[0]);
         }
-        assert_eq!(lock(self.file, libc::F_WRLCK as i32, libc::F_SETLKW), 0);
+        assert_eq!(lock(self.file, libc::F_WRLCK, libc::F_SETLKW), 0);
         if unsafe { libc::getuid() } == 0 {
             assert_eq!(unsafe { libc::setuid(54_321) }, 0);
         }
@@ -104,7 +104,7 @@ fn take_lock(shared: &Shared) -> i32 {
     unsafe { libc::close(shared.pipe[1]) };
     shared.await_hostile();
     let file = unsafe { libc::open(shared.name.as_ptr(), libc::O_RDWR) };
-    if lock(file, libc::F_WRLCK as i32, libc::F_SETLKW) == 0 { 0 } else { 1 }
+    if lock(file, libc::F_WRLCK, libc::F_SETLKW) == 0 { 0 } else { 1 }
 }
 
 /// The offset may be anything; calls that use it answer what they may.

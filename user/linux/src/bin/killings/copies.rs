@@ -22,7 +22,7 @@ fn execute(words: &[&str]) -> ! {
 /// Run this program again and again, and have children that do nothing: what `execs` starts.
 pub fn again(number: &str) -> ! {
     let number: u32 = number.parse().expect("a number");
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         let id = child(|| execute(&["killings", "nothing"]));
         assert_eq!(wait(id, 0).1, "exit 0");
     }

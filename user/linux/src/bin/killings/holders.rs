@@ -31,7 +31,7 @@ fn change(file: i32, way: u64, kind: i32, waits: bool) -> i32 {
         (1, true) => libc::F_OFD_SETLKW,
         (1, false) => libc::F_OFD_SETLK,
         _ => {
-            let operation = if kind == libc::F_UNLCK as i32 { libc::LOCK_UN } else { libc::LOCK_EX };
+            let operation = if kind == libc::F_UNLCK { libc::LOCK_UN } else { libc::LOCK_EX };
             return unsafe { libc::flock(file, operation | if waits { 0 } else { libc::LOCK_NB }) };
         }
     };
@@ -53,9 +53,9 @@ pub fn file_locks(random: &Random) -> Result<(), String> {
         child(|| {
             let file = open(&name);
             loop {
-                assert_eq!(change(file, way, libc::F_WRLCK as i32, true), 0);
+                assert_eq!(change(file, way, libc::F_WRLCK, true), 0);
                 steps[number].fetch_add(1, Ordering::Relaxed);
-                assert_eq!(change(file, way, libc::F_UNLCK as i32, true), 0);
+                assert_eq!(change(file, way, libc::F_UNLCK, true), 0);
                 if steps[number].load(Ordering::Relaxed) % 8 == 0 {
                     std::thread::yield_now();
                 }
@@ -71,7 +71,7 @@ pub fn file_locks(random: &Random) -> Result<(), String> {
     kill(second);
     expect_end("the second", second, &["signal 9"])?;
     let file = open(&name);
-    let outcome = change(file, way, libc::F_WRLCK as i32, false);
+    let outcome = change(file, way, libc::F_WRLCK, false);
     unsafe {
         libc::close(file);
         libc::unlink(name.as_ptr());
