@@ -24,6 +24,10 @@ pub const FALLBACK_WORD: u64 = 6;
 /// Index of the branch that follows the call.
 pub const RETURN_WORD: u64 = 5;
 
+/// Bytes below the program's stack pointer at which a trampoline keeps two registers. A kernel touches nothing there: Go's runtime, for one,
+/// has the first words of a new thread's stack there while it makes its first calls.
+pub const SPARED_BYTES: u32 = 128;
+
 /// `b` from one address to another, if it reaches.
 #[must_use]
 pub fn branch(from: u64, to: u64) -> Option<u32> {
@@ -44,11 +48,11 @@ pub fn branch_target(address: u64, word: u32) -> Option<u64> {
 pub fn trampoline(address: u64, site: u64) -> Option<[u32; TRAMPOLINE_WORDS]> {
     let back = |index: u64| branch(address + index * 4, site + 4);
     Some([
-        0xa9bf_7bf0,                            // stp x16, x30, [sp, #-16]!
-        0xd53b_d070,                            // mrs x16, tpidrro_el0
-        0xf940_0210 | ((ENTRY_WORD / 8) << 10), // ldr x16, [x16, #ENTRY_WORD]
-        0xd63f_0200,                            // blr x16
-        0xa8c1_7bf0,                            // ldp x16, x30, [sp], #16
+        0xa980_7bf0 | (0x80 - SPARED_BYTES / 8) << 15, // stp x16, x30, [sp, #-SPARED_BYTES]!
+        0xd53b_d070,                                   // mrs x16, tpidrro_el0
+        0xf940_0210 | ((ENTRY_WORD / 8) << 10),        // ldr x16, [x16, #ENTRY_WORD]
+        0xd63f_0200,                                   // blr x16
+        0xa8c0_7bf0 | (SPARED_BYTES / 8) << 15,        // ldp x16, x30, [sp], #SPARED_BYTES
         back(RETURN_WORD)?,
         SVC,
         back(7)?,

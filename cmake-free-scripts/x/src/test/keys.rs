@@ -201,6 +201,9 @@ impl Screen {
     /// Let the screen be empty, but for the prompt: ^L.
     fn clear(&mut self) -> Result<()> {
         self.await_prompt()?;
+        if self.text() == PROMPT.trim_end() {
+            return Ok(());
+        }
         self.keys("\x0c")?;
         self.wait("empty screen", |screen| screen.text() == PROMPT.trim_end() && screen.line() == PROMPT)
     }

@@ -34,7 +34,7 @@ fn a_branch_is_encoded_as_the_manual_says() {
 fn a_trampoline_is_these_eight_instructions() {
     let words = trampoline(0x2000, 0x1000).unwrap();
     let [stp, mrs, ldr, blr, ldp, back, svc, last] = words;
-    assert_eq!([stp, mrs, ldr, blr, ldp, svc], [0xa9bf_7bf0, 0xd53b_d070, 0xf940_5610, 0xd63f_0200, 0xa8c1_7bf0, 0xd400_0001]);
+    assert_eq!([stp, mrs, ldr, blr, ldp, svc], [0xa9b8_7bf0, 0xd53b_d070, 0xf940_5610, 0xd63f_0200, 0xa8c8_7bf0, 0xd400_0001]);
     assert_eq!(branch_target(0x2014, back), Some(0x1004));
     assert_eq!(branch_target(0x201c, last), Some(0x1004));
 }

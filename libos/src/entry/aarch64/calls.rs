@@ -8,6 +8,7 @@ use core::arch::{global_asm, naked_asm};
 use core::mem::offset_of;
 
 use abi::{Registers, UpcallPage};
+use rewrite::aarch64::SPARED_BYTES;
 
 use crate::entry::{dispatch, words};
 use crate::syscall::Arguments;
@@ -159,7 +160,7 @@ pub unsafe extern "C" fn rewritten() -> ! {
         "str x17, [x16, #{flags}]",
         "ldr x17, [sp]",
         "str x17, [x16, #{scratch}]",
-        "add x17, sp, #16",
+        "add x17, sp, #{spared}",
         "str x17, [x16, #{sp}]",
         "ldr w17, [x30, #4]",
         "sbfx x17, x17, #0, #26",
@@ -177,6 +178,7 @@ pub unsafe extern "C" fn rewritten() -> ! {
         sp = const offset_of!(UpcallPage, syscall.sp),
         pc = const offset_of!(UpcallPage, syscall.pc),
         stack = const words::SYSCALL_STACK,
+        spared = const SPARED_BYTES,
         trampoline = const offset_of!(Frame, trampoline),
         frame = const FRAME_BYTES,
         leave = sym leave_rewritten,
@@ -287,12 +289,13 @@ unsafe extern "C" fn leave_rewritten() -> ! {
         "ldr x18, [sp, #144]",
         "ldr x30, [sp, #{trampoline}]",
         "ldr x17, [x16, #{sp}]",
-        "sub sp, x17, #16",
+        "sub sp, x17, #{spared}",
         "ldr x17, [x16, #{scratch} + 8]",
         "ret",
         flags = const offset_of!(UpcallPage, syscall.flags),
         sp = const offset_of!(UpcallPage, syscall.sp),
         scratch = const offset_of!(UpcallPage, syscall.scratch),
         trampoline = const offset_of!(Frame, trampoline),
+        spared = const SPARED_BYTES,
     )
 }

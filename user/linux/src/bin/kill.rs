@@ -317,7 +317,7 @@ fn a_caught_stop_does_not_stop() {
         handle(libc::SIGCONT, 0, on_signal);
         steps[0].store(1, Ordering::Relaxed);
         await_signal();
-        println!("{}", SAID[0].load(Ordering::Relaxed));
+        steps[1].store(SAID[0].load(Ordering::Relaxed), Ordering::Relaxed);
         steps[0].store(2, Ordering::Relaxed);
         await_signal();
         await_number(&steps[0], 3);
@@ -327,6 +327,7 @@ fn a_caught_stop_does_not_stop() {
     await_number(&steps[0], 1);
     println!("{}", kill(id, libc::SIGTSTP));
     await_number(&steps[0], 2);
+    println!("{}", steps[1].load(Ordering::Relaxed));
     println!("{} {}", kill(id, libc::SIGSTOP), wait(id, libc::WUNTRACED).1);
     println!("{} {}", kill(id, libc::SIGCONT), wait(id, libc::WCONTINUED).1);
     steps[0].store(3, Ordering::Relaxed);

@@ -63,6 +63,12 @@ impl Pairs {
         self.0.lock().get(&number)?.terminal.upgrade()
     }
 
+    /// What the slave of a pair says of itself.
+    #[must_use]
+    pub fn attributes(&self, number: u32) -> Option<Attributes> {
+        self.0.lock().get(&number).map(|slave| slave.node.attributes())
+    }
+
     /// All of them.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Terminal>> {

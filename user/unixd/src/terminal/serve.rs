@@ -7,6 +7,7 @@ use libos::errno::Errno;
 use libos::file::Access;
 use libos::signal::{SIGTTIN, SIGTTOU};
 use libos::vfs::attributes::{Time, major, minor};
+use libos::vfs::permission::Wanted;
 use linux_raw_sys::general as linux;
 use unix::{Object, Operation, Request, TerminalFlags};
 
@@ -84,9 +85,18 @@ impl Server {
                 End::of_master(self.terminals.pairs.make(credentials.user.file, credentials.group.file, now)?)
             }
             TTY => self.open_end(id, self.controlling(id).ok_or(Errno::ENXIO)?)?,
-            CONSOLE | SERIAL => self.open_end(id, self.terminals.console.clone())?,
+            CONSOLE | SERIAL => {
+                // By whatever name: it is root's, and its session's.
+                let console = self.terminals.console.clone();
+                if !self.family.member(id)?.credentials.is_privileged() && !self.controls(&console, id) {
+                    return Err(Errno::EACCES);
+                }
+                self.open_end(id, console)?
+            }
             _ if major(device) == PTS_MAJOR => {
                 let terminal = self.terminals.pairs.find(minor(device)).ok_or(Errno::EIO)?;
+                let attributes = self.terminals.pairs.attributes(minor(device)).ok_or(Errno::EIO)?;
+                self.family.member(id)?.credentials.for_files().may(&attributes, Wanted::from(access))?;
                 if terminal.with(|state| state.pair.as_ref().is_none_or(|pair| pair.is_locked || !pair.is_open)) {
                     return Err(Errno::EIO);
                 }

@@ -29,8 +29,9 @@ fn library(isa: Isa, name: &str) -> Result<()> {
     only_fallback(&tree::musl(isa, Flavour::Shim).join("lib").join(name))
 }
 
+/// Not the benchmark: it measures the instruction itself too.
 fn c_program(isa: Isa) -> Result<()> {
-    only_fallback(&c_programs::c_program(isa, Flavour::Shim, c_programs::BENCH, c_programs::Form::Static))
+    only_fallback(&c_programs::c_program(isa, Flavour::Shim, "thread_stress", c_programs::Form::Static))
 }
 
 /// Rust's std calls libc, so a program that is linked against the staged one has its instructions, and no others.
