@@ -15,7 +15,7 @@ use crate::isa::Isa;
 use crate::qemu::boot_watched;
 
 /// A machine that has printed nothing for so long is stuck.
-const SILENCE: Duration = Duration::from_secs(150);
+const SILENCE: Duration = Duration::from_secs(300);
 /// What the program measures first: a loop of this many instructions a round.
 const LOOP: (&str, f64) = ("loop", 2.0);
 /// How far a figure of the loop may be from it: entering and leaving it, and a tick of the system's own clock.
