@@ -36,9 +36,9 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn call(&mut self, context: ContextRef, number: u16) {
         let record = self.context(context);
         let machine = record.machine();
+        let Some(call) = Call::from_number(number) else { return machine.set_result(Error::NoCall as i64, 0) };
         let caller = Caller { context, id: record.env.get(), root: record.root };
-        let arguments = core::array::from_fn(|index| machine.argument(index));
-        match Call::from_number(number).ok_or(Error::NoCall).and_then(|call| self.dispatch(caller, call, arguments)) {
+        match self.dispatch(caller, call, core::array::from_fn(|index| machine.argument(index))) {
             Ok(Reply::Now(value)) => record.machine().set_result(0, value),
             Ok(Reply::Later) => {}
             Err(error) => record.machine().set_result(error as i64, 0),
