@@ -44,13 +44,12 @@ impl State {
     /// Look at all files: what became ready is queued, in the order in which it did.
     fn look(&mut self, world: &dyn World) {
         self.items.retain(|item| item.target.strong_count() > 0);
-        let targets: Vec<Option<Arc<Description>>> = self.items.iter().map(|item| item.target.upgrade()).collect();
-        let files: Vec<Option<&Arc<dyn File>>> = targets.iter().map(|target| target.as_ref()?.file().ok()).collect();
-        let states = remote::look_at_all(files.iter().copied());
+        let states = if self.items.len() > 1 { self.look_at_many() } else { Vec::new() };
         let mut fresh = Vec::new();
-        for (index, (item, (file, state))) in self.items.iter_mut().zip(files.into_iter().zip(states)).enumerate() {
-            let Some(state) = state.or_else(|| file.map(|file| file.state(world))) else { continue };
-            if item.note(state) {
+        for (index, item) in self.items.iter_mut().enumerate() {
+            let Some(target) = item.target.upgrade() else { continue };
+            let Ok(file) = target.file() else { continue };
+            if item.note(states.get(index).copied().flatten().unwrap_or_else(|| file.state(world))) {
                 fresh.push((item.last_edge(), index));
             }
         }
@@ -58,6 +57,12 @@ impl State {
         for (_, index) in fresh {
             self.items[index].place = Some(self.next_place());
         }
+    }
+
+    /// What `unixd` tells of the files that are there, by the items' places.
+    fn look_at_many(&self) -> Vec<Option<remote::State>> {
+        let targets: Vec<Option<Arc<Description>>> = self.items.iter().map(|item| item.target.upgrade()).collect();
+        remote::look_at_all(targets.iter().map(|target| target.as_ref()?.file().ok()))
     }
 
     /// The queue: indices of items.

@@ -189,17 +189,18 @@ const LOOKS_MOST: usize = MAILBOX_BYTES / unix::STATE_BYTES;
 
 /// Look at all files that `unixd` knows the readiness of, with a request for many; gives what it told in their places. Of one alone it is not
 /// asked so, and where it does not answer that is told to who asks about the file itself.
-pub fn look_at_all<'a>(files: impl Iterator<Item = Option<&'a Arc<dyn File>>>) -> Vec<Option<State>> {
+pub fn look_at_all<'a>(files: impl Iterator<Item = Option<&'a Arc<dyn File>>> + Clone) -> Vec<Option<State>> {
+    if files.clone().flatten().filter(|file| file.polled().is_some()).nth(1).is_none() {
+        return Vec::new();
+    }
     let mut states = Vec::new();
     let mut asked: Vec<(usize, &Handle)> = Vec::new();
     for file in files {
         asked.extend(file.and_then(|file| file.polled()).map(|handle| (states.len(), handle)));
         states.push(None);
     }
-    if asked.len() > 1 {
-        for some in asked.chunks(LOOKS_MOST) {
-            look_at_some(some, &mut states);
-        }
+    for some in asked.chunks(LOOKS_MOST) {
+        look_at_some(some, &mut states);
     }
     states
 }

@@ -1,11 +1,10 @@
 //! Waiting for descriptors: poll and select.
 
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::errno::{Errno, Result};
-use crate::file::remote::look_at_all;
-use crate::file::{File, Readiness};
+use crate::file::Readiness;
+use crate::file::remote::{State, look_at_all};
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::syscall::Arguments;
@@ -25,21 +24,28 @@ struct Watched {
 /// Look once; gives how many are ready, and whether one may become so by the console.
 fn look<K: Kernel>(process: &Process<K>, watched: &mut [Watched]) -> (usize, bool) {
     let mut waits = false;
-    let descriptions: Vec<_> = watched.iter().map(|watched| process.files.get(watched.fd).ok()).collect();
-    let files: Vec<Option<&Arc<dyn File>>> = descriptions.iter().map(|description| description.as_ref()?.file().ok()).collect();
-    let states = look_at_all(files.iter().copied());
-    for (watched, (file, state)) in watched.iter_mut().zip(files.into_iter().zip(states)).filter(|(watched, _)| watched.fd >= 0) {
-        let found = match (file, state) {
-            (None, _) => Readiness::INVALID,
-            (Some(_), Some((ready, _))) => ready,
-            (Some(file), None) => {
-                waits |= file.waits_for_console();
-                file.readiness(process)
-            }
+    let states = if watched.len() > 1 { look_at_many(process, watched) } else { Vec::new() };
+    for (index, watched) in watched.iter_mut().enumerate().filter(|(_, watched)| watched.fd >= 0) {
+        let found = match process.files.get(watched.fd) {
+            Ok(description) => match (description.file(), states.get(index).copied().flatten()) {
+                (Ok(_), Some((ready, _))) => ready,
+                (Ok(file), None) => {
+                    waits |= file.waits_for_console();
+                    file.readiness(process)
+                }
+                (Err(_), _) => Readiness::INVALID,
+            },
+            Err(_) => Readiness::INVALID,
         };
         watched.found = found & watched.asked;
     }
     (watched.iter().filter(|watched| !watched.found.is_empty()).count(), waits)
+}
+
+/// What `unixd` tells of the files that are there, in their places.
+fn look_at_many<K: Kernel>(process: &Process<K>, watched: &[Watched]) -> Vec<Option<State>> {
+    let descriptions: Vec<_> = watched.iter().map(|watched| process.files.get(watched.fd).ok()).collect();
+    look_at_all(descriptions.iter().map(|description| description.as_ref()?.file().ok()))
 }
 
 /// Wait until something that may concern readiness happens, the monotonic clock passes `deadline_ns`, or a signal comes.
