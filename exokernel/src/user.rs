@@ -29,8 +29,6 @@ impl<M: Machine> Kernel<M> {
         Ok(self.user(root, address, size_of::<T>(), need)?.cast())
     }
 
-    /// A value, copied.
-
     /// A value where it is: looked at, or copied, before user mode runs again.
     pub(crate) fn read_user<'a, T: Copy>(&self, root: u64, address: u64) -> Result<&'a T> {
         let place = self.user_value::<T>(root, address, Rights::READ)?;

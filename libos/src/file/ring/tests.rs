@@ -259,7 +259,7 @@ proptest! {
         for deed in deeds {
             match deed {
                 Deed::Write(length) => {
-                    let bytes: Vec<u8> = (0..length as u32).map(|at| ((next + at) * 31 >> 3) as u8).collect();
+                    let bytes: Vec<u8> = (0..length as u32).map(|at| (((next + at) * 31) >> 3) as u8).collect();
                     let room = capacity.saturating_sub(model.len());
                     let fits = if length <= PIPE_BUF && room < length { 0 } else { room.min(length) };
                     let expected = if fits == 0 { Step::Wait } else { Step::Moved(fits, false) };

@@ -100,6 +100,7 @@ fn refusals() {
     println!("nothing to tell: {} {}", show(watch(fd, "file", 0)), show(watch(fd, "file", libc::IN_ONESHOT)));
     println!("directories only: {}", show(watch(fd, "file", libc::IN_OPEN | libc::IN_ONLYDIR)));
     println!("add and create: {}", show(watch(fd, "file", libc::IN_OPEN | libc::IN_MASK_ADD | libc::IN_MASK_CREATE)));
+    // SAFETY: the call refuses what it is given.
     println!("a bad address: {}", show(outcome(unsafe { libc::inotify_add_watch(fd, std::ptr::without_provenance(8), libc::IN_OPEN) })));
     println!("watched: {}", show(watch(fd, "file", libc::IN_OPEN | libc::IN_MASK_CREATE)));
     println!("already: {}", show(watch(fd, "file", libc::IN_OPEN | libc::IN_MASK_CREATE)));

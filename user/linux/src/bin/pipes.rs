@@ -503,7 +503,7 @@ fn killed_anywhere() {
         let more = gather(reader, RECORD * 30);
         let _ = children[(round as usize + 1) % 2].kill(libc::SIGKILL);
         let rest = drain(reader).len();
-        whole += i32::from((some + more + rest) % RECORD == 0);
+        whole += i32::from((some + more + rest).is_multiple_of(RECORD));
         for child in children {
             let _ = child.end();
         }

@@ -835,7 +835,7 @@ fn changing_in_the_background() {
                 2 => unsafe { libc::tcflush(slave, libc::TCIFLUSH) },
                 _ => unsafe { libc::ioctl(slave, libc::TIOCSWINSZ as _, &[1u16, 2, 3, 4]) },
             };
-            let inner = job(|| change());
+            let inner = job(change);
             println!("{}", wait(inner, libc::WUNTRACED).1);
             unsafe { libc::kill(inner, libc::SIGKILL) };
             let _ = end_of(inner);

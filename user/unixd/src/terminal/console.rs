@@ -25,10 +25,10 @@ pub fn word() -> *const u32 {
     (irqs as *const u32).wrapping_add(machine::info().console_irq as usize)
 }
 
-/// How often the console's interrupt came when it was last looked at: what the second context waits on.
+/// As [`seen`] tells: what the second context waits on.
 static SEEN: AtomicU32 = AtomicU32::new(0);
 
-/// See [`SEEN`].
+/// How often the console's interrupt came when it was last looked at.
 #[must_use]
 pub fn seen() -> u32 {
     SEEN.load(Ordering::Relaxed)

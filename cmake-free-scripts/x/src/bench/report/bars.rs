@@ -75,7 +75,7 @@ fn chart(results: &Results, isa: Isa, operation: &Operation, scale: &Scale) -> S
     let theirs = [Tuning::Tuned, Tuning::Default].map(|tuning| figure(Column::Linux(tuning)));
     let mut svg = format!("<div class=cell><span class=isa-tag>{isa}</span><svg width=\"100%\" height=40 role=img><title>");
     for column in results.columns(isa) {
-        let _ = write!(svg, "{}: {}\n", column.name(), figure(column).map_or("-".into(), |figure| format!("{figure:.1}")));
+        let _ = writeln!(svg, "{}: {}", column.name(), figure(column).map_or("-".into(), |figure| format!("{figure:.1}")));
     }
     svg += "</title>";
     for decade in scale.decades() {
