@@ -140,20 +140,19 @@ unsafe fn zero_page(address: usize) {
         core::ptr::write_bytes(address as *mut u8, 0, 4096);
     }
     #[cfg(target_arch = "aarch64")]
-    // SAFETY: the caller's promise. 64 rounds of 64 bytes are a page.
-    unsafe {
-        core::arch::asm!(
-            "2: stp xzr, xzr, [{at}], #64",
-            "stp xzr, xzr, [{at}, #-48]",
-            "stp xzr, xzr, [{at}, #-32]",
-            "stp xzr, xzr, [{at}, #-16]",
-            "subs {rounds:w}, {rounds:w}, #1",
-            "b.ne 2b",
-            at = inout(reg) address => _,
-            rounds = inout(reg) 64 => _,
-            options(nostack),
-        );
+    for at in (0..4096).step_by(zeroed_bytes()) {
+        // SAFETY: the caller's promise; the block is in the page.
+        unsafe { core::arch::asm!("dc zva, {}", in(reg) address + at, options(nostack)) };
     }
+}
+
+/// How many bytes `dc zva` zeroes.
+#[cfg(target_arch = "aarch64")]
+fn zeroed_bytes() -> usize {
+    let block: usize;
+    // SAFETY: reads the size, in words, as a power of two.
+    unsafe { core::arch::asm!("mrs {}, dczid_el0", out(reg) block, options(nomem, nostack)) };
+    4 << (block & 0xf)
 }
 
 /// Answers calls for good.

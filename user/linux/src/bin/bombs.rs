@@ -56,7 +56,7 @@ fn while_others_work(work: impl FnOnce()) {
                 if id == 0 {
                     unsafe { libc::_exit(7) };
                 }
-                // It may be refused, for now.
+                // It may be refused as long as the bombs hold the memory.
                 if id > 0 && end_of(id) != "exit 7" {
                     return 1;
                 }
