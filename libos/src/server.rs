@@ -1,7 +1,7 @@
 //! What a process asks of `unixd`: the seam between the library's safe part and the channel.
 #![forbid(unsafe_code)]
 
-use unix::{InodeWords, Request};
+use unix::{Changes, InodeWords, Request};
 
 use crate::errno::Result;
 use crate::file::Output;
@@ -29,6 +29,9 @@ pub trait Server: Send + Sync {
 
     /// The words of an open inode.
     fn inode(&self, index: u32) -> &InodeWords;
+
+    /// What is counted of files.
+    fn changes(&self) -> &Changes;
 
     /// Whether somebody watches files, so that it matters when they are closed.
     fn is_watched(&self) -> bool;

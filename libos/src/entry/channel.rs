@@ -3,7 +3,7 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use abi::{EnvId, Error, PAGE_SIZE, Rights};
-use unix::{Bulletin, InodeWords, MAILBOX_BYTES, Operation, Request, SERVER_CONTEXT, place};
+use unix::{Bulletin, Changes, InodeWords, MAILBOX_BYTES, Operation, Request, SERVER_CONTEXT, place};
 
 use crate::errno::{Errno, Result};
 use crate::file::Output;
@@ -97,6 +97,12 @@ impl Server for Channel {
         assert!((index as usize) < place::INODES_PAGES * InodeWords::PER_PAGE, "a place that unixd gave");
         // SAFETY: `unixd` mapped the page before it gave the place, for as long as the process lives; everything in it is atomic.
         unsafe { &*(place::INODES as *const InodeWords).add(index as usize) }
+    }
+
+    #[inline(always)]
+    fn changes(&self) -> &Changes {
+        // SAFETY: the creator mapped the page before the process began; everything in it is atomic.
+        unsafe { &*(place::CHANGES as *const Changes) }
     }
 
     fn is_watched(&self) -> bool {

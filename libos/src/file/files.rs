@@ -219,6 +219,13 @@ impl Files {
         self.locks.store(true, Ordering::Relaxed);
     }
 
+    /// The process has other rights than it had: what it was told before may not be for it.
+    pub fn forget_names(&self) {
+        if let Some(tree) = &self.tree {
+            tree.forget_names();
+        }
+    }
+
     /// A description may have been dropped: if it could have had locks, `unixd` is to know that at once.
     pub fn settle_locks(&self) {
         if self.locks.load(Ordering::Relaxed)

@@ -15,6 +15,7 @@ use crate::signal::{Information, Set, Signals};
 use crate::time::Clock;
 use crate::user::UserMemory;
 use crate::vfs::attributes::Time;
+use crate::vfs::node::Node;
 use crate::vfs::permission::{Actor, Subject};
 
 /// A text that the process writes about itself or its machine, as proc(5) lays it out.
@@ -154,6 +155,10 @@ pub trait World: UserMemory {
     /// Who is to be told when something changes that cannot be waited for here: a process that this is the server of.
     fn subscriber(&self) -> Option<u32> {
         None
+    }
+    /// A walk went through a directory: where it leads rests on that one too.
+    fn passed(&self, directory: &dyn Node) {
+        let _ = directory;
     }
     /// With whose rights files are used: root's, where somebody else checks that.
     fn subject(&self) -> Subject<'_> {

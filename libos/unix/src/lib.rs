@@ -14,6 +14,7 @@
 #![no_std]
 
 mod bulletin;
+mod changes;
 mod family;
 mod inode;
 pub mod lock;
@@ -24,6 +25,7 @@ pub mod ring;
 mod terminal;
 
 pub use bulletin::Bulletin;
+pub use changes::{ChangeCounts, Changes};
 pub use family::{ChildActions, Kin, SIGNAL_BYTES, SetIds, Setting, WaitOptions, Whom, wait_status};
 pub use inode::InodeWords;
 pub use message::Object;

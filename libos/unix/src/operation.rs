@@ -31,11 +31,12 @@ operations! {
     Look = 0x03,
 
     // The tree of files: 0x40. Handles are the process's own. A request's large argument is a handle to be released first, plus one; 0: none.
-    /// `(from, root; length, last, links; -; path) → WalkAnswer; attributes`. Walk a path.
+    /// `(from, root; length, last, links; -; path) → WalkAnswer`. Walk a path.
+    /// `(…; small: 1) → -, count of state or 0, steps; attributes, way`. The same for what is told of its end: nothing is held.
     Walk = 0x40,
     /// `(from, root; length, permissions; flags; path) → WalkAnswer`. Walk a path and open, or make, what it leads to.
     Open = 0x41,
-    /// `(handle) → ; attributes`.
+    /// `(handle) → -, count of state or 0; attributes`.
     Attributes = 0x42,
     /// `(handle) → magic, blocks, free, inodes`. What statfs(2) tells.
     Statistics = 0x43,

@@ -2,11 +2,13 @@
 //!
 //! ```text
 //!   walk ─► Node ─► Tree ─► unixd      a path in one request, as far as the tree goes; /proc and /sys are entered here
+//!   stat ─► Names, Node                what was told before, if it is still true; asks nobody then
 //!   read ─► RegularFile ─► Pages       pages of files, mapped read-only by unixd; a read of what is mapped asks nobody
 //! ```
 //!
 //! A handle that is not needed any more is given up with the next request.
 
+mod names;
 mod node;
 mod pages;
 mod regular;
@@ -15,7 +17,7 @@ use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::ops::Range;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use spin::{Mutex, Once};
 use unix::{InodeWords, Operation, Request, place};
@@ -27,6 +29,7 @@ use crate::vfs::attributes::Kind;
 use crate::vfs::node::Entry;
 use crate::vfs::walk::{Ahead, Journey, Last};
 use crate::vfs::world::World;
+use names::Names;
 use node::RemoteNode;
 pub use node::handle_of;
 use pages::{Pages, Windows};
@@ -53,17 +56,24 @@ pub struct Tree {
     places: AtomicU32,
     /// What was prepared for executable mappings, by device and inode.
     overlays: Mutex<BTreeMap<(u64, u64), &'static [u8]>>,
+    /// What paths led to.
+    names: Mutex<Names>,
+    /// Handles that there ever were.
+    handles: AtomicU64,
 }
 
 /// A handle, given up when it is dropped: with the next request.
 struct Handle {
     tree: Arc<Tree>,
     number: u32,
+    /// A number that no other handle of the process ever has.
+    birth: u64,
 }
 
 impl Handle {
     fn new(tree: &Arc<Tree>, number: u32) -> Arc<Handle> {
-        Arc::new(Handle { tree: tree.clone(), number })
+        let birth = tree.handles.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Handle { tree: tree.clone(), number, birth })
     }
 }
 
@@ -99,6 +109,8 @@ impl Tree {
             inodes: Mutex::default(),
             places: AtomicU32::new(0),
             overlays: Mutex::default(),
+            names: Mutex::default(),
+            handles: AtomicU64::new(0),
         });
         let root = tree.entry(ROOT, Kind::Directory, 0, true);
         *tree.mounts.lock() = mounts(&root);
@@ -149,14 +161,14 @@ impl Tree {
 
     fn entry(self: &Arc<Tree>, handle: u32, kind: Kind, special: u64, mount: bool) -> Arc<Entry> {
         let handle = Handle::new(self, handle);
-        Entry::elsewhere(Arc::new(RemoteNode { handle, kind, special }), mount)
+        Entry::elsewhere(Arc::new(RemoteNode::new(handle, kind, special)), mount)
     }
 
     /// The entry and the file that an answer tells of: `unixd`'s `tree::Answered`.
     fn opened(self: &Arc<Tree>, answer: &[u64; 4]) -> Result<(Arc<Entry>, Arc<dyn File>)> {
         let kind = Kind::from_number((answer[0] >> 16) as u8 as u16).ok_or(Errno::EIO)?;
         let handle = Handle::new(self, high(answer[0]));
-        let node = Arc::new(RemoteNode { handle: handle.clone(), kind, special: 0 });
+        let node = Arc::new(RemoteNode::new(handle.clone(), kind, 0));
         let file = self.file(handle, kind, answer);
         Ok((Entry::elsewhere(node, false), file))
     }
@@ -197,6 +209,11 @@ impl Tree {
             released.pop().map_or(0, |handle| handle + 1)
         };
         self.server.call(Request { operation, small, large, words })
+    }
+
+    /// The process has other rights than it had.
+    pub(crate) fn forget_names(&self) {
+        self.names.lock().clear();
     }
 
     /// Give up all handles that are not needed any more.

@@ -23,6 +23,8 @@ use crate::server::{Answer, value};
 const FOUND: u64 = 0;
 const ABSENT: u64 = 1;
 const FOREIGN: u64 = 2;
+/// A count of changes follows.
+const COUNTED: u64 = 1 << 32;
 /// The most bytes of a symbolic link's path that symlink(2) takes.
 const TARGET_MAX: usize = PATH_MAX - 1;
 
@@ -74,7 +76,9 @@ impl Tree {
         let found = walk_on(world, &walk.start, &walk.path, walk.last, walk.links)?;
         // Only what the inode says of itself is asked for: nothing is to be held.
         if is_stat && found.rest.is_none() {
-            return send_attributes(asked, &found.existing()?);
+            let [first, state, ..] = send_attributes(asked, &found.existing()?)?;
+            let steps = send_way(asked, world, wire::ATTRIBUTES_WORDS * 8)?;
+            return Ok([first, state, steps, 0]);
         }
         answer(asked, found, walk.last)
     }
@@ -265,10 +269,22 @@ pub(super) fn attributes(asked: &Asked, handle: u32) -> Answer {
     send_attributes(asked, &asked.handles.entry(handle)?)
 }
 
+/// Send what an inode says of itself, and tell the count of its changes; 0 if it has none.
 fn send_attributes(asked: &Asked, entry: &Arc<Entry>) -> Answer {
     let words = wire::attributes_words(&entry.node.attributes());
     send(asked, 0, &wire::bytes::<{ wire::ATTRIBUTES_WORDS }, { wire::ATTRIBUTES_WORDS * 8 }>(&words))?;
-    value(0)
+    let counts = entry.node.counts();
+    Ok([0, counts.map_or(0, |(_, counts)| COUNTED | u64::from(counts.state())), 0, 0])
+}
+
+/// Send what the end of a path rests on; gives how many words that is, 0 if it is not to be remembered.
+fn send_way(asked: &Asked, world: &RequestWorld, at: usize) -> Result<u64> {
+    let mut count = 0;
+    for word in world.way.borrow().words() {
+        send(asked, at + count * 8, &word.to_le_bytes())?;
+        count += 1;
+    }
+    Ok(count as u64)
 }
 
 /// Whether the process may use an inode so, by the ids that it acts with or by its real ones.

@@ -10,7 +10,9 @@ use libos::signal::{Information, Set, Signals};
 use libos::time::Clock;
 use libos::user::UserMemory;
 use libos::vfs::attributes::Time;
+use libos::vfs::node::Node;
 use libos::vfs::permission::Subject;
+use libos::vfs::way::Way;
 use libos::vfs::world::{Report, Table, World};
 use spin::Once;
 
@@ -27,6 +29,8 @@ pub struct RequestWorld<'a> {
     pub frames: (usize, usize),
     /// What happened to pages of files meanwhile.
     pub moved: RefCell<Vec<Moved>>,
+    /// The directories that its walk went through.
+    pub way: RefCell<Way>,
 }
 
 /// There is no program here: no address of one is any good.
@@ -43,6 +47,10 @@ impl UserMemory for RequestWorld<'_> {
 impl World for RequestWorld<'_> {
     fn subject(&self) -> Subject<'_> {
         self.subject
+    }
+
+    fn passed(&self, directory: &dyn Node) {
+        self.way.borrow_mut().pass(directory.counts());
     }
 
     fn now(&self) -> Time {
