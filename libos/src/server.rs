@@ -6,6 +6,7 @@ use unix::{Changes, InodeWords, Request};
 use crate::errno::Result;
 use crate::file::Output;
 use crate::mapped_ring::MappedRing;
+use crate::user::UserMemory;
 
 /// The way to `unixd`: calls of words, and a mailbox of [`unix::MAILBOX_BYTES`] that carries bytes both ways.
 ///
@@ -44,6 +45,12 @@ pub trait Server: Send + Sync {
     /// # Errors
     /// `EFAULT`: as [`Output::put`].
     fn put(&self, output: &mut Output, address: usize, length: usize) -> Result<usize>;
+
+    /// Copy bytes of pages that were mapped here for the process to the program.
+    ///
+    /// # Errors
+    /// `EFAULT`: not all of them.
+    fn copy_out(&self, memory: &dyn UserMemory, to: usize, address: usize, length: usize) -> Result<()>;
 
     /// Bytes of pages that were mapped here for the process, to be kept for as long as it lives.
     fn bytes(&self, address: usize, length: usize) -> &'static [u8];

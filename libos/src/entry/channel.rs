@@ -9,6 +9,7 @@ use crate::errno::{Errno, Result};
 use crate::file::Output;
 use crate::mapped_ring::MappedRing;
 use crate::server::Server;
+use crate::user::UserMemory;
 
 /// The environment of `unixd`; 0 in `unixd` itself.
 static SERVER: AtomicU64 = AtomicU64::new(0);
@@ -119,6 +120,11 @@ impl Server for Channel {
         // SAFETY: `unixd` mapped the range for this process, and it stays mapped until the caller has it unmapped, which it does not while it
         // copies. Others may store to the file meanwhile; nothing is concluded from the bytes' values.
         output.put(unsafe { core::slice::from_raw_parts(address as *const u8, length) })
+    }
+
+    fn copy_out(&self, memory: &dyn UserMemory, to: usize, address: usize, length: usize) -> Result<()> {
+        // SAFETY: as in `put`.
+        memory.write(to, unsafe { core::slice::from_raw_parts(address as *const u8, length) })
     }
 
     fn bytes(&self, address: usize, length: usize) -> &'static [u8] {

@@ -88,13 +88,6 @@ pub trait World: UserMemory {
     fn random(&self, into: &mut [u8]);
     /// Write to the console.
     fn console_put(&self, bytes: &[u8]);
-    /// Read what the console has; 0 if nothing.
-    fn console_get(&self, into: &mut [u8]) -> usize;
-    /// Sleep until the console may have input or the monotonic clock passes `deadline_ns`.
-    ///
-    /// # Errors
-    /// `ETIMEDOUT`: the deadline passed. `EINTR`: a signal came.
-    fn console_wait(&self, deadline_ns: Option<u64>) -> Result<()>;
     /// Sleep until the monotonic clock passes `deadline_ns`; with `None`, until a signal comes.
     ///
     /// # Errors

@@ -130,7 +130,8 @@ mod tests {
     #[test]
     fn an_answer_holds_until_something_on_its_way_changes() {
         let (changes, mut names) = (Changes::default(), Names::default());
-        let learn = |names: &mut Names| names.learn(&question("/a/file"), way(&changes, &[1, 2]), (changes.of(1, 3).state(), attributes(3)));
+        let learn =
+            |names: &mut Names| names.learn(&question("/a/file"), way(&changes, &[1, 2]), (changes.of(1, 3).state(), attributes(3)));
         learn(&mut names);
         assert_eq!(names.find(&question("/a/file"), &changes), Some(&attributes(3)));
         changes.of(1, 2).note_state();

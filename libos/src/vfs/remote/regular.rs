@@ -14,6 +14,7 @@ use crate::file::transfer::moved;
 use crate::file::{Blocking, File, Input, Output, Place, Seek, Seeking};
 use crate::memory::backing::{Backing, Frames, Purpose};
 use crate::server::Server;
+use crate::user::UserMemory;
 use crate::vfs::world::World;
 
 /// The offset that means the end of the contents.
@@ -106,6 +107,24 @@ struct Sent {
 }
 
 impl File for RegularFile {
+    fn is_plain(&self) -> bool {
+        true
+    }
+
+    fn read_plain(&self, memory: &dyn UserMemory, address: usize, length: usize, offset: u64) -> Option<usize> {
+        let (server, words) = (self.handle.tree.server, self.words());
+        if words.is_unread() {
+            return None;
+        }
+        let left = words.size().checked_sub(offset)?;
+        let count = usize::try_from(left).unwrap_or(usize::MAX).min(length);
+        let pages = self.pages.get()?;
+        let from = pages.begin_plain(words.generation(), offset, count)?;
+        let outcome = server.copy_out(memory, address, from, count);
+        pages.end_plain();
+        outcome.ok().map(|()| count)
+    }
+
     fn read(&self, _: &dyn World, output: &mut Output, offset: u64, _: Blocking) -> Result<usize> {
         if self.words().is_unread() {
             let any = output.room() > 0 && offset < self.words().size();

@@ -118,8 +118,13 @@ impl Tree {
 
     /// Serve a request; gives the answer, and who is to hear that files' pages changed.
     pub fn serve(&self, request: &Request, asked: &mut Asked) -> (Answer, Vec<u32>) {
-        let world =
-            RequestWorld { subject: asked.credentials.for_files(), now: asked.now, frames: asked.frames, moved: Default::default(), way: Default::default() };
+        let world = RequestWorld {
+            subject: asked.credentials.for_files(),
+            now: asked.now,
+            frames: asked.frames,
+            moved: Default::default(),
+            way: Default::default(),
+        };
         let answer = self.dispatch(request, asked, &world);
         let mut listeners = Vec::new();
         for (file, pages, cut) in world.moved.into_inner() {

@@ -84,14 +84,6 @@ impl World for RequestWorld<'_> {
 
     fn console_put(&self, _: &[u8]) {}
 
-    fn console_get(&self, _: &mut [u8]) -> usize {
-        0
-    }
-
-    fn console_wait(&self, _: Option<u64>) -> Result<()> {
-        Err(Errno::EINTR)
-    }
-
     fn sleep(&self, _: Option<u64>) -> Result<()> {
         Err(Errno::EINTR)
     }
