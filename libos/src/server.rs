@@ -37,6 +37,9 @@ pub trait Server: Send + Sync {
     /// Whether somebody watches files, so that it matters when they are closed.
     fn is_watched(&self) -> bool;
 
+    /// How often files lost their last names that the process had opened.
+    fn removals(&self) -> u32;
+
     /// The ring of a pipe that `unixd` mapped here; none if there is no such place.
     fn ring(&self, index: u32) -> Option<MappedRing>;
 

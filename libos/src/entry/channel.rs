@@ -110,6 +110,10 @@ impl Server for Channel {
         bulletin().watched.load(Ordering::Relaxed) != 0
     }
 
+    fn removals(&self) -> u32 {
+        bulletin().removals.load(Ordering::Relaxed)
+    }
+
     fn ring(&self, index: u32) -> Option<MappedRing> {
         // SAFETY: `unixd` mapped the pages before it told of them, for as long as the process has a handle of an end of that pipe, without
         // which the library does not look at them (`pipe::End`).

@@ -174,6 +174,11 @@ pub trait File: Any + Send + Sync {
         None
     }
 
+    /// Whether one is as good as another that was opened for the same: nothing is remembered in it, and no process can have it too.
+    fn is_stateless(&self) -> bool {
+        false
+    }
+
     /// How it takes offsets. Never changes.
     fn seeking(&self) -> Seeking {
         Seeking::None

@@ -93,6 +93,10 @@ pub fn open(special: u64, access: Access, world: &dyn World) -> Result<Arc<dyn F
 struct Null;
 
 impl File for Null {
+    fn is_stateless(&self) -> bool {
+        true
+    }
+
     fn is_plain(&self) -> bool {
         true
     }
@@ -121,6 +125,10 @@ impl File for Null {
 struct Zero;
 
 impl File for Zero {
+    fn is_stateless(&self) -> bool {
+        true
+    }
+
     fn is_plain(&self) -> bool {
         true
     }
@@ -156,6 +164,10 @@ impl File for Zero {
 struct Full;
 
 impl File for Full {
+    fn is_stateless(&self) -> bool {
+        true
+    }
+
     fn read(&self, world: &dyn World, output: &mut Output, offset: u64, blocking: Blocking) -> Result<usize> {
         Zero.read(world, output, offset, blocking)
     }
@@ -172,6 +184,10 @@ impl File for Full {
 struct Random;
 
 impl File for Random {
+    fn is_stateless(&self) -> bool {
+        true
+    }
+
     fn read(&self, world: &dyn World, output: &mut Output, _: u64, _: Blocking) -> Result<usize> {
         let mut chunk = [0; 256];
         let mut outcome = Ok(());

@@ -54,6 +54,11 @@ impl Channel {
         word(self.bulletin()).store(value, Ordering::Relaxed);
     }
 
+    /// Count a word of the bulletin up.
+    pub fn count(&self, word: fn(&Bulletin) -> &AtomicU32) {
+        word(self.bulletin()).fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Ring the doorbell.
     pub fn ring(&self) {
         let doorbell = &self.bulletin().doorbell;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   walk ─► Node ─► Tree ─► unixd      a path in one request, as far as the tree goes; /proc and /sys are entered here
-//!   stat ─► Names, Node                what was told before, if it is still true; asks nobody then
+//!   stat, open ─► Names, Node          what was told before, if it is still true; asks nobody then
 //!   read ─► RegularFile ─► Pages       pages of files, mapped read-only by unixd; a read of what is mapped asks nobody
 //! ```
 //!
@@ -17,10 +17,10 @@ use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::ops::Range;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use spin::{Mutex, Once};
-use unix::{InodeWords, Operation, Request, place};
+use unix::{InodeWords, Operation, QUIETLY, Request, place};
 
 use crate::errno::{Errno, Result};
 use crate::file::File;
@@ -33,6 +33,7 @@ use names::Names;
 use node::RemoteNode;
 pub use node::handle_of;
 use pages::{Pages, Windows};
+use regular::RegularFile;
 
 /// The handle of the root: every process's table begins with it.
 const ROOT: u32 = 0;
@@ -60,6 +61,10 @@ pub struct Tree {
     names: Mutex<Names>,
     /// Handles that there ever were.
     handles: AtomicU64,
+    /// How often files were removed, as far as that was heard.
+    removals: AtomicU32,
+    /// Whether files are watched, as far as that was heard.
+    is_watched: AtomicBool,
 }
 
 /// A handle, given up when it is dropped: with the next request.
@@ -68,12 +73,14 @@ struct Handle {
     number: u32,
     /// A number that no other handle of the process ever has.
     birth: u64,
+    /// Whether the file was closed already, when nobody watched.
+    was_closed: AtomicBool,
 }
 
 impl Handle {
     fn new(tree: &Arc<Tree>, number: u32) -> Arc<Handle> {
         let birth = tree.handles.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Handle { tree: tree.clone(), number, birth })
+        Arc::new(Handle { tree: tree.clone(), number, birth, was_closed: AtomicBool::new(false) })
     }
 }
 
@@ -81,7 +88,7 @@ impl Drop for Handle {
     fn drop(&mut self) {
         if self.number != ROOT {
             let mut released = self.tree.released.lock();
-            released.push(self.number);
+            released.push(self.number | if *self.was_closed.get_mut() { QUIETLY } else { 0 });
             if self.tree.server.is_watched() {
                 self.tree.release(&mut released);
             }
@@ -111,6 +118,8 @@ impl Tree {
             overlays: Mutex::default(),
             names: Mutex::default(),
             handles: AtomicU64::new(0),
+            removals: AtomicU32::new(0),
+            is_watched: AtomicBool::new(false),
         });
         let root = tree.entry(ROOT, Kind::Directory, 0, true);
         *tree.mounts.lock() = mounts(&root);
@@ -146,6 +155,11 @@ impl Tree {
 
     /// Look what happened to files since that was last asked.
     pub fn hear(&self, world: &dyn World) {
+        let removals = self.server.removals();
+        if self.removals.swap(removals, Ordering::Relaxed) != removals {
+            let _ = self.names.lock().let_go();
+            self.flush();
+        }
         let known: Vec<Arc<Pages>> = self.inodes.lock().values().filter_map(Weak::upgrade).filter(|pages| pages.is_stale()).collect();
         for pages in known {
             pages.refresh(world);
@@ -178,9 +192,13 @@ impl Tree {
         if kind == Kind::Directory {
             return Arc::new(node::RemoteDirectory { handle });
         }
+        self.regular_file(handle, answer)
+    }
+
+    fn regular_file(self: &Arc<Tree>, handle: Arc<Handle>, answer: &[u64; 4]) -> Arc<RegularFile> {
         let place = low(answer[1]);
         self.places.fetch_max(place + 1, Ordering::Relaxed);
-        Arc::new(regular::RegularFile { handle, place, identity: (answer[2], answer[3]), pages: Once::new() })
+        Arc::new(RegularFile { handle, place, identity: (answer[2], answer[3]), pages: Once::new(), is_kept: AtomicBool::new(false) })
     }
 
     /// What is known of an open inode.
@@ -214,6 +232,31 @@ impl Tree {
     /// The process has other rights than it had.
     pub(crate) fn forget_names(&self) {
         self.names.lock().clear();
+    }
+
+    /// Give up what is kept of files that are closed.
+    pub(crate) fn let_go(&self) {
+        if self.names.lock().let_go() {
+            self.flush();
+        }
+    }
+
+    /// A file is about to be opened or closed. Where files are watched that is to be told: none is kept, and those that were closed when nobody
+    /// watched are given up before.
+    pub(crate) fn look_at_watch(&self) -> bool {
+        let is_watched = self.server.is_watched();
+        if is_watched && !self.is_watched.load(Ordering::Relaxed) {
+            self.let_go();
+        }
+        self.is_watched.store(is_watched, Ordering::Relaxed);
+        is_watched
+    }
+
+    /// A file may have been closed.
+    pub(crate) fn note_closed(&self) {
+        if self.server.is_watched() {
+            self.names.lock().close();
+        }
     }
 
     /// Give up all handles that are not needed any more.

@@ -3,22 +3,32 @@
 //! ```text
 //!   stat(path) ─► Names::find ─► the counts of the directories on the way, the count of the inode: as they were? ─► what it said then
 //!                              else ─► unixd ─► Names::learn
+//!   open(path) ─► Names::open ─► the same, and rights of the inode itself ─► the file as it was opened before
 //! ```
 //!
 //! The answers are those that `unixd` gave to this process, with its rights: nothing is known here that it was not told. When it changes its
 //! ids everything is forgotten. After fork(2) the child goes on with what its parent knew, which is the same for both.
 
 use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::mem::take;
+use core::sync::atomic::Ordering;
 
 use unix::Changes;
 
+use super::regular::RegularFile;
+use crate::file::{Access, File};
 use crate::vfs::attributes::Attributes;
+use crate::vfs::node::Entry;
 use crate::vfs::walk::Last;
 use crate::vfs::way::Way;
 
 /// Paths that are remembered at a time; one that comes to the same place takes it over.
 const PLACES: usize = 128;
+/// Regular files that are kept at a time: as many as one request gives up.
+const KEPT_MOST: usize = 7;
 /// The most bytes of a path that is remembered.
 const PATH_MOST: usize = 160;
 
@@ -42,6 +52,8 @@ pub type Stated = (u32, Attributes);
 #[derive(Default)]
 pub struct Names {
     known: Vec<Option<Box<Known>>>,
+    /// Places at which regular files are kept, or were, the oldest first.
+    kept: VecDeque<usize>,
 }
 
 struct Known {
@@ -49,8 +61,83 @@ struct Known {
     root: u64,
     last: Last,
     path: Box<[u8]>,
+    stated: Option<(Way, Stated)>,
+    opened: Option<Again>,
+}
+
+/// What is to be had again: the way to it, its end included, and what it was opened for.
+struct Again {
     way: Way,
-    stated: Stated,
+    access: Access,
+    kept: Kept,
+}
+
+/// A file that is kept to be opened again.
+///
+/// An open file description of `unixd`'s is that of one opening at a time: a regular file is given out again when nobody has it any more, neither
+/// by a descriptor nor in a mapping, and never after it was passed on, inherited or locked. `unixd` does not hear of it while nobody watches files:
+/// to it the file stays open. So that the space of removed files is free soon, all that is kept is given up when a file has lost its last name
+/// that the process had opened.
+pub struct Kept {
+    entry: Arc<Entry>,
+    file: KeptFile,
+}
+
+enum KeptFile {
+    Regular(Arc<RegularFile>),
+    /// One for all.
+    Stateless(Arc<dyn File>),
+}
+
+impl Kept {
+    /// A regular file, which has just been opened.
+    #[must_use]
+    pub fn regular(entry: &Arc<Entry>, file: &Arc<RegularFile>) -> Kept {
+        file.is_kept.store(true, Ordering::Relaxed);
+        Kept { entry: entry.clone(), file: KeptFile::Regular(file.clone()) }
+    }
+
+    /// A file that remembers nothing.
+    #[must_use]
+    pub fn stateless(entry: &Arc<Entry>, file: &Arc<dyn File>) -> Kept {
+        Kept { entry: entry.clone(), file: KeptFile::Stateless(file.clone()) }
+    }
+
+    /// Whether it is closed, of a regular file.
+    fn is_closed(&self) -> bool {
+        match &self.file {
+            KeptFile::Regular(file) => Arc::strong_count(file) == 1 && Arc::strong_count(&self.entry) == 1,
+            KeptFile::Stateless(_) => false,
+        }
+    }
+
+    /// Have it once more, if that can be.
+    fn open(&self) -> Option<(Arc<Entry>, Arc<dyn File>)> {
+        let file: Arc<dyn File> = match &self.file {
+            KeptFile::Regular(_) if !self.is_closed() => return None,
+            KeptFile::Regular(file) => file.clone(),
+            KeptFile::Stateless(file) => file.clone(),
+        };
+        Some((self.entry.clone(), file))
+    }
+
+    /// It was closed in the moment, and that is to be told.
+    fn close(self) {
+        if let KeptFile::Regular(file) = &self.file {
+            file.is_kept.store(false, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if let KeptFile::Regular(file) = &self.file
+            && file.is_kept.swap(false, Ordering::Relaxed)
+            && self.is_closed()
+        {
+            file.handle.was_closed.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
 /// Words of eight bytes at a time: the last are told apart from shorter ones by the length.
@@ -77,31 +164,97 @@ impl Names {
     /// What the inode at the end of a path says of itself, if that is known and still true.
     #[must_use]
     pub fn find(&self, question: &Question, changes: &Changes) -> Option<&Attributes> {
-        let known = self.known.get(question.place()?)?.as_deref()?;
-        if !question.is(known) || !known.way.is_as_it_was(changes) {
+        let known = self.known.get(question.place()?)?.as_deref().filter(|known| question.is(known))?;
+        let (way, (state, attributes)) = known.stated.as_ref()?;
+        if !way.is_as_it_was(changes) {
             return None;
         }
-        let (state, attributes) = &known.stated;
         (changes.of(attributes.device, attributes.inode).state() == *state).then_some(attributes)
     }
 
     /// Remember what was told.
     pub fn learn(&mut self, question: &Question, way: Way, stated: Stated) {
-        let Some(place) = question.place() else { return };
+        if let Some(known) = question.place().map(|place| self.known(place, question)) {
+            known.stated = Some((way, stated));
+        }
+    }
+
+    /// What is remembered of a question from now on.
+    fn known(&mut self, place: usize, question: &Question) -> &mut Known {
         if self.known.is_empty() {
             self.known.resize_with(PLACES, || None);
         }
-        match &mut self.known[place] {
-            Some(known) if question.is(known) => (known.way, known.stated) = (way, stated),
-            other => {
-                let &Question { from, root, path, last } = question;
-                *other = Some(Box::new(Known { from, root, last, path: path.into(), way, stated }));
-            }
+        let known = &mut self.known[place];
+        let is_same = known.as_deref().is_some_and(|known| question.is(known));
+        let old = if is_same { known.take() } else { None };
+        known.insert(old.unwrap_or_else(|| {
+            let &Question { from, root, path, last } = question;
+            Box::new(Known { from, root, last, path: path.into(), stated: None, opened: None })
+        }))
+    }
+
+    /// Open what a path led to once more, if that is known and nothing has changed.
+    #[must_use]
+    pub fn open(&self, question: &Question, access: Access, changes: &Changes) -> Option<(Arc<Entry>, Arc<dyn File>)> {
+        let known = self.known.get(question.place()?)?.as_deref().filter(|known| question.is(known))?;
+        let again = known.opened.as_ref().filter(|again| again.access == access && again.way.is_as_it_was(changes))?;
+        again.kept.open()
+    }
+
+    /// Keep what a path led to, to open it again.
+    pub fn keep(&mut self, question: &Question, way: Way, access: Access, kept: Kept) {
+        let Some(place) = question.place() else { return };
+        if matches!(kept.file, KeptFile::Regular(_)) {
+            self.kept.retain(|&other| other != place);
+            self.kept.push_back(place);
         }
+        self.known(place, question).opened = Some(Again { way, access, kept });
+        if self.kept.len() > KEPT_MOST
+            && let Some(oldest) = self.kept.pop_front()
+        {
+            self.take_regular(oldest, |_| true);
+        }
+    }
+
+    /// What is kept of a regular file at a place, out of there.
+    fn take_regular(&mut self, place: usize, wanted: impl Fn(&Kept) -> bool) -> Option<Kept> {
+        let opened = &mut self.known.get_mut(place)?.as_mut()?.opened;
+        let again = opened.take_if(|again| matches!(again.kept.file, KeptFile::Regular(_)) && wanted(&again.kept))?;
+        Some(again.kept)
+    }
+
+    /// Take what regular files are kept, if they are wanted.
+    fn take_all(&mut self, wanted: impl Fn(&Kept) -> bool) -> Vec<Kept> {
+        let places = take(&mut self.kept);
+        let taken = places.iter().filter_map(|&place| self.take_regular(place, &wanted)).collect();
+        self.kept = places.into_iter().filter(|&place| self.has_regular(place)).collect();
+        taken
+    }
+
+    fn has_regular(&self, place: usize) -> bool {
+        let known = self.known.get(place).and_then(Option::as_deref);
+        known.and_then(|known| known.opened.as_ref()).is_some_and(|again| matches!(again.kept.file, KeptFile::Regular(_)))
+    }
+
+    /// Give up the regular files that are kept; whether there were any that were closed.
+    #[must_use]
+    pub fn let_go(&mut self) -> bool {
+        !self.kept.is_empty() && self.take_all(|_| true).iter().any(Kept::is_closed)
+    }
+
+    /// Regular files were closed in the moment, which is to be told.
+    pub fn close(&mut self) {
+        self.take_all(Kept::is_closed).into_iter().for_each(Kept::close);
+    }
+
+    /// Keep a file no longer.
+    pub fn part_with(&mut self, file: &RegularFile) {
+        self.take_all(|kept| matches!(&kept.file, KeptFile::Regular(kept) if core::ptr::eq(&**kept, file)));
     }
 
     /// Forget everything.
     pub fn clear(&mut self) {
+        self.kept.clear();
         self.known.clear();
     }
 }

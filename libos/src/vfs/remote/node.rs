@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use spin::Mutex;
 use unix::{MAILBOX_BYTES, OpenPurpose, Operation, Request};
 
-use super::names::{Question, Stated};
+use super::names::{Kept, Question, Stated};
 use super::{Handle, NONE, Tree, high, low};
 use crate::errno::{Errno, Result};
 use crate::file::pipe::Pipe;
@@ -202,12 +202,15 @@ impl Node for RemoteNode {
     }
 
     fn unlink(&self, name: &[u8], directory: bool, _: &Actor) -> Result<()> {
+        // What was the last name's is to be free when this returns.
+        self.tree().let_go();
         self.tree().server.post(0, name);
         self.ask(Operation::Unlink, u16::from(directory), [self.number(), name.len() as u64, 0]).map(drop)
     }
 
     fn rename(&self, name: &[u8], to: &Arc<Entry>, new_name: &[u8], how: Rename, _: &Actor) -> Result<()> {
         let to = remote(&to.node)?.number();
+        self.tree().let_go();
         self.tree().server.post(0, name);
         self.tree().server.post(name.len(), new_name);
         let how = match how {
@@ -256,6 +259,7 @@ impl Node for RemoteNode {
     }
 
     fn watch(&self, instance: u32, mask: u32) -> Result<i32> {
+        self.tree().let_go();
         Ok(self.ask(Operation::Watch, 0, [self.number(), u64::from(instance), u64::from(mask)])?[0] as i32)
     }
 
@@ -330,6 +334,12 @@ impl RemoteNode {
     }
 
     fn open_path(&self, journey: &Journey, opening: &Opening, world: &dyn World) -> Result<Opened> {
+        let question = if self.tree().look_at_watch() || !opening.is_plain() { None } else { self.question(journey) };
+        if let Some(question) = &question
+            && let Some((entry, file)) = self.tree().names.lock().open(question, opening.access(), self.tree().server.changes())
+        {
+            return Ok(Opened::File(entry, file));
+        }
         let outcome = self.travel(Operation::Open, journey, opening.permissions as u16, u64::from(opening.flags));
         if opening.flags & linux_raw_sys::general::O_TRUNC != 0 {
             self.tree().hear(world);
@@ -339,13 +349,34 @@ impl RemoteNode {
             let (entry, rest) = self.foreign(&answer)?;
             return Ok(Opened::On(entry, rest));
         }
-        if answer[0] & 0xf == OPENED {
-            let (entry, file) = self.tree().opened(&answer)?;
-            return Ok(Opened::File(entry, file));
+        let is_opened = answer[0] & 0xf == OPENED;
+        let steps = high(answer[if is_opened { 1 } else { 2 }]) as usize;
+        let way = self.fetch_way(0, if question.is_some() { steps } else { 0 });
+        if is_opened {
+            return self.keep_opened(question.zip(way), opening.access(), &answer);
         }
         debug_assert!(answer[0] & 0xf != ABSENT, "what is absent is an error");
         let entry = self.answered(&answer)?.ok_or(Errno::ENOENT)?;
         let file = entry.node.clone().open(&entry, opening.access(), world)?;
+        if let Some((question, way)) = question.zip(way)
+            && file.is_stateless()
+        {
+            self.tree().names.lock().keep(&question, way, opening.access(), Kept::stateless(&entry, &file));
+        }
+        Ok(Opened::File(entry, file))
+    }
+
+    /// The file that an answer tells of; kept if it is a regular one that is only to be read.
+    fn keep_opened(&self, known: Option<(Question, Way)>, access: Access, answer: &[u64; 4]) -> Result<Opened> {
+        let (tree, kind) = (self.tree(), answer[0] >> 16 & 0xff);
+        let Some((question, way)) = known.filter(|_| kind == Kind::Regular as u64 && access == Access::READ) else {
+            return tree.opened(answer).map(|(entry, file)| Opened::File(entry, file));
+        };
+        let handle = Handle::new(tree, high(answer[0]));
+        let entry = Entry::elsewhere(Arc::new(RemoteNode::new(handle.clone(), Kind::Regular, 0)), false);
+        let file = tree.regular_file(handle, answer);
+        let kept = Kept::regular(&entry, &file);
+        tree.names.lock().keep(&question, way, access, kept);
         Ok(Opened::File(entry, file))
     }
 

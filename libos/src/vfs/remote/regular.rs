@@ -1,6 +1,7 @@
 //! An open regular file.
 
 use alloc::sync::Arc;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use abi::PAGE_SIZE;
 use linux_raw_sys::general::{FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE};
@@ -29,6 +30,8 @@ pub(super) struct RegularFile {
     pub(super) identity: (u64, u64),
     /// What is mapped of it, once anything is.
     pub(super) pages: Once<Arc<Pages>>,
+    /// Whether [`Names`](super::names::Names) keeps it, to be opened again.
+    pub(super) is_kept: AtomicBool,
 }
 
 impl RegularFile {
@@ -200,6 +203,10 @@ impl File for RegularFile {
     }
 
     fn share(&self, _: &'static dyn Server) -> Result<Option<u32>> {
+        // From now on this open file description is known elsewhere, or has locks: when it is closed it ends.
+        if self.is_kept.swap(false, Ordering::Relaxed) {
+            self.handle.tree.names.lock().part_with(self);
+        }
         Ok(Some(self.handle.number))
     }
 }

@@ -116,13 +116,14 @@ impl Tree {
         self.showcase.forget_mappings(process);
     }
 
-    /// Serve a request; gives the answer, and who is to hear that files' pages changed.
-    pub fn serve(&self, request: &Request, asked: &mut Asked) -> (Answer, Vec<u32>) {
+    /// Serve a request; gives the answer, who is to hear that files' pages changed, and who that files were removed which it had opened.
+    pub fn serve(&self, request: &Request, asked: &mut Asked) -> (Answer, Vec<u32>, Vec<u32>) {
         let world = RequestWorld {
             subject: asked.credentials.for_files(),
             now: asked.now,
             frames: asked.frames,
             moved: Default::default(),
+            removed: Default::default(),
             way: Default::default(),
         };
         let answer = self.dispatch(request, asked, &world);
@@ -132,8 +133,10 @@ impl Tree {
                 listeners.extend(shown.note_moved(pages, cut));
             }
         }
+        let mut removed = world.removed.into_inner();
         listeners.retain(|&listener| listener != asked.id);
-        (answer, listeners)
+        removed.retain(|&opener| opener != asked.id);
+        (answer, listeners, removed)
     }
 
     fn dispatch(&self, request: &Request, asked: &mut Asked, world: &RequestWorld) -> Answer {
@@ -189,6 +192,9 @@ impl Tree {
         }
         let file = Arc::clone(&entry.node).open(&entry, access, world)?;
         let shown = if kind == Kind::Regular { Some(self.show(asked, &entry)?) } else { None };
+        if let Some(shown) = &shown {
+            shown.note_opener(asked.id);
+        }
         let mut opened = Opened::new(entry.clone(), file, access, Object::File);
         opened.shown.clone_from(&shown);
         opened.watches = Some(self.watches.clone());

@@ -7,7 +7,7 @@ use libos::errno::{Errno, Result};
 use libos::file::inotify::Happening;
 use libos::vfs::attributes::{Change, Kind};
 use libos::vfs::listing::DirectoryFile;
-use libos::vfs::node::{Entry, New, Rename, Target};
+use libos::vfs::node::{Entry, New, Node, Rename, Target};
 use libos::vfs::opening::{self, Opening};
 use libos::vfs::permission::Wanted;
 use libos::vfs::walk::{Ending, Found, Last, NAME_MAX, PATH_MAX, Start, walk_on};
@@ -99,13 +99,20 @@ impl Tree {
         }
         match entry.node.kind() {
             Kind::Regular | Kind::Directory => {
-                let answer = self.open_new(asked, world, entry.clone(), opening.access())?;
+                let mut answer = self.open_new(asked, world, entry.clone(), opening.access())?;
                 if opening.cuts() && !found.made {
                     self.watches.tell(&entry, Happening::MODIFY);
                 }
+                world.passed(&*entry.node);
+                answer[1] |= send_way(asked, world, 0)? << 32;
                 Ok(answer)
             }
-            _ => answer(asked, found, Last::Follow),
+            _ => {
+                let mut answer = answer(asked, found, Last::Follow)?;
+                world.passed(&*entry.node);
+                answer[2] |= send_way(asked, world, 0)? << 32;
+                Ok(answer)
+            }
         }
     }
 
@@ -187,10 +194,11 @@ impl Tree {
     pub(super) fn unlink(&self, asked: &Asked, world: &RequestWorld, handle: u32, length: u64, is_directory: bool) -> Answer {
         let bytes = letter(asked, length as u16 as usize)?;
         let (parent, name) = (directory(asked, handle)?, name(&bytes)?);
-        let before = self.watches.found(&parent, name, world);
+        let before = parent.node.lookup(&parent, name, world).ok().filter(|_| !is_directory);
         parent.node.unlink(name, is_directory, &world.actor())?;
-        if let Some(node) = before.filter(|_| !is_directory) {
-            self.watches.tell_inode(&node, Happening::ATTRIBUTES);
+        if let Some(entry) = before {
+            self.watches.tell_inode(&entry.node, Happening::ATTRIBUTES);
+            self.note_removed(world, &entry.node);
         }
         self.watches.tell_name(&parent, name, Happening::DELETE, is_directory, 0);
         value(0)
@@ -209,8 +217,12 @@ impl Tree {
         };
         let (from, to) = (directory(asked, handles as u32)?, directory(asked, (handles >> 32) as u32)?);
         let (old_name, new_name) = (name(old_name)?, name(new_name)?);
-        let (moved, over) = (self.watches.found(&from, old_name, world), self.watches.found(&to, new_name, world));
+        let (moved, over) = (self.watches.found(&from, old_name, world), to.node.lookup(&to, new_name, world).ok());
+        let over = over.map(|entry| entry.node.clone());
         from.node.rename(old_name, &to, new_name, how, &world.actor())?;
+        if let Some(over) = &over {
+            self.note_removed(world, over);
+        }
         if let Some(moved) = moved {
             self.watches.tell_moved((&from, old_name), (&to, new_name), &moved);
             match over {
@@ -221,6 +233,18 @@ impl Tree {
             self.watches.tell_inode(&moved, Happening::MOVE_SELF);
         }
         value(0)
+    }
+}
+
+impl Tree {
+    /// After an inode lost a name: who opened it may keep it, though it is closed, and is to let go if that was the last one.
+    fn note_removed(&self, world: &RequestWorld, node: &Arc<dyn Node>) {
+        let attributes = node.attributes();
+        if attributes.links == 0
+            && let Some(shown) = self.showcase.find((attributes.device, attributes.inode))
+        {
+            world.removed.borrow_mut().extend(shown.openers());
+        }
     }
 }
 

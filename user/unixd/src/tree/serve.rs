@@ -46,10 +46,14 @@ impl Server {
             frames,
             raise: &mut raise,
         };
-        let (answer, listeners): (Answer, Vec<u32>) = tree.serve(request, &mut asked);
+        let (answer, listeners, removed): (Answer, Vec<u32>, Vec<u32>) = tree.serve(request, &mut asked);
         channels.tell_watched(tree.is_watched(), processes.iter().map(|process| &process.channel));
         for listener in listeners.into_iter().filter_map(|listener| processes.get(listener)) {
             listener.channel.ring();
+        }
+        for opener in removed.into_iter().filter_map(|opener| processes.get(opener)) {
+            opener.channel.count(|bulletin| &bulletin.removals);
+            opener.channel.ring();
         }
         answer
     }

@@ -29,6 +29,8 @@ pub struct RequestWorld<'a> {
     pub frames: (usize, usize),
     /// What happened to pages of files meanwhile.
     pub moved: RefCell<Vec<Moved>>,
+    /// Who is to give up what it keeps of files that lost their last names.
+    pub removed: RefCell<Vec<u32>>,
     /// The directories that its walk went through.
     pub way: RefCell<Way>,
 }
