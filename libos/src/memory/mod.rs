@@ -17,6 +17,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -25,6 +26,7 @@ use abi::{PAGE_SIZE, Rights};
 use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::user::PROGRAM_TOP;
+use backing::Backing;
 pub use region::{Contents, FileMapping, Label, Protection, Region, Regions};
 pub use resident::Resident;
 
@@ -81,6 +83,24 @@ pub enum Placement {
     FixedFree(usize),
 }
 
+/// A segment of System V's shared memory that is attached.
+pub struct Attachment {
+    /// Where.
+    pub range: Range<usize>,
+    /// Its contents.
+    pub backing: Arc<dyn Backing>,
+    /// Its id.
+    pub id: u32,
+}
+
+impl Attachment {
+    /// Whether a region shows it.
+    #[must_use]
+    pub fn is_shown_by(&self, region: &Region) -> bool {
+        matches!(&region.contents, Contents::File(file) if Arc::ptr_eq(&file.backing, &self.backing))
+    }
+}
+
 /// An address space.
 pub struct Memory {
     /// What the program asked for.
@@ -107,6 +127,8 @@ pub struct Memory {
     may_have_copies: bool,
     /// The texts that they show.
     placed: Vec<rewritten::Placed>,
+    /// Segments that are attached.
+    pub attachments: Vec<Attachment>,
     /// Page faults resolved so far.
     pub faults: u64,
     /// The end of the last faults' run: where a fault counts as sequential.
@@ -117,6 +139,7 @@ pub struct Memory {
 pub struct Remains {
     _regions: Regions,
     _placed: Vec<rewritten::Placed>,
+    _attachments: Vec<Attachment>,
 }
 
 impl Default for Memory {
@@ -142,6 +165,7 @@ impl Memory {
             rewrites: false,
             may_have_copies: false,
             placed: Vec::new(),
+            attachments: Vec::new(),
             faults: 0,
             sequential: 0,
         }
@@ -223,7 +247,11 @@ impl Memory {
         self.discard(kernel, 0..PROGRAM_TOP);
         self.heap = 0..0;
         self.sequential = 0;
-        Remains { _regions: core::mem::take(&mut self.regions), _placed: core::mem::take(&mut self.placed) }
+        Remains {
+            _regions: core::mem::take(&mut self.regions),
+            _placed: core::mem::take(&mut self.placed),
+            _attachments: core::mem::take(&mut self.attachments),
+        }
     }
 
     /// Give back the frames of a range; its regions stay.

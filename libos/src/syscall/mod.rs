@@ -30,6 +30,7 @@ pub mod socket;
 pub mod splice;
 pub mod stat;
 pub mod stream;
+pub mod system_v;
 pub mod table;
 pub mod thread;
 pub mod time;

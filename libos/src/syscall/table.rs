@@ -14,7 +14,7 @@ use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::syscall::{
     Arguments, Handler, descriptor, directory, epoll, exec, family, futex, identity, inotify, lock, memory, message, notice, open, path,
-    pidfd, poll, process, queue, schedule, signal, socket, splice, stat, stream, thread, time, timer, times, wait,
+    pidfd, poll, process, queue, schedule, signal, socket, splice, stat, stream, system_v, thread, time, timer, times, wait,
 };
 
 /// How much of a call works.
@@ -427,6 +427,18 @@ rows! {
     readahead: 187, 213, descriptor::fadvise, Stub("all is in memory"), [Fd, Int, Unsigned];
 
     // Message queues.
+    msgget: 68, 186, system_v::msgget, Full, [Hex, Octal];
+    msgsnd: 69, 189, system_v::msgsnd, Full, [Int, Pointer, Unsigned, Octal];
+    msgrcv: 70, 188, system_v::msgrcv, Full, [Int, Pointer, Unsigned, Int, Octal];
+    msgctl: 71, 187, system_v::msgctl, Full, [Int, Int, Pointer];
+    semget: 64, 190, system_v::semget, Partial("4096 semaphores in a set"), [Hex, Int, Octal];
+    semop: 65, 193, system_v::semop, Full, [Int, Pointer, Unsigned];
+    semtimedop: 220, 192, system_v::semtimedop, Full, [Int, Pointer, Unsigned, TimeIn];
+    semctl: 66, 191, system_v::semctl, Full, [Int, Int, Int, Hex];
+    shmget: 29, 194, system_v::shmget, Partial("no huge pages"), [Hex, Unsigned, Octal];
+    shmat: 30, 196, system_v::shmat, Full, [Int, Pointer, Octal];
+    shmdt: 67, 197, system_v::shmdt, Full, [Pointer];
+    shmctl: 31, 195, system_v::shmctl, Full, [Int, Int, Pointer];
     mq_open: 240, 180, queue::mq_open, Partial("at most 10 messages of 8 KiB, for root too"), [Path, Hex, Octal, Pointer];
     mq_unlink: 241, 181, queue::mq_unlink, Full, [Path];
     mq_timedsend: 242, 182, queue::mq_timedsend, Full, [Fd, BufferIn, Unsigned, Unsigned, TimeIn];

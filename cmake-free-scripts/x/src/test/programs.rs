@@ -71,6 +71,7 @@ fn ours() -> Vec<Case> {
         "descriptions",
         "exec",
         "queues",
+        "system_v",
         "inotify",
         "fork",
         "terminals",
