@@ -4,6 +4,7 @@
 //! crashes: a pointer goes through `user`, a number is checked.
 #![forbid(unsafe_code)]
 
+pub mod capability;
 pub mod descriptor;
 pub mod directory;
 pub mod epoll;

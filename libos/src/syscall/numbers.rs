@@ -119,6 +119,8 @@ const EVERYWHERE: &[(&str, u32)] = expected! {
     "shmat" __NR_shmat
     "shmdt" __NR_shmdt
     "shmctl" __NR_shmctl
+    "capget" __NR_capget
+    "capset" __NR_capset
     "mq_open" __NR_mq_open
     "mq_unlink" __NR_mq_unlink
     "mq_timedsend" __NR_mq_timedsend

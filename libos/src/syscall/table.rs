@@ -13,8 +13,8 @@ use crate::identity::Word;
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::syscall::{
-    Arguments, Handler, descriptor, directory, epoll, exec, family, futex, identity, inotify, lock, memory, message, notice, open, path,
-    pidfd, poll, process, queue, schedule, signal, socket, splice, stat, stream, system_v, thread, time, timer, times, wait,
+    Arguments, Handler, capability, descriptor, directory, epoll, exec, family, futex, identity, inotify, lock, memory, message, notice,
+    open, path, pidfd, poll, process, queue, schedule, signal, socket, splice, stat, stream, system_v, thread, time, timer, times, wait,
 };
 
 /// How much of a call works.
@@ -288,6 +288,8 @@ rows! {
     setfsgid: 123, 152, family::setfsgid, Full, [Unsigned];
     getgroups: 115, 158, family::getgroups, Full, [Int, Pointer];
     setgroups: 116, 159, family::setgroups, Partial("2048 groups"), [Unsigned, Pointer];
+    capget: 125, 90, capability::capget, Partial("of oneself"), [Pointer, Pointer];
+    capset: 126, 91, capability::capset, Stub("root keeps all, and nobody else has any"), [Pointer, Pointer];
     uname: 63, 160, process::uname, Full, [Pointer];
     sysinfo: 99, 179, process::sysinfo, Partial("no loads"), [Pointer];
     getrusage: 98, 165, process::getrusage, Partial("times, resident set and faults only"), [Int, Pointer];

@@ -52,6 +52,7 @@ fn ours() -> Vec<Case> {
         "clock",
         "numbers",
         "identity",
+        "capabilities",
         "threads",
         "futexes",
         "epoll",
