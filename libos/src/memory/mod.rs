@@ -17,11 +17,15 @@ mod source;
 #[cfg(test)]
 mod tests;
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
 
 use abi::{PAGE_SIZE, Rights};
+
+use policy::image;
+use policy::paging::Paging;
 
 use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
@@ -131,6 +135,10 @@ pub struct Memory {
     pub attachments: Vec<Attachment>,
     /// Page faults resolved so far.
     pub faults: u64,
+    /// Which pages come in at a fault: the policy that was chosen, if one was.
+    paging: Option<Box<dyn Paging>>,
+    /// The image's own.
+    own_paging: image::Paging,
     /// The end of the last faults' run: where a fault counts as sequential.
     sequential: usize,
 }
@@ -167,6 +175,8 @@ impl Memory {
             placed: Vec::new(),
             attachments: Vec::new(),
             faults: 0,
+            paging: None,
+            own_paging: image::Paging::new(),
             sequential: 0,
         }
     }
@@ -194,6 +204,18 @@ impl Memory {
         self.regions.insert(start, Region { end: start + length, ..region });
         self.settle_texts(kernel, &touched);
         Ok(start)
+    }
+
+    /// Let another policy say which pages come in; none: the image's own.
+    pub fn set_paging(&mut self, paging: Option<Box<dyn Paging>>) {
+        self.paging = paging;
+        self.regions.forget_recent();
+    }
+
+    /// Pages that came to be there so far, those of them that are not any more included.
+    #[must_use]
+    pub fn brought(&self) -> u64 {
+        self.resident.added()
     }
 
     /// Find where a mapping goes.
