@@ -32,6 +32,7 @@
 //! | `system_v` | System V's message queues, semaphores and shared memory |
 //! | `terminal` | terminals: the console, pairs, job control |
 //! | `fork` | a process makes another of itself |
+//! | `spares` | copies that take the place of processes that ended |
 //! | `large` | the library's text in a large page |
 //! | `program` | the first programs, as they are started |
 //! | `machine` | what is asked of the exokernel |
@@ -60,6 +61,7 @@ mod requests;
 pub mod rings;
 pub mod server;
 pub mod socket;
+pub mod spares;
 pub mod system_v;
 pub mod terminal;
 pub mod tree;

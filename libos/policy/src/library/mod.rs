@@ -1,5 +1,6 @@
 //! The policies there are, a file each. The first of a kind is its default.
 
+mod checkpoint;
 mod counts;
 mod defaults;
 mod prefault;
@@ -7,5 +8,13 @@ mod prefault;
 use crate::Policy;
 
 /// All of them.
-pub const ALL: &[&Policy] =
-    &[&defaults::IN_ORDER, &prefault::POLICY, &defaults::BY_PRIORITY, &defaults::ALL, &defaults::NOTHING, &counts::POLICY];
+pub const ALL: &[&Policy] = &[
+    &defaults::IN_ORDER,
+    &prefault::POLICY,
+    &defaults::BY_PRIORITY,
+    &defaults::ALL,
+    &defaults::NOTHING,
+    &counts::POLICY,
+    &defaults::NEVER,
+    &checkpoint::POLICY,
+];
