@@ -86,9 +86,8 @@ impl<K: Kernel> Process<K> {
     fn make_point(&self) {
         let (id, places) = (self.id(), self.places());
         let mut times = 0;
-        loop {
-            // Without memory for a copy there is no point here.
-            let Ok(copy) = self.fork(&Birth::default()) else { break };
+        // Without memory for a copy there is no point here.
+        while let Ok(copy) = self.fork(&Birth::default()) {
             if copy != 0 {
                 let _ = self.ask(Operation::Spare, 0, copy as u32, [0; 3]);
                 break;
