@@ -13,6 +13,7 @@
 //! | `timer` | timers, and the signals that they send |
 //! | `thread` | threads, and where a call waits |
 //! | `family` | the process among others |
+//! | `giving` | frames that are given back when others need them |
 //! | `memory` | regions, and what is resident in them |
 //! | `load` | ELF programs, the first stack |
 //! | `vfs`, `file` | names and inodes; descriptors and what stands behind them |
@@ -32,6 +33,7 @@ pub mod errno;
 pub mod fake;
 pub mod family;
 pub mod file;
+pub mod giving;
 pub mod identity;
 pub mod kernel;
 pub mod limits;

@@ -15,6 +15,7 @@ use spin::Mutex;
 use crate::errno::{Errno, Result};
 use crate::family::Family;
 use crate::file::Files;
+use crate::giving::Giving;
 use crate::identity::Word;
 use crate::kernel::Kernel;
 use crate::limits::Limits;
@@ -73,6 +74,8 @@ pub struct Process<K: Kernel> {
     pub leader_code: Mutex<Option<u8>>,
     /// The process among others.
     pub family: Family,
+    /// What it was asked to give back.
+    pub giving: Giving,
     /// How far the doorbell had been counted when it was last heard.
     pub heard: AtomicU32,
 }
@@ -97,9 +100,11 @@ impl<K: Kernel> Process<K> {
             None => Files::new(initramfs, &kernel.pool(), now_ns),
         };
         files.begin_inodes(id);
+        let mut memory = Memory::new();
+        memory.forget_losses(&kernel);
         Process {
             strace,
-            memory: Mutex::new(Memory::new()),
+            memory: Mutex::new(memory),
             signals: Signals::new(),
             files,
             limits: Mutex::new(Limits::new()),
@@ -110,6 +115,7 @@ impl<K: Kernel> Process<K> {
             threads: Threads::new(id, kernel.first_machine(), kernel.ran()),
             leader_code: Mutex::new(None),
             family: Family::default(),
+            giving: Giving::default(),
             heard: AtomicU32::new(0),
             kernel,
         }

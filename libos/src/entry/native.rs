@@ -9,8 +9,8 @@ use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use abi::{
-    CloneRange, EnvEntry, EnvId, FrameEntry, FrameKind, INFO_ENVS_PAGE, InfoPage, PAGE_SIZE, PageInfo, Registers, Rights, RunState,
-    UpcallPage, WaitWord,
+    CloneRange, EnvEntry, EnvId, FrameEntry, FrameKind, INFO_ENVS_PAGE, INFO_LEDGER_PAGE, INFO_SLICES_PAGE, InfoPage, LEDGER_ENTRIES,
+    LedgerEntry, PAGE_SIZE, PageInfo, Registers, Rights, RunState, UpcallPage, WaitWord,
 };
 
 use spin::Mutex;
@@ -512,7 +512,33 @@ impl Kernel for Native {
         let (quota, used) = unsafe { ((&raw const (*entry).quota).read_volatile(), (&raw const (*entry).used).read_volatile()) };
         let wanted = (frames as u64).saturating_sub(quota.saturating_sub(used));
         let request = Request { small: 1, ..Request::new(Operation::MoreFrames, [wanted, 0, 0]) };
-        wanted == 0 || channel::server() == EnvId::SELF || channel::call(request).is_ok()
+        wanted == 0 || channel::server() == EnvId::SELF || channel::call_patiently(request).is_ok()
+    }
+
+    fn taken(&self) -> u32 {
+        // SAFETY: the kernel changes the word, one aligned store each time.
+        unsafe { (&raw const (*core::ptr::from_ref(self.info())).taken).read_volatile() }
+    }
+
+    fn losses(&self, since: u32) -> (Vec<LedgerEntry>, bool) {
+        const PAGES: usize = INFO_SLICES_PAGE - INFO_LEDGER_PAGE;
+        let until = self.taken();
+        let count = until.wrapping_sub(since);
+        if exo::info_map(EnvId::SELF, place::LEDGER, INFO_LEDGER_PAGE, PAGES).is_err() {
+            return (Vec::new(), count == 0);
+        }
+        let first = until.wrapping_sub(count.min(LEDGER_ENTRIES as u32));
+        let ring = place::LEDGER as *const LedgerEntry;
+        let own = self.identity.load(Ordering::Relaxed);
+        let entries = (0..until.wrapping_sub(first)).map(|index| {
+            let place = first.wrapping_add(index) as usize % LEDGER_ENTRIES;
+            // SAFETY: 1. The pages are mapped, and have so many entries. 2. The kernel changes them behind our back, hence volatile.
+            unsafe { ring.add(place).read_volatile() }
+        });
+        let own = entries.filter(|entry| entry.holder == own).collect();
+        // SAFETY: the entries were copied.
+        let _ = unsafe { exo::page_unmap(EnvId::SELF, place::LEDGER, PAGES) };
+        (own, count <= LEDGER_ENTRIES as u32)
     }
 
     fn entropy(&self) -> Option<u64> {

@@ -29,6 +29,9 @@ pub enum Refusal {
     PastEnd,
     /// The file could not be read: `SIGBUS`, `BUS_ADRERR`.
     Unreadable,
+    /// The frame was taken by force, and what was in it is nowhere else: `SIGBUS`, `BUS_MCEERR_AR`, until the page is mapped or discarded
+    /// anew.
+    Taken,
     /// The quota is used up: `SIGKILL`, as Linux ends what it has no memory for.
     NoMemory,
 }
@@ -59,7 +62,11 @@ impl Memory {
         let (start, region) = self.regions.find(page).ok_or(Refusal::Unmapped)?;
         let (protection, end) = (region.protection, region.end);
         let Contents::File(file) = &region.contents else {
-            self.regions.note_recent(start);
+            match self.card_of(page) {
+                Some(card) => return self.resolve_with_card(kernel, page, access, protection, card),
+                None if self.barriers.is_empty() => self.regions.note_recent(start),
+                None => {}
+            }
             return self.resolve_zeros(kernel, page, access, protection, end);
         };
         if !allows(protection, access) {
@@ -67,6 +74,13 @@ impl Memory {
         }
         let (file, shared) = (file.clone(), region.shared);
         let is_shown = self.shown.contains(page);
+        if self.resident.contains(page) && self.is_taken(kernel, page) {
+            if !is_shown {
+                return Err(Refusal::Taken);
+            }
+            // The file has it still.
+            self.discard(kernel, page..page + PAGE_SIZE);
+        }
         if self.resident.contains(page) {
             if !is_shown || access != Access::Write {
                 if access == Access::Write && kernel.page_break(page) {
@@ -104,6 +118,9 @@ impl Memory {
             if access == Access::Write && kernel.page_break(page) {
                 return Ok(());
             }
+            if self.is_taken(kernel, page) {
+                return Err(Refusal::Taken);
+            }
             return kernel.page_protect(page, 1, rights).map_err(|_| Refusal::Denied);
         }
         let pages = if self.sequential == page { self.missing(page, end) } else { 1 };
@@ -113,7 +130,7 @@ impl Memory {
     }
 
     #[inline(always)]
-    fn note_resident(&mut self, page: usize, pages: usize) {
+    pub(super) fn note_resident(&mut self, page: usize, pages: usize) {
         self.sequential = page + pages * PAGE_SIZE;
         self.resident.insert(page..self.sequential);
         self.most_resident = self.most_resident.max(self.resident.pages());
@@ -184,7 +201,7 @@ impl Memory {
 
 /// Whether a region allows an access.
 #[inline(always)]
-fn allows(protection: Protection, access: Access) -> bool {
+pub(super) fn allows(protection: Protection, access: Access) -> bool {
     let needed = match access {
         // Neither ISA can map a page for stores or fetches that does not allow loads.
         Access::Read => return !protection.is_empty(),
@@ -201,7 +218,7 @@ pub(super) fn rights_for(protection: Protection, access: Access) -> Rights {
 }
 
 /// Map zeroed frames: as many as there are, at least one.
-fn bring_zeros<K: Kernel>(kernel: &K, page: usize, pages: usize, rights: Rights) -> Result<usize, Refusal> {
+pub(super) fn bring_zeros<K: Kernel>(kernel: &K, page: usize, pages: usize, rights: Rights) -> Result<usize, Refusal> {
     if kernel.page_alloc(page, pages, rights).is_ok() {
         return Ok(pages);
     }

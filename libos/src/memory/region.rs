@@ -154,6 +154,11 @@ impl Regions {
         range.contains(&address).then_some((*protection, range.end))
     }
 
+    /// Let the next search be one through all regions.
+    pub fn forget_recent(&mut self) {
+        self.recent = None;
+    }
+
     /// Remember the region that starts at `start`, if it is anonymous.
     pub fn note_recent(&mut self, start: usize) {
         self.recent = self.map.get(&start).and_then(|region| match region.contents {

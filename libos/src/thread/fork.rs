@@ -113,6 +113,7 @@ impl<K: Kernel> Process<K> {
         });
         self.threads.watches.lock().clear();
         self.begin_as_copy();
+        self.giving.forget();
         self.files.begin_inodes(id);
         *self.leader_code.lock() = None;
         self.timers_after_fork();

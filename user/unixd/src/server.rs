@@ -18,6 +18,7 @@ use crate::process::Process;
 use crate::processes::Processes;
 use crate::queues::Queues;
 use crate::requests::KILLED;
+use crate::revocation::{LargestFirst, Rounds};
 use crate::rings;
 use crate::socket::{Names, flight};
 use crate::terminal::Terminals;
@@ -46,6 +47,10 @@ pub struct Server {
     pub family: Family,
     /// Who gets how many frames.
     pub(crate) admission: SmallFirst,
+    /// Who is asked for frames when they run out.
+    pub(crate) revocation: LargestFirst,
+    /// Who is, and who waits for them.
+    pub(crate) rounds: Rounds,
     /// The run ends with these: their ids.
     first: Vec<u32>,
     /// The wait status that the run ends with: of the first of them that failed.
@@ -74,6 +79,8 @@ impl Server {
             terminals,
             family: Family::new(machine::info().clock_hz),
             admission: SmallFirst,
+            revocation: LargestFirst,
+            rounds: Rounds::default(),
             first: Vec::new(),
             status: 0,
         }
@@ -104,8 +111,8 @@ impl Server {
                 self.tell();
                 return None;
             }
-            Operation::MoreFrames if request.small != 0 => self.could_have(id, request.words[0] as usize),
-            Operation::MoreFrames => self.more_frames(id, request.words[0] as usize),
+            Operation::MoreFrames => self.more_frames_or_wait(id, request.words[0] as usize, request.small != 0),
+            Operation::GiveBack => self.given_back(id),
             Operation::Look => Err(Errno::EPERM),
             Operation::Fork => self.fork(id, &request),
             Operation::Forked => self.forked(id, request.words[0] as usize),
@@ -148,10 +155,32 @@ impl Server {
         self.process_mut(id).map(|process| &mut process.handles)
     }
 
+    /// Grant frames, or say whether they could be; if there are too few, ask others for some.
+    fn more_frames_or_wait(&mut self, id: u32, wanted: usize, only_told: bool) -> Answer {
+        let ask = |server: &mut Server| if only_told { server.could_have(id, wanted) } else { server.more_frames(id, wanted) };
+        match ask(self) {
+            Err(Errno::ENOMEM) => {}
+            outcome => {
+                self.end_round(id);
+                return outcome;
+            }
+        }
+        // What was never there cannot be had by asking.
+        if wanted > machine::entry(machine::own()).quota as usize {
+            return Err(Errno::ENOMEM);
+        }
+        self.ask_others(id, wanted)
+    }
+
     pub(crate) fn more_frames(&mut self, id: u32, wanted: usize) -> Answer {
         let process = self.processes.get(id).ok_or(Errno::ESRCH)?;
         let (quota, used) = process.frames();
-        let granted = self.admission.grant(Asking { wanted, used, available: memory::available() });
+        let grant = || self.admission.grant(Asking { wanted, used, available: memory::available() });
+        let mut granted = grant();
+        if granted < wanted {
+            self.take_all_slack(id);
+            granted = grant();
+        }
         if granted < wanted {
             return Err(Errno::ENOMEM);
         }
@@ -165,7 +194,11 @@ impl Server {
         const BESIDES: usize = 256;
         let wanted = wanted.saturating_add(wanted / 512 + BESIDES);
         let (_, used) = self.process(id)?.frames();
-        let granted = self.admission.grant(Asking { wanted, used, available: memory::available() });
+        let grant = || self.admission.grant(Asking { wanted, used, available: memory::available() });
+        if grant() < wanted {
+            self.take_all_slack(id);
+        }
+        let granted = grant();
         if granted < wanted { Err(Errno::ENOMEM) } else { value(granted as u64) }
     }
 
@@ -213,6 +246,7 @@ impl Server {
             self.processes.give_slot(fork.slot);
         }
         self.release(process.release);
+        self.forget_rounds(id);
         self.end_strays();
         self.family.end(id, status, usage);
         if self.first.contains(&id) {
