@@ -7,11 +7,13 @@ use alloc::string::String;
 use core::fmt::Write;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
+use abi::LedgerEntry;
 use unix::Operation;
 
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::time::{Linear, SECOND};
+use crate::user::PROGRAM_TOP;
 
 /// What was asked so far.
 #[derive(Debug, Default)]
@@ -59,13 +61,15 @@ impl<K: Kernel> Process<K> {
         let _ = self.ask(Operation::GiveBack, 0, 0, [given as u64, 0, 0]);
     }
 
-    /// `/proc/self/ledger`, which Linux does not have: what the process was asked for, and what was taken of it by force, as far as the
-    /// kernel's ledger still has it.
+    /// `/proc/self/ledger`, which Linux does not have: what the process was asked for, and what was taken of the program by force, as
+    /// far as the kernel's ledger still has it.
     pub(crate) fn ledger_text(&self) -> String {
         let [requests, asked, given] =
             [&self.giving.requests, &self.giving.asked, &self.giving.given].map(|count| count.load(Ordering::Relaxed));
         let mut text = format!("asked {requests} times for {asked} frames, gave {given}\n");
-        for entry in self.kernel.losses(0).0 {
+        // What `unixd` maps and unmaps for the library is between the two of them.
+        let of_program = |entry: &LedgerEntry| entry.address < PROGRAM_TOP as u64;
+        for entry in self.kernel.losses(0).0.into_iter().filter(of_program) {
             let ns = self.times.clocks.ns(Linear::Monotonic, entry.ticks);
             let (address, large) = (entry.address & !1, if entry.address & 1 != 0 { " large" } else { "" });
             let _ = writeln!(

@@ -132,6 +132,24 @@ impl Default for Native {
     }
 }
 
+impl Native {
+    /// Frames that `unixd` and this process could be charged for, as far as that is seen from here.
+    #[inline(always)]
+    fn chargeable(&self) -> usize {
+        let (own, server) = (EnvId(self.identity.load(Ordering::Relaxed)), channel::server());
+        // The page that is mapped has the entries around the process's own.
+        if server == EnvId::SELF || own.slot() / ENTRIES != server.slot() / ENTRIES {
+            return usize::MAX;
+        }
+        let left = |entry: *const EnvEntry| {
+            // SAFETY: an entry in the page that is mapped; the kernel changes these words, one aligned store each.
+            unsafe { ((&raw const (*entry).quota).read_volatile() - (&raw const (*entry).used).read_volatile()) as usize }
+        };
+        let entry = core::ptr::from_ref(self.entry());
+        left(entry) + left(entry.wrapping_add(server.slot()).wrapping_sub(own.slot()))
+    }
+}
+
 /// Environments' entries in an info page.
 const ENTRIES: usize = PAGE_SIZE / size_of::<EnvEntry>();
 
@@ -503,7 +521,8 @@ impl Kernel for Native {
         // SAFETY: the kernel changes these words, one aligned store each.
         let (used, free) =
             unsafe { ((&raw const (*entry).used).read_volatile() as usize, (&raw const (*info).free_frames).read_volatile() as usize) };
-        (used + free, used)
+        // A frame that several have is charged to each: there may be fewer to be charged for than there are.
+        (used + free.min(self.chargeable()), used)
     }
 
     fn could_have(&self, frames: usize) -> bool {

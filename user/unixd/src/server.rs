@@ -1,5 +1,7 @@
 //! From a request to what serves it.
 
+use core::ops::Range;
+
 use abi::{EnvEntry, EnvId, EnvState};
 use alloc::vec::Vec;
 use exo::Message;
@@ -66,11 +68,11 @@ pub const fn value(value: u64) -> Answer {
 }
 
 impl Server {
-    /// Without processes; slots of the slice vector from `first_slot` on are for them.
+    /// Without processes; these slots of the slice vector are for them.
     #[must_use]
-    pub fn new(first_slot: usize, tree: Tree, terminals: Terminals) -> Server {
+    pub fn new(slots: Range<usize>, tree: Tree, terminals: Terminals) -> Server {
         Server {
-            processes: Processes::new(first_slot),
+            processes: Processes::new(slots),
             channels: Channels::default(),
             tree,
             text: None,

@@ -9,6 +9,7 @@ use native::info;
 use native::isa::ticks;
 use native::orchard::pager::{self, Page};
 use native::orchard::region::Region;
+use native::orchard::say;
 use native::orchard::task::{Tasks, give_way, sleep_until};
 
 exo::program!(main);
@@ -35,7 +36,7 @@ fn main() -> u8 {
     table();
     let left = info::environment(exo::identify()).used - frames;
     assert!(left as usize <= FRAMES + 8, "{left} frames are more than the table's: regions are not given back");
-    exo::println!("orchard: in the end {left} frames more than at the start, of {FRAMES} for the table");
+    say(format_args!("in the end {left} frames more than at the start, of {FRAMES} for the table"));
     native::PASSED
 }
 
@@ -69,8 +70,8 @@ fn forest() {
     drop(region);
     let gone = ticks();
     let [faults, pages] = pager::counts().grown;
-    exo::println!("orchard: {nodes} nodes, {bytes} bytes: {} ticks each, {faults} faults for {pages} pages", (grown - begin) / nodes);
-    exo::println!("orchard: gone in {} ticks", gone - summed);
+    say(format_args!("{nodes} nodes, {bytes} bytes: {} ticks each, {faults} faults for {pages} pages", (grown - begin) / nodes));
+    say(format_args!("gone in {} ticks", gone - summed));
     assert!(faults * 4 < pages, "pages come in runs");
 }
 
@@ -89,7 +90,7 @@ fn switches() {
     }
     let begin = ticks();
     tasks.run();
-    exo::println!("orchard: {} ticks from a task to the next", (ticks() - begin) / (TASKS * TURNS));
+    say(format_args!("{} ticks from a task to the next", (ticks() - begin) / (TASKS * TURNS)));
 }
 
 /// A page of the table: the sieve of Eratosthenes over its numbers.
@@ -160,7 +161,7 @@ fn table() {
     assert_eq!((counted.get(), asked.get(), woken.get()), (PRIMES, QUESTIONS, WAKES));
     let computed = counts.computed - before.computed;
     let each = (counts.ticks - before.ticks) / u64::from(computed);
-    exo::println!("orchard: {} primes in {PAGES} pages, by {FRAMES} frames: {computed} pages made, {each} ticks each", counted.get());
-    exo::println!("orchard: {} pages were spared by the clock, {} questions, {} wakes", counts.spared, asked.get(), woken.get());
+    say(format_args!("{} primes in {PAGES} pages, by {FRAMES} frames: {computed} pages made, {each} ticks each", counted.get()));
+    say(format_args!("{} pages were spared by the clock, {} questions, {} wakes", counts.spared, asked.get(), woken.get()));
     assert!(computed >= PAGES as u32 && counts.spared > 0);
 }

@@ -18,6 +18,7 @@ pub mod region;
 pub mod task;
 
 use core::cell::UnsafeCell;
+use core::fmt::{self, Write};
 
 /// What the one context of this library and its fault handler share.
 struct Own<T>(UnsafeCell<T>);
@@ -36,4 +37,31 @@ impl<T> Own<T> {
         // SAFETY: the caller's promise: the reference is the only one while it lives.
         work(unsafe { &mut *self.0.get() })
     }
+}
+
+/// A line that goes out as a whole: others print too.
+#[repr(align(256))]
+struct Line([u8; Line::MOST], usize);
+
+impl Line {
+    const MOST: usize = 240;
+}
+
+impl Write for Line {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = self.0.get_mut(self.1..self.1 + text.len()).ok_or(fmt::Error)?;
+        room.copy_from_slice(text.as_bytes());
+        self.1 += text.len();
+        Ok(())
+    }
+}
+
+/// Print a line.
+///
+/// # Panics
+/// If it is too long.
+pub fn say(text: fmt::Arguments) {
+    let mut line = Line([0; Line::MOST], 0);
+    writeln!(line, "orchard: {text}").expect("room for a line");
+    let _ = exo::debug_put(&line.0[..line.1]);
 }
