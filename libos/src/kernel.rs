@@ -76,6 +76,8 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     /// Ask for an upcall when the slice after the next forced end begins. Always asked for: a process that got the CPU back learns there
     /// what happened meanwhile.
     fn arm_slice(&self);
+    /// Have the program's calls come by [`Process::watched`](crate::process::Process::watched) from now on, or not.
+    fn watch_calls(&self, watched: bool);
 
     /// A page of zeros that those who inherit an open file description share.
     fn common_page(&self) -> Result<Arc<dyn CommonPage>>;

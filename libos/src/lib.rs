@@ -12,6 +12,7 @@
 //! | `syscall` | the table of calls and their handlers |
 //! | `timer` | timers, and the signals that they send |
 //! | `thread` | threads, and where a call waits |
+//! | `policies` | what the app decides for itself, and how that is chosen |
 //! | `family` | the process among others |
 //! | `giving` | frames that are given back when others need them |
 //! | `memory` | regions, and what is resident in them |
@@ -40,6 +41,7 @@ pub mod limits;
 pub mod load;
 pub mod mapped_ring;
 pub mod memory;
+pub mod policies;
 pub mod pool;
 pub mod process;
 pub mod random;

@@ -22,6 +22,7 @@ use crate::limits::Limits;
 use crate::load::Executable;
 use crate::load::auxiliary::Entry as VectorEntry;
 use crate::memory::Memory;
+use crate::policies::Policies;
 use crate::random::Random;
 use crate::signal::{Ending, Signals, Trap};
 use crate::syscall::table::{self, Row, Support};
@@ -72,6 +73,8 @@ pub struct Process<K: Kernel> {
     pub threads: Threads<K::Machine>,
     /// What the first thread ended with, if others go on.
     pub leader_code: Mutex<Option<u8>>,
+    /// What the app decides for itself about its calls, and what other programs do.
+    pub policies: Policies,
     /// The process among others.
     pub family: Family,
     /// What it was asked to give back.
@@ -114,6 +117,7 @@ impl<K: Kernel> Process<K> {
             running: Mutex::new(Running::default()),
             threads: Threads::new(id, kernel.first_machine(), kernel.ran()),
             leader_code: Mutex::new(None),
+            policies: Policies::default(),
             family: Family::default(),
             giving: Giving::default(),
             heard: AtomicU32::new(0),
@@ -153,6 +157,7 @@ impl<K: Kernel> Process<K> {
         if self.strace {
             crate::strace::ended(self, ending);
         }
+        self.report_profile();
         self.leave_all_futexes();
         let (most_resident, faults) = {
             let memory = self.memory.lock();

@@ -359,6 +359,10 @@ impl Kernel for Native {
         self.machines.keep_only(machine);
     }
 
+    fn watch_calls(&self, watched: bool) {
+        LibraryWords::choose_way(watched);
+    }
+
     fn arm_slice(&self) {
         let page = place::UPCALL_PAGE as *mut UpcallPage;
         // SAFETY: `start` mapped the page; the word is for the library to write and for the kernel to read.

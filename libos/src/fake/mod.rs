@@ -323,6 +323,8 @@ impl Kernel for FakeKernel {
 
     fn arm_slice(&self) {}
 
+    fn watch_calls(&self, _: bool) {}
+
     fn common_page(&self) -> Result<Arc<dyn CommonPage>> {
         Ok(Arc::new(OnePage(Common::default())))
     }

@@ -116,8 +116,8 @@ impl Memory {
             self.mark(kernel, card)?;
         }
         if !is_there {
-            bring_zeros(kernel, page, 1, rights)?;
-            self.note_resident(page, 1);
+            let run = bring_zeros(kernel, page, page..page + PAGE_SIZE, rights)?;
+            self.note_resident(run);
             return Ok(());
         }
         if stores && self.may_have_copies && kernel.page_break(page) {

@@ -11,6 +11,7 @@ use crate::kernel::Kernel;
 use crate::memory::{Contents, FileMapping, Label, PROGRAM_BOTTOM, Placement, Protection, Region, is_in_a_file, may_reserve, pages_up};
 use crate::process::Process;
 use crate::syscall::Arguments;
+use crate::syscall::system_v::settle_attachments;
 use crate::user::{PROGRAM_TOP, UserMemory};
 
 const MAP_SHARED: u32 = 0x01;
@@ -92,6 +93,11 @@ pub fn mmap<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<us
         // What cannot be had now is left to the fault that wants it.
         let _ = memory.populate(&process.kernel, start..start + length);
     }
+    let has_attachments = matches!(placement, Placement::Fixed(_)) && !memory.attachments.is_empty();
+    drop(memory);
+    if has_attachments {
+        settle_attachments(process);
+    }
     Ok(start)
 }
 
@@ -141,6 +147,11 @@ pub fn munmap<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<
         return Err(Errno::ENOMEM);
     }
     memory.unmap(&process.kernel, range);
+    let has_attachments = !memory.attachments.is_empty();
+    drop(memory);
+    if has_attachments {
+        settle_attachments(process);
+    }
     Ok(0)
 }
 

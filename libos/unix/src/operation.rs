@@ -255,6 +255,24 @@ operations! {
     TerminalWrite = 0xc3,
     /// As `Control`, on a terminal.
     TerminalControl = 0xc4,
+
+    // System V's objects: 0xe0. See [`system_v`](crate::system_v).
+    /// `(small: kind; large: flags; key, size) → id`: msgget(2), semget(2), shmget(2).
+    ObjectGet = 0xe0,
+    /// `(small: kind | command << 8; large: id or index; semaphore, value) → value, and two more`: msgctl(2), semctl(2), shmctl(2).
+    ObjectControl = 0xe1,
+    /// `(large: id; type, bytes)`, in the mailbox: msgsnd(2). `EAGAIN`: there is no room, and a ring tells when to try again.
+    MessageSend = 0xe2,
+    /// `(large: id; type, room, flags) → bytes, type`, in the mailbox: msgrcv(2). `EAGAIN`: there is none, and a ring tells when to try again.
+    MessageReceive = 0xe3,
+    /// `(small: operations; large: id; thread) → 1`, in the mailbox: semop(2). `→ 0`: not yet, and a ring tells when to try again.
+    SemaphoresOperate = 0xe4,
+    /// `(large: id; thread)`. It does not wait for semaphores any more.
+    SemaphoresLeave = 0xe5,
+    /// `(large: id; flags) → handle of the segment's file, bytes`: shmat(2).
+    SegmentAttach = 0xe6,
+    /// `(large: id)`: shmdt(2).
+    SegmentDetach = 0xe7,
 }
 
 impl Operation {
@@ -270,6 +288,14 @@ impl Operation {
     #[must_use]
     pub const fn is_of_terminal(self) -> bool {
         matches!(self as u16, 0xc0..=0xdf)
+    }
+}
+
+impl Operation {
+    /// Whether it is about System V's objects.
+    #[must_use]
+    pub const fn is_of_system_v(self) -> bool {
+        matches!(self as u16, 0xe0..=0xef)
     }
 }
 

@@ -31,6 +31,7 @@
 //! | `locks` | locks of files |
 //! | `socket` | sockets of the Unix domain |
 //! | `queues` | message queues |
+//! | `system_v` | System V's message queues, semaphores and shared memory |
 //! | `terminal` | terminals: the console, pairs, job control |
 //! | `fork` | a process makes another of itself |
 //! | `large` | the library's text in a large page |
@@ -63,6 +64,7 @@ pub mod rings;
 pub mod seizure;
 pub mod server;
 pub mod socket;
+pub mod system_v;
 pub mod terminal;
 pub mod tree;
 

@@ -6,6 +6,7 @@ mod image {
     use core::panic::PanicInfo;
 
     use abi::{EnvEntry, EnvId, Error, INFO_SLICES_PAGE, MAX_SLICES, Registers, RunState, TransferFlags, WaitWord};
+    use exo::command::blocks;
     use exo::image::module;
     use libos::entry::heap::Heap;
     use libos::vfs::attributes::Time;
@@ -57,10 +58,12 @@ mod image {
         server.text = large::text(files("libos"));
         let copies = module("copies").and_then(|bytes| bytes.try_into().ok()).map_or(1, u32::from_le_bytes) as usize;
         let copies = copies.clamp(1, COPIES_MOST);
-        for copy in 0..copies {
-            if let Err(error) = program::start(&mut server, copy, copies) {
-                exo::println!("unixd: cannot start the program: {error:?}");
-                fail();
+        for block in blocks(files("command")) {
+            for copy in 0..copies {
+                if let Err(error) = program::start(&mut server, block, copy, copies) {
+                    exo::println!("unixd: cannot start the program: {error:?}");
+                    fail();
+                }
             }
         }
         start_watch();

@@ -23,6 +23,7 @@ use crate::requests::KILLED;
 use crate::revocation::{LargestFirst, Rounds};
 use crate::rings;
 use crate::socket::{Names, flight};
+use crate::system_v::SystemV;
 use crate::terminal::Terminals;
 use crate::tree::Tree;
 
@@ -43,6 +44,8 @@ pub struct Server {
     pub names: Names,
     /// Message queues.
     pub queues: Queues,
+    /// System V's objects.
+    pub system_v: SystemV,
     /// Terminals.
     pub terminals: Terminals,
     /// Their records, and those of the dead that are to be waited for.
@@ -78,6 +81,7 @@ impl Server {
             text: None,
             names: Names::default(),
             queues: Queues::default(),
+            system_v: SystemV::default(),
             terminals,
             family: Family::new(machine::info().clock_hz),
             admission: SmallFirst,
@@ -122,6 +126,7 @@ impl Server {
             Operation::AwaitRelease => self.await_release(id, request.large),
             operation if operation.is_of_tree() => self.serve_tree(id, &request),
             operation if operation.is_for_object() => self.serve_object(id, &request),
+            operation if operation.is_of_system_v() => self.serve_system_v(id, &request),
             operation if operation.is_of_terminal() => self.serve_terminal(id, &request),
             _ => self.serve_family(id, &request),
         };
@@ -243,6 +248,7 @@ impl Server {
         locks::forget(Owner::Process(id));
         drop(process.handles);
         self.queues.forget(id);
+        self.system_v.forget(id, machine::realtime_ns() / 1_000_000_000);
         self.tell();
         if let Some(fork) = process.fork {
             self.processes.give_slot(fork.slot);

@@ -1,0 +1,11 @@
+//! The policies there are, a file each. The first of a kind is its default.
+
+mod counts;
+mod defaults;
+mod prefault;
+
+use crate::Policy;
+
+/// All of them.
+pub const ALL: &[&Policy] =
+    &[&defaults::IN_ORDER, &prefault::POLICY, &defaults::BY_PRIORITY, &defaults::ALL, &defaults::NOTHING, &counts::POLICY];
