@@ -8,6 +8,7 @@ use core::fmt::Write;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use abi::LedgerEntry;
+use policy::paging::Spare;
 use unix::Operation;
 
 use crate::kernel::Kernel;
@@ -34,8 +35,7 @@ impl Giving {
 }
 
 impl<K: Kernel> Process<K> {
-    /// If the process is asked for frames, give back what comes again by itself: pages of files, first those that only the library uses, then those
-    /// that mappings show. `rings`: how often the doorbell had rung when that was looked at.
+    /// If the process is asked for frames, give back what its paging policy says, and answer. `rings`: how often the doorbell had rung when that was looked at.
     pub(crate) fn give_back(&self, rings: u32) {
         let wanted = self.kernel.bulletin().asked.load(Ordering::Relaxed) as usize;
         if wanted == 0 {
@@ -48,10 +48,13 @@ impl<K: Kernel> Process<K> {
         };
         let used = || self.kernel.quota().1;
         let before = used();
-        self.files.give_back(wanted);
-        let left = (wanted + used()).saturating_sub(before);
-        if left > 0 {
-            memory.give_back_shown(&self.kernel, left);
+        for spare in memory.spare(wanted) {
+            let left = (wanted + used()).saturating_sub(before);
+            match spare {
+                Spare::Cache if left > 0 => self.files.give_back(left),
+                Spare::Shown if left > 0 => drop(memory.give_back_shown(&self.kernel, left)),
+                _ => {}
+            }
         }
         drop(memory);
         let given = before.saturating_sub(used());

@@ -13,6 +13,8 @@ use core::ops::Range;
 
 use abi::{PAGE_SIZE, Rights};
 
+use policy::paging::Paging;
+
 use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::memory::fault::{Access, Refusal, allows, bring_zeros, rights_for};
@@ -110,20 +112,44 @@ impl Memory {
         if is_there && self.is_taken(kernel, page) {
             return Err(Refusal::Taken);
         }
-        let stores = access == Access::Write;
-        let rights = if stores { rights_for(protection, access) } else { BEFORE };
-        if stores {
-            self.mark(kernel, card)?;
+        if access != Access::Write {
+            // Without the right to store, so that the first store is seen.
+            return self.come(kernel, page, is_there, BEFORE);
         }
+        let neighbours = self.open(page);
+        self.mark(kernel, card)?;
+        self.come(kernel, page, is_there, rights_for(protection, access))?;
+        for other in neighbours.step_by(PAGE_SIZE).filter(|&other| other != page) {
+            if self.resident.contains(other)
+                && let Some(card) = self.card_of(other)
+            {
+                self.mark(kernel, card)?;
+                self.come(kernel, other, true, rights_for(protection, access))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Let a page be there with rights.
+    fn come<K: Kernel>(&mut self, kernel: &K, page: usize, is_there: bool, rights: Rights) -> core::result::Result<(), Refusal> {
         if !is_there {
             let run = bring_zeros(kernel, page, page..page + PAGE_SIZE, rights)?;
             self.note_resident(run);
             return Ok(());
         }
+        let stores = rights.contains(Rights::WRITE);
         if stores && self.may_have_copies && kernel.page_break(page) {
             return Ok(());
         }
         kernel.page_protect(page, 1, rights).map_err(|_| Refusal::Denied)
+    }
+
+    /// The pages that the paging policy opens by a store to one.
+    fn open(&mut self, page: usize) -> Range<usize> {
+        match &mut self.paging {
+            Some(chosen) => chosen.open(page),
+            None => self.own_paging.open(page),
+        }
     }
 
     /// Set a card. Where that cannot be done the store is refused: it would go unnoticed.

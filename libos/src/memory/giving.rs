@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use abi::LedgerEntry;
+use policy::paging::{Paging, Spare};
 
 use crate::kernel::Kernel;
 use crate::memory::{Contents, Memory, Protection};
@@ -40,6 +41,14 @@ impl Memory {
             self.losses = Losses { seen: taken, any: self.losses.any || !own.is_empty() || !all };
         }
         self.losses.any && kernel.page_query(page).is_err()
+    }
+
+    /// What the paging policy gives back when so many frames are wanted.
+    pub fn spare(&mut self, wanted: usize) -> &'static [Spare] {
+        match &mut self.paging {
+            Some(chosen) => chosen.give_back(wanted),
+            None => self.own_paging.give_back(wanted),
+        }
     }
 
     /// Give back frames that show files, at least `wanted` if there are so many: they come again with the next access. Gives how many.

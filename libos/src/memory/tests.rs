@@ -400,3 +400,29 @@ fn a_store_whose_card_cannot_be_set_is_refused() {
     assert_eq!(memory.set_barrier(&kernel, pages(0, 2), at + 8 * PAGE_SIZE), Err(Errno::EINVAL));
     assert_eq!(memory.set_barrier(&kernel, pages(0, 1), at), Err(Errno::EFAULT), "cards apart from what they are of");
 }
+
+#[test]
+fn a_policy_may_open_and_mark_neighbours_that_are_there() {
+    let kernel = FakeKernel::new(64);
+    let mut memory = Memory::new();
+    let (at, cards) = with_barrier(&kernel, &mut memory);
+    memory.set_paging(policy::Set::parse(["paging=barrier,pages=4"].into_iter()).expect("a policy").paging);
+    for page in [4, 5, 6, 8] {
+        memory.resolve(&kernel, at + page * PAGE_SIZE, Access::Read).unwrap();
+    }
+    memory.resolve(&kernel, at + 5 * PAGE_SIZE, Access::Write).unwrap();
+    let mut bytes = [0; 8];
+    kernel.read(cards, &mut bytes).unwrap();
+    assert_eq!(bytes, [0, 0, 0, 1, 1, 1, 0, 0], "pages 4 to 6: 7 is not there, 8 is of the next four");
+    assert!(kernel.rights(at + 6 * PAGE_SIZE).unwrap().contains(Rights::WRITE));
+    assert!(!kernel.rights(at + 8 * PAGE_SIZE).unwrap().contains(Rights::WRITE));
+}
+
+#[test]
+fn what_is_spare_is_the_policy_s_to_say() {
+    use policy::paging::Spare;
+    let mut memory = Memory::new();
+    assert_eq!(memory.spare(10), [Spare::Cache, Spare::Shown]);
+    memory.set_paging(policy::Set::parse(["paging=keep"].into_iter()).expect("a policy").paging);
+    assert_eq!(memory.spare(10), []);
+}
