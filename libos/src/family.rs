@@ -84,6 +84,7 @@ impl<K: Kernel> Process<K> {
             self.end(Ending::Signal(SIGKILL));
         }
         self.files.hear(self);
+        self.give_back(rings);
         self.note_change();
         let (parent, group) = (bulletin.parent.load(Ordering::Relaxed), bulletin.group.load(Ordering::Relaxed));
         self.kernel.identity().set(Word::Parent, parent);

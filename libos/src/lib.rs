@@ -14,6 +14,7 @@
 //! | `thread` | threads, and where a call waits |
 //! | `policies` | what the app decides for itself, and how that is chosen |
 //! | `family` | the process among others |
+//! | `giving` | frames that are given back when others need them |
 //! | `memory` | regions, and what is resident in them |
 //! | `load` | ELF programs, the first stack |
 //! | `vfs`, `file` | names and inodes; descriptors and what stands behind them |
@@ -34,6 +35,7 @@ pub mod errno;
 pub mod fake;
 pub mod family;
 pub mod file;
+pub mod giving;
 pub mod identity;
 pub mod kernel;
 pub mod limits;

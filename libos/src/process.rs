@@ -15,6 +15,7 @@ use spin::Mutex;
 use crate::errno::{Errno, Result};
 use crate::family::Family;
 use crate::file::Files;
+use crate::giving::Giving;
 use crate::identity::Word;
 use crate::kernel::Kernel;
 use crate::limits::Limits;
@@ -79,6 +80,8 @@ pub struct Process<K: Kernel> {
     pub points: Mutex<Points>,
     /// The process among others.
     pub family: Family,
+    /// What it was asked to give back.
+    pub giving: Giving,
     /// How far the doorbell had been counted when it was last heard.
     pub heard: AtomicU32,
 }
@@ -103,9 +106,11 @@ impl<K: Kernel> Process<K> {
             None => Files::new(initramfs, &kernel.pool(), now_ns),
         };
         files.begin_inodes(id);
+        let mut memory = Memory::new();
+        memory.forget_losses(&kernel);
         Process {
             strace,
-            memory: Mutex::new(Memory::new()),
+            memory: Mutex::new(memory),
             signals: Signals::new(),
             files,
             limits: Mutex::new(Limits::new()),
@@ -118,6 +123,7 @@ impl<K: Kernel> Process<K> {
             policies: Policies::default(),
             points: Mutex::default(),
             family: Family::default(),
+            giving: Giving::default(),
             heard: AtomicU32::new(0),
             kernel,
         }

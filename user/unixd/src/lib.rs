@@ -22,6 +22,8 @@
 //! | `tree` | the tree of files |
 //! | `memory` | what the server refuses when it has little left |
 //! | `admission` | who gets how many frames: a policy |
+//! | `revocation` | who is asked for frames when they run out: a policy |
+//! | `seizure` | which pages are taken by force from who does not answer |
 //! | `handles` | what a process holds: places in the tree, open files |
 //! | `objects`, `caller` | operations on open files, and the world that these see |
 //! | `making` | objects without a name, and open files opened again |
@@ -58,7 +60,9 @@ pub mod processes;
 pub mod program;
 pub mod queues;
 mod requests;
+pub mod revocation;
 pub mod rings;
+pub mod seizure;
 pub mod server;
 pub mod socket;
 pub mod spares;

@@ -1,8 +1,10 @@
 //! The policies there are, a file each. The first of a kind is its default.
 
+mod barrier;
 mod checkpoint;
 mod counts;
 mod defaults;
+mod keep;
 mod prefault;
 
 use crate::Policy;
@@ -11,6 +13,8 @@ use crate::Policy;
 pub const ALL: &[&Policy] = &[
     &defaults::IN_ORDER,
     &prefault::POLICY,
+    &barrier::POLICY,
+    &keep::POLICY,
     &defaults::BY_PRIORITY,
     &defaults::ALL,
     &defaults::NOTHING,
