@@ -22,6 +22,7 @@ pub mod message;
 mod operation;
 pub mod place;
 pub mod ring;
+pub mod system_v;
 mod terminal;
 
 pub use bulletin::Bulletin;

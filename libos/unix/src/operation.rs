@@ -26,6 +26,7 @@ operations! {
     /// `(status, most pages resident | page faults << 32)`. The process ends with a wait status. There is no answer.
     Exit = 0x01,
     /// `(frames; small: 1 to be told only) → frames granted`. Raise the quota by at least so many. `ENOMEM`: it is not to have them.
+    /// `EAGAIN`: others were asked to give some back, and a ring tells when to ask again. Words only.
     MoreFrames = 0x02,
     /// From `unixd`'s own second context: something may have happened that no process says (a death, an interrupt, a deadline).
     Look = 0x03,
@@ -177,6 +178,14 @@ operations! {
     ForkFailed = 0x06,
     /// `(large: id)`. Whether a child has ended, or runs another program: vfork(2). `EAGAIN`: not yet, and a ring tells when to ask again.
     AwaitRelease = 0x07,
+    /// `(large: id)`. A child that the process made is its spare from now on: it is nobody's child, and takes the process's place when a signal
+    /// ends that. `ESRCH`: it is no such child.
+    Spare = 0x08,
+    /// `() → signal`. Whether the spare that asks is the process now: the signal that ended the one before. `EAGAIN`: not yet, and a ring tells.
+    AwaitCall = 0x09,
+    /// `(frames) → frames that are taken away`. The process did what it could about the frames that it is asked for: so many are not
+    /// mapped any more, and its quota is lowered. Words only.
+    GiveBack = 0x0a,
 
     // Message queues: 0xa0.
     /// `(small: bytes of the name; large: open(2)'s flags; mode, messages, bytes of each) → handle`, word 1: the inode's number. The name is in
@@ -253,6 +262,24 @@ operations! {
     TerminalWrite = 0xc3,
     /// As `Control`, on a terminal.
     TerminalControl = 0xc4,
+
+    // System V's objects: 0xe0. See [`system_v`](crate::system_v).
+    /// `(small: kind; large: flags; key, size) → id`: msgget(2), semget(2), shmget(2).
+    ObjectGet = 0xe0,
+    /// `(small: kind | command << 8; large: id or index; semaphore, value) → value, and two more`: msgctl(2), semctl(2), shmctl(2).
+    ObjectControl = 0xe1,
+    /// `(large: id; type, bytes)`, in the mailbox: msgsnd(2). `EAGAIN`: there is no room, and a ring tells when to try again.
+    MessageSend = 0xe2,
+    /// `(large: id; type, room, flags) → bytes, type`, in the mailbox: msgrcv(2). `EAGAIN`: there is none, and a ring tells when to try again.
+    MessageReceive = 0xe3,
+    /// `(small: operations; large: id; thread) → 1`, in the mailbox: semop(2). `→ 0`: not yet, and a ring tells when to try again.
+    SemaphoresOperate = 0xe4,
+    /// `(large: id; thread)`. It does not wait for semaphores any more.
+    SemaphoresLeave = 0xe5,
+    /// `(large: id; flags) → handle of the segment's file, bytes`: shmat(2).
+    SegmentAttach = 0xe6,
+    /// `(large: id)`: shmdt(2).
+    SegmentDetach = 0xe7,
 }
 
 impl Operation {
@@ -268,6 +295,14 @@ impl Operation {
     #[must_use]
     pub const fn is_of_terminal(self) -> bool {
         matches!(self as u16, 0xc0..=0xdf)
+    }
+}
+
+impl Operation {
+    /// Whether it is about System V's objects.
+    #[must_use]
+    pub const fn is_of_system_v(self) -> bool {
+        matches!(self as u16, 0xe0..=0xef)
     }
 }
 

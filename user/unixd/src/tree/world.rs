@@ -35,6 +35,14 @@ pub struct RequestWorld<'a> {
     pub way: RefCell<Way>,
 }
 
+impl<'a> RequestWorld<'a> {
+    /// The world of a request that is served now, with these rights and so many frames.
+    #[must_use]
+    pub fn new(subject: Subject<'a>, now: Time, frames: (usize, usize)) -> RequestWorld<'a> {
+        RequestWorld { subject, now, frames, moved: RefCell::default(), removed: RefCell::default(), way: RefCell::default() }
+    }
+}
+
 /// There is no program here: no address of one is any good.
 impl UserMemory for RequestWorld<'_> {
     fn read(&self, _: usize, _: &mut [u8]) -> Result<()> {
