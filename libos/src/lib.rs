@@ -19,6 +19,7 @@
 //! | `load` | ELF programs, the first stack |
 //! | `vfs`, `file` | names and inodes; descriptors and what stands behind them |
 //! | `user` | the program's memory |
+//! | `recovery` | points that a process goes on from when a signal has ended it |
 //! | `pool` | the frames of files in memory |
 //! | `mapped_ring` | a pipe's pages, where they are |
 //! | `kernel` | what is asked of the exokernel |
@@ -45,6 +46,7 @@ pub mod policies;
 pub mod pool;
 pub mod process;
 pub mod random;
+pub mod recovery;
 pub mod report;
 pub mod server;
 pub mod signal;

@@ -24,6 +24,7 @@ use crate::load::auxiliary::Entry as VectorEntry;
 use crate::memory::Memory;
 use crate::policies::Policies;
 use crate::random::Random;
+use crate::recovery::Points;
 use crate::signal::{Ending, Signals, Trap};
 use crate::syscall::table::{self, Row, Support};
 use crate::thread::Threads;
@@ -75,6 +76,8 @@ pub struct Process<K: Kernel> {
     pub leader_code: Mutex<Option<u8>>,
     /// What the app decides for itself about its calls, and what other programs do.
     pub policies: Policies,
+    /// Where it goes on from when a signal has ended it.
+    pub points: Mutex<Points>,
     /// The process among others.
     pub family: Family,
     /// What it was asked to give back.
@@ -118,6 +121,7 @@ impl<K: Kernel> Process<K> {
             threads: Threads::new(id, kernel.first_machine(), kernel.ran()),
             leader_code: Mutex::new(None),
             policies: Policies::default(),
+            points: Mutex::default(),
             family: Family::default(),
             giving: Giving::default(),
             heard: AtomicU32::new(0),

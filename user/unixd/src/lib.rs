@@ -34,6 +34,7 @@
 //! | `system_v` | System V's message queues, semaphores and shared memory |
 //! | `terminal` | terminals: the console, pairs, job control |
 //! | `fork` | a process makes another of itself |
+//! | `spares` | copies that take the place of processes that ended |
 //! | `large` | the library's text in a large page |
 //! | `program` | the first programs, as they are started |
 //! | `machine` | what is asked of the exokernel |
@@ -64,6 +65,7 @@ pub mod rings;
 pub mod seizure;
 pub mod server;
 pub mod socket;
+pub mod spares;
 pub mod system_v;
 pub mod terminal;
 pub mod tree;

@@ -23,6 +23,7 @@ use crate::requests::KILLED;
 use crate::revocation::{LargestFirst, Rounds};
 use crate::rings;
 use crate::socket::{Names, flight};
+use crate::spares::Standing;
 use crate::system_v::SystemV;
 use crate::terminal::Terminals;
 use crate::tree::Tree;
@@ -123,6 +124,8 @@ impl Server {
             Operation::Fork => self.fork(id, &request),
             Operation::Forked => self.forked(id, request.words[0] as usize),
             Operation::ForkFailed => self.fork_failed(id),
+            Operation::Spare => self.keep_spare(id, request.large),
+            Operation::AwaitCall => self.await_call(id),
             Operation::AwaitRelease => self.await_release(id, request.large),
             operation if operation.is_of_tree() => self.serve_tree(id, &request),
             operation if operation.is_for_object() => self.serve_object(id, &request),
@@ -256,8 +259,14 @@ impl Server {
         self.release(process.release);
         self.forget_rounds(id);
         self.end_strays();
-        self.family.end(id, status, usage);
-        if self.first.contains(&id) {
+        if let Standing::SpareOf(other) = process.standing {
+            if let Some(other) = self.processes.get_mut(other).filter(|other| other.spare == Some(id)) {
+                other.spare = None;
+            }
+            return;
+        }
+        let has_ended = self.end_or_replace(id, process.maker, process.spare, status, usage);
+        if has_ended && self.first.contains(&id) {
             self.first.retain(|&first| first != id);
             self.status = if self.status == 0 { status } else { self.status };
         }

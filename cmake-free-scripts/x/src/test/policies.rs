@@ -8,10 +8,11 @@ use exo::command::CommandFlags;
 
 use super::Test;
 use super::compare::tail;
-use crate::entry::Entry;
+use crate::c_programs::{self, Form};
+use crate::entry::{Entry, Flavour};
 use crate::initramfs::{Files, Node};
 use crate::isa::Isa;
-use crate::qemu::{End, Machine, boot_captured};
+use crate::qemu::{End, Machine, Scratch, boot_captured};
 use crate::run::Guest;
 use crate::{build, tree};
 
@@ -28,7 +29,44 @@ pub fn tests(isa: Isa) -> Vec<Test> {
         isa: Some(isa),
         work: Box::new(move || side_by_side(isa, entry).map_err(|error| format!("{error:#}"))),
     };
-    Entry::ALL.map(test).into()
+    let checkpoint = |entry: Entry| Test {
+        name: format!("policies/checkpoint-{}", entry.name()),
+        level: 3,
+        isa: Some(isa),
+        work: Box::new(move || checkpoint(isa, entry).map_err(|error| format!("{error:#}"))),
+    };
+    Entry::ALL.into_iter().flat_map(|entry| [test(entry), checkpoint(entry)]).collect()
+}
+
+/// A computation that three faults end, and somebody who begins it again: on Linux, by default, and going on from points.
+fn checkpoint(isa: Isa, entry: Entry) -> Result<()> {
+    const NAME: &str = "steps";
+    let scratch = Scratch::new()?;
+    let folder = scratch.path(".");
+    let arguments = |folder: &str| [folder, "100", "2000", "again"].map(str::to_owned);
+    let host = c_programs::c_program(Isa::host(), Flavour::Stock, NAME, Form::Static);
+    let linux = std::process::Command::new(host).args(arguments(&folder.to_string_lossy())).output()?;
+    let linux = String::from_utf8(linux.stdout)?;
+    ensure!(linux.contains("100 lines in order\n") && linux.ends_with("begun 4\n"), "Linux printed:\n{linux}");
+    let guest = |settings: &[&str]| -> Result<String> {
+        let mut files = Files::new();
+        let program = c_programs::c_program(isa, entry.flavour(), NAME, Form::Static);
+        files.add_program(&format!("/bin/{NAME}"), std::fs::read(program)?);
+        let arguments = [vec![format!("/bin/{NAME}")], arguments("/tmp").to_vec()].concat();
+        let settings = settings.iter().map(|&setting| setting.to_owned()).collect();
+        let output = boot(isa, Guest { arguments, settings, files, flags: CommandFlags::BATCH | entry.flags(), ..Guest::default() })?;
+        Ok(output.lines().filter(|line| !line.starts_with("chitin: ")).map(|line| format!("{}\n", line.trim_end())).collect())
+    };
+    let usual = guest(&[])?;
+    ensure!(usual == linux, "Linux printed:\n{linux}and without the policy here:\n{usual}");
+    for calls in ["recovery=checkpoint,calls=1", "recovery=checkpoint,calls=7"] {
+        let output = guest(&[calls])?;
+        ensure!(output == linux.replace("begun 4", "begun 1"), "with {calls} it printed:\n{output}");
+    }
+    // From too far back it meets more than it may from one point: it goes on twice, and ends.
+    let output = guest(&["recovery=checkpoint,calls=85,times=2"])?;
+    ensure!(output == linux.replace("begun 4", "begun 2"), "from far back it printed:\n{output}");
+    Ok(())
 }
 
 /// What a profile's line says: words and their numbers.
@@ -66,6 +104,11 @@ fn run(isa: Isa, entry: Entry, settings: &[Vec<String>]) -> Result<String> {
         settings.iter().map(|settings| Guest { arguments: arguments.to_vec(), settings: settings.clone(), flags, ..Guest::default() });
     let first = guests.next().context("a program to run")?;
     let guest = Guest { files, beside: guests.collect(), ..first };
+    boot(isa, guest)
+}
+
+/// What a guest prints.
+fn boot(isa: Isa, guest: Guest) -> Result<String> {
     let outcome = boot_captured(&Machine::default_for(isa), &build::kernel(isa), &guest.image(isa)?, Duration::from_secs(60))?;
     if outcome.end != End::Exit(0) {
         bail!("{}; it printed:\n{}", outcome.end, tail(&outcome.output));

@@ -1,6 +1,7 @@
 //! The policies there are, a file each. The first of a kind is its default.
 
 mod barrier;
+mod checkpoint;
 mod counts;
 mod defaults;
 mod keep;
@@ -18,4 +19,6 @@ pub const ALL: &[&Policy] = &[
     &defaults::ALL,
     &defaults::NOTHING,
     &counts::POLICY,
+    &defaults::NEVER,
+    &checkpoint::POLICY,
 ];
