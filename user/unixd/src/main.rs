@@ -6,7 +6,7 @@ mod image {
     use core::panic::PanicInfo;
 
     use abi::{EnvEntry, EnvId, Error, INFO_SLICES_PAGE, MAX_SLICES, Registers, RunState, TransferFlags, WaitWord};
-    use exo::command::blocks;
+    use exo::command::{blocks, image_name};
     use exo::image::module;
     use libos::entry::heap::Heap;
     use libos::vfs::attributes::Time;
@@ -52,7 +52,10 @@ mod image {
         let pairs = Pairs::default();
         let tree = Tree::new(files("initramfs"), files("stdin"), &libos::entry::native::file_pool(), now, &pairs);
         let mut server = Server::new(FIRST_SLOT, tree, Terminals::new(window(), pairs));
-        server.text = large::text(files("libos"));
+        for (number, text) in server.texts.iter_mut().enumerate() {
+            let image = files(image_name(number as u32));
+            *text = if image.is_empty() { None } else { large::text(image, number) };
+        }
         let copies = module("copies").and_then(|bytes| bytes.try_into().ok()).map_or(1, u32::from_le_bytes) as usize;
         let copies = copies.clamp(1, COPIES_MOST);
         for slot in FIRST_SLOT..MAX_SLICES {

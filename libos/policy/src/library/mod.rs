@@ -5,6 +5,7 @@ mod defaults;
 mod prefault;
 
 use crate::Policy;
+pub(crate) use defaults::IN_ORDER;
 
 /// All of them.
 pub const ALL: &[&Policy] =
