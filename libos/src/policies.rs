@@ -58,8 +58,8 @@ impl<K: Kernel> Process<K> {
     /// # Errors
     /// A setting makes no sense; the text says why.
     pub fn choose<'a>(&self, settings: impl Iterator<Item = &'a str>) -> core::result::Result<(), String> {
-        let Set { paging, scheduling, admission, tracing, recovery } = Set::parse(settings)?;
-        self.memory.lock().set_paging(paging);
+        let Set { paging, own_paging, scheduling, admission, tracing, recovery } = Set::parse(settings)?;
+        self.memory.lock().set_paging(paging, own_paging);
         let mut watch = self.policies.watch.lock();
         let schedule = scheduling.unwrap_or_else(|| Box::new(ByPriority::default()));
         let counted = tracing.is_some();

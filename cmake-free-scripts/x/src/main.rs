@@ -80,7 +80,7 @@ enum Verb {
     Bench(bench::Options),
     /// Count the kernel's lines of code and its images' bytes against their budgets
     Size(size::Options),
-    /// List the policies that an app may choose, and their parameters
+    /// List the policies that an app may choose and their parameters, or measure what they change
     Policies(policies::Options),
     /// Say what the rewriter makes of programs, site by site, and write overlays
     Rewrite(rewrite::Options),
@@ -117,7 +117,7 @@ fn perform(verb: Verb) -> Result<ExitCode> {
         Verb::Check => check::check()?,
         Verb::Bench(options) => return bench::bench(&options),
         Verb::Size(options) => size::size(&options)?,
-        Verb::Policies(options) => policies::policies(&options),
+        Verb::Policies(options) => policies::policies(&options)?,
         Verb::Rewrite(options) => return rewrite::rewrite(&options),
         Verb::Gdb(options) => return gdb::gdb(&options),
     }

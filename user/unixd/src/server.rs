@@ -5,6 +5,7 @@ use core::ops::Range;
 use abi::{EnvEntry, EnvId, EnvState};
 use alloc::vec::Vec;
 use exo::Message;
+use exo::command::IMAGES_MOST;
 use libos::errno::Errno;
 use libos::file::locks::Owner;
 use unix::{Operation, Request, wait_status};
@@ -38,7 +39,7 @@ pub struct Server {
     /// Their channels.
     pub channels: Channels,
     /// Where the library's text is in a large page.
-    pub text: Option<usize>,
+    pub texts: [Option<usize>; IMAGES_MOST],
     /// The files.
     pub tree: Tree,
     /// What sockets are called.
@@ -79,7 +80,7 @@ impl Server {
             processes: Processes::new(slots),
             channels: Channels::default(),
             tree,
-            text: None,
+            texts: [None; IMAGES_MOST],
             names: Names::default(),
             queues: Queues::default(),
             system_v: SystemV::default(),
