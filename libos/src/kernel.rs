@@ -7,7 +7,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::convert::Infallible;
 
-use abi::{CloneRange, InfoPage, PageInfo, Registers, Rights, WaitWord};
+use abi::{CloneRange, InfoPage, LedgerEntry, PageInfo, Registers, Rights, WaitWord};
 
 use unix::{Bulletin, Kin, Request};
 
@@ -135,6 +135,10 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     }
     /// Frames that this process could come to be charged for if nobody else took any, and frames that it is charged for.
     fn quota(&self) -> (usize, usize);
+    /// How many pages were taken by force so far, from anybody.
+    fn taken(&self) -> u32;
+    /// What the kernel's ledger says was taken of this process since `taken` was `since`, and whether the ledger still has all of that.
+    fn losses(&self, since: u32) -> (Vec<LedgerEntry>, bool);
     /// A word off the CPU's random number generator, if it has one.
     fn entropy(&self) -> Option<u64>;
 

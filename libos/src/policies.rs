@@ -58,7 +58,7 @@ impl<K: Kernel> Process<K> {
     /// # Errors
     /// A setting makes no sense; the text says why.
     pub fn choose<'a>(&self, settings: impl Iterator<Item = &'a str>) -> core::result::Result<(), String> {
-        let Set { paging, own_paging, scheduling, admission, tracing } = Set::parse(settings)?;
+        let Set { paging, own_paging, scheduling, admission, tracing, recovery } = Set::parse(settings)?;
         self.memory.lock().set_paging(paging, own_paging);
         let mut watch = self.policies.watch.lock();
         let schedule = scheduling.unwrap_or_else(|| Box::new(ByPriority::default()));
@@ -67,7 +67,9 @@ impl<K: Kernel> Process<K> {
         self.threads.with(|table| table.set_schedule(if counted { Box::new(Counted::new(schedule, turns)) } else { schedule }));
         watch.admission = admission.or(watch.admission.take());
         watch.tracing = tracing;
-        self.kernel.watch_calls(self.strace || watch.admission.is_some() || watch.tracing.is_some());
+        let mut points = self.points.lock();
+        points.set_policy(recovery);
+        self.kernel.watch_calls(self.strace || watch.admission.is_some() || watch.tracing.is_some() || points.are_wanted());
         Ok(())
     }
 
@@ -116,11 +118,13 @@ impl<K: Kernel> Process<K> {
         if let Some(tracing) = &mut self.policies.watch.lock().tracing {
             tracing.answered(&call, outcome.map_err(|Errno(number)| number));
         }
+        self.pass_point();
         outcome
     }
 
     /// The process is a copy of another.
     pub fn policies_after_fork(&self) {
+        self.points.lock().begin_anew(self.kernel.ran());
         let now = self.profile();
         let mut watch = self.policies.watch.lock();
         watch.before = now;

@@ -123,6 +123,7 @@ impl<K: Kernel> World for Process<K> {
                 b"rchar: 0\nwchar: 0\nsyscr: 0\nsyscw: 0\nread_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n".to_vec()
             }
             Report::MemoryInfo => self.memory_text().into_bytes(),
+            Report::Ledger => self.ledger_text().into_bytes(),
             Report::CpuInfo => cpu_text().into_bytes(),
             Report::Uptime => self.uptime().into_bytes(),
             Report::LoadAverage => b"0.00 0.00 0.00 1/1 1\n".to_vec(),

@@ -99,6 +99,9 @@ pub struct Options {
     /// Boot this program of user/exo straight on the exokernel instead
     #[arg(long, value_name = "NAME", conflicts_with_all = ["entry", "app", "install", "policy", "strace", "add", "environment", "command"])]
     pub native: Option<String>,
+    /// Run this program of user/exo in an environment of its own, beside the Linux processes; the machine ends when both have
+    #[arg(long, value_name = "NAME", conflicts_with = "native")]
+    pub beside: Option<String>,
     /// Count every instruction of the guest, by symbol, and draw them as a flame graph
     #[arg(long, value_name = "FILE.svg", conflicts_with = "kvm")]
     pub profile: Option<PathBuf>,
@@ -143,6 +146,11 @@ impl Guest {
 
     /// The same, on a terminal of so many rows and columns.
     pub fn image_on_terminal(&self, isa: Isa, copies: u32, window: Option<[u16; 2]>) -> Result<Vec<u8>> {
+        self.image_beside(isa, copies, window, None)
+    }
+
+    /// The same, beside a program of user/exo.
+    pub fn image_beside(&self, isa: Isa, copies: u32, window: Option<[u16; 2]>, beside: Option<&str>) -> Result<Vec<u8>> {
         let read = |path: PathBuf| std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()));
         let images = self.images();
         let mut modules = vec![
@@ -152,6 +160,7 @@ impl Guest {
             Content { name: "command", bytes: self.command_blocks(&images) },
             Content { name: "stdin", bytes: self.input.clone() },
             Content { name: "copies", bytes: copies.to_le_bytes().to_vec() },
+            Content { name: "beside", bytes: beside.map(|name| native_image(isa, name)).transpose()?.unwrap_or_default() },
             Content { name: "window", bytes: window.iter().flatten().flat_map(|size| size.to_le_bytes()).collect() },
         ];
         ensure!(images.len() < exo::command::IMAGES_MOST, "apps with more than {} images of the library OS", exo::command::IMAGES_MOST);
@@ -216,15 +225,21 @@ pub fn run(options: &Options) -> Result<ExitCode> {
 pub fn prepare(options: &Options, isa: Isa) -> Result<Vec<u8>> {
     setup::ensure(&[isa])?;
     build::build_kernel(isa)?;
-    if let Some(name) = &options.native {
+    if options.native.is_some() || options.beside.is_some() {
         build::build_native(isa)?;
-        let path = build::native(isa, name);
-        return lay_out(&std::fs::read(&path).with_context(|| format!("{name} is no program of user/exo"))?, &[]);
+    }
+    if let Some(name) = &options.native {
+        return native_image(isa, name);
     }
     build::build_personality(isa)?;
     let guest = guest(options, isa)?;
     guest.images().iter().try_for_each(|names| build::build_own_library(isa, names))?;
-    guest.image_on_terminal(isa, options.copies, window())
+    guest.image_beside(isa, options.copies, window(), options.beside.as_deref())
+}
+
+/// The boot image of a program of user/exo.
+fn native_image(isa: Isa, name: &str) -> Result<Vec<u8>> {
+    lay_out(&std::fs::read(build::native(isa, name)).with_context(|| format!("{name} is no program of user/exo"))?, &[])
 }
 
 /// Rows and columns of the terminal that this runs on, if it does.

@@ -10,6 +10,7 @@
 //! | `scheduling` | which thread runs next |
 //! | `admission` | which calls are made at all |
 //! | `tracing` | what is to be known of them |
+//! | `recovery` | where a process goes on from that a signal ended |
 //! | `setting` | `paging=prefault,pages=64` taken apart, and checked against the table |
 //! | `set` | the policies that a process has |
 //! | `library` | the policies there are, a file each |
@@ -37,6 +38,7 @@ pub mod admission;
 pub mod image;
 pub mod library;
 pub mod paging;
+pub mod recovery;
 pub mod scheduling;
 pub mod set;
 pub mod setting;
@@ -115,6 +117,8 @@ pub enum Make {
     Admission(fn(&Values) -> Box<dyn admission::Admission>),
     /// One that hears of all calls.
     Tracing(fn(&Values) -> Box<dyn tracing::Tracing>),
+    /// One that says where a process goes on from that a signal ended.
+    Recovery(fn(&Values) -> Box<dyn recovery::Recovery>),
 }
 
 /// The question that a policy answers.
@@ -128,11 +132,13 @@ pub enum Kind {
     Admission,
     /// What is to be known of them.
     Tracing,
+    /// Where a process goes on from that a signal ended.
+    Recovery,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 4] = [Kind::Paging, Kind::Scheduling, Kind::Admission, Kind::Tracing];
+    pub const ALL: [Kind; 5] = [Kind::Paging, Kind::Scheduling, Kind::Admission, Kind::Tracing, Kind::Recovery];
 
     /// What it is called in settings.
     #[must_use]
@@ -142,6 +148,7 @@ impl Kind {
             Kind::Scheduling => "scheduling",
             Kind::Admission => "admission",
             Kind::Tracing => "tracing",
+            Kind::Recovery => "recovery",
         }
     }
 
@@ -153,6 +160,7 @@ impl Kind {
             Kind::Scheduling => "which thread runs next",
             Kind::Admission => "which calls are made at all",
             Kind::Tracing => "what is to be known of calls and faults",
+            Kind::Recovery => "where a process goes on from that a signal ended",
         }
     }
 
@@ -177,6 +185,7 @@ impl Policy {
             Make::Scheduling(_) => Kind::Scheduling,
             Make::Admission(_) => Kind::Admission,
             Make::Tracing(_) => Kind::Tracing,
+            Make::Recovery(_) => Kind::Recovery,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Which pages come in at a fault.
+//! Which pages come in at a fault, and which go when somebody else needs frames.
 
 use core::ops::Range;
 
@@ -43,12 +43,33 @@ pub struct Fault {
     pub in_order: bool,
 }
 
-/// Which pages come in.
+/// Pages that a process has and that come again by themselves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Spare {
+    /// Pages of files that the library keeps for reads.
+    Cache,
+    /// Pages of files that mappings show, but for what is executed or locked.
+    Shown,
+}
+
+/// Which pages come in, and which go.
 pub trait Paging: Send {
     /// The range of addresses that is to be there after a fault. Of it those pages come in that are not there yet, in one run around the
     /// fault's own, which comes in in any case; nothing outside of the region, nothing of a file before the fault, and one page alone if there
     /// are not enough frames.
     fn bring(&mut self, fault: &Fault) -> Range<usize>;
+
+    /// What is given back, in this order, until it is so many frames: others need them. Who has nothing to spare says so; what is not
+    /// answered in time is taken by force.
+    fn give_back(&mut self, frames: usize) -> &'static [Spare] {
+        let _ = frames;
+        &[Spare::Cache, Spare::Shown]
+    }
+
+    /// The range of addresses that a first store behind a write barrier opens: of those of its pages that are there all are marked.
+    fn open(&mut self, page: usize) -> Range<usize> {
+        page..page + PAGE_SIZE
+    }
 }
 
 /// As many pages as one fault costs about as much as: when the program walks through memory in order, and always of a file (Linux's

@@ -6,6 +6,7 @@ use alloc::string::String;
 
 use crate::admission::Admission;
 use crate::paging::Paging;
+use crate::recovery::Recovery;
 use crate::scheduling::Schedule;
 use crate::setting::Setting;
 use crate::tracing::Tracing;
@@ -24,6 +25,8 @@ pub struct Set {
     pub admission: Option<Box<dyn Admission>>,
     /// What is to be known of them.
     pub tracing: Option<Box<dyn Tracing>>,
+    /// Where the process goes on from that a signal ended.
+    pub recovery: Option<Box<dyn Recovery>>,
 }
 
 impl Set {
@@ -44,6 +47,7 @@ impl Set {
                 Make::Scheduling(make) => set.scheduling = is_chosen.then(|| make(&values)),
                 Make::Admission(make) => set.admission = is_chosen.then(|| make(&values)),
                 Make::Tracing(make) => set.tracing = is_chosen.then(|| make(&values)),
+                Make::Recovery(make) => set.recovery = is_chosen.then(|| make(&values)),
             }
         }
         Ok(set)

@@ -31,6 +31,7 @@ fn every_policy_has_a_name_of_its_own_and_parameters_that_it_can_be_made_of() {
             Make::Scheduling(make) => drop(make(&values)),
             Make::Admission(make) => drop(make(&values)),
             Make::Tracing(make) => drop(make(&values)),
+            Make::Recovery(make) => drop(make(&values)),
         }
     }
     assert!(Kind::ALL.iter().all(|kind| kind.policies().count() > 0));

@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use abi::{EnvId, Error, PAGE_SIZE, Rights};
+use abi::{EnvId, Error, PAGE_SIZE, Rights, WaitWord};
 use unix::{Bulletin, InodeWords, MAILBOX_BYTES, Operation, Request, SERVER_CONTEXT, place};
 
 use crate::errno::{Errno, Result};
@@ -45,6 +45,24 @@ pub fn call(request: Request) -> Result<[u64; 4]> {
             }
             Err(Error::Interrupted) => {}
             Err(_) => return Err(Errno::ENOSYS),
+        }
+    }
+}
+
+/// [`call`], and again after a ring for as long as the answer is `EAGAIN`: others are asked for what this process wants. Nothing else of the
+/// process runs meanwhile.
+///
+/// # Errors
+/// What it answers in the end; `ENOSYS`: it is gone.
+pub fn call_patiently(request: Request) -> Result<[u64; 4]> {
+    loop {
+        let doorbell = WaitWord { address: bulletin().doorbell.as_ptr() as u64, value: bulletin().rings(), reserved: 0 };
+        match call(request) {
+            Err(Errno::EAGAIN) => {
+                // However the wait ends, it is asked again.
+                let _ = exo::wait(&[doorbell], None);
+            }
+            outcome => return outcome,
         }
     }
 }
@@ -127,20 +145,24 @@ impl Server for Channel {
     }
 }
 
-/// Do something that is charged for `frames`; if the quota does not allow it, ask for more and try once more.
+/// Do something that is charged for `frames`; if the quota does not allow it, ask for more and try again.
 ///
 /// # Errors
 /// The kernel's.
 pub fn with_quota<T>(frames: usize, mut work: impl FnMut() -> exo::Result<T>) -> exo::Result<T> {
-    match work() {
-        Err(Error::Quota) if server() != EnvId::SELF => {
-            // Page tables are charged too: one for each 512 pages, and those above.
-            let wanted = frames + frames / 512 + 4;
-            call(Request::new(Operation::MoreFrames, [wanted as u64, 0, 0])).map_err(|_| Error::Quota)?;
-            work()
+    /// How often what was granted may be taken back before it is used: others may ask in between.
+    const ATTEMPTS: usize = 8;
+    let mut outcome = work();
+    for _ in 0..ATTEMPTS {
+        if !matches!(outcome, Err(Error::Quota)) || server() == EnvId::SELF {
+            break;
         }
-        outcome => outcome,
+        // Page tables are charged too: one for each 512 pages, and those above.
+        let wanted = frames + frames / 512 + 4;
+        call_patiently(Request::new(Operation::MoreFrames, [wanted as u64, 0, 0])).map_err(|_| Error::Quota)?;
+        outcome = work();
     }
+    outcome
 }
 
 /// Map zeroed frames. On an error some may have been mapped.

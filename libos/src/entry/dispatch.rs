@@ -176,7 +176,8 @@ fn resolve_program(access: Access, address: u64) -> u64 {
     }
 }
 
-const REFUSALS: [Refusal; 5] = [Refusal::Unmapped, Refusal::Denied, Refusal::PastEnd, Refusal::Unreadable, Refusal::NoMemory];
+const REFUSALS: [Refusal; 6] =
+    [Refusal::Unmapped, Refusal::Denied, Refusal::PastEnd, Refusal::Unreadable, Refusal::Taken, Refusal::NoMemory];
 
 fn refusal_code(refusal: Refusal) -> u64 {
     UNEXPLAINED + 1 + REFUSALS.iter().position(|&other| other == refusal).unwrap_or(0) as u64

@@ -12,7 +12,7 @@ use core::ops::Range;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use abi::{CloneRange, InfoPage, PAGE_SIZE, PageInfo, Registers, Rights, WaitWord};
+use abi::{CloneRange, InfoPage, LedgerEntry, PAGE_SIZE, PageInfo, Registers, Rights, WaitWord};
 use spin::Mutex;
 use unix::{Bulletin, Kin, Operation, Request};
 
@@ -116,6 +116,8 @@ pub struct FakeKernel {
     pub mailbox: Mutex<[u8; unix::MAILBOX_BYTES]>,
     /// What `unixd` tells.
     pub bulletin: Bulletin,
+    /// What was taken by force.
+    pub ledger: Mutex<Vec<LedgerEntry>>,
     /// What was written to the console.
     pub output: Mutex<Vec<u8>>,
     /// What the console has.
@@ -146,9 +148,17 @@ impl FakeKernel {
             on_ask: Mutex::new(Box::new(alone)),
             mailbox: Mutex::new([0; unix::MAILBOX_BYTES]),
             bulletin: Bulletin::default(),
+            ledger: Mutex::new(Vec::new()),
             output: Mutex::new(Vec::new()),
             input: Mutex::new(Vec::new()),
         }
+    }
+
+    /// Take a page by force, as a parent does.
+    pub fn take(&self, address: usize) {
+        let page = self.pages.lock().remove(&(address / PAGE_SIZE)).expect("a page that is there");
+        let entry = LedgerEntry { address: address as u64, frame: number(&page.frame) as u32, ..LedgerEntry::default() };
+        self.ledger.lock().push(entry);
     }
 
     /// Frames in use.
@@ -468,6 +478,14 @@ impl Kernel for FakeKernel {
 
     fn quota(&self) -> (usize, usize) {
         (self.quota, self.used())
+    }
+
+    fn taken(&self) -> u32 {
+        self.ledger.lock().len() as u32
+    }
+
+    fn losses(&self, since: u32) -> (Vec<LedgerEntry>, bool) {
+        (self.ledger.lock()[since as usize..].to_vec(), true)
     }
 
     fn entropy(&self) -> Option<u64> {

@@ -111,6 +111,13 @@ impl Files {
         self.tree.as_ref().ok_or(Errno::EBADF)?.adopt(handle)
     }
 
+    /// Give back pages of files that are kept to be read, at least `wanted` if there are so many.
+    pub fn give_back(&self, wanted: usize) {
+        if let Some(tree) = &self.tree {
+            tree.give_back(wanted);
+        }
+    }
+
     /// Hear what `unixd` says of files.
     pub fn hear(&self, world: &dyn World) {
         if let Some(tree) = &self.tree {

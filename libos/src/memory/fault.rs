@@ -22,6 +22,9 @@ pub enum Refusal {
     PastEnd,
     /// The file could not be read: `SIGBUS`, `BUS_ADRERR`.
     Unreadable,
+    /// The frame was taken by force, and what was in it is nowhere else: `SIGBUS`, `BUS_MCEERR_AR`, until the page is mapped or discarded
+    /// anew.
+    Taken,
     /// The quota is used up: `SIGKILL`, as Linux ends what it has no memory for.
     NoMemory,
 }
@@ -51,8 +54,11 @@ impl Memory {
         let (start, region) = self.regions.find(page).ok_or(Refusal::Unmapped)?;
         let (protection, range) = (region.protection, start..region.end);
         let Contents::File(file) = &region.contents else {
+            if let Some(card) = self.card_of(page) {
+                return self.resolve_with_card(kernel, page, access, protection, card);
+            }
             // A chosen policy is asked here, where those that did not choose do not come each time.
-            if self.paging.is_none() {
+            if self.paging.is_none() && self.barriers.is_empty() {
                 self.regions.note_recent(start);
             }
             let fault = self.fault(page, access, range, Start::Zeros);
@@ -63,6 +69,13 @@ impl Memory {
         }
         let (file, shared) = (file.clone(), region.shared);
         let is_shown = self.shown.contains(page);
+        if self.resident.contains(page) && self.is_taken(kernel, page) {
+            if !is_shown {
+                return Err(Refusal::Taken);
+            }
+            // The file has it still.
+            self.discard(kernel, page..page + PAGE_SIZE);
+        }
         if self.resident.contains(page) {
             if !is_shown || access != Access::Write {
                 if access == Access::Write && kernel.page_break(page) {
@@ -114,6 +127,9 @@ impl Memory {
             if access == Access::Write && kernel.page_break(page) {
                 return Ok(());
             }
+            if self.is_taken(kernel, page) {
+                return Err(Refusal::Taken);
+            }
             return kernel.page_protect(page, 1, rights).map_err(|_| Refusal::Denied);
         }
         let wanted = bring(self, fault);
@@ -123,7 +139,7 @@ impl Memory {
     }
 
     #[inline(always)]
-    fn note_resident(&mut self, run: Range<usize>) {
+    pub(super) fn note_resident(&mut self, run: Range<usize>) {
         self.sequential = run.end;
         self.resident.insert(run);
         self.most_resident = self.most_resident.max(self.resident.pages());
@@ -200,7 +216,7 @@ impl Memory {
 
 /// Whether a region allows an access.
 #[inline(always)]
-fn allows(protection: Protection, access: Access) -> bool {
+pub(super) fn allows(protection: Protection, access: Access) -> bool {
     let needed = match access {
         // Neither ISA can map a page for stores or fetches that does not allow loads.
         Access::Read => return !protection.is_empty(),
@@ -218,7 +234,7 @@ pub(super) fn rights_for(protection: Protection, access: Access) -> Rights {
 
 /// Map zeroed frames: for all of a run around a page, or for that page alone if there are not so many.
 #[inline(always)]
-fn bring_zeros<K: Kernel>(kernel: &K, page: usize, run: Range<usize>, rights: Rights) -> Result<Range<usize>, Refusal> {
+pub(super) fn bring_zeros<K: Kernel>(kernel: &K, page: usize, run: Range<usize>, rights: Rights) -> Result<Range<usize>, Refusal> {
     if kernel.page_alloc(run.start, run.len() / PAGE_SIZE, rights).is_ok() {
         return Ok(run);
     }

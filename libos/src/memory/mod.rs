@@ -5,10 +5,12 @@
 #![forbid(unsafe_code)]
 
 pub mod backing;
+mod barrier;
 mod cloning;
 pub mod fault;
 #[cfg(test)]
 mod files_tests;
+mod giving;
 pub mod maps;
 pub mod region;
 pub mod resident;
@@ -141,6 +143,10 @@ pub struct Memory {
     own_paging: image::Paging,
     /// The end of the last faults' run: where a fault counts as sequential.
     sequential: usize,
+    /// What is known of pages that were taken by force.
+    losses: giving::Losses,
+    /// Ranges whose first stores are noted.
+    barriers: Vec<barrier::Barrier>,
 }
 
 /// What is left of an address space that was cleared.
@@ -178,6 +184,8 @@ impl Memory {
             paging: None,
             own_paging: image::paging(),
             sequential: 0,
+            losses: giving::Losses::NONE,
+            barriers: barrier::NONE,
         }
     }
 
@@ -272,6 +280,7 @@ impl Memory {
         self.discard(kernel, 0..PROGRAM_TOP);
         self.heap = 0..0;
         self.sequential = 0;
+        self.barriers.clear();
         Remains {
             _regions: core::mem::take(&mut self.regions),
             _placed: core::mem::take(&mut self.placed),

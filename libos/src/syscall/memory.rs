@@ -220,6 +220,16 @@ pub fn madvise<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result
     if covered { Ok(0) } else { Err(Errno::ENOMEM) }
 }
 
+/// `__chitin_barrier` of the vDSO: `(address, length, cards)`; a length of 0 lifts the barrier. Linux has no call of that number.
+pub fn barrier<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    let range = range(arguments.word(0), arguments.word(1))?;
+    let mut memory = process.memory.lock();
+    if range.is_empty() {
+        return memory.lift_barrier(range.start).map(|()| 0);
+    }
+    memory.set_barrier(&process.kernel, range, arguments.word(2)).map(|()| 0)
+}
+
 /// msync(2). A shared mapping is the file's own memory, so that there is nothing to write back.
 pub fn msync<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
     const ASYNC: usize = 1;

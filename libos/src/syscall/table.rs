@@ -128,6 +128,8 @@ pub struct Row {
 pub const NONE: u16 = u16::MAX;
 /// One past the highest number that the table covers.
 pub const NUMBERS: usize = 512;
+/// The number behind the vDSO's `__chitin_barrier`: Linux has no such call, and the numbers of its own are far below.
+pub const BARRIER: u32 = 511;
 /// One past the highest number of a call that may be answered by a word alone.
 pub const QUICK_NUMBERS: usize = 256;
 
@@ -336,6 +338,7 @@ rows! {
     munlock: 150, 229, memory::munlock, Full, [Pointer, Unsigned];
     mlockall: 151, 230, memory::mlockall, Full, [Hex];
     munlockall: 152, 231, memory::munlockall, Full, [];
+    chitin_barrier: 511, 511, memory::barrier, Full, [Pointer, Unsigned, Pointer];
     mincore: 27, 232, memory::mincore, Full, [Pointer, Unsigned, Pointer];
 
     // Time.
@@ -580,6 +583,12 @@ mod tests {
             assert!([row.x86_64, row.aarch64].iter().all(|&number| number == NONE || (number as usize) < QUICK_NUMBERS), "{}", row.name);
             assert!(row.formats.is_empty() && row.support == Support::Full);
         }
+    }
+
+    #[test]
+    fn the_vdso_s_own_call_has_its_number() {
+        let barrier = ROWS.iter().find(|row| row.name == "chitin_barrier").expect("it has a row");
+        assert_eq!((u32::from(barrier.x86_64), u32::from(barrier.aarch64)), (BARRIER, BARRIER));
     }
 
     #[test]

@@ -126,6 +126,7 @@ impl<K: Kernel> Process<K> {
         self.threads.watches.lock().clear();
         self.policies_after_fork();
         self.begin_as_copy();
+        self.giving.forget();
         self.files.begin_inodes(id);
         *self.leader_code.lock() = None;
         self.timers_after_fork();

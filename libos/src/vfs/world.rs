@@ -40,6 +40,8 @@ pub enum Report {
     Limits,
     /// `/proc/self/io`
     InputOutput,
+    /// `/proc/self/ledger`
+    Ledger,
     /// `/proc/meminfo`
     MemoryInfo,
     /// `/proc/cpuinfo`

@@ -26,6 +26,7 @@ operations! {
     /// `(status, most pages resident | page faults << 32)`. The process ends with a wait status. There is no answer.
     Exit = 0x01,
     /// `(frames; small: 1 to be told only) → frames granted`. Raise the quota by at least so many. `ENOMEM`: it is not to have them.
+    /// `EAGAIN`: others were asked to give some back, and a ring tells when to ask again. Words only.
     MoreFrames = 0x02,
     /// From `unixd`'s own second context: something may have happened that no process says (a death, an interrupt, a deadline).
     Look = 0x03,
@@ -175,6 +176,14 @@ operations! {
     ForkFailed = 0x06,
     /// `(large: id)`. Whether a child has ended, or runs another program: vfork(2). `EAGAIN`: not yet, and a ring tells when to ask again.
     AwaitRelease = 0x07,
+    /// `(large: id)`. A child that the process made is its spare from now on: it is nobody's child, and takes the process's place when a signal
+    /// ends that. `ESRCH`: it is no such child.
+    Spare = 0x08,
+    /// `() → signal`. Whether the spare that asks is the process now: the signal that ended the one before. `EAGAIN`: not yet, and a ring tells.
+    AwaitCall = 0x09,
+    /// `(frames) → frames that are taken away`. The process did what it could about the frames that it is asked for: so many are not
+    /// mapped any more, and its quota is lowered. Words only.
+    GiveBack = 0x0a,
 
     // Message queues: 0xa0.
     /// `(small: bytes of the name; large: open(2)'s flags; mode, messages, bytes of each) → handle`, word 1: the inode's number. The name is in

@@ -40,6 +40,12 @@ impl Channel {
         word(self.bulletin()).store(value, Ordering::Relaxed);
     }
 
+    /// Say how many frames the process is asked for, and until when.
+    pub fn tell_asked(&self, frames: u32, until: u64) {
+        self.bulletin().asked_until.store(until, Ordering::Relaxed);
+        self.bulletin().asked.store(frames, Ordering::Release);
+    }
+
     /// Ring the doorbell.
     pub fn ring(&self) {
         let doorbell = &self.bulletin().doorbell;

@@ -51,16 +51,16 @@ mod image {
         let now = Time::from_nanoseconds(machine::realtime_ns());
         let pairs = Pairs::default();
         let tree = Tree::new(files("initramfs"), files("stdin"), &libos::entry::native::file_pool(), now, &pairs);
-        let mut server = Server::new(FIRST_SLOT, tree, Terminals::new(window(), pairs));
+        // Slots that `init` kept for another are not for processes.
+        let is_own = |slot: &usize| exo::slice_set(0, *slot, EnvId::SELF, machine::UNUSED).is_ok();
+        let end = (FIRST_SLOT..MAX_SLICES).find(|slot| !is_own(slot)).unwrap_or(MAX_SLICES);
+        let mut server = Server::new(FIRST_SLOT..end, tree, Terminals::new(window(), pairs));
         for (number, text) in server.texts.iter_mut().enumerate() {
             let image = files(image_name(number as u32));
             *text = if image.is_empty() { None } else { large::text(image, number) };
         }
         let copies = module("copies").and_then(|bytes| bytes.try_into().ok()).map_or(1, u32::from_le_bytes) as usize;
         let copies = copies.clamp(1, COPIES_MOST);
-        for slot in FIRST_SLOT..MAX_SLICES {
-            let _ = exo::slice_set(0, slot, EnvId::SELF, u32::MAX as usize);
-        }
         for block in blocks(files("command")) {
             for copy in 0..copies {
                 if let Err(error) = program::start(&mut server, block, copy, copies) {

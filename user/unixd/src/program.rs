@@ -12,6 +12,7 @@ use crate::fork::Release;
 use crate::large::LARGE_BYTES;
 use crate::process::Process;
 use crate::server::Server;
+use crate::spares::Standing;
 
 /// Where pages are made that a process gets.
 const SCRATCH: usize = 0x7b10_0000_0000;
@@ -104,6 +105,8 @@ pub fn start(server: &mut Server, block: &[u8], copy: usize, copies: usize) -> e
         fork: None,
         maker: 0,
         release: Release::Nobody,
+        standing: Standing::Member,
+        spare: None,
     });
     server.family.begin(id);
     server.settle();

@@ -11,6 +11,7 @@
 //! | 3 | `suite` | tests of a public suite that pass on Linux pass on Chitin |
 //! | 3 | `programs`, `processes`, `dynamic`, `matrix`, `corpus` (through `compare`) | the same binary gives the same on Linux and on Chitin |
 
+mod beside;
 mod compare;
 mod copies;
 mod corpus;
@@ -117,6 +118,7 @@ pub fn test(options: &Options) -> Result<ExitCode> {
         for &isa in isas.iter().filter(|_| wanted(3)) {
             build::build_kernel(isa)?;
             build::build_personality(isa)?;
+            build::build_native(isa)?;
             go_programs::build(isa)?;
             tests.extend(programs::tests(isa));
             tests.extend(processes::tests(isa));
@@ -126,6 +128,7 @@ pub fn test(options: &Options) -> Result<ExitCode> {
             tests.extend(musl::tests(isa));
             tests.extend(entries::tests(isa));
             tests.extend(copies::tests(isa));
+            tests.extend(beside::tests(isa));
             tests.extend(suite::tests(isa));
             tests.extend(keys::tests(isa));
             tests.extend(policies::tests(isa));

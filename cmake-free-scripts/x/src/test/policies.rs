@@ -9,10 +9,11 @@ use exo::command::CommandFlags;
 use super::Test;
 use super::compare::tail;
 use crate::bench::policy;
+use crate::c_programs::{self, Form};
 use crate::entry::{Entry, Flavour};
 use crate::initramfs::{Files, Node};
 use crate::isa::Isa;
-use crate::qemu::{End, Machine, boot_captured};
+use crate::qemu::{End, Machine, Scratch, boot_captured};
 use crate::run::{APPS, Guest};
 use crate::{build, manifest, tree};
 
@@ -25,6 +26,7 @@ const PRINTED: &str = "400000";
 pub fn tests(isa: Isa) -> Vec<Test> {
     let mut tests: Vec<Test> =
         Entry::ALL.map(|entry| test(isa, format!("side-by-side-{}", entry.name()), move || side_by_side(isa, entry))).into();
+    tests.extend(Entry::ALL.map(|entry| test(isa, format!("checkpoint-{}", entry.name()), move || checkpoint(isa, entry))));
     tests.push(test(isa, "guide".into(), move || guide(isa)));
     tests.push(test(isa, "table".into(), move || table(isa)));
     tests.push(test(isa, "mistake".into(), move || mistake(isa)));
@@ -98,6 +100,37 @@ fn mistake(isa: Isa) -> Result<()> {
 
 fn words(words: Vec<&str>) -> Vec<String> {
     words.into_iter().map(str::to_owned).collect()
+}
+
+/// A computation that three faults end, and somebody who begins it again: on Linux, by default, and going on from points.
+fn checkpoint(isa: Isa, entry: Entry) -> Result<()> {
+    const NAME: &str = "steps";
+    let scratch = Scratch::new()?;
+    let folder = scratch.path(".");
+    let arguments = |folder: &str| [folder, "100", "2000", "again"].map(str::to_owned);
+    let host = c_programs::c_program(Isa::host(), Flavour::Stock, NAME, Form::Static);
+    let linux = std::process::Command::new(host).args(arguments(&folder.to_string_lossy())).output()?;
+    let linux = String::from_utf8(linux.stdout)?;
+    ensure!(linux.contains("100 lines in order\n") && linux.ends_with("begun 4\n"), "Linux printed:\n{linux}");
+    let guest = |settings: &[&str]| -> Result<String> {
+        let mut files = Files::new();
+        let program = c_programs::c_program(isa, entry.flavour(), NAME, Form::Static);
+        files.add_program(&format!("/bin/{NAME}"), std::fs::read(program)?);
+        let arguments = [vec![format!("/bin/{NAME}")], arguments("/tmp").to_vec()].concat();
+        let settings = settings.iter().map(|&setting| setting.to_owned()).collect();
+        let output = output(isa, &Guest { arguments, settings, files, flags: CommandFlags::BATCH | entry.flags(), ..Guest::default() })?;
+        Ok(output.lines().filter(|line| !line.starts_with("chitin: ")).map(|line| format!("{}\n", line.trim_end())).collect())
+    };
+    let usual = guest(&[])?;
+    ensure!(usual == linux, "Linux printed:\n{linux}and without the policy here:\n{usual}");
+    for calls in ["recovery=checkpoint,calls=1", "recovery=checkpoint,calls=7"] {
+        let output = guest(&[calls])?;
+        ensure!(output == linux.replace("begun 4", "begun 1"), "with {calls} it printed:\n{output}");
+    }
+    // From too far back it meets more than it may from one point: it goes on twice, and ends.
+    let output = guest(&["recovery=checkpoint,calls=85,times=2"])?;
+    ensure!(output == linux.replace("begun 4", "begun 2"), "from far back it printed:\n{output}");
+    Ok(())
 }
 
 /// What a profile's line says: words and their numbers.

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 
 use crate::admission::All;
 use crate::paging::InOrder;
+use crate::recovery::Never;
 use crate::scheduling::ByPriority;
 use crate::tracing::Nothing;
 use crate::{Make, Policy};
@@ -23,6 +24,9 @@ pub(super) static BY_PRIORITY: Policy = Policy {
 };
 
 pub(super) static ALL: Policy = Policy { name: "all", summary: "all calls", parameters: &[], make: Make::Admission(|_| Box::new(All)) };
+
+pub(super) static NEVER: Policy =
+    Policy { name: "never", summary: "nowhere: it has ended", parameters: &[], make: Make::Recovery(|_| Box::new(Never)) };
 
 pub(super) static NOTHING: Policy =
     Policy { name: "nothing", summary: "nothing", parameters: &[], make: Make::Tracing(|_| Box::new(Nothing)) };

@@ -140,6 +140,18 @@ impl Tree {
         }
     }
 
+    /// Empty windows, at least so many pages of them if there are so many; what is read again comes again.
+    pub fn give_back(&self, wanted: usize) {
+        let known: Vec<Arc<Pages>> = self.inodes.lock().values().filter_map(Weak::upgrade).collect();
+        let mut given = 0;
+        for pages in known {
+            if given >= wanted {
+                break;
+            }
+            given += pages.give_back(self);
+        }
+    }
+
     /// Addresses at which `unixd` has mapped pages for the process: windows, and the words of inodes.
     #[must_use]
     pub fn shown_pages(&self) -> Vec<Range<usize>> {

@@ -146,6 +146,18 @@ impl Pages {
         }
     }
 
+    /// Empty the windows, unless somebody copies out of one; gives how many pages were in them.
+    pub(super) fn give_back(&self, tree: &Tree) -> usize {
+        let mut state = self.state.lock();
+        if state.readers > 0 {
+            return 0;
+        }
+        let old: Vec<Window> = take(&mut state.windows).into_values().chain(state.retired.drain(..)).collect();
+        let pages = old.iter().map(|window| window.mapped.count_ones() as usize).sum();
+        discard(tree, old.into_iter());
+        pages
+    }
+
     fn piece(&self, handle: &Handle, offset: u64, length: usize) -> Result<Piece> {
         let (page, within) = (offset / PAGE, (offset % PAGE) as usize);
         let mut state = self.state.lock();
