@@ -39,6 +39,7 @@ pub mod load;
 pub mod mapped_ring;
 pub mod memory;
 pub mod pool;
+pub mod post_mortem;
 pub mod process;
 pub mod random;
 pub mod report;

@@ -24,6 +24,8 @@ pub struct Bulletin {
     pub limit_changes: AtomicU32,
     /// Not 0 while somebody watches files: what is not needed any more is given up at once.
     pub watched: AtomicU32,
+    /// Not 0 while others ask something of the process.
+    pub questions: AtomicU32,
 }
 
 impl Bulletin {

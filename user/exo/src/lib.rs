@@ -13,6 +13,7 @@
 //! | `scene` | evil acts in front of neighbours, with the frames counted |
 //! | `crowd` | actors that make calls with any arguments |
 //! | `shared` | the words that all of a program's environments share |
+//! | `measure` | instructions of rounds |
 //! | `numbered` | a call by its number |
 //! | `random` | reproducible numbers |
 //! | `isa/` | instructions that Rust has no words for |
@@ -23,6 +24,7 @@ pub mod child;
 pub mod crowd;
 pub mod info;
 pub mod isa;
+pub mod measure;
 pub mod numbered;
 pub mod place;
 pub mod random;

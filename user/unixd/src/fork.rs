@@ -103,6 +103,7 @@ impl Server {
         rings::clone_mappings(id, fork.id);
         let Kin { exit_signal, thread, is_sibling } = fork.kin;
         self.family.copy(id, fork.id, exit_signal, thread, is_sibling)?;
+        self.note_beginning(fork.id);
         // What the bulletin says of it stands there before it runs.
         self.settle();
         if exo::slice_set(0, fork.slot, fork.env, context).is_err() {

@@ -7,6 +7,7 @@ use crate::channel::Channel;
 use crate::fork::{Fork, Release};
 use crate::handles::Handles;
 use crate::machine;
+use crate::questions::Questions;
 
 /// See the module.
 pub struct Process {
@@ -32,6 +33,8 @@ pub struct Process {
     pub maker: u32,
     /// Who waits until it lets go of the memory that it began with.
     pub release: Release,
+    /// What others ask about it.
+    pub questions: Questions,
 }
 
 impl Process {
@@ -50,6 +53,7 @@ impl Process {
             fork: None,
             maker: 0,
             release: Release::Nobody,
+            questions: Questions::default(),
         }
     }
 

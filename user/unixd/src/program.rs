@@ -10,6 +10,7 @@ use exo::start::{STACK_BASE, STACK_BYTES, START_BASE, START_MAGIC, Start};
 use crate::fork::Release;
 use crate::large::LARGE_BYTES;
 use crate::process::Process;
+use crate::questions::Questions;
 use crate::server::Server;
 
 /// Where pages are made that a process gets.
@@ -101,8 +102,10 @@ pub fn start(server: &mut Server, copy: usize, copies: usize) -> exo::Result<()>
         fork: None,
         maker: 0,
         release: Release::Nobody,
+        questions: Questions::default(),
     });
     server.family.begin(id);
+    server.note_beginning(id);
     server.settle();
     server.end_with(id);
     Ok(())
