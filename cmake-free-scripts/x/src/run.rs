@@ -17,7 +17,7 @@ use crate::isa::Isa;
 use crate::manifest::Manifest;
 use crate::profile::Profile;
 use crate::qemu::{Kind, Machine, Scratch, boot_on_terminal};
-use crate::{build, manifest, policies, rewrite, setup, tree};
+use crate::{build, manifest, policies, rewrite, setup, symbols, trace, tree};
 
 /// The program that runs where none is named: a shell.
 pub const DEFAULT_PROGRAM: &str = "/bin/sh";
@@ -87,9 +87,9 @@ pub struct Options {
     /// Run so many processes of the program at once, each with its number in CHITIN_COPY
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub copies: u32,
-    /// Print each Linux call that the program makes
-    #[arg(long)]
-    pub strace: bool,
+    /// What of it is traced.
+    #[command(flatten)]
+    pub trace: trace::Options,
     /// Put a host file or folder into the guest (repeatable)
     #[arg(long = "add", value_name = "HOST:GUEST")]
     pub add: Vec<String>,
@@ -97,7 +97,7 @@ pub struct Options {
     #[arg(long = "env", value_name = "NAME=VALUE")]
     pub environment: Vec<String>,
     /// Boot this program of user/exo straight on the exokernel instead
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["entry", "app", "install", "policy", "strace", "add", "environment", "command"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["entry", "app", "install", "policy", "strace", "strace_summary", "add", "environment", "command"])]
     pub native: Option<String>,
     /// Run this program of user/exo in an environment of its own, beside the Linux processes; the machine ends when both have
     #[arg(long, value_name = "NAME", conflicts_with = "native")]
@@ -205,12 +205,14 @@ impl Guest {
 pub fn run(options: &Options) -> Result<ExitCode> {
     let profile = options.profile.as_ref().map(|_| Profile::new()).transpose()?;
     let machine = options.machine.machine()?;
-    let machine = Machine { icount: machine.icount || profile.is_some(), plugin: profile.as_ref().map(Profile::option), ..machine };
+    let counts = profile.is_some() || options.trace.strace_summary;
+    let machine = Machine { icount: machine.icount || counts, plugin: profile.as_ref().map(Profile::option), ..machine };
     let image = prepare(options, machine.isa)?;
     let scratch = Scratch::new()?;
     std::fs::write(scratch.path("image"), image)?;
     let timeout = options.timeout.map(Duration::from_secs);
-    let outcome = boot_on_terminal(&machine, &build::kernel(machine.isa), &scratch.path("image"), timeout)?;
+    let tracer = options.trace.tracer(guests_files(options, machine.isa))?;
+    let outcome = boot_on_terminal(&machine, &build::kernel(machine.isa), &scratch.path("image"), timeout, tracer)?;
     if !matches!(outcome.end, crate::qemu::End::Exit(_)) {
         eprintln!("cargo x run: {}", outcome.end);
     }
@@ -219,6 +221,16 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         profile.draw(machine.isa, guest.as_ref(), options.native.as_deref(), output)?;
     }
     Ok(ExitCode::from(outcome.end.status()))
+}
+
+/// Files of the guest's by their paths, which are gathered when the first is wanted.
+fn guests_files(options: &Options, isa: Isa) -> trace::Lookup {
+    let (options, mut files) = (options.clone(), None);
+    Box::new(move |path| {
+        let files = files.get_or_insert_with(|| guest(&options, isa).map(|guest| guest.files).unwrap_or_else(|_| Files::new()));
+        let found = files.regular().find(|(known, _)| known.trim_start_matches('/') == path.trim_start_matches('/'));
+        found.map(|(_, bytes)| symbols::with_symbols(isa, path, bytes))
+    })
 }
 
 /// Set up and build what the options need. Gives the boot image.
@@ -295,7 +307,7 @@ fn started(files: &mut Files, options: &Options, manifest: &Manifest, entry: Ent
     environment.extend(manifest.environment.iter().map(|(name, value)| format!("{name}={value}")));
     environment.extend(options.environment.iter().cloned());
     let mut flags = entry.flags();
-    flags.set(CommandFlags::STRACE, options.strace);
+    flags |= options.trace.flags();
     let settings = [manifest.settings.clone(), options.policy.clone()].concat();
     Ok(Guest { arguments, environment, settings, flags, ..Guest::default() })
 }

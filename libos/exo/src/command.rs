@@ -18,6 +18,10 @@ bitflags! {
         const BATCH = 1 << 1;
         /// System call instructions may be turned into jumps where a file is mapped executable.
         const REWRITE = 1 << 2;
+        /// Count calls, and tell at the end of each process what they came to.
+        const TALLY = 1 << 3;
+        /// Tell registers, stack and maps of a process that a signal ends.
+        const POST_MORTEM = 1 << 4;
     }
 }
 

@@ -15,6 +15,7 @@ pub mod maps;
 pub mod region;
 pub mod resident;
 pub mod rewritten;
+mod smaps;
 mod source;
 #[cfg(test)]
 mod tests;

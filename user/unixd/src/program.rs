@@ -11,6 +11,7 @@ use exo::start::{STACK_BASE, STACK_BYTES, START_BASE, START_MAGIC, Start};
 use crate::fork::Release;
 use crate::large::LARGE_BYTES;
 use crate::process::Process;
+use crate::questions::Questions;
 use crate::server::Server;
 use crate::spares::Standing;
 
@@ -107,8 +108,10 @@ pub fn start(server: &mut Server, block: &[u8], copy: usize, copies: usize) -> e
         release: Release::Nobody,
         standing: Standing::Member,
         spare: None,
+        questions: Questions::default(),
     });
     server.family.begin(id);
+    server.note_beginning(id);
     server.settle();
     server.end_with(id);
     Ok(())
