@@ -11,14 +11,6 @@ use arch::{EXIT_FAULT, Machine};
 use crate::context::{ContextRef, Run};
 use crate::{Kernel, Result};
 
-/// Where a peer may map pages.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Window {
-    pub(crate) peer: u64,
-    pub(crate) address: u64,
-    pub(crate) pages: u64,
-}
-
 /// An environment's record.
 #[derive(Default)]
 pub(crate) struct Env {
@@ -28,7 +20,8 @@ pub(crate) struct Env {
     /// Frame of the root page table.
     pub(crate) root: Cell<u64>,
     pub(crate) contexts: [Cell<Option<ContextRef>>; MAX_CONTEXTS],
-    pub(crate) window: Cell<Window>,
+    /// Where a peer may map pages: its name, address and pages.
+    pub(crate) window: Cell<[u64; 3]>,
     /// How many slots of the slice vector and interrupts it owns.
     pub(crate) claims: Cell<usize>,
 }

@@ -130,7 +130,7 @@ impl<M: Machine> Kernel<M> {
         {
             self.context(context).preempted.set(true);
             self.slice(self.schedule.slot).expired += 1;
-            self.count_lost_slice(context);
+            self.page(context).into_iter().for_each(|page| page.slices_lost = page.slices_lost.wrapping_add(1));
         }
         // The timer fired: whatever it was set to is gone.
         self.schedule.timer = 0;

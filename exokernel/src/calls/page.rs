@@ -126,9 +126,8 @@ impl<M: Machine> Kernel<M> {
     }
 
     fn window_covers(&self, host: EnvId, guest: EnvId, address: u64, pages: u64) -> bool {
-        let window = self.env(host.slot()).window.get();
-        let end = window.address + window.pages * BYTES;
-        window.peer == guest.0 && address >= window.address && address + pages * BYTES <= end
+        let [peer, first, room] = self.env(host.slot()).window.get();
+        peer == guest.0 && address >= first && address + pages * BYTES <= first + room * BYTES
     }
 
     /// Give up mappings; pages not mapped are passed over.
