@@ -67,7 +67,7 @@ impl<M: Machine> Kernel<M> {
                 } else if within(&boot.image) {
                     self.frames.mark(frame, FrameKind::User);
                 } else {
-                    self.frames.free(frame);
+                    self.frames.free(frame, false);
                 }
             }
         }
@@ -82,8 +82,8 @@ impl<M: Machine> Kernel<M> {
         let id = self.new_env(None, quota, Privileges::all()).expect("the table is empty");
         for page in 0..image.count {
             let covers = |segment: &&abi::Segment| page.wrapping_sub(segment.page) < segment.pages;
-            let rights =
-                header.segments.iter().find(covers).map_or(Rights::READ_WRITE, |segment| Rights::from_bits_truncate(segment.rights));
+            let segment = header.segments.iter().find(covers);
+            let rights = segment.map_or(Rights::READ_WRITE, |segment| Rights::from_bits_truncate(segment.rights));
             assert!(rights.is_consistent(), "a segment of the boot image breaks W^X");
             let (address, frame) = (IMAGE_BASE + page * PAGE_SIZE as u64, image.first + page);
             self.insert(id, address, 0, Leaf { frame, rights }).expect("the image fits into memory");

@@ -4,7 +4,7 @@ use abi::{EnvEntry, EnvId, EnvState, Error, PAGE_SIZE, Privileges};
 use arch::Machine;
 
 use super::{Caller, Reply};
-use crate::{Kernel, Result, space::check_range};
+use crate::{Kernel, Result, environment::Window, space::check_range};
 
 /// Frames that an environment is charged for from the start: its record and its root table.
 const FIRST_CHARGE: u64 = 2;
@@ -97,7 +97,7 @@ impl<M: Machine> Kernel<M> {
         } else if !address.is_multiple_of(PAGE_SIZE as u64) {
             return Err(Error::BadAddress);
         }
-        self.env(caller.id.slot()).window.set([peer.0, address, pages]);
+        self.env(caller.id.slot()).window.set(Window { peer: peer.0, address, pages });
         Ok(0)
     }
 

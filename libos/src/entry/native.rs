@@ -9,8 +9,8 @@ use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use abi::{
-    CloneRange, EnvEntry, EnvId, FrameEntry, FrameKind, INFO_ENVS_PAGE, InfoPage, PAGE_SIZE, PageInfo, Registers, Rights, RunState,
-    UpcallPage, WaitWord,
+    CloneRange, EnvEntry, EnvId, FrameEntry, FrameKind, INFO_ENVS_PAGE, InfoPage, PAGE_SIZE, Registers, Rights, RunState, UpcallPage,
+    WaitWord,
 };
 
 use spin::Mutex;
@@ -423,7 +423,7 @@ impl Kernel for Native {
         exo::page_break(address).is_ok()
     }
 
-    fn page_query(&self, address: usize) -> exo::Result<PageInfo> {
+    fn page_query(&self, address: usize) -> exo::Result<exo::PageInfo> {
         exo::page_query(EnvId::SELF, address)
     }
 

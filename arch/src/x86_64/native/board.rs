@@ -56,8 +56,17 @@ impl Board for Native {
         // SAFETY: the caller's promise. 32 rounds of 128 bytes are a frame; the vector register is user mode's, and gets back what was in it.
         unsafe {
             asm!(
-                "sub rsp, 16", "movups [rsp], xmm0", "xorps xmm0, xmm0", "2: .irp at, 0, 16, 32, 48, 64, 80, 96, 112",
-                "movaps [{0} + \\at], xmm0", ".endr", "add {0}, 128", "sub {1:e}, 1", "jne 2b", "movups xmm0, [rsp]", "add rsp, 16",
+                "sub rsp, 16",
+                "movups [rsp], xmm0",
+                "xorps xmm0, xmm0",
+                "2: .irp at, 0, 16, 32, 48, 64, 80, 96, 112",
+                "movaps [{0} + \\at], xmm0",
+                ".endr",
+                "add {0}, 128",
+                "sub {1:e}, 1",
+                "jne 2b",
+                "movups xmm0, [rsp]",
+                "add rsp, 16",
                 inout(reg) self.frame(frame) => _, inout(reg) 32 => _,
             );
         }
