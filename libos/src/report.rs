@@ -55,17 +55,6 @@ impl<K: Kernel> World for Process<K> {
         self.kernel.put(bytes);
     }
 
-    fn console_get(&self, into: &mut [u8]) -> usize {
-        self.kernel.get(into)
-    }
-
-    fn console_wait(&self, deadline_ns: Option<u64>) -> Result<()> {
-        if deadline_ns.is_some_and(|deadline| self.now_ns() >= deadline) {
-            return Err(Errno::ETIMEDOUT);
-        }
-        self.block(Waits::Console, deadline_ns)
-    }
-
     fn sleep(&self, deadline_ns: Option<u64>) -> Result<()> {
         self.block(Waits::Signal, deadline_ns)
     }
@@ -123,6 +112,7 @@ impl<K: Kernel> World for Process<K> {
                 b"rchar: 0\nwchar: 0\nsyscr: 0\nsyscw: 0\nread_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n".to_vec()
             }
             Report::MemoryInfo => self.memory_text().into_bytes(),
+            Report::Ledger => self.ledger_text().into_bytes(),
             Report::CpuInfo => cpu_text().into_bytes(),
             Report::Uptime => self.uptime().into_bytes(),
             Report::LoadAverage => b"0.00 0.00 0.00 1/1 1\n".to_vec(),

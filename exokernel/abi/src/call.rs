@@ -20,7 +20,8 @@ pub enum Call {
     /// `(env, target, source, pages, rights) → pages done`. Map pages held here at `source` into `env` at `target`, with rights
     /// within their maximum. `env`: one that the caller is over, or a peer whose window covers the target.
     PageMap = 3,
-    /// `(env, address, pages) → pages done`. Give up mappings; pages not mapped are passed over.
+    /// `(env, address, pages) → pages done`. Give up mappings; pages not mapped are passed over. What is taken from another
+    /// environment is written into the ledger ([`crate::LedgerEntry`]).
     PageUnmap = 4,
     /// `(env, address, pages, rights) → pages done`. Set current rights inside the maximum and lower the maximum to the
     /// `MAY_*` bits given; pages not mapped are passed over. A copy-on-write page stays unwritable until broken.
@@ -98,6 +99,9 @@ pub enum Call {
     DebugGet = 31,
     /// `(code)`. Stop the machine. With [`crate::Privileges::MACHINE`].
     MachineExit = 32,
+    /// `(env, address, pages) → pages passed`. Pass over pages that are not mapped, up to the first that is or as far as one call goes;
+    /// 0: `address` is mapped.
+    PageSkip = 33,
 }
 
 /// Why a call was refused. Nothing was changed.

@@ -125,20 +125,31 @@ impl<M: Machine> Kernel<M> {
         window.peer == guest.0 && address >= window.address && address + pages * BYTES <= end
     }
 
-    /// Give up mappings; pages not mapped are passed over.
+    /// Give up mappings; pages not mapped are passed over. What another's are is written into the ledger.
     ///
     /// - `BadAddress`: the range is not pages of user space.
     /// - `Occupied`: it covers a part of a 2 MiB mapping.
     pub(super) fn page_unmap(&mut self, caller: Caller, env: u64, address: u64, pages: u64) -> Result<u64> {
         let id = self.under(caller.id, env)?;
         check_range(address, pages)?;
-        let done = self.for_leaves(id, address, pages, |kernel, word, level, _| {
-            // SAFETY: a word of a table, as in the steps below.
-            kernel.let_leaf_go(<M as Cpu>::Paging::frame(unsafe { word.read() }), level);
+        let done = self.for_leaves(id, address, pages, |kernel, word, level, at| {
+            // SAFETY: a word of a table.
+            let frame = <M as Cpu>::Paging::frame(unsafe { word.read() });
+            if id != caller.id {
+                kernel.write_down(id, caller.id, at | u64::from(level > 0), frame);
+            }
+            kernel.let_leaf_go(frame, level);
             Ok(true)
         })?;
         self.flush(id, address, done);
         Ok(done)
+    }
+
+    /// Pass over pages that are not mapped. `BadAddress`: the range is not pages of user space.
+    pub(super) fn page_skip(&mut self, caller: Caller, env: u64, address: u64, pages: u64) -> Result<u64> {
+        let id = self.under(caller.id, env)?;
+        check_range(address, pages)?;
+        Ok(self.for_leaves(id, address, pages, |_, _, _, _| Err(Error::Occupied)).unwrap_or(0))
     }
 
     /// Set current rights and lower the maximum; pages not mapped are passed over.

@@ -111,6 +111,18 @@ pub fn page_query(env: EnvId, address: usize) -> Result<PageInfo> {
     call!(PageQuery, env.0, address as u64).map(|word| PageInfo { frame: word >> 12, rights: Rights::from_bits_truncate(word & 0xfff) })
 }
 
+/// How many of `pages` pages from `address` on are not mapped, up to the first that is.
+pub fn page_skip(env: EnvId, address: usize, pages: usize) -> Result<usize> {
+    let mut passed = 0;
+    while passed < pages {
+        match call!(PageSkip, env.0, page(address, passed), (pages - passed) as u64)? {
+            0 => break,
+            more => passed += more as usize,
+        }
+    }
+    Ok(passed)
+}
+
 /// A new child with `quota` frames.
 pub fn env_create(quota: usize, privileges: Privileges) -> Result<EnvId> {
     call!(EnvCreate, quota as u64, privileges.bits()).map(EnvId)

@@ -22,4 +22,4 @@ pub mod start;
 pub use calls::*;
 pub use console::{Console, print_to_console};
 pub use isa::raw_call;
-pub use runtime::panicked;
+pub use runtime::{ended, panicked};

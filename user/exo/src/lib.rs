@@ -15,6 +15,7 @@
 //! | `shared` | the words that all of a program's environments share |
 //! | `numbered` | a call by its number |
 //! | `random` | reproducible numbers |
+//! | `orchard` | a library operating system that is not Linux |
 //! | `isa/` | instructions that Rust has no words for |
 #![cfg(target_os = "none")]
 #![no_std]
@@ -24,6 +25,7 @@ pub mod crowd;
 pub mod info;
 pub mod isa;
 pub mod numbered;
+pub mod orchard;
 pub mod place;
 pub mod random;
 pub mod scene;

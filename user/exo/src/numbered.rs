@@ -19,7 +19,7 @@ macro_rules! calls {
 calls! {
     Identify PageAlloc PageMap PageUnmap PageProtect PageClone PageBreak PageQuery Return EnvCreate EnvDestroy EnvReap EnvHand
     EnvQuota EnvWindow ContextCreate ContextSet ContextGet Resume Yield Wait Wake SliceSet UpcallSet IrqBind IrqAck TransferCall
-    TransferReply InfoMap DebugPut DebugGet MachineExit
+    TransferReply InfoMap DebugPut DebugGet MachineExit PageSkip
 }
 
 /// Make a call with any arguments; gives its status word.
@@ -38,7 +38,7 @@ pub fn unknown_calls() -> [i64; 4] {
     // SAFETY: a call that does not exist changes nothing.
     unsafe {
         [
-            exo::raw_call::<33>([0; 6], &mut message).0,
+            exo::raw_call::<34>([0; 6], &mut message).0,
             exo::raw_call::<0x100>([1; 6], &mut message).0,
             exo::raw_call::<0x7fff>([u64::MAX; 6], &mut message).0,
             exo::raw_call::<0xffff>([2; 6], &mut message).0,

@@ -7,6 +7,7 @@ use crate::channel::Channel;
 use crate::fork::{Fork, Release};
 use crate::handles::Handles;
 use crate::machine;
+use crate::spares::Standing;
 
 /// See the module.
 pub struct Process {
@@ -32,6 +33,10 @@ pub struct Process {
     pub maker: u32,
     /// Who waits until it lets go of the memory that it began with.
     pub release: Release,
+    /// What it is to the others.
+    pub standing: Standing,
+    /// The id of its spare, if it has one.
+    pub spare: Option<u32>,
 }
 
 impl Process {
@@ -50,6 +55,8 @@ impl Process {
             fork: None,
             maker: 0,
             release: Release::Nobody,
+            standing: Standing::Member,
+            spare: None,
         }
     }
 
