@@ -47,13 +47,12 @@ pub fn seize(env: EnvId, wanted: usize) -> usize {
     look(env, |run| add(&mut runs, run));
     let mut taken = 0;
     for run in choose(runs, wanted) {
-        // Large pages are taken whole or not at all.
-        if is_large(env, run.address) {
-            let _ = exo::page_split(env, run.address);
-        }
+        // Large pages are taken whole: what is chosen may begin in one.
+        let first = if is_large(env, run.address) { run.address & !(LARGE_PAGES * PAGE_SIZE - 1) } else { run.address };
+        let pages = run.pages + (run.address - first) / PAGE_SIZE;
         // SAFETY: the pages are another environment's.
-        if unsafe { exo::page_unmap(env, run.address, run.pages) }.is_ok() {
-            taken += run.pages;
+        if unsafe { exo::page_unmap(env, first, pages) }.is_ok() {
+            taken += pages;
         }
     }
     taken
