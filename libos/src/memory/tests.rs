@@ -406,7 +406,7 @@ fn a_policy_may_open_and_mark_neighbours_that_are_there() {
     let kernel = FakeKernel::new(64);
     let mut memory = Memory::new();
     let (at, cards) = with_barrier(&kernel, &mut memory);
-    memory.set_paging(policy::Set::parse(["paging=barrier,pages=4"].into_iter()).expect("a policy").paging);
+    memory.set_paging(policy::Set::parse(["paging=barrier,pages=4"].into_iter()).expect("a policy").paging, None);
     for page in [4, 5, 6, 8] {
         memory.resolve(&kernel, at + page * PAGE_SIZE, Access::Read).unwrap();
     }
@@ -423,6 +423,6 @@ fn what_is_spare_is_the_policy_s_to_say() {
     use policy::paging::Spare;
     let mut memory = Memory::new();
     assert_eq!(memory.spare(10), [Spare::Cache, Spare::Shown]);
-    memory.set_paging(policy::Set::parse(["paging=keep"].into_iter()).expect("a policy").paging);
+    memory.set_paging(policy::Set::parse(["paging=keep"].into_iter()).expect("a policy").paging, None);
     assert_eq!(memory.spare(10), []);
 }
