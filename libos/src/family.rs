@@ -145,6 +145,7 @@ impl<K: Kernel> Process<K> {
 
     /// Stop, because of a signal, until somebody sends `SIGCONT`.
     pub fn stop(&self, signal: u32) {
+        self.files.let_go();
         let continues = self.family.continues.load(Ordering::Relaxed);
         if !matches!(self.ask(Operation::Stop, signal as u16, continues, [0; 3]), Ok([1, ..])) {
             return;

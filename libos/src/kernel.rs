@@ -144,10 +144,6 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
 
     /// Write to the debug console.
     fn put(&self, bytes: &[u8]);
-    /// Read what the console has; 0 if nothing.
-    fn get(&self, buffer: &mut [u8]) -> usize;
-    /// Sleep until the console may have input, or the counter passes `deadline`.
-    fn wait_for_console(&self, deadline: Option<u64>) -> exo::Result<()>;
 
     /// The program's thread pointer: FS base or TPIDR_EL0.
     fn thread_pointer(&self) -> u64;

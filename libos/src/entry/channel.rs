@@ -3,12 +3,13 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use abi::{EnvId, Error, PAGE_SIZE, Rights, WaitWord};
-use unix::{Bulletin, InodeWords, MAILBOX_BYTES, Operation, Request, SERVER_CONTEXT, place};
+use unix::{Bulletin, Changes, InodeWords, MAILBOX_BYTES, Operation, Request, SERVER_CONTEXT, place};
 
 use crate::errno::{Errno, Result};
 use crate::file::Output;
 use crate::mapped_ring::MappedRing;
 use crate::server::Server;
+use crate::user::UserMemory;
 
 /// The environment of `unixd`; 0 in `unixd` itself.
 static SERVER: AtomicU64 = AtomicU64::new(0);
@@ -117,8 +118,18 @@ impl Server for Channel {
         unsafe { &*(place::INODES as *const InodeWords).add(index as usize) }
     }
 
+    #[inline(always)]
+    fn changes(&self) -> &Changes {
+        // SAFETY: the creator mapped the page before the process began; everything in it is atomic.
+        unsafe { &*(place::CHANGES as *const Changes) }
+    }
+
     fn is_watched(&self) -> bool {
         bulletin().watched.load(Ordering::Relaxed) != 0
+    }
+
+    fn removals(&self) -> u32 {
+        bulletin().removals.load(Ordering::Relaxed)
     }
 
     fn ring(&self, index: u32) -> Option<MappedRing> {
@@ -131,6 +142,11 @@ impl Server for Channel {
         // SAFETY: `unixd` mapped the range for this process, and it stays mapped until the caller has it unmapped, which it does not while it
         // copies. Others may store to the file meanwhile; nothing is concluded from the bytes' values.
         output.put(unsafe { core::slice::from_raw_parts(address as *const u8, length) })
+    }
+
+    fn copy_out(&self, memory: &dyn UserMemory, to: usize, address: usize, length: usize) -> Result<()> {
+        // SAFETY: as in `put`.
+        memory.write(to, unsafe { core::slice::from_raw_parts(address as *const u8, length) })
     }
 
     fn bytes(&self, address: usize, length: usize) -> &'static [u8] {

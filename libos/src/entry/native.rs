@@ -572,32 +572,6 @@ impl Kernel for Native {
         let _ = exo::debug_put(bytes);
     }
 
-    fn get(&self, buffer: &mut [u8]) -> usize {
-        // The kernel does not write to a page that is to be copied on write.
-        buffer.iter_mut().step_by(PAGE_SIZE).for_each(|byte| *byte = 0);
-        if let Some(last) = buffer.last_mut() {
-            *last = 0;
-        }
-        exo::debug_get(buffer).unwrap_or(0)
-    }
-
-    fn wait_for_console(&self, deadline: Option<u64>) -> exo::Result<()> {
-        let info = core::ptr::from_ref(self.info());
-        let irq = self.info().console_irq as usize;
-        // SAFETY: the kernel changes the word, one aligned store each time.
-        let (word, value) = unsafe {
-            let word = (&raw const (*info).irqs).cast::<u32>().add(irq);
-            (word, word.read_volatile())
-        };
-        // Whoever bound the interrupt may be slow to ask for the next one: look again every ten milliseconds.
-        let soon = self.clock() + self.info().clock_hz / 100;
-        let until = deadline.map_or(soon, |deadline| deadline.min(soon));
-        match exo::wait(&[WaitWord { address: word as u64, value, reserved: 0 }], Some(until)) {
-            Err(exo_error) if exo_error != abi::Error::TimedOut => Err(exo_error),
-            _ => Ok(()),
-        }
-    }
-
     fn thread_pointer(&self) -> u64 {
         if self.has_thread_pointer_access() {
             // SAFETY: just asked.

@@ -120,8 +120,6 @@ pub struct FakeKernel {
     pub ledger: Mutex<Vec<LedgerEntry>>,
     /// What was written to the console.
     pub output: Mutex<Vec<u8>>,
-    /// What the console has.
-    pub input: Mutex<Vec<u8>>,
 }
 
 impl FakeKernel {
@@ -150,7 +148,6 @@ impl FakeKernel {
             bulletin: Bulletin::default(),
             ledger: Mutex::new(Vec::new()),
             output: Mutex::new(Vec::new()),
-            input: Mutex::new(Vec::new()),
         }
     }
 
@@ -494,21 +491,6 @@ impl Kernel for FakeKernel {
 
     fn put(&self, bytes: &[u8]) {
         self.output.lock().extend_from_slice(bytes);
-    }
-
-    fn get(&self, buffer: &mut [u8]) -> usize {
-        let mut input = self.input.lock();
-        let count = buffer.len().min(input.len());
-        buffer[..count].copy_from_slice(&input[..count]);
-        input.drain(..count);
-        count
-    }
-
-    fn wait_for_console(&self, deadline: Option<u64>) -> exo::Result<()> {
-        if let Some(deadline) = deadline {
-            self.ticks.fetch_max(deadline, Ordering::Relaxed);
-        }
-        Ok(())
     }
 
     fn thread_pointer(&self) -> u64 {

@@ -15,6 +15,7 @@ use crate::signal::{Information, Set, Signals};
 use crate::time::Clock;
 use crate::user::UserMemory;
 use crate::vfs::attributes::Time;
+use crate::vfs::node::Node;
 use crate::vfs::permission::{Actor, Subject};
 
 /// A text that the process writes about itself or its machine, as proc(5) lays it out.
@@ -89,13 +90,6 @@ pub trait World: UserMemory {
     fn random(&self, into: &mut [u8]);
     /// Write to the console.
     fn console_put(&self, bytes: &[u8]);
-    /// Read what the console has; 0 if nothing.
-    fn console_get(&self, into: &mut [u8]) -> usize;
-    /// Sleep until the console may have input or the monotonic clock passes `deadline_ns`.
-    ///
-    /// # Errors
-    /// `ETIMEDOUT`: the deadline passed. `EINTR`: a signal came.
-    fn console_wait(&self, deadline_ns: Option<u64>) -> Result<()>;
     /// Sleep until the monotonic clock passes `deadline_ns`; with `None`, until a signal comes.
     ///
     /// # Errors
@@ -156,6 +150,10 @@ pub trait World: UserMemory {
     /// Who is to be told when something changes that cannot be waited for here: a process that this is the server of.
     fn subscriber(&self) -> Option<u32> {
         None
+    }
+    /// A walk went through a directory: where it leads rests on that one too.
+    fn passed(&self, directory: &dyn Node) {
+        let _ = directory;
     }
     /// With whose rights files are used: root's, where somebody else checks that.
     fn subject(&self) -> Subject<'_> {

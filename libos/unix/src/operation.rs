@@ -31,12 +31,14 @@ operations! {
     /// From `unixd`'s own second context: something may have happened that no process says (a death, an interrupt, a deadline).
     Look = 0x03,
 
-    // The tree of files: 0x40. Handles are the process's own. A request's large argument is a handle to be released first, plus one; 0: none.
-    /// `(from, root; length, last, links; -; path) → WalkAnswer; attributes`. Walk a path.
+    // The tree of files: 0x40. Handles are the process's own. A request's large argument is a handle to be released first ([`QUIETLY`] or not), plus one; 0: none.
+    /// `(from, root; length, last, links; -; path) → WalkAnswer`. Walk a path.
+    /// `(…; small: 1) → -, count of state or 0, steps; attributes, way`. The same for what is told of its end: nothing is held.
     Walk = 0x40,
-    /// `(from, root; length, permissions; flags; path) → WalkAnswer`. Walk a path and open, or make, what it leads to.
+    /// `(from, root; length, permissions; flags; path) → WalkAnswer; way`. Walk a path and open, or make, what it leads to. Of a file that was
+    /// opened, and of a device, the way has its words' number in the upper half of answer word 1 or 2, and the inode itself is its end.
     Open = 0x41,
-    /// `(handle) → ; attributes`.
+    /// `(handle) → -, count of state or 0; attributes`.
     Attributes = 0x42,
     /// `(handle) → magic, blocks, free, inodes`. What statfs(2) tells.
     Statistics = 0x43,
@@ -311,6 +313,9 @@ impl Operation {
         matches!(self as u16, 0x40..0x80)
     }
 }
+
+/// In the number of a handle that is released: the file was closed before, when nobody watched files. It is not told.
+pub const QUIETLY: u32 = 1 << 31;
 
 /// In [`Operation::Permits`]: with the real ids, as access(2) has it.
 pub const REAL_IDS: u16 = 1 << 3;

@@ -10,11 +10,12 @@ mod image {
     use exo::image::module;
     use libos::entry::heap::Heap;
     use libos::vfs::attributes::Time;
+    use libos::vfs::tmpfs::counts;
     use unix::{Operation, Request, SERVER_CONTEXT};
     use unixd::memory::Counted;
     use unixd::terminal::{Pairs, Terminals, console};
     use unixd::tree::Tree;
-    use unixd::{Server, alarm, large, machine, program};
+    use unixd::{Server, alarm, channel, large, machine, program};
 
     #[global_allocator]
     static HEAP: Counted<Heap> = Counted(libos::entry::heap::new());
@@ -50,6 +51,7 @@ mod image {
         let files = |name| module(name).unwrap_or_default();
         let now = Time::from_nanoseconds(machine::realtime_ns());
         let pairs = Pairs::default();
+        counts::count_in(channel::make_changes().expect("a page for counts"));
         let tree = Tree::new(files("initramfs"), files("stdin"), &libos::entry::native::file_pool(), now, &pairs);
         // Slots that `init` kept for another are not for processes.
         let is_own = |slot: &usize| exo::slice_set(0, *slot, EnvId::SELF, machine::UNUSED).is_ok();

@@ -46,6 +46,7 @@ fn ours() -> Vec<Case> {
         "files",
         "paths",
         "permissions",
+        "coherence",
         "errors",
         "memory",
         "devices",

@@ -28,11 +28,15 @@ impl Server {
         {
             note_released(id, &held);
         }
-        let (answer, listeners): (Answer, Vec<u32>) = self.ask_tree(id, |tree, asked| tree.serve(request, asked))?;
+        let (answer, listeners, removed): (Answer, Vec<u32>, Vec<u32>) = self.ask_tree(id, |tree, asked| tree.serve(request, asked))?;
         let Server { processes, channels, tree, .. } = self;
         channels.tell_watched(tree.is_watched(), processes.iter().map(|process| &process.channel));
         for listener in listeners.into_iter().filter_map(|listener| processes.get(listener)) {
             listener.channel.ring();
+        }
+        for opener in removed.into_iter().filter_map(|opener| processes.get(opener)) {
+            opener.channel.count(|bulletin| &bulletin.removals);
+            opener.channel.ring();
         }
         answer
     }
