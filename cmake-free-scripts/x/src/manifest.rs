@@ -4,6 +4,8 @@
 //! program = "/bin/lua"                  # a path in the guest, or a program of the host's, relative to the manifest
 //! arguments = ["/fib.lua", "20"]
 //! entry = "rewritten"                   # linked, rewritten or reflected
+//! quota = "64M"                         # the most memory that each of its processes may have
+//! slices = 3                            # how many slices it has in each round of the CPU, of which others have one
 //! add = ["fib.lua:/fib.lua"]            # host files and folders, relative to the manifest, and where they are in the guest
 //!
 //! [environment]
@@ -53,6 +55,11 @@ pub struct Manifest {
     pub add: Vec<String>,
     /// The entry.
     pub entry: Option<Entry>,
+    /// The most memory that each of its processes may have.
+    pub quota: Option<Quota>,
+    /// How many slices it has in each round, of which all others have one.
+    #[serde(default, deserialize_with = "slices")]
+    pub slices: Option<u32>,
     /// What shows the policies' worth.
     pub measure: Option<Measure>,
     /// The policies, as they stand in the file.
@@ -61,6 +68,45 @@ pub struct Manifest {
     /// The same as settings, checked.
     #[serde(skip)]
     pub settings: Vec<String>,
+}
+
+/// An amount of memory.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(try_from = "String")]
+pub struct Quota {
+    /// In frames.
+    pub frames: u32,
+}
+
+impl TryFrom<String> for Quota {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Quota, String> {
+        let (digits, shift) = match text.strip_suffix(['K', 'M', 'G']) {
+            Some(digits) if text.ends_with('K') => (digits, 10),
+            Some(digits) if text.ends_with('M') => (digits, 20),
+            Some(digits) => (digits, 30),
+            None => (text.as_str(), 0),
+        };
+        let bytes = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
+        let frames = bytes.map(|bytes| bytes / abi::PAGE_SIZE as u64).filter(|frames| (LEAST_FRAMES..1 << 32).contains(frames));
+        let frames = frames.ok_or_else(|| format!("an amount of memory of 4M or more is wanted, such as \"64M\", not {text:?}"))?;
+        Ok(Quota { frames: frames as u32 })
+    }
+}
+
+/// Frames without which no program starts.
+const LEAST_FRAMES: u64 = 1024;
+/// The most slices of a round.
+const SLICES_MOST: u32 = 64;
+
+fn slices<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+    let count = u32::deserialize(from)?;
+    if (1..=SLICES_MOST).contains(&count) {
+        Ok(Some(count))
+    } else {
+        Err(serde::de::Error::custom(format!("1 to {SLICES_MOST} slices are wanted")))
+    }
 }
 
 /// What shows the worth of an app's policies: `cargo x policies --measure APP`.
@@ -224,14 +270,20 @@ mod tests {
         let name = error(&format!("{program}[policies]\npaging = {{ pages = 3, name = \"eager\" }}\n"));
         assert!(name.contains("app.toml:3:30") && name.contains("prefault"), "{name}");
         let value = error(&format!("{program}[policies]\npaging = {{ name = \"prefault\", pages = 0 }}\n"));
-        assert!(value.contains("app.toml:3:40") && value.contains("from 1 to"), "{value}");
+        assert!(value.contains("app.toml:3:39") && value.contains("from 1 to"), "{value}");
+        for wrong in ["quota = \"much\"", "quota = \"1M\"", "slices = 0"] {
+            let share = error(&format!("{program}{wrong}\n"));
+            assert!(share.contains("app.toml:2:") && share.contains("wanted"), "{share}");
+        }
         let parameter = error(&format!("{program}[policies]\npaging = {{ name = \"prefault\", page = 1 }}\n"));
-        assert!(parameter.contains("app.toml:3:32") && parameter.contains("it has: pages"), "{parameter}");
+        assert!(parameter.contains("app.toml:3:31") && parameter.contains("it has: pages"), "{parameter}");
     }
 
     #[test]
     fn policies_become_settings() {
         let manifest = parse("program = \"a\"\n[policies]\ntracing = \"counts\"\npaging = { name = \"prefault\", pages = 64 }\n");
+        let share = parse("program = \"a\"\nquota = \"64M\"\nslices = 3\n").expect("a manifest");
+        assert_eq!((share.quota, share.slices), (Some(Quota { frames: 16384 }), Some(3)));
         assert_eq!(manifest.expect("a manifest").settings, ["paging=prefault,pages=64", "tracing=counts"]);
     }
 

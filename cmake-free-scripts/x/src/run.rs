@@ -127,6 +127,10 @@ pub struct Guest {
     pub flags: CommandFlags,
     /// Which policies it has: `KIND=NAME,PARAMETER=VALUE`.
     pub settings: Vec<String>,
+    /// The most frames that each of its processes may have; 0: as many as there are.
+    pub quota: u32,
+    /// Slices that it has in a round; 0: one.
+    pub slices: u32,
     /// The program's input, where it is no terminal.
     pub input: Vec<u8>,
     /// What runs beside it, on the same files.
@@ -194,7 +198,8 @@ impl Guest {
         let lists = [&self.arguments, &self.settings, &self.environment];
         let strings: Vec<u8> = lists.into_iter().flatten().flat_map(|string| string.bytes().chain([0])).collect();
         let bytes = (HEADER + strings.len()) as u32;
-        let words = [bytes].into_iter().chain(lists.map(|list| list.len() as u32)).chain([self.flags.bits(), image]);
+        let words =
+            [bytes].into_iter().chain(lists.map(|list| list.len() as u32)).chain([self.flags.bits(), image, self.quota, self.slices]);
         let mut blocks: Vec<u8> = words.flat_map(u32::to_le_bytes).chain(strings).collect();
         self.beside.iter().for_each(|guest| blocks.extend(guest.command_blocks(images)));
         blocks
@@ -309,7 +314,8 @@ fn started(files: &mut Files, options: &Options, manifest: &Manifest, entry: Ent
     let mut flags = entry.flags();
     flags |= options.trace.flags();
     let settings = [manifest.settings.clone(), options.policy.clone()].concat();
-    Ok(Guest { arguments, environment, settings, flags, ..Guest::default() })
+    let (quota, slices) = (manifest.quota.map_or(0, |quota| quota.frames), manifest.slices.unwrap_or(1));
+    Ok(Guest { arguments, environment, settings, flags, quota, slices, ..Guest::default() })
 }
 
 /// A policy's setting, as it was given.

@@ -1,7 +1,7 @@
 //! What to run: the block that the build tool hands to the first environment as the module `command`.
 //!
-//! Six little-endian words of 32 bits (bytes of the block, arguments, settings, environment strings, [`CommandFlags`], the number of the library
-//! OS's image), then the strings, each with a NUL at its end: the arguments, the settings of policies, the environment. The first argument is
+//! Eight little-endian words of 32 bits (bytes of the block, arguments, settings, environment strings, [`CommandFlags`], the number of the library
+//! OS's image, the most frames of a process or 0, slices of a round), then the strings, each with a NUL at its end: the arguments, the settings of policies, the environment. The first argument is
 //! the program's path in the guest.
 //! Of several programs that are to run side by side, each has a block, one behind the other.
 
@@ -32,6 +32,10 @@ pub struct Command<'a> {
     pub flags: CommandFlags,
     /// Which image of the library OS it runs on.
     pub image: u32,
+    /// The most frames that a process of it is charged for; 0: as many as there are.
+    pub quota: u32,
+    /// How many slices it has in a round; each process that it makes has one.
+    pub slices: u32,
     arguments: usize,
     settings: usize,
     environment: usize,
@@ -39,7 +43,7 @@ pub struct Command<'a> {
 }
 
 /// Bytes before the strings.
-pub const HEADER: usize = 24;
+pub const HEADER: usize = 32;
 
 /// What the module is called that is the library OS's image of a number: 0 is the stock image, the others have policies of their own.
 #[must_use]
@@ -72,6 +76,8 @@ impl<'a> Command<'a> {
         (arguments.checked_add(settings)?.checked_add(environment)? <= ends).then_some(Command {
             flags: CommandFlags::from_bits_truncate(word(4)?),
             image: word(5)?,
+            quota: word(6)?,
+            slices: word(7)?,
             arguments,
             settings,
             environment,

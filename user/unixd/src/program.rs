@@ -13,12 +13,15 @@ use crate::large::LARGE_BYTES;
 use crate::process::Process;
 use crate::questions::Questions;
 use crate::server::Server;
+use crate::share::Share;
 use crate::spares::Standing;
 
 /// Where pages are made that a process gets.
 const SCRATCH: usize = 0x7b10_0000_0000;
 /// What a process's own number is called in its environment, if there are several.
 const COPY: &[u8] = b"CHITIN_COPY=";
+/// The most slices that a program has in a round.
+const SLICES_MOST: u32 = 64;
 /// Frames that a process may be charged for from the start, beside those that it gets here: its library's own, and room to grow.
 const FIRST_FRAMES: usize = 512;
 
@@ -63,7 +66,8 @@ pub fn start(server: &mut Server, block: &[u8], copy: usize, copies: usize) -> e
     let id = server.family.new_id();
     let command = command_block(block, copy, copies);
     let block_pages = pages(size_of::<Start>() + command.len());
-    let number = Command::parse(block).map_or(0, |command| command.image);
+    let asked = Command::parse(block);
+    let number = asked.map_or(0, |command| command.image);
     let libos = module(image_name(number));
     let quota = pages(libos.len() + LARGE_BYTES) + block_pages + FIRST_FRAMES;
     let env = exo::env_create(quota, Privileges::CONSOLE)?;
@@ -88,17 +92,20 @@ pub fn start(server: &mut Server, block: &[u8], copy: usize, copies: usize) -> e
     let channel = server.channels.take()?;
     channel.show(env)?;
 
-    let slot = server.processes.take_slot().ok_or(abi::Error::Full)?;
+    let slices = asked.map_or(1, |command| command.slices).clamp(1, SLICES_MOST);
+    let slots: Vec<usize> = (0..slices).filter_map(|_| server.processes.take_slot()).collect();
     let context = exo::context_create(env)?;
     let registers = Registers { pc: entry_point, sp: (STACK_BASE + STACK_BYTES) as u64, ..Registers::default() };
     exo::context_set(env, context, Some(&registers), RunState::Runnable)?;
-    exo::slice_set(0, slot, env, context)?;
+    let share = Share::of(asked.as_ref(), slots);
+    share.slots().first().ok_or(abi::Error::Full)?;
+    share.slots().iter().try_for_each(|&slot| exo::slice_set(0, slot, env, context))?;
     let handles = server.tree.first_handles();
     server.processes.insert(Process {
         id,
         env,
         context,
-        slot,
+        share,
         channel,
         handles,
         words_pages: 0,

@@ -172,6 +172,11 @@ impl Server {
 
     /// Grant frames, or say whether they could be; if there are too few, ask others for some.
     fn more_frames_or_wait(&mut self, id: u32, wanted: usize, only_told: bool) -> Answer {
+        // What an app may not have is nobody else's to give.
+        let process = self.process(id)?;
+        if process.share.left(process.frames().0) < wanted {
+            return Err(Errno::ENOMEM);
+        }
         let ask = |server: &mut Server| if only_told { server.could_have(id, wanted) } else { server.more_frames(id, wanted) };
         match ask(self) {
             Err(Errno::ENOMEM) => {}
@@ -199,6 +204,8 @@ impl Server {
         if granted < wanted {
             return Err(Errno::ENOMEM);
         }
+        let process = self.processes.get(id).ok_or(Errno::ESRCH)?;
+        let granted = granted.min(process.share.left(quota));
         exo::env_quota(process.env, quota + granted).map_err(|_| Errno::ENOMEM)?;
         value(granted as u64)
     }
@@ -250,7 +257,7 @@ impl Server {
         let usage = Usage { cpu_ns: machine::cpu_ns(process.env), most_resident, faults: (memory >> 32) as u32 };
         exo::env_reap(process.env).expect("it is dead, and nobody else's child");
         self.channels.give(process.channel);
-        self.processes.give_slot(process.slot);
+        process.share.slots().iter().for_each(|&slot| self.processes.give_slot(slot));
         for opened in process.handles.files() {
             let _ = opened.file.watchers().map(|watchers| watchers.forget(id));
         }

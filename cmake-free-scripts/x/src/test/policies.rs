@@ -30,6 +30,8 @@ pub fn tests(isa: Isa) -> Vec<Test> {
     tests.push(test(isa, "guide".into(), move || guide(isa)));
     tests.push(test(isa, "table".into(), move || table(isa)));
     tests.push(test(isa, "mistake".into(), move || mistake(isa)));
+    tests.push(test(isa, "quota".into(), move || quota(isa)));
+    tests.push(test(isa, "slices".into(), move || slices(isa)));
     for (name, manifest) in manifest::all().unwrap_or_default() {
         if let Some(measure) = manifest.measure.clone() {
             tests.push(test(isa, format!("wins-{name}"), move || {
@@ -95,6 +97,46 @@ fn mistake(isa: Isa) -> Result<()> {
     let outcome = boot_captured(&Machine::default_for(isa), &build::kernel(isa), &guest.image(isa)?, Duration::from_secs(60))?;
     let output = String::from_utf8_lossy(&outcome.output).into_owned();
     ensure!(outcome.end == End::Exit(126) && output.contains("pages from 1 to"), "{}:\n{output}", outcome.end);
+    Ok(())
+}
+
+/// What needs 32 MiB ends where it may have 16, and the same program beside it does not.
+fn quota(isa: Isa) -> Result<()> {
+    let run = |quota: u32| -> Result<(End, String)> {
+        let guest = |quota| Guest { arguments: words(vec!["/bin/scatter", "8192"]), flags: CommandFlags::BATCH, quota, ..Guest::default() };
+        let mut files = Files::new();
+        files.add_program("/bin/scatter", std::fs::read(build::linux(isa, Flavour::Shim, "scatter"))?);
+        let guest = Guest { files, beside: vec![guest(0)], ..guest(quota) };
+        let outcome = boot_captured(&Machine::default_for(isa), &build::kernel(isa), &guest.image(isa)?, Duration::from_secs(60))?;
+        Ok((outcome.end, String::from_utf8_lossy(&outcome.output).into_owned()))
+    };
+    let touched = |output: &str| output.lines().filter(|line| line.starts_with("touch ")).count();
+    let (end, output) = run(16384)?;
+    ensure!(end == End::Exit(0) && touched(&output) == 2, "with 64 MiB: {end}\n{output}");
+    let (_, output) = run(4096)?;
+    ensure!(touched(&output) == 1, "with 16 MiB for one of two:\n{output}");
+    Ok(())
+}
+
+/// Of two programs that compute for the same time, the one with four slices in a round comes further.
+fn slices(isa: Isa) -> Result<()> {
+    const SPIN: &str = "local s = os.time(); while os.time() == s do end; local n, e = 0, os.time() + 2; \
+                        while os.time() < e do for i = 1, 1000 do n = n + 1 end end; print(arg[1], n)";
+    let guest = |name: &str, slices| Guest {
+        arguments: words(vec!["/bin/lua", "/spin.lua", name]),
+        flags: CommandFlags::BATCH,
+        slices,
+        ..Guest::default()
+    };
+    let mut files = lua(isa, Entry::Linked)?;
+    files.add("/spin.lua", Node::File(0o644, SPIN.into()));
+    let output = output(isa, &Guest { files, beside: vec![guest("one", 1)], ..guest("four", 4) })?;
+    let count = |name: &str| -> Result<u64> {
+        let line = output.lines().find_map(|line| line.strip_prefix(name)).with_context(|| format!("no count of {name}:\n{output}"))?;
+        line.trim().parse().with_context(|| line.to_owned())
+    };
+    let (one, four) = (count("one\t")?, count("four\t")?);
+    ensure!(four >= 2 * one, "{one} rounds with a slice, {four} with four");
     Ok(())
 }
 
