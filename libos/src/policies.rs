@@ -19,6 +19,7 @@ use policy::tracing::{Call, Profile, Tracing};
 use spin::Mutex;
 
 use crate::errno::{Errno, Result};
+use crate::file::Access;
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::signal::{Ending, SIGSYS};
@@ -86,7 +87,8 @@ impl<K: Kernel> Process<K> {
 
     /// All of a file.
     fn read_file(&self, path: &[u8]) -> Result<Vec<u8>> {
-        let backing = self.open_executable(path)?.backing;
+        let entry = self.files.find(self, path)?;
+        let backing = Arc::clone(&entry.node).open(&entry, Access::READ, self)?.backing().ok_or(Errno::EISDIR)?;
         let mut text = alloc::vec![0; usize::try_from(backing.size()).map_err(|_| Errno::EFBIG)?];
         let read = backing.read_at(0, &mut text)?;
         text.truncate(read);
