@@ -24,7 +24,7 @@
 //! default's processes never take: a chosen paging policy turns off the short cut of page faults, an admission or a tracing policy has all
 //! calls enter by another table of handlers.
 //!
-//! **To add one**, write `library/NAME.rs` (or `user/policies/NAME.rs` for an image of its own) with the policy and a `pub const POLICY`, and
+//! **To add one**, write `library/NAME.rs` (or `user/policies/NAME.rs` for an image of its own) with the policy and a `pub static POLICY`, and
 //! name the file in `library/mod.rs`. From that line come `cargo x policies`, the check of its parameters, and the test that it is what it says.
 //! What shows its worth is an app: `user/apps/NAME.toml` has the program, the policy and what is to be measured.
 #![cfg_attr(not(test), no_std)]
