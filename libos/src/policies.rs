@@ -113,12 +113,12 @@ impl<K: Kernel> Process<K> {
         let verdict = self.policies.watch.lock().ask(&call);
         match verdict {
             Verdict::Allow => {}
-            Verdict::Refuse(errno) => return Err(Errno(errno)),
+            Verdict::Refuse(errno) => return Err(Errno(errno as usize)),
             Verdict::End => self.end(Ending::Signal(SIGSYS)),
         }
         let outcome = if self.trace.is_on { crate::strace::traced(self, number, arguments, handler) } else { handler(self, arguments) };
         if let Some(tracing) = &mut self.policies.watch.lock().tracing {
-            tracing.answered(&call, outcome.map_err(|Errno(number)| number));
+            tracing.answered(&call, outcome.map_err(|Errno(number)| number as u32));
         }
         self.pass_point();
         outcome

@@ -19,6 +19,7 @@ use crate::vfs::device;
 use crate::vfs::node::{Elsewhere, Entry, Listed, New, Node, Opened, Rename, Statistics, Target, Visitor};
 use crate::vfs::opening::Opening;
 use crate::vfs::permission::{Actor, Wanted};
+use crate::vfs::status::Status;
 use crate::vfs::walk::{self, Ahead, Ending, Found, Journey, Last};
 use crate::vfs::way::{STEPS_MOST, Way};
 use crate::vfs::wire;
@@ -153,12 +154,32 @@ impl RemoteNode {
 
 impl Node for RemoteNode {
     fn attributes(&self) -> Attributes {
-        if let Some((state, attributes)) = &*self.stated.lock()
-            && self.tree().server.changes().of(attributes.device, attributes.inode).state() == *state
+        if let Some(stated) = &*self.stated.lock()
+            && stated.is_as_it_was(self.tree().server.changes())
         {
-            return *attributes;
+            return stated.attributes;
         }
         self.ask_attributes()
+    }
+
+    fn status(&self, tell: &mut dyn FnMut(&Status) -> Result<()>) -> bool {
+        let stated = self.stated.lock();
+        let known = stated.as_ref().filter(|stated| stated.is_as_it_was(self.tree().server.changes()));
+        known.is_some_and(|stated| tell(&stated.status).is_ok())
+    }
+
+    fn open_again(&self, journey: &Journey, opening: &Opening) -> Option<(Arc<Entry>, Arc<dyn File>)> {
+        if self.tree().look_at_watch() {
+            return None;
+        }
+        let question = self.question(journey)?;
+        self.tree().names.lock().open(&question, opening.access(), self.tree().server.changes())
+    }
+
+    fn status_on(&self, journey: &Journey, tell: &mut dyn FnMut(&Status) -> Result<()>) -> bool {
+        let Some(question) = self.question(journey) else { return false };
+        let names = self.tree().names.lock();
+        names.find(&question, self.tree().server.changes()).is_some_and(|stated| tell(&stated.status).is_ok())
     }
 
     fn kind(&self) -> Kind {
@@ -286,7 +307,7 @@ impl RemoteNode {
         // Only a server that is gone or broken does not say.
         let found = asked.ok().and_then(|answer| {
             let attributes = self.fetch_attributes()?;
-            *self.stated.lock() = counted(answer[1]).map(|state| (state, attributes));
+            *self.stated.lock() = counted(answer[1]).map(|state| Stated::new(state, attributes));
             Some(attributes)
         });
         found.unwrap_or_else(|| Attributes::new(0, 0, self.kind, 0, Time::default()))
@@ -301,9 +322,9 @@ impl RemoteNode {
     fn state(&self, journey: &Journey) -> Result<walk::Stated> {
         let question = self.question(journey);
         if let Some(question) = &question
-            && let Some(attributes) = self.tree().names.lock().find(question, self.tree().server.changes())
+            && let Some(stated) = self.tree().names.lock().find(question, self.tree().server.changes())
         {
-            return Ok(walk::Stated::Attributes(*attributes));
+            return Ok(walk::Stated::Attributes(stated.attributes));
         }
         let answer = self.travel(Operation::Walk, journey, 1, 0)?;
         if answer[0] & 0xf == FOREIGN {
@@ -313,7 +334,7 @@ impl RemoteNode {
         let attributes = self.fetch_attributes().ok_or(Errno::EIO)?;
         let way = self.fetch_way(wire::ATTRIBUTES_WORDS * 8, low(answer[2]) as usize);
         if let (Some(question), Some(way), Some(state)) = (question, way, counted(answer[1])) {
-            self.tree().names.lock().learn(&question, way, (state, attributes));
+            self.tree().names.lock().learn(&question, way, Stated::new(state, attributes));
         }
         Ok(walk::Stated::Attributes(attributes))
     }
@@ -335,11 +356,6 @@ impl RemoteNode {
 
     fn open_path(&self, journey: &Journey, opening: &Opening, world: &dyn World) -> Result<Opened> {
         let question = if self.tree().look_at_watch() || !opening.is_plain() { None } else { self.question(journey) };
-        if let Some(question) = &question
-            && let Some((entry, file)) = self.tree().names.lock().open(question, opening.access(), self.tree().server.changes())
-        {
-            return Ok(Opened::File(entry, file));
-        }
         let outcome = self.travel(Operation::Open, journey, opening.permissions as u16, u64::from(opening.flags));
         if opening.flags & linux_raw_sys::general::O_TRUNC != 0 {
             self.tree().hear(world);

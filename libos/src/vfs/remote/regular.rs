@@ -12,7 +12,7 @@ use super::Handle;
 use super::pages::Pages;
 use crate::errno::{Errno, Result};
 use crate::file::transfer::moved;
-use crate::file::{Blocking, File, Input, Output, Place, Seek, Seeking};
+use crate::file::{Blocking, File, Input, Output, Place, Plain, Seek, Seeking};
 use crate::memory::backing::{Backing, Frames, Purpose};
 use crate::server::Server;
 use crate::user::UserMemory;
@@ -110,8 +110,8 @@ struct Sent {
 }
 
 impl File for RegularFile {
-    fn is_plain(&self) -> bool {
-        true
+    fn plain(&self) -> Plain {
+        Plain::Contents
     }
 
     fn read_plain(&self, memory: &dyn UserMemory, address: usize, length: usize, offset: u64) -> Option<usize> {
