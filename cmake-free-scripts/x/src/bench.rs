@@ -39,6 +39,7 @@ use clap::Args;
 
 use crate::entry::Entry;
 use crate::isa::Isa;
+use crate::run::parse_setting;
 use crate::{build, c_programs, progress, setup};
 use column::Column;
 use operation::Operation;
@@ -64,6 +65,9 @@ pub struct Options {
     /// On Chitin only
     #[arg(long)]
     no_linux: bool,
+    /// Let the programs on Chitin have a policy: KIND=NAME,PARAMETER=VALUE,... (repeatable; `cargo x policies` lists them)
+    #[arg(long, value_name = "SETTING", value_parser = parse_setting)]
+    policy: Vec<String>,
     /// Fewer rounds, fewer points of curves
     #[arg(long)]
     quick: bool,
@@ -115,7 +119,7 @@ pub fn bench(options: &Options) -> Result<ExitCode> {
         kept::forget()?;
     }
     let names = operations.iter().map(|operation| operation.name.as_str()).collect();
-    let work = Work { names, divisor: if options.quick { 3 } else { 1 }, own: None };
+    let work = Work { names, divisor: if options.quick { 3 } else { 1 }, own: None, settings: &options.policy };
     let measured = measure(&isas, &work, options)?;
     show(&Results::new(operations, measured, options.quick)?, options)
 }
@@ -124,7 +128,7 @@ pub fn bench(options: &Options) -> Result<ExitCode> {
 fn bench_own(own: &Own, isas: &[Isa], options: &Options) -> Result<ExitCode> {
     let isas: Vec<Isa> = isas.iter().copied().filter(|&isa| own.runs_on(isa)).collect();
     isas.iter().try_for_each(|&isa| own.build(isa))?;
-    let measured = measure(&isas, &Work { names: vec![&own.name], divisor: 1, own: Some(own) }, options)?;
+    let measured = measure(&isas, &Work { names: vec![&own.name], divisor: 1, own: Some(own), settings: &options.policy }, options)?;
     let mut names: Vec<&String> = vec![&own.name];
     for name in measured.values().flat_map(BTreeMap::keys) {
         if !names.contains(&name) && name != "boot" && name != "loop" {

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use exo::command::{CommandFlags, HEADER};
 
+use crate::c_programs::{self, Form, c_program};
 use crate::entry::Entry;
 use crate::image::{Content, lay_out};
 use crate::initramfs::{Files, Node};
@@ -272,7 +273,7 @@ fn started(files: &mut Files, options: &Options, manifest: &Manifest, entry: Ent
 }
 
 /// A policy's setting, as it was given.
-fn parse_setting(text: &str) -> Result<String, String> {
+pub fn parse_setting(text: &str) -> Result<String, String> {
     policy::setting::Setting::parse(text).map(|_| text.to_owned()).map_err(|mistake| mistake.to_string())
 }
 
@@ -319,6 +320,12 @@ pub fn standard_files(isa: Isa, entry: Entry) -> Result<Files> {
     for name in setup::PROGRAMS {
         let path = tree::distribution_program(isa, entry.flavour(), name);
         files.add_program(&format!("/bin/{name}"), std::fs::read(&path).with_context(|| format!("{} is missing", path.display()))?);
+    }
+    for name in c_programs::static_programs()? {
+        let path = format!("/bin/{name}");
+        if !files.contains(&path) {
+            files.add_program(&path, std::fs::read(c_program(isa, entry.flavour(), &name, Form::Static))?);
+        }
     }
     let loader = tree::musl(isa, entry.flavour()).join("lib/libc.so");
     files.add_program(&format!("/lib/ld-musl-{isa}.so.1"), std::fs::read(loader)?);

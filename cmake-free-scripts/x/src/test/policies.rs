@@ -8,7 +8,7 @@ use exo::command::CommandFlags;
 
 use super::Test;
 use super::compare::tail;
-use crate::c_programs::{self, Form};
+use crate::c_programs::{self, Form, c_program};
 use crate::entry::{Entry, Flavour};
 use crate::initramfs::{Files, Node};
 use crate::isa::Isa;
@@ -29,13 +29,19 @@ pub fn tests(isa: Isa) -> Vec<Test> {
         isa: Some(isa),
         work: Box::new(move || side_by_side(isa, entry).map_err(|error| format!("{error:#}"))),
     };
+    let scans = Test {
+        name: "policies/scans".into(),
+        level: 3,
+        isa: Some(isa),
+        work: Box::new(move || scans(isa).map_err(|error| format!("{error:#}"))),
+    };
     let checkpoint = |entry: Entry| Test {
         name: format!("policies/checkpoint-{}", entry.name()),
         level: 3,
         isa: Some(isa),
         work: Box::new(move || checkpoint(isa, entry).map_err(|error| format!("{error:#}"))),
     };
-    Entry::ALL.into_iter().flat_map(|entry| [test(entry), checkpoint(entry)]).collect()
+    Entry::ALL.into_iter().flat_map(|entry| [test(entry), checkpoint(entry)]).chain([scans]).collect()
 }
 
 /// A computation that three faults end, and somebody who begins it again: on Linux, by default, and going on from points.
@@ -75,7 +81,10 @@ type Profile = BTreeMap<String, u64>;
 /// Two processes of one program, of which one brings in many pages at each fault: they make the same calls, and have other faults.
 fn side_by_side(isa: Isa, entry: Entry) -> Result<()> {
     let settings = [vec!["tracing=counts"], vec!["tracing=counts", "paging=prefault,pages=512"]];
-    let output = run(isa, entry, &settings.map(|settings| settings.into_iter().map(str::to_owned).collect()))?;
+    let mut files = Files::new();
+    files.add_program("/bin/lua", std::fs::read(tree::distribution_program(isa, entry.flavour(), "lua"))?);
+    files.add("/walk.lua", Node::File(0o644, SCRIPT.into()));
+    let output = run(isa, entry, files, &["/bin/lua", "/walk.lua"], &settings)?;
     ensure!(output.lines().filter(|line| line.trim_end() == PRINTED).count() == 2, "it printed:\n{output}");
     let profiles = profiles(&output);
     let [first, second] = [2, 3].map(|id| profiles.get(&id).with_context(|| format!("no profile of process {id}:\n{output}")));
@@ -91,17 +100,40 @@ fn side_by_side(isa: Isa, entry: Entry) -> Result<()> {
 }
 
 /// What paging changes.
-const MEMORY: [&str; 5] = ["pid", "faults", "pages", "resident", "switches"];
+const MEMORY: [&str; 6] = ["pid", "faults", "pages", "resident", "misses", "switches"];
 
-/// Run the program once for each list of settings, at the same time.
-fn run(isa: Isa, entry: Entry, settings: &[Vec<String>]) -> Result<String> {
+/// Pages of the file that is scanned, passes, and pages that are kept of it.
+const SCAN: [u64; 3] = [160, 6, 128];
+
+/// Two processes that scan a file of more pages than they may keep: one keeps those that it used last, and never has the next; the other keeps
+/// most from pass to pass.
+fn scans(isa: Isa) -> Result<()> {
+    let [pages, passes, kept] = SCAN;
+    let caching = ["lru", "mru"].map(|name| format!("caching={name},pages={kept},ahead=1"));
+    let settings = [vec!["tracing=counts", &caching[0]], vec!["tracing=counts", &caching[1]]];
+    let entry = Entry::Linked;
     let mut files = Files::new();
-    files.add_program("/bin/lua", std::fs::read(tree::distribution_program(isa, entry.flavour(), "lua"))?);
-    files.add("/walk.lua", Node::File(0o644, SCRIPT.into()));
-    let arguments = ["/bin/lua", "/walk.lua"].map(str::to_owned);
+    files.add_program("/bin/scan", std::fs::read(c_program(isa, entry.flavour(), "scan", Form::Static))?);
+    let arguments = ["/bin/scan", &pages.to_string(), &passes.to_string()];
+    let output = run(isa, entry, files, &arguments, &settings)?;
+    let sums: Vec<&str> = output.lines().filter(|line| line.starts_with("sum")).collect();
+    ensure!(sums.len() == 2 && sums[0] == sums[1], "it printed:\n{output}");
+    let profiles = profiles(&output);
+    let [oldest, newest] = [2, 3].map(|id| profiles.get(&id).with_context(|| format!("no profile of process {id}:\n{output}")));
+    let [oldest, newest] = [oldest?["misses"], newest?["misses"]];
+    ensure!(oldest >= pages * passes, "{oldest} misses where all reads miss");
+    // The first pass, a share of each other one, and what the program's own text takes.
+    let share = pages - kept + 2;
+    ensure!((pages + share..=pages + share * passes + 16).contains(&newest), "{newest} misses, and {oldest} in the other order");
+    Ok(())
+}
+
+/// Run a program once for each list of settings, at the same time.
+fn run(isa: Isa, entry: Entry, files: Files, arguments: &[&str], settings: &[Vec<&str>]) -> Result<String> {
+    let owned = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
     let flags = CommandFlags::BATCH | entry.flags();
     let mut guests =
-        settings.iter().map(|settings| Guest { arguments: arguments.to_vec(), settings: settings.clone(), flags, ..Guest::default() });
+        settings.iter().map(|settings| Guest { arguments: owned(arguments), settings: owned(settings), flags, ..Guest::default() });
     let first = guests.next().context("a program to run")?;
     let guest = Guest { files, beside: guests.collect(), ..first };
     boot(isa, guest)
