@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `column` | the columns, and what boots for each |
 //! | `own` | a user's own program |
+//! | `primitives` | what the exokernel's own primitives cost |
 //! | `operation` | what the program can measure, as it says itself |
 //! | `session` | a column's measurement, boot by boot |
 //! | `kept` | Linux's figures, kept from the last time |
@@ -15,6 +16,7 @@
 //! | `baseline` | what Linux was seen to cost before |
 //! | `table`, `csv`, `report` | shows them |
 //! | `history` | what was measured at earlier commits |
+//! | `policy` | what an app's policies change |
 //! | `gate` | holds Chitin's counts to the checked-in table |
 
 mod baseline;
@@ -25,6 +27,8 @@ mod history;
 mod kept;
 mod operation;
 mod own;
+pub mod policy;
+mod primitives;
 mod report;
 mod results;
 mod session;
@@ -39,7 +43,6 @@ use clap::Args;
 
 use crate::entry::Entry;
 use crate::isa::Isa;
-use crate::run::parse_setting;
 use crate::{build, c_programs, progress, setup};
 use column::Column;
 use operation::Operation;
@@ -65,9 +68,6 @@ pub struct Options {
     /// On Chitin only
     #[arg(long)]
     no_linux: bool,
-    /// Let the programs on Chitin have a policy: KIND=NAME,PARAMETER=VALUE,... (repeatable; `cargo x policies` lists them)
-    #[arg(long, value_name = "SETTING", value_parser = parse_setting)]
-    policy: Vec<String>,
     /// Fewer rounds, fewer points of curves
     #[arg(long)]
     quick: bool,
@@ -119,16 +119,35 @@ pub fn bench(options: &Options) -> Result<ExitCode> {
         kept::forget()?;
     }
     let names = operations.iter().map(|operation| operation.name.as_str()).collect();
-    let work = Work { names, divisor: if options.quick { 3 } else { 1 }, own: None, settings: &options.policy };
-    let measured = measure(&isas, &work, options)?;
-    show(&Results::new(operations, measured, options.quick)?, options)
+    let work = Work { names, divisor: if options.quick { 3 } else { 1 }, own: None };
+    let mut measured = measure(&isas, &work, options)?;
+    let primitives = add_primitives(&isas, &mut measured, options)?;
+    show(&Results::new([operations, primitives].concat(), measured, options.quick)?, options)
+}
+
+/// Measure the exokernel's own primitives; they stand in the first of Chitin's columns, since no entry has to do with them.
+fn add_primitives(isas: &[Isa], measured: &mut BTreeMap<(Isa, Column), Figures>, options: &Options) -> Result<Vec<Operation>> {
+    let mut known = Vec::new();
+    for &isa in isas {
+        let first = Column::ALL.into_iter().find(|&column| measured.contains_key(&(isa, column)));
+        let Some(figures) = first.filter(|column| matches!(column, Column::Chitin(_))).and_then(|column| measured.get_mut(&(isa, column)))
+        else {
+            continue;
+        };
+        let spinner = progress::spinner(&format!("{isa}: the exokernel's primitives"));
+        let (operations, found) = primitives::measure(isa)?;
+        spinner.finish_and_clear();
+        figures.extend(found);
+        known = operations.into_iter().filter(|operation| is_wanted(operation, options)).collect();
+    }
+    Ok(known)
 }
 
 /// A user's own program, as a whole and by the figures that it prints.
 fn bench_own(own: &Own, isas: &[Isa], options: &Options) -> Result<ExitCode> {
     let isas: Vec<Isa> = isas.iter().copied().filter(|&isa| own.runs_on(isa)).collect();
     isas.iter().try_for_each(|&isa| own.build(isa))?;
-    let measured = measure(&isas, &Work { names: vec![&own.name], divisor: 1, own: Some(own), settings: &options.policy }, options)?;
+    let measured = measure(&isas, &Work { names: vec![&own.name], divisor: 1, own: Some(own) }, options)?;
     let mut names: Vec<&String> = vec![&own.name];
     for name in measured.values().flat_map(BTreeMap::keys) {
         if !names.contains(&name) && name != "boot" && name != "loop" {

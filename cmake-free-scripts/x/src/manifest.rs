@@ -12,6 +12,11 @@
 //! [policies]                            # of each kind one, by name or with parameters: cargo x policies
 //! paging = { name = "prefault", pages = 64 }
 //! tracing = "counts"
+//!
+//! [measure]                             # what shows their worth: cargo x policies --measure APP
+//! row = "touch"                         # a figure that the program prints as a line of a name and a number
+//! times = 2.0                           # how many times it must be less than without them
+//! against = ["paging=prefault,pages=8"] # or than with these
 //! ```
 //!
 //! The command line goes before the manifest: arguments after `--` take the place of the manifest's, `--entry` that of its entry.
@@ -27,7 +32,7 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use crate::entry::Entry;
-use crate::tree;
+use crate::{policies, tree};
 
 /// Where manifests are that are called by name.
 const FOLDER: &str = "user/apps";
@@ -49,12 +54,35 @@ pub struct Manifest {
     pub add: Vec<String>,
     /// The entry.
     pub entry: Option<Entry>,
+    /// What shows the policies' worth.
+    pub measure: Option<Measure>,
     /// The policies, as they stand in the file.
     #[serde(default)]
     pub policies: toml::Table,
     /// The same as settings, checked.
     #[serde(skip)]
     pub settings: Vec<String>,
+}
+
+/// What shows the worth of an app's policies: `cargo x policies --measure APP`.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Measure {
+    /// A figure that the program prints as a line of its name and a number, less being better.
+    pub row: String,
+    /// How many times it must be less than without the policies.
+    pub times: f64,
+    /// What the program has in their place, if that is not the defaults: another policy with the same means.
+    #[serde(default)]
+    pub against: Vec<String>,
+}
+
+/// The manifests of `user/apps`, by name.
+///
+/// # Errors
+/// One is wrong.
+pub fn all() -> Result<Vec<(String, Manifest)>> {
+    names().into_iter().map(|name| read(&name).map(|manifest| (name, manifest))).collect()
 }
 
 /// Read a manifest by its path, or by the name that it has in `user/apps`.
@@ -122,10 +150,16 @@ fn setting(kind: &Spanned<DeString>, choice: &Spanned<DeValue>) -> Result<String
     };
     let is_kind = policy::Kind::ALL.iter().any(|known| known.name() == kind.get_ref().as_ref());
     let place = if is_kind { name.1 } else { kind.span() };
-    let policy = policy::setting::find(kind.get_ref(), name.0).map_err(fault(place))?;
     let mut setting = format!("{}={}", kind.get_ref(), name.0);
+    let is_own = is_kind && policies::file(name.0).is_file();
+    // What can be set of a policy that is compiled into an image of its own, that image knows.
+    let policy = if is_own { None } else { Some(policy::setting::find(kind.get_ref(), name.0).map_err(fault(place))?) };
     for (parameter, value) in parameters.into_iter().flat_map(|table| table.iter()).filter(|(key, _)| key.get_ref() != "name") {
         let text = words(value.get_ref());
+        let Some(policy) = policy else {
+            setting += &format!(",{}={text}", parameter.get_ref());
+            continue;
+        };
         let is_known = policy.parameters.iter().any(|known| known.name == parameter.get_ref().as_ref());
         let place = if is_known { value.span() } else { parameter.span() };
         policy::setting::check(policy, parameter.get_ref(), &text).map_err(fault(place))?;
@@ -153,16 +187,17 @@ fn locate(name: &str) -> Result<PathBuf> {
     let folder = tree::root().join(FOLDER);
     let path = folder.join(name).with_extension("toml");
     if !path.is_file() {
-        let mut names: Vec<String> = std::fs::read_dir(&folder)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".toml").map(str::to_owned))
-            .collect();
-        names.sort();
-        bail!("there is no app called {name}; {FOLDER} has: {}", names.join(", "));
+        bail!("there is no app called {name}; {FOLDER} has: {}", names().join(", "));
     }
     Ok(path)
+}
+
+/// The names of the manifests of `user/apps`.
+fn names() -> Vec<String> {
+    let folder = std::fs::read_dir(tree::root().join(FOLDER)).into_iter().flatten().flatten();
+    let mut names: Vec<String> = folder.filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".toml").map(str::to_owned)).collect();
+    names.sort();
+    names
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ use core::ops::Range;
 
 use abi::PAGE_SIZE;
 
+use crate::Values;
+
 /// What the program tried.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Access {
@@ -76,9 +78,9 @@ pub trait Paging: Send {
 pub struct InOrder;
 
 impl InOrder {
-    /// As each process has it at its start.
+    /// Nothing can be set of it.
     #[must_use]
-    pub const fn new() -> InOrder {
+    pub const fn new(_: &Values) -> InOrder {
         InOrder
     }
 }

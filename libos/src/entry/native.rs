@@ -638,9 +638,10 @@ impl Kernel for Native {
         self.machines.give(machine);
     }
 
-    fn executed(&self) {
+    fn executed(&self, name: &[u8]) {
+        let [first, second] = unix::name_words(name);
         // There is nothing in it that could be refused.
-        let _ = channel::call(Request::new(Operation::Executed, [0; 3]));
+        let _ = channel::call(Request::new(Operation::Executed, [first, second, 0]));
     }
 
     fn clear_vectors(&self) {

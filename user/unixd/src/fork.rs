@@ -104,6 +104,7 @@ impl Server {
         self.system_v.copy(id, fork.id);
         let Kin { exit_signal, thread, is_sibling } = fork.kin;
         self.family.copy(id, fork.id, exit_signal, thread, is_sibling)?;
+        self.note_beginning(fork.id);
         // What the bulletin says of it stands there before it runs.
         self.settle();
         if exo::slice_set(0, fork.slot, fork.env, context).is_err() {

@@ -3,6 +3,7 @@
 use abi::{EnvId, PAGE_SIZE, Privileges, Registers, Rights, RunState};
 use alloc::vec;
 use alloc::vec::Vec;
+use exo::command::{Command, image_name};
 use exo::image;
 use exo::libos_image::map_into;
 use exo::start::{STACK_BASE, STACK_BYTES, START_BASE, START_MAGIC, Start};
@@ -10,6 +11,7 @@ use exo::start::{STACK_BASE, STACK_BYTES, START_BASE, START_MAGIC, Start};
 use crate::fork::Release;
 use crate::large::LARGE_BYTES;
 use crate::process::Process;
+use crate::questions::Questions;
 use crate::server::Server;
 use crate::spares::Standing;
 
@@ -61,15 +63,17 @@ pub fn start(server: &mut Server, block: &[u8], copy: usize, copies: usize) -> e
     let id = server.family.new_id();
     let command = command_block(block, copy, copies);
     let block_pages = pages(size_of::<Start>() + command.len());
-    let quota = pages(module("libos").len() + LARGE_BYTES) + block_pages + FIRST_FRAMES;
+    let number = Command::parse(block).map_or(0, |command| command.image);
+    let libos = module(image_name(number));
+    let quota = pages(libos.len() + LARGE_BYTES) + block_pages + FIRST_FRAMES;
     let env = exo::env_create(quota, Privileges::CONSOLE)?;
-    let entry_point = map_into(env, module("libos"), server.text)?;
+    let entry_point = map_into(env, libos, server.texts.get(number as usize).copied().flatten())?;
 
     let start = Start {
         magic: START_MAGIC,
         command_address: (START_BASE + size_of::<Start>()) as u64,
         command_length: command.len() as u64,
-        libos_pages: pages(module("libos").len()) as u64 - 1,
+        libos_pages: pages(libos.len()) as u64 - 1,
         id: u64::from(id),
         parent: u64::from(unix::SERVER_ID),
         server: exo::identify().0,
@@ -104,8 +108,10 @@ pub fn start(server: &mut Server, block: &[u8], copy: usize, copies: usize) -> e
         release: Release::Nobody,
         standing: Standing::Member,
         spare: None,
+        questions: Questions::default(),
     });
     server.family.begin(id);
+    server.note_beginning(id);
     server.settle();
     server.end_with(id);
     Ok(())

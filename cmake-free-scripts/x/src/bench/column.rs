@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use exo::command::CommandFlags;
 
-use super::session::Work;
+use super::own::Own;
 use crate::c_programs::{BENCH, Form, c_program};
 use crate::entry::{Entry, Flavour};
 use crate::initramfs::{Files, Node};
@@ -116,11 +116,11 @@ impl Column {
     }
 
     /// What boots behind the kernel: the program with these words, and what it runs.
-    pub fn image(self, isa: Isa, words: &[String], work: &Work) -> Result<Vec<u8>> {
+    pub fn image(self, isa: Isa, words: &[String], own: Option<&Own>) -> Result<Vec<u8>> {
         let read = |path: PathBuf| fs::read(&path).with_context(|| format!("cannot read {}", path.display()));
         let program = |name| read(c_program(isa, self.flavour(), name, Form::Static));
         let mut files = Files::new();
-        if let Some(own) = work.own {
+        if let Some(own) = own {
             files.add_program(&own.guest_path(), own.contents(isa, self.flavour())?);
         }
         files.add_program("/bin/nothing", program("nothing")?);
@@ -146,7 +146,8 @@ impl Column {
                 files.add_program("/bin/bench", program(BENCH)?);
                 let arguments = [&["/bin/bench".to_owned()], words].concat();
                 let flags = CommandFlags::BATCH | entry.flags();
-                let (environment, settings) = (ENVIRONMENT.map(str::to_owned).into(), work.settings.to_vec());
+                let settings = own.map_or(Vec::new(), |own| own.settings.clone());
+                let environment = ENVIRONMENT.map(str::to_owned).into();
                 Guest { files, arguments, environment, settings, flags, ..Guest::default() }.image(isa)
             }
         }

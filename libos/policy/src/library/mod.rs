@@ -11,6 +11,7 @@ mod mru;
 mod prefault;
 
 use crate::Policy;
+pub(crate) use defaults::IN_ORDER;
 
 /// All of them.
 pub const ALL: &[&Policy] = &[
