@@ -59,8 +59,9 @@ impl<K: Kernel> Process<K> {
     /// # Errors
     /// A setting makes no sense; the text says why.
     pub fn choose<'a>(&self, settings: impl Iterator<Item = &'a str>) -> core::result::Result<(), String> {
-        let Set { paging, own_paging, scheduling, admission, tracing, recovery } = Set::parse(settings)?;
+        let Set { paging, own_paging, scheduling, caching, names, admission, tracing, recovery } = Set::parse(settings)?;
         self.memory.lock().set_paging(paging, own_paging);
+        self.files.set_policies(caching, names);
         let mut watch = self.policies.watch.lock();
         let schedule = scheduling.unwrap_or_else(|| Box::new(ByPriority::default()));
         let counted = tracing.is_some();
@@ -153,7 +154,13 @@ impl<K: Kernel> Process<K> {
     fn profile(&self) -> Profile {
         let switches = self.policies.watch.lock().turns.load(Ordering::Relaxed);
         let memory = self.memory.lock();
-        Profile { faults: memory.faults, pages: memory.brought(), switches, most_resident: memory.most_resident as u64 }
+        Profile {
+            faults: memory.faults,
+            pages: memory.brought(),
+            switches,
+            most_resident: memory.most_resident as u64,
+            misses: self.files.missed(),
+        }
     }
 }
 
@@ -173,6 +180,7 @@ fn since(before: &Profile, now: Profile) -> Profile {
         pages: now.pages - before.pages,
         switches: now.switches - before.switches,
         most_resident: now.most_resident,
+        misses: now.misses - before.misses,
     }
 }
 

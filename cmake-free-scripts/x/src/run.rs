@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use exo::command::{CommandFlags, HEADER};
 
+use crate::c_programs::{self, Form, c_program};
 use crate::entry::Entry;
 use crate::image::{Content, lay_out};
 use crate::initramfs::{Files, Node};
@@ -369,6 +370,12 @@ pub fn standard_files(isa: Isa, entry: Entry) -> Result<Files> {
     for name in setup::PROGRAMS {
         let path = tree::distribution_program(isa, entry.flavour(), name);
         files.add_program(&format!("/bin/{name}"), std::fs::read(&path).with_context(|| format!("{} is missing", path.display()))?);
+    }
+    for name in c_programs::static_programs()? {
+        let path = format!("/bin/{name}");
+        if !files.contains(&path) {
+            files.add_program(&path, std::fs::read(c_program(isa, entry.flavour(), &name, Form::Static))?);
+        }
     }
     let loader = tree::musl(isa, entry.flavour()).join("lib/libc.so");
     files.add_program(&format!("/lib/ld-musl-{isa}.so.1"), std::fs::read(loader)?);

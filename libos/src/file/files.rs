@@ -1,10 +1,13 @@
 //! A process's files: its descriptors, its directories, its umask, and the tree that all paths start in.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use linux_raw_sys::general::{AT_FDCWD, O_RDONLY, O_RDWR, O_WRONLY};
+use policy::caching::Caching;
+use policy::names::Names;
 use spin::Mutex;
 
 use crate::errno::{Errno, Result};
@@ -111,6 +114,20 @@ impl Files {
     /// `EBADF`: it is none.
     pub fn adopt(&self, handle: u32) -> Result<(Arc<Entry>, Arc<dyn File>)> {
         self.tree.as_ref().ok_or(Errno::EBADF)?.adopt(handle)
+    }
+
+    /// Let policies say which pages of files stay mapped, and which names are looked up here.
+    pub fn set_policies(&self, caching: Option<Box<dyn Caching>>, names: Option<Box<dyn Names>>) {
+        if let Some(tree) = &self.tree {
+            tree.set_caching(caching);
+            tree.set_names(names);
+        }
+    }
+
+    /// How often pages of files were asked for.
+    #[must_use]
+    pub fn missed(&self) -> u64 {
+        self.tree.as_ref().map_or(0, |tree| tree.missed())
     }
 
     /// Give back pages of files that are kept to be read, at least `wanted` if there are so many.
