@@ -16,7 +16,7 @@ use crate::{build, run, setup, tree};
 pub fn gdb(options: &run::Options) -> Result<ExitCode> {
     let machine = options.machine.machine()?;
     let isa = machine.isa;
-    let image = run::prepare(options, isa)?;
+    let image = run::prepare(options, &machine, None)?;
     let scratch = Scratch::new()?;
     std::fs::write(scratch.path("image"), image)?;
     // A port that was free a moment ago: the stub cannot say which one it took.
@@ -71,7 +71,7 @@ fn debugger_arguments(options: &run::Options, isa: Isa, port: u16) -> Result<Vec
 
 /// The unstripped form of the program that runs, as far as it is known here.
 fn program_symbols(options: &run::Options, isa: Isa) -> Option<PathBuf> {
-    let program = options.command.first().map_or(run::DEFAULT_PROGRAM, String::as_str);
+    let program = options.command.first().map_or(run::DEFAULT_COMMAND[0], String::as_str);
     let name = program.rsplit('/').next()?;
     let flavour = options.entry.unwrap_or_default().flavour();
     [PathBuf::from(program), tree::linux_release(isa, flavour).join(name), tree::distribution_program(isa, flavour, name)]

@@ -4,7 +4,9 @@
 //! |---|---|
 //! | `setup` | checks for and installs what is missing |
 //! | `build`, `c_programs`, `elf`, `image`, `libos_image`, `vdso`, `initramfs` | builds, verifies, lays out what boots |
+//! | `rootfs` | what the guest has for a root file system |
 //! | `run`, `gdb`, `qemu` | boots it |
+//! | `fetch` | brings files out of the guest |
 //! | `entry`, `manifest` | what is chosen for a program |
 //! | `test` | runs the tests of all levels |
 //! | `conformance` | runs public test suites, against Linux |
@@ -19,6 +21,7 @@ mod check;
 mod conformance;
 mod elf;
 mod entry;
+mod fetch;
 mod gdb;
 mod go_programs;
 mod image;
@@ -31,6 +34,7 @@ mod profile;
 mod progress;
 mod qemu;
 mod rewrite;
+mod rootfs;
 mod run;
 mod setup;
 mod size;

@@ -5,21 +5,25 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use exo::command::CommandFlags;
 
 use crate::entry::Entry;
+use crate::fetch::Fetch;
 use crate::image::{Content, lay_out};
-use crate::initramfs::{Files, Node};
+use crate::initramfs::Files;
 use crate::isa::Isa;
 use crate::profile::Profile;
 use crate::qemu::{Kind, Machine, Scratch, boot_on_terminal};
-use crate::{build, manifest, rewrite, setup, tree};
+use crate::rootfs::{self, add_tree, standard_files};
+use crate::{build, manifest, rewrite, setup};
 
-/// The program that runs where none is named: a shell.
-pub const DEFAULT_PROGRAM: &str = "/bin/sh";
-/// What the shell asks with.
+/// What runs where nothing is named: a shell that greets.
+pub const DEFAULT_COMMAND: [&str; 2] = ["/bin/sh", "-l"];
+/// The tool's status where the program's is 0 but a file was not fetched.
+const NOT_FETCHED: u8 = 1;
+/// What a shell asks with that does not greet.
 const PROMPT: &str = "PS1=\\w \\$ ";
 
 /// What machine to boot.
@@ -83,11 +87,17 @@ pub struct Options {
     /// Put a host file or folder into the guest (repeatable)
     #[arg(long = "add", value_name = "HOST:GUEST")]
     pub add: Vec<String>,
+    /// Have this host folder for the guest's root file system, in place of the usual one
+    #[arg(long, value_name = "FOLDER")]
+    pub rootfs: Option<PathBuf>,
+    /// When the run has ended, bring a file of the guest's out to the host (repeatable)
+    #[arg(long = "get", value_name = "GUEST:HOST")]
+    pub get: Vec<String>,
     /// Set a variable of the program's environment (repeatable)
     #[arg(long = "env", value_name = "NAME=VALUE")]
     pub environment: Vec<String>,
     /// Boot this program of user/exo straight on the exokernel instead
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["entry", "app", "strace", "add", "environment", "command"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["entry", "app", "strace", "add", "rootfs", "get", "environment", "command"])]
     pub native: Option<String>,
     /// Count every instruction of the guest, by symbol, and draw them as a flame graph
     #[arg(long, value_name = "FILE.svg", conflicts_with = "kvm")]
@@ -123,11 +133,11 @@ impl Guest {
 
     /// The boot image, for several processes of the same program.
     pub fn image_of_copies(&self, isa: Isa, copies: u32) -> Result<Vec<u8>> {
-        self.image_on_terminal(isa, copies, None)
+        self.image_on_terminal(isa, copies, None, None)
     }
 
-    /// The same, on a terminal of so many rows and columns.
-    pub fn image_on_terminal(&self, isa: Isa, copies: u32, window: Option<[u16; 2]>) -> Result<Vec<u8>> {
+    /// The same, on a terminal of so many rows and columns, and with files to be fetched at the end.
+    pub fn image_on_terminal(&self, isa: Isa, copies: u32, window: Option<[u16; 2]>, fetch: Option<&Fetch>) -> Result<Vec<u8>> {
         let read = |path: PathBuf| std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()));
         let modules = [
             Content { name: "libos", bytes: read(build::libos_module(isa))? },
@@ -137,6 +147,7 @@ impl Guest {
             Content { name: "stdin", bytes: self.input.clone() },
             Content { name: "copies", bytes: copies.to_le_bytes().to_vec() },
             Content { name: "window", bytes: window.iter().flatten().flat_map(|size| size.to_le_bytes()).collect() },
+            Content { name: exo::results::MODULE, bytes: fetch.map_or_else(Vec::new, Fetch::module) },
         ];
         lay_out(&read(build::native(isa, "init"))?, &modules)
     }
@@ -167,8 +178,12 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let profile = options.profile.as_ref().map(|_| Profile::new()).transpose()?;
     let machine = options.machine.machine()?;
     let machine = Machine { icount: machine.icount || profile.is_some(), plugin: profile.as_ref().map(Profile::option), ..machine };
-    let image = prepare(options, machine.isa)?;
     let scratch = Scratch::new()?;
+    let fetch = Fetch::new(&options.get)?;
+    ensure!(fetch.is_none() || machine.memory_is_contiguous(), "--get needs memory in one piece: --mem 2G at most on x86_64");
+    let memory_file = fetch.as_ref().map(|_| scratch.path("memory"));
+    let machine = Machine { memory_file, ..machine };
+    let image = prepare(options, &machine, fetch.as_ref())?;
     std::fs::write(scratch.path("image"), image)?;
     let timeout = options.timeout.map(Duration::from_secs);
     let outcome = boot_on_terminal(&machine, &build::kernel(machine.isa), &scratch.path("image"), timeout)?;
@@ -176,14 +191,17 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         eprintln!("cargo x run: {}", outcome.end);
     }
     if let (Some(profile), Some(output)) = (profile, &options.profile) {
-        let guest = if options.native.is_none() { Some(guest(options, machine.isa)?) } else { None };
+        let guest = if options.native.is_none() { Some(guest(options, &machine)?) } else { None };
         profile.draw(machine.isa, guest.as_ref(), options.native.as_deref(), output)?;
     }
-    Ok(ExitCode::from(outcome.end.status()))
+    let status = outcome.end.status();
+    let fetched = fetch.is_none_or(|fetch| fetch.collect(&machine));
+    Ok(ExitCode::from(if status == 0 && !fetched { NOT_FETCHED } else { status }))
 }
 
 /// Set up and build what the options need. Gives the boot image.
-pub fn prepare(options: &Options, isa: Isa) -> Result<Vec<u8>> {
+pub fn prepare(options: &Options, machine: &Machine, fetch: Option<&Fetch>) -> Result<Vec<u8>> {
+    let isa = machine.isa;
     setup::ensure(&[isa])?;
     build::build_kernel(isa)?;
     if let Some(name) = &options.native {
@@ -192,7 +210,7 @@ pub fn prepare(options: &Options, isa: Isa) -> Result<Vec<u8>> {
         return lay_out(&std::fs::read(&path).with_context(|| format!("{name} is no program of user/exo"))?, &[]);
     }
     build::build_personality(isa)?;
-    guest(options, isa)?.image_on_terminal(isa, options.copies, window())
+    guest(options, machine)?.image_on_terminal(isa, options.copies, window(), fetch)
 }
 
 /// Rows and columns of the terminal that this runs on, if it does.
@@ -201,10 +219,13 @@ fn window() -> Option<[u16; 2]> {
 }
 
 /// The guest that the options describe.
-fn guest(options: &Options, isa: Isa) -> Result<Guest> {
+fn guest(options: &Options, machine: &Machine) -> Result<Guest> {
     let manifest = options.app.as_deref().map(manifest::read).transpose()?.unwrap_or_default();
     let entry = options.entry.or(manifest.entry).unwrap_or_default();
-    let mut files = standard_files(isa, entry)?;
+    let mut files = match &options.rootfs {
+        Some(folder) => rootfs::folder(folder)?,
+        None => standard_files(machine, entry)?,
+    };
     for pair in manifest.add.iter().chain(&options.add) {
         let (host, guest) = pair.split_once(':').with_context(|| format!("--add {pair}: HOST:GUEST is wanted"))?;
         add_tree(&mut files, Path::new(host), guest)?;
@@ -212,7 +233,7 @@ fn guest(options: &Options, isa: Isa) -> Result<Guest> {
     let (program, arguments) = match (&options.app, options.command.split_first()) {
         (Some(_), None) => (manifest.program.as_str(), manifest.arguments.clone()),
         (Some(_), Some(_)) => (manifest.program.as_str(), options.command.clone()),
-        (None, None) => (DEFAULT_PROGRAM, Vec::new()),
+        (None, None) => (DEFAULT_COMMAND[0], DEFAULT_COMMAND[1..].iter().map(|&word| word.to_owned()).collect()),
         (None, Some((program, arguments))) => (program.as_str(), arguments.to_vec()),
     };
     let arguments = [vec![place(&mut files, program)?], arguments].concat();
@@ -241,41 +262,4 @@ fn place(files: &mut Files, program: &str) -> Result<String> {
         return Ok(program.into());
     }
     Ok(guest)
-}
-
-fn add_tree(files: &mut Files, host: &Path, guest: &str) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    let metadata = std::fs::symlink_metadata(host).with_context(|| format!("cannot read {}", host.display()))?;
-    if metadata.is_dir() {
-        files.add(guest, Node::Directory);
-        for entry in std::fs::read_dir(host)? {
-            let entry = entry?;
-            add_tree(files, &entry.path(), &format!("{guest}/{}", entry.file_name().to_string_lossy()))?;
-        }
-    } else if metadata.is_symlink() {
-        files.add(guest, Node::Link(std::fs::read_link(host)?.to_string_lossy().into_owned()));
-    } else {
-        files.add(guest, Node::File(metadata.permissions().mode() & 0o7777, std::fs::read(host)?));
-    }
-    Ok(())
-}
-
-/// What every guest of `cargo x run` has: our programs, the distribution's, and busybox under the names of its applets.
-pub fn standard_files(isa: Isa, entry: Entry) -> Result<Files> {
-    let mut files = Files::new();
-    for name in tree::programs_of("user/linux") {
-        files.add_program(&format!("/bin/{name}"), std::fs::read(build::linux(isa, entry.flavour(), &name))?);
-    }
-    for name in setup::PROGRAMS {
-        let path = tree::distribution_program(isa, entry.flavour(), name);
-        files.add_program(&format!("/bin/{name}"), std::fs::read(&path).with_context(|| format!("{} is missing", path.display()))?);
-    }
-    let loader = tree::musl(isa, entry.flavour()).join("lib/libc.so");
-    files.add_program(&format!("/lib/ld-musl-{isa}.so.1"), std::fs::read(loader)?);
-    for path in setup::busybox_applets(isa)? {
-        if !files.contains(&path) {
-            files.add(&path, Node::Link("/bin/busybox".into()));
-        }
-    }
-    Ok(files)
 }

@@ -57,7 +57,7 @@ fn hand_modules_over(unixd: EnvId) {
     // Files are mapped for programs as they lie there: never to be written, but maybe to be executed.
     let file = Rights::READ_ONLY | Rights::MAY_EXECUTE;
     let files = ["initramfs", "command", "stdin", "copies", "window"].map(|name| (name, file));
-    for (name, rights) in [("libos", Rights::READ_WRITE)].into_iter().chain(files) {
+    for (name, rights) in [("libos", Rights::READ_WRITE), (exo::results::MODULE, Rights::READ_WRITE)].into_iter().chain(files) {
         let Some(bytes) = image::module(name).filter(|bytes| !bytes.is_empty()) else { continue };
         let address = bytes.as_ptr().addr();
         hand_over(unixd, address, address, bytes.len().div_ceil(PAGE_SIZE), rights);

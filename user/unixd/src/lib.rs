@@ -56,6 +56,7 @@ pub mod processes;
 pub mod program;
 pub mod queues;
 mod requests;
+pub mod results;
 pub mod rings;
 pub mod server;
 pub mod socket;

@@ -16,7 +16,7 @@ use crate::initramfs::{Files, Node};
 use crate::isa::Isa;
 use crate::qemu::{End, Machine, Outcome, Scratch, boot_captured};
 use crate::run::Guest;
-use crate::{build, c_programs, go_programs, setup, tree};
+use crate::{build, c_programs, go_programs, rootfs, setup, tree};
 
 /// Where a program comes from.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -63,6 +63,10 @@ pub struct Case {
     pub files: Vec<(String, Vec<u8>)>,
     /// If it starts other programs: which it has in `tools` beside those that every system has. In the guest these are busybox's.
     pub companions: Option<Vec<&'static str>>,
+    /// Whether there is a C compiler in `usr`, with all that it needs to build programs.
+    pub has_system: bool,
+    /// Whether its output is the same on every ISA, so that the host's own run is the truth, as for ours.
+    pub is_portable: bool,
     /// Whether its text is rewritten in the guest.
     pub rewritten: bool,
     /// How long it may take in the guest.
@@ -76,15 +80,17 @@ impl Case {
     pub fn new(program: Program, arguments: &[&str]) -> Case {
         Case {
             name: format!("linux/{}", program.name()),
-            program,
             arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
             environment: Vec::new(),
             companions: None,
+            has_system: false,
+            is_portable: matches!(program, Program::Ours(_) | Program::C(..) | Program::Go(_)),
             input: Vec::new(),
             files: Vec::new(),
             rewritten: false,
             timeout: Duration::from_secs(60),
             memory: None,
+            program,
         }
     }
 
@@ -99,6 +105,11 @@ impl Case {
             Program::Packaged(program) => program.path.clone(),
             program => format!("/bin/{}", program.name()),
         }
+    }
+
+    /// The ISA of what Linux runs to say what is right on this one.
+    fn isa_of_truth(&self, isa: Isa) -> Isa {
+        if self.is_portable { Isa::host() } else { isa }
     }
 
     fn binary(&self, isa: Isa) -> Result<PathBuf> {
@@ -117,7 +128,6 @@ impl Case {
         if let Program::Packaged(program) = &self.program {
             return program.command(isa, directory);
         }
-        let isa = if matches!(self.program, Program::Ours(_) | Program::C(..) | Program::Go(_)) { Isa::host() } else { isa };
         if isa == Isa::host() {
             let mut command = Command::new(self.binary(isa)?);
             command.arg0(self.guest_path());
@@ -137,6 +147,9 @@ impl Case {
         }
         for (name, contents) in &self.files {
             files.add(name, Node::File(0o644, contents.clone()));
+        }
+        if self.has_system {
+            rootfs::add_tree(&mut files, &tree::system(isa, Flavour::Stock), "")?;
         }
         if let Some(companions) = &self.companions {
             let program = |name| Ok::<_, anyhow::Error>(fs::read(tree::distribution_program(isa, Flavour::Stock, name))?);
@@ -226,7 +239,11 @@ impl Case {
             fs::write(&path, contents)?;
             fs::set_permissions(&path, fs::Permissions::from_mode(0o644))?;
         }
+        let isa = self.isa_of_truth(isa);
         self.place_companions(isa, &directory)?;
+        if self.has_system {
+            symlink(tree::system(isa, Flavour::Stock).join("usr"), directory.join("usr"))?;
+        }
         fs::write(scratch.path("input"), &self.input)?;
         let output = fs::OpenOptions::new().create(true).append(true).open(scratch.path("output"))?;
         let mut command = self.linux_command(isa, &directory)?;

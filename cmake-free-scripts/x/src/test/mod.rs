@@ -8,6 +8,7 @@
 //! | 3 | `keys` | a person at the console finds what they expect: keys are typed, and the screen is read |
 //! | 3 | `musl` | the C library is built as it should be, and the shim leaves no system call instruction |
 //! | 3 | `suite` | tests of a public suite that pass on Linux pass on Chitin |
+//! | 3 | `world` | the root file system that a person finds is there, in little memory, soon; files come out of it |
 //! | 3 | `programs`, `processes`, `dynamic`, `matrix`, `corpus` (through `compare`) | the same binary gives the same on Linux and on Chitin |
 
 mod compare;
@@ -26,6 +27,7 @@ mod programs;
 mod report;
 mod suite;
 pub mod text;
+mod world;
 
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -126,6 +128,7 @@ pub fn test(options: &Options) -> Result<ExitCode> {
             tests.extend(copies::tests(isa));
             tests.extend(suite::tests(isa));
             tests.extend(keys::tests(isa));
+            tests.extend(world::tests(isa));
         }
         tests.retain(|test| options.filter.as_deref().is_none_or(|filter| test.name.contains(filter)));
         if options.list {
