@@ -7,7 +7,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::convert::Infallible;
 
-use abi::{CloneRange, InfoPage, PageInfo, Registers, Rights, WaitWord};
+use abi::{CloneRange, InfoPage, LedgerEntry, Registers, Rights, WaitWord};
 
 use unix::{Bulletin, Kin, Request};
 
@@ -76,6 +76,8 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     /// Ask for an upcall when the slice after the next forced end begins. Always asked for: a process that got the CPU back learns there
     /// what happened meanwhile.
     fn arm_slice(&self);
+    /// Have the program's calls come by [`Process::watched`](crate::process::Process::watched) from now on, or not.
+    fn watch_calls(&self, watched: bool);
 
     /// A page of zeros that those who inherit an open file description share.
     fn common_page(&self) -> Result<Arc<dyn CommonPage>>;
@@ -104,7 +106,7 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     /// Let a page that is copied on write be the process's own, and writable. Whether it was one.
     fn page_break(&self, address: usize) -> bool;
     /// What is mapped at an address.
-    fn page_query(&self, address: usize) -> exo::Result<PageInfo>;
+    fn page_query(&self, address: usize) -> exo::Result<exo::PageInfo>;
     /// How often a frame is mapped, by everybody; `None` behind the last one.
     fn frame_uses(&self, frame: u64) -> Option<u32>;
     /// Work on the bytes of pages just mapped writable, which the program cannot see change.
@@ -133,15 +135,15 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     }
     /// Frames that this process could come to be charged for if nobody else took any, and frames that it is charged for.
     fn quota(&self) -> (usize, usize);
+    /// How many pages were taken by force so far, from anybody.
+    fn taken(&self) -> u32;
+    /// What the kernel's ledger says was taken of this process since `taken` was `since`, and whether the ledger still has all of that.
+    fn losses(&self, since: u32) -> (Vec<LedgerEntry>, bool);
     /// A word off the CPU's random number generator, if it has one.
     fn entropy(&self) -> Option<u64>;
 
     /// Write to the debug console.
     fn put(&self, bytes: &[u8]);
-    /// Read what the console has; 0 if nothing.
-    fn get(&self, buffer: &mut [u8]) -> usize;
-    /// Sleep until the console may have input, or the counter passes `deadline`.
-    fn wait_for_console(&self, deadline: Option<u64>) -> exo::Result<()>;
 
     /// The program's thread pointer: FS base or TPIDR_EL0.
     fn thread_pointer(&self) -> u64;
@@ -175,8 +177,8 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn is_in_program(&self, machine: &'static Self::Machine) -> bool;
     /// Take back the machine of a thread that was left in the program and is not to go on.
     fn give_machine(&self, machine: &'static Self::Machine);
-    /// Tell `unixd` that the old program and its memory are gone.
-    fn executed(&self);
+    /// Tell `unixd` that the old program and its memory are gone, and what the process is called now.
+    fn executed(&self, name: &[u8]);
     /// Make the vector state what a program begins with.
     fn clear_vectors(&self);
     /// Continue the program with a full register frame, the thread pointer included.

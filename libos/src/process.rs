@@ -15,14 +15,18 @@ use spin::Mutex;
 use crate::errno::{Errno, Result};
 use crate::family::Family;
 use crate::file::Files;
+use crate::giving::Giving;
 use crate::identity::Word;
 use crate::kernel::Kernel;
 use crate::limits::Limits;
 use crate::load::Executable;
 use crate::load::auxiliary::Entry as VectorEntry;
 use crate::memory::Memory;
+use crate::policies::Policies;
 use crate::random::Random;
+use crate::recovery::Points;
 use crate::signal::{Ending, Signals, Trap};
+use crate::strace::Trace;
 use crate::syscall::table::{self, Row, Support};
 use crate::thread::Threads;
 use crate::time::{Linear, Times};
@@ -49,8 +53,8 @@ pub struct Running {
 pub struct Process<K: Kernel> {
     /// The exokernel.
     pub kernel: K,
-    /// Whether calls are printed as strace(1) does.
-    pub strace: bool,
+    /// Which of its calls are printed and counted.
+    pub trace: Trace,
     /// The address space.
     pub memory: Mutex<Memory>,
     /// Signals.
@@ -71,8 +75,14 @@ pub struct Process<K: Kernel> {
     pub threads: Threads<K::Machine>,
     /// What the first thread ended with, if others go on.
     pub leader_code: Mutex<Option<u8>>,
+    /// What the app decides for itself about its calls, and what other programs do.
+    pub policies: Policies,
+    /// Where it goes on from when a signal has ended it.
+    pub points: Mutex<Points>,
     /// The process among others.
     pub family: Family,
+    /// What it was asked to give back.
+    pub giving: Giving,
     /// How far the doorbell had been counted when it was last heard.
     pub heard: AtomicU32,
 }
@@ -87,7 +97,7 @@ impl<K: Kernel> Process<K> {
     /// A process with an empty address space, the id that the kernel's identity words have, the files that `unixd` keeps (without one,
     /// those of `initramfs`), and the console as its first three descriptors.
     #[must_use]
-    pub fn new(kernel: K, initramfs: &'static [u8], strace: bool) -> Process<K> {
+    pub fn new(kernel: K, initramfs: &'static [u8], trace: Trace) -> Process<K> {
         let ticks = kernel.clock();
         let times = Times::beginning(kernel.info(), ticks);
         let now_ns = times.clocks.ns(Linear::Realtime, ticks);
@@ -97,9 +107,11 @@ impl<K: Kernel> Process<K> {
             None => Files::new(initramfs, &kernel.pool(), now_ns),
         };
         files.begin_inodes(id);
+        let mut memory = Memory::new();
+        memory.forget_losses(&kernel);
         Process {
-            strace,
-            memory: Mutex::new(Memory::new()),
+            trace,
+            memory: Mutex::new(memory),
             signals: Signals::new(),
             files,
             limits: Mutex::new(Limits::new()),
@@ -109,7 +121,10 @@ impl<K: Kernel> Process<K> {
             running: Mutex::new(Running::default()),
             threads: Threads::new(id, kernel.first_machine(), kernel.ran()),
             leader_code: Mutex::new(None),
+            policies: Policies::default(),
+            points: Mutex::default(),
             family: Family::default(),
+            giving: Giving::default(),
             heard: AtomicU32::new(0),
             kernel,
         }
@@ -125,12 +140,9 @@ impl<K: Kernel> Process<K> {
 
     /// Note what runs now: the executable's path, what it is called, and what it was given.
     pub fn note_program(&self, path: &[u8], name: &[u8], arguments: &[Vec<u8>], environment: &[Vec<u8>], vector: &[VectorEntry]) {
-        const NAME_MOST: usize = 15;
-        let name = name.rsplit(|&byte| byte == b'/').next().unwrap_or(name);
-        let name = &name[..name.len().min(NAME_MOST)];
         *self.running.lock() =
             Running { path: path.to_vec(), arguments: with_ends(arguments), environment: with_ends(environment), vector: vector.to_vec() };
-        self.threads.with(|table| table.current().name = name.to_vec());
+        self.threads.with(|table| table.current().name = short_name(name).to_vec());
     }
 
     /// The first thread's name, which is the process's; the thread's that runs, if the first has ended.
@@ -144,9 +156,10 @@ impl<K: Kernel> Process<K> {
 
     /// End the process.
     pub fn end(&self, ending: Ending) -> ! {
-        if self.strace {
+        if self.trace.is_on {
             crate::strace::ended(self, ending);
         }
+        self.report_profile();
         self.leave_all_futexes();
         let (most_resident, faults) = {
             let memory = self.memory.lock();
@@ -165,11 +178,13 @@ impl<K: Kernel> Process<K> {
 
     /// Report a call that does not exist, unless that is as it should be.
     pub fn report_absent(&self, number: usize) {
-        match table::row(number) {
-            Some(Row { support: Support::Declined(_), .. }) => {}
-            Some(row) => self.report(&alloc::format!("[ENOSYS] {}", row.name)),
-            None => self.report(&alloc::format!("[ENOSYS] {number}")),
-        }
+        let name = match table::row(number) {
+            Some(Row { support: Support::Declined(_), .. }) => return,
+            Some(row) => row.name.into(),
+            None => alloc::format!("{number}"),
+        };
+        self.report(&alloc::format!("[ENOSYS] {name}"));
+        self.trace.note_absent(name);
     }
 
     /// Report the fault that ends the process.
@@ -193,6 +208,13 @@ pub fn executable(entry: &Arc<Entry>) -> Result<Executable> {
     }
     let backing = Arc::clone(&entry.node).backing().ok_or(Errno::EACCES)?;
     Ok(Executable { backing, path: Arc::from(entry.path()) })
+}
+
+/// What a process is called that runs a program of this name.
+#[must_use]
+pub fn short_name(name: &[u8]) -> &[u8] {
+    let name = name.rsplit(|&byte| byte == b'/').next().unwrap_or(name);
+    &name[..name.len().min(unix::NAME_BYTES - 1)]
 }
 
 fn with_ends(strings: &[Vec<u8>]) -> Vec<u8> {

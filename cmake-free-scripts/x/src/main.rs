@@ -7,11 +7,12 @@
 //! | `rootfs` | what the guest has for a root file system |
 //! | `run`, `gdb`, `qemu` | boots it |
 //! | `fetch` | brings files out of the guest |
-//! | `entry`, `manifest` | what is chosen for a program |
+//! | `trace` | what a run tells of itself: calls as strace(1) prints them |
+//! | `entry`, `manifest`, `policies` | what is chosen for a program |
 //! | `test` | runs the tests of all levels |
 //! | `conformance` | runs public test suites, against Linux |
 //! | `rewrite` | the rewriter's reports, and overlays |
-//! | `bench`, `profile` | measures |
+//! | `bench`, `profile`, `symbols` | measures |
 //! | `check`, `size`, `lines` | hold it to its standards and budgets |
 
 mod bench;
@@ -30,6 +31,7 @@ mod isa;
 mod libos_image;
 mod lines;
 mod manifest;
+mod policies;
 mod profile;
 mod progress;
 mod qemu;
@@ -38,7 +40,9 @@ mod rootfs;
 mod run;
 mod setup;
 mod size;
+mod symbols;
 mod test;
+mod trace;
 mod tree;
 mod vdso;
 
@@ -83,10 +87,12 @@ enum Verb {
     Bench(bench::Options),
     /// Count the kernel's lines of code and its images' bytes against their budgets
     Size(size::Options),
+    /// List the policies that an app may choose and their parameters, or measure what they change
+    Policies(policies::Options),
     /// Say what the rewriter makes of programs, site by site, and write overlays
     Rewrite(rewrite::Options),
     /// As run, but stopped at the first instruction with gdb attached, which knows kernel, library OS and program
-    Gdb(run::Options),
+    Gdb(gdb::Options),
 }
 
 fn main() -> ExitCode {
@@ -118,6 +124,7 @@ fn perform(verb: Verb) -> Result<ExitCode> {
         Verb::Check => check::check()?,
         Verb::Bench(options) => return bench::bench(&options),
         Verb::Size(options) => size::size(&options)?,
+        Verb::Policies(options) => policies::policies(&options)?,
         Verb::Rewrite(options) => return rewrite::rewrite(&options),
         Verb::Gdb(options) => return gdb::gdb(&options),
     }

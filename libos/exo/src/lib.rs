@@ -19,8 +19,9 @@ pub mod libos_image;
 pub mod results;
 mod runtime;
 pub mod start;
+pub mod trace;
 
 pub use calls::*;
 pub use console::{Console, print_to_console};
 pub use isa::raw_call;
-pub use runtime::panicked;
+pub use runtime::{ended, panicked};

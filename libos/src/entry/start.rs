@@ -2,6 +2,7 @@
 
 use abi::{EnvId, PAGE_SIZE, Rights, UpcallEntries};
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::entry::native::{self, Native};
@@ -10,6 +11,7 @@ use crate::entry::{channel, dispatch, isa, place};
 use crate::kernel::Kernel;
 use crate::load::Command;
 use crate::process::Process;
+use crate::strace::Trace;
 use crate::time::Clock;
 use exo::command::CommandFlags;
 use exo::start::{START_BASE, START_MAGIC, Start};
@@ -31,7 +33,7 @@ pub extern "C" fn start() -> ! {
     let command = Command::parse(command).expect("a command block with a program in it");
     let kernel = Native::new();
     kernel.identity().begin(start.id as u32, start.parent as u32);
-    let process = Box::leak(Box::new(Process::new(kernel, &[], command.flags.contains(CommandFlags::STRACE))));
+    let process = Box::leak(Box::new(Process::new(kernel, &[], Trace::new(command.flags))));
     // SAFETY: `prepare` did its part, and the program is not loaded yet.
     unsafe { dispatch::install(process) };
     process.kernel.arm_slice();
@@ -40,7 +42,19 @@ pub extern "C" fn start() -> ! {
     } else {
         process.files.set_terminal(process).expect("the console, which every tree has");
     }
-    match process.execute(&command) {
+    if let Err(what) = process.choose(command.settings.iter().map(String::as_str)) {
+        process.report(&what);
+        process.kernel.exit(NOT_EXECUTABLE << 8, 0)
+    }
+    // What the program was started with goes before what the table says of it.
+    if command.settings.is_empty() {
+        process.read_apps();
+    }
+    let begun = process.execute(&command);
+    if !command.settings.is_empty() {
+        process.read_apps();
+    }
+    match begun {
         Ok(registers) => process.kernel.resume(&registers),
         Err(errno) => {
             let mut line = Vec::from(*b"chitin: ");

@@ -12,7 +12,8 @@ use core::ops::Range;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use abi::{CloneRange, InfoPage, PAGE_SIZE, PageInfo, Registers, Rights, WaitWord};
+use abi::{CloneRange, InfoPage, LedgerEntry, PAGE_SIZE, Registers, Rights, WaitWord};
+use exo::command::CommandFlags;
 use spin::Mutex;
 use unix::{Bulletin, Kin, Operation, Request};
 
@@ -24,6 +25,7 @@ use crate::limits::Limits;
 use crate::memory::fault::Access;
 use crate::pool::{Pool, Source};
 use crate::process::Process;
+use crate::strace::Trace;
 use crate::user::UserMemory;
 
 /// A frame: bytes that several pages may show.
@@ -116,10 +118,10 @@ pub struct FakeKernel {
     pub mailbox: Mutex<[u8; unix::MAILBOX_BYTES]>,
     /// What `unixd` tells.
     pub bulletin: Bulletin,
+    /// What was taken by force.
+    pub ledger: Mutex<Vec<LedgerEntry>>,
     /// What was written to the console.
     pub output: Mutex<Vec<u8>>,
-    /// What the console has.
-    pub input: Mutex<Vec<u8>>,
 }
 
 impl FakeKernel {
@@ -146,9 +148,16 @@ impl FakeKernel {
             on_ask: Mutex::new(Box::new(alone)),
             mailbox: Mutex::new([0; unix::MAILBOX_BYTES]),
             bulletin: Bulletin::default(),
+            ledger: Mutex::new(Vec::new()),
             output: Mutex::new(Vec::new()),
-            input: Mutex::new(Vec::new()),
         }
+    }
+
+    /// Take a page by force, as a parent does.
+    pub fn take(&self, address: usize) {
+        let page = self.pages.lock().remove(&(address / PAGE_SIZE)).expect("a page that is there");
+        let entry = LedgerEntry { address: address as u64, frame: number(&page.frame) as u32, ..LedgerEntry::default() };
+        self.ledger.lock().push(entry);
     }
 
     /// Frames in use.
@@ -248,9 +257,15 @@ impl Source for FilePages {
 /// A process on a fake kernel, whose copies resolve faults as the native upcall does.
 #[must_use]
 pub fn process(quota: usize, initramfs: &'static [u8]) -> &'static Process<FakeKernel> {
+    process_traced(quota, initramfs, CommandFlags::empty())
+}
+
+/// The same, traced as these flags say.
+#[must_use]
+pub fn process_traced(quota: usize, initramfs: &'static [u8], flags: CommandFlags) -> &'static Process<FakeKernel> {
     let kernel = FakeKernel::new(quota);
     kernel.show(initramfs);
-    let process: &'static Process<FakeKernel> = Box::leak(Box::new(Process::new(kernel, initramfs, false)));
+    let process: &'static Process<FakeKernel> = Box::leak(Box::new(Process::new(kernel, initramfs, Trace::new(flags))));
     let resolve = move |address, access| {
         let mut memory = process.memory.try_lock().expect("no user memory is touched while the memory lock is held");
         memory.resolve(&process.kernel, address, access).is_ok()
@@ -312,6 +327,8 @@ impl Kernel for FakeKernel {
     fn keep_only(&self, (): &'static ()) {}
 
     fn arm_slice(&self) {}
+
+    fn watch_calls(&self, _: bool) {}
 
     fn common_page(&self) -> Result<Arc<dyn CommonPage>> {
         Ok(Arc::new(OnePage(Common::default())))
@@ -403,9 +420,9 @@ impl Kernel for FakeKernel {
         false
     }
 
-    fn page_query(&self, address: usize) -> exo::Result<PageInfo> {
+    fn page_query(&self, address: usize) -> exo::Result<exo::PageInfo> {
         let rights = self.rights(address).ok_or(abi::Error::NotMapped)?;
-        Ok(PageInfo { frame: number(&self.pages.lock()[&(address / PAGE_SIZE)].frame), rights })
+        Ok(exo::PageInfo { frame: number(&self.pages.lock()[&(address / PAGE_SIZE)].frame), rights })
     }
 
     fn with_pages(&self, address: usize, pages: usize, work: &mut dyn FnMut(&mut [u8])) {
@@ -468,27 +485,20 @@ impl Kernel for FakeKernel {
         (self.quota, self.used())
     }
 
+    fn taken(&self) -> u32 {
+        self.ledger.lock().len() as u32
+    }
+
+    fn losses(&self, since: u32) -> (Vec<LedgerEntry>, bool) {
+        (self.ledger.lock()[since as usize..].to_vec(), true)
+    }
+
     fn entropy(&self) -> Option<u64> {
         None
     }
 
     fn put(&self, bytes: &[u8]) {
         self.output.lock().extend_from_slice(bytes);
-    }
-
-    fn get(&self, buffer: &mut [u8]) -> usize {
-        let mut input = self.input.lock();
-        let count = buffer.len().min(input.len());
-        buffer[..count].copy_from_slice(&input[..count]);
-        input.drain(..count);
-        count
-    }
-
-    fn wait_for_console(&self, deadline: Option<u64>) -> exo::Result<()> {
-        if let Some(deadline) = deadline {
-            self.ticks.fetch_max(deadline, Ordering::Relaxed);
-        }
-        Ok(())
     }
 
     fn thread_pointer(&self) -> u64 {
@@ -553,7 +563,7 @@ impl Kernel for FakeKernel {
 
     fn give_machine(&self, (): &'static ()) {}
 
-    fn executed(&self) {}
+    fn executed(&self, _: &[u8]) {}
 
     fn clear_vectors(&self) {}
 

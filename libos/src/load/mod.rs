@@ -13,6 +13,7 @@ pub mod stack;
 #[cfg(test)]
 mod tests;
 
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -23,7 +24,7 @@ use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::memory::backing::Backing;
 use crate::memory::{Label, Memory, Protection, Region, STACK_FIRST, STACK_TOP, pages_up};
-use crate::process::Process;
+use crate::process::{Process, short_name};
 use crate::signal::{Ending, SIGSEGV};
 use elf::Program;
 use image::Image;
@@ -36,6 +37,8 @@ pub struct Command {
     pub arguments: Vec<Vec<u8>>,
     /// The environment strings.
     pub environment: Vec<Vec<u8>>,
+    /// Which policies it has.
+    pub settings: Vec<String>,
     /// How to run it.
     pub flags: CommandFlags,
 }
@@ -48,7 +51,8 @@ impl Command {
         let strings = |strings: &mut dyn Iterator<Item = &[u8]>| strings.map(<[u8]>::to_vec).collect::<Vec<_>>();
         let arguments = strings(&mut block.arguments());
         let environment = strings(&mut block.environment());
-        (!arguments.is_empty()).then_some(Command { arguments, environment, flags: block.flags })
+        let settings = block.settings().map(|text| String::from_utf8_lossy(text).into_owned()).collect();
+        (!arguments.is_empty()).then_some(Command { arguments, environment, settings, flags: block.flags })
     }
 }
 
@@ -94,6 +98,14 @@ pub struct Fatal;
 /// How deep `#!` lines may lead to files with `#!` lines.
 const SCRIPTS_MOST: usize = 5;
 
+impl Prepared {
+    /// What the program is called by who runs it.
+    #[must_use]
+    pub fn name(&self) -> &[u8] {
+        &self.name
+    }
+}
+
 impl<K: Kernel> Process<K> {
     /// Load the first program into the empty address space; gives the registers that it starts with.
     ///
@@ -115,7 +127,9 @@ impl<K: Kernel> Process<K> {
         };
         let prepared = self.prepare(request)?;
         self.memory.lock().rewrites = command.flags.contains(CommandFlags::REWRITE);
-        Ok(self.begin_or_end(&prepared))
+        let registers = self.begin_or_end(&prepared);
+        let _ = self.name_thread(self.id(), short_name(&prepared.name));
+        Ok(registers)
     }
 
     /// Check all that can be refused, while the old program is still whole.
@@ -161,6 +175,7 @@ impl<K: Kernel> Process<K> {
     /// [`Fatal`]: its segments make no sense, or there is no memory.
     fn begin(&self, prepared: &Prepared) -> core::result::Result<Registers, Fatal> {
         let Prepared { name, arguments, environment, file, program, interpreter } = prepared;
+        self.choose_for(&file.path);
         let image = self.map_program(program, file)?;
         let interpreter = match interpreter {
             None => None,

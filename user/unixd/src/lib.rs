@@ -15,13 +15,18 @@
 //! | `server` | from a request to what serves it |
 //! | `family` | who is whose child, who waits for whom, what signals are on the way: all the rules, pure |
 //! | `requests` | from requests to `family`, and what comes of it for environments |
+//! | `shown`, `questions` | what `/proc` shows of processes, and what they ask each other for it |
+//! | `load` | times of the CPU and load averages |
 //! | `alarm` | when to wake up by itself |
 //! | `process`, `processes` | a process; all of them, by id and by environment |
 //! | `channel` | bulletins and mailboxes |
 //! | `handles` | how a process names what is kept for it |
 //! | `tree` | the tree of files |
 //! | `memory` | what the server refuses when it has little left |
+//! | `share` | what an app is allowed of memory and time |
 //! | `admission` | who gets how many frames: a policy |
+//! | `revocation` | who is asked for frames when they run out: a policy |
+//! | `seizure` | which pages are taken by force from who does not answer |
 //! | `handles` | what a process holds: places in the tree, open files |
 //! | `objects`, `caller` | operations on open files, and the world that these see |
 //! | `making` | objects without a name, and open files opened again |
@@ -29,8 +34,10 @@
 //! | `locks` | locks of files |
 //! | `socket` | sockets of the Unix domain |
 //! | `queues` | message queues |
+//! | `system_v` | System V's message queues, semaphores and shared memory |
 //! | `terminal` | terminals: the console, pairs, job control |
 //! | `fork` | a process makes another of itself |
+//! | `spares` | copies that take the place of processes that ended |
 //! | `large` | the library's text in a large page |
 //! | `program` | the first programs, as they are started |
 //! | `machine` | what is asked of the exokernel |
@@ -46,6 +53,7 @@ pub mod family;
 pub mod fork;
 pub mod handles;
 pub mod large;
+pub mod load;
 pub mod locks;
 pub mod machine;
 pub mod making;
@@ -54,12 +62,19 @@ pub mod objects;
 pub mod process;
 pub mod processes;
 pub mod program;
+pub mod questions;
 pub mod queues;
 mod requests;
 pub mod results;
+pub mod revocation;
 pub mod rings;
+pub mod seizure;
 pub mod server;
+pub mod share;
+mod shown;
 pub mod socket;
+pub mod spares;
+pub mod system_v;
 pub mod terminal;
 pub mod tree;
 

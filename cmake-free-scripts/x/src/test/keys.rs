@@ -59,8 +59,9 @@ fn run(isa: Isa, talk: Talk) -> Result<()> {
         environment: [environment.as_slice(), &[format!("PS1={PROMPT}")]].concat(),
         flags: entry.flags(),
         input: Vec::new(),
+        ..Guest::default()
     };
-    let image = guest.image_on_terminal(isa, 1, Some(WINDOW), None)?;
+    let image = guest.image_on_terminal(isa, 1, Some(WINDOW))?;
     let mut screen = Screen::boot(&machine, &build::kernel(isa), &image)?;
     screen.await_prompt()?;
     talk(&mut screen)?;

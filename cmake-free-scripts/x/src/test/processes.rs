@@ -13,7 +13,7 @@ const TIMEOUT: Duration = Duration::from_secs(240);
 
 /// One test for each case.
 pub fn tests(isa: Isa) -> Vec<Test> {
-    let cases = [shells(), vec![make()]].concat();
+    let cases = [shells(), vec![make(), seen()]].concat();
     let rewritten: Vec<Case> = cases.iter().cloned().map(Case::rewritten).collect();
     cases
         .into_iter()
@@ -49,6 +49,12 @@ fn shells() -> Vec<Case> {
     ]
 }
 
+/// What busybox's `ps`, `top`, `pgrep` and their like tell of processes.
+fn seen() -> Case {
+    let script: &[(&str, &[u8])] = &[("seen.sh", include_bytes!("scripts/seen.sh"))];
+    Case { seen_by_host: true, ..starting("processes/seen", "busybox", &["sh", "seen.sh"], &["busybox"], script) }
+}
+
 fn make() -> Case {
     let files: &[(&str, &[u8])] = &[
         ("run.sh", include_bytes!("scripts/project/run.sh")),
@@ -81,5 +87,5 @@ fn compiler() -> Case {
         ("text", &text),
     ];
     let case = starting("world/compiler", "busybox", &["sh", "tcc.sh"], &["make", "busybox"], files);
-    Case { has_system: true, is_portable: true, ..case }
+    Case { has_system: true, seen_by_host: true, ..case }
 }

@@ -45,7 +45,7 @@ pub fn tests(isa: Isa) -> Vec<Test> {
 
 fn guest(files: Files, command: &[&str], flags: CommandFlags) -> Guest {
     let environment = ["PATH=/bin:/usr/bin", "HOME=/root", "TERM=dumb"].map(str::to_owned).into();
-    Guest { files, arguments: command.iter().map(|&word| word.to_owned()).collect(), environment, flags, input: Vec::new() }
+    Guest { files, arguments: command.iter().map(|&word| word.to_owned()).collect(), environment, flags, ..Guest::default() }
 }
 
 /// The shell that runs where nothing is named: it greets, and what it proposes works, with little memory.
@@ -55,7 +55,7 @@ fn greeting(isa: Isa) -> Result<()> {
     let entry = Entry::default();
     let machine = Machine { memory: SMALL.into(), ..Machine::default_for(isa) };
     let guest = guest(standard_files(&machine, entry)?, &DEFAULT_COMMAND, entry.flags());
-    let image = guest.image_on_terminal(isa, 1, Some([24, 80]), None)?;
+    let image = guest.image_on_terminal(isa, 1, Some([24, 80]))?;
     let mut screen = Screen::boot(&machine, &build::kernel(isa), &image)?;
     screen.await_line(PROMPT)?;
     screen.await_text("Welcome to Chitin")?;
@@ -99,7 +99,7 @@ fn shell_with(isa: Isa, mut files: Files) -> Result<Files> {
 
 fn run_script(isa: Isa, files: Files, script: &str, machine: &Machine, fetch: Option<&Fetch>) -> Result<Outcome> {
     let guest = guest(files, &["/bin/busybox", "sh", "-c", script], CommandFlags::BATCH);
-    let image = guest.image_on_terminal(isa, 1, None, fetch)?;
+    let image = guest.image_beside(isa, 1, None, None, fetch)?;
     boot_captured(machine, &build::kernel(isa), &image, TIMEOUT)
 }
 
