@@ -44,6 +44,11 @@ impl Form {
 /// The folder whose files are one program, and that program.
 pub const BENCH: &str = "bench";
 
+/// What the benchmark's programs read.
+pub fn bench_data() -> PathBuf {
+    tree::root().join("user/c").join(BENCH).join("data")
+}
+
 /// What was made of a source file.
 pub fn c_program(isa: Isa, flavour: Flavour, name: &str, form: Form) -> PathBuf {
     folder(isa, flavour).join(form.file_name(name))

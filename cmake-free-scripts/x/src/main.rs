@@ -4,7 +4,9 @@
 //! |---|---|
 //! | `setup` | checks for and installs what is missing |
 //! | `build`, `c_programs`, `elf`, `image`, `libos_image`, `vdso`, `initramfs` | builds, verifies, lays out what boots |
+//! | `rootfs` | what the guest has for a root file system |
 //! | `run`, `gdb`, `qemu` | boots it |
+//! | `fetch` | brings files out of the guest |
 //! | `trace` | what a run tells of itself: calls as strace(1) prints them |
 //! | `entry`, `manifest`, `policies` | what is chosen for a program |
 //! | `test` | runs the tests of all levels |
@@ -20,6 +22,7 @@ mod check;
 mod conformance;
 mod elf;
 mod entry;
+mod fetch;
 mod gdb;
 mod go_programs;
 mod image;
@@ -33,6 +36,7 @@ mod profile;
 mod progress;
 mod qemu;
 mod rewrite;
+mod rootfs;
 mod run;
 mod setup;
 mod size;

@@ -71,7 +71,8 @@ fn hand_modules_over(unixd: EnvId) {
     let file = Rights::READ_ONLY | Rights::MAY_EXECUTE;
     let files = ["initramfs", "command", "stdin", "copies", "window"].map(|name| (name, file));
     let images = (0..IMAGES_MOST).map(|number| (image_name(number as u32), Rights::READ_WRITE));
-    for (name, rights) in images.chain(files) {
+    let results = (exo::results::MODULE, Rights::READ_WRITE);
+    for (name, rights) in images.chain(files).chain([results]) {
         let Some(bytes) = image::module(name).filter(|bytes| !bytes.is_empty()) else { continue };
         let address = bytes.as_ptr().addr();
         hand_over(unixd, address, address, bytes.len().div_ceil(PAGE_SIZE), rights);

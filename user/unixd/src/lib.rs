@@ -65,6 +65,7 @@ pub mod program;
 pub mod questions;
 pub mod queues;
 mod requests;
+pub mod results;
 pub mod revocation;
 pub mod rings;
 pub mod seizure;

@@ -22,6 +22,7 @@ use crate::process::Process;
 use crate::processes::Processes;
 use crate::queues::Queues;
 use crate::requests::KILLED;
+use crate::results;
 use crate::revocation::{LargestFirst, Rounds};
 use crate::rings;
 use crate::socket::{Names, flight};
@@ -296,6 +297,7 @@ impl Server {
             exo::env_reap(process.env).expect("it is dead");
         }
         self.end_strays();
+        results::answer(&self.tree);
         let _ = exo::env_destroy(EnvId::SELF, u64::from(self.status));
         unreachable!("an environment can end itself")
     }

@@ -243,6 +243,9 @@ fn interpreters() -> Vec<Case> {
     lua.files = vec![("benchmark.lua".into(), include_bytes!("scripts/benchmark.lua").to_vec())];
     lua.input = b"first line\nsecond line\n".to_vec();
     lua.timeout = LONG;
+    let mut classics = Case { name: "lua/classics".into(), input: Vec::new(), ..lua.clone() };
+    classics.arguments = vec!["classics.lua".into()];
+    classics.files = vec![("classics.lua".into(), include_bytes!("scripts/classics.lua").to_vec())];
 
     let mut memory = Case::new(Program::Distribution("sqlite3"), &["-batch", ":memory:"]);
     memory.name = "sqlite3/memory".into();
@@ -251,7 +254,7 @@ fn interpreters() -> Vec<Case> {
     let mut file = memory.clone();
     file.name = "sqlite3/file".into();
     file.arguments = vec!["-batch".into(), "file.db".into()];
-    vec![lua, memory, file]
+    vec![lua, classics, memory, file]
 }
 
 /// The same tests with programs that are linked against the shim.

@@ -9,6 +9,7 @@
 mod contents;
 mod names;
 mod portal;
+mod regular;
 mod serve;
 pub mod shown;
 pub mod watches;
