@@ -13,8 +13,24 @@
 //! | `schedule` | slices, directed yield, sleeping and waking |
 //! | `upcall` | traps sent back to their own library |
 //! | `user` | reading and writing user memory |
+//! | `ledger` | what was taken by force |
 //! | `boot` | from a machine to the first environment |
 //! | `calls/` | one function per kernel call: decode, check, commit |
+//!
+//! # Taking memory back
+//! Frames are taken back in the open, and the kernel's part in it is small: who asks, whom, how much and until when is policy.
+//! 1. *Ask.* Whoever pays is the parent: what a child is charged for is part of the parent's quota, and `env_quota` takes at once
+//!    what the child does not use. For more the parent asks, by words of its own that the child reads: how many frames, until when.
+//!    (`unixd` has them in the bulletin of each process.)
+//! 2. *Give.* The child knows what it can do without: it unmaps that, and the parent lowers the quota by as much.
+//! 3. *Take.* Past the deadline the parent unmaps pages of the child itself: `page_unmap` of an environment below one's own. `page_skip`
+//!    and `page_query` show where the child has pages, and which. The child is not stopped and not asked.
+//! 4. *Tell.* The kernel writes each mapping that one environment takes from another into the ledger, which all can map and none can
+//!    write: who had it, where, which frame, who took it, when. The child's next access there is a page fault of its own, and its
+//!    library tells a page that was taken from one that was never there. A ring of [`abi::LEDGER_ENTRIES`]: who is later than that
+//!    sees by the count that entries are gone, and finds with `page_skip` what is left to it.
+//!
+//! An environment that dies is not taken from: nobody reads on. What it had is free when it is reaped.
 //!
 //! # What keeps it sound
 //! 1. A frame is reached by user mode only through mappings that `space` inserted, with rights that `calls/page` checked against the
@@ -38,6 +54,7 @@ mod frame;
 #[cfg(not(target_os = "none"))]
 #[path = "../tests/world/inspect.rs"]
 mod inspect;
+mod ledger;
 mod queue;
 mod schedule;
 mod space;

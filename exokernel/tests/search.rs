@@ -64,6 +64,7 @@ const MOVES: &[Move] = &[
     over(1, Call::ContextCreate, 1, &[]),
     over(1, Call::UpcallSet, 1, &[0, A, A]),
     over(1, Call::InfoMap, 1, &[B, 0, 2]),
+    over(0, Call::PageSkip, 1, &[A, 0x200]),
 ];
 /// Where the root keeps a clone list: `A` and `SHARED`, copy on write.
 const LIST: u64 = 0x70_0000;

@@ -86,6 +86,7 @@ impl<K: Kernel> Process<K> {
             self.end(Ending::Signal(SIGKILL));
         }
         self.files.hear(self);
+        self.give_back(rings);
         self.note_change();
         let (parent, group) = (bulletin.parent.load(Ordering::Relaxed), bulletin.group.load(Ordering::Relaxed));
         self.kernel.identity().set(Word::Parent, parent);
@@ -100,9 +101,24 @@ impl<K: Kernel> Process<K> {
 
     /// Take signals that others sent.
     fn take_signals(&self) -> Result<()> {
+        for (thread, information) in self.fetch_signals()? {
+            match thread {
+                0 => self.signal_process(&information),
+                // A thread that is not there any more takes no notice.
+                thread => self.find_thread(thread).into_iter().for_each(|slot| self.signal_thread(slot, &information)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Signals that others sent, and the threads that they are for; 0: any.
+    ///
+    /// # Errors
+    /// `ENOSYS`: there is nobody to ask.
+    pub fn fetch_signals(&self) -> Result<Vec<(u32, Information)>> {
         let [count, continues, ..] = self.ask(Operation::TakeSignals, 0, 0, [0; 3])?;
         self.family.continues.store(continues as u32, Ordering::Relaxed);
-        let letters: Vec<(u32, Information)> = (0..count as usize)
+        let letters = (0..count as usize)
             .map(|index| {
                 let mut letter = [0; SIGNAL_BYTES];
                 self.kernel.fetch(index * SIGNAL_BYTES, &mut letter);
@@ -111,14 +127,7 @@ impl<K: Kernel> Process<K> {
                 (u64::from_le_bytes(thread.try_into().expect("eight bytes")) as u32, information)
             })
             .collect();
-        for (thread, information) in letters {
-            match thread {
-                0 => self.signal_process(&information),
-                // A thread that is not there any more takes no notice.
-                thread => self.find_thread(thread).into_iter().for_each(|slot| self.signal_thread(slot, &information)),
-            }
-        }
-        Ok(())
+        Ok(letters)
     }
 
     /// Take over the limits that another process set.
@@ -139,6 +148,7 @@ impl<K: Kernel> Process<K> {
 
     /// Stop, because of a signal, until somebody sends `SIGCONT`.
     pub fn stop(&self, signal: u32) {
+        self.files.let_go();
         let continues = self.family.continues.load(Ordering::Relaxed);
         if !matches!(self.ask(Operation::Stop, signal as u16, continues, [0; 3]), Ok([1, ..])) {
             return;

@@ -7,7 +7,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::convert::Infallible;
 
-use abi::{CloneRange, InfoPage, PageInfo, Registers, Rights, WaitWord};
+use abi::{CloneRange, InfoPage, LedgerEntry, PageInfo, Registers, Rights, WaitWord};
 
 use unix::{Bulletin, Kin, Request};
 
@@ -76,6 +76,8 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     /// Ask for an upcall when the slice after the next forced end begins. Always asked for: a process that got the CPU back learns there
     /// what happened meanwhile.
     fn arm_slice(&self);
+    /// Have the program's calls come by [`Process::watched`](crate::process::Process::watched) from now on, or not.
+    fn watch_calls(&self, watched: bool);
 
     /// A page of zeros that those who inherit an open file description share.
     fn common_page(&self) -> Result<Arc<dyn CommonPage>>;
@@ -133,15 +135,15 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     }
     /// Frames that this process could come to be charged for if nobody else took any, and frames that it is charged for.
     fn quota(&self) -> (usize, usize);
+    /// How many pages were taken by force so far, from anybody.
+    fn taken(&self) -> u32;
+    /// What the kernel's ledger says was taken of this process since `taken` was `since`, and whether the ledger still has all of that.
+    fn losses(&self, since: u32) -> (Vec<LedgerEntry>, bool);
     /// A word off the CPU's random number generator, if it has one.
     fn entropy(&self) -> Option<u64>;
 
     /// Write to the debug console.
     fn put(&self, bytes: &[u8]);
-    /// Read what the console has; 0 if nothing.
-    fn get(&self, buffer: &mut [u8]) -> usize;
-    /// Sleep until the console may have input, or the counter passes `deadline`.
-    fn wait_for_console(&self, deadline: Option<u64>) -> exo::Result<()>;
 
     /// The program's thread pointer: FS base or TPIDR_EL0.
     fn thread_pointer(&self) -> u64;

@@ -12,11 +12,14 @@
 //! | `syscall` | the table of calls and their handlers |
 //! | `timer` | timers, and the signals that they send |
 //! | `thread` | threads, and where a call waits |
+//! | `policies` | what the app decides for itself, and how that is chosen |
 //! | `family` | the process among others |
+//! | `giving` | frames that are given back when others need them |
 //! | `memory` | regions, and what is resident in them |
 //! | `load` | ELF programs, the first stack |
 //! | `vfs`, `file` | names and inodes; descriptors and what stands behind them |
 //! | `user` | the program's memory |
+//! | `recovery` | points that a process goes on from when a signal has ended it |
 //! | `pool` | the frames of files in memory |
 //! | `mapped_ring` | a pipe's pages, where they are |
 //! | `kernel` | what is asked of the exokernel |
@@ -32,16 +35,19 @@ pub mod errno;
 pub mod fake;
 pub mod family;
 pub mod file;
+pub mod giving;
 pub mod identity;
 pub mod kernel;
 pub mod limits;
 pub mod load;
 pub mod mapped_ring;
 pub mod memory;
+pub mod policies;
 pub mod pool;
 pub mod post_mortem;
 pub mod process;
 pub mod random;
+pub mod recovery;
 pub mod report;
 pub mod server;
 pub mod signal;

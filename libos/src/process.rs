@@ -15,13 +15,16 @@ use spin::Mutex;
 use crate::errno::{Errno, Result};
 use crate::family::Family;
 use crate::file::Files;
+use crate::giving::Giving;
 use crate::identity::Word;
 use crate::kernel::Kernel;
 use crate::limits::Limits;
 use crate::load::Executable;
 use crate::load::auxiliary::Entry as VectorEntry;
 use crate::memory::Memory;
+use crate::policies::Policies;
 use crate::random::Random;
+use crate::recovery::Points;
 use crate::signal::{Ending, Signals, Trap};
 use crate::strace::Trace;
 use crate::syscall::table::{self, Row, Support};
@@ -72,8 +75,14 @@ pub struct Process<K: Kernel> {
     pub threads: Threads<K::Machine>,
     /// What the first thread ended with, if others go on.
     pub leader_code: Mutex<Option<u8>>,
+    /// What the app decides for itself about its calls, and what other programs do.
+    pub policies: Policies,
+    /// Where it goes on from when a signal has ended it.
+    pub points: Mutex<Points>,
     /// The process among others.
     pub family: Family,
+    /// What it was asked to give back.
+    pub giving: Giving,
     /// How far the doorbell had been counted when it was last heard.
     pub heard: AtomicU32,
 }
@@ -98,9 +107,11 @@ impl<K: Kernel> Process<K> {
             None => Files::new(initramfs, &kernel.pool(), now_ns),
         };
         files.begin_inodes(id);
+        let mut memory = Memory::new();
+        memory.forget_losses(&kernel);
         Process {
             trace,
-            memory: Mutex::new(Memory::new()),
+            memory: Mutex::new(memory),
             signals: Signals::new(),
             files,
             limits: Mutex::new(Limits::new()),
@@ -110,7 +121,10 @@ impl<K: Kernel> Process<K> {
             running: Mutex::new(Running::default()),
             threads: Threads::new(id, kernel.first_machine(), kernel.ran()),
             leader_code: Mutex::new(None),
+            policies: Policies::default(),
+            points: Mutex::default(),
             family: Family::default(),
+            giving: Giving::default(),
             heard: AtomicU32::new(0),
             kernel,
         }
@@ -145,6 +159,7 @@ impl<K: Kernel> Process<K> {
         if self.trace.is_on {
             crate::strace::ended(self, ending);
         }
+        self.report_profile();
         self.leave_all_futexes();
         let (most_resident, faults) = {
             let memory = self.memory.lock();

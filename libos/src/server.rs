@@ -1,11 +1,12 @@
 //! What a process asks of `unixd`: the seam between the library's safe part and the channel.
 #![forbid(unsafe_code)]
 
-use unix::{InodeWords, Request};
+use unix::{Changes, InodeWords, Request};
 
 use crate::errno::Result;
 use crate::file::Output;
 use crate::mapped_ring::MappedRing;
+use crate::user::UserMemory;
 
 /// The way to `unixd`: calls of words, and a mailbox of [`unix::MAILBOX_BYTES`] that carries bytes both ways.
 ///
@@ -30,8 +31,14 @@ pub trait Server: Send + Sync {
     /// The words of an open inode.
     fn inode(&self, index: u32) -> &InodeWords;
 
+    /// What is counted of files.
+    fn changes(&self) -> &Changes;
+
     /// Whether somebody watches files, so that it matters when they are closed.
     fn is_watched(&self) -> bool;
+
+    /// How often files lost their last names that the process had opened.
+    fn removals(&self) -> u32;
 
     /// The ring of a pipe that `unixd` mapped here; none if there is no such place.
     fn ring(&self, index: u32) -> Option<MappedRing>;
@@ -41,6 +48,12 @@ pub trait Server: Send + Sync {
     /// # Errors
     /// `EFAULT`: as [`Output::put`].
     fn put(&self, output: &mut Output, address: usize, length: usize) -> Result<usize>;
+
+    /// Copy bytes of pages that were mapped here for the process to the program.
+    ///
+    /// # Errors
+    /// `EFAULT`: not all of them.
+    fn copy_out(&self, memory: &dyn UserMemory, to: usize, address: usize, length: usize) -> Result<()>;
 
     /// Bytes of pages that were mapped here for the process, to be kept for as long as it lives.
     fn bytes(&self, address: usize, length: usize) -> &'static [u8];

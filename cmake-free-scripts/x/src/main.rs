@@ -6,7 +6,7 @@
 //! | `build`, `c_programs`, `elf`, `image`, `libos_image`, `vdso`, `initramfs` | builds, verifies, lays out what boots |
 //! | `run`, `gdb`, `qemu` | boots it |
 //! | `trace` | what a run tells of itself: calls as strace(1) prints them |
-//! | `entry`, `manifest` | what is chosen for a program |
+//! | `entry`, `manifest`, `policies` | what is chosen for a program |
 //! | `test` | runs the tests of all levels |
 //! | `conformance` | runs public test suites, against Linux |
 //! | `rewrite` | the rewriter's reports, and overlays |
@@ -28,6 +28,7 @@ mod isa;
 mod libos_image;
 mod lines;
 mod manifest;
+mod policies;
 mod profile;
 mod progress;
 mod qemu;
@@ -82,6 +83,8 @@ enum Verb {
     Bench(bench::Options),
     /// Count the kernel's lines of code and its images' bytes against their budgets
     Size(size::Options),
+    /// List the policies that an app may choose, and their parameters
+    Policies(policies::Options),
     /// Say what the rewriter makes of programs, site by site, and write overlays
     Rewrite(rewrite::Options),
     /// As run, but stopped at the first instruction with gdb attached, which knows kernel, library OS and program
@@ -117,6 +120,7 @@ fn perform(verb: Verb) -> Result<ExitCode> {
         Verb::Check => check::check()?,
         Verb::Bench(options) => return bench::bench(&options),
         Verb::Size(options) => size::size(&options)?,
+        Verb::Policies(options) => policies::policies(&options),
         Verb::Rewrite(options) => return rewrite::rewrite(&options),
         Verb::Gdb(options) => return gdb::gdb(&options),
     }

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use exo::command::CommandFlags;
+use exo::command::{CommandFlags, HEADER};
 
 use crate::entry::Entry;
 use crate::image::{Content, lay_out};
 use crate::initramfs::{Files, Node};
 use crate::isa::Isa;
+use crate::manifest::Manifest;
 use crate::profile::Profile;
 use crate::qemu::{Kind, Machine, Scratch, boot_on_terminal};
 use crate::{build, manifest, rewrite, setup, symbols, trace, tree};
@@ -71,9 +72,12 @@ pub struct Options {
     /// How the program's calls reach the library OS [default: linked]
     #[arg(long, value_name = "ENTRY")]
     pub entry: Option<Entry>,
-    /// Run what a manifest says: a name in user/apps or a path. The command line goes before the manifest
+    /// Run what a manifest says: a name in user/apps or a path (repeatable: side by side). The command line goes before the manifest
     #[arg(long, value_name = "NAME|FILE")]
-    pub app: Option<String>,
+    pub app: Vec<String>,
+    /// Let the program have a policy: KIND=NAME,PARAMETER=VALUE,... (repeatable; `cargo x policies` lists them)
+    #[arg(long, value_name = "SETTING", value_parser = parse_setting)]
+    pub policy: Vec<String>,
     /// Run so many processes of the program at once, each with its number in CHITIN_COPY
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub copies: u32,
@@ -87,8 +91,11 @@ pub struct Options {
     #[arg(long = "env", value_name = "NAME=VALUE")]
     pub environment: Vec<String>,
     /// Boot this program of user/exo straight on the exokernel instead
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["entry", "app", "strace", "strace_summary", "add", "environment", "command"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["entry", "app", "policy", "strace", "strace_summary", "add", "environment", "command"])]
     pub native: Option<String>,
+    /// Run this program of user/exo in an environment of its own, beside the Linux processes; the machine ends when both have
+    #[arg(long, value_name = "NAME", conflicts_with = "native")]
+    pub beside: Option<String>,
     /// Count every instruction of the guest, by symbol, and draw them as a flame graph
     #[arg(long, value_name = "FILE.svg", conflicts_with = "kvm")]
     pub profile: Option<PathBuf>,
@@ -102,6 +109,7 @@ pub struct Options {
 }
 
 /// What the first environment is given.
+#[derive(Clone, Default)]
 pub struct Guest {
     /// The guest's files.
     pub files: Files,
@@ -111,8 +119,12 @@ pub struct Guest {
     pub environment: Vec<String>,
     /// How to run it.
     pub flags: CommandFlags,
+    /// Which policies it has: `KIND=NAME,PARAMETER=VALUE`.
+    pub settings: Vec<String>,
     /// The program's input, where it is no terminal.
     pub input: Vec<u8>,
+    /// What runs beside it, on the same files.
+    pub beside: Vec<Guest>,
 }
 
 impl Guest {
@@ -128,14 +140,20 @@ impl Guest {
 
     /// The same, on a terminal of so many rows and columns.
     pub fn image_on_terminal(&self, isa: Isa, copies: u32, window: Option<[u16; 2]>) -> Result<Vec<u8>> {
+        self.image_beside(isa, copies, window, None)
+    }
+
+    /// The same, beside a program of user/exo.
+    pub fn image_beside(&self, isa: Isa, copies: u32, window: Option<[u16; 2]>, beside: Option<&str>) -> Result<Vec<u8>> {
         let read = |path: PathBuf| std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()));
         let modules = [
             Content { name: "libos", bytes: read(build::libos_module(isa))? },
             Content { name: "unixd", bytes: read(build::unixd_module(isa))? },
             Content { name: "initramfs", bytes: self.archive(isa)? },
-            Content { name: "command", bytes: self.command_block() },
+            Content { name: "command", bytes: self.command_blocks() },
             Content { name: "stdin", bytes: self.input.clone() },
             Content { name: "copies", bytes: copies.to_le_bytes().to_vec() },
+            Content { name: "beside", bytes: beside.map(|name| native_image(isa, name)).transpose()?.unwrap_or_default() },
             Content { name: "window", bytes: window.iter().flatten().flat_map(|size| size.to_le_bytes()).collect() },
         ];
         lay_out(&read(build::native(isa, "init"))?, &modules)
@@ -143,7 +161,8 @@ impl Guest {
 
     /// The guest's files, with the rewritten text of its programs if that is used.
     fn archive(&self, isa: Isa) -> Result<Vec<u8>> {
-        if !self.flags.contains(CommandFlags::REWRITE) {
+        let rewrites = |guest: &Guest| guest.flags.contains(CommandFlags::REWRITE);
+        if !rewrites(self) && !self.beside.iter().any(rewrites) {
             return Ok(self.files.archive());
         }
         let mut files = self.files.clone();
@@ -151,14 +170,15 @@ impl Guest {
         Ok(files.archive())
     }
 
-    fn command_block(&self) -> Vec<u8> {
-        let counts = [self.arguments.len() as u32, self.environment.len() as u32, self.flags.bits()];
-        let mut block: Vec<u8> = counts.iter().flat_map(|count| count.to_le_bytes()).collect();
-        for string in self.arguments.iter().chain(&self.environment) {
-            block.extend_from_slice(string.as_bytes());
-            block.push(0);
-        }
-        block
+    /// The command block, and those of the programs beside it.
+    fn command_blocks(&self) -> Vec<u8> {
+        let lists = [&self.arguments, &self.settings, &self.environment];
+        let strings: Vec<u8> = lists.into_iter().flatten().flat_map(|string| string.bytes().chain([0])).collect();
+        let bytes = (HEADER + strings.len()) as u32;
+        let words = [bytes].into_iter().chain(lists.map(|list| list.len() as u32)).chain([self.flags.bits()]);
+        let mut blocks: Vec<u8> = words.flat_map(u32::to_le_bytes).chain(strings).collect();
+        self.beside.iter().for_each(|guest| blocks.extend(guest.command_blocks()));
+        blocks
     }
 }
 
@@ -198,13 +218,19 @@ fn guests_files(options: &Options, isa: Isa) -> trace::Lookup {
 pub fn prepare(options: &Options, isa: Isa) -> Result<Vec<u8>> {
     setup::ensure(&[isa])?;
     build::build_kernel(isa)?;
-    if let Some(name) = &options.native {
+    if options.native.is_some() || options.beside.is_some() {
         build::build_native(isa)?;
-        let path = build::native(isa, name);
-        return lay_out(&std::fs::read(&path).with_context(|| format!("{name} is no program of user/exo"))?, &[]);
+    }
+    if let Some(name) = &options.native {
+        return native_image(isa, name);
     }
     build::build_personality(isa)?;
-    guest(options, isa)?.image_on_terminal(isa, options.copies, window())
+    guest(options, isa)?.image_beside(isa, options.copies, window(), options.beside.as_deref())
+}
+
+/// The boot image of a program of user/exo.
+fn native_image(isa: Isa, name: &str) -> Result<Vec<u8>> {
+    lay_out(&std::fs::read(build::native(isa, name)).with_context(|| format!("{name} is no program of user/exo"))?, &[])
 }
 
 /// Rows and columns of the terminal that this runs on, if it does.
@@ -214,20 +240,38 @@ fn window() -> Option<[u16; 2]> {
 
 /// The guest that the options describe.
 fn guest(options: &Options, isa: Isa) -> Result<Guest> {
-    let manifest = options.app.as_deref().map(manifest::read).transpose()?.unwrap_or_default();
-    let entry = options.entry.or(manifest.entry).unwrap_or_default();
+    let manifests = options.app.iter().map(|name| manifest::read(name)).collect::<Result<Vec<_>>>()?;
+    let entries: Vec<Entry> = manifests.iter().map(|manifest| options.entry.or(manifest.entry).unwrap_or_default()).collect();
+    let entry = entries.first().copied().or(options.entry).unwrap_or_default();
+    if entries.iter().any(|other| other.flavour() != entry.flavour()) {
+        bail!("apps that run side by side have one C library: all linked, or none (--entry)");
+    }
     let mut files = standard_files(isa, entry)?;
-    for pair in manifest.add.iter().chain(&options.add) {
+    for pair in manifests.iter().flat_map(|manifest| &manifest.add).chain(&options.add) {
         let (host, guest) = pair.split_once(':').with_context(|| format!("--add {pair}: HOST:GUEST is wanted"))?;
         add_tree(&mut files, Path::new(host), guest)?;
     }
-    let (program, arguments) = match (&options.app, options.command.split_first()) {
-        (Some(_), None) => (manifest.program.as_str(), manifest.arguments.clone()),
-        (Some(_), Some(_)) => (manifest.program.as_str(), options.command.clone()),
-        (None, None) => (DEFAULT_PROGRAM, Vec::new()),
-        (None, Some((program, arguments))) => (program.as_str(), arguments.to_vec()),
-    };
-    let arguments = [vec![place(&mut files, program)?], arguments].concat();
+    let mut guests = Vec::new();
+    for (manifest, entry) in manifests.iter().zip(entries) {
+        let mut manifest = manifest.clone();
+        if !options.command.is_empty() {
+            manifest.arguments.clone_from(&options.command);
+        }
+        guests.push(started(&mut files, options, &manifest, entry)?);
+    }
+    if guests.is_empty() {
+        let (program, arguments) = options.command.split_first().map_or((DEFAULT_PROGRAM, &[][..]), |(first, rest)| (first.as_str(), rest));
+        let manifest = Manifest { program: program.into(), arguments: arguments.to_vec(), ..Manifest::default() };
+        guests.push(started(&mut files, options, &manifest, entry)?);
+    }
+    let beside = guests.split_off(1);
+    let first = guests.remove(0);
+    Ok(Guest { files, beside, ..first })
+}
+
+/// A program that is started, but for the files.
+fn started(files: &mut Files, options: &Options, manifest: &Manifest, entry: Entry) -> Result<Guest> {
+    let arguments = [vec![place(files, &manifest.program)?], manifest.arguments.clone()].concat();
     let terminal = std::env::var("TERM").unwrap_or_else(|_| "dumb".into());
     let mut environment: Vec<String> = ["PATH=/bin:/usr/bin:/sbin:/usr/sbin", "HOME=/root", PROMPT].map(str::to_owned).into();
     environment.push(format!("TERM={terminal}"));
@@ -235,7 +279,13 @@ fn guest(options: &Options, isa: Isa) -> Result<Guest> {
     environment.extend(options.environment.iter().cloned());
     let mut flags = entry.flags();
     flags |= options.trace.flags();
-    Ok(Guest { files, arguments, environment, flags, input: Vec::new() })
+    let settings = [manifest.settings.clone(), options.policy.clone()].concat();
+    Ok(Guest { arguments, environment, settings, flags, ..Guest::default() })
+}
+
+/// A policy's setting, as it was given.
+fn parse_setting(text: &str) -> Result<String, String> {
+    policy::setting::Setting::parse(text).map(|_| text.to_owned()).map_err(|mistake| mistake.to_string())
 }
 
 /// The guest's path of a program: as it is, in the guest's `/bin`, or the host's file of that name, put there.

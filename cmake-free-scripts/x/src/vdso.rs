@@ -54,10 +54,16 @@ fn functions(isa: Isa) -> &'static [&'static str] {
             "time",
             "getcpu",
             "__chitin_syscall",
+            "__chitin_barrier",
         ],
-        Isa::Aarch64 => {
-            &["__kernel_clock_gettime", "__kernel_clock_getres", "__kernel_gettimeofday", "__kernel_rt_sigreturn", "__chitin_syscall"]
-        }
+        Isa::Aarch64 => &[
+            "__kernel_clock_gettime",
+            "__kernel_clock_getres",
+            "__kernel_gettimeofday",
+            "__kernel_rt_sigreturn",
+            "__chitin_syscall",
+            "__chitin_barrier",
+        ],
     }
 }
 

@@ -41,7 +41,8 @@ numbered! {
         /// `(env, target, source, pages, rights) → pages done`. Map pages held here at `source` into `env` at `target`, with rights
         /// within their maximum. `env`: one that the caller is over, or a peer whose window covers the target.
         PageMap = 3,
-        /// `(env, address, pages) → pages done`. Give up mappings; pages not mapped are passed over.
+        /// `(env, address, pages) → pages done`. Give up mappings; pages not mapped are passed over. What is taken from another
+        /// environment is written into the ledger ([`crate::LedgerEntry`]).
         PageUnmap = 4,
         /// `(env, address, pages, rights) → pages done`. Set current rights inside the maximum and lower the maximum to the
         /// `MAY_*` bits given; pages not mapped are passed over. A copy-on-write page stays unwritable until broken.
@@ -120,6 +121,9 @@ numbered! {
         /// and the flag is cleared. `NotMapped` without an upcall page. (x86_64 code needs no kernel for this: `iretq` is for user mode
         /// too. There the answer is always `NotMapped`.)
         Return = 33,
+        /// `(env, address, pages) → pages passed`. Pass over pages that are not mapped, up to the first that is or as far as one call goes;
+        /// 0: `address` is mapped.
+        PageSkip = 34,
     }
 }
 

@@ -1,9 +1,10 @@
 //! The pages that show what the kernel knows, mapped read-only wherever an environment asks (`info_map`).
 //!
 //! Page 0 is [`InfoPage`]; pages from [`INFO_ENVS_PAGE`] hold the environment table ([`EnvEntry`] by slot), those from
-//! [`INFO_SLICES_PAGE`] the slice vectors ([`SliceEntry`], one page per CPU), and from `frames_page` on the frame table ([`FrameEntry`] by
-//! frame number less `first_frame`). Words here can be waited on: an environment's death changes its `state` and its
-//! parent's `deaths`, an interrupt its count, a page's unmapping its frame's `count`.
+//! [`INFO_LEDGER_PAGE`] the ledger ([`LedgerEntry`]), those from [`INFO_SLICES_PAGE`] the slice vectors ([`SliceEntry`], one page per
+//! CPU), and from `frames_page` on the frame table ([`FrameEntry`] by frame number less `first_frame`). Words here can be waited on: an
+//! environment's death changes its `state` and its parent's `deaths`, an interrupt its count, a page's unmapping its frame's `count`, a page taken
+//! by force the ledger's `taken`.
 
 use static_assertions::const_assert_eq;
 
@@ -11,8 +12,12 @@ use crate::{MAX_ENVS, MAX_IRQS, MAX_SLICES, PAGE_SIZE};
 
 /// First info page of the environment table.
 pub const INFO_ENVS_PAGE: usize = 1;
+/// First info page of the ledger.
+pub const INFO_LEDGER_PAGE: usize = INFO_ENVS_PAGE + MAX_ENVS * size_of::<EnvEntry>() / PAGE_SIZE;
 /// First info page of the slice vectors.
-pub const INFO_SLICES_PAGE: usize = INFO_ENVS_PAGE + MAX_ENVS * size_of::<EnvEntry>() / PAGE_SIZE;
+pub const INFO_SLICES_PAGE: usize = INFO_LEDGER_PAGE + LEDGER_ENTRIES * size_of::<LedgerEntry>() / PAGE_SIZE;
+/// Entries of the ledger: number `n` is at `n % LEDGER_ENTRIES`, until as many more are written.
+pub const LEDGER_ENTRIES: usize = 512;
 
 /// The first info page.
 #[derive(Clone, Copy, Debug)]
@@ -50,8 +55,10 @@ pub struct InfoPage {
     pub traps: u64,
     /// Offset 120: aarch64: the physical address of the device tree; else 0.
     pub device_tree: u64,
-    /// Offset 128: zero.
-    pub reserved: [u64; 16],
+    /// Offset 128: how many entries of the ledger were ever written; the newest is number `taken - 1`. Counts up, wakes, and wraps.
+    pub taken: u32,
+    /// Offset 132: zero.
+    pub reserved: [u32; 31],
     /// Offset 256: how often each interrupt came; wait on it, then `irq_ack`.
     pub irqs: [u32; MAX_IRQS],
 }
@@ -116,6 +123,23 @@ impl EnvEntry {
     /// `FaultKind` stand-in for a foreign syscall without an entry.
     pub const FOREIGN: u32 = 0;
 }
+
+/// A mapping that was taken by force: by `page_unmap` of another environment than its holder.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct LedgerEntry {
+    /// Offset 0: who had it, an [`crate::EnvId`]'s word.
+    pub holder: u64,
+    /// Offset 8: where it was mapped, and in bit 0 whether it was one of 2 MiB.
+    pub address: u64,
+    /// Offset 16: the counter's value then.
+    pub ticks: u64,
+    /// Offset 24: number of the frame, the first of a large page.
+    pub frame: u32,
+    /// Offset 28: slot of the environment that took it: the holder's parent, or one above.
+    pub taker: u32,
+}
+const_assert_eq!(LEDGER_ENTRIES * size_of::<LedgerEntry>() % PAGE_SIZE, 0);
 
 /// A slot of a CPU's slice vector: a share of time.
 #[derive(Clone, Copy, Debug, Default)]

@@ -32,7 +32,10 @@ mod upcall;
 pub use call::{Call, Error};
 pub use context::{Registers, RunState, TransferFlags};
 pub use image::{IMAGE_BASE, IMAGE_MAGIC, IMAGE_MODULES, IMAGE_SEGMENTS, ImageHeader, Module, Segment};
-pub use info::{EnvEntry, EnvState, FrameEntry, FrameKind, INFO_ENVS_PAGE, INFO_SLICES_PAGE, InfoPage, SliceEntry};
+pub use info::{
+    EnvEntry, EnvState, FrameEntry, FrameKind, INFO_ENVS_PAGE, INFO_LEDGER_PAGE, INFO_SLICES_PAGE, InfoPage, LEDGER_ENTRIES, LedgerEntry,
+    SliceEntry,
+};
 pub use rights::{CloneMode, CloneRange, PageInfo, Privileges, Rights};
 pub use upcall::{FaultKind, SavedState, UpcallEntries, UpcallPage, WaitWord};
 

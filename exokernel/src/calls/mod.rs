@@ -80,6 +80,7 @@ impl<M: Machine> Kernel<M> {
             Call::DebugPut => self.debug_put(caller, a, b)?,
             Call::DebugGet => self.debug_get(caller, a, b)?,
             Call::MachineExit => self.machine_exit(caller, a)?,
+            Call::PageSkip => self.page_skip(caller, a, b, c)?,
             // Where it means something, the entry assembly does it.
             Call::Return => return Err(Error::NotMapped),
         };

@@ -131,7 +131,7 @@ impl<M: Machine> Kernel<M> {
         window.peer == guest.0 && address >= window.address && address + pages * BYTES <= end
     }
 
-    /// Give up mappings; pages not mapped are passed over.
+    /// Give up mappings; pages not mapped are passed over. What another's are is written into the ledger.
     ///
     /// - `BadAddress`: the range is not pages of user space.
     /// - `Occupied`: it covers a part of a 2 MiB mapping.
@@ -140,11 +140,22 @@ impl<M: Machine> Kernel<M> {
         check_range(address, pages)?;
         let root = self.env(id.slot()).root.get();
         let done = self.for_leaves(root, address, pages, |kernel, slot, leaf, at| {
+            if id != caller.id {
+                kernel.write_down(id, caller.id, at | u64::from(slot.level > 0), leaf.frame);
+            }
             kernel.clear(id, slot, leaf, at);
             Ok([0; 2])
         })?;
         self.flush(id, address, done);
         Ok(done)
+    }
+
+    /// Pass over pages that are not mapped. `BadAddress`: the range is not pages of user space.
+    pub(super) fn page_skip(&mut self, caller: Caller, env: u64, address: u64, pages: u64) -> Result<u64> {
+        let id = self.under(caller.id, env)?;
+        check_range(address, pages)?;
+        let root = self.env(id.slot()).root.get();
+        Ok(self.for_leaves(root, address, pages, |_, _, _, _| Err(Error::Occupied)).unwrap_or(0))
     }
 
     /// Set current rights and lower the maximum; pages not mapped are passed over.

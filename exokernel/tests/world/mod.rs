@@ -84,6 +84,11 @@ impl<P: Paging> World<P> {
         unsafe { self.kernel.machine.frame(frame).add(offset).cast::<T>().read_unaligned() }
     }
 
+    /// The first frame of the info pages.
+    pub fn info_frame(&self) -> u64 {
+        self.info
+    }
+
     pub fn info(&self) -> InfoPage {
         self.read(self.info, 0)
     }

@@ -102,6 +102,18 @@ pub fn page_query(env: EnvId, address: usize) -> Result<PageInfo> {
     call!(PageQuery, env.0, address as u64).map(PageInfo::unpack)
 }
 
+/// How many of `pages` pages from `address` on are not mapped, up to the first that is.
+pub fn page_skip(env: EnvId, address: usize, pages: usize) -> Result<usize> {
+    let mut passed = 0;
+    while passed < pages {
+        match call!(PageSkip, env.0, page(address, passed), (pages - passed) as u64)? {
+            0 => break,
+            more => passed += more as usize,
+        }
+    }
+    Ok(passed)
+}
+
 /// Turn a 2 MiB mapping into small ones.
 pub fn page_split(env: EnvId, address: usize) -> Result<()> {
     call!(PageSplit, env.0, address as u64).map(drop)

@@ -1,7 +1,8 @@
 //! What to run: the block that the build tool hands to the first environment as the module `command`.
 //!
-//! Three little-endian words of 32 bits (arguments, environment strings, [`CommandFlags`]), then the strings, each with a NUL at its
-//! end: the arguments and after them the environment. The first argument is the program's path in the guest.
+//! Five little-endian words of 32 bits (bytes of the block, arguments, settings, environment strings, [`CommandFlags`]), then the strings, each
+//! with a NUL at its end: the arguments, the settings of policies, the environment. The first argument is the program's path in the guest.
+//! Of several programs that are to run side by side, each has a block, one behind the other.
 
 use bitflags::bitflags;
 
@@ -29,8 +30,22 @@ pub struct Command<'a> {
     /// How to run it.
     pub flags: CommandFlags,
     arguments: usize,
+    settings: usize,
     environment: usize,
     strings: &'a [u8],
+}
+
+/// Bytes before the strings.
+pub const HEADER: usize = 20;
+
+/// The blocks of programs that are to run side by side.
+pub fn blocks(mut rest: &[u8]) -> impl Iterator<Item = &[u8]> {
+    core::iter::from_fn(move || {
+        let bytes = u32::from_le_bytes(rest.get(..4)?.try_into().ok()?) as usize;
+        let (block, behind) = rest.split_at_checked(bytes.max(HEADER))?;
+        rest = behind;
+        Some(block)
+    })
 }
 
 impl<'a> Command<'a> {
@@ -38,12 +53,13 @@ impl<'a> Command<'a> {
     #[must_use]
     pub fn parse(block: &'a [u8]) -> Option<Self> {
         let word = |index: usize| block.get(index * 4..index * 4 + 4)?.try_into().ok().map(u32::from_le_bytes);
-        let (arguments, environment) = (word(0)? as usize, word(1)? as usize);
-        let strings = block.get(12..)?;
+        let [arguments, settings, environment] = [word(1)? as usize, word(2)? as usize, word(3)? as usize];
+        let strings = block.get(HEADER..)?;
         let ends = strings.iter().filter(|&&byte| byte == 0).count();
-        (arguments.checked_add(environment)? <= ends).then_some(Command {
-            flags: CommandFlags::from_bits_truncate(word(2)?),
+        (arguments.checked_add(settings)?.checked_add(environment)? <= ends).then_some(Command {
+            flags: CommandFlags::from_bits_truncate(word(4)?),
             arguments,
+            settings,
             environment,
             strings,
         })
@@ -54,8 +70,13 @@ impl<'a> Command<'a> {
         self.strings.split(|&byte| byte == 0).take(self.arguments)
     }
 
+    /// The settings, without their NULs.
+    pub fn settings(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        self.strings.split(|&byte| byte == 0).skip(self.arguments).take(self.settings)
+    }
+
     /// The environment, without its NULs.
     pub fn environment(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        self.strings.split(|&byte| byte == 0).skip(self.arguments).take(self.environment)
+        self.strings.split(|&byte| byte == 0).skip(self.arguments + self.settings).take(self.environment)
     }
 }

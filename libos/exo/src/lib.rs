@@ -23,4 +23,4 @@ pub mod trace;
 pub use calls::*;
 pub use console::{Console, print_to_console};
 pub use isa::raw_call;
-pub use runtime::panicked;
+pub use runtime::{ended, panicked};

@@ -10,13 +10,18 @@ const PANIC_CODE: u8 = 101;
 /// What [`crate::program!`]'s panic handler does: say where, and end the machine if that is allowed, else the environment.
 pub fn panicked(info: &PanicInfo) -> ! {
     crate::println!("{info}");
-    let _ = crate::machine_exit(PANIC_CODE);
+    ended(PANIC_CODE)
+}
+
+/// What [`crate::program!`]'s end does: end the machine with this code if that is allowed, else the environment.
+pub fn ended(code: u8) -> ! {
+    let _ = crate::machine_exit(code);
     loop {
-        let _ = crate::env_destroy(EnvId::SELF, u64::from(PANIC_CODE));
+        let _ = crate::env_destroy(EnvId::SELF, u64::from(code));
     }
 }
 
-/// Make a program of `main: fn() -> u8`: its answer is the machine's exit code.
+/// Make a program of `main: fn() -> u8`: its answer is the machine's exit code, or the environment's status if it is not the first.
 #[macro_export]
 macro_rules! program {
     ($main:ident) => {
@@ -29,9 +34,7 @@ macro_rules! program {
 
         #[unsafe(no_mangle)]
         extern "C" fn exo_main() -> ! {
-            let code: u8 = $main();
-            let error = $crate::machine_exit(code);
-            panic!("the machine did not stop: {error:?}")
+            $crate::ended($main())
         }
 
         #[panic_handler]

@@ -2,13 +2,14 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use abi::{EnvId, Error, PAGE_SIZE, Rights};
-use unix::{Bulletin, InodeWords, MAILBOX_BYTES, Operation, Request, SERVER_CONTEXT, place};
+use abi::{EnvId, Error, PAGE_SIZE, Rights, WaitWord};
+use unix::{Bulletin, Changes, InodeWords, MAILBOX_BYTES, Operation, Request, SERVER_CONTEXT, place};
 
 use crate::errno::{Errno, Result};
 use crate::file::Output;
 use crate::mapped_ring::MappedRing;
 use crate::server::Server;
+use crate::user::UserMemory;
 
 /// The environment of `unixd`; 0 in `unixd` itself.
 static SERVER: AtomicU64 = AtomicU64::new(0);
@@ -45,6 +46,24 @@ pub fn call(request: Request) -> Result<[u64; 4]> {
             }
             Err(Error::Interrupted) => {}
             Err(_) => return Err(Errno::ENOSYS),
+        }
+    }
+}
+
+/// [`call`], and again after a ring for as long as the answer is `EAGAIN`: others are asked for what this process wants. Nothing else of the
+/// process runs meanwhile.
+///
+/// # Errors
+/// What it answers in the end; `ENOSYS`: it is gone.
+pub fn call_patiently(request: Request) -> Result<[u64; 4]> {
+    loop {
+        let doorbell = WaitWord { address: bulletin().doorbell.as_ptr() as u64, value: bulletin().rings(), reserved: 0 };
+        match call(request) {
+            Err(Errno::EAGAIN) => {
+                // However the wait ends, it is asked again.
+                let _ = exo::wait(&[doorbell], None);
+            }
+            outcome => return outcome,
         }
     }
 }
@@ -99,8 +118,18 @@ impl Server for Channel {
         unsafe { &*(place::INODES as *const InodeWords).add(index as usize) }
     }
 
+    #[inline(always)]
+    fn changes(&self) -> &Changes {
+        // SAFETY: the creator mapped the page before the process began; everything in it is atomic.
+        unsafe { &*(place::CHANGES as *const Changes) }
+    }
+
     fn is_watched(&self) -> bool {
         bulletin().watched.load(Ordering::Relaxed) != 0
+    }
+
+    fn removals(&self) -> u32 {
+        bulletin().removals.load(Ordering::Relaxed)
     }
 
     fn ring(&self, index: u32) -> Option<MappedRing> {
@@ -115,6 +144,11 @@ impl Server for Channel {
         output.put(unsafe { core::slice::from_raw_parts(address as *const u8, length) })
     }
 
+    fn copy_out(&self, memory: &dyn UserMemory, to: usize, address: usize, length: usize) -> Result<()> {
+        // SAFETY: as in `put`.
+        memory.write(to, unsafe { core::slice::from_raw_parts(address as *const u8, length) })
+    }
+
     fn bytes(&self, address: usize, length: usize) -> &'static [u8] {
         // SAFETY: `unixd` mapped the range for this process, which never unmaps it; it is of the boot image, which never changes.
         unsafe { core::slice::from_raw_parts(address as *const u8, length) }
@@ -127,20 +161,24 @@ impl Server for Channel {
     }
 }
 
-/// Do something that is charged for `frames`; if the quota does not allow it, ask for more and try once more.
+/// Do something that is charged for `frames`; if the quota does not allow it, ask for more and try again.
 ///
 /// # Errors
 /// The kernel's.
 pub fn with_quota<T>(frames: usize, mut work: impl FnMut() -> exo::Result<T>) -> exo::Result<T> {
-    match work() {
-        Err(Error::Quota) if server() != EnvId::SELF => {
-            // Page tables are charged too: one for each 512 pages, and those above.
-            let wanted = frames + frames / 512 + 4;
-            call(Request::new(Operation::MoreFrames, [wanted as u64, 0, 0])).map_err(|_| Error::Quota)?;
-            work()
+    /// How often what was granted may be taken back before it is used: others may ask in between.
+    const ATTEMPTS: usize = 8;
+    let mut outcome = work();
+    for _ in 0..ATTEMPTS {
+        if !matches!(outcome, Err(Error::Quota)) || server() == EnvId::SELF {
+            break;
         }
-        outcome => outcome,
+        // Page tables are charged too: one for each 512 pages, and those above.
+        let wanted = frames + frames / 512 + 4;
+        call_patiently(Request::new(Operation::MoreFrames, [wanted as u64, 0, 0])).map_err(|_| Error::Quota)?;
+        outcome = work();
     }
+    outcome
 }
 
 /// Map zeroed frames. On an error some may have been mapped.

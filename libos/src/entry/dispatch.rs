@@ -29,7 +29,7 @@ pub unsafe fn install(process: &'static Process<Native>) {
     PROCESS.store(core::ptr::from_ref(process).cast_mut(), Ordering::Release);
     vdso::install(&process.times.clocks);
     // SAFETY: the caller's promise.
-    unsafe { LibraryWords::serve(process, &TRACED) };
+    unsafe { LibraryWords::serve(process) };
 }
 
 /// The process that the entries serve.
@@ -58,17 +58,17 @@ impl Entered for Native {
     }
 }
 
-/// What stands in every place of the table where calls are printed.
-extern "C" fn traced(arguments: &Arguments, number: u64) -> i64 {
+/// What stands in every place of the table where calls are printed, or come by a policy.
+extern "C" fn watched(arguments: &Arguments, number: u64) -> i64 {
     let handler = Handlers::<Native>::TABLE.get(number as usize);
-    match crate::strace::traced(process(), number as usize, arguments, handler) {
+    match process().watched(number as usize, arguments, handler) {
         Ok(value) => value as i64,
         Err(errno) => Native::refused(number, errno),
     }
 }
 
-/// The thunks of a process whose calls are printed.
-pub static TRACED: [Thunk; table::NUMBERS + 1] = [traced; table::NUMBERS + 1];
+/// The thunks of a process whose calls are printed, or come by a policy.
+pub static WATCHED: [Thunk; table::NUMBERS + 1] = [watched; table::NUMBERS + 1];
 
 /// What asked for attention on the way out of a call, which answers `result` if it comes back.
 pub extern "C" fn deliver(result: u64) -> u64 {
@@ -176,7 +176,8 @@ fn resolve_program(access: Access, address: u64) -> u64 {
     }
 }
 
-const REFUSALS: [Refusal; 5] = [Refusal::Unmapped, Refusal::Denied, Refusal::PastEnd, Refusal::Unreadable, Refusal::NoMemory];
+const REFUSALS: [Refusal; 6] =
+    [Refusal::Unmapped, Refusal::Denied, Refusal::PastEnd, Refusal::Unreadable, Refusal::Taken, Refusal::NoMemory];
 
 fn refusal_code(refusal: Refusal) -> u64 {
     UNEXPLAINED + 1 + REFUSALS.iter().position(|&other| other == refusal).unwrap_or(0) as u64

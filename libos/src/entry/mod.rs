@@ -49,6 +49,8 @@ pub mod place {
     pub const INFO: usize = 0x7e00_002c_0000;
     /// A page of the frame table, while it is looked at.
     pub const FRAME_TABLE: usize = 0x7e00_002d_0000;
+    /// The kernel's ledger, while it is read.
+    pub const LEDGER: usize = 0x7e00_002d_4000;
     /// The heap.
     pub const HEAP: usize = 0x7e00_0030_0000;
     /// The most that the heap may be.

@@ -9,8 +9,8 @@ use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use abi::{
-    CloneRange, EnvEntry, EnvId, FrameEntry, FrameKind, INFO_ENVS_PAGE, InfoPage, PAGE_SIZE, PageInfo, Registers, Rights, RunState,
-    UpcallPage, WaitWord,
+    CloneRange, EnvEntry, EnvId, FrameEntry, FrameKind, INFO_ENVS_PAGE, INFO_LEDGER_PAGE, INFO_SLICES_PAGE, InfoPage, LEDGER_ENTRIES,
+    LedgerEntry, PAGE_SIZE, PageInfo, Registers, Rights, RunState, UpcallPage, WaitWord,
 };
 
 use spin::Mutex;
@@ -129,6 +129,24 @@ impl Native {
 impl Default for Native {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl Native {
+    /// Frames that `unixd` and this process could be charged for, as far as that is seen from here.
+    #[inline(always)]
+    fn chargeable(&self) -> usize {
+        let (own, server) = (EnvId(self.identity.load(Ordering::Relaxed)), channel::server());
+        // The page that is mapped has the entries around the process's own.
+        if server == EnvId::SELF || own.slot() / ENTRIES != server.slot() / ENTRIES {
+            return usize::MAX;
+        }
+        let left = |entry: *const EnvEntry| {
+            // SAFETY: an entry in the page that is mapped; the kernel changes these words, one aligned store each.
+            unsafe { ((&raw const (*entry).quota).read_volatile() - (&raw const (*entry).used).read_volatile()) as usize }
+        };
+        let entry = core::ptr::from_ref(self.entry());
+        left(entry) + left(entry.wrapping_add(server.slot()).wrapping_sub(own.slot()))
     }
 }
 
@@ -341,6 +359,10 @@ impl Kernel for Native {
         self.machines.keep_only(machine);
     }
 
+    fn watch_calls(&self, watched: bool) {
+        LibraryWords::choose_way(watched);
+    }
+
     fn arm_slice(&self) {
         let page = place::UPCALL_PAGE as *mut UpcallPage;
         // SAFETY: `start` mapped the page; the word is for the library to write and for the kernel to read.
@@ -503,7 +525,8 @@ impl Kernel for Native {
         // SAFETY: the kernel changes these words, one aligned store each.
         let (used, free) =
             unsafe { ((&raw const (*entry).used).read_volatile() as usize, (&raw const (*info).free_frames).read_volatile() as usize) };
-        (used + free, used)
+        // A frame that several have is charged to each: there may be fewer to be charged for than there are.
+        (used + free.min(self.chargeable()), used)
     }
 
     fn could_have(&self, frames: usize) -> bool {
@@ -512,7 +535,33 @@ impl Kernel for Native {
         let (quota, used) = unsafe { ((&raw const (*entry).quota).read_volatile(), (&raw const (*entry).used).read_volatile()) };
         let wanted = (frames as u64).saturating_sub(quota.saturating_sub(used));
         let request = Request { small: 1, ..Request::new(Operation::MoreFrames, [wanted, 0, 0]) };
-        wanted == 0 || channel::server() == EnvId::SELF || channel::call(request).is_ok()
+        wanted == 0 || channel::server() == EnvId::SELF || channel::call_patiently(request).is_ok()
+    }
+
+    fn taken(&self) -> u32 {
+        // SAFETY: the kernel changes the word, one aligned store each time.
+        unsafe { (&raw const (*core::ptr::from_ref(self.info())).taken).read_volatile() }
+    }
+
+    fn losses(&self, since: u32) -> (Vec<LedgerEntry>, bool) {
+        const PAGES: usize = INFO_SLICES_PAGE - INFO_LEDGER_PAGE;
+        let until = self.taken();
+        let count = until.wrapping_sub(since);
+        if exo::info_map(EnvId::SELF, place::LEDGER, INFO_LEDGER_PAGE, PAGES).is_err() {
+            return (Vec::new(), count == 0);
+        }
+        let first = until.wrapping_sub(count.min(LEDGER_ENTRIES as u32));
+        let ring = place::LEDGER as *const LedgerEntry;
+        let own = self.identity.load(Ordering::Relaxed);
+        let entries = (0..until.wrapping_sub(first)).map(|index| {
+            let place = first.wrapping_add(index) as usize % LEDGER_ENTRIES;
+            // SAFETY: 1. The pages are mapped, and have so many entries. 2. The kernel changes them behind our back, hence volatile.
+            unsafe { ring.add(place).read_volatile() }
+        });
+        let own = entries.filter(|entry| entry.holder == own).collect();
+        // SAFETY: the entries were copied.
+        let _ = unsafe { exo::page_unmap(EnvId::SELF, place::LEDGER, PAGES) };
+        (own, count <= LEDGER_ENTRIES as u32)
     }
 
     fn entropy(&self) -> Option<u64> {
@@ -521,32 +570,6 @@ impl Kernel for Native {
 
     fn put(&self, bytes: &[u8]) {
         let _ = exo::debug_put(bytes);
-    }
-
-    fn get(&self, buffer: &mut [u8]) -> usize {
-        // The kernel does not write to a page that is to be copied on write.
-        buffer.iter_mut().step_by(PAGE_SIZE).for_each(|byte| *byte = 0);
-        if let Some(last) = buffer.last_mut() {
-            *last = 0;
-        }
-        exo::debug_get(buffer).unwrap_or(0)
-    }
-
-    fn wait_for_console(&self, deadline: Option<u64>) -> exo::Result<()> {
-        let info = core::ptr::from_ref(self.info());
-        let irq = self.info().console_irq as usize;
-        // SAFETY: the kernel changes the word, one aligned store each time.
-        let (word, value) = unsafe {
-            let word = (&raw const (*info).irqs).cast::<u32>().add(irq);
-            (word, word.read_volatile())
-        };
-        // Whoever bound the interrupt may be slow to ask for the next one: look again every ten milliseconds.
-        let soon = self.clock() + self.info().clock_hz / 100;
-        let until = deadline.map_or(soon, |deadline| deadline.min(soon));
-        match exo::wait(&[WaitWord { address: word as u64, value, reserved: 0 }], Some(until)) {
-            Err(exo_error) if exo_error != abi::Error::TimedOut => Err(exo_error),
-            _ => Ok(()),
-        }
     }
 
     fn thread_pointer(&self) -> u64 {

@@ -2,6 +2,7 @@
 
 use abi::{EnvId, PAGE_SIZE, Rights, UpcallEntries};
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::entry::native::{self, Native};
@@ -41,7 +42,19 @@ pub extern "C" fn start() -> ! {
     } else {
         process.files.set_terminal(process).expect("the console, which every tree has");
     }
-    match process.execute(&command) {
+    if let Err(what) = process.choose(command.settings.iter().map(String::as_str)) {
+        process.report(&what);
+        process.kernel.exit(NOT_EXECUTABLE << 8, 0)
+    }
+    // What the program was started with goes before what the table says of it.
+    if command.settings.is_empty() {
+        process.read_apps();
+    }
+    let begun = process.execute(&command);
+    if !command.settings.is_empty() {
+        process.read_apps();
+    }
+    match begun {
         Ok(registers) => process.kernel.resume(&registers),
         Err(errno) => {
             let mut line = Vec::from(*b"chitin: ");

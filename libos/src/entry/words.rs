@@ -7,11 +7,12 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use abi::UpcallPage;
 
+use crate::entry::dispatch::WATCHED;
 use crate::entry::native::Native;
 use crate::entry::{isa, place};
 use crate::identity::Identity;
 use crate::process::Process;
-use crate::syscall::table::{QUICK_NUMBERS, ROWS, Thunk, Thunks};
+use crate::syscall::table::{QUICK_NUMBERS, ROWS, Row, Thunk, Thunks};
 
 /// The words, from `UpcallPage::library` on.
 #[repr(C)]
@@ -97,26 +98,31 @@ impl LibraryWords {
         }
     }
 
-    /// Let the entries serve `process`: through `traced` if calls are to be printed, else by the shortest way.
+    /// Let the entries serve `process`.
     ///
     /// # Safety
     /// [`LibraryWords::prepare`] ran, and the program has not begun.
-    pub unsafe fn serve(process: &'static Process<Native>, traced: &'static [Thunk]) {
+    pub unsafe fn serve(process: &'static Process<Native>) {
         let words = (place::UPCALL_PAGE + LIBRARY) as *mut LibraryWords;
-        // SAFETY: nobody but the program's calls, of which there were none, reads these words.
+        // SAFETY: nobody but the program's calls, of which there were none, reads the word.
+        unsafe { (*words).pending = process.signals.attention().as_ptr() as u64 };
+        LibraryWords::choose_way(process.trace.is_on);
+    }
+
+    /// Let calls be served through [`WATCHED`], or by the shortest way.
+    pub fn choose_way(watched: bool) {
+        let words = (place::UPCALL_PAGE + LIBRARY) as *mut LibraryWords;
+        let thunks: &[Thunk] = if watched { &WATCHED } else { Thunks::<Native>::TABLE };
+        let quick = |row: &Row| match row.word {
+            Some(word) if !watched => (IDENTITY / 4) as u8 + word as u8,
+            _ => 0,
+        };
+        // SAFETY: 1. The words are read by the entries' assembly alone, which does not run while the library does. 2. Each value is one that the
+        // assembly may find there: a table of thunks, and words of this page.
         unsafe {
-            (*words).pending = process.signals.attention().as_ptr() as u64;
-            if process.trace.is_on {
-                (*words).thunks = traced.as_ptr() as u64;
-                return;
-            }
-            (*words).thunks = Thunks::<Native>::TABLE.as_ptr() as u64;
-            for row in ROWS {
-                if let Some(word) = row.word
-                    && (row.number() as usize) < QUICK_NUMBERS
-                {
-                    (*words).quick[row.number() as usize] = (IDENTITY / 4) as u8 + word as u8;
-                }
+            (&raw mut (*words).thunks).write_volatile(thunks.as_ptr() as u64);
+            for row in ROWS.iter().filter(|row| (row.number() as usize) < QUICK_NUMBERS) {
+                (&raw mut (*words).quick[row.number() as usize]).write_volatile(quick(row));
             }
         }
     }

@@ -12,7 +12,7 @@ use core::ops::Range;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use abi::{CloneRange, InfoPage, PAGE_SIZE, PageInfo, Registers, Rights, WaitWord};
+use abi::{CloneRange, InfoPage, LedgerEntry, PAGE_SIZE, PageInfo, Registers, Rights, WaitWord};
 use exo::command::CommandFlags;
 use spin::Mutex;
 use unix::{Bulletin, Kin, Operation, Request};
@@ -118,10 +118,10 @@ pub struct FakeKernel {
     pub mailbox: Mutex<[u8; unix::MAILBOX_BYTES]>,
     /// What `unixd` tells.
     pub bulletin: Bulletin,
+    /// What was taken by force.
+    pub ledger: Mutex<Vec<LedgerEntry>>,
     /// What was written to the console.
     pub output: Mutex<Vec<u8>>,
-    /// What the console has.
-    pub input: Mutex<Vec<u8>>,
 }
 
 impl FakeKernel {
@@ -148,9 +148,16 @@ impl FakeKernel {
             on_ask: Mutex::new(Box::new(alone)),
             mailbox: Mutex::new([0; unix::MAILBOX_BYTES]),
             bulletin: Bulletin::default(),
+            ledger: Mutex::new(Vec::new()),
             output: Mutex::new(Vec::new()),
-            input: Mutex::new(Vec::new()),
         }
+    }
+
+    /// Take a page by force, as a parent does.
+    pub fn take(&self, address: usize) {
+        let page = self.pages.lock().remove(&(address / PAGE_SIZE)).expect("a page that is there");
+        let entry = LedgerEntry { address: address as u64, frame: number(&page.frame) as u32, ..LedgerEntry::default() };
+        self.ledger.lock().push(entry);
     }
 
     /// Frames in use.
@@ -321,6 +328,8 @@ impl Kernel for FakeKernel {
 
     fn arm_slice(&self) {}
 
+    fn watch_calls(&self, _: bool) {}
+
     fn common_page(&self) -> Result<Arc<dyn CommonPage>> {
         Ok(Arc::new(OnePage(Common::default())))
     }
@@ -476,27 +485,20 @@ impl Kernel for FakeKernel {
         (self.quota, self.used())
     }
 
+    fn taken(&self) -> u32 {
+        self.ledger.lock().len() as u32
+    }
+
+    fn losses(&self, since: u32) -> (Vec<LedgerEntry>, bool) {
+        (self.ledger.lock()[since as usize..].to_vec(), true)
+    }
+
     fn entropy(&self) -> Option<u64> {
         None
     }
 
     fn put(&self, bytes: &[u8]) {
         self.output.lock().extend_from_slice(bytes);
-    }
-
-    fn get(&self, buffer: &mut [u8]) -> usize {
-        let mut input = self.input.lock();
-        let count = buffer.len().min(input.len());
-        buffer[..count].copy_from_slice(&input[..count]);
-        input.drain(..count);
-        count
-    }
-
-    fn wait_for_console(&self, deadline: Option<u64>) -> exo::Result<()> {
-        if let Some(deadline) = deadline {
-            self.ticks.fetch_max(deadline, Ordering::Relaxed);
-        }
-        Ok(())
     }
 
     fn thread_pointer(&self) -> u64 {

@@ -8,6 +8,7 @@ use spin::Once;
 
 use crate::errno::{Errno, Result};
 use crate::file::{Access, Blocking, File, Input, Output, Place, Seek, Seeking};
+use crate::user::UserMemory;
 use crate::vfs::node::Entry;
 use crate::vfs::world::World;
 
@@ -20,6 +21,10 @@ pub struct Description {
     pub entry: Arc<Entry>,
     file: Arc<dyn File>,
     access: Access,
+    seeking: Seeking,
+    /// Whether reads and writes may be plain, as [`File::read_plain`] has it.
+    reads_plainly: bool,
+    writes_plainly: bool,
     own: Common,
     /// What other processes have of it too, once there are such.
     common: Once<Arc<dyn CommonPage>>,
@@ -48,7 +53,9 @@ impl Description {
     #[must_use]
     pub fn new(entry: Arc<Entry>, file: Arc<dyn File>, access: Access, flags: u32) -> Arc<Description> {
         let own = Common { offset: AtomicU64::new(0), flags: AtomicU32::new(flags) };
-        Arc::new(Description { entry, file, access, own, common: Once::new() })
+        let (seeking, is_plain) = (file.seeking(), file.is_plain());
+        let [reads_plainly, writes_plainly] = [Access::READ, Access::WRITE].map(|wanted| is_plain && access.contains(wanted));
+        Arc::new(Description { entry, file, access, seeking, reads_plainly, writes_plainly, own, common: Once::new() })
     }
 
     /// Hold a place in the tree (`O_PATH`).
@@ -132,13 +139,37 @@ impl Description {
         if self.flags() & O_NONBLOCK != 0 { Blocking::Refused } else { Blocking::Allowed }
     }
 
+    /// read(2) into one stretch, if that takes nothing but a copy.
+    #[inline(always)]
+    pub fn read_plain(&self, memory: &dyn UserMemory, address: usize, length: usize) -> Option<usize> {
+        if !self.reads_plainly || self.is_common() {
+            return None;
+        }
+        let offset = self.own.offset.load(Ordering::Relaxed);
+        let count = self.file.read_plain(memory, address, length, offset)?;
+        self.own.offset.store(offset + count as u64, Ordering::Relaxed);
+        Some(count)
+    }
+
+    /// pread(2) into one stretch, if that takes nothing but a copy.
+    #[inline(always)]
+    pub fn read_plain_at(&self, memory: &dyn UserMemory, address: usize, length: usize, offset: i64) -> Option<usize> {
+        if self.reads_plainly && offset >= 0 { self.file.read_plain(memory, address, length, offset as u64) } else { None }
+    }
+
+    /// write(2) of one stretch, if nobody looks at it.
+    #[inline(always)]
+    pub fn write_plain(&self, length: usize) -> Option<usize> {
+        if self.writes_plainly { self.file.write_plain(length) } else { None }
+    }
+
     /// read(2), at the offset, which moves.
     ///
     /// # Errors
     /// `EBADF`: not open for reading. Others are the file's.
     pub fn read(&self, world: &dyn World, output: &mut Output) -> Result<usize> {
         let file = self.file_for(Access::READ)?;
-        if !file.seeking().has_places() {
+        if !self.seeking.has_places() {
             return file.read(world, output, 0, self.blocking());
         }
         if self.is_common() {
@@ -169,8 +200,8 @@ impl Description {
     /// `ESPIPE`: there are no offsets. `EINVAL`: a negative one. Others as [`Description::read`].
     pub fn read_at(&self, world: &dyn World, output: &mut Output, offset: i64) -> Result<usize> {
         let offset = u64::try_from(offset).map_err(|_| Errno::EINVAL)?;
-        let file = self.file()?;
-        if !file.seeking().has_places() {
+        let _ = self.file()?;
+        if !self.seeking.has_places() {
             return Err(Errno::ESPIPE);
         }
         self.file_for(Access::READ)?.read(world, output, offset, self.blocking())
@@ -182,7 +213,7 @@ impl Description {
     /// `EBADF`: not open for writing. Others are the file's.
     pub fn write(&self, world: &dyn World, input: &mut Input) -> Result<usize> {
         let file = self.file_for(Access::WRITE)?;
-        if !file.seeking().has_places() {
+        if !self.seeking.has_places() {
             return file.write(world, input, Place::At(0), self.blocking()).map(|(count, _)| count);
         }
         let is_append = self.flags() & O_APPEND != 0;
@@ -207,7 +238,7 @@ impl Description {
     /// As [`Description::read_at`], for writing.
     pub fn write_at(&self, world: &dyn World, input: &mut Input, offset: i64, append: bool) -> Result<usize> {
         let offset = u64::try_from(offset).map_err(|_| Errno::EINVAL)?;
-        if !self.file()?.seeking().has_places() {
+        if !self.seeking.has_places() {
             return Err(Errno::ESPIPE);
         }
         let file = self.file_for(Access::WRITE)?;
@@ -237,7 +268,7 @@ impl Description {
         if whence > SEEK_HOLE {
             return Err(Errno::EINVAL);
         }
-        match file.seeking() {
+        match self.seeking {
             Seeking::None => return Err(Errno::ESPIPE),
             Seeking::Ignored | Seeking::Pointless => return Ok(0),
             Seeking::Contents => {}

@@ -245,9 +245,4 @@ impl File for Epoll {
         let input = state.items.iter().fold(state.changed, |sum, item| sum.wrapping_add(item.last_edge()));
         Edges { input, output: 0 }
     }
-
-    fn waits_for_console(&self) -> bool {
-        let targets: Vec<_> = self.state.lock().items.iter().filter_map(|item| item.target.upgrade()).collect();
-        targets.iter().any(|target| target.file().is_ok_and(|file| file.waits_for_console()))
-    }
 }

@@ -111,6 +111,13 @@ impl Files {
         self.tree.as_ref().ok_or(Errno::EBADF)?.adopt(handle)
     }
 
+    /// Give back pages of files that are kept to be read, at least `wanted` if there are so many.
+    pub fn give_back(&self, wanted: usize) {
+        if let Some(tree) = &self.tree {
+            tree.give_back(wanted);
+        }
+    }
+
     /// Hear what `unixd` says of files.
     pub fn hear(&self, world: &dyn World) {
         if let Some(tree) = &self.tree {
@@ -219,8 +226,32 @@ impl Files {
         self.locks.store(true, Ordering::Relaxed);
     }
 
-    /// A description may have been dropped: if it could have had locks, `unixd` is to know that at once.
+    /// The process has other rights than it had: what it was told before may not be for it.
+    pub fn forget_names(&self) {
+        if let Some(tree) = &self.tree {
+            tree.forget_names();
+        }
+    }
+
+    /// A description is about to be dropped.
+    pub fn look_at_watch(&self) {
+        if let Some(tree) = &self.tree {
+            tree.look_at_watch();
+        }
+    }
+
+    /// Give up what is kept of files that are closed: for a while nobody could be asked for it.
+    pub fn let_go(&self) {
+        if let Some(tree) = &self.tree {
+            tree.let_go();
+        }
+    }
+
+    /// A description may have been dropped: if it could have had locks, or files are watched, `unixd` is to know that at once.
     pub fn settle_locks(&self) {
+        if let Some(tree) = &self.tree {
+            tree.note_closed();
+        }
         if self.locks.load(Ordering::Relaxed)
             && let Some(tree) = &self.tree
         {
@@ -233,6 +264,10 @@ impl Files {
     /// # Errors
     /// `ENFILE`, `ENOMEM`: `unixd` does not take so much.
     pub fn share(&self, server: &'static dyn Server, page: &dyn Fn() -> Result<Arc<dyn CommonPage>>) -> Result<()> {
+        // A child is not to hold what is closed.
+        if let Some(tree) = &self.tree {
+            tree.let_go();
+        }
         let table = self.table.lock();
         for fd in table.numbers(0) {
             // What only holds a place has nothing to move.

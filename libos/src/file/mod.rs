@@ -36,6 +36,7 @@ use bitflags::bitflags;
 use crate::errno::{Errno, Result};
 use crate::memory::backing::Backing;
 use crate::server::Server;
+use crate::user::UserMemory;
 use crate::vfs::node::Visitor;
 use crate::vfs::world::World;
 pub use description::Description;
@@ -155,7 +156,30 @@ pub trait File: Any + Send + Sync {
         Err(Errno::EINVAL)
     }
 
-    /// How it takes offsets.
+    /// Whether [`File::read_plain`] and [`File::write_plain`] are worth a try. Never changes.
+    fn is_plain(&self) -> bool {
+        false
+    }
+
+    /// Read into one stretch of the program's memory, if that takes a copy and nothing else: nobody is asked or told, nothing waits. `None`: it is
+    /// to be read as all files are, from the beginning.
+    fn read_plain(&self, memory: &dyn UserMemory, address: usize, length: usize, offset: u64) -> Option<usize> {
+        let _ = (memory, address, length, offset);
+        None
+    }
+
+    /// The same for a write, of which nothing is looked at but how long it is.
+    fn write_plain(&self, length: usize) -> Option<usize> {
+        let _ = length;
+        None
+    }
+
+    /// Whether one is as good as another that was opened for the same: nothing is remembered in it, and no process can have it too.
+    fn is_stateless(&self) -> bool {
+        false
+    }
+
+    /// How it takes offsets. Never changes.
     fn seeking(&self) -> Seeking {
         Seeking::None
     }
@@ -206,11 +230,6 @@ pub trait File: Any + Send + Sync {
     /// Its handle in `unixd`, if that is who knows its readiness: many are asked about at once.
     fn polled(&self) -> Option<&remote::Handle> {
         None
-    }
-
-    /// Whether its readiness can change while nothing in the process runs: by the console's input.
-    fn waits_for_console(&self) -> bool {
-        false
     }
 
     /// Serve a request of ioctl(2) that is not common to all files.

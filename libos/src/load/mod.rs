@@ -13,6 +13,7 @@ pub mod stack;
 #[cfg(test)]
 mod tests;
 
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -36,6 +37,8 @@ pub struct Command {
     pub arguments: Vec<Vec<u8>>,
     /// The environment strings.
     pub environment: Vec<Vec<u8>>,
+    /// Which policies it has.
+    pub settings: Vec<String>,
     /// How to run it.
     pub flags: CommandFlags,
 }
@@ -48,7 +51,8 @@ impl Command {
         let strings = |strings: &mut dyn Iterator<Item = &[u8]>| strings.map(<[u8]>::to_vec).collect::<Vec<_>>();
         let arguments = strings(&mut block.arguments());
         let environment = strings(&mut block.environment());
-        (!arguments.is_empty()).then_some(Command { arguments, environment, flags: block.flags })
+        let settings = block.settings().map(|text| String::from_utf8_lossy(text).into_owned()).collect();
+        (!arguments.is_empty()).then_some(Command { arguments, environment, settings, flags: block.flags })
     }
 }
 
@@ -171,6 +175,7 @@ impl<K: Kernel> Process<K> {
     /// [`Fatal`]: its segments make no sense, or there is no memory.
     fn begin(&self, prepared: &Prepared) -> core::result::Result<Registers, Fatal> {
         let Prepared { name, arguments, environment, file, program, interpreter } = prepared;
+        self.choose_for(&file.path);
         let image = self.map_program(program, file)?;
         let interpreter = match interpreter {
             None => None,

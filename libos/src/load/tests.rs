@@ -289,15 +289,18 @@ fn a_script_names_its_interpreter() {
 #[test]
 fn a_command_block_is_read_back() {
     let mut block = Vec::new();
-    for word in [2u32, 1, 1] {
+    for word in [37u32, 2, 1, 1, 1] {
         block.extend(word.to_le_bytes());
     }
-    block.extend_from_slice(b"/bin/a\0b\0C=d\0");
+    block.extend_from_slice(b"/bin/a\0b\0e=f\0C=d\0");
     let command = Command::parse(&block).unwrap();
     assert_eq!(command.arguments, [b"/bin/a".to_vec(), b"b".to_vec()]);
+    assert_eq!(command.settings, ["e=f"]);
     assert_eq!(command.environment, [b"C=d".to_vec()]);
     assert!(command.flags.contains(exo::command::CommandFlags::STRACE));
     assert_eq!(Command::parse(&block[..block.len() - 1]), None);
     assert_eq!(Command::parse(b"123"), None);
+    let both = [block.clone(), block.clone(), vec![1, 2]].concat();
+    assert_eq!(exo::command::blocks(&both).collect::<Vec<_>>(), [&block[..], &block[..]]);
     assert_eq!(PAGE_SIZE, 4096);
 }

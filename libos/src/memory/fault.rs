@@ -1,22 +1,15 @@
 //! What a page fault means: a frame to be had, or a signal.
 
+use core::ops::Range;
+
 use abi::{PAGE_SIZE, Rights};
+pub use policy::paging::Access;
+use policy::paging::{Contents as Start, Fault, Paging};
 
 use crate::kernel::Kernel;
 use crate::memory::backing::Frames;
 use crate::memory::source::{Source, Wanted, shown};
 use crate::memory::{Contents, FileMapping, Label, Memory, Protection, rights};
-
-/// What the program tried.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Access {
-    /// A load.
-    Read,
-    /// A store.
-    Write,
-    /// An instruction fetch.
-    Execute,
-}
 
 /// Why it may not.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,13 +22,12 @@ pub enum Refusal {
     PastEnd,
     /// The file could not be read: `SIGBUS`, `BUS_ADRERR`.
     Unreadable,
+    /// The frame was taken by force, and what was in it is nowhere else: `SIGBUS`, `BUS_MCEERR_AR`, until the page is mapped or discarded
+    /// anew.
+    Taken,
     /// The quota is used up: `SIGKILL`, as Linux ends what it has no memory for.
     NoMemory,
 }
-
-/// Pages that one fault brings in when the program walks through memory in order, and always from a file (Linux's fault-around).
-/// One fault costs some hundred instructions; a page that is brought in for nothing costs a frame.
-const AHEAD_PAGES: usize = 16;
 
 impl Memory {
     /// Make an address accessible, if its region allows the access.
@@ -45,7 +37,10 @@ impl Memory {
     pub fn resolve<K: Kernel>(&mut self, kernel: &K, address: usize, access: Access) -> Result<(), Refusal> {
         let page = address & !(PAGE_SIZE - 1);
         match self.regions.find_recent(page) {
-            Some((protection, end)) => self.resolve_zeros(kernel, page, access, protection, end),
+            Some((protection, region)) => {
+                let fault = self.fault(page, access, region, Start::Zeros);
+                self.resolve_zeros(kernel, &fault, protection, |memory, fault| memory.own_paging.bring(fault))
+            }
             None => self.resolve_anywhere(kernel, page, access),
         }
     }
@@ -57,16 +52,30 @@ impl Memory {
             self.grow_stack(page).ok_or(Refusal::Unmapped)?;
         }
         let (start, region) = self.regions.find(page).ok_or(Refusal::Unmapped)?;
-        let (protection, end) = (region.protection, region.end);
+        let (protection, range) = (region.protection, start..region.end);
         let Contents::File(file) = &region.contents else {
-            self.regions.note_recent(start);
-            return self.resolve_zeros(kernel, page, access, protection, end);
+            if let Some(card) = self.card_of(page) {
+                return self.resolve_with_card(kernel, page, access, protection, card);
+            }
+            // A chosen policy is asked here, where those that did not choose do not come each time.
+            if self.paging.is_none() && self.barriers.is_empty() {
+                self.regions.note_recent(start);
+            }
+            let fault = self.fault(page, access, range, Start::Zeros);
+            return self.resolve_zeros(kernel, &fault, protection, Memory::bring);
         };
         if !allows(protection, access) {
             return Err(Refusal::Denied);
         }
         let (file, shared) = (file.clone(), region.shared);
         let is_shown = self.shown.contains(page);
+        if self.resident.contains(page) && self.is_taken(kernel, page) {
+            if !is_shown {
+                return Err(Refusal::Taken);
+            }
+            // The file has it still.
+            self.discard(kernel, page..page + PAGE_SIZE);
+        }
         if self.resident.contains(page) {
             if !is_shown || access != Access::Write {
                 if access == Access::Write && kernel.page_break(page) {
@@ -79,22 +88,36 @@ impl Memory {
             self.discard(kernel, page..page + PAGE_SIZE);
         }
         let offset = file.offset + (page - start) as u64;
-        // What is stored to privately is copied for that alone, unless the program walks through it.
-        let alone = access == Access::Write && !shared && self.sequential != page;
-        let most = if alone { 1 } else { self.missing(page, end) };
+        let contents = if access == Access::Write && !shared { Start::Copy } else { Start::File };
+        let fault = self.fault(page, access, range, contents);
+        let wanted = self.bring(&fault);
+        let most = (self.missing(&fault, page..wanted.end).end - page) / PAGE_SIZE;
         self.bring_file(kernel, page, &Wanted { file: &file, offset, most, shared, protection, access })
     }
 
-    /// A fault in an anonymous region that ends at `end`.
+    #[inline(always)]
+    fn fault(&self, page: usize, access: Access, region: Range<usize>, contents: Start) -> Fault {
+        Fault { page, access, region, contents, in_order: self.sequential == page }
+    }
+
+    /// What the paging policy wants: the chosen one, or the image's own.
+    fn bring(&mut self, fault: &Fault) -> Range<usize> {
+        match &mut self.paging {
+            Some(chosen) => chosen.bring(fault),
+            None => self.own_paging.bring(fault),
+        }
+    }
+
+    /// A fault in an anonymous region, for which a policy says what to bring.
     #[inline(always)]
     fn resolve_zeros<K: Kernel>(
         &mut self,
         kernel: &K,
-        page: usize,
-        access: Access,
+        fault: &Fault,
         protection: Protection,
-        end: usize,
+        bring: impl FnOnce(&mut Memory, &Fault) -> Range<usize>,
     ) -> Result<(), Refusal> {
+        let &Fault { page, access, .. } = fault;
         if !allows(protection, access) {
             return Err(Refusal::Denied);
         }
@@ -104,18 +127,21 @@ impl Memory {
             if access == Access::Write && kernel.page_break(page) {
                 return Ok(());
             }
+            if self.is_taken(kernel, page) {
+                return Err(Refusal::Taken);
+            }
             return kernel.page_protect(page, 1, rights).map_err(|_| Refusal::Denied);
         }
-        let pages = if self.sequential == page { self.missing(page, end) } else { 1 };
-        let pages = bring_zeros(kernel, page, pages, rights)?;
-        self.note_resident(page, pages);
+        let wanted = bring(self, fault);
+        let run = bring_zeros(kernel, page, self.missing(fault, wanted), rights)?;
+        self.note_resident(run);
         Ok(())
     }
 
     #[inline(always)]
-    fn note_resident(&mut self, page: usize, pages: usize) {
-        self.sequential = page + pages * PAGE_SIZE;
-        self.resident.insert(page..self.sequential);
+    pub(super) fn note_resident(&mut self, run: Range<usize>) {
+        self.sequential = run.end;
+        self.resident.insert(run);
         self.most_resident = self.most_resident.max(self.resident.pages());
         self.faults += 1;
     }
@@ -132,13 +158,13 @@ impl Memory {
                 pages
             }
             Source::Copied(frames) => {
-                let pages = bring_zeros(kernel, page, frames.pages, Rights::READ_WRITE)?;
+                let pages = bring_zeros(kernel, page, page..page + frames.pages * PAGE_SIZE, Rights::READ_WRITE)?.len() / PAGE_SIZE;
                 kernel.copy_pages(page, frames.address, pages);
                 settle(kernel, page, pages, rights_for(wanted.protection, wanted.access))?;
                 pages
             }
             Source::Read(pages) => {
-                let pages = bring_zeros(kernel, page, pages, Rights::READ_WRITE)?;
+                let pages = bring_zeros(kernel, page, page..page + pages * PAGE_SIZE, Rights::READ_WRITE)?.len() / PAGE_SIZE;
                 let mut outcome = Ok(0);
                 kernel.with_pages(page, pages, &mut |bytes| outcome = read_fully(wanted.file, wanted.offset, bytes));
                 if outcome.is_err() {
@@ -149,7 +175,7 @@ impl Memory {
                 pages
             }
         };
-        self.note_resident(page, pages);
+        self.note_resident(page..page + pages * PAGE_SIZE);
         Ok(())
     }
 
@@ -165,10 +191,16 @@ impl Memory {
         Ok(())
     }
 
-    /// Pages from `page` on that are not resident, at most [`AHEAD_PAGES`], before `end`.
-    fn missing(&self, page: usize, end: usize) -> usize {
-        let most = AHEAD_PAGES.min((end - page) / PAGE_SIZE);
-        (1..most).find(|&index| self.resident.contains(page + index * PAGE_SIZE)).unwrap_or(most)
+    /// The run of pages around that of a fault which are wanted, in its region, and not resident.
+    #[inline(always)]
+    fn missing(&self, fault: &Fault, wanted: Range<usize>) -> Range<usize> {
+        let next = fault.page + PAGE_SIZE;
+        let start = wanted.start.clamp(fault.region.start, fault.page) & !(PAGE_SIZE - 1);
+        let end = (wanted.end & !(PAGE_SIZE - 1)).clamp(next, fault.region.end);
+        let is_there = |&at: &usize| self.resident.contains(at);
+        let start = (start..fault.page).step_by(PAGE_SIZE).rev().find(is_there).map_or(start, |before| before + PAGE_SIZE);
+        let end = if end == next { end } else { self.resident.first_run(next..end).map_or(end, |run| run.start) };
+        start..end
     }
 
     /// Let the main stack reach down to `page`, if the address is near enough above its end and below its limit.
@@ -184,7 +216,7 @@ impl Memory {
 
 /// Whether a region allows an access.
 #[inline(always)]
-fn allows(protection: Protection, access: Access) -> bool {
+pub(super) fn allows(protection: Protection, access: Access) -> bool {
     let needed = match access {
         // Neither ISA can map a page for stores or fetches that does not allow loads.
         Access::Read => return !protection.is_empty(),
@@ -200,13 +232,14 @@ pub(super) fn rights_for(protection: Protection, access: Access) -> Rights {
     if protection.contains(both) && access == Access::Execute { rights(protection - Protection::WRITE) } else { rights(protection) }
 }
 
-/// Map zeroed frames: as many as there are, at least one.
-fn bring_zeros<K: Kernel>(kernel: &K, page: usize, pages: usize, rights: Rights) -> Result<usize, Refusal> {
-    if kernel.page_alloc(page, pages, rights).is_ok() {
-        return Ok(pages);
+/// Map zeroed frames: for all of a run around a page, or for that page alone if there are not so many.
+#[inline(always)]
+pub(super) fn bring_zeros<K: Kernel>(kernel: &K, page: usize, run: Range<usize>, rights: Rights) -> Result<Range<usize>, Refusal> {
+    if kernel.page_alloc(run.start, run.len() / PAGE_SIZE, rights).is_ok() {
+        return Ok(run);
     }
-    if pages > 1 && kernel.page_alloc(page, 1, rights).is_ok() {
-        return Ok(1);
+    if run.len() > PAGE_SIZE && kernel.page_alloc(page, 1, rights).is_ok() {
+        return Ok(page..page + PAGE_SIZE);
     }
     Err(Refusal::NoMemory)
 }

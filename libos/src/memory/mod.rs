@@ -5,10 +5,12 @@
 #![forbid(unsafe_code)]
 
 pub mod backing;
+mod barrier;
 mod cloning;
 pub mod fault;
 #[cfg(test)]
 mod files_tests;
+mod giving;
 pub mod maps;
 pub mod region;
 pub mod resident;
@@ -18,14 +20,20 @@ mod source;
 #[cfg(test)]
 mod tests;
 
+use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
 
 use abi::{PAGE_SIZE, Rights};
 
+use policy::image;
+use policy::paging::Paging;
+
 use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::user::PROGRAM_TOP;
+use backing::Backing;
 pub use region::{Contents, FileMapping, Label, Protection, Region, Regions};
 pub use resident::Resident;
 
@@ -82,6 +90,24 @@ pub enum Placement {
     FixedFree(usize),
 }
 
+/// A segment of System V's shared memory that is attached.
+pub struct Attachment {
+    /// Where.
+    pub range: Range<usize>,
+    /// Its contents.
+    pub backing: Arc<dyn Backing>,
+    /// Its id.
+    pub id: u32,
+}
+
+impl Attachment {
+    /// Whether a region shows it.
+    #[must_use]
+    pub fn is_shown_by(&self, region: &Region) -> bool {
+        matches!(&region.contents, Contents::File(file) if Arc::ptr_eq(&file.backing, &self.backing))
+    }
+}
+
 /// An address space.
 pub struct Memory {
     /// What the program asked for.
@@ -108,16 +134,27 @@ pub struct Memory {
     may_have_copies: bool,
     /// The texts that they show.
     placed: Vec<rewritten::Placed>,
+    /// Segments that are attached.
+    pub attachments: Vec<Attachment>,
     /// Page faults resolved so far.
     pub faults: u64,
+    /// Which pages come in at a fault: the policy that was chosen, if one was.
+    paging: Option<Box<dyn Paging>>,
+    /// The image's own.
+    own_paging: image::Paging,
     /// The end of the last faults' run: where a fault counts as sequential.
     sequential: usize,
+    /// What is known of pages that were taken by force.
+    losses: giving::Losses,
+    /// Ranges whose first stores are noted.
+    barriers: Vec<barrier::Barrier>,
 }
 
 /// What is left of an address space that was cleared.
 pub struct Remains {
     _regions: Regions,
     _placed: Vec<rewritten::Placed>,
+    _attachments: Vec<Attachment>,
 }
 
 impl Default for Memory {
@@ -143,8 +180,13 @@ impl Memory {
             rewrites: false,
             may_have_copies: false,
             placed: Vec::new(),
+            attachments: Vec::new(),
             faults: 0,
+            paging: None,
+            own_paging: image::Paging::new(),
             sequential: 0,
+            losses: giving::Losses::NONE,
+            barriers: barrier::NONE,
         }
     }
 
@@ -171,6 +213,18 @@ impl Memory {
         self.regions.insert(start, Region { end: start + length, ..region });
         self.settle_texts(kernel, &touched);
         Ok(start)
+    }
+
+    /// Let another policy say which pages come in; none: the image's own.
+    pub fn set_paging(&mut self, paging: Option<Box<dyn Paging>>) {
+        self.paging = paging;
+        self.regions.forget_recent();
+    }
+
+    /// Pages that came to be there so far, those of them that are not any more included.
+    #[must_use]
+    pub fn brought(&self) -> u64 {
+        self.resident.added()
     }
 
     /// Find where a mapping goes.
@@ -224,7 +278,12 @@ impl Memory {
         self.discard(kernel, 0..PROGRAM_TOP);
         self.heap = 0..0;
         self.sequential = 0;
-        Remains { _regions: core::mem::take(&mut self.regions), _placed: core::mem::take(&mut self.placed) }
+        self.barriers.clear();
+        Remains {
+            _regions: core::mem::take(&mut self.regions),
+            _placed: core::mem::take(&mut self.placed),
+            _attachments: core::mem::take(&mut self.attachments),
+        }
     }
 
     /// Give back the frames of a range; its regions stay.

@@ -146,12 +146,17 @@ impl Regions {
         (address < region.end).then_some((start, region))
     }
 
-    /// What the region that holds an address allows and where it ends, if it is anonymous and the last one asked for.
+    /// What the region that holds an address allows and where it is, if it is anonymous and the last one asked for.
     #[must_use]
     #[inline(always)]
-    pub fn find_recent(&self, address: usize) -> Option<(Protection, usize)> {
+    pub fn find_recent(&self, address: usize) -> Option<(Protection, Range<usize>)> {
         let (range, protection) = self.recent.as_ref()?;
-        range.contains(&address).then_some((*protection, range.end))
+        range.contains(&address).then(|| (*protection, range.clone()))
+    }
+
+    /// Let the next search be one through all regions.
+    pub fn forget_recent(&mut self) {
+        self.recent = None;
     }
 
     /// Remember the region that starts at `start`, if it is anonymous.

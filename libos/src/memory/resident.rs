@@ -22,6 +22,8 @@ pub struct Resident {
     /// The chunk that was last added to, and where its bits are: most pages come beside the one before.
     recent: (usize, usize),
     pages: usize,
+    /// Pages that were taken out so far.
+    removed: u64,
 }
 
 /// Chunks that stay where nothing is resident in them any more: most will be used again.
@@ -40,13 +42,19 @@ impl Resident {
     /// Nothing.
     #[must_use]
     pub const fn new() -> Resident {
-        Resident { chunks: BTreeMap::new(), bits: Vec::new(), free: Vec::new(), recent: (NOWHERE, 0), pages: 0 }
+        Resident { chunks: BTreeMap::new(), bits: Vec::new(), free: Vec::new(), recent: (NOWHERE, 0), pages: 0, removed: 0 }
     }
 
     /// How many pages.
     #[must_use]
     pub fn pages(&self) -> usize {
         self.pages
+    }
+
+    /// How many were added so far.
+    #[must_use]
+    pub fn added(&self) -> u64 {
+        self.pages as u64 + self.removed
     }
 
     /// Where a chunk's bits are.
@@ -160,6 +168,7 @@ impl Resident {
                 }
             }
             self.pages -= run.len() / PAGE_SIZE;
+            self.removed += (run.len() / PAGE_SIZE) as u64;
             work(run);
         }
     }

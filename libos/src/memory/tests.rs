@@ -307,3 +307,122 @@ fn maps_reads_as_procs() {
     );
     assert!(kernel.info().clock_hz > 0);
 }
+
+#[test]
+fn a_page_that_was_taken_is_a_bus_error_until_it_is_mapped_anew() {
+    let kernel = FakeKernel::new(64);
+    let mut memory = Memory::new();
+    let at = memory.map(&kernel, Placement::Hint(0), 4 * PAGE_SIZE, data(READ_WRITE)).unwrap();
+    for page in 0..4 {
+        memory.resolve(&kernel, at + page * PAGE_SIZE, Access::Write).unwrap();
+        kernel.write(at + page * PAGE_SIZE, b"kept").unwrap();
+    }
+    kernel.take(at + PAGE_SIZE);
+    kernel.take(at + 2 * PAGE_SIZE);
+    for access in [Access::Read, Access::Write] {
+        assert_eq!(memory.resolve(&kernel, at + PAGE_SIZE, access), Err(Refusal::Taken));
+        assert_eq!(memory.resolve(&kernel, at, access), Ok(()), "the others are there");
+    }
+    memory.map(&kernel, Placement::Fixed(at + PAGE_SIZE), PAGE_SIZE, data(READ_WRITE)).unwrap();
+    memory.discard(&kernel, at + 2 * PAGE_SIZE..at + 3 * PAGE_SIZE);
+    let mut bytes = [0; 4];
+    for (page, expected) in [(0, b"kept"), (1, b"\0\0\0\0"), (2, b"\0\0\0\0"), (3, b"kept")] {
+        memory.resolve(&kernel, at + page * PAGE_SIZE, Access::Read).unwrap();
+        kernel.read(at + page * PAGE_SIZE, &mut bytes).unwrap();
+        assert_eq!(&bytes, expected, "page {page}");
+    }
+    memory.unmap(&kernel, at..at + 4 * PAGE_SIZE);
+    assert_eq!(kernel.used(), 0);
+}
+
+/// A region with a barrier over pages 1 to 8, and the address of its cards.
+fn with_barrier(kernel: &FakeKernel, memory: &mut Memory) -> (usize, usize) {
+    let at = memory.map(kernel, Placement::Fixed(0x100_0000), 9 * PAGE_SIZE, data(READ_WRITE)).unwrap();
+    let cards = memory.map(kernel, Placement::Fixed(0x200_0000), PAGE_SIZE, data(READ_WRITE)).unwrap();
+    memory.resolve(kernel, at + 2 * PAGE_SIZE, Access::Write).unwrap();
+    memory.set_barrier(kernel, at + PAGE_SIZE..at + 9 * PAGE_SIZE, cards).unwrap();
+    (at, cards)
+}
+
+#[test]
+fn the_first_store_to_each_page_sets_its_card_and_no_other() {
+    let kernel = FakeKernel::new(64);
+    let mut memory = Memory::new();
+    let (at, cards) = with_barrier(&kernel, &mut memory);
+    let marked = || {
+        let mut bytes = [0; 8];
+        kernel.read(cards, &mut bytes).unwrap();
+        bytes
+    };
+    assert!(!kernel.rights(at + 2 * PAGE_SIZE).unwrap().contains(Rights::WRITE), "what was there is to be seen too");
+    memory.resolve(&kernel, at + 3 * PAGE_SIZE, Access::Read).unwrap();
+    assert!(!kernel.rights(at + 3 * PAGE_SIZE).unwrap().contains(Rights::WRITE));
+    assert_eq!(marked(), [0; 8]);
+    for page in [3, 2, 7, 0] {
+        memory.resolve(&kernel, at + page * PAGE_SIZE, Access::Write).unwrap();
+        assert!(kernel.rights(at + page * PAGE_SIZE).unwrap().contains(Rights::WRITE));
+    }
+    assert_eq!(marked(), [0, 1, 1, 0, 0, 0, 1, 0], "pages 2, 3 and 7, and page 0 has none");
+    kernel.write(cards, &[0; 8]).unwrap();
+    memory.set_barrier(&kernel, at + PAGE_SIZE..at + 9 * PAGE_SIZE, cards).unwrap();
+    memory.resolve(&kernel, at + 7 * PAGE_SIZE, Access::Write).unwrap();
+    assert_eq!(marked(), [0, 0, 0, 0, 0, 0, 1, 0], "all begins anew");
+    memory.lift_barrier(at + PAGE_SIZE).unwrap();
+    memory.resolve(&kernel, at + 2 * PAGE_SIZE, Access::Write).unwrap();
+    assert_eq!(marked(), [0, 0, 0, 0, 0, 0, 1, 0]);
+    assert_eq!(memory.lift_barrier(at + PAGE_SIZE), Err(Errno::EINVAL));
+}
+
+#[test]
+fn a_walk_through_pages_with_cards_sets_each_of_them() {
+    let kernel = FakeKernel::new(64);
+    let mut memory = Memory::new();
+    let (at, cards) = with_barrier(&kernel, &mut memory);
+    for page in 1..9 {
+        memory.resolve(&kernel, at + page * PAGE_SIZE, Access::Write).unwrap();
+    }
+    let mut bytes = [0; 8];
+    kernel.read(cards, &mut bytes).unwrap();
+    assert_eq!(bytes, [1; 8]);
+}
+
+#[test]
+fn a_store_whose_card_cannot_be_set_is_refused() {
+    let kernel = FakeKernel::new(64);
+    let mut memory = Memory::new();
+    let (at, cards) = with_barrier(&kernel, &mut memory);
+    memory.protect(&kernel, cards..cards + PAGE_SIZE, Protection::READ).unwrap();
+    assert_eq!(memory.resolve(&kernel, at + PAGE_SIZE, Access::Write), Err(Refusal::Denied));
+    let other = memory.map(&kernel, Placement::Hint(0), 2 * PAGE_SIZE, data(Protection::READ)).unwrap();
+    let pages = |first: usize, last: usize| at + first * PAGE_SIZE..at + last * PAGE_SIZE;
+    assert_eq!(memory.set_barrier(&kernel, pages(0, 1), cards), Err(Errno::EFAULT));
+    assert_eq!(memory.set_barrier(&kernel, other..other + PAGE_SIZE, at), Err(Errno::ENOMEM));
+    assert_eq!(memory.set_barrier(&kernel, pages(0, 2), at + 8 * PAGE_SIZE), Err(Errno::EINVAL));
+    assert_eq!(memory.set_barrier(&kernel, pages(0, 1), at), Err(Errno::EFAULT), "cards apart from what they are of");
+}
+
+#[test]
+fn a_policy_may_open_and_mark_neighbours_that_are_there() {
+    let kernel = FakeKernel::new(64);
+    let mut memory = Memory::new();
+    let (at, cards) = with_barrier(&kernel, &mut memory);
+    memory.set_paging(policy::Set::parse(["paging=barrier,pages=4"].into_iter()).expect("a policy").paging);
+    for page in [4, 5, 6, 8] {
+        memory.resolve(&kernel, at + page * PAGE_SIZE, Access::Read).unwrap();
+    }
+    memory.resolve(&kernel, at + 5 * PAGE_SIZE, Access::Write).unwrap();
+    let mut bytes = [0; 8];
+    kernel.read(cards, &mut bytes).unwrap();
+    assert_eq!(bytes, [0, 0, 0, 1, 1, 1, 0, 0], "pages 4 to 6: 7 is not there, 8 is of the next four");
+    assert!(kernel.rights(at + 6 * PAGE_SIZE).unwrap().contains(Rights::WRITE));
+    assert!(!kernel.rights(at + 8 * PAGE_SIZE).unwrap().contains(Rights::WRITE));
+}
+
+#[test]
+fn what_is_spare_is_the_policy_s_to_say() {
+    use policy::paging::Spare;
+    let mut memory = Memory::new();
+    assert_eq!(memory.spare(10), [Spare::Cache, Spare::Shown]);
+    memory.set_paging(policy::Set::parse(["paging=keep"].into_iter()).expect("a policy").paging);
+    assert_eq!(memory.spare(10), []);
+}

@@ -61,17 +61,6 @@ impl<K: Kernel> World for Process<K> {
         self.kernel.put(bytes);
     }
 
-    fn console_get(&self, into: &mut [u8]) -> usize {
-        self.kernel.get(into)
-    }
-
-    fn console_wait(&self, deadline_ns: Option<u64>) -> Result<()> {
-        if deadline_ns.is_some_and(|deadline| self.now_ns() >= deadline) {
-            return Err(Errno::ETIMEDOUT);
-        }
-        self.block(Waits::Console, deadline_ns)
-    }
-
     fn sleep(&self, deadline_ns: Option<u64>) -> Result<()> {
         self.block(Waits::Signal, deadline_ns)
     }

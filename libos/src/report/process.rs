@@ -40,6 +40,7 @@ impl<K: Kernel> Process<K> {
             Report::Command => [self.thread_name(number)?.as_slice(), b"\n"].concat(),
             Report::Limits => self.limits.lock().text().into_bytes(),
             Report::InputOutput => INPUT_OUTPUT.to_vec(),
+            Report::Ledger => self.ledger_text().into_bytes(),
             Report::Schedule => format!("{} 0 0\n", self.thread_ns(number)).into_bytes(),
             Report::Threads => lines(self.threads.with(|table| table.iter().map(|thread| thread.id).collect())),
             Report::Descriptors => lines(self.files.numbers().into_iter().map(|number| number as u32).collect()),

@@ -46,7 +46,7 @@ pub struct Returned {
 
 /// Whether a call that a signal broke off is made again after a handler with `SA_RESTART`: signal(7) lists those that are not.
 fn is_restarted(registers: &Registers) -> bool {
-    const NEVER: [&str; 12] = [
+    const NEVER: [&str; 16] = [
         "nanosleep",
         "clock_nanosleep",
         "poll",
@@ -59,6 +59,10 @@ fn is_restarted(registers: &Registers) -> bool {
         "epoll_wait",
         "epoll_pwait",
         "epoll_pwait2",
+        "msgsnd",
+        "msgrcv",
+        "semop",
+        "semtimedop",
     ];
     #[cfg(target_arch = "x86_64")]
     let (number, timeout) = (registers.rax, registers.r[2]);

@@ -26,6 +26,7 @@ const SEGV_MAPERR: i32 = 1;
 const SEGV_ACCERR: i32 = 2;
 const BUS_ADRALN: i32 = 1;
 const BUS_ADRERR: i32 = 2;
+const BUS_MCEERR_AR: i32 = 4;
 const TRAP_BRKPT: i32 = 1;
 const TRAP_TRACE: i32 = 2;
 
@@ -40,6 +41,8 @@ impl Trap {
                 Refusal::Unmapped => (SIGSEGV, SEGV_MAPERR, self.address),
                 Refusal::Denied => (SIGSEGV, SEGV_ACCERR, self.address),
                 Refusal::PastEnd | Refusal::Unreadable => (SIGBUS, BUS_ADRERR, self.address),
+                // As Linux tells of a page whose contents the memory lost.
+                Refusal::Taken => (SIGBUS, BUS_MCEERR_AR, self.address),
                 Refusal::NoMemory => (SIGKILL, Information::KERNEL, 0),
             }
         } else if is(FaultKind::IllegalInstruction) {

@@ -7,7 +7,7 @@ use linux_raw_sys::general::O_CLOEXEC;
 use crate::errno::{Errno, Result};
 use crate::file::epoll::{Epoll, Event};
 use crate::file::event::AnonymousNode;
-use crate::file::{Access, Description, File};
+use crate::file::{Access, Description};
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::syscall::Arguments;
@@ -119,6 +119,6 @@ fn wait<K: Kernel>(process: &Process<K>, arguments: &Arguments, deadline_ns: Opt
         if count > 0 || deadline_ns.is_some_and(|deadline| process.now_ns() >= deadline) {
             return Ok(count);
         }
-        await_change(process, epoll.waits_for_console(), deadline_ns)?;
+        await_change(process, deadline_ns)?;
     }
 }

@@ -52,6 +52,7 @@ pub fn setsid<K: Kernel>(process: &Process<K>, _: &Arguments) -> Result<usize> {
 /// Set ids of a kind as the call says.
 fn set_ids<K: Kernel>(process: &Process<K>, how: SetIds, of_groups: bool, ids: [u32; 3]) -> Result<()> {
     let number = how as u16 | if of_groups { SetIds::GROUPS } else { 0 };
+    process.files.forget_names();
     let [_, first, second, _] = process.ask(Operation::SetIds, number, 0, ids.map(u64::from))?;
     let words = if of_groups { [Word::UserGroup, Word::EffectiveUserGroup] } else { [Word::User, Word::EffectiveUser] };
     process.kernel.identity().set(words[0], first as u32);
@@ -152,6 +153,7 @@ pub fn setgroups<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Resu
     }
     let bytes: Vec<u8> = groups.iter().copied().flat_map(u32::to_le_bytes).collect();
     process.kernel.post(0, &bytes);
+    process.files.forget_names();
     process.ask(Operation::SetGroups, 0, count as u32, [0; 3])?;
     // As the kernel keeps them, so that it finds one soon.
     groups.sort_unstable();

@@ -142,6 +142,7 @@ pub fn flock<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<u
 
 /// A descriptor is about to be closed: the process gives up its record locks of that file, whatever other descriptors it has of it.
 pub fn forget<K: Kernel>(process: &Process<K>, description: &Description) {
+    process.files.look_at_watch();
     if !process.files.has_locks().load(Ordering::Relaxed) {
         return;
     }

@@ -11,6 +11,7 @@ use crate::kernel::Kernel;
 use crate::memory::{Contents, FileMapping, Label, PROGRAM_BOTTOM, Placement, Protection, Region, is_in_a_file, may_reserve, pages_up};
 use crate::process::Process;
 use crate::syscall::Arguments;
+use crate::syscall::system_v::settle_attachments;
 use crate::user::{PROGRAM_TOP, UserMemory};
 
 const MAP_SHARED: u32 = 0x01;
@@ -92,6 +93,11 @@ pub fn mmap<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<us
         // What cannot be had now is left to the fault that wants it.
         let _ = memory.populate(&process.kernel, start..start + length);
     }
+    let has_attachments = matches!(placement, Placement::Fixed(_)) && !memory.attachments.is_empty();
+    drop(memory);
+    if has_attachments {
+        settle_attachments(process);
+    }
     Ok(start)
 }
 
@@ -141,6 +147,11 @@ pub fn munmap<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<
         return Err(Errno::ENOMEM);
     }
     memory.unmap(&process.kernel, range);
+    let has_attachments = !memory.attachments.is_empty();
+    drop(memory);
+    if has_attachments {
+        settle_attachments(process);
+    }
     Ok(0)
 }
 
@@ -207,6 +218,16 @@ pub fn madvise<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result
         _ => return Err(Errno::EINVAL),
     }
     if covered { Ok(0) } else { Err(Errno::ENOMEM) }
+}
+
+/// `__chitin_barrier` of the vDSO: `(address, length, cards)`; a length of 0 lifts the barrier. Linux has no call of that number.
+pub fn barrier<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    let range = range(arguments.word(0), arguments.word(1))?;
+    let mut memory = process.memory.lock();
+    if range.is_empty() {
+        return memory.lift_barrier(range.start).map(|()| 0);
+    }
+    memory.set_barrier(&process.kernel, range, arguments.word(2)).map(|()| 0)
 }
 
 /// msync(2). A shared mapping is the file's own memory, so that there is nothing to write back.

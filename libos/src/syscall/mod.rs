@@ -4,6 +4,7 @@
 //! crashes: a pointer goes through `user`, a number is checked.
 #![forbid(unsafe_code)]
 
+pub mod capability;
 pub mod descriptor;
 pub mod directory;
 pub mod epoll;
@@ -30,6 +31,7 @@ pub mod socket;
 pub mod splice;
 pub mod stat;
 pub mod stream;
+pub mod system_v;
 pub mod table;
 pub mod thread;
 pub mod time;

@@ -107,6 +107,20 @@ const EVERYWHERE: &[(&str, u32)] = expected! {
     "msync" __NR_msync
     "mlock" __NR_mlock
     "mlock2" __NR_mlock2
+    "msgget" __NR_msgget
+    "msgsnd" __NR_msgsnd
+    "msgrcv" __NR_msgrcv
+    "msgctl" __NR_msgctl
+    "semget" __NR_semget
+    "semop" __NR_semop
+    "semtimedop" __NR_semtimedop
+    "semctl" __NR_semctl
+    "shmget" __NR_shmget
+    "shmat" __NR_shmat
+    "shmdt" __NR_shmdt
+    "shmctl" __NR_shmctl
+    "capget" __NR_capget
+    "capset" __NR_capset
     "mq_open" __NR_mq_open
     "mq_unlink" __NR_mq_unlink
     "mq_timedsend" __NR_mq_timedsend

@@ -11,7 +11,6 @@ use crate::syscall::Arguments;
 use crate::thread::Waits;
 use crate::time::{Timespec, timeval};
 use crate::user::UserMemory;
-use crate::vfs::world::World;
 
 /// A descriptor, what is asked of it and what is so.
 #[derive(Clone, Copy)]
@@ -21,25 +20,21 @@ struct Watched {
     found: Readiness,
 }
 
-/// Look once; gives how many are ready, and whether one may become so by the console.
-fn look<K: Kernel>(process: &Process<K>, watched: &mut [Watched]) -> (usize, bool) {
-    let mut waits = false;
+/// Look once; gives how many are ready.
+fn look<K: Kernel>(process: &Process<K>, watched: &mut [Watched]) -> usize {
     let states = if watched.len() > 1 { look_at_many(process, watched) } else { Vec::new() };
     for (index, watched) in watched.iter_mut().enumerate().filter(|(_, watched)| watched.fd >= 0) {
         let found = match process.files.get(watched.fd) {
             Ok(description) => match (description.file(), states.get(index).copied().flatten()) {
                 (Ok(_), Some((ready, _))) => ready,
-                (Ok(file), None) => {
-                    waits |= file.waits_for_console();
-                    file.readiness(process)
-                }
+                (Ok(file), None) => file.readiness(process),
                 (Err(_), _) => Readiness::INVALID,
             },
             Err(_) => Readiness::INVALID,
         };
         watched.found = found & watched.asked;
     }
-    (watched.iter().filter(|watched| !watched.found.is_empty()).count(), waits)
+    watched.iter().filter(|watched| !watched.found.is_empty()).count()
 }
 
 /// What `unixd` tells of the files that are there, in their places.
@@ -49,15 +44,17 @@ fn look_at_many<K: Kernel>(process: &Process<K>, watched: &[Watched]) -> Vec<Opt
 }
 
 /// Wait until something that may concern readiness happens, the monotonic clock passes `deadline_ns`, or a signal comes.
-pub(super) fn await_change<K: Kernel>(process: &Process<K>, for_console: bool, deadline_ns: Option<u64>) -> Result<()> {
-    let outcome = if for_console { process.console_wait(deadline_ns) } else { process.block(Waits::Change, deadline_ns) };
-    if outcome == Err(Errno::ETIMEDOUT) { Ok(()) } else { outcome }
+pub(super) fn await_change<K: Kernel>(process: &Process<K>, deadline_ns: Option<u64>) -> Result<()> {
+    match process.block(Waits::Change, deadline_ns) {
+        Err(Errno::ETIMEDOUT) => Ok(()),
+        outcome => outcome,
+    }
 }
 
 /// Look until something is ready, the monotonic clock passes `deadline_ns`, or a signal comes.
 fn wait<K: Kernel>(process: &Process<K>, watched: &mut [Watched], deadline_ns: Option<u64>) -> Result<usize> {
     loop {
-        let (ready, waits) = look(process, watched);
+        let ready = look(process, watched);
         if ready > 0 {
             return Ok(ready);
         }
@@ -71,7 +68,7 @@ fn wait<K: Kernel>(process: &Process<K>, watched: &mut [Watched], deadline_ns: O
         if deadline_ns.is_some_and(|deadline| process.now_ns() >= deadline) {
             return Ok(0);
         }
-        await_change(process, waits, deadline_ns)?;
+        await_change(process, deadline_ns)?;
     }
 }
 

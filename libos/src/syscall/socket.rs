@@ -179,7 +179,7 @@ pub fn wait<K: Kernel>(process: &Process<K>, blocking: Blocking, deadline_ns: Op
     if blocking == Blocking::Refused || deadline_ns.is_some_and(|deadline| process.now_ns() >= deadline) {
         return Err(Errno::EAGAIN);
     }
-    poll::await_change(process, false, deadline_ns)
+    poll::await_change(process, deadline_ns)
 }
 
 /// connect(2)

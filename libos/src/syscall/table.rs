@@ -13,8 +13,8 @@ use crate::identity::Word;
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::syscall::{
-    Arguments, Handler, descriptor, directory, epoll, exec, family, futex, identity, inotify, lock, memory, message, notice, open, path,
-    pidfd, poll, process, queue, schedule, signal, socket, splice, stat, stream, thread, time, timer, times, wait,
+    Arguments, Handler, capability, descriptor, directory, epoll, exec, family, futex, identity, inotify, lock, memory, message, notice,
+    open, path, pidfd, poll, process, queue, schedule, signal, socket, splice, stat, stream, system_v, thread, time, timer, times, wait,
 };
 
 /// How much of a call works.
@@ -132,6 +132,8 @@ pub struct Row {
 pub const NONE: u16 = u16::MAX;
 /// One past the highest number that the table covers.
 pub const NUMBERS: usize = 512;
+/// The number behind the vDSO's `__chitin_barrier`: Linux has no such call, and the numbers of its own are far below.
+pub const BARRIER: u32 = 511;
 /// One past the highest number of a call that may be answered by a word alone.
 pub const QUICK_NUMBERS: usize = 256;
 
@@ -292,6 +294,8 @@ rows! {
     setfsgid: 123, 152, family::setfsgid, Full, [Unsigned];
     getgroups: 115, 158, family::getgroups, Full, [Int, Pointer];
     setgroups: 116, 159, family::setgroups, Partial("2048 groups"), [Unsigned, Pointer];
+    capget: 125, 90, capability::capget, Partial("of oneself"), [Pointer, Pointer];
+    capset: 126, 91, capability::capset, Stub("root keeps all, and nobody else has any"), [Pointer, Pointer];
     uname: 63, 160, process::uname, Full, [Pointer];
     sysinfo: 99, 179, process::sysinfo, Partial("no loads"), [Pointer];
     getrusage: 98, 165, process::getrusage, Partial("times, resident set and faults only"), [Int, Pointer];
@@ -338,6 +342,7 @@ rows! {
     munlock: 150, 229, memory::munlock, Full, [Pointer, Unsigned];
     mlockall: 151, 230, memory::mlockall, Full, [Hex];
     munlockall: 152, 231, memory::munlockall, Full, [];
+    chitin_barrier: 511, 511, memory::barrier, Full, [Pointer, Unsigned, Pointer];
     mincore: 27, 232, memory::mincore, Full, [Pointer, Unsigned, Pointer];
 
     // Time.
@@ -431,6 +436,18 @@ rows! {
     readahead: 187, 213, descriptor::fadvise, Stub("all is in memory"), [Fd, Int, Unsigned];
 
     // Message queues.
+    msgget: 68, 186, system_v::msgget, Full, [Hex, Octal];
+    msgsnd: 69, 189, system_v::msgsnd, Full, [Int, Pointer, Unsigned, Octal];
+    msgrcv: 70, 188, system_v::msgrcv, Full, [Int, Pointer, Unsigned, Int, Octal];
+    msgctl: 71, 187, system_v::msgctl, Full, [Int, Int, Pointer];
+    semget: 64, 190, system_v::semget, Partial("4096 semaphores in a set"), [Hex, Int, Octal];
+    semop: 65, 193, system_v::semop, Full, [Int, Pointer, Unsigned];
+    semtimedop: 220, 192, system_v::semtimedop, Full, [Int, Pointer, Unsigned, TimeIn];
+    semctl: 66, 191, system_v::semctl, Full, [Int, Int, Int, Hex];
+    shmget: 29, 194, system_v::shmget, Partial("no huge pages"), [Hex, Unsigned, Octal];
+    shmat: 30, 196, system_v::shmat, Full, [Int, Pointer, Octal];
+    shmdt: 67, 197, system_v::shmdt, Full, [Pointer];
+    shmctl: 31, 195, system_v::shmctl, Full, [Int, Int, Pointer];
     mq_open: 240, 180, queue::mq_open, Partial("at most 10 messages of 8 KiB, for root too"), [Path, Hex, Octal, Pointer];
     mq_unlink: 241, 181, queue::mq_unlink, Full, [Path];
     mq_timedsend: 242, 182, queue::mq_timedsend, Full, [Fd, BufferIn, Unsigned, Unsigned, TimeIn];
@@ -570,6 +587,12 @@ mod tests {
             assert!([row.x86_64, row.aarch64].iter().all(|&number| number == NONE || (number as usize) < QUICK_NUMBERS), "{}", row.name);
             assert!(row.formats.is_empty() && row.support == Support::Full);
         }
+    }
+
+    #[test]
+    fn the_vdso_s_own_call_has_its_number() {
+        let barrier = ROWS.iter().find(|row| row.name == "chitin_barrier").expect("it has a row");
+        assert_eq!((u32::from(barrier.x86_64), u32::from(barrier.aarch64)), (BARRIER, BARRIER));
     }
 
     #[test]

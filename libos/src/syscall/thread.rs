@@ -15,6 +15,7 @@ mod flags {
     pub const FS: u64 = 0x200;
     pub const FILES: u64 = 0x400;
     pub const SIGHAND: u64 = 0x800;
+    pub const PIDFD: u64 = 0x1000;
     pub const VFORK: u64 = 0x4000;
     pub const PARENT: u64 = 0x8000;
     pub const THREAD: u64 = 0x1_0000;
@@ -28,7 +29,7 @@ mod flags {
     /// What is as asked whether it is asked or not: `CLONE_SYSVSEM`, `CLONE_PTRACE`, `CLONE_UNTRACED`, `CLONE_IO`.
     pub const WITHOUT_EFFECT: u64 = SYSVSEM | 0x2000 | 0x80_0000 | 0x8000_0000;
     /// What a process may be made with.
-    pub const OF_A_PROCESS: u64 = SIGNAL | VM | VFORK | PARENT | SETTLS | PARENT_SETTID | CHILD_CLEARTID | CHILD_SETTID;
+    pub const OF_A_PROCESS: u64 = SIGNAL | VM | PIDFD | VFORK | PARENT | SETTLS | PARENT_SETTID | CHILD_CLEARTID | CHILD_SETTID;
     /// What makes a thread of the same process, and nothing less.
     pub const OF_A_THREAD: u64 = VM | FS | FILES | SIGHAND | THREAD;
     /// What a thread may be made with beside that.
@@ -41,6 +42,7 @@ struct Asked {
     flags: u64,
     stack: u64,
     parent_id: usize,
+    pidfd: usize,
     child_id: usize,
     thread_pointer: u64,
 }
@@ -52,7 +54,12 @@ pub fn clone<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<u
     let flags = flags & u64::from(u32::MAX);
     // Linux looks at neither the signal of a thread's end nor at `CLONE_DETACHED`.
     let flags = if flags & flags::THREAD != 0 { flags & !(flags::SIGNAL | flags::DETACHED) } else { flags };
-    begin(process, Asked { flags, stack, parent_id: parent_id as usize, child_id: child_id as usize, thread_pointer })
+    // The descriptor and the id have one place between them, and a thread has none.
+    if flags & flags::PIDFD != 0 && flags & (flags::PARENT_SETTID | flags::DETACHED) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let parent_id = parent_id as usize;
+    begin(process, Asked { flags, stack, parent_id, pidfd: parent_id, child_id: child_id as usize, thread_pointer })
 }
 
 /// clone3(2)
@@ -73,7 +80,7 @@ pub fn clone3<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<
     if block[KNOWN * 8..].iter().any(|&byte| byte != 0) {
         return Err(Errno::E2BIG);
     }
-    let [flags, _pidfd, child_id, parent_id, exit_signal, stack, stack_bytes, thread_pointer] =
+    let [flags, pidfd, child_id, parent_id, exit_signal, stack, stack_bytes, thread_pointer] =
         words[..LEAST].try_into().expect("eight words");
     let [set_ids, set_ids_count, _cgroup] = words[LEAST..KNOWN].try_into().expect("three words");
     let no_signal = flags & flags::SIGNAL == 0 && (flags & flags::THREAD == 0 || exit_signal == 0);
@@ -92,6 +99,7 @@ pub fn clone3<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<
         flags: flags | exit_signal,
         stack: if stack == 0 { 0 } else { stack.wrapping_add(stack_bytes) },
         parent_id: parent_id as usize,
+        pidfd: pidfd as usize,
         child_id: child_id as usize,
         thread_pointer,
     };
@@ -101,6 +109,9 @@ pub fn clone3<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<
 fn begin<K: Kernel>(process: &Process<K>, asked: Asked) -> Result<usize> {
     let has = |flag: u64| asked.flags & flag != 0;
     if has(flags::THREAD) && !has(flags::SIGHAND) || has(flags::SIGHAND) && !has(flags::VM) {
+        return Err(Errno::EINVAL);
+    }
+    if has(flags::THREAD) && has(flags::PIDFD) {
         return Err(Errno::EINVAL);
     }
     if !has(flags::THREAD) {
@@ -145,6 +156,7 @@ fn fork_as_asked<K: Kernel>(process: &Process<K>, asked: &Asked) -> Result<usize
         exit_signal: (asked.flags & flags::SIGNAL) as u32,
         is_sibling: has(flags::PARENT),
         parent_id: if has(flags::PARENT_SETTID) { asked.parent_id } else { 0 },
+        pidfd: has(flags::PIDFD).then_some(asked.pidfd),
         shares_memory: has(flags::VM),
         waits: has(flags::VFORK),
     })

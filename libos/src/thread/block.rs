@@ -13,11 +13,8 @@ use crate::signal::attention;
 use crate::thread::record::{Outcome, Waits};
 use crate::time::ticks_at;
 
-/// A waiter for the console looks again after so long, in nanoseconds, whatever the others do.
-const LOOK_NS: u64 = 10_000_000;
-
 impl<K: Kernel> Process<K> {
-    /// Wait, while others run, up to where the monotonic clock passes `deadline_ns`. A wait for the console may end without input.
+    /// Wait, while others run, up to where the monotonic clock passes `deadline_ns`.
     ///
     /// # Errors
     /// `ETIMEDOUT`: the deadline passed. `EINTR`: a signal came that the thread does not block, or was there already.
@@ -33,10 +30,10 @@ impl<K: Kernel> Process<K> {
 
     #[inline(always)]
     fn block_untraced(&self, waits: Waits, deadline_ns: Option<u64>) -> Result<()> {
-        if !matches!(waits, Waits::Change | Waits::Console) {
+        if waits != Waits::Change {
             return self.block_with_others(waits, deadline_ns);
         }
-        if waits == Waits::Change && self.threads.with(|table| table.is_alone()) {
+        if self.threads.with(|table| table.is_alone()) {
             return self.block_alone(deadline_ns);
         }
         let outcome = self.block_with_others(waits, deadline_ns);
@@ -65,17 +62,14 @@ impl<K: Kernel> Process<K> {
     }
 
     fn block_with_others(&self, waits: Waits, deadline_ns: Option<u64>) -> Result<()> {
-        let is_console = waits == Waits::Console;
-        let look = if is_console { Some(self.now_ns() + LOOK_NS) } else { None };
-        let end = [deadline_ns, look].into_iter().flatten().min();
-        let end_ticks = end.map(|ns| ticks_at(self.kernel.info(), ns));
+        let end_ticks = deadline_ns.map(|ns| ticks_at(self.kernel.info(), ns));
         loop {
             if waits != Waits::Release && self.signals.is_pending() {
                 if self.is_interrupted() {
                     return Err(Errno::EINTR);
                 }
                 // What was heard while the process was stopped may be what the caller waits for.
-                if matches!(waits, Waits::Change | Waits::Console) {
+                if waits == Waits::Change {
                     return Ok(());
                 }
             }
@@ -85,7 +79,6 @@ impl<K: Kernel> Process<K> {
             }
             match if waits == Waits::Release { self.rest_whatever(enter) } else { self.rest(enter)? } {
                 Outcome::Woken => return Ok(()),
-                Outcome::TimedOut if is_console && deadline_ns.is_none_or(|deadline| self.now_ns() < deadline) => return Ok(()),
                 Outcome::TimedOut => return Err(Errno::ETIMEDOUT),
                 Outcome::Interrupted if waits == Waits::Signal && self.is_awaited_here() => return Ok(()),
                 // If another thread took the signal, this one goes on to wait.
@@ -152,31 +145,23 @@ impl<K: Kernel> Process<K> {
     pub(super) fn await_next(&self) -> usize {
         loop {
             self.run_timers();
-            let (next, earliest, console) = self.threads.with(|table| {
+            let (next, earliest) = self.threads.with(|table| {
                 if table.earliest().is_some() {
                     table.expire(self.kernel.clock());
                 }
-                (table.take_next(), table.earliest(), table.awaits_console())
+                (table.take_next(), table.earliest())
             });
             if let Some(next) = next {
                 return next;
             }
-            self.idle(earliest, console);
+            self.idle(earliest);
         }
     }
 
-    /// Sleep up to the first deadline, in ticks; or until the console may have input.
-    fn idle(&self, earliest: Option<u64>, console: bool) {
+    /// Sleep up to the first deadline, in ticks.
+    fn idle(&self, earliest: Option<u64>) {
         let earliest = [earliest, self.timers.due_asleep()].into_iter().flatten().min();
-        // What a kernel's wait answers is of no interest: deadlines are looked at again, and nobody but the clock and the console wakes it.
-        if console {
-            let _ = self.kernel.wait_for_console(earliest);
-        } else {
-            self.wait_for_others(earliest);
-        }
-        if console {
-            self.threads.with(super::Table::wake_watchers);
-        }
+        self.wait_for_others(earliest);
         self.hear();
     }
 

@@ -27,6 +27,8 @@ pub struct Birth {
     pub thread_pointer: Option<u64>,
     /// Where its id is written in the memory of the one that makes it; nowhere if 0.
     pub parent_id: usize,
+    /// Where a descriptor that means it is written, which is made for that.
+    pub pidfd: Option<usize>,
     /// Where its thread's id is written in its memory; nowhere if 0.
     pub set_id: usize,
     /// Where a 0 is written when its thread ends; nowhere if 0.
@@ -45,8 +47,14 @@ impl<K: Kernel> Process<K> {
     /// Make a process; gives its id, and 0 in itself.
     ///
     /// # Errors
-    /// `EAGAIN`: there are as many processes as may be. `ENOMEM`: there is no memory for it.
+    /// `EAGAIN`: there are as many processes as may be. `ENOMEM`: there is no memory for it. `EMFILE`, `EFAULT`: of its descriptor.
     pub fn fork(&self, birth: &Birth) -> Result<usize> {
+        if let Some(pidfd) = birth.pidfd {
+            self.files.with_table(|table| table.check_room())?;
+            // The child is to see what was there.
+            let before: i32 = self.read_value(pidfd)?;
+            self.write_value(pidfd, &before)?;
+        }
         if let Some(server) = self.kernel.server() {
             self.files.share(server, &|| self.kernel.common_page())?;
             // Others may wait for files that have just moved.
@@ -64,6 +72,10 @@ impl<K: Kernel> Process<K> {
                 if birth.parent_id != 0 {
                     // Linux goes on where it cannot be written.
                     let _ = self.write_value(birth.parent_id, &id);
+                }
+                if let Some(pidfd) = birth.pidfd {
+                    let fd = crate::syscall::pidfd::open(self, id, 0)?;
+                    let _ = self.write_value(pidfd, &fd);
                 }
                 if birth.waits {
                     self.await_release(id);
@@ -112,7 +124,9 @@ impl<K: Kernel> Process<K> {
             }
         });
         self.threads.watches.lock().clear();
+        self.policies_after_fork();
         self.begin_as_copy();
+        self.giving.forget();
         self.files.begin_inodes(id);
         *self.leader_code.lock() = None;
         self.timers_after_fork();

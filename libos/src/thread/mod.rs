@@ -15,7 +15,6 @@ pub mod futex;
 pub mod futexes;
 mod locks;
 mod record;
-pub mod schedule;
 mod signals;
 pub mod table;
 mod waits;

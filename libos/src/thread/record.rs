@@ -19,8 +19,6 @@ pub enum Waits {
     Change,
     /// That a child lets go of the process's memory. Signals do not end it.
     Release,
-    /// Input at the console, or such a change.
-    Console,
     /// A wake on this futex.
     Futex(Key),
     /// A wake on one of several: `Thread::several`.

@@ -5,10 +5,11 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
+use policy::scheduling::{ByPriority, Schedule};
+
 use crate::thread::futex::SharedWait;
 use crate::thread::futexes::Futexes;
 use crate::thread::record::{Outcome, Scheduling, Thread, Waits};
-use crate::thread::schedule::{ByPriority, Schedule};
 
 /// All threads.
 pub struct Table<M: 'static> {
@@ -103,6 +104,12 @@ impl<M> Table<M> {
         let priority = thread.scheduling.priority;
         self.slots[slot] = Some(thread);
         self.ready(slot, priority);
+    }
+
+    /// Let another policy say which thread runs next. None is ready.
+    pub fn set_schedule(&mut self, schedule: Box<dyn Schedule>) {
+        debug_assert!(self.schedule.is_empty(), "a ready thread would be forgotten");
+        self.schedule = schedule;
     }
 
     /// In a new process: the thread that runs is the only one, with this id, and has not run before `now`.

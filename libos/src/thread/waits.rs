@@ -185,19 +185,13 @@ impl<M> Table<M> {
         }
     }
 
-    /// Wake all who wait for a change or for the console.
+    /// Wake all who wait for a change.
     pub fn wake_watchers(&mut self) {
         for slot in 0..self.slots.len() {
-            if self.slots[slot].as_ref().is_some_and(|thread| matches!(thread.waits, Waits::Change | Waits::Console | Waits::Release)) {
+            if self.slots[slot].as_ref().is_some_and(|thread| matches!(thread.waits, Waits::Change | Waits::Release)) {
                 self.wake(slot, Outcome::Woken);
             }
         }
-    }
-
-    /// Whether somebody waits for the console.
-    #[must_use]
-    pub fn awaits_console(&self) -> bool {
-        self.iter().any(|thread| thread.waits == Waits::Console)
     }
 
     /// Wake those whose deadline has passed at `now`.

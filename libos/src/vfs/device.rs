@@ -8,6 +8,7 @@ use crate::errno::{Errno, Result};
 use crate::file::transfer::moved;
 use crate::file::{Access, Blocking, File, Input, Output, Place, Seeking};
 use crate::pool::Pool;
+use crate::user::UserMemory;
 use crate::vfs::attributes::{Kind, Time, device_number, major};
 use crate::vfs::node::{Entry, New, Node};
 use crate::vfs::permission::Actor;
@@ -92,6 +93,22 @@ pub fn open(special: u64, access: Access, world: &dyn World) -> Result<Arc<dyn F
 struct Null;
 
 impl File for Null {
+    fn is_stateless(&self) -> bool {
+        true
+    }
+
+    fn is_plain(&self) -> bool {
+        true
+    }
+
+    fn read_plain(&self, _: &dyn UserMemory, _: usize, _: usize, _: u64) -> Option<usize> {
+        Some(0)
+    }
+
+    fn write_plain(&self, length: usize) -> Option<usize> {
+        Some(length)
+    }
+
     fn read(&self, _: &dyn World, _: &mut Output, _: u64, _: Blocking) -> Result<usize> {
         Ok(0)
     }
@@ -108,6 +125,24 @@ impl File for Null {
 struct Zero;
 
 impl File for Zero {
+    fn is_stateless(&self) -> bool {
+        true
+    }
+
+    fn is_plain(&self) -> bool {
+        true
+    }
+
+    fn read_plain(&self, memory: &dyn UserMemory, address: usize, length: usize, _: u64) -> Option<usize> {
+        const ZEROS: &[u8; 4096] = &[0; 4096];
+        let zeros = ZEROS.get(..length)?;
+        memory.write(address, zeros).ok().map(|()| length)
+    }
+
+    fn write_plain(&self, length: usize) -> Option<usize> {
+        Some(length)
+    }
+
     fn read(&self, _: &dyn World, output: &mut Output, _: u64, _: Blocking) -> Result<usize> {
         let outcome = output.put_zeros(output.room()).map(drop);
         moved(output.done(), outcome)
@@ -129,6 +164,10 @@ impl File for Zero {
 struct Full;
 
 impl File for Full {
+    fn is_stateless(&self) -> bool {
+        true
+    }
+
     fn read(&self, world: &dyn World, output: &mut Output, offset: u64, blocking: Blocking) -> Result<usize> {
         Zero.read(world, output, offset, blocking)
     }
@@ -145,6 +184,10 @@ impl File for Full {
 struct Random;
 
 impl File for Random {
+    fn is_stateless(&self) -> bool {
+        true
+    }
+
     fn read(&self, world: &dyn World, output: &mut Output, _: u64, _: Blocking) -> Result<usize> {
         let mut chunk = [0; 256];
         let mut outcome = Ok(());

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `node` | the traits of inodes, the names that they have |
 //! | `walk`, `opening` | from a path to an entry; what open(2) makes of it |
+//! | `way` | what the end of a path rests on, so that it can be remembered |
 //! | `permission` | who may do what with an inode |
 //! | `tmpfs`, `initramfs` | files in memory, and the archive that the first ones come from |
 //! | `remote`, `wire` | the tree that `unixd` keeps for all processes; its messages |
@@ -31,5 +32,6 @@ mod tests;
 pub mod text;
 pub mod tmpfs;
 pub mod walk;
+pub mod way;
 pub mod wire;
 pub mod world;

@@ -12,6 +12,7 @@ use alloc::vec::Vec;
 use core::any::Any;
 
 use spin::Mutex;
+use unix::ChangeCounts;
 
 use crate::errno::{Errno, Result};
 use crate::file::{Access, File};
@@ -81,6 +82,11 @@ pub trait Node: Any + Send + Sync {
     /// What it is. Never changes.
     fn kind(&self) -> Kind {
         self.attributes().kind
+    }
+
+    /// Where its changes are counted, and the counts, if they are.
+    fn counts(&self) -> Option<(u16, &'static ChangeCounts)> {
+        None
     }
 
     /// What its file system says of itself.

@@ -2,7 +2,10 @@
 
 use alloc::sync::Arc;
 
-use linux_raw_sys::general::{O_CREAT, O_DIRECTORY, O_EXCL, O_NOATIME, O_NOFOLLOW, O_TMPFILE, O_TRUNC, O_WRONLY};
+use linux_raw_sys::general::{
+    O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_LARGEFILE, O_NOATIME, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_TMPFILE, O_TRUNC,
+    O_WRONLY,
+};
 
 use crate::errno::{Errno, Result};
 use crate::file::{Access, File};
@@ -30,6 +33,13 @@ impl Opening {
             O_WRONLY => Access::WRITE,
             _ => Access::READ | Access::WRITE,
         }
+    }
+
+    /// Whether it asks for nothing but the file: what it leads to at one time it leads to at another, if nothing changed.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        const PLAIN: u32 = 3 | O_CLOEXEC | O_LARGEFILE | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK | O_APPEND;
+        self.flags & !PLAIN == 0
     }
 
     /// Whether it cuts what is there.

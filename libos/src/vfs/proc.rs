@@ -88,6 +88,7 @@ macro_rules! thread_items {
             report("limits", Report::Limits),
             table("pagemap", Table::Pages),
             report("io", Report::InputOutput),
+            report("ledger", Report::Ledger),
             fixed("mounts", MOUNTS),
             fixed("mountinfo", MOUNT_INFO),
             fixed("cgroup", "0::/\n"),

@@ -203,6 +203,7 @@ pub fn walk_on(world: &dyn World, start: &Start, path: &[u8], last: Last, mut li
         if at.node.kind() != Kind::Directory {
             return Err(Errno::ENOTDIR);
         }
+        world.passed(&*at.node);
         let subject = world.subject();
         if !subject.is_privileged() {
             subject.may(&at.node.attributes(), Wanted::EXECUTE)?;

@@ -15,6 +15,7 @@ use crate::signal::{Information, Set, Signals};
 use crate::time::Clock;
 use crate::user::UserMemory;
 use crate::vfs::attributes::Time;
+use crate::vfs::node::Node;
 use crate::vfs::permission::{Actor, Subject};
 
 /// A text that the process writes about itself or its machine, as proc(5) lays it out. The numbers of those about a process travel.
@@ -61,6 +62,8 @@ pub enum Report {
     CurrentDirectory,
     /// Where `/proc/self/root` leads.
     RootDirectory,
+    /// `/proc/self/ledger`
+    Ledger,
     /// `/proc/meminfo`
     MemoryInfo,
     /// `/proc/cpuinfo`
@@ -87,7 +90,7 @@ pub enum Report {
 
 impl Report {
     /// Those about a process, by their numbers.
-    const OF_PROCESSES: [Report; 20] = [
+    const OF_PROCESSES: [Report; 21] = [
         Report::Maps,
         Report::Stat,
         Report::Status,
@@ -108,6 +111,7 @@ impl Report {
         Report::Executable,
         Report::CurrentDirectory,
         Report::RootDirectory,
+        Report::Ledger,
     ];
 
     /// The one about a process that has a number.
@@ -133,6 +137,7 @@ impl Report {
                 | Executable
                 | CurrentDirectory
                 | RootDirectory
+                | Ledger
         )
     }
 
@@ -183,13 +188,6 @@ pub trait World: UserMemory {
     fn random(&self, into: &mut [u8]);
     /// Write to the console.
     fn console_put(&self, bytes: &[u8]);
-    /// Read what the console has; 0 if nothing.
-    fn console_get(&self, into: &mut [u8]) -> usize;
-    /// Sleep until the console may have input or the monotonic clock passes `deadline_ns`.
-    ///
-    /// # Errors
-    /// `ETIMEDOUT`: the deadline passed. `EINTR`: a signal came.
-    fn console_wait(&self, deadline_ns: Option<u64>) -> Result<()>;
     /// Sleep until the monotonic clock passes `deadline_ns`; with `None`, until a signal comes.
     ///
     /// # Errors
@@ -277,6 +275,10 @@ pub trait World: UserMemory {
     /// Who is to be told when something changes that cannot be waited for here: a process that this is the server of.
     fn subscriber(&self) -> Option<u32> {
         None
+    }
+    /// A walk went through a directory: where it leads rests on that one too.
+    fn passed(&self, directory: &dyn Node) {
+        let _ = directory;
     }
     /// With whose rights files are used: root's, where somebody else checks that.
     fn subject(&self) -> Subject<'_> {

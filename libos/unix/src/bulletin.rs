@@ -1,6 +1,6 @@
 //! The page that `unixd` writes and a process reads.
 
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// What a process is told without asking. Everything but the doorbell only changes before the doorbell rings.
 #[derive(Debug, Default)]
@@ -26,6 +26,12 @@ pub struct Bulletin {
     pub watched: AtomicU32,
     /// Not 0 while others ask something of the process.
     pub questions: AtomicU32,
+    /// How often a file lost its last name that the process had opened: what it keeps of files that are closed is to be given up.
+    pub removals: AtomicU32,
+    /// Frames that the process is asked to give back; 0: none. It answers by [`Operation::GiveBack`](crate::Operation::GiveBack).
+    pub asked: AtomicU32,
+    /// Until when, in ticks of the counter: past that they are taken by force from who has not answered.
+    pub asked_until: AtomicU64,
 }
 
 impl Bulletin {

@@ -14,6 +14,7 @@
 #![no_std]
 
 mod bulletin;
+mod changes;
 mod family;
 mod inode;
 pub mod lock;
@@ -21,13 +22,15 @@ pub mod message;
 mod operation;
 pub mod place;
 pub mod ring;
+pub mod system_v;
 mod terminal;
 
 pub use bulletin::Bulletin;
+pub use changes::{ChangeCounts, Changes};
 pub use family::{ChildActions, Kin, SIGNAL_BYTES, SetIds, Setting, WaitOptions, Whom, wait_status};
 pub use inode::InodeWords;
 pub use message::Object;
-pub use operation::{OpenPurpose, Operation, REAL_IDS, Request};
+pub use operation::{OpenPurpose, Operation, QUIETLY, REAL_IDS, Request};
 pub use ring::RingWords;
 pub use terminal::TerminalFlags;
 

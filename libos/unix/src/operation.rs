@@ -26,16 +26,19 @@ operations! {
     /// `(status, most pages resident | page faults << 32)`. The process ends with a wait status. There is no answer.
     Exit = 0x01,
     /// `(frames; small: 1 to be told only) → frames granted`. Raise the quota by at least so many. `ENOMEM`: it is not to have them.
+    /// `EAGAIN`: others were asked to give some back, and a ring tells when to ask again. Words only.
     MoreFrames = 0x02,
     /// From `unixd`'s own second context: something may have happened that no process says (a death, an interrupt, a deadline).
     Look = 0x03,
 
-    // The tree of files: 0x40. Handles are the process's own. A request's large argument is a handle to be released first, plus one; 0: none.
-    /// `(from, root; length, last, links; -; path) → WalkAnswer; attributes`. Walk a path.
+    // The tree of files: 0x40. Handles are the process's own. A request's large argument is a handle to be released first ([`QUIETLY`] or not), plus one; 0: none.
+    /// `(from, root; length, last, links; -; path) → WalkAnswer`. Walk a path.
+    /// `(…; small: 1) → -, count of state or 0, steps; attributes, way`. The same for what is told of its end: nothing is held.
     Walk = 0x40,
-    /// `(from, root; length, permissions; flags; path) → WalkAnswer`. Walk a path and open, or make, what it leads to.
+    /// `(from, root; length, permissions; flags; path) → WalkAnswer; way`. Walk a path and open, or make, what it leads to. Of a file that was
+    /// opened, and of a device, the way has its words' number in the upper half of answer word 1 or 2, and the inode itself is its end.
     Open = 0x41,
-    /// `(handle) → ; attributes`.
+    /// `(handle) → -, count of state or 0; attributes`.
     Attributes = 0x42,
     /// `(handle) → magic, blocks, free, inodes`. What statfs(2) tells.
     Statistics = 0x43,
@@ -175,6 +178,14 @@ operations! {
     ForkFailed = 0x06,
     /// `(large: id)`. Whether a child has ended, or runs another program: vfork(2). `EAGAIN`: not yet, and a ring tells when to ask again.
     AwaitRelease = 0x07,
+    /// `(large: id)`. A child that the process made is its spare from now on: it is nobody's child, and takes the process's place when a signal
+    /// ends that. `ESRCH`: it is no such child.
+    Spare = 0x08,
+    /// `() → signal`. Whether the spare that asks is the process now: the signal that ended the one before. `EAGAIN`: not yet, and a ring tells.
+    AwaitCall = 0x09,
+    /// `(frames) → frames that are taken away`. The process did what it could about the frames that it is asked for: so many are not
+    /// mapped any more, and its quota is lowered. Words only.
+    GiveBack = 0x0a,
 
     // Message queues: 0xa0.
     /// `(small: bytes of the name; large: open(2)'s flags; mode, messages, bytes of each) → handle`, word 1: the inode's number. The name is in
@@ -273,6 +284,24 @@ operations! {
     TerminalWrite = 0xc3,
     /// As `Control`, on a terminal.
     TerminalControl = 0xc4,
+
+    // System V's objects: 0xe0. See [`system_v`](crate::system_v).
+    /// `(small: kind; large: flags; key, size) → id`: msgget(2), semget(2), shmget(2).
+    ObjectGet = 0xe0,
+    /// `(small: kind | command << 8; large: id or index; semaphore, value) → value, and two more`: msgctl(2), semctl(2), shmctl(2).
+    ObjectControl = 0xe1,
+    /// `(large: id; type, bytes)`, in the mailbox: msgsnd(2). `EAGAIN`: there is no room, and a ring tells when to try again.
+    MessageSend = 0xe2,
+    /// `(large: id; type, room, flags) → bytes, type`, in the mailbox: msgrcv(2). `EAGAIN`: there is none, and a ring tells when to try again.
+    MessageReceive = 0xe3,
+    /// `(small: operations; large: id; thread) → 1`, in the mailbox: semop(2). `→ 0`: not yet, and a ring tells when to try again.
+    SemaphoresOperate = 0xe4,
+    /// `(large: id; thread)`. It does not wait for semaphores any more.
+    SemaphoresLeave = 0xe5,
+    /// `(large: id; flags) → handle of the segment's file, bytes`: shmat(2).
+    SegmentAttach = 0xe6,
+    /// `(large: id)`: shmdt(2).
+    SegmentDetach = 0xe7,
 }
 
 impl Operation {
@@ -292,12 +321,23 @@ impl Operation {
 }
 
 impl Operation {
+    /// Whether it is about System V's objects.
+    #[must_use]
+    pub const fn is_of_system_v(self) -> bool {
+        matches!(self as u16, 0xe0..=0xef)
+    }
+}
+
+impl Operation {
     /// Whether it is one of the tree of files.
     #[must_use]
     pub const fn is_of_tree(self) -> bool {
         matches!(self as u16, 0x40..0x80)
     }
 }
+
+/// In the number of a handle that is released: the file was closed before, when nobody watched files. It is not told.
+pub const QUIETLY: u32 = 1 << 31;
 
 /// In [`Operation::Permits`]: with the real ids, as access(2) has it.
 pub const REAL_IDS: u16 = 1 << 3;

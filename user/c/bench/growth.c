@@ -1,5 +1,5 @@
 /* How costs grow: each operation at several sizes. */
-#include "bench.h"
+#include "children.h"
 
 #include <poll.h>
 #include <sys/epoll.h>
@@ -34,16 +34,6 @@ static void end_resident(long rounds)
 {
 	(void)rounds;
 	munmap(arena, at * PAGE);
-}
-
-static void fork_and_exit(long rounds)
-{
-	for (long i = 0; i < rounds; i++) {
-		pid_t pid = fork();
-		require(pid >= 0, "fork");
-		if (!pid) _exit(0);
-		reap(pid);
-	}
 }
 
 static void map_touch_and_unmap(long rounds)
@@ -126,19 +116,21 @@ static void member(int index)
 	}
 }
 
+/* Which one begins. */
+static long beginning;
+
+static void begin_member(void)
+{
+	member(beginning);
+}
+
 static void begin_ring(long rounds)
 {
 	(void)rounds;
 	processes_in_ring = at % 100;
 	working_set = at / 100;
 	for (long i = 0; i < processes_in_ring; i++) require(!pipe(ring[i]), "pipe");
-	for (long i = 1; i < processes_in_ring; i++) {
-		members[i] = fork();
-		require(members[i] >= 0, "fork");
-		if (members[i]) continue;
-		member(i);
-		_exit(0);
-	}
+	for (beginning = 1; beginning < processes_in_ring; beginning++) members[beginning] = child(begin_member);
 }
 
 static void pass_the_token(long rounds)

@@ -1,5 +1,5 @@
 /* Processes, and pipes between them. */
-#include "bench.h"
+#include "children.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -112,29 +112,11 @@ static void end_pouring(long rounds)
 	end_child(rounds);
 }
 
-static void fork_and_exit(long rounds)
-{
-	for (long i = 0; i < rounds; i++) {
-		pid_t pid = fork();
-		require(pid >= 0, "fork");
-		if (!pid) _exit(0);
-		reap(pid);
-	}
-}
-
 static char *const nothing[] = {"/bin/nothing", 0};
 
 static void fork_and_exec(long rounds)
 {
-	for (long i = 0; i < rounds; i++) {
-		pid_t pid = fork();
-		require(pid >= 0, "fork");
-		if (!pid) {
-			execve(nothing[0], nothing, environ);
-			_exit(1);
-		}
-		reap(pid);
-	}
+	for (long i = 0; i < rounds; i++) fork_and_execute(nothing, 0);
 }
 
 /* The child borrows the parent's frame, so the frame holds nothing else. */
@@ -160,15 +142,7 @@ static void vfork_and_exec(long rounds)
 static void shell(long rounds)
 {
 	static char *const words[] = {"/bin/sh", "-c", "/bin/nothing", 0};
-	for (long i = 0; i < rounds; i++) {
-		pid_t pid = fork();
-		require(pid >= 0, "fork");
-		if (!pid) {
-			execve(words[0], words, environ);
-			_exit(1);
-		}
-		reap(pid);
-	}
+	for (long i = 0; i < rounds; i++) fork_and_execute(words, 0);
 }
 
 /* Two processes that yield to each other, and count. */

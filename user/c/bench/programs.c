@@ -1,24 +1,22 @@
 /* Whole programs, as a user has them: from fork to the end, their output thrown away. */
-#include "bench.h"
+#include "children.h"
 
 #include <fcntl.h>
 #include <unistd.h>
 
 char *const *own_program;
 
+static void silence(char *const *words)
+{
+	int null = open("/dev/null", O_RDWR);
+	dup2(null, 0);
+	/* What a user's own program prints may be figures. */
+	if (words != own_program) dup2(null, 1);
+}
+
 static void run_program(char *const *words)
 {
-	pid_t pid = fork();
-	require(pid >= 0, "fork");
-	if (!pid) {
-		int null = open("/dev/null", O_RDWR);
-		dup2(null, 0);
-		/* What a user's own program prints may be figures. */
-		if (words != own_program) dup2(null, 1);
-		execve(words[0], words, environ);
-		_exit(127);
-	}
-	reap(pid);
+	fork_and_execute(words, silence);
 }
 
 #define PROGRAM(name, ...)                                                     \

@@ -1,6 +1,8 @@
 /* Signals, and what Appel and Li want of memory: "Virtual Memory Primitives for User Programs", 1991. */
 #include "bench.h"
 
+#include "../barrier.h"
+
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -170,6 +172,38 @@ static void appel2(long rounds)
 	}
 }
 
+/* The same for a collector, which wants to know the pages: by the library OS's own barrier, where there is one. */
+static unsigned char *cards;
+static barrier_function *barrier;
+
+static void begin_barrier(long rounds)
+{
+	begin_appel2(rounds);
+	mprotect(arena, ARENA_PAGES * PAGE, PROT_READ | PROT_WRITE);
+	cards = mmap(0, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	require(cards != MAP_FAILED, "mmap");
+	barrier = best_barrier();
+}
+
+static void store_behind_barrier(long rounds)
+{
+	for (long i = 0; i < rounds; i++) {
+		if (i % ARENA_PAGES == 0) {
+			for (int page = 0; page < ARENA_PAGES; page++) handled += cards[page], cards[page] = 0;
+			barrier(arena, ARENA_PAGES * PAGE, cards);
+		}
+		*(volatile char *)(arena + order[i % ARENA_PAGES] * PAGE) = 2;
+	}
+	for (int page = 0; page < ARENA_PAGES; page++) handled += cards[page];
+}
+
+static void end_barrier(long rounds)
+{
+	barrier(arena, 0, 0);
+	munmap(cards, PAGE);
+	end_traps(rounds);
+}
+
 const struct operation signals[] = {
 	{"sigprocmask", "sigprocmask", 0, 5000, mask, 0, 0, 0},
 	{"sigaction", "sigaction", "lat_sig install", 5000, install, 0, 0, 0},
@@ -177,5 +211,6 @@ const struct operation signals[] = {
 	{"trap", "Appel-Li trap: SIGSEGV round trip", "lat_sig prot", 2000, trap, begin_trap, end_traps, 0},
 	{"appel1", "Appel-Li prot1 + trap + unprot", 0, 1000, appel1, begin_appel1, end_traps, 0},
 	{"appel2", "Appel-Li protN + trap + unprot, per page", 0, 1000, appel2, begin_appel2, end_traps, 0},
+	{"barrier", "a collector's write barrier: the same, by cards", 0, 1000, store_behind_barrier, begin_barrier, end_barrier, 0},
 	{0},
 };

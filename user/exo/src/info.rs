@@ -1,6 +1,9 @@
 //! The info pages, read.
 
-use abi::{EnvEntry, EnvId, FrameEntry, FrameKind, INFO_ENVS_PAGE, INFO_SLICES_PAGE, InfoPage, MAX_SLICES, PAGE_SIZE, SliceEntry};
+use abi::{
+    EnvEntry, EnvId, FrameEntry, FrameKind, INFO_ENVS_PAGE, INFO_LEDGER_PAGE, INFO_SLICES_PAGE, InfoPage, LEDGER_ENTRIES, LedgerEntry,
+    MAX_SLICES, PAGE_SIZE, SliceEntry,
+};
 
 use crate::place::{INFO, page};
 
@@ -39,6 +42,20 @@ pub fn environment_address(slot: usize) -> *const EnvEntry {
 pub fn environment(env: EnvId) -> EnvEntry {
     // SAFETY: as in `header`; the table covers every slot that a name can have been given for.
     unsafe { environment_address(env.slot() % abi::MAX_ENVS).read_volatile() }
+}
+
+/// Entries of the ledger so far.
+#[must_use]
+pub fn taken() -> u32 {
+    // SAFETY: as in `free_frames`.
+    unsafe { (&raw const header().taken).read_volatile() }
+}
+
+/// Number `number` of the ledger, or of those that were written over it.
+#[must_use]
+pub fn ledger(number: u32) -> LedgerEntry {
+    // SAFETY: as in `header`; the ring has so many entries.
+    unsafe { (page(INFO, INFO_LEDGER_PAGE) as *const LedgerEntry).add(number as usize % LEDGER_ENTRIES).read_volatile() }
 }
 
 /// A slot of the slice vector.

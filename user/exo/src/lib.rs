@@ -16,6 +16,7 @@
 //! | `measure` | instructions of rounds |
 //! | `numbered` | a call by its number |
 //! | `random` | reproducible numbers |
+//! | `orchard` | a library operating system that is not Linux |
 //! | `isa/` | instructions that Rust has no words for |
 #![cfg(target_os = "none")]
 #![no_std]
@@ -26,6 +27,7 @@ pub mod info;
 pub mod isa;
 pub mod measure;
 pub mod numbered;
+pub mod orchard;
 pub mod place;
 pub mod random;
 pub mod scene;

@@ -19,7 +19,7 @@ pub unsafe fn call(call: Call, arguments: [u64; 6]) -> i64 {
     let (status, _) = by_number! {
         Identify PageAlloc PageMap PageUnmap PageProtect PageClone PageBreak PageQuery PageSplit EnvCreate EnvDestroy EnvReap EnvHand
         EnvQuota EnvWindow ContextCreate ContextSet ContextGet Resume Yield Wait Wake SliceSet UpcallSet IrqBind IrqAck TransferCall
-        TransferReply InfoMap DebugPut DebugGet MachineExit Return
+        TransferReply InfoMap DebugPut DebugGet MachineExit Return PageSkip
     };
     status
 }
@@ -31,7 +31,7 @@ pub fn unknown_calls() -> [i64; 4] {
     // SAFETY: a call that does not exist changes nothing.
     unsafe {
         [
-            exo::raw_call::<34>([0; 6], &mut message).0,
+            exo::raw_call::<35>([0; 6], &mut message).0,
             exo::raw_call::<0x100>([1; 6], &mut message).0,
             exo::raw_call::<0x7fff>([u64::MAX; 6], &mut message).0,
             exo::raw_call::<0xffff>([2; 6], &mut message).0,

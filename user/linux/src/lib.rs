@@ -59,6 +59,8 @@ const ERRORS: &[(i32, &str)] = &[
     (libc::ENXIO, "ENXIO"),
     (libc::EOPNOTSUPP, "EOPNOTSUPP"),
     (libc::EOVERFLOW, "EOVERFLOW"),
+    (libc::EIDRM, "EIDRM"),
+    (libc::ENOMSG, "ENOMSG"),
     (libc::EPERM, "EPERM"),
     (libc::EPIPE, "EPIPE"),
     (libc::EPROTONOSUPPORT, "EPROTONOSUPPORT"),

@@ -101,14 +101,6 @@ impl World for Caller {
         let _ = exo::debug_put(bytes);
     }
 
-    fn console_get(&self, into: &mut [u8]) -> usize {
-        exo::debug_get(into).unwrap_or(0)
-    }
-
-    fn console_wait(&self, _: Option<u64>) -> Result<()> {
-        Err(Errno::EAGAIN)
-    }
-
     fn sleep(&self, _: Option<u64>) -> Result<()> {
         Err(Errno::EAGAIN)
     }

@@ -4,12 +4,25 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use abi::{EnvId, PAGE_SIZE, Rights};
 use alloc::vec::Vec;
-use unix::{Bulletin, MAILBOX_BYTES, MAILBOX_PAGES, place};
+use unix::{Bulletin, Changes, MAILBOX_BYTES, MAILBOX_PAGES, place};
 
 /// Where the channels are here: a bulletin and a mailbox each, and a page that is never mapped.
 const CHANNELS: usize = 0x7d00_0000_0000;
 /// From one to the next.
 const STEP: usize = (1 + MAILBOX_PAGES + 1) * PAGE_SIZE;
+
+/// Where the counts of changes of files are here.
+const CHANGES: usize = 0x7d60_0000_0000;
+
+/// Make the page that changes of files are counted in.
+///
+/// # Errors
+/// The kernel's, of `page_alloc`.
+pub fn make_changes() -> exo::Result<&'static Changes> {
+    exo::page_alloc(CHANGES, 1, Rights::READ | Rights::WRITE | Rights::MAY_READ | Rights::MAY_WRITE, None)?;
+    // SAFETY: the page was just mapped, stays so for ever, and is zeroed; everything in it is atomic.
+    Ok(unsafe { &*(CHANGES as *const Changes) })
+}
 
 /// A process's channel.
 #[derive(Debug)]
@@ -18,12 +31,13 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// Let the process have its ends: the bulletin to read, the mailbox to write.
+    /// Let the process have its ends: the bulletin and what is counted of files to read, the mailbox to write.
     ///
     /// # Errors
     /// The kernel's, of `page_map`.
     pub fn show(&self, env: EnvId) -> exo::Result<()> {
         exo::page_map(env, place::BULLETIN, self.address, 1, Rights::READ_ONLY)?;
+        exo::page_map(env, place::CHANGES, CHANGES, 1, Rights::READ_ONLY)?;
         let both = Rights::READ | Rights::WRITE | Rights::MAY_READ | Rights::MAY_WRITE;
         exo::page_map(env, place::MAILBOX, self.address + PAGE_SIZE, MAILBOX_PAGES, both)
     }
@@ -38,6 +52,17 @@ impl Channel {
     /// Set a word of the bulletin.
     pub fn tell(&self, word: fn(&Bulletin) -> &AtomicU32, value: u32) {
         word(self.bulletin()).store(value, Ordering::Relaxed);
+    }
+
+    /// Count a word of the bulletin up.
+    pub fn count(&self, word: fn(&Bulletin) -> &AtomicU32) {
+        word(self.bulletin()).fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Say how many frames the process is asked for, and until when.
+    pub fn tell_asked(&self, frames: u32, until: u64) {
+        self.bulletin().asked_until.store(until, Ordering::Relaxed);
+        self.bulletin().asked.store(frames, Ordering::Release);
     }
 
     /// Ring the doorbell.

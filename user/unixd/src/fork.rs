@@ -101,6 +101,7 @@ impl Server {
         self.processes.insert(child);
         self.tree.clone_mappings(id, fork.id);
         rings::clone_mappings(id, fork.id);
+        self.system_v.copy(id, fork.id);
         let Kin { exit_signal, thread, is_sibling } = fork.kin;
         self.family.copy(id, fork.id, exit_signal, thread, is_sibling)?;
         self.note_beginning(fork.id);

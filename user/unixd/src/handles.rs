@@ -5,13 +5,13 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::AtomicBool;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use libos::errno::{Errno, Result};
 use libos::file::locks::Owner;
 use libos::file::{Access, File};
 use libos::vfs::node::Entry;
-use unix::Object;
+use unix::{Object, QUIETLY};
 
 use crate::locks;
 use crate::socket::{Socket, flight};
@@ -41,6 +41,8 @@ pub struct Opened {
     pub id: u64,
     /// Whether locks were ever asked for by it.
     pub may_have_locks: AtomicBool,
+    /// Whether it was closed before it was released, when nobody watched.
+    was_closed: AtomicBool,
 }
 
 impl Opened {
@@ -57,6 +59,7 @@ impl Opened {
             watches: None,
             id: locks::next_description(),
             may_have_locks: false.into(),
+            was_closed: false.into(),
         }
     }
 }
@@ -66,7 +69,9 @@ impl Drop for Opened {
         if *self.may_have_locks.get_mut() {
             locks::forget(Owner::Description(self.id));
         }
-        if let Some(watches) = &self.watches {
+        if let Some(watches) = &self.watches
+            && !*self.was_closed.get_mut()
+        {
             watches.tell_closed(&self.entry, self.access);
         }
         if self.socket.is_some() {
@@ -151,13 +156,17 @@ impl Handles {
         self.opened(number).and_then(|opened| if opened.access.contains(access) { Ok(opened) } else { Err(Errno::EBADF) })
     }
 
-    /// Let go of something; gives it.
+    /// Let go of something, by its number as who held it releases it; gives it.
     ///
     /// # Errors
     /// `EBADF`: nothing is held by this number.
     pub fn release(&mut self, number: u32) -> Result<Held> {
+        let (number, quietly) = (number & !QUIETLY, number & QUIETLY != 0);
         let held = self.slots.get_mut(number as usize).and_then(Option::take).ok_or(Errno::EBADF)?;
         self.lowest_free = self.lowest_free.min(number as usize);
+        if let (Held::Open(opened), true) = (&held, quietly) {
+            opened.was_closed.store(true, Ordering::Relaxed);
+        }
         Ok(held)
     }
 

@@ -24,6 +24,8 @@
 //! | `tree` | the tree of files |
 //! | `memory` | what the server refuses when it has little left |
 //! | `admission` | who gets how many frames: a policy |
+//! | `revocation` | who is asked for frames when they run out: a policy |
+//! | `seizure` | which pages are taken by force from who does not answer |
 //! | `handles` | what a process holds: places in the tree, open files |
 //! | `objects`, `caller` | operations on open files, and the world that these see |
 //! | `making` | objects without a name, and open files opened again |
@@ -31,8 +33,10 @@
 //! | `locks` | locks of files |
 //! | `socket` | sockets of the Unix domain |
 //! | `queues` | message queues |
+//! | `system_v` | System V's message queues, semaphores and shared memory |
 //! | `terminal` | terminals: the console, pairs, job control |
 //! | `fork` | a process makes another of itself |
+//! | `spares` | copies that take the place of processes that ended |
 //! | `large` | the library's text in a large page |
 //! | `program` | the first programs, as they are started |
 //! | `machine` | what is asked of the exokernel |
@@ -60,10 +64,14 @@ pub mod program;
 pub mod questions;
 pub mod queues;
 mod requests;
+pub mod revocation;
 pub mod rings;
+pub mod seizure;
 pub mod server;
 mod shown;
 pub mod socket;
+pub mod spares;
+pub mod system_v;
 pub mod terminal;
 pub mod tree;
 

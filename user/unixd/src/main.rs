@@ -6,14 +6,16 @@ mod image {
     use core::panic::PanicInfo;
 
     use abi::{EnvEntry, EnvId, Error, INFO_SLICES_PAGE, MAX_SLICES, Registers, RunState, TransferFlags, WaitWord};
+    use exo::command::blocks;
     use exo::image::module;
     use libos::entry::heap::Heap;
     use libos::vfs::attributes::Time;
+    use libos::vfs::tmpfs::counts;
     use unix::{Operation, Request, SERVER_CONTEXT};
     use unixd::memory::Counted;
     use unixd::terminal::{Pairs, Terminals, console};
     use unixd::tree::Tree;
-    use unixd::{Server, alarm, large, machine, program};
+    use unixd::{Server, alarm, channel, large, machine, program};
 
     #[global_allocator]
     static HEAP: Counted<Heap> = Counted(libos::entry::heap::new());
@@ -49,18 +51,21 @@ mod image {
         let files = |name| module(name).unwrap_or_default();
         let now = Time::from_nanoseconds(machine::realtime_ns());
         let pairs = Pairs::default();
+        counts::count_in(channel::make_changes().expect("a page for counts"));
         let tree = Tree::new(files("initramfs"), files("stdin"), &libos::entry::native::file_pool(), now, &pairs);
-        let mut server = Server::new(FIRST_SLOT, tree, Terminals::new(window(), pairs));
+        // Slots that `init` kept for another are not for processes.
+        let is_own = |slot: &usize| exo::slice_set(0, *slot, EnvId::SELF, machine::UNUSED).is_ok();
+        let end = (FIRST_SLOT..MAX_SLICES).find(|slot| !is_own(slot)).unwrap_or(MAX_SLICES);
+        let mut server = Server::new(FIRST_SLOT..end, tree, Terminals::new(window(), pairs));
         server.text = large::text(files("libos"));
         let copies = module("copies").and_then(|bytes| bytes.try_into().ok()).map_or(1, u32::from_le_bytes) as usize;
         let copies = copies.clamp(1, COPIES_MOST);
-        for slot in FIRST_SLOT..MAX_SLICES {
-            let _ = exo::slice_set(0, slot, EnvId::SELF, u32::MAX as usize);
-        }
-        for copy in 0..copies {
-            if let Err(error) = program::start(&mut server, copy, copies) {
-                exo::println!("unixd: cannot start the program: {error:?}");
-                fail();
+        for block in blocks(files("command")) {
+            for copy in 0..copies {
+                if let Err(error) = program::start(&mut server, block, copy, copies) {
+                    exo::println!("unixd: cannot start the program: {error:?}");
+                    fail();
+                }
             }
         }
         start_watch();

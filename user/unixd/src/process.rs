@@ -8,6 +8,7 @@ use crate::fork::{Fork, Release};
 use crate::handles::Handles;
 use crate::machine;
 use crate::questions::Questions;
+use crate::spares::Standing;
 
 /// See the module.
 pub struct Process {
@@ -35,6 +36,10 @@ pub struct Process {
     pub release: Release,
     /// What others ask about it.
     pub questions: Questions,
+    /// What it is to the others.
+    pub standing: Standing,
+    /// The id of its spare, if it has one.
+    pub spare: Option<u32>,
 }
 
 impl Process {
@@ -54,6 +59,8 @@ impl Process {
             maker: 0,
             release: Release::Nobody,
             questions: Questions::default(),
+            standing: Standing::Member,
+            spare: None,
         }
     }
 

@@ -1,6 +1,8 @@
 //! All processes, by id and by environment.
 
-use abi::{EnvId, MAX_ENVS, MAX_SLICES};
+use core::ops::Range;
+
+use abi::{EnvId, MAX_ENVS};
 use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -17,10 +19,10 @@ pub struct Processes {
 }
 
 impl Processes {
-    /// None yet, and slots from `first_slot` on to run them in.
+    /// None yet, and slots to run them in.
     #[must_use]
-    pub fn new(first_slot: usize) -> Processes {
-        Processes { by_id: BTreeMap::new(), by_env: vec![0; MAX_ENVS], slots: (first_slot..MAX_SLICES).rev().collect() }
+    pub fn new(slots: Range<usize>) -> Processes {
+        Processes { by_id: BTreeMap::new(), by_env: vec![0; MAX_ENVS], slots: slots.rev().collect() }
     }
 
     /// A slot of the slice vector, if one is left.

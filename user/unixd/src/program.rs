@@ -12,6 +12,7 @@ use crate::large::LARGE_BYTES;
 use crate::process::Process;
 use crate::questions::Questions;
 use crate::server::Server;
+use crate::spares::Standing;
 
 /// Where pages are made that a process gets.
 const SCRATCH: usize = 0x7b10_0000_0000;
@@ -40,10 +41,10 @@ fn give(env: EnvId, target: usize, count: usize, bytes: &[u8], rights: Rights) -
     mapped
 }
 
-/// The command block of number `copy` of `copies`: with a variable more if there are several.
-fn command_block(copy: usize, copies: usize) -> Vec<u8> {
-    const VARIABLES: core::ops::Range<usize> = 4..8;
-    let mut block = module("command").to_vec();
+/// A command block as number `copy` of `copies` has it: with a variable more if there are several.
+fn command_block(block: &[u8], copy: usize, copies: usize) -> Vec<u8> {
+    const VARIABLES: core::ops::Range<usize> = 12..16;
+    let mut block = block.to_vec();
     if copies > 1 {
         let count = u32::from_le_bytes(block[VARIABLES].try_into().expect("four bytes")) + 1;
         block[VARIABLES].copy_from_slice(&count.to_le_bytes());
@@ -53,13 +54,13 @@ fn command_block(copy: usize, copies: usize) -> Vec<u8> {
     block
 }
 
-/// Start number `copy` of `copies` first programs.
+/// Start number `copy` of `copies` of a first program.
 ///
 /// # Errors
 /// The kernel's: not enough memory for what a process needs from the start.
-pub fn start(server: &mut Server, copy: usize, copies: usize) -> exo::Result<()> {
+pub fn start(server: &mut Server, block: &[u8], copy: usize, copies: usize) -> exo::Result<()> {
     let id = server.family.new_id();
-    let command = command_block(copy, copies);
+    let command = command_block(block, copy, copies);
     let block_pages = pages(size_of::<Start>() + command.len());
     let quota = pages(module("libos").len() + LARGE_BYTES) + block_pages + FIRST_FRAMES;
     let env = exo::env_create(quota, Privileges::CONSOLE)?;
@@ -103,6 +104,8 @@ pub fn start(server: &mut Server, copy: usize, copies: usize) -> exo::Result<()>
         maker: 0,
         release: Release::Nobody,
         questions: Questions::default(),
+        standing: Standing::Member,
+        spare: None,
     });
     server.family.begin(id);
     server.note_beginning(id);

@@ -65,6 +65,7 @@ impl Server {
             Operation::SetPriority => family.set_priority(id, whose(small)?, large, words[0] as i32).and_then(|()| value(0)),
             Operation::Executed => {
                 family.note_execution(id, [words[0], words[1]])?;
+                self.system_v.forget_attachments(id, machine::realtime_ns() / 1_000_000_000);
                 let process = self.processes.get_mut(id).ok_or(Errno::ESRCH)?;
                 let before = core::mem::replace(&mut process.release, Release::Done);
                 self.release(before);
@@ -152,6 +153,9 @@ impl Server {
                     if let Some(process) = self.processes.get(id) {
                         // It may be dead already, and then is buried as it died.
                         let _ = exo::env_destroy(process.env, u64::from(KILLED));
+                        // What others end has ended.
+                        let spare = self.processes.get_mut(id).and_then(|process| process.spare.take());
+                        self.drop_spare(spare);
                         self.bury(id, KILLED, 0);
                     }
                 }
@@ -164,7 +168,7 @@ impl Server {
             }
         }
         if let Some(deadline) = self.family.new_deadline(machine::clock) {
-            crate::alarm::set(deadline);
+            self.set_alarm(deadline);
         }
     }
 
@@ -201,8 +205,14 @@ impl Server {
                 self.family.check_cpu(id, used, now);
             }
         }
+        self.enforce_requests(now);
         self.settle();
-        crate::alarm::set(self.family.deadline());
+        self.set_alarm(self.family.deadline());
+    }
+
+    /// Wake up when the next thing is due, of the family's or another.
+    pub(crate) fn set_alarm(&self, of_family: Option<u64>) {
+        crate::alarm::set([of_family, self.rounds.deadline()].into_iter().flatten().min());
     }
 }
 

@@ -1,5 +1,7 @@
 //! From a request to what serves it.
 
+use core::ops::Range;
+
 use abi::{EnvEntry, EnvId, EnvState};
 use alloc::vec::Vec;
 use exo::Message;
@@ -19,8 +21,11 @@ use crate::process::Process;
 use crate::processes::Processes;
 use crate::queues::Queues;
 use crate::requests::KILLED;
+use crate::revocation::{LargestFirst, Rounds};
 use crate::rings;
 use crate::socket::{Names, flight};
+use crate::spares::Standing;
+use crate::system_v::SystemV;
 use crate::terminal::Terminals;
 use crate::tree::Tree;
 
@@ -41,6 +46,8 @@ pub struct Server {
     pub names: Names,
     /// Message queues.
     pub queues: Queues,
+    /// System V's objects.
+    pub system_v: SystemV,
     /// Terminals.
     pub terminals: Terminals,
     /// Their records, and those of the dead that are to be waited for.
@@ -49,6 +56,10 @@ pub struct Server {
     pub(crate) admission: SmallFirst,
     /// What the machine did so far.
     pub(crate) load: Load,
+    /// Who is asked for frames when they run out.
+    pub(crate) revocation: LargestFirst,
+    /// Who is, and who waits for them.
+    pub(crate) rounds: Rounds,
     /// The run ends with these: their ids.
     first: Vec<u32>,
     /// The wait status that the run ends with: of the first of them that failed.
@@ -64,20 +75,23 @@ pub const fn value(value: u64) -> Answer {
 }
 
 impl Server {
-    /// Without processes; slots of the slice vector from `first_slot` on are for them.
+    /// Without processes; these slots of the slice vector are for them.
     #[must_use]
-    pub fn new(first_slot: usize, tree: Tree, terminals: Terminals) -> Server {
+    pub fn new(slots: Range<usize>, tree: Tree, terminals: Terminals) -> Server {
         Server {
-            processes: Processes::new(first_slot),
+            processes: Processes::new(slots),
             channels: Channels::default(),
             tree,
             text: None,
             names: Names::default(),
             queues: Queues::default(),
+            system_v: SystemV::default(),
             terminals,
             family: Family::new(machine::info().clock_hz),
             admission: SmallFirst,
             load: Load::default(),
+            revocation: LargestFirst,
+            rounds: Rounds::default(),
             first: Vec::new(),
             status: 0,
         }
@@ -108,15 +122,18 @@ impl Server {
                 self.tell();
                 return None;
             }
-            Operation::MoreFrames if request.small != 0 => self.could_have(id, request.words[0] as usize),
-            Operation::MoreFrames => self.more_frames(id, request.words[0] as usize),
+            Operation::MoreFrames => self.more_frames_or_wait(id, request.words[0] as usize, request.small != 0),
+            Operation::GiveBack => self.given_back(id),
             Operation::Look => Err(Errno::EPERM),
             Operation::Fork => self.fork(id, &request),
             Operation::Forked => self.forked(id, request.words[0] as usize),
             Operation::ForkFailed => self.fork_failed(id),
+            Operation::Spare => self.keep_spare(id, request.large),
+            Operation::AwaitCall => self.await_call(id),
             Operation::AwaitRelease => self.await_release(id, request.large),
             operation if operation.is_of_tree() => self.serve_tree(id, &request),
             operation if operation.is_for_object() => self.serve_object(id, &request),
+            operation if operation.is_of_system_v() => self.serve_system_v(id, &request),
             operation if operation.is_of_terminal() => self.serve_terminal(id, &request),
             _ => self.serve_family(id, &request),
         };
@@ -152,10 +169,32 @@ impl Server {
         self.process_mut(id).map(|process| &mut process.handles)
     }
 
+    /// Grant frames, or say whether they could be; if there are too few, ask others for some.
+    fn more_frames_or_wait(&mut self, id: u32, wanted: usize, only_told: bool) -> Answer {
+        let ask = |server: &mut Server| if only_told { server.could_have(id, wanted) } else { server.more_frames(id, wanted) };
+        match ask(self) {
+            Err(Errno::ENOMEM) => {}
+            outcome => {
+                self.end_round(id);
+                return outcome;
+            }
+        }
+        // What was never there cannot be had by asking.
+        if wanted > machine::entry(machine::own()).quota as usize {
+            return Err(Errno::ENOMEM);
+        }
+        self.ask_others(id, wanted)
+    }
+
     pub(crate) fn more_frames(&mut self, id: u32, wanted: usize) -> Answer {
         let process = self.processes.get(id).ok_or(Errno::ESRCH)?;
         let (quota, used) = process.frames();
-        let granted = self.admission.grant(Asking { wanted, used, available: memory::available() });
+        let grant = || self.admission.grant(Asking { wanted, used, available: memory::available() });
+        let mut granted = grant();
+        if granted < wanted {
+            self.take_all_slack(id);
+            granted = grant();
+        }
         if granted < wanted {
             return Err(Errno::ENOMEM);
         }
@@ -169,7 +208,11 @@ impl Server {
         const BESIDES: usize = 256;
         let wanted = wanted.saturating_add(wanted / 512 + BESIDES);
         let (_, used) = self.process(id)?.frames();
-        let granted = self.admission.grant(Asking { wanted, used, available: memory::available() });
+        let grant = || self.admission.grant(Asking { wanted, used, available: memory::available() });
+        if grant() < wanted {
+            self.take_all_slack(id);
+        }
+        let granted = grant();
         if granted < wanted { Err(Errno::ENOMEM) } else { value(granted as u64) }
     }
 
@@ -213,14 +256,22 @@ impl Server {
         locks::forget(Owner::Process(id));
         drop(process.handles);
         self.queues.forget(id);
+        self.system_v.forget(id, machine::realtime_ns() / 1_000_000_000);
         self.tell();
         if let Some(fork) = process.fork {
             self.processes.give_slot(fork.slot);
         }
         self.release(process.release);
+        self.forget_rounds(id);
         self.end_strays();
-        self.family.end(id, status, usage);
-        if self.first.contains(&id) {
+        if let Standing::SpareOf(other) = process.standing {
+            if let Some(other) = self.processes.get_mut(other).filter(|other| other.spare == Some(id)) {
+                other.spare = None;
+            }
+            return;
+        }
+        let has_ended = self.end_or_replace(id, process.maker, process.spare, status, usage);
+        if has_ended && self.first.contains(&id) {
             self.first.retain(|&first| first != id);
             self.status = if self.status == 0 { status } else { self.status };
         }

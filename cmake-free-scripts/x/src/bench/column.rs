@@ -146,7 +146,8 @@ impl Column {
                 files.add_program("/bin/bench", program(BENCH)?);
                 let arguments = [&["/bin/bench".to_owned()], words].concat();
                 let flags = CommandFlags::BATCH | entry.flags();
-                Guest { files, arguments, environment: ENVIRONMENT.map(str::to_owned).into(), flags, input: Vec::new() }.image(isa)
+                Guest { files, arguments, environment: ENVIRONMENT.map(str::to_owned).into(), flags, input: Vec::new(), ..Guest::default() }
+                    .image(isa)
             }
         }
     }

@@ -55,7 +55,7 @@ fn worker(suite: &Suite, batches: &Mutex<VecDeque<&[Program]>>, results: &Mutex<
 
 fn boot(suite: &Suite, files: Files, arguments: Vec<String>) -> Result<qemu::Outcome> {
     let environment = ["PATH=/usr/bin:/bin", "HOME=/tmp"].map(str::to_owned).into();
-    let guest = Guest { files, arguments, environment, flags: CommandFlags::BATCH, input: Vec::new() };
+    let guest = Guest { files, arguments, environment, flags: CommandFlags::BATCH, input: Vec::new(), ..Guest::default() };
     let machine = Machine::default_for(suite.isa);
     boot_while_it_talks(&machine, &build::kernel(suite.isa), &guest.image(suite.isa)?, SILENCE)
 }

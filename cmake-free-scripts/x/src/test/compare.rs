@@ -221,6 +221,7 @@ impl Case {
             environment,
             flags,
             input: self.input.clone(),
+            ..Guest::default()
         };
         boot_captured(machine, &build::kernel(machine.isa), &guest.image(machine.isa)?, self.timeout)
     }

@@ -59,7 +59,7 @@ fn run(isa: Isa, form: Form, entry: Entry, copies: u32) -> Result<Findings> {
     // A frame of text is mapped twice by each process: where its library has all files, and where the program runs.
     let arguments = vec!["/bin/shared_frames".to_owned(), (2 * copies).to_string()];
     let flags = CommandFlags::BATCH | entry.flags();
-    let guest = Guest { files, arguments, environment: Vec::new(), flags, input: Vec::new() };
+    let guest = Guest { files, arguments, environment: Vec::new(), flags, input: Vec::new(), ..Guest::default() };
     let image = guest.image_of_copies(isa, copies)?;
     let outcome = boot_captured(&Machine::default_for(isa), &build::kernel(isa), &image, Duration::from_secs(60))?;
     if outcome.end != End::Exit(0) {

@@ -282,7 +282,14 @@ fn compare(isa: Isa, bad: &Bad, of_host: &Bad) -> Result<()> {
     let fate = truth(of_host)?;
     let mut files = Files::new();
     files.add("/bin/bad", Node::File(bad.mode, bad.bytes.clone()));
-    let guest = Guest { files, arguments: vec!["/bin/bad".into()], environment: Vec::new(), flags: CommandFlags::BATCH, input: Vec::new() };
+    let guest = Guest {
+        files,
+        arguments: vec!["/bin/bad".into()],
+        environment: Vec::new(),
+        flags: CommandFlags::BATCH,
+        input: Vec::new(),
+        ..Guest::default()
+    };
     let machine = Machine { memory: "128M".into(), ..Machine::default_for(isa) };
     let outcome = boot_captured(&machine, &build::kernel(isa), &guest.image(isa)?, Duration::from_secs(60))?;
     let output = tail(&outcome.output);

@@ -48,7 +48,7 @@ pub fn tests(isa: Isa) -> Vec<Test> {
 fn in_guest(isa: Isa, entry: Entry, files: Files, arguments: &[&str], copies: u32) -> Result<String> {
     let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
     let flags = CommandFlags::BATCH | entry.flags();
-    let guest = Guest { files, arguments, environment: Vec::new(), flags, input: Vec::new() };
+    let guest = Guest { files, arguments, environment: Vec::new(), flags, input: Vec::new(), ..Guest::default() };
     let outcome = boot_captured(&Machine::default_for(isa), &build::kernel(isa), &guest.image_of_copies(isa, copies)?, TIMEOUT)?;
     ensure!(outcome.end == End::Exit(0), "{}; it printed:\n{}", outcome.end, tail(&outcome.output));
     let output = String::from_utf8(outcome.output).context("the program prints text")?;

@@ -57,6 +57,7 @@ fn run(isa: Isa, talk: Talk) -> Result<()> {
         environment: [environment.as_slice(), &[format!("PS1={PROMPT}")]].concat(),
         flags: entry.flags(),
         input: Vec::new(),
+        ..Guest::default()
     };
     let image = guest.image_on_terminal(isa, 1, Some(WINDOW))?;
     let mut screen = Screen::boot(&Machine::default_for(isa), &build::kernel(isa), &image)?;

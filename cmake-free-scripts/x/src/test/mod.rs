@@ -7,10 +7,12 @@
 //! | 3 | `entries` | each entry keeps all registers, runs dynamic programs and is as cheap as it must be |
 //! | 3 | `keys` | a person at the console finds what they expect: keys are typed, and the screen is read |
 //! | 3 | `seeing` | a run tells of itself: calls, what they cost, what a process was doing when a signal ended it |
+//! | 3 | `policies` | an app has the policies that it chose, and they do what they should |
 //! | 3 | `musl` | the C library is built as it should be, and the shim leaves no system call instruction |
 //! | 3 | `suite` | tests of a public suite that pass on Linux pass on Chitin |
 //! | 3 | `programs`, `processes`, `dynamic`, `matrix`, `corpus` (through `compare`) | the same binary gives the same on Linux and on Chitin |
 
+mod beside;
 mod compare;
 mod copies;
 mod corpus;
@@ -22,6 +24,7 @@ mod matrix;
 mod musl;
 mod native;
 mod package;
+mod policies;
 mod processes;
 mod programs;
 mod report;
@@ -117,6 +120,7 @@ pub fn test(options: &Options) -> Result<ExitCode> {
         for &isa in isas.iter().filter(|_| wanted(3)) {
             build::build_kernel(isa)?;
             build::build_personality(isa)?;
+            build::build_native(isa)?;
             go_programs::build(isa)?;
             tests.extend(programs::tests(isa));
             tests.extend(processes::tests(isa));
@@ -126,9 +130,11 @@ pub fn test(options: &Options) -> Result<ExitCode> {
             tests.extend(musl::tests(isa));
             tests.extend(entries::tests(isa));
             tests.extend(copies::tests(isa));
+            tests.extend(beside::tests(isa));
             tests.extend(suite::tests(isa));
             tests.extend(keys::tests(isa));
             tests.extend(seeing::tests(isa));
+            tests.extend(policies::tests(isa));
         }
         tests.retain(|test| options.filter.as_deref().is_none_or(|filter| test.name.contains(filter)));
         if options.list {

@@ -18,7 +18,7 @@ const LONG: Duration = Duration::from_secs(240);
 
 /// One test for each case.
 pub fn tests(isa: Isa) -> Vec<Test> {
-    let cases = [ours(), endings(), text_tools(), shells(), interpreters(), shim(), stress()].concat();
+    let cases = [ours(), endings(), text_tools(), shells(), interpreters(), shim(), stress(), collectors()].concat();
     // Both libcs' programs, and what reads, writes and maps in each way; the other tools make the same calls.
     let again = ["busybox/awk", "busybox/sed", "busybox/gzip", "busybox/gunzip-file", "busybox-glibc/grep", "busybox-glibc/sha256sum"];
     let tools = text_tools().into_iter().filter(|case| again.contains(&case.name.as_str())).collect();
@@ -46,12 +46,14 @@ fn ours() -> Vec<Case> {
         "files",
         "paths",
         "permissions",
+        "coherence",
         "errors",
         "memory",
         "devices",
         "clock",
         "numbers",
         "identity",
+        "capabilities",
         "threads",
         "futexes",
         "epoll",
@@ -71,6 +73,7 @@ fn ours() -> Vec<Case> {
         "descriptions",
         "exec",
         "queues",
+        "system_v",
         "inotify",
         "fork",
         "terminals",
@@ -88,7 +91,8 @@ fn ours() -> Vec<Case> {
     mappings.files = vec![("given".into(), prose(5 * 4096 + 1234)[..5 * 4096 + 1234].to_vec()), ("given-next".into(), vec![0xff; 5000])];
     cases.push(mappings);
     // What takes all memory is done sooner where there is little.
-    cases.push(Case { memory: Some("160M"), timeout: LONG, ..Case::new(Program::Ours("bombs"), &[]) });
+    let in_little_memory = |name| Case { memory: Some("160M"), timeout: LONG, ..Case::new(Program::Ours(name), &[]) };
+    cases.extend(["bombs", "pressure"].map(in_little_memory));
     cases.extend(["children", "hostile", "killings"].map(|name| Case { timeout: LONG, ..Case::new(Program::Ours(name), &[]) }));
     cases
 }
@@ -102,6 +106,14 @@ fn stress() -> Vec<Case> {
     let of_rust = Case { name: "stress/threads-rust".into(), timeout: LONG, ..Case::new(Program::Ours("stress"), &[]) };
     let of_go = Case { name: "stress/goroutines".into(), timeout: LONG, ..Case::new(Program::Go("goroutines"), &[]) };
     [&Flavour::ALL.map(of_musl)[..], &[of_rust, of_go.clone(), of_go.rewritten()]].concat()
+}
+
+/// A collector's write barrier, by the library OS's own function and by signals, alone and across a fork.
+fn collectors() -> Vec<Case> {
+    let ways = [("direct", &["direct"][..]), ("signal", &["signal"]), ("forked", &["direct", "fork"])];
+    let case =
+        |(name, arguments)| Case { name: format!("barrier/{name}"), ..Case::new(Program::C("collector", Flavour::Stock), arguments) };
+    ways.into_iter().map(case).collect()
 }
 
 /// What is about the rewriter alone.

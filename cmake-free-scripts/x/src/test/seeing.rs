@@ -78,7 +78,7 @@ fn run(isa: Isa, program: &[&str], flags: CommandFlags, icount: bool) -> Result<
         arguments: program.iter().map(|&argument| argument.to_owned()).collect(),
         environment: vec!["PATH=/bin".into()],
         flags: flags | CommandFlags::BATCH,
-        input: Vec::new(),
+        ..Guest::default()
     };
     let machine = Machine { icount, ..Machine::default_for(isa) };
     let outcome = boot_captured(&machine, &build::kernel(isa), &guest.image(isa)?, TIMEOUT)?;
@@ -205,7 +205,7 @@ fn debugger(isa: Isa) -> Result<()> {
     let mut files = Files::new();
     files.add_program("/bin/hello", std::fs::read(build::linux(isa, Flavour::Stock, "hello"))?);
     let (arguments, flags) = (vec!["/bin/hello".to_owned()], CommandFlags::BATCH);
-    let image = Guest { files, arguments, environment: Vec::new(), flags, input: Vec::new() }.image(isa)?;
+    let image = Guest { files, arguments, flags, ..Guest::default() }.image(isa)?;
     let scratch = Scratch::new()?;
     std::fs::write(scratch.path("image"), image)?;
     let (mut emulator, port) = gdb::emulator(&Machine::default_for(isa), &scratch)?;

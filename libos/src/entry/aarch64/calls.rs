@@ -12,7 +12,7 @@ use rewrite::aarch64::SPARED_BYTES;
 
 use crate::entry::{dispatch, words};
 use crate::syscall::Arguments;
-use crate::syscall::table::NUMBERS;
+use crate::syscall::table::{BARRIER, NUMBERS};
 
 /// The program's registers at a syscall, at the top of the syscall stack. x16, x17, the stack pointer, the program counter and the flags
 /// are in the upcall page.
@@ -131,6 +131,19 @@ global_asm!(
     flags = const offset_of!(UpcallPage, syscall.flags),
     leave = sym leave_linked,
     serve = sym serve,
+);
+
+// `__chitin_barrier(address, length, cards)`: 0, or a negative errno. A call like the others, by a number that Linux does not have.
+global_asm!(
+    ".pushsection .text.vdso, \"ax\"",
+    ".globl __chitin_barrier",
+    ".type __chitin_barrier, @function",
+    "__chitin_barrier:",
+    "mov x8, #{number}",
+    "b chitin_linked",
+    ".size __chitin_barrier, . - __chitin_barrier",
+    ".popsection",
+    number = const BARRIER,
 );
 
 /// Entry of rewritten syscalls, called by a trampoline that has put x16 and x30, which are free now, on the program's stack. Everything else is

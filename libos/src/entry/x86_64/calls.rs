@@ -11,7 +11,7 @@ use abi::{Registers, UpcallPage};
 
 use crate::entry::{dispatch, words};
 use crate::syscall::Arguments;
-use crate::syscall::table::NUMBERS;
+use crate::syscall::table::{BARRIER, NUMBERS};
 
 /// The program's registers at a syscall, at the top of the syscall stack. rcx, r11, the stack pointer, the program counter and the flags are
 /// in the upcall page.
@@ -120,6 +120,19 @@ global_asm!(
     flags = const offset_of!(UpcallPage, syscall.flags),
     leave = sym leave_linked,
     serve = sym serve,
+);
+
+// `__chitin_barrier(address, length, cards)`: 0, or a negative errno. A call like the others, by a number that Linux does not have.
+global_asm!(
+    ".pushsection .text.vdso, \"ax\"",
+    ".globl __chitin_barrier",
+    ".type __chitin_barrier, @function",
+    "__chitin_barrier:",
+    "mov eax, {number}",
+    "jmp __chitin_syscall",
+    ".size __chitin_barrier, . - __chitin_barrier",
+    ".popsection",
+    number = const BARRIER,
 );
 
 /// Entry of rewritten syscalls: jumped to, with rcx = the address after the syscall and all else as at the syscall. r11 is free.

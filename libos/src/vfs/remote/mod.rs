@@ -2,11 +2,13 @@
 //!
 //! ```text
 //!   walk ─► Node ─► Tree ─► unixd      a path in one request, as far as the tree goes; /proc and /sys are entered here
+//!   stat, open ─► Names, Node          what was told before, if it is still true; asks nobody then
 //!   read ─► RegularFile ─► Pages       pages of files, mapped read-only by unixd; a read of what is mapped asks nobody
 //! ```
 //!
 //! A handle that is not needed any more is given up with the next request.
 
+mod names;
 mod node;
 mod pages;
 mod regular;
@@ -15,10 +17,10 @@ use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::ops::Range;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use spin::{Mutex, Once};
-use unix::{InodeWords, Operation, Request, place};
+use unix::{InodeWords, Operation, QUIETLY, Request, place};
 
 use crate::errno::{Errno, Result};
 use crate::file::File;
@@ -27,9 +29,11 @@ use crate::vfs::attributes::Kind;
 use crate::vfs::node::Entry;
 use crate::vfs::walk::{Ahead, Journey, Last};
 use crate::vfs::world::World;
+use names::Names;
 use node::RemoteNode;
 pub use node::handle_of;
 use pages::{Pages, Windows};
+use regular::RegularFile;
 
 /// The handle of the root: every process's table begins with it.
 const ROOT: u32 = 0;
@@ -53,17 +57,30 @@ pub struct Tree {
     places: AtomicU32,
     /// What was prepared for executable mappings, by device and inode.
     overlays: Mutex<BTreeMap<(u64, u64), &'static [u8]>>,
+    /// What paths led to.
+    names: Mutex<Names>,
+    /// Handles that there ever were.
+    handles: AtomicU64,
+    /// How often files were removed, as far as that was heard.
+    removals: AtomicU32,
+    /// Whether files are watched, as far as that was heard.
+    is_watched: AtomicBool,
 }
 
 /// A handle, given up when it is dropped: with the next request.
 struct Handle {
     tree: Arc<Tree>,
     number: u32,
+    /// A number that no other handle of the process ever has.
+    birth: u64,
+    /// Whether the file was closed already, when nobody watched.
+    was_closed: AtomicBool,
 }
 
 impl Handle {
     fn new(tree: &Arc<Tree>, number: u32) -> Arc<Handle> {
-        Arc::new(Handle { tree: tree.clone(), number })
+        let birth = tree.handles.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Handle { tree: tree.clone(), number, birth, was_closed: AtomicBool::new(false) })
     }
 }
 
@@ -71,7 +88,7 @@ impl Drop for Handle {
     fn drop(&mut self) {
         if self.number != ROOT {
             let mut released = self.tree.released.lock();
-            released.push(self.number);
+            released.push(self.number | if *self.was_closed.get_mut() { QUIETLY } else { 0 });
             if self.tree.server.is_watched() {
                 self.tree.release(&mut released);
             }
@@ -99,6 +116,10 @@ impl Tree {
             inodes: Mutex::default(),
             places: AtomicU32::new(0),
             overlays: Mutex::default(),
+            names: Mutex::default(),
+            handles: AtomicU64::new(0),
+            removals: AtomicU32::new(0),
+            is_watched: AtomicBool::new(false),
         });
         let root = tree.entry(ROOT, Kind::Directory, 0, true);
         *tree.mounts.lock() = mounts(&root);
@@ -134,9 +155,26 @@ impl Tree {
 
     /// Look what happened to files since that was last asked.
     pub fn hear(&self, world: &dyn World) {
+        let removals = self.server.removals();
+        if self.removals.swap(removals, Ordering::Relaxed) != removals {
+            let _ = self.names.lock().let_go();
+            self.flush();
+        }
         let known: Vec<Arc<Pages>> = self.inodes.lock().values().filter_map(Weak::upgrade).filter(|pages| pages.is_stale()).collect();
         for pages in known {
             pages.refresh(world);
+        }
+    }
+
+    /// Empty windows, at least so many pages of them if there are so many; what is read again comes again.
+    pub fn give_back(&self, wanted: usize) {
+        let known: Vec<Arc<Pages>> = self.inodes.lock().values().filter_map(Weak::upgrade).collect();
+        let mut given = 0;
+        for pages in known {
+            if given >= wanted {
+                break;
+            }
+            given += pages.give_back(self);
         }
     }
 
@@ -149,14 +187,14 @@ impl Tree {
 
     fn entry(self: &Arc<Tree>, handle: u32, kind: Kind, special: u64, mount: bool) -> Arc<Entry> {
         let handle = Handle::new(self, handle);
-        Entry::elsewhere(Arc::new(RemoteNode { handle, kind, special }), mount)
+        Entry::elsewhere(Arc::new(RemoteNode::new(handle, kind, special)), mount)
     }
 
     /// The entry and the file that an answer tells of: `unixd`'s `tree::Answered`.
     fn opened(self: &Arc<Tree>, answer: &[u64; 4]) -> Result<(Arc<Entry>, Arc<dyn File>)> {
         let kind = Kind::from_number((answer[0] >> 16) as u8 as u16).ok_or(Errno::EIO)?;
         let handle = Handle::new(self, high(answer[0]));
-        let node = Arc::new(RemoteNode { handle: handle.clone(), kind, special: 0 });
+        let node = Arc::new(RemoteNode::new(handle.clone(), kind, 0));
         let file = self.file(handle, kind, answer);
         Ok((Entry::elsewhere(node, false), file))
     }
@@ -166,9 +204,13 @@ impl Tree {
         if kind == Kind::Directory {
             return Arc::new(node::RemoteDirectory { handle });
         }
+        self.regular_file(handle, answer)
+    }
+
+    fn regular_file(self: &Arc<Tree>, handle: Arc<Handle>, answer: &[u64; 4]) -> Arc<RegularFile> {
         let place = low(answer[1]);
         self.places.fetch_max(place + 1, Ordering::Relaxed);
-        Arc::new(regular::RegularFile { handle, place, identity: (answer[2], answer[3]), pages: Once::new() })
+        Arc::new(RegularFile { handle, place, identity: (answer[2], answer[3]), pages: Once::new(), is_kept: AtomicBool::new(false) })
     }
 
     /// What is known of an open inode.
@@ -197,6 +239,36 @@ impl Tree {
             released.pop().map_or(0, |handle| handle + 1)
         };
         self.server.call(Request { operation, small, large, words })
+    }
+
+    /// The process has other rights than it had.
+    pub(crate) fn forget_names(&self) {
+        self.names.lock().clear();
+    }
+
+    /// Give up what is kept of files that are closed.
+    pub(crate) fn let_go(&self) {
+        if self.names.lock().let_go() {
+            self.flush();
+        }
+    }
+
+    /// A file is about to be opened or closed. Where files are watched that is to be told: none is kept, and those that were closed when nobody
+    /// watched are given up before.
+    pub(crate) fn look_at_watch(&self) -> bool {
+        let is_watched = self.server.is_watched();
+        if is_watched && !self.is_watched.load(Ordering::Relaxed) {
+            self.let_go();
+        }
+        self.is_watched.store(is_watched, Ordering::Relaxed);
+        is_watched
+    }
+
+    /// A file may have been closed.
+    pub(crate) fn note_closed(&self) {
+        if self.server.is_watched() {
+            self.names.lock().close();
+        }
     }
 
     /// Give up all handles that are not needed any more.

@@ -4,8 +4,10 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use spin::Mutex;
 use unix::{MAILBOX_BYTES, OpenPurpose, Operation, Request};
 
+use super::names::{Kept, Question, Stated};
 use super::{Handle, NONE, Tree, high, low};
 use crate::errno::{Errno, Result};
 use crate::file::pipe::Pipe;
@@ -17,7 +19,8 @@ use crate::vfs::device;
 use crate::vfs::node::{Elsewhere, Entry, Listed, New, Node, Opened, Rename, Statistics, Target, Visitor};
 use crate::vfs::opening::Opening;
 use crate::vfs::permission::{Actor, Wanted};
-use crate::vfs::walk::{Ahead, Ending, Found, Journey, Last, Stated};
+use crate::vfs::walk::{self, Ahead, Ending, Found, Journey, Last};
+use crate::vfs::way::{STEPS_MOST, Way};
 use crate::vfs::wire;
 use crate::vfs::world::World;
 
@@ -33,7 +36,9 @@ pub(super) struct RemoteNode {
     pub(super) handle: Arc<Handle>,
     pub(super) kind: Kind,
     /// The device that it stands for.
-    pub(super) special: u64,
+    special: u64,
+    /// What it said of itself last.
+    stated: Mutex<Option<Stated>>,
 }
 
 /// The handle of an entry's inode, if it is of this tree.
@@ -42,12 +47,21 @@ pub fn handle_of(entry: &Arc<Entry>) -> Option<u32> {
     remote(&entry.node).ok().map(|node| node.handle.number)
 }
 
+/// The count of an inode's changes, if it is told.
+fn counted(word: u64) -> Option<u32> {
+    (high(word) != 0).then_some(low(word))
+}
+
 /// The inode behind an entry, if it is of this tree.
 fn remote(node: &Arc<dyn Node>) -> Result<&RemoteNode> {
     (&**node as &dyn core::any::Any).downcast_ref().ok_or(Errno::EXDEV)
 }
 
 impl RemoteNode {
+    pub(super) fn new(handle: Arc<Handle>, kind: Kind, special: u64) -> RemoteNode {
+        RemoteNode { handle, kind, special, stated: Mutex::new(None) }
+    }
+
     fn tree(&self) -> &Arc<Tree> {
         &self.handle.tree
     }
@@ -139,10 +153,12 @@ impl RemoteNode {
 
 impl Node for RemoteNode {
     fn attributes(&self) -> Attributes {
-        let asked = self.ask(Operation::Attributes, 0, [self.number(), 0, 0]);
-        // Only a server that is gone or broken does not say.
-        let found = asked.ok().and_then(|_| self.fetch_attributes());
-        found.unwrap_or_else(|| Attributes::new(0, 0, self.kind, 0, Time::default()))
+        if let Some((state, attributes)) = &*self.stated.lock()
+            && self.tree().server.changes().of(attributes.device, attributes.inode).state() == *state
+        {
+            return *attributes;
+        }
+        self.ask_attributes()
     }
 
     fn kind(&self) -> Kind {
@@ -186,12 +202,15 @@ impl Node for RemoteNode {
     }
 
     fn unlink(&self, name: &[u8], directory: bool, _: &Actor) -> Result<()> {
+        // What was the last name's is to be free when this returns.
+        self.tree().let_go();
         self.tree().server.post(0, name);
         self.ask(Operation::Unlink, u16::from(directory), [self.number(), name.len() as u64, 0]).map(drop)
     }
 
     fn rename(&self, name: &[u8], to: &Arc<Entry>, new_name: &[u8], how: Rename, _: &Actor) -> Result<()> {
         let to = remote(&to.node)?.number();
+        self.tree().let_go();
         self.tree().server.post(0, name);
         self.tree().server.post(name.len(), new_name);
         let how = match how {
@@ -240,6 +259,7 @@ impl Node for RemoteNode {
     }
 
     fn watch(&self, instance: u32, mask: u32) -> Result<i32> {
+        self.tree().let_go();
         Ok(self.ask(Operation::Watch, 0, [self.number(), u64::from(instance), u64::from(mask)])?[0] as i32)
     }
 
@@ -251,7 +271,7 @@ impl Node for RemoteNode {
         Some(self.travel(Operation::Walk, journey, 0, 0).and_then(|answer| self.walked(&answer, journey.last)))
     }
 
-    fn attributes_on(&self, journey: &Journey) -> Option<Result<Stated>> {
+    fn attributes_on(&self, journey: &Journey) -> Option<Result<walk::Stated>> {
         Some(self.state(journey))
     }
 
@@ -261,13 +281,49 @@ impl Node for RemoteNode {
 }
 
 impl RemoteNode {
-    fn state(&self, journey: &Journey) -> Result<Stated> {
+    fn ask_attributes(&self) -> Attributes {
+        let asked = self.ask(Operation::Attributes, 0, [self.number(), 0, 0]);
+        // Only a server that is gone or broken does not say.
+        let found = asked.ok().and_then(|answer| {
+            let attributes = self.fetch_attributes()?;
+            *self.stated.lock() = counted(answer[1]).map(|state| (state, attributes));
+            Some(attributes)
+        });
+        found.unwrap_or_else(|| Attributes::new(0, 0, self.kind, 0, Time::default()))
+    }
+
+    /// The question that a journey asks, if its answer may be known.
+    fn question<'a>(&self, journey: &Journey<'a>) -> Option<Question<'a>> {
+        let root = remote(&journey.root.node).ok()?.handle.birth;
+        (journey.links == 0).then_some(Question { from: self.handle.birth, root, path: journey.path, last: journey.last })
+    }
+
+    fn state(&self, journey: &Journey) -> Result<walk::Stated> {
+        let question = self.question(journey);
+        if let Some(question) = &question
+            && let Some(attributes) = self.tree().names.lock().find(question, self.tree().server.changes())
+        {
+            return Ok(walk::Stated::Attributes(*attributes));
+        }
         let answer = self.travel(Operation::Walk, journey, 1, 0)?;
         if answer[0] & 0xf == FOREIGN {
             let (entry, rest) = self.foreign(&answer)?;
-            return Ok(Stated::On(entry, rest, high(answer[1])));
+            return Ok(walk::Stated::On(entry, rest, high(answer[1])));
         }
-        self.fetch_attributes().map(Stated::Attributes).ok_or(Errno::EIO)
+        let attributes = self.fetch_attributes().ok_or(Errno::EIO)?;
+        let way = self.fetch_way(wire::ATTRIBUTES_WORDS * 8, low(answer[2]) as usize);
+        if let (Some(question), Some(way), Some(state)) = (question, way, counted(answer[1])) {
+            self.tree().names.lock().learn(&question, way, (state, attributes));
+        }
+        Ok(walk::Stated::Attributes(attributes))
+    }
+
+    /// What the end of a path rests on, in so many words.
+    fn fetch_way(&self, at: usize, count: usize) -> Option<Way> {
+        let mut words = [[0; 8]; STEPS_MOST];
+        let words = words.get_mut(..count)?;
+        self.tree().server.fetch(at, words.as_flattened_mut());
+        Way::from_words(words.iter().map(|&bytes| u64::from_le_bytes(bytes)))
     }
 
     /// The attributes that an answer brought.
@@ -278,6 +334,12 @@ impl RemoteNode {
     }
 
     fn open_path(&self, journey: &Journey, opening: &Opening, world: &dyn World) -> Result<Opened> {
+        let question = if self.tree().look_at_watch() || !opening.is_plain() { None } else { self.question(journey) };
+        if let Some(question) = &question
+            && let Some((entry, file)) = self.tree().names.lock().open(question, opening.access(), self.tree().server.changes())
+        {
+            return Ok(Opened::File(entry, file));
+        }
         let outcome = self.travel(Operation::Open, journey, opening.permissions as u16, u64::from(opening.flags));
         if opening.flags & linux_raw_sys::general::O_TRUNC != 0 {
             self.tree().hear(world);
@@ -287,13 +349,34 @@ impl RemoteNode {
             let (entry, rest) = self.foreign(&answer)?;
             return Ok(Opened::On(entry, rest));
         }
-        if answer[0] & 0xf == OPENED {
-            let (entry, file) = self.tree().opened(&answer)?;
-            return Ok(Opened::File(entry, file));
+        let is_opened = answer[0] & 0xf == OPENED;
+        let steps = high(answer[if is_opened { 1 } else { 2 }]) as usize;
+        let way = self.fetch_way(0, if question.is_some() { steps } else { 0 });
+        if is_opened {
+            return self.keep_opened(question.zip(way), opening.access(), &answer);
         }
         debug_assert!(answer[0] & 0xf != ABSENT, "what is absent is an error");
         let entry = self.answered(&answer)?.ok_or(Errno::ENOENT)?;
         let file = entry.node.clone().open(&entry, opening.access(), world)?;
+        if let Some((question, way)) = question.zip(way)
+            && file.is_stateless()
+        {
+            self.tree().names.lock().keep(&question, way, opening.access(), Kept::stateless(&entry, &file));
+        }
+        Ok(Opened::File(entry, file))
+    }
+
+    /// The file that an answer tells of; kept if it is a regular one that is only to be read.
+    fn keep_opened(&self, known: Option<(Question, Way)>, access: Access, answer: &[u64; 4]) -> Result<Opened> {
+        let (tree, kind) = (self.tree(), answer[0] >> 16 & 0xff);
+        let Some((question, way)) = known.filter(|_| kind == Kind::Regular as u64 && access == Access::READ) else {
+            return tree.opened(answer).map(|(entry, file)| Opened::File(entry, file));
+        };
+        let handle = Handle::new(tree, high(answer[0]));
+        let entry = Entry::elsewhere(Arc::new(RemoteNode::new(handle.clone(), Kind::Regular, 0)), false);
+        let file = tree.regular_file(handle, answer);
+        let kept = Kept::regular(&entry, &file);
+        tree.names.lock().keep(&question, way, access, kept);
         Ok(Opened::File(entry, file))
     }
 

@@ -90,6 +90,8 @@ struct State {
     retired: Vec<Window>,
     /// How many copy out of windows: more than one where a copy faults.
     readers: usize,
+    /// The pages that were last copied out of, as bytes of the file and where they are; as long as windows show what they did.
+    recent: (Range<u64>, usize),
 }
 
 /// What stands at an offset.
@@ -146,6 +148,36 @@ impl Pages {
         }
     }
 
+    /// Where `length` bytes from `offset` on are mapped, if they are those last copied out of and nothing happened to the file since; to be
+    /// followed by [`Pages::end_plain`].
+    pub(super) fn begin_plain(&self, generation: u32, offset: u64, length: usize) -> Option<usize> {
+        let mut state = self.state.lock();
+        let (bytes, address) = &state.recent;
+        if generation != state.shown || offset < bytes.start || offset + length as u64 > bytes.end {
+            return None;
+        }
+        let from = address + (offset - bytes.start) as usize;
+        state.readers += 1;
+        Some(from)
+    }
+
+    pub(super) fn end_plain(&self) {
+        self.state.lock().readers -= 1;
+    }
+
+    /// Empty the windows, unless somebody copies out of one; gives how many pages were in them.
+    pub(super) fn give_back(&self, tree: &Tree) -> usize {
+        let mut state = self.state.lock();
+        if state.readers > 0 {
+            return 0;
+        }
+        state.recent = (0..0, 0);
+        let old: Vec<Window> = take(&mut state.windows).into_values().chain(state.retired.drain(..)).collect();
+        let pages = old.iter().map(|window| window.mapped.count_ones() as usize).sum();
+        discard(tree, old.into_iter());
+        pages
+    }
+
     fn piece(&self, handle: &Handle, offset: u64, length: usize) -> Result<Piece> {
         let (page, within) = (offset / PAGE, (offset % PAGE) as usize);
         let mut state = self.state.lock();
@@ -166,8 +198,9 @@ impl Pages {
             }
         };
         let run = (!(window.mapped >> bit)).trailing_zeros().min((WINDOW_PAGES - bit) as u32) as usize;
-        let address = window.address + bit as usize * PAGE_SIZE + within;
-        Ok(Piece::Mapped(address, length.min(run * PAGE_SIZE - within)))
+        let page_address = window.address + bit as usize * PAGE_SIZE;
+        state.recent = (page * PAGE..(page + run as u64) * PAGE, page_address);
+        Ok(Piece::Mapped(page_address + within, length.min(run * PAGE_SIZE - within)))
     }
 
     /// Empty windows that show what is not the file's any more.
@@ -175,6 +208,7 @@ impl Pages {
         let generation = handle.tree.server.inode(self.place).generation();
         if state.shown != generation {
             state.shown = generation;
+            state.recent = (0..0, 0);
             let old = take(&mut state.windows);
             state.retired.extend(old.into_values());
         }
@@ -277,6 +311,7 @@ impl Windows {
 /// Let go of a page of a window that is to be mapped anew.
 fn make_way(state: &mut State, handle: &Handle, first: u64, bit: u64) {
     let Some(mut window) = state.windows.remove(&first) else { return };
+    state.recent = (0..0, 0);
     if state.readers > 0 {
         state.retired.push(window);
         return;

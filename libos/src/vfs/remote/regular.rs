@@ -1,6 +1,7 @@
 //! An open regular file.
 
 use alloc::sync::Arc;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use abi::PAGE_SIZE;
 use linux_raw_sys::general::{FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE};
@@ -14,6 +15,7 @@ use crate::file::transfer::moved;
 use crate::file::{Blocking, File, Input, Output, Place, Seek, Seeking};
 use crate::memory::backing::{Backing, Frames, Purpose};
 use crate::server::Server;
+use crate::user::UserMemory;
 use crate::vfs::world::World;
 
 /// The offset that means the end of the contents.
@@ -28,6 +30,8 @@ pub(super) struct RegularFile {
     pub(super) identity: (u64, u64),
     /// What is mapped of it, once anything is.
     pub(super) pages: Once<Arc<Pages>>,
+    /// Whether [`Names`](super::names::Names) keeps it, to be opened again.
+    pub(super) is_kept: AtomicBool,
 }
 
 impl RegularFile {
@@ -106,6 +110,24 @@ struct Sent {
 }
 
 impl File for RegularFile {
+    fn is_plain(&self) -> bool {
+        true
+    }
+
+    fn read_plain(&self, memory: &dyn UserMemory, address: usize, length: usize, offset: u64) -> Option<usize> {
+        let (server, words) = (self.handle.tree.server, self.words());
+        if words.is_unread() {
+            return None;
+        }
+        let left = words.size().checked_sub(offset)?;
+        let count = usize::try_from(left).unwrap_or(usize::MAX).min(length);
+        let pages = self.pages.get()?;
+        let from = pages.begin_plain(words.generation(), offset, count)?;
+        let outcome = server.copy_out(memory, address, from, count);
+        pages.end_plain();
+        outcome.ok().map(|()| count)
+    }
+
     fn read(&self, _: &dyn World, output: &mut Output, offset: u64, _: Blocking) -> Result<usize> {
         if self.words().is_unread() {
             let any = output.room() > 0 && offset < self.words().size();
@@ -181,6 +203,10 @@ impl File for RegularFile {
     }
 
     fn share(&self, _: &'static dyn Server) -> Result<Option<u32>> {
+        // From now on this open file description is known elsewhere, or has locks: when it is closed it ends.
+        if self.is_kept.swap(false, Ordering::Relaxed) {
+            self.handle.tree.names.lock().part_with(self);
+        }
         Ok(Some(self.handle.number))
     }
 }

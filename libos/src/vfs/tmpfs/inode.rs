@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 
 use linux_raw_sys::general::{FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE};
 use spin::Mutex;
+use unix::{ChangeCounts, Changes};
 
 use crate::errno::{Errno, Result};
 use crate::file::pipe::Pipe;
@@ -18,6 +19,7 @@ use crate::vfs::node::{Entry, New, Node, Rename, Statistics, Target, Visitor};
 use crate::vfs::permission::Actor;
 use crate::vfs::tmpfs::Tmpfs;
 use crate::vfs::tmpfs::contents::Contents;
+use crate::vfs::tmpfs::counts;
 use crate::vfs::tmpfs::directory::{Names, visit_from};
 use crate::vfs::world::World;
 
@@ -29,7 +31,10 @@ pub(super) const NAME_SIZE: u64 = 20;
 /// An inode: a regular file, a directory, a link or something special.
 pub struct Inode {
     pub(super) system: Arc<Tmpfs>,
-    pub(super) attributes: Mutex<Attributes>,
+    /// To be changed by [`Inode::alter`] only.
+    attributes: Mutex<Attributes>,
+    /// What is counted of its changes.
+    pub(super) counts: &'static ChangeCounts,
     pub(super) body: Body,
 }
 
@@ -60,14 +65,15 @@ impl Inode {
             Kind::Fifo => Body::Fifo(Pipe::new(attributes.inode)),
             _ => Body::Special,
         };
-        Arc::new(Inode { system: system.clone(), attributes: Mutex::new(attributes), body })
+        let counts = counts::of(attributes.device, attributes.inode);
+        Arc::new(Inode { system: system.clone(), attributes: Mutex::new(attributes), counts, body })
     }
 
     /// A regular file that shows an image until it is written, in no directory yet.
     #[must_use]
     pub fn from_image(&self, image: &'static [u8], permissions: u32, now: Time) -> Arc<Inode> {
         let inode = Inode::new(&self.system, Kind::Regular, permissions, 0, &[], now);
-        inode.attributes.lock().links = 0;
+        inode.alter(|attributes| attributes.links = 0);
         inode.show_image(image);
         inode
     }
@@ -94,6 +100,7 @@ impl Inode {
 
     /// Let mappings go of frames that are not the file's any more.
     fn settle(&self, world: &dyn World, contents: &Contents) {
+        self.counts.note_state();
         let moved = contents.take_moved();
         if !moved.pages.is_empty() {
             world.contents_moved(self.identity(), moved.pages, moved.cut);
@@ -129,25 +136,34 @@ impl Inode {
 
     /// Note a change of the contents.
     pub fn touch(&self, actor: &Actor) {
-        let mut attributes = self.attributes.lock();
-        attributes.modified = actor.now;
-        attributes.changed = actor.now;
-        attributes.permissions = actor.subject.after_write(attributes.permissions);
+        self.alter(|attributes| {
+            attributes.modified = actor.now;
+            attributes.changed = actor.now;
+            attributes.permissions = actor.subject.after_write(attributes.permissions);
+        });
+    }
+
+    /// Change what it says of itself.
+    pub(super) fn alter<T>(&self, work: impl FnOnce(&mut Attributes) -> T) -> T {
+        let done = work(&mut self.attributes.lock());
+        self.counts.note_state();
+        done
     }
 
     /// Belong to who makes it in a directory.
     pub(super) fn belong(&self, directory: &Inode, actor: &Actor) {
         let above = *directory.attributes.lock();
-        let mut own = self.attributes.lock();
-        let new = actor.subject.new_inode(&above, own.kind, own.permissions);
-        (own.user, own.group, own.permissions) = (new.user, new.group, new.permissions);
+        self.alter(|own| {
+            let new = actor.subject.new_inode(&above, own.kind, own.permissions);
+            (own.user, own.group, own.permissions) = (new.user, new.group, new.permissions);
+        });
     }
 
     /// Note a read, as the mount option `relatime` does: only the first one after a change.
     pub fn note_read(&self, world: &dyn World) {
-        let mut attributes = self.attributes.lock();
+        let attributes = *self.attributes.lock();
         if attributes.accessed <= attributes.modified || attributes.accessed <= attributes.changed {
-            attributes.accessed = world.now();
+            self.alter(|attributes| attributes.accessed = world.now());
         }
     }
 }
@@ -170,6 +186,11 @@ impl Node for Inode {
             Body::Fifo(_) => Kind::Fifo,
             Body::Special => self.attributes.lock().kind,
         }
+    }
+
+    fn counts(&self) -> Option<(u16, &'static ChangeCounts)> {
+        let (device, inode) = self.identity();
+        Some((Changes::place(device, inode), self.counts))
     }
 
     fn statistics(&self, world: &dyn World) -> Statistics {
@@ -223,7 +244,10 @@ impl Node for Inode {
     }
 
     fn change(&self, change: &Change, actor: &Actor) -> Result<()> {
-        actor.change(change, &mut self.attributes.lock())
+        // Even the times: a change of them alone is rare.
+        let outcome = self.alter(|attributes| actor.change(change, attributes));
+        self.counts.note_ways();
+        outcome
     }
 
     fn truncate(&self, world: &dyn World, size: u64) -> Result<()> {
@@ -335,7 +359,13 @@ impl Backing for Inode {
     }
 
     fn frames(&self, page: u64, most: usize, purpose: Purpose) -> Result<Option<Frames>> {
-        self.regular()?.frames(page, most, purpose)
+        let contents = self.regular()?;
+        let before = contents.pages();
+        let found = contents.frames(page, most, purpose);
+        if contents.pages() != before {
+            self.counts.note_state();
+        }
+        found
     }
 
     fn is_present(&self, page: u64) -> bool {

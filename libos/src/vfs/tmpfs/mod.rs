@@ -1,6 +1,7 @@
 //! The file system in memory: tmpfs(5). The root, `/dev` and `/tmp` are of this kind.
 
 pub mod contents;
+pub mod counts;
 pub mod directory;
 mod inode;
 mod names;

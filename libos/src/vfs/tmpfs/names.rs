@@ -24,17 +24,23 @@ impl Inode {
 
     /// Note that names came or went, and with them subdirectories.
     fn count_names(&self, names: i64, directories: i32, now: Time) {
-        let mut attributes = self.attributes.lock();
-        attributes.size = attributes.size.wrapping_add_signed(names * NAME_SIZE as i64);
-        attributes.links = attributes.links.wrapping_add_signed(directories);
-        attributes.modified = now;
-        attributes.changed = now;
+        self.alter(|attributes| {
+            attributes.size = attributes.size.wrapping_add_signed(names * NAME_SIZE as i64);
+            attributes.links = attributes.links.wrapping_add_signed(directories);
+            attributes.modified = now;
+            attributes.changed = now;
+        });
+        // A name more leaves the others where they lead.
+        if names <= 0 {
+            self.counts.note_ways();
+        }
     }
 
     fn count_links(&self, links: i32, now: Time) {
-        let mut attributes = self.attributes.lock();
-        attributes.links = attributes.links.wrapping_add_signed(links);
-        attributes.changed = now;
+        self.alter(|attributes| {
+            attributes.links = attributes.links.wrapping_add_signed(links);
+            attributes.changed = now;
+        });
     }
 
     pub(super) fn create_named(&self, here: &Arc<Entry>, name: &[u8], new: &New, actor: &Actor) -> Result<Arc<Entry>> {
@@ -140,6 +146,9 @@ impl Inode {
                 entry.set_place(to, new_name);
                 self.count_names(0, i32::from(over_directory) - i32::from(is_directory), now);
                 target.count_names(0, i32::from(is_directory) - i32::from(over_directory), now);
+                // The way up from both is another.
+                removable(&over)?.counts.note_ways();
+                removable(&entry)?.counts.note_ways();
                 Ok(())
             }
             (over, _) => {
@@ -151,7 +160,10 @@ impl Inode {
                 entry.set_place(to, new_name);
                 self.count_names(-1, -i32::from(is_directory), now);
                 target.count_names(1, i32::from(is_directory), now);
-                removable(&entry)?.count_links(0, now);
+                let moved = removable(&entry)?;
+                moved.count_links(0, now);
+                // The way up from it is another.
+                moved.counts.note_ways();
                 Ok(())
             }
         }

@@ -476,6 +476,23 @@ fn pidfds() {
     println!("no pidfd: {}", pidfd_send(1, 0));
 }
 
+fn pidfd_of_a_clone() {
+    let clone = |flags: i32, pidfd: *mut i32| unsafe { libc::syscall(libc::SYS_clone, flags | libc::SIGCHLD, 0, pidfd, 0, 0) as i32 };
+    let mut fd = -1;
+    let _ = std::io::Write::flush(&mut std::io::stdout());
+    let id = clone(libc::CLONE_PIDFD, &raw mut fd);
+    if id == 0 {
+        // The descriptor is the parent's alone.
+        unsafe { libc::_exit(i32::from(libc::fcntl(fd, libc::F_GETFD) != -1)) };
+    }
+    println!("{} {}", fd >= 0, unsafe { libc::fcntl(fd, libc::F_GETFD) });
+    let mut information: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    let outcome = unsafe { libc::waitid(libc::P_PIDFD, fd as u32, &raw mut information, libc::WEXITED) };
+    println!("{} {} {}", called(outcome), unsafe { information.si_pid() } == id, unsafe { information.si_status() });
+    println!("one place for both: {}", called(clone(libc::CLONE_PIDFD | libc::CLONE_PARENT_SETTID, &raw mut fd)));
+    println!("no place: {}", called(clone(libc::CLONE_PIDFD, std::ptr::null_mut())));
+}
+
 fn pidfd_that_does_not_block() {
     let id = child(|| sleep_on());
     let fd = pidfd_open(id, libc::O_NONBLOCK as u32);
@@ -578,6 +595,7 @@ fn main() {
         ("a-stop-breaks-off-no-wait-for-a-child", a_stop_breaks_off_no_wait_for_a_child),
         ("pidfds", pidfds),
         ("pidfd-that-does-not-block", pidfd_that_does_not_block),
+        ("pidfd-of-a-clone", pidfd_of_a_clone),
         ("pending-at-birth", pending_at_birth),
         ("signals-in-a-storm", signals_in_a_storm),
     ]);

@@ -24,6 +24,14 @@ impl Family {
         self.tell_parent_of_end(id);
     }
 
+    /// Another process goes on as the one with this record, which has ended.
+    pub fn revive(&mut self, id: u32) {
+        if let Some(member) = self.members.get_mut(&id) {
+            (member.end_by, member.stop_by, member.is_suspended, member.has_will) = (None, None, false, false);
+        }
+        self.tell(id);
+    }
+
     /// End a process by `SIGKILL`. One with a will gets a while for it.
     pub(super) fn kill_member(&mut self, id: u32) {
         let Some(member) = self.members.get_mut(&id) else { return };

@@ -25,13 +25,16 @@ use libos::file::inotify::{Happening, Inotify};
 use libos::pool::Pool;
 use libos::vfs::attributes::{Attributes, Kind, Time};
 use libos::vfs::node::Entry;
-use libos::vfs::permission::Wanted;
+use libos::vfs::permission::{Subject, Wanted};
 use libos::vfs::tmpfs::Inode;
+use libos::vfs::world::World;
 use unix::{MAILBOX_BYTES, Object, OpenPurpose, Operation, Request, place};
 
 use crate::channel::Channel;
 use crate::family::credentials::Credentials;
 use crate::handles::{Handles, Held, Opened};
+use crate::machine;
+use crate::memory;
 use crate::server::{Answer, value};
 use crate::terminal::Pairs;
 use shown::{Showcase, Shown, WORDS};
@@ -116,10 +119,32 @@ impl Tree {
         self.showcase.forget_mappings(process);
     }
 
-    /// Serve a request; gives the answer, and who is to hear that files' pages changed.
-    pub fn serve(&self, request: &Request, asked: &mut Asked) -> (Answer, Vec<u32>) {
-        let world =
-            RequestWorld { subject: asked.credentials.for_files(), now: asked.now, frames: asked.frames, moved: Default::default() };
+    /// A file for a segment of shared memory: all holes, and in no directory.
+    ///
+    /// # Errors
+    /// `ENOSPC`: there is no room.
+    pub fn make_segment(&self, key: i32, bytes: u64) -> Result<Arc<Entry>> {
+        const PERMISSIONS: u32 = 0o600;
+        let now = Time::from_nanoseconds(machine::realtime_ns());
+        let world = RequestWorld::new(Subject::ROOT, now, memory::frames_for_files());
+        let name = alloc::format!("SYSV{key:08x}");
+        let file = self.root.node.create_unnamed(&self.root, name.as_bytes(), PERMISSIONS, &world.actor())?;
+        file.node.truncate(&world, bytes)?;
+        Ok(file)
+    }
+
+    /// Open a segment's file for a process, whoever owns it.
+    ///
+    /// # Errors
+    /// `ENFILE`: the process holds too much. `ENOMEM`: there are no frames.
+    pub fn open_segment(&self, asked: &mut Asked, file: Arc<Entry>, access: Access) -> Result<u32> {
+        let world = RequestWorld::new(Subject::ROOT, asked.now, asked.frames);
+        self.open_new(asked, &world, file, access).map(|answer| (answer[0] >> 32) as u32)
+    }
+
+    /// Serve a request; gives the answer, who is to hear that files' pages changed, and who that files were removed which it had opened.
+    pub fn serve(&self, request: &Request, asked: &mut Asked) -> (Answer, Vec<u32>, Vec<u32>) {
+        let world = RequestWorld::new(asked.credentials.for_files(), asked.now, asked.frames);
         let answer = self.dispatch(request, asked, &world);
         let mut listeners = Vec::new();
         for (file, pages, cut) in world.moved.into_inner() {
@@ -127,8 +152,10 @@ impl Tree {
                 listeners.extend(shown.note_moved(pages, cut));
             }
         }
+        let mut removed = world.removed.into_inner();
         listeners.retain(|&listener| listener != asked.id);
-        (answer, listeners)
+        removed.retain(|&opener| opener != asked.id);
+        (answer, listeners, removed)
     }
 
     fn dispatch(&self, request: &Request, asked: &mut Asked, world: &RequestWorld) -> Answer {
@@ -184,6 +211,9 @@ impl Tree {
         }
         let file = Arc::clone(&entry.node).open(&entry, access, world)?;
         let shown = if kind == Kind::Regular { Some(self.show(asked, &entry)?) } else { None };
+        if let Some(shown) = &shown {
+            shown.note_opener(asked.id);
+        }
         let mut opened = Opened::new(entry.clone(), file, access, Object::File);
         opened.shown.clone_from(&shown);
         opened.watches = Some(self.watches.clone());

@@ -7,7 +7,7 @@ use libos::errno::{Errno, Result};
 use libos::file::inotify::Happening;
 use libos::vfs::attributes::{Change, Kind};
 use libos::vfs::listing::DirectoryFile;
-use libos::vfs::node::{Entry, New, Rename, Target};
+use libos::vfs::node::{Entry, New, Node, Rename, Target};
 use libos::vfs::opening::{self, Opening};
 use libos::vfs::permission::Wanted;
 use libos::vfs::walk::{Ending, Found, Last, NAME_MAX, PATH_MAX, Start, walk_on};
@@ -23,6 +23,8 @@ use crate::server::{Answer, value};
 const FOUND: u64 = 0;
 const ABSENT: u64 = 1;
 const FOREIGN: u64 = 2;
+/// A count of changes follows.
+const COUNTED: u64 = 1 << 32;
 /// The most bytes of a symbolic link's path that symlink(2) takes.
 const TARGET_MAX: usize = PATH_MAX - 1;
 
@@ -74,7 +76,9 @@ impl Tree {
         let found = walk_on(world, &walk.start, &walk.path, walk.last, walk.links)?;
         // Only what the inode says of itself is asked for: nothing is to be held.
         if is_stat && found.rest.is_none() {
-            return send_attributes(asked, &found.existing()?);
+            let [first, state, ..] = send_attributes(asked, &found.existing()?)?;
+            let steps = send_way(asked, world, wire::ATTRIBUTES_WORDS * 8)?;
+            return Ok([first, state, steps, 0]);
         }
         answer(asked, found, walk.last)
     }
@@ -95,13 +99,20 @@ impl Tree {
         }
         match entry.node.kind() {
             Kind::Regular | Kind::Directory => {
-                let answer = self.open_new(asked, world, entry.clone(), opening.access())?;
+                let mut answer = self.open_new(asked, world, entry.clone(), opening.access())?;
                 if opening.cuts() && !found.made {
                     self.watches.tell(&entry, Happening::MODIFY);
                 }
+                world.passed(&*entry.node);
+                answer[1] |= send_way(asked, world, 0)? << 32;
                 Ok(answer)
             }
-            _ => answer(asked, found, Last::Follow),
+            _ => {
+                let mut answer = answer(asked, found, Last::Follow)?;
+                world.passed(&*entry.node);
+                answer[2] |= send_way(asked, world, 0)? << 32;
+                Ok(answer)
+            }
         }
     }
 
@@ -183,10 +194,11 @@ impl Tree {
     pub(super) fn unlink(&self, asked: &Asked, world: &RequestWorld, handle: u32, length: u64, is_directory: bool) -> Answer {
         let bytes = letter(asked, length as u16 as usize)?;
         let (parent, name) = (directory(asked, handle)?, name(&bytes)?);
-        let before = self.watches.found(&parent, name, world);
+        let before = parent.node.lookup(&parent, name, world).ok().filter(|_| !is_directory);
         parent.node.unlink(name, is_directory, &world.actor())?;
-        if let Some(node) = before.filter(|_| !is_directory) {
-            self.watches.tell_inode(&node, Happening::ATTRIBUTES);
+        if let Some(entry) = before {
+            self.watches.tell_inode(&entry.node, Happening::ATTRIBUTES);
+            self.note_removed(world, &entry.node);
         }
         self.watches.tell_name(&parent, name, Happening::DELETE, is_directory, 0);
         value(0)
@@ -205,8 +217,12 @@ impl Tree {
         };
         let (from, to) = (directory(asked, handles as u32)?, directory(asked, (handles >> 32) as u32)?);
         let (old_name, new_name) = (name(old_name)?, name(new_name)?);
-        let (moved, over) = (self.watches.found(&from, old_name, world), self.watches.found(&to, new_name, world));
+        let (moved, over) = (self.watches.found(&from, old_name, world), to.node.lookup(&to, new_name, world).ok());
+        let over = over.map(|entry| entry.node.clone());
         from.node.rename(old_name, &to, new_name, how, &world.actor())?;
+        if let Some(over) = &over {
+            self.note_removed(world, over);
+        }
         if let Some(moved) = moved {
             self.watches.tell_moved((&from, old_name), (&to, new_name), &moved);
             match over {
@@ -217,6 +233,18 @@ impl Tree {
             self.watches.tell_inode(&moved, Happening::MOVE_SELF);
         }
         value(0)
+    }
+}
+
+impl Tree {
+    /// After an inode lost a name: who opened it may keep it, though it is closed, and is to let go if that was the last one.
+    fn note_removed(&self, world: &RequestWorld, node: &Arc<dyn Node>) {
+        let attributes = node.attributes();
+        if attributes.links == 0
+            && let Some(shown) = self.showcase.find((attributes.device, attributes.inode))
+        {
+            world.removed.borrow_mut().extend(shown.openers());
+        }
     }
 }
 
@@ -265,10 +293,22 @@ pub(super) fn attributes(asked: &Asked, handle: u32) -> Answer {
     send_attributes(asked, &asked.handles.entry(handle)?)
 }
 
+/// Send what an inode says of itself, and tell the count of its changes; 0 if it has none.
 fn send_attributes(asked: &Asked, entry: &Arc<Entry>) -> Answer {
     let words = wire::attributes_words(&entry.node.attributes());
     send(asked, 0, &wire::bytes::<{ wire::ATTRIBUTES_WORDS }, { wire::ATTRIBUTES_WORDS * 8 }>(&words))?;
-    value(0)
+    let counts = entry.node.counts();
+    Ok([0, counts.map_or(0, |(_, counts)| COUNTED | u64::from(counts.state())), 0, 0])
+}
+
+/// Send what the end of a path rests on; gives how many words that is, 0 if it is not to be remembered.
+fn send_way(asked: &Asked, world: &RequestWorld, at: usize) -> Result<u64> {
+    let mut count = 0;
+    for word in world.way.borrow().words() {
+        send(asked, at + count * 8, &word.to_le_bytes())?;
+        count += 1;
+    }
+    Ok(count as u64)
 }
 
 /// Whether the process may use an inode so, by the ids that it acts with or by its real ones.

@@ -1,9 +1,12 @@
 //! From the server to the tree and back: what a request may touch of a process.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use libos::errno::Errno;
+use libos::file::Access;
 use libos::vfs::attributes::Time;
+use libos::vfs::node::Entry;
 use unix::Request;
 
 use crate::admission::{Admission, Asking};
@@ -11,7 +14,7 @@ use crate::machine;
 use crate::memory;
 use crate::objects::note_released;
 use crate::server::{Answer, Server};
-use crate::tree::Asked;
+use crate::tree::{Asked, Tree};
 
 impl Server {
     /// Serve a request about files.
@@ -19,15 +22,38 @@ impl Server {
     /// # Errors
     /// `EBADF`: no such handle, or not opened for that. Others are the call's.
     pub fn serve_tree(&mut self, id: u32, request: &Request) -> Answer {
-        let frames = memory::frames_for_files();
-        let Server { processes, channels, tree, admission, family, .. } = self;
-        let process = processes.get_mut(id).ok_or(Errno::ESRCH)?;
         // A handle that is given up on the way.
         if request.large != 0
-            && let Ok(held) = process.handles.release(request.large - 1)
+            && let Ok(held) = self.handles(id)?.release(request.large - 1)
         {
             note_released(id, &held);
         }
+        let (answer, listeners, removed): (Answer, Vec<u32>, Vec<u32>) = self.ask_tree(id, |tree, asked| tree.serve(request, asked))?;
+        let Server { processes, channels, tree, .. } = self;
+        channels.tell_watched(tree.is_watched(), processes.iter().map(|process| &process.channel));
+        for listener in listeners.into_iter().filter_map(|listener| processes.get(listener)) {
+            listener.channel.ring();
+        }
+        for opener in removed.into_iter().filter_map(|opener| processes.get(opener)) {
+            opener.channel.count(|bulletin| &bulletin.removals);
+            opener.channel.ring();
+        }
+        answer
+    }
+
+    /// Open the file of a segment of shared memory for a process; gives the handle.
+    ///
+    /// # Errors
+    /// Those of [`Tree::open_segment`].
+    pub fn open_segment(&mut self, id: u32, file: Arc<Entry>, access: Access) -> Result<u32, Errno> {
+        self.ask_tree(id, |tree, asked| tree.open_segment(asked, file, access))?
+    }
+
+    /// Let the tree do something with what is a process's.
+    fn ask_tree<T>(&mut self, id: u32, work: impl FnOnce(&Tree, &mut Asked) -> T) -> Result<T, Errno> {
+        let frames = memory::frames_for_files();
+        let Server { processes, tree, admission, family, .. } = self;
+        let process = processes.get_mut(id).ok_or(Errno::ESRCH)?;
         let env = process.env;
         let mut raise = |wanted| {
             let entry = machine::entry(env);
@@ -46,11 +72,6 @@ impl Server {
             frames,
             raise: &mut raise,
         };
-        let (answer, listeners): (Answer, Vec<u32>) = tree.serve(request, &mut asked);
-        channels.tell_watched(tree.is_watched(), processes.iter().map(|process| &process.channel));
-        for listener in listeners.into_iter().filter_map(|listener| processes.get(listener)) {
-            listener.channel.ring();
-        }
-        answer
+        Ok(work(tree, &mut asked))
     }
 }

@@ -46,6 +46,8 @@ struct State {
     history: VecDeque<Event>,
     /// Ids of processes that may have pages mapped.
     mappers: Vec<u32>,
+    /// Ids of processes that opened it.
+    openers: Vec<u32>,
 }
 
 /// Pages got other frames, or none.
@@ -115,7 +117,9 @@ impl Showcase {
     pub fn forget_mappings(&self, process: u32) {
         let all: Vec<Arc<Shown>> = self.places.lock().by_inode.values().filter_map(Weak::upgrade).collect();
         for shown in all {
-            shown.state.lock().mappers.retain(|&mapper| mapper != process);
+            let mut state = shown.state.lock();
+            state.mappers.retain(|&mapper| mapper != process);
+            state.openers.retain(|&opener| opener != process);
         }
     }
 }
@@ -151,6 +155,20 @@ impl Shown {
     pub fn set(&self, size: u64, is_unread: bool) {
         self.words().size.store(size, Ordering::Release);
         self.words().unread.store(u32::from(is_unread), Ordering::Relaxed);
+    }
+
+    /// Note that a process opened it.
+    pub fn note_opener(&self, process: u32) {
+        let mut state = self.state.lock();
+        if !state.openers.contains(&process) {
+            state.openers.push(process);
+        }
+    }
+
+    /// Who opened it, and may keep it though it is closed.
+    #[must_use]
+    pub fn openers(&self) -> Vec<u32> {
+        self.state.lock().openers.clone()
     }
 
     /// Note that a process may have pages mapped.

@@ -10,7 +10,9 @@ use libos::signal::{Information, Set, Signals};
 use libos::time::Clock;
 use libos::user::UserMemory;
 use libos::vfs::attributes::Time;
+use libos::vfs::node::Node;
 use libos::vfs::permission::Subject;
+use libos::vfs::way::Way;
 use libos::vfs::world::{Report, Table, World};
 use spin::Once;
 
@@ -27,6 +29,18 @@ pub struct RequestWorld<'a> {
     pub frames: (usize, usize),
     /// What happened to pages of files meanwhile.
     pub moved: RefCell<Vec<Moved>>,
+    /// Who is to give up what it keeps of files that lost their last names.
+    pub removed: RefCell<Vec<u32>>,
+    /// The directories that its walk went through.
+    pub way: RefCell<Way>,
+}
+
+impl<'a> RequestWorld<'a> {
+    /// The world of a request that is served now, with these rights and so many frames.
+    #[must_use]
+    pub fn new(subject: Subject<'a>, now: Time, frames: (usize, usize)) -> RequestWorld<'a> {
+        RequestWorld { subject, now, frames, moved: RefCell::default(), removed: RefCell::default(), way: RefCell::default() }
+    }
 }
 
 /// There is no program here: no address of one is any good.
@@ -43,6 +57,10 @@ impl UserMemory for RequestWorld<'_> {
 impl World for RequestWorld<'_> {
     fn subject(&self) -> Subject<'_> {
         self.subject
+    }
+
+    fn passed(&self, directory: &dyn Node) {
+        self.way.borrow_mut().pass(directory.counts());
     }
 
     fn now(&self) -> Time {
@@ -75,14 +93,6 @@ impl World for RequestWorld<'_> {
     fn random(&self, _: &mut [u8]) {}
 
     fn console_put(&self, _: &[u8]) {}
-
-    fn console_get(&self, _: &mut [u8]) -> usize {
-        0
-    }
-
-    fn console_wait(&self, _: Option<u64>) -> Result<()> {
-        Err(Errno::EINTR)
-    }
 
     fn sleep(&self, _: Option<u64>) -> Result<()> {
         Err(Errno::EINTR)

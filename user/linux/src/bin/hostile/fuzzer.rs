@@ -1,7 +1,9 @@
 //! Random requests to the server, and random calls of the kernel.
 
+use abi::Call;
+
 use crate::Random;
-use crate::exokernel::{NO_ENV, PAGE, SERVER, call, number};
+use crate::exokernel::{NO_ENV, PAGE, SERVER, call};
 use crate::peers::Shared;
 
 const MAILBOX: usize = 0x7e00_002b_2000;
@@ -52,7 +54,7 @@ fn fill_mailbox(random: &Random) {
 
 fn request(operation: u16, small: u16, large: u32, words: [u64; 3]) -> (i64, u64) {
     let first = u64::from(operation) | u64::from(small) << 16 | u64::from(large) << 32;
-    call::<{ number::TRANSFER_CALL }>([SERVER, 0, first, words[0], words[1], words[2]])
+    call::<{ Call::TransferCall as u16 }>([SERVER, 0, first, words[0], words[1], words[2]])
 }
 
 /// Random requests, one after the other.
@@ -95,7 +97,7 @@ impl Names {
         let last = self.0[slot];
         for generation in last..last + 40 {
             let name = generation << 16 | slot as u64;
-            if call::<{ number::PAGE_QUERY }>([name, PAGE as u64, 0, 0, 0, 0]).0 != NO_ENV {
+            if call::<{ Call::PageQuery as u16 }>([name, PAGE as u64, 0, 0, 0, 0]).0 != NO_ENV {
                 self.0[slot] = generation;
                 return Some(name);
             }
@@ -110,7 +112,7 @@ impl Names {
 pub fn environments(seed: u64) {
     let random = Random::new(seed);
     let mut names = Names::new();
-    let own = call::<{ number::IDENTIFY }>([0; 6]).1;
+    let own = call::<{ Call::Identify as u16 }>([0; 6]).1;
     loop {
         for slot in 0..64 {
             let Some(name) = names.find(slot).filter(|&name| name != own) else { continue };
@@ -119,20 +121,20 @@ pub fn environments(seed: u64) {
             request(FORKED, 0, 0, [0; 3]);
             let address = 0x7e00_0000_0000 + random.below(0x300) * PAGE as u64;
             // All are refused: the sign is there in all of them.
-            let refusals = call::<{ number::PAGE_MAP }>([name, address, MAILBOX as u64, 1, 3, 0]).0
-                & call::<{ number::PAGE_UNMAP }>([name, address, 1, 0, 0, 0]).0
-                & call::<{ number::PAGE_PROTECT }>([name, address, 1, 1, 0, 0]).0
-                & call::<{ number::ENV_DESTROY }>([name, 0, 0, 0, 0, 0]).0
-                & call::<{ number::ENV_REAP }>([name, 0, 0, 0, 0, 0]).0
-                & call::<{ number::ENV_HAND }>([name, own, 0, 0, 0, 0]).0
-                & call::<{ number::ENV_QUOTA }>([name, 2, 0, 0, 0, 0]).0
-                & call::<{ number::CONTEXT_SET }>([name, 0, 0, 1, 0, 0]).0
-                & call::<{ number::CONTEXT_GET }>([name, 0, MAILBOX as u64, 0, 0, 0]).0
-                & call::<{ number::UPCALL_SET }>([name, 0, address, MAILBOX as u64, 0, 0]).0
-                & call::<{ number::CONTEXT_CREATE }>([name, 0, 0, 0, 0, 0]).0;
+            let refusals = call::<{ Call::PageMap as u16 }>([name, address, MAILBOX as u64, 1, 3, 0]).0
+                & call::<{ Call::PageUnmap as u16 }>([name, address, 1, 0, 0, 0]).0
+                & call::<{ Call::PageProtect as u16 }>([name, address, 1, 1, 0, 0]).0
+                & call::<{ Call::EnvDestroy as u16 }>([name, 0, 0, 0, 0, 0]).0
+                & call::<{ Call::EnvReap as u16 }>([name, 0, 0, 0, 0, 0]).0
+                & call::<{ Call::EnvHand as u16 }>([name, own, 0, 0, 0, 0]).0
+                & call::<{ Call::EnvQuota as u16 }>([name, 2, 0, 0, 0, 0]).0
+                & call::<{ Call::ContextSet as u16 }>([name, 0, 0, 1, 0, 0]).0
+                & call::<{ Call::ContextGet as u16 }>([name, 0, MAILBOX as u64, 0, 0, 0]).0
+                & call::<{ Call::UpcallSet as u16 }>([name, 0, address, MAILBOX as u64, 0, 0]).0
+                & call::<{ Call::ContextCreate as u16 }>([name, 0, 0, 0, 0, 0]).0;
             assert!(refusals < 0, "something was allowed to do to {name:#x}");
-            call::<{ number::TRANSFER_CALL }>([name, random.below(3), random.next(), word(&random), word(&random), word(&random)]);
-            call::<{ number::YIELD }>([name, 0, 0, 0, 0, 0]);
+            call::<{ Call::TransferCall as u16 }>([name, random.below(3), random.next(), word(&random), word(&random), word(&random)]);
+            call::<{ Call::Yield as u16 }>([name, 0, 0, 0, 0, 0]);
         }
     }
 }
@@ -150,18 +152,18 @@ pub fn kernel_calls(seed: u64) {
         let first = if random.below(2) == 0 { name } else { word(&random) };
         let arguments = [first, word(&random), word(&random), word(&random), word(&random), word(&random)];
         match random.below(12) {
-            0 => call::<{ number::PAGE_ALLOC }>(arguments),
-            1 => call::<{ number::PAGE_MAP }>(arguments),
-            2 => call::<{ number::ENV_CREATE }>([random.below(40), random.below(4), 0, 0, 0, 0]),
-            3 => call::<{ number::ENV_HAND }>(arguments),
-            4 => call::<{ number::ENV_WINDOW }>([SERVER, WINDOWS, 16, 0, 0, 0]),
-            5 => call::<{ number::SLICE_SET }>([0, random.below(64), name, random.below(2), 0, 0]),
-            6 => call::<{ number::WAKE }>(arguments),
-            7 => call::<{ number::IRQ_BIND }>([random.below(64), name, 0, 0, 0, 0]),
-            8 => call::<{ number::IRQ_ACK }>([random.below(64), 0, 0, 0, 0, 0]),
-            9 => call::<{ number::YIELD }>([name, random.below(3), 0, 0, 0, 0]),
-            10 => call::<{ number::CONTEXT_CREATE }>(arguments),
-            _ => call::<{ number::TRANSFER_CALL }>(arguments),
+            0 => call::<{ Call::PageAlloc as u16 }>(arguments),
+            1 => call::<{ Call::PageMap as u16 }>(arguments),
+            2 => call::<{ Call::EnvCreate as u16 }>([random.below(40), random.below(4), 0, 0, 0, 0]),
+            3 => call::<{ Call::EnvHand as u16 }>(arguments),
+            4 => call::<{ Call::EnvWindow as u16 }>([SERVER, WINDOWS, 16, 0, 0, 0]),
+            5 => call::<{ Call::SliceSet as u16 }>([0, random.below(64), name, random.below(2), 0, 0]),
+            6 => call::<{ Call::Wake as u16 }>(arguments),
+            7 => call::<{ Call::IrqBind as u16 }>([random.below(64), name, 0, 0, 0, 0]),
+            8 => call::<{ Call::IrqAck as u16 }>([random.below(64), 0, 0, 0, 0, 0]),
+            9 => call::<{ Call::Yield as u16 }>([name, random.below(3), 0, 0, 0, 0]),
+            10 => call::<{ Call::ContextCreate as u16 }>(arguments),
+            _ => call::<{ Call::TransferCall as u16 }>(arguments),
         };
     }
 }

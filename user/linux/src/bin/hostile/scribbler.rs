@@ -1,7 +1,9 @@
 //! Garbage all over what the library OS has in the process.
 
+use abi::Call;
+
 use crate::Random;
-use crate::exokernel::{PAGE, call, is_mapped, make_writable, number};
+use crate::exokernel::{PAGE, call, is_mapped, make_writable};
 use crate::peers::Shared;
 
 /// Where rings of pipes are, from one to the next, their pages, and how many there can be.
@@ -28,8 +30,8 @@ pub fn keep_pipes() {
         for ring in (0..RINGS_MOST).map(|ring| RINGS + ring * RING_STEP).filter(|&ring| is_mapped(ring)) {
             const READ_WRITE: u64 = 3;
             let target = KEPT + kept % RINGS_MOST * RING_STEP;
-            call::<{ number::PAGE_UNMAP }>([0, target as u64, RING_PAGES as u64, 0, 0, 0]);
-            if call::<{ number::PAGE_MAP }>([0, target as u64, ring as u64, RING_PAGES as u64, READ_WRITE, 0]).0 >= 0 {
+            call::<{ Call::PageUnmap as u16 }>([0, target as u64, RING_PAGES as u64, 0, 0, 0]);
+            if call::<{ Call::PageMap as u16 }>([0, target as u64, ring as u64, RING_PAGES as u64, READ_WRITE, 0]).0 >= 0 {
                 kept += 1;
             }
         }

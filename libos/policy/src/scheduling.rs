@@ -1,8 +1,10 @@
-//! Who runs next: a policy.
-#![forbid(unsafe_code)]
+//! Which thread runs next.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 /// Which of the ready threads runs. Threads are named by their slot in the table.
 pub trait Schedule: Send {
@@ -79,6 +81,48 @@ impl Schedule for ByPriority {
 
     fn clear(&mut self) {
         *self = ByPriority::default();
+    }
+}
+
+/// A policy, and how often a thread's turn came by it.
+pub struct Counted {
+    inner: Box<dyn Schedule>,
+    turns: Arc<AtomicU64>,
+}
+
+impl Counted {
+    /// Count the turns of a policy.
+    #[must_use]
+    pub fn new(inner: Box<dyn Schedule>, turns: Arc<AtomicU64>) -> Counted {
+        Counted { inner, turns }
+    }
+}
+
+impl Schedule for Counted {
+    fn ready(&mut self, thread: usize, priority: u8) {
+        self.inner.ready(thread, priority);
+    }
+
+    fn ready_first(&mut self, thread: usize, priority: u8) {
+        self.inner.ready_first(thread, priority);
+    }
+
+    fn next(&mut self) -> Option<usize> {
+        self.inner.next().inspect(|_| {
+            self.turns.fetch_add(1, Ordering::Relaxed);
+        })
+    }
+
+    fn highest(&self) -> Option<u8> {
+        self.inner.highest()
+    }
+
+    fn remove(&mut self, thread: usize) {
+        self.inner.remove(thread);
+    }
+
+    fn clear(&mut self) {
+        self.inner.clear();
     }
 }
 

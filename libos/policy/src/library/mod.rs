@@ -1,0 +1,24 @@
+//! The policies there are, a file each. The first of a kind is its default.
+
+mod barrier;
+mod checkpoint;
+mod counts;
+mod defaults;
+mod keep;
+mod prefault;
+
+use crate::Policy;
+
+/// All of them.
+pub const ALL: &[&Policy] = &[
+    &defaults::IN_ORDER,
+    &prefault::POLICY,
+    &barrier::POLICY,
+    &keep::POLICY,
+    &defaults::BY_PRIORITY,
+    &defaults::ALL,
+    &defaults::NOTHING,
+    &counts::POLICY,
+    &defaults::NEVER,
+    &checkpoint::POLICY,
+];

@@ -1,0 +1,54 @@
+//! The policies that a process has.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+
+use crate::admission::Admission;
+use crate::paging::Paging;
+use crate::recovery::Recovery;
+use crate::scheduling::Schedule;
+use crate::setting::Setting;
+use crate::tracing::Tracing;
+use crate::{Make, Policy};
+
+/// Those that were chosen, each in place of the image's own.
+#[derive(Default)]
+pub struct Set {
+    /// Which pages come in.
+    pub paging: Option<Box<dyn Paging>>,
+    /// Which thread runs next.
+    pub scheduling: Option<Box<dyn Schedule>>,
+    /// Which calls are made.
+    pub admission: Option<Box<dyn Admission>>,
+    /// What is to be known of them.
+    pub tracing: Option<Box<dyn Tracing>>,
+    /// Where the process goes on from that a signal ended.
+    pub recovery: Option<Box<dyn Recovery>>,
+}
+
+impl Set {
+    /// Make the policies of settings; of several of a kind the last counts. The default of a kind is what there is without one.
+    ///
+    /// # Errors
+    /// A setting makes no sense; the text says why.
+    pub fn parse<'a>(settings: impl Iterator<Item = &'a str>) -> Result<Set, String> {
+        let mut set = Set::default();
+        for text in settings {
+            let Setting { policy, values } = Setting::parse(text).map_err(|mistake| format!("{text}: {mistake}"))?;
+            let is_chosen = !is_default(policy);
+            match policy.make {
+                Make::Paging(make) => set.paging = is_chosen.then(|| make(&values)),
+                Make::Scheduling(make) => set.scheduling = is_chosen.then(|| make(&values)),
+                Make::Admission(make) => set.admission = is_chosen.then(|| make(&values)),
+                Make::Tracing(make) => set.tracing = is_chosen.then(|| make(&values)),
+                Make::Recovery(make) => set.recovery = is_chosen.then(|| make(&values)),
+            }
+        }
+        Ok(set)
+    }
+}
+
+fn is_default(policy: &'static Policy) -> bool {
+    core::ptr::eq(policy, policy.kind().default())
+}

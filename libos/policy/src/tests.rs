@@ -1,0 +1,89 @@
+//! The table is what it says, and settings are checked against it.
+
+use abi::PAGE_SIZE;
+
+use crate::paging::{Access, Contents, Fault};
+use crate::setting::Setting;
+use crate::tracing::{Call, Profile};
+use crate::{Domain, Kind, Make, Set, Values, library};
+
+#[test]
+fn every_policy_has_a_name_of_its_own_and_parameters_that_it_can_be_made_of() {
+    for (index, policy) in library::ALL.iter().enumerate() {
+        let is_a_word = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+        assert!(is_a_word(policy.name) && !policy.summary.is_empty());
+        assert!(
+            library::ALL[index + 1..].iter().all(|other| (other.kind(), other.name) != (policy.kind(), policy.name)),
+            "{}",
+            policy.name
+        );
+        for parameter in policy.parameters {
+            assert!(is_a_word(parameter.name) && !parameter.summary.is_empty());
+            let default = match parameter.domain {
+                Domain::Number { default, .. } => default.to_string(),
+                Domain::Text { default } => default.into(),
+            };
+            assert_eq!(parameter.domain.check(&default), Ok(()), "{} {}", policy.name, parameter.name);
+        }
+        let values = Values::defaults(policy);
+        match policy.make {
+            Make::Paging(make) => drop(make(&values)),
+            Make::Scheduling(make) => drop(make(&values)),
+            Make::Admission(make) => drop(make(&values)),
+            Make::Tracing(make) => drop(make(&values)),
+            Make::Recovery(make) => drop(make(&values)),
+        }
+    }
+    assert!(Kind::ALL.iter().all(|kind| kind.policies().count() > 0));
+}
+
+#[test]
+fn a_mistake_says_where_it_is_and_what_would_be_right() {
+    let mistake = |text| {
+        let mistake = Setting::parse(text).expect_err("a mistake");
+        (text[mistake.place].to_owned(), mistake.what)
+    };
+    assert!(mistake("pagin=prefault").1.contains("scheduling"));
+    assert!(mistake("paging").1.contains("KIND=NAME"));
+    assert!(mistake("paging=eager,pages=3").1.contains("in-order, prefault"));
+    let (place, what) = mistake("paging=prefault,pages=3,pags=3");
+    assert!(place == "pags=3" && what.contains("it has: pages"), "{place} {what}");
+    let (place, what) = mistake("paging=prefault,pages=0");
+    assert!(place == "pages=0" && what.contains("from 1 to"), "{place} {what}");
+    assert!(mistake("tracing=counts,pages=0").1.contains("none"));
+    assert!(mistake("paging=prefault,pages").1.contains("PARAMETER=VALUE"));
+}
+
+#[test]
+fn a_set_has_what_was_chosen_and_of_a_kind_the_last() {
+    let set = Set::parse(["paging=prefault", "tracing=counts", "scheduling=by-priority"].into_iter()).expect("a set");
+    assert!(set.paging.is_some() && set.tracing.is_some() && set.admission.is_none());
+    assert!(set.scheduling.is_none(), "the default is what there is without one");
+    let set = Set::parse(["paging=prefault,pages=8", "paging=in-order"].into_iter()).expect("a set");
+    assert!(set.paging.is_none());
+    assert!(Set::parse(["paging=none"].into_iter()).is_err_and(|text| text.starts_with("paging=none: ")));
+}
+
+#[test]
+fn prefault_brings_the_stretch_around_a_fault_and_of_a_copy_a_page() {
+    let mut paging = Set::parse(["paging=prefault,pages=8"].into_iter()).expect("a set").paging.expect("it was chosen");
+    let mut fault = Fault { page: 0x1_3000, access: Access::Write, region: 0x1_0000..0x9_0000, contents: Contents::Zeros, in_order: false };
+    assert_eq!(paging.bring(&fault), 0x1_0000..0x1_0000 + 8 * PAGE_SIZE);
+    fault.contents = Contents::Copy;
+    assert_eq!(paging.bring(&fault), 0x1_3000..0x1_4000);
+}
+
+#[test]
+fn counts_are_one_line_and_a_child_begins_anew() {
+    let mut counts = Set::parse(["tracing=counts"].into_iter()).expect("a set").tracing.expect("it was chosen");
+    let call = |name| Call { name, number: 0, arguments: [0; 6] };
+    for name in ["read", "brk", "read", ""] {
+        counts.called(&call(name));
+        counts.answered(&call(name), if name == "brk" { Err(12) } else { Ok(0) });
+    }
+    let profile = Profile { faults: 3, pages: 48, switches: 1, most_resident: 50 };
+    let line = counts.ended(&profile).expect("a line");
+    assert_eq!(line, "faults=3 pages=48 resident=50 switches=1 calls=4 errors=1 brk=1 read=2 unknown=1");
+    counts.forked();
+    assert!(counts.ended(&profile).expect("a line").ends_with("calls=0 errors=0"));
+}

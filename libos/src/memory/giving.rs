@@ -1,0 +1,71 @@
+//! Giving frames back when somebody else needs them, and what becomes of those that are taken by force.
+//!
+//! A page that was taken stays in the set of resident pages, like one that is there: whoever maps something else there, or discards it, makes
+//! it a fresh one. An access to it faults, and then the kernel's ledger tells a page that was taken from one that only lacks a
+//! right. A file's own frame is mapped again; what was in a frame of the process's own is lost.
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use abi::LedgerEntry;
+use policy::paging::{Paging, Spare};
+
+use crate::kernel::Kernel;
+use crate::memory::{Contents, Memory, Protection};
+
+/// What is known of the ledger.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Losses {
+    /// How much of it was read.
+    seen: u32,
+    /// Whether something may have been taken of this process.
+    any: bool,
+}
+
+impl Losses {
+    /// Nothing.
+    pub(super) const NONE: Losses = Losses { seen: 0, any: false };
+}
+
+impl Memory {
+    /// What was taken before was not taken of this process.
+    pub fn forget_losses<K: Kernel>(&mut self, kernel: &K) {
+        self.losses = Losses { seen: kernel.taken(), any: false };
+    }
+
+    /// Whether a resident page was taken by force.
+    pub(super) fn is_taken<K: Kernel>(&mut self, kernel: &K, page: usize) -> bool {
+        let taken = kernel.taken();
+        if taken != self.losses.seen {
+            let (own, all): (Vec<LedgerEntry>, bool) = kernel.losses(self.losses.seen);
+            self.losses = Losses { seen: taken, any: self.losses.any || !own.is_empty() || !all };
+        }
+        self.losses.any && kernel.page_query(page).is_err()
+    }
+
+    /// What the paging policy gives back when so many frames are wanted.
+    pub fn spare(&mut self, wanted: usize) -> &'static [Spare] {
+        match &mut self.paging {
+            Some(chosen) => chosen.give_back(wanted),
+            None => self.own_paging.give_back(wanted),
+        }
+    }
+
+    /// Give back frames that show files, at least `wanted` if there are so many: they come again with the next access. Gives how many.
+    pub fn give_back_shown<K: Kernel>(&mut self, kernel: &K, wanted: usize) -> usize {
+        // What is executed is used all the time, and locked memory is not to be touched.
+        let spare = |region: &super::Region| {
+            matches!(region.contents, Contents::File(_)) && !region.locked && !region.protection.contains(Protection::EXECUTE)
+        };
+        let ranges: Vec<Range<usize>> =
+            self.regions.iter().filter(|(_, region)| spare(region)).map(|(start, region)| start..region.end).collect();
+        let before = self.resident.pages();
+        for range in ranges {
+            if before - self.resident.pages() >= wanted {
+                break;
+            }
+            self.discard_shown(kernel, range);
+        }
+        before - self.resident.pages()
+    }
+}

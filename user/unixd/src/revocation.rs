@@ -1,0 +1,288 @@
+//! Memory pressure: who is asked for frames when there are none to grant, who waits for them, and what is taken when nobody answers.
+//!
+//! ```text
+//!   MoreFrames ─► admission refuses ─► what nobody uses of a quota is taken at once ─► still too little:
+//!        ▲                              a policy says who is asked, for how many; their bulletins say so, and until when
+//!        │ EAGAIN                                       │
+//!        └─ doorbell ◄── all have answered (GiveBack), or died; or the deadline passed, and from who did not answer
+//!                        pages are taken by force, which the kernel writes into its ledger
+//! ```
+//!
+//! Who answers, be it with nothing, is not taken from: what a process says it needs it keeps, and who asked is refused. A deadline is there
+//! for those that do not listen.
+
+use alloc::vec::Vec;
+
+use libos::errno::Errno;
+
+use crate::machine;
+use crate::seizure;
+use crate::server::{Answer, Server, value};
+
+/// Who could be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The process.
+    pub id: u32,
+    /// Frames that it is charged for.
+    pub used: usize,
+    /// Whether it was asked within the last second, and is not to be bothered again so soon.
+    pub was_asked: bool,
+}
+
+/// Who is asked, how long for, and what is taken by force: a policy.
+pub trait Revocation {
+    /// Who is asked for how many frames when `short` are missing.
+    fn ask(&self, short: usize, holders: &[Holder]) -> Vec<(u32, usize)>;
+    /// How long they have, in milliseconds.
+    fn patience_ms(&self) -> u64;
+    /// How many frames are taken by force from one who used so many and did not answer a request for `asked`.
+    fn take(&self, asked: usize, used: usize) -> usize;
+}
+
+/// The largest first, each for at most half of what it has, and nobody who has little.
+#[derive(Debug, Default)]
+pub struct LargestFirst;
+
+/// What "little" is, in frames.
+const LITTLE: usize = 512;
+
+impl Revocation for LargestFirst {
+    fn ask(&self, short: usize, holders: &[Holder]) -> Vec<(u32, usize)> {
+        let mut holders: Vec<Holder> = holders.iter().copied().filter(|holder| holder.used > LITTLE && !holder.was_asked).collect();
+        holders.sort_by_key(|holder| core::cmp::Reverse(holder.used));
+        let mut left = short;
+        let mut asked = Vec::new();
+        for holder in holders {
+            if left == 0 {
+                break;
+            }
+            let frames = left.min(holder.used / 2);
+            // Whether it has as much to spare, only it knows: the next one is asked too.
+            left -= frames / 2;
+            asked.push((holder.id, frames));
+        }
+        asked
+    }
+
+    fn patience_ms(&self) -> u64 {
+        2000
+    }
+
+    fn take(&self, asked: usize, used: usize) -> usize {
+        asked.min(used / 2)
+    }
+}
+
+/// A process that waits for frames.
+#[derive(Debug)]
+struct Round {
+    /// The process.
+    asker: u32,
+    /// Who has not answered, and how many frames each was asked for.
+    unanswered: Vec<(u32, usize)>,
+    /// Until when, in ticks.
+    until: u64,
+}
+
+/// Those who wait, and those who were asked.
+#[derive(Debug, Default)]
+pub struct Rounds {
+    waiting: Vec<Round>,
+    /// Who was asked, and when, in ticks.
+    asked: Vec<(u32, u64)>,
+    /// Those for whom a round is over: they are refused what still is not there.
+    over: Vec<u32>,
+}
+
+impl Rounds {
+    /// When the next deadline is, in ticks.
+    #[must_use]
+    pub fn deadline(&self) -> Option<u64> {
+        self.waiting.iter().map(|round| round.until).min()
+    }
+
+    /// Somebody answered, or is gone. Gives those whose rounds are over by that.
+    fn strike(&mut self, id: u32) -> Vec<u32> {
+        for round in &mut self.waiting {
+            round.unanswered.retain(|&(asked, _)| asked != id);
+        }
+        let over = |round: &mut Round| round.unanswered.is_empty();
+        let over: Vec<u32> = self.waiting.extract_if(.., over).map(|round| round.asker).collect();
+        self.over.extend(&over);
+        over
+    }
+
+    /// What somebody is asked for, by all together; `None`: nothing.
+    fn asked_of(&self, id: u32) -> Option<usize> {
+        let mut all = self.waiting.iter().flat_map(|round| &round.unanswered).filter(|&&(asked, _)| asked == id).map(|&(_, frames)| frames);
+        let first = all.next()?;
+        Some(all.fold(first, usize::saturating_add))
+    }
+}
+
+/// What a process keeps of its quota that it does not use: a fault's pages, and their tables.
+const SLACK: usize = 64;
+/// How long nobody is asked again, in seconds.
+const REST_S: u64 = 1;
+
+impl Server {
+    /// Let a process wait for `short` frames, which others are asked for.
+    ///
+    /// # Errors
+    /// `EAGAIN`: they are. `ENOMEM`: nobody is, or that has been tried.
+    pub(crate) fn ask_others(&mut self, id: u32, short: usize) -> Answer {
+        if self.rounds.waiting.iter().any(|round| round.asker == id) {
+            return Err(Errno::EAGAIN);
+        }
+        if let Some(place) = self.rounds.over.iter().position(|&over| over == id) {
+            self.rounds.over.swap_remove(place);
+            return Err(Errno::ENOMEM);
+        }
+        // Who waits does not listen, and needs what it has.
+        self.answered(id);
+        let (now, second) = (machine::clock(), machine::info().clock_hz);
+        self.rounds.asked.retain(|&(_, when)| now.saturating_sub(when) < REST_S * second);
+        let is_waiting = |id| self.rounds.waiting.iter().any(|round| round.asker == id);
+        let holders: Vec<Holder> = self
+            .processes
+            .iter()
+            .filter(|process| process.id != id && !is_waiting(process.id))
+            .filter(|process| self.family.member(process.id).is_ok_and(|member| !member.is_stopped()))
+            .map(|process| Holder {
+                id: process.id,
+                used: process.frames().1,
+                was_asked: self.rounds.asked.iter().any(|&(asked, _)| asked == process.id),
+            })
+            .collect();
+        let unanswered = self.revocation.ask(short, &holders);
+        if unanswered.is_empty() {
+            return Err(Errno::ENOMEM);
+        }
+        let until = now + self.revocation.patience_ms() * second / 1000;
+        self.rounds.asked.extend(unanswered.iter().map(|&(asked, _)| (asked, now)));
+        self.rounds.waiting.push(Round { asker: id, unanswered: unanswered.clone(), until });
+        for (asked, _) in unanswered {
+            self.tell_asked(asked, until);
+        }
+        self.set_alarm(self.family.deadline());
+        Err(Errno::EAGAIN)
+    }
+
+    /// A process has what it asked for.
+    pub(crate) fn end_round(&mut self, id: u32) {
+        self.rounds.over.retain(|&over| over != id);
+    }
+
+    /// Let a process's bulletin say what it is asked for.
+    fn tell_asked(&self, id: u32, until: u64) {
+        let Some(process) = self.processes.get(id) else { return };
+        let asked = self.rounds.asked_of(id).unwrap_or(0);
+        process.channel.tell_asked(u32::try_from(asked).unwrap_or(u32::MAX), until);
+        if asked > 0 {
+            process.channel.ring();
+        }
+    }
+
+    /// A process has done what it could about the frames that it is asked for.
+    ///
+    /// # Errors
+    /// `ESRCH`: it is gone.
+    pub(crate) fn given_back(&mut self, id: u32) -> Answer {
+        let taken = self.take_slack(id);
+        self.answered(id);
+        value(taken as u64)
+    }
+
+    /// A process has answered, or never will: it is not asked any more, and who waited for it alone goes on.
+    pub(crate) fn answered(&mut self, id: u32) {
+        if self.rounds.waiting.is_empty() {
+            return;
+        }
+        let over = self.rounds.strike(id);
+        self.tell_asked(id, 0);
+        for asker in over {
+            if let Some(process) = self.processes.get(asker) {
+                process.channel.ring();
+            }
+        }
+    }
+
+    /// A process is gone.
+    pub(crate) fn forget_rounds(&mut self, id: u32) {
+        self.answered(id);
+        self.rounds.waiting.retain(|round| round.asker != id);
+        self.rounds.over.retain(|&over| over != id);
+    }
+
+    /// Take from those by force whose deadline has passed.
+    pub(crate) fn enforce_requests(&mut self, now: u64) {
+        let due = |round: &Round| round.until <= now;
+        let late: Vec<(u32, usize)> =
+            self.rounds.waiting.iter().filter(|round| due(round)).flat_map(|round| round.unanswered.clone()).collect();
+        for (id, asked) in late {
+            // Who was stopped meanwhile could not answer.
+            let listens = self.family.member(id).is_ok_and(|member| !member.is_stopped());
+            if let Some(process) = self.processes.get(id).filter(|_| listens) {
+                let wanted = self.revocation.take(asked, process.frames().1);
+                seizure::seize(process.env, wanted);
+                process.channel.ring();
+            }
+            self.take_slack(id);
+            self.answered(id);
+        }
+    }
+
+    /// Take what a process does not use of its quota, but for what it needs at once. Gives how many frames.
+    fn take_slack(&self, id: u32) -> usize {
+        // While it makes a child, it has what that needs.
+        let Some(process) = self.processes.get(id).filter(|process| process.fork.is_none()) else { return 0 };
+        let (quota, used) = process.frames();
+        let slack = quota.saturating_sub(used + SLACK);
+        if slack > 0 && exo::env_quota(process.env, quota - slack).is_ok() { slack } else { 0 }
+    }
+
+    /// Take what others do not use of their quotas.
+    pub(crate) fn take_all_slack(&self, but: u32) {
+        self.processes.iter().filter(|process| process.id != but).for_each(|process| {
+            self.take_slack(process.id);
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn holder(id: u32, used: usize) -> Holder {
+        Holder { id, used, was_asked: false }
+    }
+
+    #[test]
+    fn the_largest_is_asked_first_and_the_small_are_not() {
+        let holders = [holder(2, 600), holder(3, 10_000), holder(4, LITTLE), holder(5, 4000)];
+        let ids = |short| LargestFirst.ask(short, &holders).into_iter().map(|(id, _)| id).collect::<Vec<_>>();
+        assert_eq!(ids(1), [3]);
+        assert_eq!(ids(100_000), [3, 5, 2]);
+        assert_eq!(LargestFirst.ask(100_000, &holders)[0], (3, 5000), "half of what it has");
+    }
+
+    #[test]
+    fn who_was_just_asked_is_left_alone() {
+        let holders = [Holder { was_asked: true, ..holder(2, 10_000) }, holder(3, 1000)];
+        assert_eq!(LargestFirst.ask(10, &holders), [(3, 10)]);
+    }
+
+    #[test]
+    fn a_round_is_over_when_all_have_answered() {
+        let mut rounds = Rounds::default();
+        rounds.waiting.push(Round { asker: 2, unanswered: Vec::from([(3, 10), (4, 20)]), until: 100 });
+        rounds.waiting.push(Round { asker: 5, unanswered: Vec::from([(3, 7)]), until: 50 });
+        assert_eq!((rounds.deadline(), rounds.asked_of(3), rounds.asked_of(9)), (Some(50), Some(17), None));
+        assert_eq!(rounds.strike(3), [5]);
+        assert_eq!(rounds.strike(3), []);
+        assert_eq!((rounds.deadline(), rounds.asked_of(3)), (Some(100), None));
+        assert_eq!(rounds.strike(4), [2]);
+        assert_eq!((rounds.deadline(), rounds.over), (None, Vec::from([5, 2])));
+    }
+}
