@@ -112,6 +112,7 @@ impl Report {
         Report::Executable,
         Report::CurrentDirectory,
         Report::RootDirectory,
+        Report::Ledger,
     ];
 
     /// The one about a process that has a number.
@@ -138,6 +139,7 @@ impl Report {
                 | Executable
                 | CurrentDirectory
                 | RootDirectory
+                | Ledger
         )
     }
 
