@@ -112,7 +112,6 @@ impl Report {
         Report::Executable,
         Report::CurrentDirectory,
         Report::RootDirectory,
-        Report::Ledger,
     ];
 
     /// The one about a process that has a number.
@@ -139,7 +138,6 @@ impl Report {
                 | Executable
                 | CurrentDirectory
                 | RootDirectory
-                | Ledger
         )
     }
 
