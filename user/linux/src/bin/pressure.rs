@@ -15,7 +15,7 @@ const PAGE: usize = 4096;
 /// Pages of the file that the one keeps, and of the memory that the other does not look after.
 const PAGES: usize = 5000;
 /// Pages of that one's file: fewer than are taken of it.
-const FEW: usize = 500;
+const FEW: usize = 100;
 /// Blocks that the one that grows takes.
 const BLOCK: usize = 1 << 20;
 
