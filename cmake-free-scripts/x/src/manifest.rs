@@ -102,7 +102,11 @@ const SLICES_MOST: u32 = 64;
 
 fn slices<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
     let count = u32::deserialize(from)?;
-    if (1..=SLICES_MOST).contains(&count) { Ok(Some(count)) } else { Err(serde::de::Error::custom(format!("1 to {SLICES_MOST} slices are wanted"))) }
+    if (1..=SLICES_MOST).contains(&count) {
+        Ok(Some(count))
+    } else {
+        Err(serde::de::Error::custom(format!("1 to {SLICES_MOST} slices are wanted")))
+    }
 }
 
 /// What shows the worth of an app's policies: `cargo x policies --measure APP`.

@@ -198,7 +198,8 @@ impl Guest {
         let lists = [&self.arguments, &self.settings, &self.environment];
         let strings: Vec<u8> = lists.into_iter().flatten().flat_map(|string| string.bytes().chain([0])).collect();
         let bytes = (HEADER + strings.len()) as u32;
-        let words = [bytes].into_iter().chain(lists.map(|list| list.len() as u32)).chain([self.flags.bits(), image, self.quota, self.slices]);
+        let words =
+            [bytes].into_iter().chain(lists.map(|list| list.len() as u32)).chain([self.flags.bits(), image, self.quota, self.slices]);
         let mut blocks: Vec<u8> = words.flat_map(u32::to_le_bytes).chain(strings).collect();
         self.beside.iter().for_each(|guest| blocks.extend(guest.command_blocks(images)));
         blocks

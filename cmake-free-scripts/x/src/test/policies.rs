@@ -122,8 +122,11 @@ fn quota(isa: Isa) -> Result<()> {
 fn slices(isa: Isa) -> Result<()> {
     const SPIN: &str = "local s = os.time(); while os.time() == s do end; local n, e = 0, os.time() + 2; \
                         while os.time() < e do for i = 1, 1000 do n = n + 1 end end; print(arg[1], n)";
-    let guest = |name: &str, slices| {
-        Guest { arguments: words(vec!["/bin/lua", "/spin.lua", name]), flags: CommandFlags::BATCH, slices, ..Guest::default() }
+    let guest = |name: &str, slices| Guest {
+        arguments: words(vec!["/bin/lua", "/spin.lua", name]),
+        flags: CommandFlags::BATCH,
+        slices,
+        ..Guest::default()
     };
     let mut files = lua(isa, Entry::Linked)?;
     files.add("/spin.lua", Node::File(0o644, SPIN.into()));
