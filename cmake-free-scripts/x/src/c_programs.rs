@@ -59,6 +59,11 @@ pub fn folder(isa: Isa, flavour: Flavour) -> PathBuf {
     tree::output(isa).join("c").join(flavour.name())
 }
 
+/// The names of those that are static executables, a file each.
+pub fn static_programs() -> Result<Vec<String>> {
+    Ok(files(&tree::root().join("user/c"), "c")?.iter().map(|source| stem(source)).collect())
+}
+
 /// Build all of them for an ISA, as far as they are older than what they are made of.
 pub fn build(isa: Isa) -> Result<()> {
     let sources = tree::root().join("user/c");

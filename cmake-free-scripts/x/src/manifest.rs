@@ -18,6 +18,7 @@
 //! [measure]                             # what shows their worth: cargo x policies --measure APP
 //! row = "touch"                         # a figure that the program prints as a line of a name and a number
 //! times = 2.0                           # how many times it must be less than without them
+//! against = ["paging=prefault,pages=8"] # or than with these
 //! ```
 //!
 //! The command line goes before the manifest: arguments after `--` take the place of the manifest's, `--entry` that of its entry.
@@ -117,6 +118,9 @@ pub struct Measure {
     pub row: String,
     /// How many times it must be less than without the policies.
     pub times: f64,
+    /// What the program has in their place, if that is not the defaults: another policy with the same means.
+    #[serde(default)]
+    pub against: Vec<String>,
 }
 
 /// The manifests of `user/apps`, by name.

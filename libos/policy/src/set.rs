@@ -5,6 +5,8 @@ use alloc::format;
 use alloc::string::String;
 
 use crate::admission::Admission;
+use crate::caching::Caching;
+use crate::names::Names;
 use crate::paging::Paging;
 use crate::recovery::Recovery;
 use crate::scheduling::Schedule;
@@ -21,6 +23,10 @@ pub struct Set {
     pub own_paging: Option<image::Paging>,
     /// Which thread runs next.
     pub scheduling: Option<Box<dyn Schedule>>,
+    /// Which pages of files are kept.
+    pub caching: Option<Box<dyn Caching>>,
+    /// Which names are looked up in the process.
+    pub names: Option<Box<dyn Names>>,
     /// Which calls are made.
     pub admission: Option<Box<dyn Admission>>,
     /// What is to be known of them.
@@ -45,6 +51,8 @@ impl Set {
                     set.own_paging = set.paging.is_none().then(|| image::Paging::new(&values));
                 }
                 Make::Scheduling(make) => set.scheduling = is_chosen.then(|| make(&values)),
+                Make::Caching(make) => set.caching = is_chosen.then(|| make(&values)),
+                Make::Names(make) => set.names = is_chosen.then(|| make(&values)),
                 Make::Admission(make) => set.admission = is_chosen.then(|| make(&values)),
                 Make::Tracing(make) => set.tracing = is_chosen.then(|| make(&values)),
                 Make::Recovery(make) => set.recovery = is_chosen.then(|| make(&values)),

@@ -37,10 +37,6 @@ use crate::strace::tally::Tally;
 use crate::syscall::table::{self, Row};
 use crate::syscall::{Arguments, Handler};
 
-/// Room for a record, within one page: a write to the debug console ends at a page's.
-#[repr(align(4096))]
-struct Room([u8; RECORD_MOST]);
-
 /// What a call that is being made has printed, and what it spent waiting.
 #[derive(Default)]
 struct Open {
@@ -222,15 +218,17 @@ pub fn signal_text(information: &Information) -> String {
 /// Write a record. What is too long is cut.
 pub fn record<K: Kernel>(process: &Process<K>, kind: Kind, text: &str) {
     let head = format!("{}{},{};", char::from(kind as u8), process.id(), current(process));
-    let mut room = Room([0; RECORD_MOST]);
     let most = RECORD_MOST - BEGIN.len() - head.len() - 1 - END.len();
     let text = &text.as_bytes()[..text.len().min(most)];
+    // Within one page, where a write to the debug console ends; and not on the stack, which may be that of faults.
+    let mut room = alloc::vec![0; 2 * RECORD_MOST];
+    let start = room.as_ptr().align_offset(RECORD_MOST);
     let mut length = 0;
     for part in [BEGIN, head.as_bytes(), text, b"\n", END] {
-        room.0[length..length + part.len()].copy_from_slice(part);
+        room[start + length..][..part.len()].copy_from_slice(part);
         length += part.len();
     }
-    process.kernel.put(&room.0[..length]);
+    process.kernel.put(&room[start..start + length]);
 }
 
 fn print_arguments<K: Kernel>(

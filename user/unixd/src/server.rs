@@ -304,7 +304,7 @@ impl Server {
 }
 
 fn refusal(errno: Errno) -> [u64; 4] {
-    [(-i64::from(errno.0)) as u64, 0, 0, 0]
+    [(errno.0 as u64).wrapping_neg(), 0, 0, 0]
 }
 
 /// The wait status of an environment that is dead.

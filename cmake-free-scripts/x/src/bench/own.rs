@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use goblin::elf::Elf;
 
 use super::results::Results;
+use crate::c_programs::{Form, c_program};
 use crate::entry::Flavour;
 use crate::isa::Isa;
 use crate::manifest::Manifest;
@@ -97,6 +98,9 @@ impl Own {
         let path = match self.source {
             Source::Program(_) => self.path.clone(),
             Source::Guests if build::linux(isa, flavour, &self.name).is_file() => build::linux(isa, flavour, &self.name),
+            Source::Guests if c_program(isa, flavour, &self.name, Form::Static).is_file() => {
+                c_program(isa, flavour, &self.name, Form::Static)
+            }
             Source::Guests => tree::distribution_program(isa, flavour, &self.name),
             Source::C => folder(flavour).join(isa.name()).join(&self.name),
             Source::Rust => folder(flavour).join(isa.linux_target()).join("release").join(&self.name),

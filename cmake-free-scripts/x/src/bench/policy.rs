@@ -49,8 +49,9 @@ pub fn prepare(isa: Isa, manifest: &Manifest, linux: bool) -> Result<()> {
 /// # Errors
 /// A machine does not reach its end, or does not count instructions.
 pub fn compare(name: &str, manifest: &Manifest, isa: Isa, linux: bool) -> Result<Comparison> {
+    let against = manifest.measure.as_ref().map_or(&[][..], |measure| &measure.against);
     let ours = Column::Chitin(manifest.entry.unwrap_or_default());
-    let jobs = [("default", ours, &[][..]), ("policy", ours, &manifest.settings[..]), ("linux", Column::TRUTH, &[])];
+    let jobs = [("default", ours, against), ("policy", ours, &manifest.settings[..]), ("linux", Column::TRUTH, &[])];
     let bar = progress::bar(jobs.len());
     let mut columns = Vec::new();
     for (title, column, settings) in jobs.into_iter().filter(|(_, column, _)| linux || *column == ours) {

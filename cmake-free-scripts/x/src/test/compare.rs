@@ -63,6 +63,8 @@ pub struct Case {
     pub files: Vec<(String, Vec<u8>)>,
     /// If it starts other programs: which it has in `tools` beside those that every system has. In the guest these are busybox's.
     pub companions: Option<Vec<&'static str>>,
+    /// The policies that it has in the guest.
+    pub policies: Vec<&'static str>,
     /// Whether there is a C compiler in `usr`, with all that it needs to build programs.
     pub has_system: bool,
     /// Whether the host's own binary is the truth for both ISAs: what a process sees of itself in `/proc` is the emulator's in user-mode QEMU.
@@ -86,6 +88,7 @@ impl Case {
             has_system: false,
             input: Vec::new(),
             files: Vec::new(),
+            policies: Vec::new(),
             seen_by_host: false,
             rewritten: false,
             timeout: Duration::from_secs(60),
@@ -97,6 +100,13 @@ impl Case {
     /// The same with rewritten text, by a name of its own.
     pub fn rewritten(self) -> Case {
         Case { name: format!("rewritten/{}", self.name), rewritten: true, ..self }
+    }
+
+    /// The same with a policy in the guest, by a name of its own.
+    pub fn with_policy(mut self, setting: &'static str) -> Case {
+        self.name = format!("policies/{setting}/{}", self.name);
+        self.policies.push(setting);
+        self
     }
 
     /// Its path in the guest, and the name that it is started by.
@@ -226,6 +236,7 @@ impl Case {
             environment,
             flags,
             input: self.input.clone(),
+            settings: self.policies.iter().map(|&setting| setting.to_owned()).collect(),
             ..Guest::default()
         };
         boot_captured(machine, &build::kernel(machine.isa), &guest.image(machine.isa)?, self.timeout)

@@ -3,6 +3,8 @@
 use alloc::boxed::Box;
 
 use crate::admission::All;
+use crate::caching::Everything;
+use crate::names::Asked;
 use crate::paging::InOrder;
 use crate::recovery::Never;
 use crate::scheduling::ByPriority;
@@ -22,6 +24,16 @@ pub(super) static BY_PRIORITY: Policy = Policy {
     parameters: &[],
     make: Make::Scheduling(|_| Box::new(ByPriority::default())),
 };
+
+pub(super) static EVERYTHING: Policy = Policy {
+    name: "everything",
+    summary: "all that was read, as long as its file is open",
+    parameters: &[],
+    make: Make::Caching(|_| Box::new(Everything)),
+};
+
+pub(super) static ASKED: Policy =
+    Policy { name: "asked", summary: "none: the server is asked", parameters: &[], make: Make::Names(|_| Box::new(Asked)) };
 
 pub(super) static ALL: Policy = Policy { name: "all", summary: "all calls", parameters: &[], make: Make::Admission(|_| Box::new(All)) };
 

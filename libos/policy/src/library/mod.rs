@@ -4,7 +4,10 @@ mod barrier;
 mod checkpoint;
 mod counts;
 mod defaults;
+mod hash_table;
 mod keep;
+mod lru;
+mod mru;
 mod prefault;
 
 use crate::Policy;
@@ -17,6 +20,11 @@ pub const ALL: &[&Policy] = &[
     &barrier::POLICY,
     &keep::POLICY,
     &defaults::BY_PRIORITY,
+    &defaults::EVERYTHING,
+    &lru::POLICY,
+    &mru::POLICY,
+    &defaults::ASKED,
+    &hash_table::POLICY,
     &defaults::ALL,
     &defaults::NOTHING,
     &counts::POLICY,
