@@ -9,6 +9,7 @@
 //! | `paging` | which pages come in at a fault |
 //! | `scheduling` | which thread runs next |
 //! | `admission` | which calls are made at all |
+//! | `rules` | what a sandbox allows: a text, taken apart |
 //! | `tracing` | what is to be known of them |
 //! | `recovery` | where a process goes on from that a signal ended |
 //! | `setting` | `paging=prefault,pages=64` taken apart, and checked against the table |
@@ -39,6 +40,7 @@ pub mod image;
 pub mod library;
 pub mod paging;
 pub mod recovery;
+pub mod rules;
 pub mod scheduling;
 pub mod set;
 pub mod setting;

@@ -249,6 +249,8 @@ operations! {
     SetPriority = 0x22,
     /// `()`. The process executes another program.
     Executed = 0x23,
+    /// `(large: bytes)`. Keep to rules that are in the mailbox, for good: the process, and all that it makes. `EINVAL`: they make no sense.
+    Pledge = 0x24,
 
     // Terminals: 0xc0. Small is [`TerminalFlags`](crate::TerminalFlags) where the process's signals matter. `EINTR`: its group was sent a signal.
     /// `(device's number, access) → handle`, word 1: the number of the terminal's own device.

@@ -137,13 +137,13 @@ impl Server {
     /// What a child needs before it can run.
     fn admit(&mut self, id: u32, fork: Fork, context: usize) -> Result<Process, Errno> {
         let handles = self.handles(id).map(|handles| handles.clone())?;
-        let words_pages = self.processes.get(id).map_or(0, |parent| parent.words_pages);
+        let (words_pages, sandbox) = self.process(id).map(|parent| (parent.words_pages, parent.sandbox.clone()))?;
         let channel = self.channels.take().map_err(|_| Errno::EAGAIN)?;
         if channel.show(fork.env).is_err() {
             self.channels.give(channel);
             return Err(Errno::EAGAIN);
         }
-        Ok(Process { maker: id, ..Process::child_of(fork, context, channel, handles, words_pages) })
+        Ok(Process { maker: id, sandbox, ..Process::child_of(fork, context, channel, handles, words_pages) })
     }
 
     /// Whether an environment is alive, a child of this one and no process.

@@ -7,6 +7,7 @@ use crate::channel::Channel;
 use crate::fork::{Fork, Release};
 use crate::handles::Handles;
 use crate::machine;
+use crate::sandbox::Sandbox;
 use crate::spares::Standing;
 
 /// See the module.
@@ -37,6 +38,8 @@ pub struct Process {
     pub standing: Standing,
     /// The id of its spare, if it has one.
     pub spare: Option<u32>,
+    /// What it is held to.
+    pub sandbox: Sandbox,
 }
 
 impl Process {
@@ -57,6 +60,7 @@ impl Process {
             release: Release::Nobody,
             standing: Standing::Member,
             spare: None,
+            sandbox: Sandbox::default(),
         }
     }
 

@@ -104,6 +104,7 @@ pub fn start(server: &mut Server, block: &[u8], copy: usize, copies: usize) -> e
         release: Release::Nobody,
         standing: Standing::Member,
         spare: None,
+        sandbox: Default::default(),
     });
     server.family.begin(id);
     server.settle();

@@ -65,6 +65,8 @@ pub struct Case {
     pub companions: Option<Vec<&'static str>>,
     /// Whether its text is rewritten in the guest.
     pub rewritten: bool,
+    /// Its policies in the guest.
+    pub settings: Vec<String>,
     /// How long it may take in the guest.
     pub timeout: Duration,
     /// The machine's memory, if it is to have less than usual.
@@ -83,6 +85,7 @@ impl Case {
             input: Vec::new(),
             files: Vec::new(),
             rewritten: false,
+            settings: Vec::new(),
             timeout: Duration::from_secs(60),
             memory: None,
         }
@@ -91,6 +94,12 @@ impl Case {
     /// The same with rewritten text, by a name of its own.
     pub fn rewritten(self) -> Case {
         Case { name: format!("rewritten/{}", self.name), rewritten: true, ..self }
+    }
+
+    /// The same with a policy, by a name of its own.
+    pub fn under(self, setting: &str) -> Case {
+        let policy = setting.split(',').next().unwrap_or(setting);
+        Case { name: format!("{policy}/{}", self.name), settings: vec![setting.to_owned()], ..self }
     }
 
     /// Its path in the guest, and the name that it is started by.
@@ -211,6 +220,7 @@ impl Case {
             arguments: std::iter::once(self.guest_path()).chain(self.arguments.iter().cloned()).collect(),
             environment,
             flags,
+            settings: self.settings.clone(),
             input: self.input.clone(),
             ..Guest::default()
         };

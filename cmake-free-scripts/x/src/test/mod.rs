@@ -27,6 +27,7 @@ mod policies;
 mod processes;
 mod programs;
 mod report;
+mod sandbox;
 mod suite;
 pub mod text;
 
@@ -132,6 +133,7 @@ pub fn test(options: &Options) -> Result<ExitCode> {
             tests.extend(suite::tests(isa));
             tests.extend(keys::tests(isa));
             tests.extend(policies::tests(isa));
+            tests.extend(sandbox::tests(isa));
         }
         tests.retain(|test| options.filter.as_deref().is_none_or(|filter| test.name.contains(filter)));
         if options.list {

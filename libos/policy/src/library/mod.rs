@@ -3,9 +3,11 @@
 mod barrier;
 mod checkpoint;
 mod counts;
+mod deadline;
 mod defaults;
 mod keep;
 mod prefault;
+mod sandbox;
 
 use crate::Policy;
 
@@ -16,7 +18,9 @@ pub const ALL: &[&Policy] = &[
     &barrier::POLICY,
     &keep::POLICY,
     &defaults::BY_PRIORITY,
+    &deadline::POLICY,
     &defaults::ALL,
+    &sandbox::POLICY,
     &defaults::NOTHING,
     &counts::POLICY,
     &defaults::NEVER,
