@@ -20,6 +20,7 @@ use spin::Mutex;
 use unix::{Operation, Request};
 
 use crate::errno::{Errno, Result};
+use crate::file::Access;
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::signal::{Ending, SIGSYS};
@@ -83,8 +84,9 @@ impl<K: Kernel> Process<K> {
 
     /// Take on policies in place of those that there are. An admission policy stays once it is there, and others come beside it.
     fn take_on(&self, set: Set) {
-        let Set { paging, scheduling, admission, tracing, recovery } = set;
-        self.memory.lock().set_paging(paging);
+        let Set { paging, own_paging, scheduling, caching, names, admission, tracing, recovery } = set;
+        self.memory.lock().set_paging(paging, own_paging);
+        self.files.set_policies(caching, names);
         let mut watch = self.policies.watch.lock();
         let schedule = scheduling.unwrap_or_else(|| Box::new(ByPriority::default()));
         self.timers.set_on_time(schedule.is_on_time());
@@ -96,7 +98,7 @@ impl<K: Kernel> Process<K> {
         watch.tracing = tracing;
         let mut points = self.points.lock();
         points.set_policy(recovery);
-        self.kernel.watch_calls(self.strace || !watch.admission.is_empty() || watch.tracing.is_some() || points.are_wanted());
+        self.kernel.watch_calls(self.trace.is_on || !watch.admission.is_empty() || watch.tracing.is_some() || points.are_wanted());
     }
 
     /// Read which programs are to have which policies. One whose line makes no sense, which is reported, does not begin.
@@ -121,7 +123,8 @@ impl<K: Kernel> Process<K> {
 
     /// All of a file.
     fn read_file(&self, path: &[u8]) -> Result<Vec<u8>> {
-        let backing = self.open_executable(path)?.backing;
+        let entry = self.files.find(self, path)?;
+        let backing = Arc::clone(&entry.node).open(&entry, Access::READ, self)?.backing().ok_or(Errno::EISDIR)?;
         let mut text = alloc::vec![0; usize::try_from(backing.size()).map_err(|_| Errno::EFBIG)?];
         let read = backing.read_at(0, &mut text)?;
         text.truncate(read);
@@ -164,12 +167,12 @@ impl<K: Kernel> Process<K> {
         let verdict = self.policies.watch.lock().ask(&call);
         match verdict {
             Verdict::Allow => {}
-            Verdict::Refuse(errno) => return Err(Errno(errno)),
+            Verdict::Refuse(errno) => return Err(Errno(errno as usize)),
             Verdict::End => self.end(Ending::Signal(SIGSYS)),
         }
-        let outcome = if self.strace { crate::strace::traced(self, number, arguments, handler) } else { handler(self, arguments) };
+        let outcome = if self.trace.is_on { crate::strace::traced(self, number, arguments, handler) } else { handler(self, arguments) };
         if let Some(tracing) = &mut self.policies.watch.lock().tracing {
-            tracing.answered(&call, outcome.map_err(|Errno(number)| number));
+            tracing.answered(&call, outcome.map_err(|Errno(number)| number as u32));
         }
         self.pass_point();
         outcome
@@ -204,7 +207,13 @@ impl<K: Kernel> Process<K> {
     fn profile(&self) -> Profile {
         let switches = self.policies.watch.lock().turns.load(Ordering::Relaxed);
         let memory = self.memory.lock();
-        Profile { faults: memory.faults, pages: memory.brought(), switches, most_resident: memory.most_resident as u64 }
+        Profile {
+            faults: memory.faults,
+            pages: memory.brought(),
+            switches,
+            most_resident: memory.most_resident as u64,
+            misses: self.files.missed(),
+        }
     }
 }
 
@@ -238,6 +247,7 @@ fn since(before: &Profile, now: Profile) -> Profile {
         pages: now.pages - before.pages,
         switches: now.switches - before.switches,
         most_resident: now.most_resident,
+        misses: now.misses - before.misses,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The emulator: how a machine is asked for, and how its end is read.
 
-use std::io::{IsTerminal, Write};
+use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 
 use crate::isa::Isa;
+use crate::trace::Tracer;
 
 /// A kind of machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -41,6 +42,8 @@ pub struct Machine {
     pub kvm: bool,
     /// The kernel's command line, where it takes one.
     pub append: String,
+    /// The file of the host's that the machine's memory is, if it is to be one.
+    pub memory_file: Option<PathBuf>,
     /// A plugin of the translator's, as `-plugin` takes it.
     pub plugin: Option<String>,
 }
@@ -61,18 +64,40 @@ impl Machine {
             icount: false,
             kvm: false,
             append: String::new(),
+            memory_file: None,
             plugin: None,
+        }
+    }
+
+    /// Whether its memory has no gap: a PC has one below 4 GiB, and goes on above.
+    pub fn memory_is_contiguous(&self) -> bool {
+        self.isa == Isa::Aarch64 || self.mebibytes().is_some_and(|mebibytes| mebibytes <= 2048)
+    }
+
+    /// Its memory, if that is said in MiB or GiB.
+    pub fn mebibytes(&self) -> Option<u64> {
+        let (digits, unit) = self.memory.split_at(self.memory.trim_end_matches(|unit: char| unit.is_ascii_alphabetic()).len());
+        match (digits.parse::<u64>(), unit) {
+            (Ok(number), "G" | "g") => number.checked_mul(1024),
+            (Ok(number), "M" | "m" | "") => Some(number),
+            _ => None,
         }
     }
 
     /// The command that boots it, without its console. `exit_codes`: the file for the byte that the guest exits with (x86_64).
     pub fn command(&self, kernel: &Path, image: &Path, exit_codes: &Path) -> Command {
         let mut command = Command::new(format!("qemu-system-{}", self.isa));
-        let kind = match self.kind {
-            Kind::Q35 => "q35".to_owned(),
+        let mut kind = match self.kind {
+            // Nothing is attached to its disk controller, which the firmware would search for ten million instructions.
+            Kind::Q35 => "q35,sata=off".to_owned(),
             Kind::Microvm => "microvm,rtc=on".to_owned(),
             Kind::Virt => format!("virt,gic-version={}", self.gic),
         };
+        if let Some(file) = &self.memory_file {
+            let (size, path) = (&self.memory, file.display());
+            command.args(["-object", &format!("memory-backend-file,id=memory,size={size},mem-path={path},share=on")]);
+            kind += ",memory-backend=memory";
+        }
         command.args(["-M", &kind, "-m", &self.memory, "-nodefaults", "-display", "none", "-monitor", "none", "-no-reboot"]);
         match (self.kvm, self.icount) {
             (true, _) => command.args(["-accel", "kvm", "-cpu", "host"]),
@@ -190,9 +215,9 @@ pub struct Outcome {
     pub took: Duration,
 }
 
-/// Boot with the console on this process's own streams. Where they are a terminal every key is the guest's, ^C too, but for the emulator's
+/// Boot with the console on this process's own streams, but for what is the tracer's. Where they are a terminal every key is the guest's, ^C too, but for the emulator's
 /// escape, ^A.
-pub fn boot_on_terminal(machine: &Machine, kernel: &Path, image: &Path, timeout: Option<Duration>) -> Result<Outcome> {
+pub fn boot_on_terminal(machine: &Machine, kernel: &Path, image: &Path, timeout: Option<Duration>, tracer: Tracer) -> Result<Outcome> {
     let scratch = Scratch::new()?;
     let mut command = machine.command(kernel, image, &scratch.path("exit"));
     let console = if std::io::stdin().is_terminal() {
@@ -202,8 +227,25 @@ pub fn boot_on_terminal(machine: &Machine, kernel: &Path, image: &Path, timeout:
         "stdio,id=console"
     };
     command.args(["-chardev", console, "-serial", "chardev:console"]).stderr(std::fs::File::create(scratch.path("errors"))?);
+    let (mut console, writer) = std::io::pipe().context("no pipe")?;
+    command.stdout(writer);
     let start = Instant::now();
-    finish(machine, command, &scratch, || timeout.is_some_and(|timeout| start.elapsed() > timeout))
+    std::thread::scope(|scope| {
+        // It ends when the emulator, which alone has the other end then, has.
+        let reading = scope.spawn(move || -> Result<Tracer> {
+            let (mut tracer, mut bytes) = (tracer, [0; 4096]);
+            loop {
+                match console.read(&mut bytes)? {
+                    0 => return Ok(tracer),
+                    count => tracer.take(&bytes[..count], &mut std::io::stdout().lock())?,
+                }
+            }
+        });
+        let outcome = finish(machine, command, &scratch, || timeout.is_some_and(|timeout| start.elapsed() > timeout));
+        let tracer = reading.join().map_err(|_| anyhow::anyhow!("the console's reader failed"))??;
+        tracer.end(&mut std::io::stdout().lock())?;
+        outcome
+    })
 }
 
 /// A machine whose console's other end is this process: what is typed there, and what it shows.

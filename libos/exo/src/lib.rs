@@ -16,8 +16,10 @@ pub mod command;
 mod console;
 pub mod image;
 pub mod libos_image;
+pub mod results;
 mod runtime;
 pub mod start;
+pub mod trace;
 
 pub use calls::*;
 pub use console::{Console, print_to_console};

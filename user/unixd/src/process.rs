@@ -7,7 +7,9 @@ use crate::channel::Channel;
 use crate::fork::{Fork, Release};
 use crate::handles::Handles;
 use crate::machine;
+use crate::questions::Questions;
 use crate::sandbox::Sandbox;
+use crate::share::Share;
 use crate::spares::Standing;
 
 /// See the module.
@@ -18,8 +20,8 @@ pub struct Process {
     pub env: EnvId,
     /// The context that runs its threads.
     pub context: usize,
-    /// The slot of the slice vector that it runs in.
-    pub slot: usize,
+    /// What it is allowed.
+    pub share: Share,
     /// Its bulletin and mailbox.
     pub channel: Channel,
     /// What it holds.
@@ -40,17 +42,19 @@ pub struct Process {
     pub spare: Option<u32>,
     /// What it is held to.
     pub sandbox: Sandbox,
+    /// What others ask about it.
+    pub questions: Questions,
 }
 
 impl Process {
     /// The child that a process has made, which holds what that does.
     #[must_use]
-    pub fn child_of(fork: Fork, context: usize, channel: Channel, handles: Handles, words_pages: usize) -> Process {
+    pub fn child_of(fork: Fork, share: Share, context: usize, channel: Channel, handles: Handles, words_pages: usize) -> Process {
         Process {
             id: fork.id,
             env: fork.env,
             context,
-            slot: fork.slot,
+            share,
             channel,
             handles,
             words_pages,
@@ -61,6 +65,7 @@ impl Process {
             standing: Standing::Member,
             spare: None,
             sandbox: Sandbox::default(),
+            questions: Questions::default(),
         }
     }
 

@@ -146,6 +146,7 @@ impl Server {
             Operation::Fork if Kin::unpack(request.small, request.large).is_sibling => sandbox.may(Family::Signals),
             Operation::Fork => sandbox.may_fork(&self.processes, process.frames().0, request.words[0] as usize),
             Operation::Kill | Operation::Queue => self.may_touch(id, sandbox, self.signalled(request)),
+            Operation::Inspect => self.may_touch(id, sandbox, request.large),
             Operation::Limit if request.small & SET_LIMIT != 0 => self.may_touch(id, sandbox, request.large),
             Operation::SetPriority if request.small == 0 => self.may_touch(id, sandbox, request.large),
             Operation::SetPriority => sandbox.may(Family::Signals),

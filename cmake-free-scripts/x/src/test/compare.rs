@@ -16,7 +16,7 @@ use crate::initramfs::{Files, Node};
 use crate::isa::Isa;
 use crate::qemu::{End, Machine, Outcome, Scratch, boot_captured};
 use crate::run::Guest;
-use crate::{build, c_programs, go_programs, setup, tree};
+use crate::{build, c_programs, go_programs, rootfs, setup, tree};
 
 /// Where a program comes from.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -63,10 +63,14 @@ pub struct Case {
     pub files: Vec<(String, Vec<u8>)>,
     /// If it starts other programs: which it has in `tools` beside those that every system has. In the guest these are busybox's.
     pub companions: Option<Vec<&'static str>>,
+    /// The policies that it has in the guest.
+    pub policies: Vec<&'static str>,
+    /// Whether there is a C compiler in `usr`, with all that it needs to build programs.
+    pub has_system: bool,
+    /// Whether the host's own binary is the truth for both ISAs: what a process sees of itself in `/proc` is the emulator's in user-mode QEMU.
+    pub seen_by_host: bool,
     /// Whether its text is rewritten in the guest.
     pub rewritten: bool,
-    /// Its policies in the guest.
-    pub settings: Vec<String>,
     /// How long it may take in the guest.
     pub timeout: Duration,
     /// The machine's memory, if it is to have less than usual.
@@ -78,16 +82,18 @@ impl Case {
     pub fn new(program: Program, arguments: &[&str]) -> Case {
         Case {
             name: format!("linux/{}", program.name()),
-            program,
             arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
             environment: Vec::new(),
             companions: None,
+            has_system: false,
             input: Vec::new(),
             files: Vec::new(),
+            policies: Vec::new(),
+            seen_by_host: false,
             rewritten: false,
-            settings: Vec::new(),
             timeout: Duration::from_secs(60),
             memory: None,
+            program,
         }
     }
 
@@ -96,10 +102,11 @@ impl Case {
         Case { name: format!("rewritten/{}", self.name), rewritten: true, ..self }
     }
 
-    /// The same with a policy, by a name of its own.
-    pub fn under(self, setting: &str) -> Case {
-        let policy = setting.split(',').next().unwrap_or(setting);
-        Case { name: format!("{policy}/{}", self.name), settings: vec![setting.to_owned()], ..self }
+    /// The same with a policy in the guest, by a name of its own.
+    pub fn with_policy(mut self, setting: &'static str) -> Case {
+        self.name = format!("policies/{setting}/{}", self.name);
+        self.policies.push(setting);
+        self
     }
 
     /// Its path in the guest, and the name that it is started by.
@@ -108,6 +115,12 @@ impl Case {
             Program::Packaged(program) => program.path.clone(),
             program => format!("/bin/{}", program.name()),
         }
+    }
+
+    /// The ISA of what runs on Linux.
+    fn truth_of(&self, isa: Isa) -> Isa {
+        let is_same = matches!(self.program, Program::Ours(_) | Program::C(..) | Program::Go(_));
+        if is_same || self.seen_by_host { Isa::host() } else { isa }
     }
 
     fn binary(&self, isa: Isa) -> Result<PathBuf> {
@@ -126,7 +139,6 @@ impl Case {
         if let Program::Packaged(program) = &self.program {
             return program.command(isa, directory);
         }
-        let isa = if matches!(self.program, Program::Ours(_) | Program::C(..) | Program::Go(_)) { Isa::host() } else { isa };
         if isa == Isa::host() {
             let mut command = Command::new(self.binary(isa)?);
             command.arg0(self.guest_path());
@@ -147,6 +159,9 @@ impl Case {
         for (name, contents) in &self.files {
             files.add(name, Node::File(0o644, contents.clone()));
         }
+        if self.has_system {
+            rootfs::add_tree(&mut files, &tree::system(isa, Flavour::Stock), "")?;
+        }
         if let Some(companions) = &self.companions {
             let program = |name| Ok::<_, anyhow::Error>(fs::read(tree::distribution_program(isa, Flavour::Stock, name))?);
             files.add_program("/bin/busybox", program("busybox")?);
@@ -162,7 +177,7 @@ impl Case {
 
     /// The same on Linux, in `directory`.
     fn place_companions(&self, isa: Isa, directory: &Path) -> Result<()> {
-        let tools = directory.join("tools");
+        let (isa, tools) = (self.truth_of(isa), directory.join("tools"));
         for name in self.companions.iter().flatten() {
             let (binary, place) = (tree::distribution_program(isa, Flavour::Stock, name), tools.join(name));
             fs::create_dir_all(&tools)?;
@@ -220,8 +235,8 @@ impl Case {
             arguments: std::iter::once(self.guest_path()).chain(self.arguments.iter().cloned()).collect(),
             environment,
             flags,
-            settings: self.settings.clone(),
             input: self.input.clone(),
+            settings: self.policies.iter().map(|&setting| setting.to_owned()).collect(),
             ..Guest::default()
         };
         boot_captured(machine, &build::kernel(machine.isa), &guest.image(machine.isa)?, self.timeout)
@@ -237,7 +252,11 @@ impl Case {
             fs::write(&path, contents)?;
             fs::set_permissions(&path, fs::Permissions::from_mode(0o644))?;
         }
+        let isa = self.truth_of(isa);
         self.place_companions(isa, &directory)?;
+        if self.has_system {
+            symlink(tree::system(isa, Flavour::Stock).join("usr"), directory.join("usr"))?;
+        }
         fs::write(scratch.path("input"), &self.input)?;
         let output = fs::OpenOptions::new().create(true).append(true).open(scratch.path("output"))?;
         let mut command = self.linux_command(isa, &directory)?;

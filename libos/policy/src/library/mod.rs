@@ -5,11 +5,15 @@ mod checkpoint;
 mod counts;
 mod deadline;
 mod defaults;
+mod hash_table;
 mod keep;
+mod lru;
+mod mru;
 mod prefault;
 mod sandbox;
 
 use crate::Policy;
+pub(crate) use defaults::IN_ORDER;
 
 /// All of them.
 pub const ALL: &[&Policy] = &[
@@ -19,6 +23,11 @@ pub const ALL: &[&Policy] = &[
     &keep::POLICY,
     &defaults::BY_PRIORITY,
     &deadline::POLICY,
+    &defaults::EVERYTHING,
+    &lru::POLICY,
+    &mru::POLICY,
+    &defaults::ASKED,
+    &hash_table::POLICY,
     &defaults::ALL,
     &sandbox::POLICY,
     &defaults::NOTHING,
