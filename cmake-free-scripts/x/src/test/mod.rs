@@ -30,6 +30,7 @@ mod processes;
 mod programs;
 mod registry;
 mod report;
+mod sandbox;
 mod seeing;
 mod suite;
 pub mod text;
@@ -141,6 +142,7 @@ pub fn test(options: &Options) -> Result<ExitCode> {
             tests.extend(world::tests(isa));
             tests.extend(registry::tests(isa));
             tests.extend(policies::tests(isa));
+            tests.extend(sandbox::tests(isa));
             tests.extend(seeing::tests(isa));
         }
         tests.retain(|test| options.filter.as_deref().is_none_or(|filter| test.name.contains(filter)));
