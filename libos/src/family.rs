@@ -28,6 +28,8 @@ pub struct Family {
     has_will: AtomicBool,
     /// The complement of the most bytes that a file may be made to have.
     file_size: AtomicU64,
+    /// Whether its only thread sleeps.
+    pub sleeps: AtomicBool,
     /// Its supplementary groups.
     pub groups: Mutex<Vec<u32>>,
     /// Saved and file system user ids, saved and file system group ids.
@@ -94,6 +96,7 @@ impl<K: Kernel> Process<K> {
             self.hear_limits();
         }
         while bulletin.signals.load(Ordering::Relaxed) != 0 && self.take_signals().is_ok() {}
+        self.answer_questions();
     }
 
     /// Take signals that others sent.
@@ -156,6 +159,7 @@ impl<K: Kernel> Process<K> {
             if bulletin.stopped.load(Ordering::Relaxed) == 0 || bulletin.killed.load(Ordering::Relaxed) != 0 {
                 break;
             }
+            self.answer_questions();
             let _ = self.kernel.wait(&[doorbell], None);
         }
         self.hear();
@@ -217,6 +221,7 @@ impl<K: Kernel> Process<K> {
     /// This is a copy of another process: what was that one's alone is forgotten.
     pub fn begin_as_copy(&self) {
         self.begin_again();
+        self.trace.begin_as_copy();
     }
 }
 

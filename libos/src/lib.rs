@@ -44,6 +44,7 @@ pub mod mapped_ring;
 pub mod memory;
 pub mod policies;
 pub mod pool;
+pub mod post_mortem;
 pub mod process;
 pub mod random;
 pub mod recovery;

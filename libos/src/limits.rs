@@ -1,6 +1,9 @@
 //! Resource limits: getrlimit(2).
 #![forbid(unsafe_code)]
 
+use alloc::format;
+use alloc::string::String;
+
 use crate::errno::{Errno, Result};
 
 /// "No limit".
@@ -82,5 +85,36 @@ impl Limits {
         }
         *place = limit;
         Ok(())
+    }
+
+    /// As `/proc/self/limits` has them.
+    #[must_use]
+    pub fn text(&self) -> String {
+        const NAMES: [(&str, &str); 16] = [
+            ("Max cpu time", "seconds"),
+            ("Max file size", "bytes"),
+            ("Max data size", "bytes"),
+            ("Max stack size", "bytes"),
+            ("Max core file size", "bytes"),
+            ("Max resident set", "bytes"),
+            ("Max processes", "processes"),
+            ("Max open files", "files"),
+            ("Max locked memory", "bytes"),
+            ("Max address space", "bytes"),
+            ("Max file locks", "locks"),
+            ("Max pending signals", "signals"),
+            ("Max msgqueue size", "bytes"),
+            ("Max nice priority", ""),
+            ("Max realtime priority", ""),
+            ("Max realtime timeout", "us"),
+        ];
+        let show = |limit: u64| if limit == UNLIMITED { String::from("unlimited") } else { format!("{limit}") };
+        let mut text = format!("{:<25} {:<20} {:<20} {:<10}\n", "Limit", "Soft Limit", "Hard Limit", "Units");
+        for (resource, (name, unit)) in NAMES.iter().enumerate() {
+            if let Ok([soft, hard]) = self.get(resource) {
+                text += &format!("{name:<25} {:<20} {:<20} {unit:<10}\n", show(soft), show(hard));
+            }
+        }
+        text
     }
 }

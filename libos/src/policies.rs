@@ -58,8 +58,8 @@ impl<K: Kernel> Process<K> {
     /// # Errors
     /// A setting makes no sense; the text says why.
     pub fn choose<'a>(&self, settings: impl Iterator<Item = &'a str>) -> core::result::Result<(), String> {
-        let Set { paging, scheduling, admission, tracing, recovery } = Set::parse(settings)?;
-        self.memory.lock().set_paging(paging);
+        let Set { paging, own_paging, scheduling, admission, tracing, recovery } = Set::parse(settings)?;
+        self.memory.lock().set_paging(paging, own_paging);
         let mut watch = self.policies.watch.lock();
         let schedule = scheduling.unwrap_or_else(|| Box::new(ByPriority::default()));
         let counted = tracing.is_some();
@@ -69,7 +69,7 @@ impl<K: Kernel> Process<K> {
         watch.tracing = tracing;
         let mut points = self.points.lock();
         points.set_policy(recovery);
-        self.kernel.watch_calls(self.strace || watch.admission.is_some() || watch.tracing.is_some() || points.are_wanted());
+        self.kernel.watch_calls(self.trace.is_on || watch.admission.is_some() || watch.tracing.is_some() || points.are_wanted());
         Ok(())
     }
 
@@ -114,7 +114,7 @@ impl<K: Kernel> Process<K> {
             Verdict::Refuse(errno) => return Err(Errno(errno as usize)),
             Verdict::End => self.end(Ending::Signal(SIGSYS)),
         }
-        let outcome = if self.strace { crate::strace::traced(self, number, arguments, handler) } else { handler(self, arguments) };
+        let outcome = if self.trace.is_on { crate::strace::traced(self, number, arguments, handler) } else { handler(self, arguments) };
         if let Some(tracing) = &mut self.policies.watch.lock().tracing {
             tracing.answered(&call, outcome.map_err(|Errno(number)| number as u32));
         }

@@ -26,6 +26,7 @@ use crate::policies::Policies;
 use crate::random::Random;
 use crate::recovery::Points;
 use crate::signal::{Ending, Signals, Trap};
+use crate::strace::Trace;
 use crate::syscall::table::{self, Row, Support};
 use crate::thread::Threads;
 use crate::time::{Linear, Times};
@@ -52,8 +53,8 @@ pub struct Running {
 pub struct Process<K: Kernel> {
     /// The exokernel.
     pub kernel: K,
-    /// Whether calls are printed as strace(1) does.
-    pub strace: bool,
+    /// Which of its calls are printed and counted.
+    pub trace: Trace,
     /// The address space.
     pub memory: Mutex<Memory>,
     /// Signals.
@@ -96,7 +97,7 @@ impl<K: Kernel> Process<K> {
     /// A process with an empty address space, the id that the kernel's identity words have, the files that `unixd` keeps (without one,
     /// those of `initramfs`), and the console as its first three descriptors.
     #[must_use]
-    pub fn new(kernel: K, initramfs: &'static [u8], strace: bool) -> Process<K> {
+    pub fn new(kernel: K, initramfs: &'static [u8], trace: Trace) -> Process<K> {
         let ticks = kernel.clock();
         let times = Times::beginning(kernel.info(), ticks);
         let now_ns = times.clocks.ns(Linear::Realtime, ticks);
@@ -109,7 +110,7 @@ impl<K: Kernel> Process<K> {
         let mut memory = Memory::new();
         memory.forget_losses(&kernel);
         Process {
-            strace,
+            trace,
             memory: Mutex::new(memory),
             signals: Signals::new(),
             files,
@@ -139,12 +140,9 @@ impl<K: Kernel> Process<K> {
 
     /// Note what runs now: the executable's path, what it is called, and what it was given.
     pub fn note_program(&self, path: &[u8], name: &[u8], arguments: &[Vec<u8>], environment: &[Vec<u8>], vector: &[VectorEntry]) {
-        const NAME_MOST: usize = 15;
-        let name = name.rsplit(|&byte| byte == b'/').next().unwrap_or(name);
-        let name = &name[..name.len().min(NAME_MOST)];
         *self.running.lock() =
             Running { path: path.to_vec(), arguments: with_ends(arguments), environment: with_ends(environment), vector: vector.to_vec() };
-        self.threads.with(|table| table.current().name = name.to_vec());
+        self.threads.with(|table| table.current().name = short_name(name).to_vec());
     }
 
     /// The first thread's name, which is the process's; the thread's that runs, if the first has ended.
@@ -158,7 +156,7 @@ impl<K: Kernel> Process<K> {
 
     /// End the process.
     pub fn end(&self, ending: Ending) -> ! {
-        if self.strace {
+        if self.trace.is_on {
             crate::strace::ended(self, ending);
         }
         self.report_profile();
@@ -180,11 +178,13 @@ impl<K: Kernel> Process<K> {
 
     /// Report a call that does not exist, unless that is as it should be.
     pub fn report_absent(&self, number: usize) {
-        match table::row(number) {
-            Some(Row { support: Support::Declined(_), .. }) => {}
-            Some(row) => self.report(&alloc::format!("[ENOSYS] {}", row.name)),
-            None => self.report(&alloc::format!("[ENOSYS] {number}")),
-        }
+        let name = match table::row(number) {
+            Some(Row { support: Support::Declined(_), .. }) => return,
+            Some(row) => row.name.into(),
+            None => alloc::format!("{number}"),
+        };
+        self.report(&alloc::format!("[ENOSYS] {name}"));
+        self.trace.note_absent(name);
     }
 
     /// Report the fault that ends the process.
@@ -208,6 +208,13 @@ pub fn executable(entry: &Arc<Entry>) -> Result<Executable> {
     }
     let backing = Arc::clone(&entry.node).backing().ok_or(Errno::EACCES)?;
     Ok(Executable { backing, path: Arc::from(entry.path()) })
+}
+
+/// What a process is called that runs a program of this name.
+#[must_use]
+pub fn short_name(name: &[u8]) -> &[u8] {
+    let name = name.rsplit(|&byte| byte == b'/').next().unwrap_or(name);
+    &name[..name.len().min(unix::NAME_BYTES - 1)]
 }
 
 fn with_ends(strings: &[Vec<u8>]) -> Vec<u8> {

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `column` | the columns, and what boots for each |
 //! | `own` | a user's own program |
+//! | `primitives` | what the exokernel's own primitives cost |
 //! | `operation` | what the program can measure, as it says itself |
 //! | `session` | a column's measurement, boot by boot |
 //! | `kept` | Linux's figures, kept from the last time |
@@ -15,6 +16,7 @@
 //! | `baseline` | what Linux was seen to cost before |
 //! | `table`, `csv`, `report` | shows them |
 //! | `history` | what was measured at earlier commits |
+//! | `policy` | what an app's policies change |
 //! | `gate` | holds Chitin's counts to the checked-in table |
 
 mod baseline;
@@ -25,6 +27,8 @@ mod history;
 mod kept;
 mod operation;
 mod own;
+pub mod policy;
+mod primitives;
 mod report;
 mod results;
 mod session;
@@ -116,8 +120,27 @@ pub fn bench(options: &Options) -> Result<ExitCode> {
     }
     let names = operations.iter().map(|operation| operation.name.as_str()).collect();
     let work = Work { names, divisor: if options.quick { 3 } else { 1 }, own: None };
-    let measured = measure(&isas, &work, options)?;
-    show(&Results::new(operations, measured, options.quick)?, options)
+    let mut measured = measure(&isas, &work, options)?;
+    let primitives = add_primitives(&isas, &mut measured, options)?;
+    show(&Results::new([operations, primitives].concat(), measured, options.quick)?, options)
+}
+
+/// Measure the exokernel's own primitives; they stand in the first of Chitin's columns, since no entry has to do with them.
+fn add_primitives(isas: &[Isa], measured: &mut BTreeMap<(Isa, Column), Figures>, options: &Options) -> Result<Vec<Operation>> {
+    let mut known = Vec::new();
+    for &isa in isas {
+        let first = Column::ALL.into_iter().find(|&column| measured.contains_key(&(isa, column)));
+        let Some(figures) = first.filter(|column| matches!(column, Column::Chitin(_))).and_then(|column| measured.get_mut(&(isa, column)))
+        else {
+            continue;
+        };
+        let spinner = progress::spinner(&format!("{isa}: the exokernel's primitives"));
+        let (operations, found) = primitives::measure(isa)?;
+        spinner.finish_and_clear();
+        figures.extend(found);
+        known = operations.into_iter().filter(|operation| is_wanted(operation, options)).collect();
+    }
+    Ok(known)
 }
 
 /// A user's own program, as a whole and by the figures that it prints.

@@ -5,11 +5,12 @@
 //! | `setup` | checks for and installs what is missing |
 //! | `build`, `c_programs`, `elf`, `image`, `libos_image`, `vdso`, `initramfs` | builds, verifies, lays out what boots |
 //! | `run`, `gdb`, `qemu` | boots it |
+//! | `trace` | what a run tells of itself: calls as strace(1) prints them |
 //! | `entry`, `manifest`, `policies` | what is chosen for a program |
 //! | `test` | runs the tests of all levels |
 //! | `conformance` | runs public test suites, against Linux |
 //! | `rewrite` | the rewriter's reports, and overlays |
-//! | `bench`, `profile` | measures |
+//! | `bench`, `profile`, `symbols` | measures |
 //! | `check`, `size`, `lines` | hold it to its standards and budgets |
 
 mod bench;
@@ -35,7 +36,9 @@ mod rewrite;
 mod run;
 mod setup;
 mod size;
+mod symbols;
 mod test;
+mod trace;
 mod tree;
 mod vdso;
 
@@ -80,12 +83,12 @@ enum Verb {
     Bench(bench::Options),
     /// Count the kernel's lines of code and its images' bytes against their budgets
     Size(size::Options),
-    /// List the policies that an app may choose, and their parameters
+    /// List the policies that an app may choose and their parameters, or measure what they change
     Policies(policies::Options),
     /// Say what the rewriter makes of programs, site by site, and write overlays
     Rewrite(rewrite::Options),
     /// As run, but stopped at the first instruction with gdb attached, which knows kernel, library OS and program
-    Gdb(run::Options),
+    Gdb(gdb::Options),
 }
 
 fn main() -> ExitCode {
@@ -117,7 +120,7 @@ fn perform(verb: Verb) -> Result<ExitCode> {
         Verb::Check => check::check()?,
         Verb::Bench(options) => return bench::bench(&options),
         Verb::Size(options) => size::size(&options)?,
-        Verb::Policies(options) => policies::policies(&options),
+        Verb::Policies(options) => policies::policies(&options)?,
         Verb::Rewrite(options) => return rewrite::rewrite(&options),
         Verb::Gdb(options) => return gdb::gdb(&options),
     }

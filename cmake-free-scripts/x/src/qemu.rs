@@ -1,6 +1,6 @@
 //! The emulator: how a machine is asked for, and how its end is read.
 
-use std::io::{IsTerminal, Write};
+use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 
 use crate::isa::Isa;
+use crate::trace::Tracer;
 
 /// A kind of machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -190,9 +191,9 @@ pub struct Outcome {
     pub took: Duration,
 }
 
-/// Boot with the console on this process's own streams. Where they are a terminal every key is the guest's, ^C too, but for the emulator's
+/// Boot with the console on this process's own streams, but for what is the tracer's. Where they are a terminal every key is the guest's, ^C too, but for the emulator's
 /// escape, ^A.
-pub fn boot_on_terminal(machine: &Machine, kernel: &Path, image: &Path, timeout: Option<Duration>) -> Result<Outcome> {
+pub fn boot_on_terminal(machine: &Machine, kernel: &Path, image: &Path, timeout: Option<Duration>, tracer: Tracer) -> Result<Outcome> {
     let scratch = Scratch::new()?;
     let mut command = machine.command(kernel, image, &scratch.path("exit"));
     let console = if std::io::stdin().is_terminal() {
@@ -202,8 +203,25 @@ pub fn boot_on_terminal(machine: &Machine, kernel: &Path, image: &Path, timeout:
         "stdio,id=console"
     };
     command.args(["-chardev", console, "-serial", "chardev:console"]).stderr(std::fs::File::create(scratch.path("errors"))?);
+    let (mut console, writer) = std::io::pipe().context("no pipe")?;
+    command.stdout(writer);
     let start = Instant::now();
-    finish(machine, command, &scratch, || timeout.is_some_and(|timeout| start.elapsed() > timeout))
+    std::thread::scope(|scope| {
+        // It ends when the emulator, which alone has the other end then, has.
+        let reading = scope.spawn(move || -> Result<Tracer> {
+            let (mut tracer, mut bytes) = (tracer, [0; 4096]);
+            loop {
+                match console.read(&mut bytes)? {
+                    0 => return Ok(tracer),
+                    count => tracer.take(&bytes[..count], &mut std::io::stdout().lock())?,
+                }
+            }
+        });
+        let outcome = finish(machine, command, &scratch, || timeout.is_some_and(|timeout| start.elapsed() > timeout));
+        let tracer = reading.join().map_err(|_| anyhow::anyhow!("the console's reader failed"))??;
+        tracer.end(&mut std::io::stdout().lock())?;
+        outcome
+    })
 }
 
 /// A machine whose console's other end is this process: what is typed there, and what it shows.

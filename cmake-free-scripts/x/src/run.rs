@@ -1,11 +1,12 @@
 //! `cargo x run`: a program on Chitin, a shell if none is named, its console this terminal. There every key is the program's, ^C too; Ctrl-A x
 //! ends the machine.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use exo::command::{CommandFlags, HEADER};
 
@@ -16,10 +17,12 @@ use crate::isa::Isa;
 use crate::manifest::Manifest;
 use crate::profile::Profile;
 use crate::qemu::{Kind, Machine, Scratch, boot_on_terminal};
-use crate::{build, manifest, rewrite, setup, tree};
+use crate::{build, manifest, policies, rewrite, setup, symbols, trace, tree};
 
 /// The program that runs where none is named: a shell.
 pub const DEFAULT_PROGRAM: &str = "/bin/sh";
+/// Which programs have which policies, for who runs them in the guest.
+pub const APPS: &str = "/etc/chitin/apps";
 /// What the shell asks with.
 const PROMPT: &str = "PS1=\\w \\$ ";
 
@@ -75,15 +78,18 @@ pub struct Options {
     /// Run what a manifest says: a name in user/apps or a path (repeatable: side by side). The command line goes before the manifest
     #[arg(long, value_name = "NAME|FILE")]
     pub app: Vec<String>,
+    /// Have an app's files in the guest, and its policies for whoever runs its program there: a line of /etc/chitin/apps (repeatable)
+    #[arg(long, value_name = "NAME|FILE")]
+    pub install: Vec<String>,
     /// Let the program have a policy: KIND=NAME,PARAMETER=VALUE,... (repeatable; `cargo x policies` lists them)
     #[arg(long, value_name = "SETTING", value_parser = parse_setting)]
     pub policy: Vec<String>,
     /// Run so many processes of the program at once, each with its number in CHITIN_COPY
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub copies: u32,
-    /// Print each Linux call that the program makes
-    #[arg(long)]
-    pub strace: bool,
+    /// What of it is traced.
+    #[command(flatten)]
+    pub trace: trace::Options,
     /// Put a host file or folder into the guest (repeatable)
     #[arg(long = "add", value_name = "HOST:GUEST")]
     pub add: Vec<String>,
@@ -91,7 +97,7 @@ pub struct Options {
     #[arg(long = "env", value_name = "NAME=VALUE")]
     pub environment: Vec<String>,
     /// Boot this program of user/exo straight on the exokernel instead
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["entry", "app", "policy", "strace", "add", "environment", "command"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["entry", "app", "install", "policy", "strace", "strace_summary", "add", "environment", "command"])]
     pub native: Option<String>,
     /// Run this program of user/exo in an environment of its own, beside the Linux processes; the machine ends when both have
     #[arg(long, value_name = "NAME", conflicts_with = "native")]
@@ -121,6 +127,10 @@ pub struct Guest {
     pub flags: CommandFlags,
     /// Which policies it has: `KIND=NAME,PARAMETER=VALUE`.
     pub settings: Vec<String>,
+    /// The most frames that each of its processes may have; 0: as many as there are.
+    pub quota: u32,
+    /// Slices that it has in a round; 0: one.
+    pub slices: u32,
     /// The program's input, where it is no terminal.
     pub input: Vec<u8>,
     /// What runs beside it, on the same files.
@@ -146,17 +156,28 @@ impl Guest {
     /// The same, beside a program of user/exo.
     pub fn image_beside(&self, isa: Isa, copies: u32, window: Option<[u16; 2]>, beside: Option<&str>) -> Result<Vec<u8>> {
         let read = |path: PathBuf| std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()));
-        let modules = [
+        let images = self.images();
+        let mut modules = vec![
             Content { name: "libos", bytes: read(build::libos_module(isa))? },
             Content { name: "unixd", bytes: read(build::unixd_module(isa))? },
             Content { name: "initramfs", bytes: self.archive(isa)? },
-            Content { name: "command", bytes: self.command_blocks() },
+            Content { name: "command", bytes: self.command_blocks(&images) },
             Content { name: "stdin", bytes: self.input.clone() },
             Content { name: "copies", bytes: copies.to_le_bytes().to_vec() },
             Content { name: "beside", bytes: beside.map(|name| native_image(isa, name)).transpose()?.unwrap_or_default() },
             Content { name: "window", bytes: window.iter().flatten().flat_map(|size| size.to_le_bytes()).collect() },
         ];
+        ensure!(images.len() < exo::command::IMAGES_MOST, "apps with more than {} images of the library OS", exo::command::IMAGES_MOST);
+        for (names, number) in images.iter().zip(1..) {
+            modules.push(Content { name: exo::command::image_name(number), bytes: read(build::own_module(isa, names))? });
+        }
         lay_out(&read(build::native(isa, "init"))?, &modules)
+    }
+
+    /// The images of the library OS that it needs beside the stock one: names of policies that are compiled into each.
+    pub fn images(&self) -> Vec<Vec<String>> {
+        let all = [self].into_iter().chain(&self.beside).map(|guest| policies::own(&guest.settings)).filter(|names| !names.is_empty());
+        all.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// The guest's files, with the rewritten text of its programs if that is used.
@@ -170,14 +191,17 @@ impl Guest {
         Ok(files.archive())
     }
 
-    /// The command block, and those of the programs beside it.
-    fn command_blocks(&self) -> Vec<u8> {
+    /// The command block, and those of the programs beside it, which use one of `images`.
+    fn command_blocks(&self, images: &[Vec<String>]) -> Vec<u8> {
+        let own = policies::own(&self.settings);
+        let image = images.iter().position(|names| *names == own).map_or(0, |index| index as u32 + 1);
         let lists = [&self.arguments, &self.settings, &self.environment];
         let strings: Vec<u8> = lists.into_iter().flatten().flat_map(|string| string.bytes().chain([0])).collect();
         let bytes = (HEADER + strings.len()) as u32;
-        let words = [bytes].into_iter().chain(lists.map(|list| list.len() as u32)).chain([self.flags.bits()]);
+        let words =
+            [bytes].into_iter().chain(lists.map(|list| list.len() as u32)).chain([self.flags.bits(), image, self.quota, self.slices]);
         let mut blocks: Vec<u8> = words.flat_map(u32::to_le_bytes).chain(strings).collect();
-        self.beside.iter().for_each(|guest| blocks.extend(guest.command_blocks()));
+        self.beside.iter().for_each(|guest| blocks.extend(guest.command_blocks(images)));
         blocks
     }
 }
@@ -186,12 +210,14 @@ impl Guest {
 pub fn run(options: &Options) -> Result<ExitCode> {
     let profile = options.profile.as_ref().map(|_| Profile::new()).transpose()?;
     let machine = options.machine.machine()?;
-    let machine = Machine { icount: machine.icount || profile.is_some(), plugin: profile.as_ref().map(Profile::option), ..machine };
+    let counts = profile.is_some() || options.trace.strace_summary;
+    let machine = Machine { icount: machine.icount || counts, plugin: profile.as_ref().map(Profile::option), ..machine };
     let image = prepare(options, machine.isa)?;
     let scratch = Scratch::new()?;
     std::fs::write(scratch.path("image"), image)?;
     let timeout = options.timeout.map(Duration::from_secs);
-    let outcome = boot_on_terminal(&machine, &build::kernel(machine.isa), &scratch.path("image"), timeout)?;
+    let tracer = options.trace.tracer(guests_files(options, machine.isa))?;
+    let outcome = boot_on_terminal(&machine, &build::kernel(machine.isa), &scratch.path("image"), timeout, tracer)?;
     if !matches!(outcome.end, crate::qemu::End::Exit(_)) {
         eprintln!("cargo x run: {}", outcome.end);
     }
@@ -200,6 +226,16 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         profile.draw(machine.isa, guest.as_ref(), options.native.as_deref(), output)?;
     }
     Ok(ExitCode::from(outcome.end.status()))
+}
+
+/// Files of the guest's by their paths, which are gathered when the first is wanted.
+fn guests_files(options: &Options, isa: Isa) -> trace::Lookup {
+    let (options, mut files) = (options.clone(), None);
+    Box::new(move |path| {
+        let files = files.get_or_insert_with(|| guest(&options, isa).map(|guest| guest.files).unwrap_or_else(|_| Files::new()));
+        let found = files.regular().find(|(known, _)| known.trim_start_matches('/') == path.trim_start_matches('/'));
+        found.map(|(_, bytes)| symbols::with_symbols(isa, path, bytes))
+    })
 }
 
 /// Set up and build what the options need. Gives the boot image.
@@ -213,7 +249,9 @@ pub fn prepare(options: &Options, isa: Isa) -> Result<Vec<u8>> {
         return native_image(isa, name);
     }
     build::build_personality(isa)?;
-    guest(options, isa)?.image_beside(isa, options.copies, window(), options.beside.as_deref())
+    let guest = guest(options, isa)?;
+    guest.images().iter().try_for_each(|names| build::build_own_library(isa, names))?;
+    guest.image_beside(isa, options.copies, window(), options.beside.as_deref())
 }
 
 /// The boot image of a program of user/exo.
@@ -235,9 +273,17 @@ fn guest(options: &Options, isa: Isa) -> Result<Guest> {
         bail!("apps that run side by side have one C library: all linked, or none (--entry)");
     }
     let mut files = standard_files(isa, entry)?;
-    for pair in manifests.iter().flat_map(|manifest| &manifest.add).chain(&options.add) {
+    let installed = options.install.iter().map(|name| manifest::read(name)).collect::<Result<Vec<_>>>()?;
+    for pair in manifests.iter().chain(&installed).flat_map(|manifest| &manifest.add).chain(&options.add) {
         let (host, guest) = pair.split_once(':').with_context(|| format!("--add {pair}: HOST:GUEST is wanted"))?;
         add_tree(&mut files, Path::new(host), guest)?;
+    }
+    let mut apps = String::new();
+    for manifest in &installed {
+        apps += &format!("{} {}\n", place(&mut files, &manifest.program)?, manifest.settings.join(" "));
+    }
+    if !apps.is_empty() {
+        files.add(APPS, Node::File(0o644, apps.into_bytes()));
     }
     let mut guests = Vec::new();
     for (manifest, entry) in manifests.iter().zip(entries) {
@@ -266,13 +312,17 @@ fn started(files: &mut Files, options: &Options, manifest: &Manifest, entry: Ent
     environment.extend(manifest.environment.iter().map(|(name, value)| format!("{name}={value}")));
     environment.extend(options.environment.iter().cloned());
     let mut flags = entry.flags();
-    flags.set(CommandFlags::STRACE, options.strace);
+    flags |= options.trace.flags();
     let settings = [manifest.settings.clone(), options.policy.clone()].concat();
-    Ok(Guest { arguments, environment, settings, flags, ..Guest::default() })
+    let (quota, slices) = (manifest.quota.map_or(0, |quota| quota.frames), manifest.slices.unwrap_or(1));
+    Ok(Guest { arguments, environment, settings, flags, quota, slices, ..Guest::default() })
 }
 
 /// A policy's setting, as it was given.
 fn parse_setting(text: &str) -> Result<String, String> {
+    if !policies::own(&[text.to_owned()]).is_empty() {
+        return Ok(text.to_owned());
+    }
     policy::setting::Setting::parse(text).map(|_| text.to_owned()).map_err(|mistake| mistake.to_string())
 }
 

@@ -18,6 +18,7 @@ pub mod image;
 pub mod libos_image;
 mod runtime;
 pub mod start;
+pub mod trace;
 
 pub use calls::*;
 pub use console::{Console, print_to_console};

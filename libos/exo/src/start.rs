@@ -47,5 +47,5 @@ pub struct Start {
 }
 const_assert_eq!(size_of::<Start>(), 64);
 
-/// Flag of the command block: print calls as strace(1) does.
-pub const COMMAND_STRACE: u32 = 1 << 0;
+/// Where a process has its id, a word of 32 bits: the first of its identity.
+pub const IDENTITY_ADDRESS: usize = 0x7e00_0028_00c8;

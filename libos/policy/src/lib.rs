@@ -48,6 +48,16 @@ pub mod tracing;
 
 use alloc::boxed::Box;
 
+/// What nearly every policy's file uses.
+pub mod prelude {
+    pub use alloc::boxed::Box;
+    pub use core::ops::Range;
+
+    pub use abi::PAGE_SIZE;
+
+    pub use crate::{Domain, Make, Parameter, Policy, Values};
+}
+
 pub use set::Set;
 pub use setting::Values;
 
@@ -154,7 +164,7 @@ impl Kind {
         }
     }
 
-    /// The policy of this kind that a process has of which nothing else is said: the first in the library.
+    /// The policy of this kind that a process has for which nothing is set: the first in the library.
     #[must_use]
     pub fn default(self) -> &'static Policy {
         self.policies().next().expect("each kind has a default")
@@ -162,7 +172,7 @@ impl Kind {
 
     /// The policies of this kind.
     pub fn policies(self) -> impl Iterator<Item = &'static Policy> {
-        library::ALL.iter().copied().filter(move |policy| policy.kind() == self)
+        library::ALL.iter().chain(image::OWN).copied().filter(move |policy| policy.kind() == self)
     }
 }
 

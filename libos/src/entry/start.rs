@@ -11,6 +11,7 @@ use crate::entry::{channel, dispatch, isa, place};
 use crate::kernel::Kernel;
 use crate::load::Command;
 use crate::process::Process;
+use crate::strace::Trace;
 use crate::time::Clock;
 use exo::command::CommandFlags;
 use exo::start::{START_BASE, START_MAGIC, Start};
@@ -32,7 +33,7 @@ pub extern "C" fn start() -> ! {
     let command = Command::parse(command).expect("a command block with a program in it");
     let kernel = Native::new();
     kernel.identity().begin(start.id as u32, start.parent as u32);
-    let process = Box::leak(Box::new(Process::new(kernel, &[], command.flags.contains(CommandFlags::STRACE))));
+    let process = Box::leak(Box::new(Process::new(kernel, &[], Trace::new(command.flags))));
     // SAFETY: `prepare` did its part, and the program is not loaded yet.
     unsafe { dispatch::install(process) };
     process.kernel.arm_slice();

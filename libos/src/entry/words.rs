@@ -52,6 +52,8 @@ pub const RECOVERY: usize = LIBRARY + offset_of!(LibraryWords, recovery);
 pub const QUICK: usize = LIBRARY + offset_of!(LibraryWords, quick);
 
 const IDENTITY: usize = LIBRARY + offset_of!(LibraryWords, identity);
+// A debugger reads it there.
+const _: () = assert!(place::UPCALL_PAGE + IDENTITY == exo::start::IDENTITY_ADDRESS);
 // Trampolines read it there.
 const _: () = assert!(LIBRARY + offset_of!(LibraryWords, rewritten) == 168);
 // A quick call's byte can hold the number of its word.
@@ -104,7 +106,7 @@ impl LibraryWords {
         let words = (place::UPCALL_PAGE + LIBRARY) as *mut LibraryWords;
         // SAFETY: nobody but the program's calls, of which there were none, reads the word.
         unsafe { (*words).pending = process.signals.attention().as_ptr() as u64 };
-        LibraryWords::choose_way(process.strace);
+        LibraryWords::choose_way(process.trace.is_on);
     }
 
     /// Let calls be served through [`WATCHED`], or by the shortest way.

@@ -12,7 +12,8 @@ use core::ops::Range;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use abi::{CloneRange, InfoPage, LedgerEntry, PAGE_SIZE, PageInfo, Registers, Rights, WaitWord};
+use abi::{CloneRange, InfoPage, LedgerEntry, PAGE_SIZE, Registers, Rights, WaitWord};
+use exo::command::CommandFlags;
 use spin::Mutex;
 use unix::{Bulletin, Kin, Operation, Request};
 
@@ -24,6 +25,7 @@ use crate::limits::Limits;
 use crate::memory::fault::Access;
 use crate::pool::{Pool, Source};
 use crate::process::Process;
+use crate::strace::Trace;
 use crate::user::UserMemory;
 
 /// A frame: bytes that several pages may show.
@@ -255,9 +257,15 @@ impl Source for FilePages {
 /// A process on a fake kernel, whose copies resolve faults as the native upcall does.
 #[must_use]
 pub fn process(quota: usize, initramfs: &'static [u8]) -> &'static Process<FakeKernel> {
+    process_traced(quota, initramfs, CommandFlags::empty())
+}
+
+/// The same, traced as these flags say.
+#[must_use]
+pub fn process_traced(quota: usize, initramfs: &'static [u8], flags: CommandFlags) -> &'static Process<FakeKernel> {
     let kernel = FakeKernel::new(quota);
     kernel.show(initramfs);
-    let process: &'static Process<FakeKernel> = Box::leak(Box::new(Process::new(kernel, initramfs, false)));
+    let process: &'static Process<FakeKernel> = Box::leak(Box::new(Process::new(kernel, initramfs, Trace::new(flags))));
     let resolve = move |address, access| {
         let mut memory = process.memory.try_lock().expect("no user memory is touched while the memory lock is held");
         memory.resolve(&process.kernel, address, access).is_ok()
@@ -412,9 +420,9 @@ impl Kernel for FakeKernel {
         false
     }
 
-    fn page_query(&self, address: usize) -> exo::Result<PageInfo> {
+    fn page_query(&self, address: usize) -> exo::Result<exo::PageInfo> {
         let rights = self.rights(address).ok_or(abi::Error::NotMapped)?;
-        Ok(PageInfo { frame: number(&self.pages.lock()[&(address / PAGE_SIZE)].frame), rights })
+        Ok(exo::PageInfo { frame: number(&self.pages.lock()[&(address / PAGE_SIZE)].frame), rights })
     }
 
     fn with_pages(&self, address: usize, pages: usize, work: &mut dyn FnMut(&mut [u8])) {
@@ -555,7 +563,7 @@ impl Kernel for FakeKernel {
 
     fn give_machine(&self, (): &'static ()) {}
 
-    fn executed(&self) {}
+    fn executed(&self, _: &[u8]) {}
 
     fn clear_vectors(&self) {}
 

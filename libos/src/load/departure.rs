@@ -5,20 +5,20 @@
 
 use crate::errno::Result;
 use crate::kernel::Kernel;
-use crate::process::Process;
+use crate::process::{Process, short_name};
 
 impl<K: Kernel> Process<K> {
-    /// Take away all that was the old program's. After that there is only one thread, with the process's id and nothing in the address
+    /// Take away all that was the old program's, for one of this name. After that there is only one thread, with the process's id and nothing in the address
     /// space.
     ///
     /// # Errors
     /// `EINTR`: another thread is at it already, and ends this one. Nothing was taken away.
-    pub fn depart(&self) -> Result<()> {
+    pub fn depart(&self, name: &[u8]) -> Result<()> {
         self.end_others()?;
         let remains = self.memory.lock().clear(&self.kernel);
         // What falls out of it may ask `unixd`: outside the lock.
         drop(remains);
-        self.kernel.executed();
+        self.kernel.executed(short_name(name));
         self.begin_again();
         self.signals.with(crate::signal::State::depart);
         self.timers_after_exec();

@@ -24,7 +24,7 @@ use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::memory::backing::Backing;
 use crate::memory::{Label, Memory, Protection, Region, STACK_FIRST, STACK_TOP, pages_up};
-use crate::process::Process;
+use crate::process::{Process, short_name};
 use crate::signal::{Ending, SIGSEGV};
 use elf::Program;
 use image::Image;
@@ -98,6 +98,14 @@ pub struct Fatal;
 /// How deep `#!` lines may lead to files with `#!` lines.
 const SCRIPTS_MOST: usize = 5;
 
+impl Prepared {
+    /// What the program is called by who runs it.
+    #[must_use]
+    pub fn name(&self) -> &[u8] {
+        &self.name
+    }
+}
+
 impl<K: Kernel> Process<K> {
     /// Load the first program into the empty address space; gives the registers that it starts with.
     ///
@@ -119,7 +127,9 @@ impl<K: Kernel> Process<K> {
         };
         let prepared = self.prepare(request)?;
         self.memory.lock().rewrites = command.flags.contains(CommandFlags::REWRITE);
-        Ok(self.begin_or_end(&prepared))
+        let registers = self.begin_or_end(&prepared);
+        let _ = self.name_thread(self.id(), short_name(&prepared.name));
+        Ok(registers)
     }
 
     /// Check all that can be refused, while the old program is still whole.

@@ -81,6 +81,9 @@ impl<K: Kernel> Process<K> {
     pub fn raise_fault(&self, registers: &mut Registers, trap: &Trap) {
         let information = trap.information(registers.pc);
         let signal = information.signal as u32;
+        if self.trace.is_on {
+            crate::strace::delivered(self, &information);
+        }
         let handled = self.signals.with(|state| {
             let action = state.action(signal);
             let is_handled = !matches!(action.handler, DEFAULT | IGNORE) && state.own.blocked & bit(signal) == 0 && signal != SIGKILL;
@@ -88,6 +91,7 @@ impl<K: Kernel> Process<K> {
         });
         let Some((action, entering)) = handled else {
             self.report_fault(registers, trap, signal);
+            crate::post_mortem::tell(self, registers, &information);
             self.end(Ending::Signal(signal));
         };
         self.start_handler(registers, &information, &action, &entering, trap.words());
@@ -130,11 +134,17 @@ impl<K: Kernel> Process<K> {
         {
             self.count_expirations(information);
             let signal = information.signal as u32;
+            if self.trace.is_on {
+                crate::strace::delivered(self, information);
+            }
             match action.handler {
                 IGNORE => {}
                 DEFAULT if is_ignored_by_default(signal) => {}
                 DEFAULT if STOPS & bit(signal) != 0 => self.stop(signal),
-                DEFAULT => self.end(Ending::Signal(signal)),
+                DEFAULT => {
+                    crate::post_mortem::tell(self, registers, information);
+                    self.end(Ending::Signal(signal));
+                }
                 _ => {
                     self.start_handler(registers, information, &action, &entering, [0; 3]);
                     changed = true;
@@ -146,9 +156,6 @@ impl<K: Kernel> Process<K> {
 
     /// Write the frame and point `registers` at the handler.
     fn start_handler(&self, registers: &mut Registers, information: &Information, action: &Action, entering: &Entering, words: [u64; 3]) {
-        if self.strace {
-            crate::strace::delivered(self, information);
-        }
         let Entering { mask, alternate, held_back } = entering;
         if frame::push(&self.kernel, registers, information, action, *mask, alternate, words).is_err() {
             // Linux sends SIGSEGV for a frame that cannot be written, whose handler's frame could not be written either.

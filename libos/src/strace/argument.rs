@@ -29,6 +29,11 @@ pub fn is_left_out(row: &Row, arguments: &Arguments, index: usize) -> bool {
     flags & O_CREAT == 0 && flags & O_TMPFILE != O_TMPFILE
 }
 
+/// Whether the call fills what the argument points to: it is known when the call has returned.
+pub fn is_filled(format: Format) -> bool {
+    matches!(format, Format::BufferOut | Format::VectorOut | Format::StatOut | Format::TimeOut | Format::LimitOut)
+}
+
 /// Print argument `index` of a call that ended with `outcome`.
 pub fn print<K: Kernel>(
     process: &Process<K>,
@@ -88,6 +93,8 @@ pub fn print<K: Kernel>(
         Format::LimitIn | Format::LimitOut => struct_of(process, text, address, |text, limits: [u64; 2]| limit(text, limits)),
         Format::PrctlOption => names::one(text, names::PRCTL, value),
         Format::ArchPrctlCode => names::one(text, names::ARCH_PRCTL, value),
+        Format::Strings => strings(process, text, address),
+        Format::Variables => variables(process, text, address),
         Format::RandomFlags => names::flags(text, names::RANDOM, value, None),
         Format::BufferOut | Format::VectorOut | Format::StatOut => pointer(text, value),
     }
@@ -142,6 +149,43 @@ fn vector<K: Kernel>(process: &Process<K>, text: &mut String, address: usize, co
         put(text, format_args!(", iov_len={}}}", stretch.length));
     }
     text.push_str(if stretches.len() > VECTOR_MOST { ", ...]" } else { "]" });
+}
+
+/// The pointers of an array up to its null, at most so many.
+fn pointers<K: Kernel>(process: &Process<K>, address: usize, most: usize) -> Option<alloc::vec::Vec<usize>> {
+    let mut found = alloc::vec::Vec::new();
+    while found.len() < most {
+        match process.read_value::<usize>(address + found.len() * size_of::<usize>()).ok()? {
+            0 => break,
+            pointer => found.push(pointer),
+        }
+    }
+    Some(found)
+}
+
+/// An array of strings.
+fn strings<K: Kernel>(process: &Process<K>, text: &mut String, address: usize) {
+    /// Strings that are shown.
+    const MOST: usize = 32;
+    let Some(found) = pointers(process, address, MOST + 1).filter(|_| address != 0) else { return pointer(text, address as u64) };
+    text.push('[');
+    for (index, &string) in found.iter().take(MOST).enumerate() {
+        if index > 0 {
+            text.push_str(", ");
+        }
+        path(process, text, string);
+    }
+    text.push_str(if found.len() > MOST { ", ...]" } else { "]" });
+}
+
+/// Environment variables: how many.
+fn variables<K: Kernel>(process: &Process<K>, text: &mut String, address: usize) {
+    const MOST: usize = 1 << 16;
+    pointer(text, address as u64);
+    if let Some(found) = pointers(process, address, MOST).filter(|_| address != 0) {
+        let unit = if found.len() == 1 { "var" } else { "vars" };
+        put(text, format_args!(" /* {} {unit} */", found.len()));
+    }
 }
 
 /// Bytes as a string of C.

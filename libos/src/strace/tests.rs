@@ -1,21 +1,25 @@
 //! Lines read as strace(1) prints them.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use abi::PAGE_SIZE;
+use exo::command::CommandFlags;
+use exo::trace::{BEGIN, END, FIELD, Kind};
 
 use super::traced;
 use crate::fake;
 use crate::memory::{Label, Placement, Protection, Region};
 use crate::process::Process;
-use crate::syscall::Arguments;
+use crate::signal::{Ending, Information};
 use crate::syscall::table::{Handlers, ROWS};
+use crate::syscall::{Arguments, Handler};
 use crate::user::UserMemory;
 
 const AT: usize = 0x10_0000;
 
 fn process() -> &'static Process<fake::FakeKernel> {
-    let process = fake::process(64, b"");
+    let process = fake::process_traced(64, b"", CommandFlags::STRACE | CommandFlags::TALLY);
     let region = Region::anonymous(0, Protection::READ | Protection::WRITE, Label::None);
     process.memory.lock().map(&process.kernel, Placement::Fixed(AT), 4 * PAGE_SIZE, region).unwrap();
     process
@@ -26,7 +30,25 @@ fn line(process: &Process<fake::FakeKernel>, name: &str, arguments: [u64; 6]) ->
     let number = ROWS.iter().find(|row| row.name == name).expect("a row").number();
     process.kernel.output.lock().clear();
     let _ = traced(process, number.into(), &Arguments(arguments), Handlers::TABLE.get(number.into()));
-    String::from_utf8(process.kernel.output.lock().clone()).unwrap()
+    let records = records(&process.kernel.output.lock());
+    let (_, text) = records.into_iter().find(|(kind, _)| matches!(kind, Kind::Whole | Kind::Exit)).expect("a call that returned");
+    let (call, result) = text.split_once(FIELD).expect("a result");
+    alloc::format!("{call:<39} = {result}\n")
+}
+
+/// The records in an output: kind and text.
+fn records(output: &[u8]) -> Vec<(Kind, String)> {
+    let output = core::str::from_utf8(output).unwrap();
+    let [begin, end] = [BEGIN, END].map(|mark| core::str::from_utf8(mark).unwrap());
+    output
+        .split(begin)
+        .skip(1)
+        .map(|record| {
+            let record = record.strip_suffix(end).and_then(|record| record.strip_suffix('\n')).expect("an end");
+            let (_, text) = record.split_once(';').expect("who it is about");
+            (Kind::from_byte(record.as_bytes()[0]).expect("a kind"), text.into())
+        })
+        .collect()
 }
 
 #[test]
@@ -65,4 +87,50 @@ fn structs_are_decoded_and_bad_pointers_are_not() {
     assert_eq!(line(process, "rt_sigprocmask", [0, 8, 0, 8, 0, 0]), "rt_sigprocmask(SIG_BLOCK, 0x8, NULL, 8) = -1 EFAULT (Bad address)\n");
     process.write_value(AT, &0xffff_ffff_ffff_fffeu64).unwrap();
     assert_eq!(line(process, "rt_sigprocmask", [2, AT as u64, 0, 8, 0, 0]), "rt_sigprocmask(SIG_SETMASK, ~[HUP], NULL, 8) = 0\n");
+}
+
+#[test]
+fn what_a_call_fills_is_printed_when_it_has_returned() {
+    let process = process();
+    process.kernel.output.lock().clear();
+    let number = ROWS.iter().find(|row| row.name == "getcwd").expect("a row").number();
+    let arguments = Arguments([AT as u64, 64, 0, 0, 0, 0]);
+    let waiting: Handler<fake::FakeKernel> = |process, arguments| {
+        // As where it would block.
+        let since = super::waits(process);
+        process.write(arguments.word(0), b"/\0").unwrap();
+        super::waited(process, since);
+        Ok(2)
+    };
+    let _ = traced(process, number.into(), &arguments, waiting);
+    let found = records(&process.kernel.output.lock());
+    assert_eq!(found, [(Kind::Entry, "getcwd(".into()), (Kind::Exit, "\"/\\0\", 64)\u{1f}2".into())]);
+}
+
+#[test]
+fn calls_and_errors_are_counted_and_told_at_the_end() {
+    let process = process();
+    line(process, "close", [77, 0, 0, 0, 0, 0]);
+    line(process, "close", [78, 0, 0, 0, 0, 0]);
+    line(process, "getpid", [0; 6]);
+    process.kernel.output.lock().clear();
+    super::ended(process, Ending::Code(3));
+    let found = records(&process.kernel.output.lock());
+    assert_eq!(found[0], (Kind::Ended, "+++ exited with 3 +++".into()));
+    let tally = |name: &str, counts: &str| {
+        let start = alloc::format!("{name}\u{1f}{counts}\u{1f}");
+        found.iter().any(|(kind, text)| *kind == Kind::Tally && text.starts_with(&start))
+    };
+    assert!(tally("close", "2\u{1f}2") && tally("getpid", "1\u{1f}0"), "{found:?}");
+}
+
+#[test]
+fn a_signal_is_told_as_strace_does() {
+    let child = Information { signal: 17, errno: 0, code: 1, reserved: 0, payload: [3, 7, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0] };
+    assert_eq!(
+        super::signals::text(&child),
+        "SIGCHLD {si_signo=SIGCHLD, si_code=CLD_EXITED, si_pid=3, si_uid=0, si_status=7, si_utime=2, si_stime=1}"
+    );
+    assert_eq!(super::signals::text(&Information::new(11, 1, 0)), "SIGSEGV {si_signo=SIGSEGV, si_code=SEGV_MAPERR, si_addr=NULL}");
+    assert_eq!(super::signals::text(&Information::new(15, 0, 5)), "SIGTERM {si_signo=SIGTERM, si_code=SI_USER, si_pid=5, si_uid=0}");
 }

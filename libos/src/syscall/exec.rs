@@ -41,7 +41,7 @@ pub fn execveat<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Resul
 
 /// Continue with the new program, unless a signal that was pending ends it.
 fn start<K: Kernel>(process: &Process<K>, mut registers: Registers) -> ! {
-    if process.strace {
+    if process.trace.is_on {
         crate::strace::executed(process);
     }
     if process.signals.take_attention(attention::TURN) {
@@ -81,7 +81,7 @@ fn replace<K: Kernel>(
     }
     let request = Request { file, unreachable: named.is_closed_on_exec(process), name: called, arguments, environment, room };
     let prepared = process.prepare(request)?;
-    process.depart()?;
+    process.depart(prepared.name())?;
     Ok(process.begin_or_end(&prepared))
 }
 

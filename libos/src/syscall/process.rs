@@ -38,6 +38,8 @@ pub const VERSION: &str = "#1 SMP";
 
 /// sysinfo(2)
 pub fn sysinfo<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    /// Fraction bits of a load (`SI_LOAD_SHIFT`).
+    const LOAD_FRACTION: u32 = 16;
     let (quota, used) = process.kernel.quota();
     let page = abi::PAGE_SIZE as u64;
     // uptime, three loads, total, free, shared, buffers, total swap, free swap, processes, total high, free high, unit.
@@ -45,7 +47,11 @@ pub fn sysinfo<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result
     words[0] = process.now_ns() / SECOND;
     words[4] = quota as u64 * page;
     words[5] = (quota - used.min(quota)) as u64 * page;
-    words[10] = 1;
+    let census = process.census();
+    for (word, load) in words[1..4].iter_mut().zip(census.loads) {
+        *word = (load << LOAD_FRACTION) / 100;
+    }
+    words[10] = u64::from(census.processes);
     words[13] = 1;
     process.write_value(arguments.word(0), &words)?;
     Ok(0)
@@ -117,8 +123,8 @@ pub fn prctl<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<u
                 }
                 name => name?,
             };
-            process.threads.with(|table| table.current().name = name);
-            Ok(0)
+            let own = process.threads.with(|table| table.current_id());
+            process.name_thread(own, &name).map(|()| 0)
         }
         GET_NAME => {
             let mut bytes = [0; NAME_MOST + 1];

@@ -103,6 +103,10 @@ pub enum Format {
     PrctlOption,
     /// arch_prctl(2)'s code.
     ArchPrctlCode,
+    /// A pointer to an array of strings.
+    Strings,
+    /// A pointer to an array of environment variables, which are counted.
+    Variables,
     /// getrandom(2)'s flags.
     RandomFlags,
 }
@@ -260,8 +264,8 @@ rows! {
     clone3: 435, 435, thread::clone3, Partial("no namespaces"), [Pointer, Unsigned];
     fork: 57, -, thread::fork, Full, [];
     vfork: 58, -, thread::vfork, Full, [];
-    execve: 59, 221, exec::execve, Full, [Path, Pointer, Pointer];
-    execveat: 322, 281, exec::execveat, Full, [DirectoryFd, Path, Pointer, Pointer, AtFlags];
+    execve: 59, 221, exec::execve, Full, [Path, Strings, Variables];
+    execveat: 322, 281, exec::execveat, Full, [DirectoryFd, Path, Strings, Variables, AtFlags];
     exit: 60, 93, thread::exit, Full, [Int];
     exit_group: 231, 94, process::exit_group, Full, [Int];
     wait4: 61, 260, wait::wait4, Full, [Int, Pointer, Hex, Pointer];

@@ -19,6 +19,17 @@ impl<K: Kernel> Process<K> {
     /// # Errors
     /// `ETIMEDOUT`: the deadline passed. `EINTR`: a signal came that the thread does not block, or was there already.
     pub fn block(&self, waits: Waits, deadline_ns: Option<u64>) -> Result<()> {
+        if self.trace.is_on {
+            let since = crate::strace::waits(self);
+            let outcome = self.block_untraced(waits, deadline_ns);
+            crate::strace::waited(self, since);
+            return outcome;
+        }
+        self.block_untraced(waits, deadline_ns)
+    }
+
+    #[inline(always)]
+    fn block_untraced(&self, waits: Waits, deadline_ns: Option<u64>) -> Result<()> {
         if waits != Waits::Change {
             return self.block_with_others(waits, deadline_ns);
         }
@@ -41,7 +52,9 @@ impl<K: Kernel> Process<K> {
         self.wait_for_rings(self.unheard(), earliest);
         self.threads.watches.lock().clear();
         self.run_timers();
+        self.family.sleeps.store(true, Ordering::Relaxed);
         self.hear();
+        self.family.sleeps.store(false, Ordering::Relaxed);
         match deadline_ns {
             Some(deadline) if self.now_ns() >= deadline => Err(Errno::ETIMEDOUT),
             _ => Ok(()),

@@ -7,27 +7,31 @@ use alloc::vec::Vec;
 use crate::errno::{Errno, Result};
 use crate::vfs::attributes::{Time, device_number};
 use crate::vfs::node::{Entry, Target};
-use crate::vfs::text::{Body, Item, Name, mount};
+use crate::vfs::text::{Body, Item, mount};
 use crate::vfs::world::{Report, Table, World};
 
 const fn fixed(name: &'static str, text: &'static str) -> Item {
-    Item { name: Name::Fixed(name), body: Body::Fixed(text) }
+    Item { name, body: Body::Fixed(text) }
 }
 
 const fn report(name: &'static str, report: Report) -> Item {
-    Item { name: Name::Fixed(name), body: Body::Report(report) }
+    Item { name, body: Body::Report(report) }
 }
 
 const fn table(name: &'static str, table: Table) -> Item {
-    Item { name: Name::Fixed(name), body: Body::Table(table) }
+    Item { name, body: Body::Table(table) }
 }
 
 const fn directory(name: &'static str, items: &'static [Item]) -> Item {
-    Item { name: Name::Fixed(name), body: Body::Directory(items) }
+    Item { name, body: Body::Directory(items) }
+}
+
+const fn place(name: &'static str, own: fn(&dyn World) -> Result<Target>, of_others: Report) -> Item {
+    Item { name, body: Body::Place(own, of_others) }
 }
 
 const fn link(name: &'static str, target: fn(&dyn World) -> Result<Target>) -> Item {
-    Item { name: Name::Fixed(name), body: Body::Link(target) }
+    Item { name, body: Body::Link(target) }
 }
 
 fn to_self(world: &dyn World) -> Result<Target> {
@@ -58,6 +62,13 @@ fn to_root(world: &dyn World) -> Result<Target> {
 /// The mounts, as fstab(5) lays them out.
 const MOUNTS: &str = "tmpfs / tmpfs rw,relatime 0 0\ndevtmpfs /dev devtmpfs rw,relatime 0 0\nproc /proc proc rw,relatime 0 0\n\
                       sysfs /sys sysfs rw,relatime 0 0\n";
+/// The terminals' drivers, as procps(3)'s `ps` looks for their names.
+const TERMINAL_DRIVERS: &str = "/dev/tty             /dev/tty        5       0 system:/dev/tty\n\
+     /dev/console         /dev/console    5       1 system:console\n\
+     /dev/ptmx            /dev/ptmx       5       2 system\n\
+     serial               /dev/ttyS       4 64-95 serial\n\
+     pty_slave            /dev/pts      136 0-1048575 pty:slave\n\
+     pty_master           /dev/ptm      128 0-1048575 pty:master\n";
 /// The mounts, as `/proc/self/mountinfo` has them.
 const MOUNT_INFO: &str = "1 1 0:1 / / rw,relatime - tmpfs tmpfs rw\n2 1 0:5 / /dev rw,relatime - devtmpfs devtmpfs rw\n\
                           3 1 0:4 / /proc rw,relatime - proc proc rw\n4 1 0:6 / /sys rw,relatime - sysfs sysfs rw\n";
@@ -86,18 +97,27 @@ macro_rules! thread_items {
             fixed("personality", "00000000\n"),
             fixed("uid_map", "         0          0 4294967295\n"),
             fixed("gid_map", "         0          0 4294967295\n"),
-            link("exe", to_executable),
-            link("cwd", to_current),
-            link("root", to_root),
-            Item { name: Name::Fixed("fd"), body: Body::Descriptors },
-            Item { name: Name::Fixed("fdinfo"), body: Body::DescriptorTexts },
+            report("smaps", Report::DetailedMaps),
+            report("smaps_rollup", Report::SummedMaps),
+            report("schedstat", Report::Schedule),
+            fixed("wchan", "0"),
+            fixed("loginuid", "4294967295"),
+            fixed("sessionid", "4294967295"),
+            fixed("oom_adj", "0\n"),
+            fixed("setgroups", "allow\n"),
+            fixed("coredump_filter", "00000033\n"),
+            place("exe", to_executable, Report::Executable),
+            place("cwd", to_current, Report::CurrentDirectory),
+            place("root", to_root, Report::RootDirectory),
+            Item { name: "fd", body: Body::Descriptors },
+            Item { name: "fdinfo", body: Body::DescriptorTexts },
             $($more),*
         ]
     };
 }
 
-const TASK: &[Item] = &[Item { name: Name::Id, body: Body::Directory(thread_items!()) }];
-const PROCESS: &[Item] = thread_items!(directory("task", TASK));
+const TASK: &[Item] = thread_items!();
+const PROCESS: &[Item] = thread_items!(Item { name: "task", body: Body::Threads(TASK) });
 
 fn processors(world: &dyn World) -> Vec<u8> {
     world.report(Report::Cpus)
@@ -105,7 +125,6 @@ fn processors(world: &dyn World) -> Vec<u8> {
 
 /// `/proc`
 const PROC: &[Item] = &[
-    Item { name: Name::Id, body: Body::Directory(PROCESS) },
     link("self", to_self),
     link("thread-self", to_thread),
     link("mounts", to_mounts),
@@ -118,6 +137,11 @@ const PROC: &[Item] = &[
     report("version", Report::Version),
     fixed("filesystems", "nodev\ttmpfs\nnodev\tdevtmpfs\nnodev\tproc\nnodev\tsysfs\n"),
     fixed("cmdline", "\n"),
+    fixed("swaps", "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"),
+    fixed("partitions", "major minor  #blocks  name\n\n"),
+    fixed("modules", ""),
+    fixed("consoles", "ttyS0                -W- (EC   a)    4:64\n"),
+    directory("tty", &[fixed("drivers", TERMINAL_DRIVERS)]),
     fixed("devices", "Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/console\n\nBlock devices:\n"),
     directory(
         "sys",
@@ -129,7 +153,8 @@ const PROC: &[Item] = &[
                     fixed("ostype", "Linux\n"),
                     report("version", Report::Version),
                     report("hostname", Report::HostName),
-                    fixed("pid_max", "32768\n"),
+                    fixed("domainname", "(none)\n"),
+                    fixed("pid_max", "4194304\n"),
                     fixed("threads-max", "32768\n"),
                     fixed("ngroups_max", "65536\n"),
                     fixed("cap_last_cap", "40\n"),
@@ -171,10 +196,26 @@ const SYS: &[Item] = &[
             &[directory(
                 "cpu",
                 &[
-                    Item { name: Name::Fixed("online"), body: Body::Text(processors) },
-                    Item { name: Name::Fixed("possible"), body: Body::Text(processors) },
-                    Item { name: Name::Fixed("present"), body: Body::Text(processors) },
-                    directory("cpu0", &[]),
+                    Item { name: "online", body: Body::Text(processors) },
+                    Item { name: "possible", body: Body::Text(processors) },
+                    Item { name: "present", body: Body::Text(processors) },
+                    fixed("offline", "\n"),
+                    fixed("kernel_max", "0\n"),
+                    fixed("isolated", "\n"),
+                    directory(
+                        "cpu0",
+                        &[directory(
+                            "topology",
+                            &[
+                                fixed("core_id", "0\n"),
+                                fixed("physical_package_id", "0\n"),
+                                fixed("core_siblings", "1\n"),
+                                fixed("core_siblings_list", "0\n"),
+                                fixed("thread_siblings", "1\n"),
+                                fixed("thread_siblings_list", "0\n"),
+                            ],
+                        )],
+                    ),
                 ],
             )],
         )],
@@ -186,11 +227,11 @@ const SYS: &[Item] = &[
 /// Mount `/proc`.
 #[must_use]
 pub fn mount_proc(parent: &Arc<Entry>, now: Time) -> Arc<Entry> {
-    mount(PROC, parent, b"proc", device_number(0, 4), 0x9fa0, now)
+    mount(Body::Processes(PROC, PROCESS), parent, b"proc", device_number(0, 4), 0x9fa0, now)
 }
 
 /// Mount `/sys`.
 #[must_use]
 pub fn mount_sys(parent: &Arc<Entry>, now: Time) -> Arc<Entry> {
-    mount(SYS, parent, b"sys", device_number(0, 6), 0x6265_6572, now)
+    mount(Body::Directory(SYS), parent, b"sys", device_number(0, 6), 0x6265_6572, now)
 }

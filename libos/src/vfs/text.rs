@@ -1,37 +1,31 @@
 //! File systems whose files are written as they are opened: what `/proc` and `/sys` are made of.
 //!
 //! A tree is a constant ([`Item`]s); inodes are made as names are looked up, with numbers that follow from their paths, so that asking
-//! twice gives the same. Tables are the exception: far too long to be written at once, their words are asked for as they are read.
+//! twice gives the same. Below the directory of a process all is about that one, which need not be the one that looks. Tables are the
+//! exception: far too long to be written at once, their words are asked for as they are read.
 
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use spin::Mutex;
+
 use crate::errno::{Errno, Result};
 use crate::file::transfer::moved;
-use crate::file::{Access, Blocking, File, Files, Input, Output, Place, Seeking};
-use crate::vfs::attributes::{Attributes, Kind, Time};
+use crate::file::{Access, Blocking, File, Input, Output, Place, Seeking};
+use crate::vfs::attributes::{Attributes, Change, Kind, Time};
 use crate::vfs::listing::DirectoryFile;
 use crate::vfs::node::{Entry, Listed, New, Node, Statistics, Target, Visitor};
 use crate::vfs::permission::Actor;
-use crate::vfs::world::{Report, Table, World};
+use crate::vfs::world::{Person, Report, Table, World};
 
 /// A name in a tree.
 #[derive(Clone, Copy)]
 pub struct Item {
     /// The name.
-    pub name: Name,
+    pub name: &'static str,
     /// What has it.
     pub body: Body,
-}
-
-/// A name.
-#[derive(Clone, Copy)]
-pub enum Name {
-    /// Always the same.
-    Fixed(&'static str),
-    /// The process's id.
-    Id,
 }
 
 /// What has a name.
@@ -39,6 +33,10 @@ pub enum Name {
 pub enum Body {
     /// A directory.
     Directory(&'static [Item]),
+    /// A directory that holds one of each process, too, by its id.
+    Processes(&'static [Item], &'static [Item]),
+    /// The directory of a process's threads, by their ids.
+    Threads(&'static [Item]),
     /// A text that the process writes.
     Report(Report),
     /// A text that never changes.
@@ -47,6 +45,8 @@ pub enum Body {
     Text(fn(&dyn World) -> Vec<u8>),
     /// A symbolic link.
     Link(fn(&dyn World) -> Result<Target>),
+    /// A symbolic link of a process: where the own one leads, and what says it of others.
+    Place(fn(&dyn World) -> Result<Target>, Report),
     /// A table of words.
     Table(Table),
     /// The directory of descriptors, as links to what they refer to.
@@ -67,17 +67,23 @@ struct System {
     mounted: Time,
 }
 
+#[derive(Clone)]
 struct TextNode {
     system: System,
     inode: u64,
     body: Body,
+    /// Whom it is about; process 0: nobody.
+    person: Person,
 }
+
+/// Positions in a directory from this on are numbers: of processes, threads, descriptors.
+const NUMBERS: u64 = 0x1000;
 
 /// Mount a tree.
 #[must_use]
-pub fn mount(items: &'static [Item], parent: &Arc<Entry>, name: &[u8], device: u64, magic: u64, now: Time) -> Arc<Entry> {
+pub fn mount(body: Body, parent: &Arc<Entry>, name: &[u8], device: u64, magic: u64, now: Time) -> Arc<Entry> {
     let system = System { device, magic, mounted: now };
-    Entry::mounted(Arc::new(TextNode { system, inode: 1, body: Body::Directory(items) }), parent, name)
+    Entry::mounted(Arc::new(TextNode { system, inode: 1, body, person: Person::default() }), parent, name)
 }
 
 /// An inode number that follows from a directory's and a name: FNV-1a, kept in 32 bits that never are the root's.
@@ -87,62 +93,94 @@ fn inode_number(directory: u64, name: &[u8]) -> u64 {
     u64::from(hash) | 1 << 31
 }
 
-impl Name {
-    fn text(self, world: &dyn World) -> Vec<u8> {
-        match self {
-            Name::Fixed(name) => name.as_bytes().to_vec(),
-            Name::Id => format!("{}", world.id()).into_bytes(),
-        }
-    }
+/// The number that a name is, written as the system writes it.
+fn number(name: &[u8]) -> Option<u32> {
+    let number = core::str::from_utf8(name).ok()?.parse::<u32>().ok()?;
+    (format!("{number}").as_bytes() == name).then_some(number)
+}
+
+/// The numbers of a text, one a line.
+fn numbers(text: &[u8]) -> Vec<u32> {
+    text.split(|&byte| byte == b'\n').filter_map(number).collect()
 }
 
 impl Body {
     fn kind(self) -> Kind {
         match self {
-            Body::Directory(_) | Body::Descriptors | Body::DescriptorTexts => Kind::Directory,
-            Body::Link(_) | Body::Descriptor(_) => Kind::Link,
+            Body::Directory(_) | Body::Processes(..) | Body::Threads(_) | Body::Descriptors | Body::DescriptorTexts => Kind::Directory,
+            Body::Link(_) | Body::Place(..) | Body::Descriptor(_) => Kind::Link,
             _ => Kind::Regular,
         }
     }
 
     fn permissions(self) -> u32 {
         match self {
-            Body::Directory(_) => 0o555,
+            Body::Directory(_) | Body::Processes(..) | Body::Threads(_) => 0o555,
             Body::Descriptors | Body::DescriptorTexts | Body::Descriptor(_) => 0o500,
+            Body::Report(report) => report.permissions(),
             Body::Table(_) => 0o400,
-            Body::Link(_) => 0o777,
+            Body::Link(_) | Body::Place(..) => 0o777,
             _ => 0o444,
+        }
+    }
+
+    fn items(self) -> &'static [Item] {
+        match self {
+            Body::Directory(items) | Body::Processes(items, _) => items,
+            _ => &[],
         }
     }
 }
 
 impl TextNode {
-    /// What the directory holds, in order.
-    fn items(&self, world: &dyn World) -> Result<Vec<(Vec<u8>, Body)>> {
-        let descriptors = |body: fn(i32) -> Body| {
-            let numbers = world.files().map(Files::numbers).unwrap_or_default();
-            numbers.into_iter().map(|fd| (format!("{fd}").into_bytes(), body(fd))).collect()
-        };
+    fn is_own(&self, world: &dyn World) -> bool {
+        self.person.process == world.id()
+    }
+
+    fn is_a_process(&self) -> bool {
+        self.person.process != 0
+    }
+
+    /// The numbers that the directory holds, in order.
+    fn numbers(&self, world: &dyn World) -> Result<Vec<u32>> {
+        let told = |report| world.report_on(&self.person, report, 0).map(|text| numbers(&text));
         match self.body {
-            Body::Directory(items) => Ok(items.iter().map(|item| (item.name.text(world), item.body)).collect()),
-            Body::Descriptors => Ok(descriptors(Body::Descriptor)),
-            Body::DescriptorTexts => Ok(descriptors(Body::DescriptorText)),
-            _ => Err(Errno::ENOTDIR),
+            Body::Processes(..) => Ok(world.processes()),
+            Body::Threads(_) => told(Report::Threads),
+            Body::Descriptors | Body::DescriptorTexts => told(Report::Descriptors),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// What a number that the directory may hold means, and whom that is about.
+    fn numbered(&self, number: u32, world: &dyn World) -> Result<(Body, Person)> {
+        let held = |body: Body| if self.numbers(world)?.contains(&number) { Ok((body, self.person)) } else { Err(Errno::ENOENT) };
+        match self.body {
+            Body::Processes(_, items) => Ok((Body::Directory(items), world.person(number)?)),
+            Body::Threads(items) => held(Body::Directory(items)).map(|(body, person)| (body, Person { thread: number, ..person })),
+            Body::Descriptors => held(Body::Descriptor(number as i32)),
+            Body::DescriptorTexts => held(Body::DescriptorText(number as i32)),
+            _ => Err(Errno::ENOENT),
         }
     }
 
     fn text(&self, world: &dyn World) -> Result<Vec<u8>> {
         match self.body {
+            Body::Report(report) if self.is_a_process() => world.report_on(&self.person, report, self.person.thread),
             Body::Report(report) => Ok(world.report(report)),
-            Body::Fixed(text) => Ok(text.as_bytes().to_vec()),
-            Body::Text(write) => Ok(write(world)),
-            Body::DescriptorText(fd) => {
-                let description = world.files().and_then(|files| files.get(fd).ok()).ok_or(Errno::ENOENT)?;
-                let inode = description.entry.node.attributes().inode;
-                Ok(format!("pos:\t{}\nflags:\t0{:o}\nmnt_id:\t1\nino:\t{inode}\n", description.offset(), description.flags()).into_bytes())
+            Body::Fixed(_) if self.is_a_process() && !self.is_own(world) => {
+                world.person(self.person.process).map_err(|_| Errno::ESRCH)?;
+                self.fixed()
             }
+            Body::Fixed(_) => self.fixed(),
+            Body::Text(write) => Ok(write(world)),
+            Body::DescriptorText(fd) => world.report_on(&self.person, Report::DescriptorText, fd as u32),
             _ => Err(Errno::EINVAL),
         }
+    }
+
+    fn fixed(&self) -> Result<Vec<u8>> {
+        if let Body::Fixed(text) = self.body { Ok(text.as_bytes().to_vec()) } else { Err(Errno::EINVAL) }
     }
 }
 
@@ -150,11 +188,13 @@ impl Node for TextNode {
     fn attributes(&self) -> Attributes {
         let System { device, mounted, .. } = self.system;
         let mut attributes = Attributes::new(device, self.inode, self.body.kind(), self.body.permissions(), mounted);
+        (attributes.user, attributes.group) = self.person.owner;
         match self.body {
-            Body::Directory(items) => {
+            Body::Directory(items) | Body::Processes(items, _) => {
                 let directories = items.iter().filter(|item| item.body.kind() == Kind::Directory).count();
                 attributes.links = 2 + directories as u32;
             }
+            Body::Threads(_) => attributes.links = 3,
             Body::Descriptors | Body::DescriptorTexts => attributes.links = 2,
             Body::Descriptor(_) => attributes.size = 64,
             _ => {}
@@ -171,15 +211,31 @@ impl Node for TextNode {
     }
 
     fn lookup(&self, here: &Arc<Entry>, name: &[u8], world: &dyn World) -> Result<Arc<Entry>> {
-        let (_, body) = self.items(world)?.into_iter().find(|(known, _)| known == name).ok_or(Errno::ENOENT)?;
-        let node = TextNode { system: self.system, inode: inode_number(self.inode, name), body };
+        if self.kind() != Kind::Directory {
+            return Err(Errno::ENOTDIR);
+        }
+        let (body, person) = match self.body.items().iter().find(|item| item.name.as_bytes() == name) {
+            Some(item) => (item.body, self.person),
+            None => self.numbered(number(name).ok_or(Errno::ENOENT)?, world)?,
+        };
+        let node = TextNode { system: self.system, inode: inode_number(self.inode, name), body, person };
         Ok(Entry::new(Arc::new(node), here, name))
     }
 
     fn list(&self, _: &Arc<Entry>, from: u64, world: &dyn World, visit: &mut Visitor) -> Result<()> {
-        for (index, (name, body)) in self.items(world)?.iter().enumerate().skip((from - 2) as usize) {
-            let inode = inode_number(self.inode, name);
-            if !visit(&Listed { inode, kind: body.kind(), next: index as u64 + 3, name }) {
+        for (index, item) in self.body.items().iter().enumerate().skip((from - 2) as usize) {
+            let inode = inode_number(self.inode, item.name.as_bytes());
+            if !visit(&Listed { inode, kind: item.body.kind(), next: index as u64 + 3, name: item.name.as_bytes() }) {
+                return Ok(());
+            }
+        }
+        let kind = if matches!(self.body, Body::Descriptors) { Kind::Link } else { Kind::Directory };
+        let kind = if matches!(self.body, Body::DescriptorTexts) { Kind::Regular } else { kind };
+        // Where it stopped is told by the number, since those before may be gone when it goes on.
+        for number in self.numbers(world)?.into_iter().filter(|&number| NUMBERS + u64::from(number) >= from) {
+            let name = format!("{number}").into_bytes();
+            let inode = inode_number(self.inode, &name);
+            if !visit(&Listed { inode, kind, next: NUMBERS + u64::from(number) + 1, name: &name }) {
                 break;
             }
         }
@@ -192,27 +248,43 @@ impl Node for TextNode {
     }
 
     fn target(&self, world: &dyn World) -> Result<Target> {
+        let told = |report, number| world.report_on(&self.person, report, number).map(Target::Path);
         match self.body {
             Body::Link(target) => target(world),
-            Body::Descriptor(fd) => {
+            Body::Place(target, _) if self.is_own(world) => target(world),
+            Body::Place(_, report) => told(report, 0),
+            Body::Descriptor(fd) if self.is_own(world) => {
                 Ok(Target::Entry(world.files().and_then(|files| files.get(fd).ok()).ok_or(Errno::ENOENT)?.entry.clone()))
             }
+            Body::Descriptor(fd) => told(Report::DescriptorPath, fd as u32),
             _ => Err(Errno::EINVAL),
         }
     }
 
+    fn change(&self, _: &Change, _: &Actor) -> Result<()> {
+        Err(Errno::EPERM)
+    }
+
+    /// There is nothing to cut: what is written is taken as a whole.
+    fn truncate(&self, _: &dyn World, _: u64) -> Result<()> {
+        Ok(())
+    }
+
     fn open(self: Arc<Self>, entry: &Arc<Entry>, _: Access, world: &dyn World) -> Result<Arc<dyn File>> {
         match self.kind() {
-            Kind::Directory => Ok(Arc::new(DirectoryFile::new(entry.clone()))),
+            Kind::Directory => {
+                self.numbers(world)?;
+                Ok(Arc::new(DirectoryFile::new(entry.clone())))
+            }
             Kind::Regular => match self.body {
+                Body::Table(_) if self.is_a_process() && !self.is_own(world) => Err(Errno::EACCES),
                 Body::Table(table) => Ok(Arc::new(TableFile(table))),
-                _ => Ok(Arc::new(TextFile(self.text(world)?))),
+                _ => Ok(Arc::new(TextFile { contents: Mutex::new((Arc::new(self.text(world)?), false)), node: (*self).clone() })),
             },
             _ => Err(Errno::ELOOP),
         }
     }
 }
-
 /// A table's words, as they are when they are read.
 struct TableFile(Table);
 
@@ -243,16 +315,35 @@ impl File for TableFile {
     }
 }
 
-/// A text as it was when it was opened.
-struct TextFile(Vec<u8>);
+/// A text, and whether somebody has read it: who begins anew reads what is so then.
+struct TextFile {
+    contents: Mutex<(Arc<Vec<u8>>, bool)>,
+    node: TextNode,
+}
 
 impl File for TextFile {
-    fn read(&self, _: &dyn World, output: &mut Output, offset: u64, _: Blocking) -> Result<usize> {
-        output.put_from(&self.0, offset)
+    fn read(&self, world: &dyn World, output: &mut Output, offset: u64, _: Blocking) -> Result<usize> {
+        if offset == 0 && self.contents.lock().1 {
+            let text = self.node.text(world)?;
+            self.contents.lock().0 = Arc::new(text);
+        }
+        let text = {
+            let mut contents = self.contents.lock();
+            contents.1 = true;
+            contents.0.clone()
+        };
+        output.put_from(&text, offset)
     }
 
-    fn write(&self, _: &dyn World, _: &mut Input, _: Place, _: Blocking) -> Result<(usize, u64)> {
-        Err(Errno::EIO)
+    fn write(&self, world: &dyn World, input: &mut Input, place: Place, _: Blocking) -> Result<(usize, u64)> {
+        let Body::Report(Report::Command) = self.node.body else { return Err(Errno::EIO) };
+        let mut name = [0; unix::NAME_BYTES - 1];
+        let length = input.take(&mut name)?;
+        let rest = input.skip();
+        let end = name[..length].iter().position(|&byte| byte == 0).unwrap_or(length);
+        world.set_name(&self.node.person, &name[..end])?;
+        let at = if let Place::At(at) = place { at } else { 0 };
+        Ok((length + rest, at + (length + rest) as u64))
     }
 
     fn seeking(&self) -> Seeking {
@@ -260,6 +351,6 @@ impl File for TextFile {
     }
 
     fn size(&self) -> u64 {
-        self.0.len() as u64
+        self.contents.lock().0.len() as u64
     }
 }

@@ -18,11 +18,12 @@ use crate::vfs::attributes::Time;
 use crate::vfs::node::Node;
 use crate::vfs::permission::{Actor, Subject};
 
-/// A text that the process writes about itself or its machine, as proc(5) lays it out.
+/// A text that the process writes about itself or its machine, as proc(5) lays it out. The numbers of those about a process travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
 pub enum Report {
     /// `/proc/self/maps`
-    Maps,
+    Maps = 0,
     /// `/proc/self/stat`
     Stat,
     /// `/proc/self/status`
@@ -43,6 +44,26 @@ pub enum Report {
     InputOutput,
     /// `/proc/self/ledger`
     Ledger,
+    /// `/proc/self/smaps`
+    DetailedMaps,
+    /// `/proc/self/smaps_rollup`
+    SummedMaps,
+    /// `/proc/self/schedstat`
+    Schedule,
+    /// The ids of its threads, a line each.
+    Threads,
+    /// The numbers of its descriptors, a line each.
+    Descriptors,
+    /// `/proc/self/fdinfo/N`
+    DescriptorText,
+    /// Where `/proc/self/fd/N` leads.
+    DescriptorPath,
+    /// Where `/proc/self/exe` leads.
+    Executable,
+    /// Where `/proc/self/cwd` leads.
+    CurrentDirectory,
+    /// Where `/proc/self/root` leads.
+    RootDirectory,
     /// `/proc/meminfo`
     MemoryInfo,
     /// `/proc/cpuinfo`
@@ -65,6 +86,83 @@ pub enum Report {
     Uuid,
     /// `/sys/devices/system/cpu/online` and its like: `0` or `0-3`.
     Cpus,
+}
+
+impl Report {
+    /// Those about a process, by their numbers.
+    const OF_PROCESSES: [Report; 21] = [
+        Report::Maps,
+        Report::Stat,
+        Report::Status,
+        Report::Statm,
+        Report::CommandLine,
+        Report::Environment,
+        Report::AuxiliaryVector,
+        Report::Command,
+        Report::Limits,
+        Report::InputOutput,
+        Report::Ledger,
+        Report::DetailedMaps,
+        Report::SummedMaps,
+        Report::Schedule,
+        Report::Threads,
+        Report::Descriptors,
+        Report::DescriptorText,
+        Report::DescriptorPath,
+        Report::Executable,
+        Report::CurrentDirectory,
+        Report::RootDirectory,
+    ];
+
+    /// The one about a process that has a number.
+    #[must_use]
+    pub fn from_number(number: u16) -> Option<Report> {
+        Report::OF_PROCESSES.get(usize::from(number)).copied()
+    }
+
+    /// Whether only those see it who may trace the process: ptrace(2), `PTRACE_MODE_READ_FSCREDS`.
+    #[must_use]
+    pub fn is_private(self) -> bool {
+        use Report::*;
+        matches!(
+            self,
+            Maps | DetailedMaps
+                | SummedMaps
+                | Environment
+                | AuxiliaryVector
+                | InputOutput
+                | Ledger
+                | Descriptors
+                | DescriptorText
+                | DescriptorPath
+                | Executable
+                | CurrentDirectory
+                | RootDirectory
+        )
+    }
+
+    /// The permission bits of its file.
+    #[must_use]
+    pub fn permissions(self) -> u32 {
+        match self {
+            Report::Environment | Report::AuxiliaryVector | Report::InputOutput => 0o400,
+            Report::Command => 0o644,
+            _ => 0o444,
+        }
+    }
+}
+
+/// A process that has an id, or a thread of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Person {
+    /// The process's id.
+    pub process: u32,
+    /// The number that no other process ever has; 0: not known, and of no interest.
+    pub birth: u64,
+    /// The thread's id; 0: the process as a whole.
+    pub thread: u32,
+    /// Its user and group.
+    pub owner: (u32, u32),
 }
 
 /// A table of 64-bit words about memory, as the kernel's Documentation/admin-guide/mm/pagemap.rst lays it out.
@@ -129,6 +227,33 @@ pub trait World: UserMemory {
     fn frames(&self) -> (usize, usize);
     /// A text about the process or the machine.
     fn report(&self, report: Report) -> Vec<u8>;
+    /// A text about a process, of a thread or descriptor of it with a number; 0: as a whole.
+    ///
+    /// # Errors
+    /// `ESRCH`: it is not there any more. `ENOENT`: there is no such thing. `EACCES`: it may not be seen.
+    fn report_on(&self, person: &Person, report: Report, number: u32) -> Result<Vec<u8>> {
+        let _ = (person, report, number);
+        Err(Errno::ENOENT)
+    }
+    /// The ids of all processes, in order.
+    fn processes(&self) -> Vec<u32> {
+        Vec::from([self.id()])
+    }
+    /// Who has an id.
+    ///
+    /// # Errors
+    /// `ENOENT`: nobody.
+    fn person(&self, id: u32) -> Result<Person> {
+        if id == self.id() { Ok(Person { process: id, ..Person::default() }) } else { Err(Errno::ENOENT) }
+    }
+    /// Give a thread of the process another name; 0: the first.
+    ///
+    /// # Errors
+    /// `EINVAL`: it is another process's.
+    fn set_name(&self, person: &Person, name: &[u8]) -> Result<()> {
+        let _ = (person, name);
+        Err(Errno::EINVAL)
+    }
     /// A word of a table; `None` behind its end.
     fn table_word(&self, table: Table, index: u64) -> Option<u64>;
     /// Whether a process, named by its id and by the number that no other ever has, has ended. If not, its end is a change.

@@ -30,6 +30,8 @@ pub struct Bulletin {
     pub asked: AtomicU32,
     /// Until when, in ticks of the counter: past that they are taken by force from who has not answered.
     pub asked_until: AtomicU64,
+    /// Not 0 while others ask something of the process.
+    pub questions: AtomicU32,
 }
 
 impl Bulletin {

@@ -40,9 +40,47 @@ pub const MAILBOX_PAGES: usize = 2;
 pub const MAILBOX_BYTES: usize = MAILBOX_PAGES * abi::PAGE_SIZE;
 /// Bytes of what is told of each file that many are asked about: poll(2)'s bits and two stamps, eight each.
 pub const STATE_BYTES: usize = 24;
+/// Bytes of a process's name, the NUL behind it included (`TASK_COMM_LEN`).
+pub const NAME_BYTES: usize = 16;
+/// The most bytes of a text that a process tells others.
+pub const TEXT_MOST: usize = 256 << 10;
 /// The id of `unixd` as a process: the one that orphans become children of.
 pub const SERVER_ID: u32 = 1;
 /// The id of the first program.
 pub const FIRST_ID: u32 = 2;
 /// The context of `unixd` that takes calls.
 pub const SERVER_CONTEXT: usize = 0;
+
+/// A process's name as two words; what is too long is cut.
+#[must_use]
+pub fn name_words(name: &[u8]) -> [u64; 2] {
+    let mut bytes = [0; NAME_BYTES];
+    let length = name.len().min(NAME_BYTES - 1);
+    bytes[..length].copy_from_slice(&name[..length]);
+    let [first, second] = [0, 8].map(|at| u64::from_le_bytes(core::array::from_fn(|index| bytes[at + index])));
+    [first, second]
+}
+
+/// A name from two words, and its length.
+#[must_use]
+pub fn name_of([first, second]: [u64; 2]) -> ([u8; NAME_BYTES], usize) {
+    let mut bytes = [0; NAME_BYTES];
+    bytes[..8].copy_from_slice(&first.to_le_bytes());
+    bytes[8..].copy_from_slice(&second.to_le_bytes());
+    let length = bytes[..NAME_BYTES - 1].iter().position(|&byte| byte == 0).unwrap_or(NAME_BYTES - 1);
+    (bytes, length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_survives_its_words_and_a_long_one_is_cut() {
+        let there_and_back = |name: &[u8]| {
+            let (bytes, length) = name_of(name_words(name));
+            bytes[..length] == name[..length] && length == name.len().min(NAME_BYTES - 1)
+        };
+        assert!([&b""[..], b"sh", b"fifteen letters", b"sixteen letters!", b"seventeen letters"].into_iter().all(there_and_back));
+    }
+}

@@ -247,8 +247,30 @@ operations! {
     Priority = 0x21,
     /// `(small, large: as Priority, nice value)`. setpriority(2).
     SetPriority = 0x22,
-    /// `()`. The process executes another program.
+    /// `(name, in two words)`. The process executes another program.
     Executed = 0x23,
+
+    // What is shown of them: 0x24.
+    /// `(large: id; 0: the caller) → group | session << 32`, word 1: the terminal's device | its foreground group << 32, word 2: nice value,
+    /// word 3: when it began, in nanoseconds of the monotonic clock.
+    Standing = 0x24,
+    /// `(large: from) → how many` ids of processes from there on, in order, in the mailbox, four bytes each.
+    Processes = 0x25,
+    /// `(large: id) → id of its process`, word 1: birth, word 2: its owner, user | group << 32. `ESRCH`: there is none.
+    Person = 0x26,
+    /// `(small: what, large: id; birth or 0, number, 1 not to wait any longer) → bytes of a text`, in the mailbox, and what is longer by
+    /// [`Operation::Unstage`]. What is a report's number in the library. `EAGAIN`: the process was asked, and a ring tells when there is
+    /// an answer. `EACCES`: it is not to be seen by the caller. `ESRCH`: there is none.
+    Inspect = 0x27,
+    /// `() → what | number << 32`, word 1: what the answer is called. The next thing that others ask of the process. `EAGAIN`: nothing.
+    TakeQuestion = 0x28,
+    /// `(large: the error's number, or 0; called, bytes)`. The answer, in the mailbox and before that by [`Operation::Stage`].
+    Tell = 0x29,
+    /// `() → processes | ids given so far << 32`, word 1: load averages of 1, 5 and 15 minutes, hundredths in 16 bits each, word 2: nanoseconds
+    /// that processes ran, word 3: those that `unixd` did.
+    Census = 0x2a,
+    /// `(name, in two words)`. What the process is called now.
+    SetName = 0x2b,
 
     // Terminals: 0xc0. Small is [`TerminalFlags`](crate::TerminalFlags) where the process's signals matter. `EINTR`: its group was sent a signal.
     /// `(device's number, access) → handle`, word 1: the number of the terminal's own device.

@@ -13,6 +13,7 @@
 //! | `scene` | evil acts in front of neighbours, with the frames counted |
 //! | `crowd` | actors that make calls with any arguments |
 //! | `shared` | the words that all of a program's environments share |
+//! | `measure` | instructions of rounds |
 //! | `numbered` | a call by its number |
 //! | `random` | reproducible numbers |
 //! | `orchard` | a library operating system that is not Linux |
@@ -24,6 +25,7 @@ pub mod child;
 pub mod crowd;
 pub mod info;
 pub mod isa;
+pub mod measure;
 pub mod numbered;
 pub mod orchard;
 pub mod place;

@@ -15,12 +15,15 @@
 //! | `server` | from a request to what serves it |
 //! | `family` | who is whose child, who waits for whom, what signals are on the way: all the rules, pure |
 //! | `requests` | from requests to `family`, and what comes of it for environments |
+//! | `shown`, `questions` | what `/proc` shows of processes, and what they ask each other for it |
+//! | `load` | times of the CPU and load averages |
 //! | `alarm` | when to wake up by itself |
 //! | `process`, `processes` | a process; all of them, by id and by environment |
 //! | `channel` | bulletins and mailboxes |
 //! | `handles` | how a process names what is kept for it |
 //! | `tree` | the tree of files |
 //! | `memory` | what the server refuses when it has little left |
+//! | `share` | what an app is allowed of memory and time |
 //! | `admission` | who gets how many frames: a policy |
 //! | `revocation` | who is asked for frames when they run out: a policy |
 //! | `seizure` | which pages are taken by force from who does not answer |
@@ -50,6 +53,7 @@ pub mod family;
 pub mod fork;
 pub mod handles;
 pub mod large;
+pub mod load;
 pub mod locks;
 pub mod machine;
 pub mod making;
@@ -58,12 +62,15 @@ pub mod objects;
 pub mod process;
 pub mod processes;
 pub mod program;
+pub mod questions;
 pub mod queues;
 mod requests;
 pub mod revocation;
 pub mod rings;
 pub mod seizure;
 pub mod server;
+pub mod share;
+mod shown;
 pub mod socket;
 pub mod spares;
 pub mod system_v;

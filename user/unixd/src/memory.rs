@@ -104,13 +104,13 @@ fn needed(request: &Request) -> usize {
     match request.operation {
         Exit | MoreFrames | GiveBack | Look | ForkFailed | AwaitRelease | AwaitCall | Spare | Release | Unstage | Wait | TakeSignals
         | Stop | Children | Executed | Birth | HasEnded | GetGroup | ChildrenUsage | Priority | Setting | NoteRead | Moved | IsPresent
-        | Overlay | QueueLeave | SemaphoresLeave | SegmentDetach | QueueUnlink | UnlockAll | Shutdown | Sync | Unlink | Attributes => 0,
+        | Overlay | QueueLeave | SemaphoresLeave | SegmentDetach | QueueUnlink | UnlockAll | Shutdown | Sync | Unlink | Attributes
+        | Standing | Processes | Person | TakeQuestion | Census | SetName => 0,
         Kill if u32::from(request.small) == SIGKILL => 0,
         Read | Write | Send | Receive | Readiness | Control | Kill | Lock | LockWhole | QueueSend | QueueReceive | MessageSend
         | MessageReceive | SemaphoresOperate | PipePeers | Describe | MapFile | MapOverlay | Walk | Path | Target | List | Statistics
-        | Seek | Limit | SetGroup | SetSession | SetIds | Connect | TerminalRead | TerminalWrite | TerminalControl | TerminalClaim => {
-            TO_USE
-        }
+        | Seek | Limit | SetGroup | SetSession | SetIds | Connect | TerminalRead | TerminalWrite | TerminalControl | TerminalClaim
+        | Inspect => TO_USE,
         _ => TO_MAKE,
     }
 }

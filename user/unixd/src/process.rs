@@ -7,6 +7,8 @@ use crate::channel::Channel;
 use crate::fork::{Fork, Release};
 use crate::handles::Handles;
 use crate::machine;
+use crate::questions::Questions;
+use crate::share::Share;
 use crate::spares::Standing;
 
 /// See the module.
@@ -17,8 +19,8 @@ pub struct Process {
     pub env: EnvId,
     /// The context that runs its threads.
     pub context: usize,
-    /// The slot of the slice vector that it runs in.
-    pub slot: usize,
+    /// What it is allowed.
+    pub share: Share,
     /// Its bulletin and mailbox.
     pub channel: Channel,
     /// What it holds.
@@ -37,17 +39,19 @@ pub struct Process {
     pub standing: Standing,
     /// The id of its spare, if it has one.
     pub spare: Option<u32>,
+    /// What others ask about it.
+    pub questions: Questions,
 }
 
 impl Process {
     /// The child that a process has made, which holds what that does.
     #[must_use]
-    pub fn child_of(fork: Fork, context: usize, channel: Channel, handles: Handles, words_pages: usize) -> Process {
+    pub fn child_of(fork: Fork, share: Share, context: usize, channel: Channel, handles: Handles, words_pages: usize) -> Process {
         Process {
             id: fork.id,
             env: fork.env,
             context,
-            slot: fork.slot,
+            share,
             channel,
             handles,
             words_pages,
@@ -57,6 +61,7 @@ impl Process {
             release: Release::Nobody,
             standing: Standing::Member,
             spare: None,
+            questions: Questions::default(),
         }
     }
 

@@ -64,14 +64,14 @@ impl Server {
             Operation::Priority => value(u64::from(family.priority(id, whose(small)?, large)?)),
             Operation::SetPriority => family.set_priority(id, whose(small)?, large, words[0] as i32).and_then(|()| value(0)),
             Operation::Executed => {
-                family.note_execution(id)?;
+                family.note_execution(id, [words[0], words[1]])?;
                 self.system_v.forget_attachments(id, machine::realtime_ns() / 1_000_000_000);
                 let process = self.processes.get_mut(id).ok_or(Errno::ESRCH)?;
                 let before = core::mem::replace(&mut process.release, Release::Done);
                 self.release(before);
                 value(0)
             }
-            _ => Err(Errno::ENOSYS),
+            _ => self.serve_shown(id, request),
         }
     }
 
@@ -162,7 +162,9 @@ impl Server {
                 Effect::Suspend(id) => self.suspend(id),
                 Effect::Resume(id) => {
                     if let Some(process) = self.processes.get(id) {
-                        let _ = exo::slice_set(0, process.slot, process.env, process.context);
+                        for &slot in process.share.slots() {
+                            let _ = exo::slice_set(0, slot, process.env, process.context);
+                        }
                     }
                 }
             }

@@ -5,6 +5,7 @@ use core::ops::Range;
 use abi::{EnvEntry, EnvId, EnvState};
 use alloc::vec::Vec;
 use exo::Message;
+use exo::command::IMAGES_MOST;
 use libos::errno::Errno;
 use libos::file::locks::Owner;
 use unix::{Operation, Request, wait_status};
@@ -13,6 +14,7 @@ use crate::admission::{Admission, Asking, SmallFirst};
 use crate::channel::Channels;
 use crate::family::{Family, Usage};
 use crate::handles::Handles;
+use crate::load::Load;
 use crate::locks;
 use crate::machine;
 use crate::memory;
@@ -38,7 +40,7 @@ pub struct Server {
     /// Their channels.
     pub channels: Channels,
     /// Where the library's text is in a large page.
-    pub text: Option<usize>,
+    pub texts: [Option<usize>; IMAGES_MOST],
     /// The files.
     pub tree: Tree,
     /// What sockets are called.
@@ -57,6 +59,8 @@ pub struct Server {
     pub(crate) revocation: LargestFirst,
     /// Who is, and who waits for them.
     pub(crate) rounds: Rounds,
+    /// What the machine did so far.
+    pub(crate) load: Load,
     /// The run ends with these: their ids.
     first: Vec<u32>,
     /// The wait status that the run ends with: of the first of them that failed.
@@ -79,7 +83,7 @@ impl Server {
             processes: Processes::new(slots),
             channels: Channels::default(),
             tree,
-            text: None,
+            texts: [None; IMAGES_MOST],
             names: Names::default(),
             queues: Queues::default(),
             system_v: SystemV::default(),
@@ -88,6 +92,7 @@ impl Server {
             admission: SmallFirst,
             revocation: LargestFirst,
             rounds: Rounds::default(),
+            load: Load::default(),
             first: Vec::new(),
             status: 0,
         }
@@ -167,6 +172,11 @@ impl Server {
 
     /// Grant frames, or say whether they could be; if there are too few, ask others for some.
     fn more_frames_or_wait(&mut self, id: u32, wanted: usize, only_told: bool) -> Answer {
+        // What an app may not have is nobody else's to give.
+        let process = self.process(id)?;
+        if process.share.left(process.frames().0) < wanted {
+            return Err(Errno::ENOMEM);
+        }
         let ask = |server: &mut Server| if only_told { server.could_have(id, wanted) } else { server.more_frames(id, wanted) };
         match ask(self) {
             Err(Errno::ENOMEM) => {}
@@ -194,6 +204,8 @@ impl Server {
         if granted < wanted {
             return Err(Errno::ENOMEM);
         }
+        let process = self.processes.get(id).ok_or(Errno::ESRCH)?;
+        let granted = granted.min(process.share.left(quota));
         exo::env_quota(process.env, quota + granted).map_err(|_| Errno::ENOMEM)?;
         value(granted as u64)
     }
@@ -241,10 +253,11 @@ impl Server {
         rings::forget(id);
         let used = machine::entry(process.env).used as u32;
         let most_resident = if memory == 0 { used } else { memory as u32 };
+        self.load.note_end(machine::cpu_ns(process.env));
         let usage = Usage { cpu_ns: machine::cpu_ns(process.env), most_resident, faults: (memory >> 32) as u32 };
         exo::env_reap(process.env).expect("it is dead, and nobody else's child");
         self.channels.give(process.channel);
-        self.processes.give_slot(process.slot);
+        process.share.slots().iter().for_each(|&slot| self.processes.give_slot(slot));
         for opened in process.handles.files() {
             let _ = opened.file.watchers().map(|watchers| watchers.forget(id));
         }

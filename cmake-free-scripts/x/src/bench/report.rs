@@ -36,7 +36,7 @@ const HEADLINES: [(&str, &str); 8] = [
 ];
 
 /// Headings of the groups that the program has.
-const GROUPS: [(&str, &str, &str); 9] = [
+const GROUPS: [(&str, &str, &str); 10] = [
     ("own", "Your own", "The whole program, from fork to wait, and what it counted itself."),
     ("calls", "Calls", "The entry itself, and calls that do little."),
     ("files", "Files", "In memory, by descriptor and by name."),
@@ -45,6 +45,11 @@ const GROUPS: [(&str, &str, &str); 9] = [
     ("threads", "Threads", "POSIX threads of musl, and the futexes below them."),
     ("processes", "Processes", "fork, exec, and pipes between processes."),
     ("events", "Events", "Sockets, and waiting for descriptors."),
+    (
+        "exokernel",
+        "The exokernel itself",
+        "Its own calls and traps, below every entry: hot, and cold, where nothing is where the kernel last looked.",
+    ),
     ("programs", "Whole programs", "From fork to wait, the same source on each; on Linux they run as they are."),
 ];
 

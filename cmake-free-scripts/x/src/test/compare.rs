@@ -63,6 +63,8 @@ pub struct Case {
     pub files: Vec<(String, Vec<u8>)>,
     /// If it starts other programs: which it has in `tools` beside those that every system has. In the guest these are busybox's.
     pub companions: Option<Vec<&'static str>>,
+    /// Whether the host's own binary is the truth for both ISAs: what a process sees of itself in `/proc` is the emulator's in user-mode QEMU.
+    pub seen_by_host: bool,
     /// Whether its text is rewritten in the guest.
     pub rewritten: bool,
     /// How long it may take in the guest.
@@ -82,6 +84,7 @@ impl Case {
             companions: None,
             input: Vec::new(),
             files: Vec::new(),
+            seen_by_host: false,
             rewritten: false,
             timeout: Duration::from_secs(60),
             memory: None,
@@ -101,6 +104,12 @@ impl Case {
         }
     }
 
+    /// The ISA of what runs on Linux.
+    fn truth_of(&self, isa: Isa) -> Isa {
+        let is_same = matches!(self.program, Program::Ours(_) | Program::C(..) | Program::Go(_));
+        if is_same || self.seen_by_host { Isa::host() } else { isa }
+    }
+
     fn binary(&self, isa: Isa) -> Result<PathBuf> {
         Ok(match &self.program {
             Program::Ours(name) => build::linux(isa, Flavour::Stock, name),
@@ -117,7 +126,7 @@ impl Case {
         if let Program::Packaged(program) = &self.program {
             return program.command(isa, directory);
         }
-        let isa = if matches!(self.program, Program::Ours(_) | Program::C(..) | Program::Go(_)) { Isa::host() } else { isa };
+        let isa = self.truth_of(isa);
         if isa == Isa::host() {
             let mut command = Command::new(self.binary(isa)?);
             command.arg0(self.guest_path());
@@ -153,7 +162,7 @@ impl Case {
 
     /// The same on Linux, in `directory`.
     fn place_companions(&self, isa: Isa, directory: &Path) -> Result<()> {
-        let tools = directory.join("tools");
+        let (isa, tools) = (self.truth_of(isa), directory.join("tools"));
         for name in self.companions.iter().flatten() {
             let (binary, place) = (tree::distribution_program(isa, Flavour::Stock, name), tools.join(name));
             fs::create_dir_all(&tools)?;

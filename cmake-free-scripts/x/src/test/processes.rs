@@ -12,7 +12,7 @@ const TIMEOUT: Duration = Duration::from_secs(240);
 
 /// One test for each case.
 pub fn tests(isa: Isa) -> Vec<Test> {
-    let cases = [shells(), vec![make()]].concat();
+    let cases = [shells(), vec![make(), seen()]].concat();
     let rewritten: Vec<Case> = cases.iter().cloned().map(Case::rewritten).collect();
     cases
         .into_iter()
@@ -45,6 +45,12 @@ fn shells() -> Vec<Case> {
         starting("processes/ash", "busybox", &["ash", "shell.sh"], &[], script),
         starting("processes/ash-glibc", "busybox-glibc", &["ash", "shell.sh"], &[], script),
     ]
+}
+
+/// What busybox's `ps`, `top`, `pgrep` and their like tell of processes.
+fn seen() -> Case {
+    let script: &[(&str, &[u8])] = &[("seen.sh", include_bytes!("scripts/seen.sh"))];
+    Case { seen_by_host: true, ..starting("processes/seen", "busybox", &["sh", "seen.sh"], &["busybox"], script) }
 }
 
 fn make() -> Case {

@@ -77,6 +77,7 @@ fn ours() -> Vec<Case> {
         "inotify",
         "fork",
         "terminals",
+        "seen",
     ];
     let mut cases: Vec<Case> = simple.iter().map(|&name| Case::new(Program::Ours(name), &[])).collect();
     let long = "x".repeat(100_000);

@@ -9,7 +9,7 @@ use crate::scheduling::ByPriority;
 use crate::tracing::Nothing;
 use crate::{Make, Policy};
 
-pub(super) static IN_ORDER: Policy = Policy {
+pub(crate) static IN_ORDER: Policy = Policy {
     name: "in-order",
     summary: "16 pages where the program walks through memory in order or reads a file, else one",
     parameters: &[],

@@ -8,6 +8,7 @@ mod keep;
 mod prefault;
 
 use crate::Policy;
+pub(crate) use defaults::IN_ORDER;
 
 /// All of them.
 pub const ALL: &[&Policy] = &[

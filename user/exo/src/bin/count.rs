@@ -9,6 +9,7 @@ use abi::{Call, CloneMode, CloneRange, EnvId, Rights, TransferFlags, WaitWord};
 use native::{
     child::{Child, QUOTA, poke},
     isa,
+    measure::{average_of, is_calibrated, ticks},
     place::{FREE, FREE_TOO, page},
     scene::prepare,
     shared, upcall,
@@ -40,7 +41,7 @@ impl Report {
 
 fn main() -> u8 {
     prepare();
-    if !calibrated() {
+    if !is_calibrated() {
         return 1;
     }
     let mut report = Report { met: true };
@@ -68,37 +69,10 @@ fn main() -> u8 {
     if report.met { native::PASSED } else { 1 }
 }
 
-/// Ticks of `rounds` rounds.
-#[inline(always)]
-fn ticks(rounds: u64, mut round: impl FnMut(u64)) -> u64 {
-    let start = isa::ticks();
-    for number in 0..rounds {
-        round(core::hint::black_box(number));
-    }
-    isa::ticks() - start
-}
-
 /// The average of a round, without the loop's own instructions.
 #[inline(always)]
 fn average(round: impl FnMut(u64)) -> u64 {
     average_of(ROUNDS, round)
-}
-
-#[inline(always)]
-fn average_of(rounds: u64, round: impl FnMut(u64)) -> u64 {
-    let empty = ticks(rounds, |_| ());
-    (ticks(rounds, round).saturating_sub(empty) + rounds / 2) / rounds
-}
-
-/// Whether a loop of 2 x 100 000 instructions takes so many ticks, within a per cent for the clock's own reading and the timer.
-fn calibrated() -> bool {
-    let ticks = isa::known_loop(100_000);
-    let exact = (198_000..=202_000).contains(&ticks);
-    exo::println!("200000 instructions take {ticks} ticks");
-    if !exact {
-        exo::println!("this machine does not count an instruction as a tick: run it with icount");
-    }
-    exact
 }
 
 /// Faults of this environment map a page where they were; foreign syscalls are answered by a minimal entry.

@@ -185,7 +185,14 @@ pub fn answering_code(value: u16) -> [u8; 8] {
     [0xb8, low, high, 0, 0, 0xc3, 0xcc, 0xcc]
 }
 
-/// Go on after the undefined instruction of [`registers_survive_undefined`].
+/// An undefined instruction, for who steps over it.
+#[inline(always)]
+pub fn undefined_instruction() {
+    // SAFETY: it traps and changes nothing; a handler steps over it or ends the program.
+    unsafe { core::arch::asm!("ud2", options(nomem, nostack)) };
+}
+
+/// Go on after an undefined instruction, or that of [`registers_survive_undefined`].
 pub fn skip_undefined(registers: &mut Registers) {
     registers.pc += 2;
 }

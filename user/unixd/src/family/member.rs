@@ -54,6 +54,10 @@ pub struct Member {
     pub id: u32,
     /// A number that no other process ever has.
     pub birth: u64,
+    /// What it is called.
+    pub name: [u64; 2],
+    /// When it began, in nanoseconds of the monotonic clock.
+    pub began_ns: u64,
     /// Its parent's id.
     pub parent: u32,
     /// The thread of the parent that made it.
@@ -123,6 +127,8 @@ impl Member {
         Member {
             id,
             birth,
+            name: [0; 2],
+            began_ns: 0,
             parent,
             parent_thread: 0,
             group: id,

@@ -101,6 +101,12 @@ impl Family {
         })
     }
 
+    /// The id that was given last.
+    #[must_use]
+    pub fn last_id(&self) -> u32 {
+        self.last_id
+    }
+
     /// An id that nobody has.
     pub fn new_id(&mut self) -> u32 {
         loop {
@@ -175,6 +181,7 @@ impl Family {
         child.credentials = copied.credentials.clone();
         child.limits = copied.limits.clone();
         child.nice = copied.nice;
+        child.name = copied.name;
         child.child_actions = copied.child_actions;
         (child.continues, child.limit_changes) = (copied.continues, copied.limit_changes);
         child.exit_signal = if as_sibling { copied.exit_signal } else { exit_signal };
@@ -195,12 +202,13 @@ impl Family {
         self.members.remove(&id);
     }
 
-    /// A process runs another program: execve(2).
+    /// A process runs another program, of this name: execve(2).
     ///
     /// # Errors
     /// `ESRCH`: there is no such process.
-    pub fn note_execution(&mut self, id: u32) -> Result<()> {
+    pub fn note_execution(&mut self, id: u32, name: [u64; 2]) -> Result<()> {
         let member = self.member_mut(id)?;
+        member.name = name;
         member.has_executed = true;
         member.exit_signal = libos::signal::SIGCHLD;
         member.threads.clear();

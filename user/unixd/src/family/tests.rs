@@ -282,7 +282,7 @@ fn groups_and_sessions_have_their_rules() {
     assert_eq!(family.set_group(2, 3, -1), Err(Errno::EINVAL));
     family.set_group(2, 3, 0).unwrap();
     family.set_group(4, 0, 3).unwrap();
-    family.note_execution(4).unwrap();
+    family.note_execution(4, [0; 2]).unwrap();
     assert_eq!(family.set_group(2, 4, 4), Err(Errno::EACCES));
     family.set_session(4).unwrap();
     assert_eq!(family.set_group(2, 4, 4), Err(Errno::EPERM), "another session");

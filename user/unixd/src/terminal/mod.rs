@@ -107,6 +107,12 @@ impl Terminal {
         Arc::new(Terminal::new(SERIAL, termios, window, None))
     }
 
+    /// The foreground process group; 0: none.
+    #[must_use]
+    pub fn foreground(&self) -> u32 {
+        self.with(|state| state.group)
+    }
+
     /// Work on what changes.
     pub fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
         work(&mut self.state.lock())

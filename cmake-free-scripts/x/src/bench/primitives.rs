@@ -1,0 +1,65 @@
+//! What the exokernel's own primitives cost, hot and cold: rows that only Chitin has.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+
+use super::operation::Operation;
+use super::session::Figures;
+use super::transcript::Measured;
+use crate::build;
+use crate::image::lay_out;
+use crate::isa::Isa;
+use crate::qemu::{End, Machine, boot_captured};
+
+/// The program of `user/exo` that measures them.
+const PROGRAM: &str = "primitives";
+/// The table that they are in.
+pub const GROUP: &str = "exokernel";
+/// What the program exits with when all went as it was to go.
+const PASSED: u8 = 33;
+const TIMEOUT: Duration = Duration::from_secs(120);
+/// What stands behind a name whose figure is that of a single round.
+const COLD: &str = ".cold";
+
+/// The operations, and an ISA's figures.
+pub fn measure(isa: Isa) -> Result<(Vec<Operation>, Figures)> {
+    build::build_native(isa)?;
+    let image = lay_out(&std::fs::read(build::native(isa, PROGRAM))?, &[])?;
+    let machine = Machine { icount: true, ..Machine::default_for(isa) };
+    let outcome = boot_captured(&machine, &build::kernel(isa), &image, TIMEOUT)?;
+    if outcome.end != End::Exit(PASSED) {
+        bail!("{PROGRAM} on {isa}: {}; it printed:\n{}", outcome.end, String::from_utf8_lossy(&outcome.output));
+    }
+    Ok(read(&String::from_utf8_lossy(&outcome.output)))
+}
+
+/// What the program printed: `primitive NAME HOT COLD TITLE`.
+fn read(output: &str) -> (Vec<Operation>, Figures) {
+    let (mut operations, mut figures) = (Vec::new(), BTreeMap::new());
+    for line in output.lines().filter_map(|line| line.trim_end().strip_prefix("primitive ")) {
+        let mut words = line.splitn(4, ' ');
+        let (Some(name), Some(hot), Some(cold), Some(title)) = (words.next(), words.next(), words.next(), words.next()) else { continue };
+        for (suffix, figure, how) in [("", hot, ""), (COLD, cold, ", cold")] {
+            let Ok(figure) = figure.parse::<f64>() else { continue };
+            let name = format!("{name}{suffix}");
+            figures.insert(name.clone(), Measured::Figure { median: figure, least: figure, most: figure });
+            operations.push(Operation { group: GROUP.into(), name, title: format!("{title}{how}"), kin: String::new() });
+        }
+    }
+    (operations, figures)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_gives_two_figures() {
+        let (operations, figures) = read("noise\nprimitive page_map 120 150 a page is mapped\r\nprimitive broken\n");
+        assert_eq!(operations.iter().map(|operation| operation.name.as_str()).collect::<Vec<_>>(), ["page_map", "page_map.cold"]);
+        assert_eq!(operations[1].title, "a page is mapped, cold");
+        assert_eq!(figures["page_map.cold"].median(), Some(150.0));
+    }
+}
