@@ -27,7 +27,7 @@ use crate::vfs::walk::Last;
 use crate::vfs::way::Way;
 
 /// Paths that are remembered at a time; one that comes to the same place takes it over.
-const PLACES: usize = 128;
+const PLACES: usize = 64;
 /// Regular files that are kept at a time: as many as one request gives up.
 const KEPT_MOST: usize = 7;
 /// The most bytes of a path that is remembered.

@@ -217,6 +217,7 @@ impl Tree {
         let mut opened = Opened::new(entry.clone(), file, access, Object::File);
         opened.shown.clone_from(&shown);
         opened.watches = Some(self.watches.clone());
+        opened.is_watched = self.is_watched();
         self.watches.tell(&entry, Happening::OPEN);
         let handle = asked.handles.insert(Held::Open(Arc::new(opened)))?;
         Ok(told(&entry, handle, shown.as_deref()))
