@@ -145,13 +145,6 @@ impl Kept {
         };
         Some((self.entry.clone(), file))
     }
-
-    /// It was closed in the moment, and that is to be told.
-    fn close(self) {
-        if let KeptFile::Regular(file) = &self.file {
-            file.is_kept.store(false, Ordering::Relaxed);
-        }
-    }
 }
 
 impl Drop for Kept {
@@ -262,11 +255,6 @@ impl Names {
     #[must_use]
     pub fn let_go(&mut self) -> bool {
         !self.kept.is_empty() && self.take_all(|_| true).iter().any(Kept::is_closed)
-    }
-
-    /// Regular files were closed in the moment, which is to be told.
-    pub fn close(&mut self) {
-        self.take_all(Kept::is_closed).into_iter().for_each(Kept::close);
     }
 
     /// Keep a file no longer.
