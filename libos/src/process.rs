@@ -161,6 +161,7 @@ impl<K: Kernel> Process<K> {
         }
         self.report_profile();
         self.leave_all_futexes();
+        self.files.look_at_watch();
         let (most_resident, faults) = {
             let memory = self.memory.lock();
             (memory.most_resident as u64, memory.faults)

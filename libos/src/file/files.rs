@@ -266,11 +266,8 @@ impl Files {
         }
     }
 
-    /// A description may have been dropped: if it could have had locks, or files are watched, `unixd` is to know that at once.
+    /// A description may have been dropped: if it could have had locks, `unixd` is to know that at once.
     pub fn settle_locks(&self) {
-        if let Some(tree) = &self.tree {
-            tree.note_closed();
-        }
         if self.locks.load(Ordering::Relaxed)
             && let Some(tree) = &self.tree
         {

@@ -41,6 +41,8 @@ pub struct Opened {
     pub id: u64,
     /// Whether locks were ever asked for by it.
     pub may_have_locks: AtomicBool,
+    /// Whether it was opened when files were watched: then its end is told, whatever its process says.
+    pub is_watched: bool,
     /// Whether it was closed before it was released, when nobody watched.
     was_closed: AtomicBool,
 }
@@ -59,6 +61,7 @@ impl Opened {
             watches: None,
             id: locks::next_description(),
             may_have_locks: false.into(),
+            is_watched: false,
             was_closed: false.into(),
         }
     }
@@ -70,7 +73,7 @@ impl Drop for Opened {
             locks::forget(Owner::Description(self.id));
         }
         if let Some(watches) = &self.watches
-            && !*self.was_closed.get_mut()
+            && (self.is_watched || !*self.was_closed.get_mut())
         {
             watches.tell_closed(&self.entry, self.access);
         }

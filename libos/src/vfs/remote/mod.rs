@@ -356,13 +356,6 @@ impl Tree {
         is_watched
     }
 
-    /// A file may have been closed.
-    pub(crate) fn note_closed(&self) {
-        if self.server.is_watched() {
-            self.names.lock().close();
-        }
-    }
-
     /// Give up all handles that are not needed any more.
     pub(crate) fn flush(&self) {
         self.release(&mut self.released.lock());

@@ -27,7 +27,7 @@ use crate::vfs::walk::Last;
 use crate::vfs::way::Way;
 
 /// Paths that are remembered at a time; one that comes to the same place takes it over.
-const PLACES: usize = 128;
+const PLACES: usize = 64;
 /// Regular files that are kept at a time: as many as one request gives up.
 const KEPT_MOST: usize = 7;
 /// The most bytes of a path that is remembered.
@@ -145,13 +145,6 @@ impl Kept {
         };
         Some((self.entry.clone(), file))
     }
-
-    /// It was closed in the moment, and that is to be told.
-    fn close(self) {
-        if let KeptFile::Regular(file) = &self.file {
-            file.is_kept.store(false, Ordering::Relaxed);
-        }
-    }
 }
 
 impl Drop for Kept {
@@ -262,11 +255,6 @@ impl Names {
     #[must_use]
     pub fn let_go(&mut self) -> bool {
         !self.kept.is_empty() && self.take_all(|_| true).iter().any(Kept::is_closed)
-    }
-
-    /// Regular files were closed in the moment, which is to be told.
-    pub fn close(&mut self) {
-        self.take_all(Kept::is_closed).into_iter().for_each(Kept::close);
     }
 
     /// Keep a file no longer.

@@ -235,6 +235,7 @@ impl Tree {
         }
         let mut opened = Opened::new(entry.clone(), file, access, Object::File);
         opened.shown.clone_from(&shown);
+        opened.is_watched = watches.is_some() && self.is_watched();
         opened.watches = watches;
         let handle = asked.handles.insert(Held::Open(Arc::new(opened)))?;
         Ok(told(&entry, handle, shown.as_deref()))
