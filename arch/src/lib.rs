@@ -133,10 +133,7 @@ pub trait Board {
     ///
     /// # Safety
     /// It is RAM, and nobody else's.
-    unsafe fn zero_frame(&self, frame: u64) {
-        // SAFETY: the caller's promise.
-        unsafe { self.frame(frame).write_bytes(0, abi::PAGE_SIZE) };
-    }
+    unsafe fn zero_frame(&self, frame: u64);
     /// Copy a frame to another.
     ///
     /// # Safety

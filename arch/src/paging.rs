@@ -49,7 +49,22 @@ pub trait Paging: 'static {
     /// The next table's frame number, if the word in a table of level 1 to 3 means one: the short form of `decode` for walks.
     #[inline(always)]
     fn next(word: u64) -> Option<u64> {
-        (word & Self::KIND == Self::TABLE & Self::KIND).then_some((word & Self::ADDRESS) >> 12)
+        (word & Self::KIND == Self::TABLE & Self::KIND).then_some(Self::frame(word))
+    }
+
+    /// The number of the frame that a word names.
+    #[inline(always)]
+    fn frame(word: u64) -> u64 {
+        (word & Self::ADDRESS) >> 12
+    }
+
+    /// What a leaf's word means.
+    #[inline(always)]
+    fn leaf(word: u64) -> Leaf {
+        let given = word ^ Self::REFUSALS;
+        let kept = word >> Self::KEPT & KEPT.bits();
+        let rights = Self::RIGHTS.iter().fold(kept, |rights, (right, bits)| rights | if given & bits == *bits { right.bits() } else { 0 });
+        Leaf { frame: Self::frame(word), rights: Rights::from_bits_retain(rights) }
     }
 
     /// What the word means, at any level: a leaf has bits that no table has.
@@ -57,14 +72,15 @@ pub trait Paging: 'static {
         if word == 0 {
             return Entry::Absent;
         }
-        let frame = (word & Self::ADDRESS) >> 12;
-        if word & Self::LEAF[0] & !Self::TABLE == 0 {
-            return Entry::Table(frame);
-        }
-        let given = word ^ Self::REFUSALS;
-        let kept = word >> Self::KEPT & KEPT.bits();
-        let rights = Self::RIGHTS.iter().fold(kept, |rights, (right, bits)| rights | if given & bits == *bits { right.bits() } else { 0 });
-        Entry::Leaf(Leaf { frame, rights: Rights::from_bits_retain(rights) })
+        let is_table = word & Self::LEAF[0] & !Self::TABLE == 0;
+        if is_table { Entry::Table(Self::frame(word)) } else { Entry::Leaf(Self::leaf(word)) }
+    }
+
+    /// A leaf's word, to be written to no more until it is broken.
+    #[inline(always)]
+    fn copy_on_write(word: u64) -> u64 {
+        let [_, (_, write), ..] = Self::RIGHTS;
+        word & !write | write & Self::REFUSALS | Rights::COW.bits() << Self::KEPT
     }
 
     /// The word that means `entry` in a table of `level`.

@@ -67,7 +67,7 @@ impl<M: Machine> Kernel<M> {
                 } else if within(&boot.image) {
                     self.frames.mark(frame, FrameKind::User);
                 } else {
-                    self.frames.free(frame);
+                    self.frames.free(frame, false);
                 }
             }
         }

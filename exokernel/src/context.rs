@@ -82,7 +82,7 @@ impl<M: Machine> Kernel<M> {
         let env = self.env(id.slot());
         let index = env.contexts.iter().position(|context| context.get().is_none()).ok_or(abi::Error::Full)?;
         self.charge(id.slot(), 1)?;
-        let frame = self.take_zeroed(abi::FrameKind::Kernel);
+        let (frame, _) = self.frames.take_any(abi::FrameKind::Kernel, false).expect("an accepted charge finds a frame");
         let record = Record::<<M as Cpu>::Context> {
             // SAFETY: a context's zeroed bytes are what `Context::init` expects.
             machine: unsafe { core::mem::zeroed() },

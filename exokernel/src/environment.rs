@@ -6,7 +6,7 @@
 use core::cell::Cell;
 
 use abi::{EnvEntry, EnvId, EnvState, Error, FrameKind, MAX_CONTEXTS, PAGE_SIZE, Privileges, USER_BOTTOM, USER_TOP};
-use arch::{EXIT_FAULT, Machine};
+use arch::{Cpu, EXIT_FAULT, Machine, Paging};
 
 use crate::context::{ContextRef, Run};
 use crate::{Kernel, Result};
@@ -112,7 +112,7 @@ impl<M: Machine> Kernel<M> {
     /// A new environment with an empty space; two frames are charged to itself. The parent's charge is the caller's business.
     pub(crate) fn new_env(&mut self, parent: Option<usize>, quota: u64, privileges: Privileges) -> Result<EnvId> {
         let slot = self.records.iter().position(|&record| record == 0).ok_or(Error::Full)?;
-        let frame = self.take_zeroed(FrameKind::Kernel);
+        let (frame, _) = self.frames.take_any(FrameKind::Kernel, false).expect("the parent's charge finds a frame");
         let root = self.take_zeroed(FrameKind::Table);
         self.machine.init_root(root);
         let env = Env { frame, slot: Cell::new(slot), root: Cell::new(root), ..Env::default() };
@@ -196,21 +196,21 @@ impl<M: Machine> Kernel<M> {
         let slot = id.slot();
         let env = self.env(slot);
         let pages = (USER_TOP - USER_BOTTOM) / PAGE_SIZE as u64;
-        let done = self.for_leaves(env.root.get(), USER_BOTTOM, pages, |kernel, slot, leaf, address| {
-            let work = kernel.clear_behind(id, &slot);
-            kernel.clear(id, slot, leaf, address);
-            Ok([0, work])
+        let done = self.for_leaves(id, USER_BOTTOM, pages, |kernel, word, level, _| {
+            // SAFETY: a word of a table.
+            kernel.let_leaf_go(<M as Cpu>::Paging::frame(unsafe { word.read() }), level);
+            Ok(true)
         })?;
         if done < pages {
             return Ok(false);
         }
         for context in env.contexts.iter().filter_map(Cell::take) {
             self.unpin(self.context(context).upcall.get());
-            self.frames.free(self.context(context).frame);
+            self.frames.free(self.context(context).frame, false);
         }
         self.machine.flush_space(env.asid());
-        self.free_table(env.root.get());
-        self.frames.free(env.frame);
+        self.free_table(env.root.get(), false);
+        self.frames.free(env.frame, false);
         self.records[slot] = 0;
         while self.records[..self.top].ends_with(&[0]) {
             self.top -= 1;

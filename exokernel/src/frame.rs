@@ -1,10 +1,12 @@
 //! The frame table and the free list.
 //!
 //! The table is an array of [`FrameEntry`] in the info pages, so every environment can read it: which frames are free, and which
-//! runs of them, is for libraries to find out. Free frames form a doubly linked list through their entries, so that taking one by number
-//! costs what taking any costs.
+//! runs of them, is for libraries to find out. Free frames form doubly linked lists through their entries, so that taking one by number
+//! costs what taking any costs: one of those known to hold zeros, as page tables do when their last entry is gone, and one of all others.
 
 use crate::space::leaf_pages;
+use core::ops::Range;
+
 use abi::{FrameEntry, FrameKind, InfoPage};
 use arch::{Boot, FrameRange};
 use arrayvec::ArrayVec;
@@ -17,14 +19,15 @@ pub(crate) struct Frames {
     pub(crate) info: *mut InfoPage,
     first: u64,
     count: u64,
-    head: u32,
+    /// The first free frame of each list: of others, of zeros.
+    heads: [u32; 2],
     devices: ArrayVec<FrameRange, 16>,
 }
 
 impl Frames {
     /// A table of `count` absent frames from `first` on. `table` and `info` are the kernel's own memory for good, zeroed.
     pub(crate) fn new(table: *mut FrameEntry, info: *mut InfoPage, first: u64, count: u64, boot: &Boot) -> Self {
-        Frames { table, info, first, count, head: NONE, devices: boot.devices.clone() }
+        Frames { table, info, first, count, heads: [NONE; 2], devices: boot.devices.clone() }
     }
 
     fn index(&self, frame: u64) -> Option<u32> {
@@ -53,24 +56,31 @@ impl Frames {
     }
 
     /// Make a frame that nobody has free: at boot, or when its last use ends.
-    pub(crate) fn free(&mut self, frame: u64) {
+    pub(crate) fn free(&mut self, frame: u64, is_zero: bool) {
         let Some(index) = self.index(frame) else { return };
-        let head = self.head;
-        *self.entry(index) = FrameEntry { kind: FrameKind::Free as u32, count: 0, next: head, previous: NONE };
-        if head != NONE {
-            self.entry(head).previous = index;
+        let next = core::mem::replace(&mut self.heads[usize::from(is_zero)], index);
+        *self.entry(index) = FrameEntry { kind: FrameKind::Free as u32, count: is_zero.into(), next, previous: NONE };
+        if next != NONE {
+            self.entry(next).previous = index;
         }
-        self.head = index;
         // SAFETY: the info page is the kernel's own for good.
         unsafe { (*self.info).free_frames += 1 };
     }
 
-    /// Take a free frame, `frame` or any, for `kind`, with no uses yet. Its contents are whatever they were.
-    pub(crate) fn take(&mut self, frame: Option<u64>, kind: FrameKind) -> Option<u64> {
-        let index = frame.map_or(Some(self.head), |frame| self.index(frame)).filter(|&index| index != NONE)?;
-        let FrameEntry { kind: FREE, next, previous, .. } = *self.entry(index) else { return None };
+    /// Take any free frame for `kind`, with no uses yet: rather one that holds zeros, or rather not. Answers whether it does, too.
+    #[inline(always)]
+    pub(crate) fn take_any(&mut self, kind: FrameKind, zeros: bool) -> Option<(u64, bool)> {
+        let [others, zeroed] = self.heads;
+        let is_zero = if zeros { zeroed != NONE } else { others == NONE };
+        let index = if is_zero { zeroed } else { others };
+        if index == NONE { None } else { Some((self.take(index, kind)?, is_zero)) }
+    }
+
+    /// Take a free frame for `kind`, with no uses yet. Its contents are whatever they were.
+    fn take(&mut self, index: u32, kind: FrameKind) -> Option<u64> {
+        let FrameEntry { kind: FREE, count, next, previous } = *self.entry(index) else { return None };
         match previous {
-            NONE => self.head = next,
+            NONE => self.heads[count as usize] = next,
             previous => self.entry(previous).next = next,
         }
         if next != NONE {
@@ -82,18 +92,19 @@ impl Frames {
         Some(self.first + u64::from(index))
     }
 
-    /// Take free frames for user memory: `wanted` and those after it, all or none, or any one.
-    #[inline(always)]
-    pub(crate) fn take_run(&mut self, wanted: Option<u64>, count: u64) -> Option<u64> {
-        let Some(first) = wanted else { return self.take(None, FrameKind::User) };
-        let mut frames = first..first.saturating_add(count);
+    /// Take these free frames for user memory, all or none.
+    pub(crate) fn take_run(&mut self, first: u64, count: u64) -> Option<Range<u64>> {
+        let frames = first..first.saturating_add(count);
         let free = frames.clone().all(|frame| self.kind(frame) == FREE);
-        (free && frames.all(|frame| self.take(Some(frame), FrameKind::User).is_some())).then_some(first)
+        (free && frames.clone().all(|frame| self.index(frame).and_then(|index| self.take(index, FrameKind::User)).is_some()))
+            .then_some(frames)
     }
 
     /// Set what a frame is, at boot.
     pub(crate) fn mark(&mut self, frame: u64, kind: FrameKind) {
-        self.known(frame).into_iter().for_each(|entry| entry.kind = kind as u32);
+        if let Some(entry) = self.known(frame) {
+            entry.kind = kind as u32;
+        }
     }
 
     /// One more mapping or entry. Device and info frames are not counted: they are never freed.
@@ -124,7 +135,7 @@ impl Frames {
         entry.count -= 1;
         let last = entry.count == 0;
         if last && entry.kind == FrameKind::User as u32 {
-            self.free(frame);
+            self.free(frame, false);
         }
         last
     }

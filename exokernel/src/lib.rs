@@ -74,8 +74,8 @@ pub struct Kernel<M: Machine> {
     pub machine: M,
     frames: Frames,
     queues: Queues,
-    /// Root, 2 MiB and page table of level 0 that were looked for last, and before that; zeros: none.
-    near: [Cell<(u64, u64, u64)>; 2],
+    /// The page tables of level 0 that were walked to last, and before that, by [`space`]'s keys for them; zeros: none.
+    near: [Cell<(u64, u64)>; 2],
     schedule: Schedule,
     /// First frame of the info pages.
     info: u64,

@@ -78,9 +78,12 @@ impl<M: Machine> Kernel<M> {
             }
             self.schedule.slice_end = NO_DEADLINE;
             self.set_timer();
-            self.schedule.loaded.into_iter().for_each(|loaded| self.account(loaded, self.machine.clock()));
+            // What is loaded does not run meanwhile.
+            let before = self.machine.clock();
             self.machine.idle();
-            self.schedule.loaded.into_iter().for_each(|loaded| self.account(loaded, self.machine.clock().wrapping_neg()));
+            if let Some(loaded) = self.schedule.loaded {
+                self.account(loaded, before.wrapping_sub(self.machine.clock()));
+            }
             self.interrupt();
         }
     }
@@ -130,7 +133,9 @@ impl<M: Machine> Kernel<M> {
         {
             self.context(context).preempted.set(true);
             self.slice(self.schedule.slot).expired += 1;
-            self.count_lost_slice(context);
+            if let Some(page) = self.page(context) {
+                page.slices_lost = page.slices_lost.wrapping_add(1);
+            }
         }
         // The timer fired: whatever it was set to is gone.
         self.schedule.timer = 0;

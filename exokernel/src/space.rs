@@ -5,32 +5,24 @@
 
 use core::cell::Cell;
 
-use abi::{EnvId, Error, FrameKind, LARGE_PAGES, PAGE_SIZE, Rights, USER_BOTTOM, USER_TOP};
+use abi::{EnvId, Error, FrameKind, PAGE_SIZE, Rights, USER_BOTTOM, USER_TOP};
 use arch::{Cpu, Entry, LEVELS, Leaf, Machine, Paging, TABLE_ENTRIES};
 
 use crate::{Kernel, Result};
 
-/// Where an address leads: the deepest entry on its way, at the level asked for or above it.
+/// Where an address leads: the deepest word on its way, at the level asked for or above it.
 pub(crate) struct Slot {
     pub(crate) table: u64,
     pub(crate) word: *mut u64,
     pub(crate) level: usize,
-    pub(crate) entry: Entry,
-}
-
-impl Slot {
-    /// Words of the table from this one on.
-    pub(crate) fn left(&self) -> usize {
-        TABLE_ENTRIES - self.word.addr() / 8 % TABLE_ENTRIES
-    }
 }
 
 /// More single pages than this are forgotten by forgetting the whole space.
 const FLUSH_PAGES: u64 = 16;
 
-/// Pages that a leaf of a level covers.
+/// Pages that an entry of a level covers.
 pub(crate) const fn leaf_pages(level: usize) -> u64 {
-    if level == 0 { 1 } else { LARGE_PAGES as u64 }
+    1 << (9 * level)
 }
 
 /// Check that `pages` pages from `address` on are user space.
@@ -58,27 +50,37 @@ fn index(address: u64, level: usize) -> usize {
     (address >> (12 + 9 * level)) as usize % TABLE_ENTRIES
 }
 
-/// Which word of a table, of `left` from `word` on, is the first from number `at` on that is not 0; `left` if none is.
-fn zeros(word: *mut u64, mut at: usize, left: usize) -> usize {
-    // SAFETY: the table has as many words.
-    let any = |from, count| (from..from + count).fold(0, |any, at| any | unsafe { word.add(at).read() });
-    while at + 16 <= left && any(at, 16) == 0 {
-        at += 16;
-    }
-    while at < left && any(at, 1) == 0 {
-        at += 1;
+/// What a page table of level 0 is remembered by: its root and its 2 MiB.
+fn near_key(root: u64, address: u64) -> u64 {
+    root << 26 | address >> 21
+}
+
+/// The number of the first word from `at` on, of `end` of a table, that is not 0; `end` if none is.
+#[inline(always)]
+fn next_used(words: *const u64, mut at: usize, end: usize) -> usize {
+    const BLOCK: usize = 16;
+    // SAFETY: callers name words of one table.
+    let is_empty = |at, count| (at..at + count).fold(0, |any, at| any | unsafe { words.add(at).read() }) == 0;
+    while at < end && is_empty(at, 1) {
+        let block = at.is_multiple_of(BLOCK) && at + BLOCK <= end && is_empty(at, BLOCK);
+        at += if block { BLOCK } else { 1 };
     }
     at
 }
 
 impl<M: Machine> Kernel<M> {
     /// Follow `address` from `root` down to `level`.
+    #[inline(always)]
     pub(crate) fn find(&self, root: u64, address: u64, level: usize) -> Slot {
-        let (mut table, mut at) = (root, LEVELS - 1);
-        let is_near = |near: &(u64, u64, u64)| (near.0, near.1, level) == (root, address >> 21, 0);
-        if let Some(near) = self.near.iter().map(Cell::get).find(is_near) {
-            return self.slot(near.2, address, 0);
+        let key = near_key(root, address);
+        match self.near.iter().map(Cell::get).find(|near| near.0 == key && level == 0) {
+            Some((_, table)) => self.slot(table, address, 0),
+            None => self.walk(root, address, level),
         }
+    }
+
+    fn walk(&self, root: u64, address: u64, level: usize) -> Slot {
+        let (mut table, mut at) = (root, LEVELS - 1);
         while at > level
             // SAFETY: `table` is a root or came out of a `Table` entry.
             && let Some(next) = <M as Cpu>::Paging::next(unsafe { self.word(table, address, at).read() })
@@ -86,7 +88,7 @@ impl<M: Machine> Kernel<M> {
             (table, at) = (next, at - 1);
         }
         if at == 0 {
-            self.near[1].set(self.near[0].replace((root, address >> 21, table)));
+            self.near[1].set(self.near[0].replace((near_key(root, address), table)));
         }
         self.slot(table, address, at)
     }
@@ -97,19 +99,22 @@ impl<M: Machine> Kernel<M> {
         self.machine.frame(table).cast::<u64>().wrapping_add(index(address, level))
     }
 
-    /// What `address` leads to in a page table of `level`.
+    /// The slot for `address` in a page table of `level`.
     #[inline(always)]
     fn slot(&self, table: u64, address: u64, level: usize) -> Slot {
-        let word = self.word(table, address, level);
-        // SAFETY: the table is one that `find` came to.
-        let entry = <M as Cpu>::Paging::decode(unsafe { word.read() });
-        Slot { table, word, level, entry }
+        Slot { table, word: self.word(table, address, level), level }
+    }
+
+    /// What a slot's word means.
+    pub(crate) fn entry_of(&self, slot: &Slot) -> Entry {
+        // SAFETY: the slot came from `find` in this call, and no table was freed in between.
+        <M as Cpu>::Paging::decode(unsafe { slot.word.read() })
     }
 
     /// The leaf around `address`, as if it were of one page.
     pub(crate) fn leaf(&self, root: u64, address: u64) -> Option<(Leaf, usize)> {
         let slot = self.find(root, address, 0);
-        let Entry::Leaf(mut leaf) = slot.entry else { return None };
+        let Entry::Leaf(mut leaf) = self.entry_of(&slot) else { return None };
         if slot.level > 0 {
             leaf.frame += index(address, 0) as u64;
         }
@@ -126,8 +131,14 @@ impl<M: Machine> Kernel<M> {
     ///
     /// `Occupied`: something is mapped there. `Quota`: for the pages or the tables.
     pub(crate) fn insert(&mut self, id: EnvId, address: u64, level: usize, leaf: Leaf) -> Result<()> {
+        self.insert_word(id, address, level, <M as Cpu>::Paging::encode(Entry::Leaf(leaf), level))
+    }
+
+    /// The same, with a leaf as a table has it.
+    pub(crate) fn insert_word(&mut self, id: EnvId, address: u64, level: usize, leaf: u64) -> Result<()> {
         let mut slot = self.find(self.env(id.slot()).root.get(), address, level);
-        if slot.entry != Entry::Absent {
+        // SAFETY: as for `entry_of`.
+        if unsafe { slot.word.read() } != 0 {
             return Err(Error::Occupied);
         }
         self.charge(id.slot(), (slot.level - level) as u64 + leaf_pages(level))?;
@@ -137,45 +148,27 @@ impl<M: Machine> Kernel<M> {
             self.frames.hold(slot.table);
             slot = self.slot(table, address, slot.level - 1);
         }
-        self.write(&slot, Entry::Leaf(leaf));
+        // SAFETY: the slot is of this environment's tables, and no table was freed since it was found.
+        unsafe { slot.word.write(leaf) };
         self.frames.hold(slot.table);
-        self.frames.hold_leaf(leaf.frame, level);
+        self.frames.hold_leaf(<M as Cpu>::Paging::frame(leaf), level);
         Ok(())
     }
 
-    /// Take a leaf away, with tables that it leaves empty. To be flushed.
-    pub(crate) fn clear(&mut self, id: EnvId, slot: Slot, leaf: Leaf, address: u64) {
-        let root = self.env(id.slot()).root.get();
-        self.write(&slot, Entry::Absent);
-        self.let_leaf_go(leaf.frame, slot.level);
-        let mut credit = leaf_pages(slot.level);
-        let mut slot = slot;
-        while self.frames.release(slot.table) && slot.level < LEVELS - 1 {
-            let empty = slot.table;
-            slot = self.find(root, address, slot.level + 1);
+    /// So many entries less in a table: one that is empty goes, and with it those above that it leaves empty.
+    fn let_entries_go(&mut self, id: EnvId, mut slot: Slot, address: u64, mut entries: u32) {
+        let mut credit = u64::from(entries) * leaf_pages(slot.level);
+        while let Some(table) = self.frames.known(slot.table) {
+            table.count -= entries;
+            if entries == 0 || table.count > 0 || slot.level == LEVELS - 1 {
+                break;
+            }
+            self.free_table(slot.table, true);
+            slot = self.find(self.env(id.slot()).root.get(), address, slot.level + 1);
             self.write(&slot, Entry::Absent);
-            self.free_table(empty);
-            credit += 1;
+            (entries, credit) = (1, credit + 1);
         }
         self.credit(id.slot(), credit);
-    }
-
-    /// Take the leaves away that are behind one in its page table; answers how many words were looked at.
-    pub(crate) fn clear_behind(&mut self, id: EnvId, slot: &Slot) -> u64 {
-        let left = slot.left();
-        let (mut at, mut cleared) = (0, 0);
-        while slot.level == 0 && self.frames.known(slot.table).is_some_and(|table| table.count > 1) && {
-            at = zeros(slot.word, at + 1, left);
-            at < left
-        } {
-            // SAFETY: a word of the table.
-            let word = unsafe { slot.word.add(at).replace(0) };
-            self.let_go((word & <M as Cpu>::Paging::ADDRESS) >> 12);
-            self.frames.release(slot.table);
-            cleared += 1;
-        }
-        self.credit(id.slot(), cleared);
-        at as u64
     }
 
     /// A mapping or pin of a frame less, charges aside: who sleeps on the frame's count is woken.
@@ -186,44 +179,72 @@ impl<M: Machine> Kernel<M> {
         self.wake_word(count, usize::MAX);
     }
 
-    /// Free a page table, or a root.
-    pub(crate) fn free_table(&mut self, table: u64) {
+    /// Free a page table that is empty, or a root.
+    pub(crate) fn free_table(&mut self, table: u64, is_empty: bool) {
         self.near = Default::default();
-        self.frames.free(table);
+        self.frames.free(table, is_empty);
     }
 
     /// A leaf less; the last of 2 MiB lets go of all frames.
     #[inline(always)]
-    fn let_leaf_go(&mut self, first: u64, level: usize) {
-        if level == 0 || self.frames.release_run(first) {
+    pub(crate) fn let_leaf_go(&mut self, first: u64, level: usize) {
+        if level == 0 {
+            self.let_go(first);
+        } else if self.frames.release_run(first) {
             (first..first + leaf_pages(level)).for_each(|frame| self.let_go(frame));
         }
     }
 
-    /// Do `step`, which answers how many pages it passed beyond its own and its work for them, for the leaves of a range, in order: see [`batch`]. A 2 MiB leaf that the range covers in part is `Occupied`.
+    /// Do `step` for the leaves of a range, in order: see [`batch`]. It gets a leaf's word, level and address, and answers whether the leaf is to
+    /// be taken away; it has let go of the frames then. A 2 MiB leaf that the range covers in part is `Occupied`.
+    ///
+    /// A table is walked to once for all of its leaves.
+    #[inline(always)]
     pub(crate) fn for_leaves(
         &mut self,
-        root: u64,
+        id: EnvId,
         address: u64,
         pages: u64,
-        mut step: impl FnMut(&mut Self, Slot, Leaf, u64) -> Result<[u64; 2]>,
+        mut step: impl FnMut(&mut Self, *mut u64, usize, u64) -> Result<bool>,
     ) -> Result<u64> {
+        let end = (address >> 12) + pages;
         batch(pages, |done| {
-            let at = address + done * PAGE_SIZE as u64;
-            let slot = self.find(root, at, 0);
-            let span = 1u64 << (9 * slot.level);
-            let offset = (at >> 12) % span;
-            let passed = (span - offset).min(pages - done);
-            let Entry::Leaf(leaf) = slot.entry else {
-                // So are its neighbours in the table often: they are looked at without a walk each.
-                let run = zeros(slot.word, 1, slot.left());
-                return Ok([(span * run as u64 - offset).min(pages - done), 1 + run as u64 / 8]);
+            let start = (address >> 12) + done;
+            let slot = self.find(self.env(id.slot()).root.get(), start << 12, 0);
+            let span = leaf_pages(slot.level);
+            // The page of the first entry, which may begin before the range.
+            let first = start & !(span - 1);
+            let entries = (TABLE_ENTRIES - index(start << 12, slot.level)).min((end - first).div_ceil(span) as usize);
+            let (mut at, mut used, mut gone) = (0, 0, 0);
+            let ended = loop {
+                // Behind the last of a table that is in use there is nothing to look for.
+                let all = self.frames.known(slot.table).map_or(0, |table| table.count);
+                at = if used == all { entries } else { next_used(slot.word, at, entries) };
+                let (word, page) = (slot.word.wrapping_add(at), first + at as u64 * span);
+                // SAFETY: a word of the table, here and below.
+                if at == entries || slot.level > 0 && <M as Cpu>::Paging::next(unsafe { word.read() }).is_some() {
+                    break Ok(());
+                }
+                if page < start || page + span > end {
+                    break Err(Error::Occupied);
+                }
+                match step(self, word, slot.level, page << 12) {
+                    Ok(true) => {
+                        // SAFETY: likewise.
+                        unsafe { word.write(0) };
+                        gone += 1;
+                    }
+                    Ok(false) => {}
+                    Err(error) => break Err(error),
+                }
+                (at, used) = (at + 1, used + 1);
             };
-            if offset > 0 || pages - done < span {
-                return Err(Error::Occupied);
+            self.let_entries_go(id, slot, start << 12, gone);
+            let passed = (first + at as u64 * span).clamp(start, end) - start;
+            if passed == 0 {
+                ended?;
             }
-            let [further, work] = step(self, slot, leaf, at)?;
-            Ok([passed + further, 1 + span + work])
+            Ok([passed, 1 + u64::from(used) * span + at as u64 / 8])
         })
     }
 
@@ -238,36 +259,13 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// Split a 2 MiB leaf into 512 small ones.
-    pub(crate) fn split(&mut self, id: EnvId, address: u64) -> Result<u64> {
-        let slot = self.find(self.env(id.slot()).root.get(), address, 0);
-        let Entry::Leaf(leaf) = slot.entry else { return Err(Error::NotMapped) };
-        if slot.level == 0 {
-            return Ok(0);
-        }
-        self.charge(id.slot(), 1)?;
-        let table = self.take_zeroed(FrameKind::Table);
-        let words = self.machine.frame(table).cast::<u64>();
-        for small in 0..LARGE_PAGES {
-            let leaf = Leaf { frame: leaf.frame + small as u64, ..leaf };
-            // SAFETY: a table has 512 words.
-            unsafe { words.add(small).write(<M as Cpu>::Paging::encode(Entry::Leaf(leaf), 0)) };
-            self.frames.hold(table);
-            self.frames.hold(leaf.frame);
-        }
-        self.let_leaf_go(leaf.frame, 1);
-        // Break before make: the old translation is gone before the new one stands (Arm ARM, D8.16).
-        self.write(&slot, Entry::Absent);
-        self.flush(id, address & !(LARGE_PAGES as u64 * PAGE_SIZE as u64 - 1), 1);
-        self.write(&slot, Entry::Table(table));
-        Ok(0)
-    }
-
-    /// A frame for the kernel's own use or a page table, zeroed, for which a charge was accepted.
+    /// A frame for which a charge was accepted, zeroed.
     pub(crate) fn take_zeroed(&mut self, kind: FrameKind) -> u64 {
-        let frame = self.frames.take(None, kind).expect("an accepted charge finds a frame");
-        // SAFETY: the frame was just taken: nobody else has it.
-        unsafe { self.machine.zero_frame(frame) };
+        let (frame, is_zero) = self.frames.take_any(kind, true).expect("an accepted charge finds a frame");
+        if !is_zero {
+            // SAFETY: the frame was just taken: nobody else has it.
+            unsafe { self.machine.zero_frame(frame) };
+        }
         frame
     }
 

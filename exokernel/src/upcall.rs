@@ -62,11 +62,6 @@ impl<M: Machine> Kernel<M> {
         Some(&mut page.deadline).filter(|deadline| **deadline != 0)
     }
 
-    /// Count a slice that ended by force, where the library can see it.
-    pub(crate) fn count_lost_slice(&mut self, context: ContextRef) {
-        self.page(context).into_iter().for_each(|page| page.slices_lost = page.slices_lost.wrapping_add(1));
-    }
-
     /// A context's upcall page.
     pub(crate) fn page<'a>(&mut self, context: ContextRef) -> Option<&'a mut UpcallPage> {
         let frame = self.context(context).upcall.get();

@@ -2,7 +2,7 @@
 
 mod world;
 
-use abi::{ANY_FRAME, Call, CloneMode, CloneRange, Error, PAGE_SIZE, PageInfo, Rights};
+use abi::{ANY_FRAME, Call, CloneMode, CloneRange, Error, PAGE_SIZE, Rights};
 use arch::{Board, Paging};
 use world::{FIRST_FRAME, World};
 
@@ -220,8 +220,8 @@ fn a_held_page_without_rights_keeps_its_contents<P: Paging>() {
     alloc(&mut world, 0, A, 1).unwrap();
     let before = world.mapping(0, A).unwrap();
     world.call(0, Call::PageProtect, &[0, A, 1, Rights::MAY_ALL.bits()]).unwrap();
-    let info = PageInfo::unpack(world.call(0, Call::PageQuery, &[0, A]).unwrap());
-    assert_eq!((info.frame, info.rights), (before.leaf.frame, Rights::MAY_ALL));
+    let info = world.call(0, Call::PageQuery, &[0, A]).unwrap();
+    assert_eq!(info, before.leaf.frame << 12 | Rights::MAY_ALL.bits());
     assert_eq!(alloc(&mut world, 0, A, 1), Err(Error::Occupied));
     world.call(0, Call::PageProtect, &[0, A, 1, READ_WRITE]).unwrap();
     assert_eq!(world.mapping(0, A), Some(before));

@@ -8,18 +8,18 @@ use core::fmt;
 /// What a fallible part of the personality gives.
 pub type Result<T> = core::result::Result<T, Errno>;
 
-/// An error number, positive, as errno(3) has it.
+/// An error number, positive, as errno(3) has it. A word, so that a result of words travels in registers.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Errno(pub u32);
+pub struct Errno(pub usize);
 
 macro_rules! errnos {
     ($($name:ident $text:literal,)*) => {
         #[expect(missing_docs, reason = "errno(3) documents each")]
         impl Errno {
-            $(pub const $name: Errno = Errno(linux_raw_sys::errno::$name);)*
+            $(pub const $name: Errno = Errno(linux_raw_sys::errno::$name as usize);)*
         }
 
-        const TEXTS: &[(u32, &str, &str)] = &[$((linux_raw_sys::errno::$name, stringify!($name), $text),)*];
+        const TEXTS: &[(usize, &str, &str)] = &[$((linux_raw_sys::errno::$name as usize, stringify!($name), $text),)*];
     };
 }
 
@@ -166,7 +166,7 @@ impl Errno {
     /// The errno with a number that a server answered.
     #[must_use]
     pub fn from_number(number: i64) -> Errno {
-        Errno(u32::try_from(number).unwrap_or(Errno::EIO.0))
+        Errno(usize::try_from(number).unwrap_or(Errno::EIO.0))
     }
 
     /// Its constant's name, such as `ENOENT`; empty for a number that has none.

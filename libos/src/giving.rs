@@ -53,6 +53,7 @@ impl<K: Kernel> Process<K> {
             match spare {
                 Spare::Cache if left > 0 => self.files.give_back(left),
                 Spare::Shown if left > 0 => drop(memory.give_back_shown(&self.kernel, left)),
+                Spare::Zeros if left > 0 => memory.give_back_zeros(&self.kernel, left),
                 _ => {}
             }
         }

@@ -7,7 +7,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::convert::Infallible;
 
-use abi::{CloneRange, InfoPage, LedgerEntry, PageInfo, Registers, Rights, WaitWord};
+use abi::{CloneRange, InfoPage, LedgerEntry, Registers, Rights, WaitWord};
 
 use unix::{Bulletin, Kin, Request};
 
@@ -106,7 +106,7 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     /// Let a page that is copied on write be the process's own, and writable. Whether it was one.
     fn page_break(&self, address: usize) -> bool;
     /// What is mapped at an address.
-    fn page_query(&self, address: usize) -> exo::Result<PageInfo>;
+    fn page_query(&self, address: usize) -> exo::Result<exo::PageInfo>;
     /// How often a frame is mapped, by everybody; `None` behind the last one.
     fn frame_uses(&self, frame: u64) -> Option<u32>;
     /// Work on the bytes of pages just mapped writable, which the program cannot see change.

@@ -19,6 +19,7 @@ use policy::tracing::{Call, Profile, Tracing};
 use spin::Mutex;
 
 use crate::errno::{Errno, Result};
+use crate::file::Access;
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::signal::{Ending, SIGSYS};
@@ -58,8 +59,9 @@ impl<K: Kernel> Process<K> {
     /// # Errors
     /// A setting makes no sense; the text says why.
     pub fn choose<'a>(&self, settings: impl Iterator<Item = &'a str>) -> core::result::Result<(), String> {
-        let Set { paging, scheduling, admission, tracing, recovery } = Set::parse(settings)?;
-        self.memory.lock().set_paging(paging);
+        let Set { paging, own_paging, scheduling, caching, names, admission, tracing, recovery } = Set::parse(settings)?;
+        self.memory.lock().set_paging(paging, own_paging);
+        self.files.set_policies(caching, names);
         let mut watch = self.policies.watch.lock();
         let schedule = scheduling.unwrap_or_else(|| Box::new(ByPriority::default()));
         let counted = tracing.is_some();
@@ -86,7 +88,8 @@ impl<K: Kernel> Process<K> {
 
     /// All of a file.
     fn read_file(&self, path: &[u8]) -> Result<Vec<u8>> {
-        let backing = self.open_executable(path)?.backing;
+        let entry = self.files.find(self, path)?;
+        let backing = Arc::clone(&entry.node).open(&entry, Access::READ, self)?.backing().ok_or(Errno::EISDIR)?;
         let mut text = alloc::vec![0; usize::try_from(backing.size()).map_err(|_| Errno::EFBIG)?];
         let read = backing.read_at(0, &mut text)?;
         text.truncate(read);
@@ -111,12 +114,12 @@ impl<K: Kernel> Process<K> {
         let verdict = self.policies.watch.lock().ask(&call);
         match verdict {
             Verdict::Allow => {}
-            Verdict::Refuse(errno) => return Err(Errno(errno)),
+            Verdict::Refuse(errno) => return Err(Errno(errno as usize)),
             Verdict::End => self.end(Ending::Signal(SIGSYS)),
         }
         let outcome = if self.trace.is_on { crate::strace::traced(self, number, arguments, handler) } else { handler(self, arguments) };
         if let Some(tracing) = &mut self.policies.watch.lock().tracing {
-            tracing.answered(&call, outcome.map_err(|Errno(number)| number));
+            tracing.answered(&call, outcome.map_err(|Errno(number)| number as u32));
         }
         self.pass_point();
         outcome
@@ -151,7 +154,13 @@ impl<K: Kernel> Process<K> {
     fn profile(&self) -> Profile {
         let switches = self.policies.watch.lock().turns.load(Ordering::Relaxed);
         let memory = self.memory.lock();
-        Profile { faults: memory.faults, pages: memory.brought(), switches, most_resident: memory.most_resident as u64 }
+        Profile {
+            faults: memory.faults,
+            pages: memory.brought(),
+            switches,
+            most_resident: memory.most_resident as u64,
+            misses: self.files.missed(),
+        }
     }
 }
 
@@ -171,6 +180,7 @@ fn since(before: &Profile, now: Profile) -> Profile {
         pages: now.pages - before.pages,
         switches: now.switches - before.switches,
         most_resident: now.most_resident,
+        misses: now.misses - before.misses,
     }
 }
 

@@ -205,6 +205,11 @@ impl<P: Paging> Board for Fake<P> {
         self.memory[index as usize].0.get().cast()
     }
 
+    unsafe fn zero_frame(&self, frame: u64) {
+        // SAFETY: the caller's promise.
+        unsafe { self.frame(frame).write_bytes(0, abi::PAGE_SIZE) };
+    }
+
     fn interrupt(&mut self) -> Option<Interrupt> {
         let interrupt = self.interrupts.pop_front()?;
         if let Interrupt::Device(irq) = interrupt {

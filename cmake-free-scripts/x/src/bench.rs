@@ -16,6 +16,7 @@
 //! | `baseline` | what Linux was seen to cost before |
 //! | `table`, `csv`, `report` | shows them |
 //! | `history` | what was measured at earlier commits |
+//! | `policy` | what an app's policies change |
 //! | `gate` | holds Chitin's counts to the checked-in table |
 
 mod baseline;
@@ -26,6 +27,7 @@ mod history;
 mod kept;
 mod operation;
 mod own;
+pub mod policy;
 mod primitives;
 mod report;
 mod results;

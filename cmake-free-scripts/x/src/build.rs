@@ -12,7 +12,7 @@ use goblin::elf::program_header::PT_LOAD;
 use crate::elf::{Rules, verify};
 use crate::entry::Flavour;
 use crate::isa::Isa;
-use crate::{c_programs, libos_image, tree};
+use crate::{c_programs, libos_image, policies, tree};
 
 /// The package of Linux programs.
 pub const LINUX_PACKAGE: &str = "linux-programs";
@@ -41,6 +41,11 @@ pub fn libos_symbols(isa: Isa) -> PathBuf {
 /// The library OS's module.
 pub fn libos_module(isa: Isa) -> PathBuf {
     tree::output(isa).join("libos")
+}
+
+/// An image of the library OS with policies of its own, by their names.
+pub fn own_module(isa: Isa, policies: &[String]) -> PathBuf {
+    tree::output(isa).join(format!("libos-{}", policies.join("-")))
 }
 
 /// `unixd` with its symbols.
@@ -110,6 +115,26 @@ pub fn build_library(isa: Isa) -> Result<()> {
         Ok(std::fs::write(to, libos_image::lay_out_server(&linked, isa)?)?)
     })?;
     check_native(isa, "init")
+}
+
+/// Build an image of the library OS with policies of `user/policies`, by their names. The stock one is built.
+pub fn build_own_library(isa: Isa, names: &[String]) -> Result<()> {
+    let files: Vec<PathBuf> = names.iter().map(|name| policies::file(name)).collect();
+    let image = own_module(isa, names);
+    let modified = |path: &Path| -> Option<SystemTime> { path.metadata().ok()?.modified().ok() };
+    // Images of several policies have one folder of cargo's, which builds anew where the names change: only if there is something new.
+    let sources = files.iter().cloned().chain([libos_symbols(isa)]);
+    if modified(&image).is_some_and(|made| sources.map(|source| modified(&source)).all(|source| source.is_some_and(|source| source < made)))
+    {
+        return Ok(());
+    }
+    let target = tree::target().join("own");
+    let mut command = Command::new("cargo");
+    command.args(["build", "--quiet", "--release", "--target", isa.bare_target(), "--package", "libos", "--bins", "--target-dir"]);
+    command.arg(&target).env("CHITIN_POLICIES", std::env::join_paths(&files)?).current_dir(tree::root());
+    ensure!(command.status().context("cannot start cargo")?.success(), "the library OS with {} does not build", names.join(", "));
+    let linked = checked(&target.join(isa.bare_target()).join("release/libos"), Rules { isa, text_floor: LIBOS_TEXT_FLOOR })?;
+    Ok(std::fs::write(image, libos_image::lay_out(&linked, isa)?)?)
 }
 
 /// Check a native program's link; an empty file beside the others says that it was good.

@@ -44,6 +44,11 @@ impl Form {
 /// The folder whose files are one program, and that program.
 pub const BENCH: &str = "bench";
 
+/// What the benchmark's programs read.
+pub fn bench_data() -> PathBuf {
+    tree::root().join("user/c").join(BENCH).join("data")
+}
+
 /// What was made of a source file.
 pub fn c_program(isa: Isa, flavour: Flavour, name: &str, form: Form) -> PathBuf {
     folder(isa, flavour).join(form.file_name(name))
@@ -52,6 +57,11 @@ pub fn c_program(isa: Isa, flavour: Flavour, name: &str, form: Form) -> PathBuf 
 /// Where the C programs of a flavour are.
 pub fn folder(isa: Isa, flavour: Flavour) -> PathBuf {
     tree::output(isa).join("c").join(flavour.name())
+}
+
+/// The names of those that are static executables, a file each.
+pub fn static_programs() -> Result<Vec<String>> {
+    Ok(files(&tree::root().join("user/c"), "c")?.iter().map(|source| stem(source)).collect())
 }
 
 /// Build all of them for an ISA, as far as they are older than what they are made of.

@@ -31,7 +31,7 @@ pub struct Options {
 pub fn gdb(options: &Options) -> Result<ExitCode> {
     let machine = options.run.machine.machine()?;
     let isa = machine.isa;
-    let image = run::prepare(&options.run, isa)?;
+    let image = run::prepare(&options.run, &machine, None)?;
     let scratch = Scratch::new()?;
     std::fs::write(scratch.path("image"), image)?;
     let (mut emulator, port) = emulator(&machine, &scratch)?;
@@ -133,7 +133,7 @@ pub fn with_base(isa: Isa, program: PathBuf) -> Option<(PathBuf, u64)> {
 
 /// The unstripped form of the program that runs, as far as it is known here.
 fn program_symbols(options: &run::Options, isa: Isa) -> Option<PathBuf> {
-    let program = options.command.first().map_or(run::DEFAULT_PROGRAM, String::as_str);
+    let program = options.command.first().map_or(run::DEFAULT_COMMAND[0], String::as_str);
     let name = program.rsplit('/').next()?;
     let flavour = options.entry.unwrap_or_default().flavour();
     [PathBuf::from(program), tree::linux_release(isa, flavour).join(name), tree::distribution_program(isa, flavour, name)]

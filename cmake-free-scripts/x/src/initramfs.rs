@@ -27,10 +27,19 @@ pub enum Node {
 pub struct Files(BTreeMap<String, Node>);
 
 impl Files {
+    /// What the library OS or any program takes for granted: places to mount at, and one for temporary files.
+    pub fn bare() -> Self {
+        let mut files = Files::default();
+        for directory in ["/dev", "/proc", "/sys", "/tmp"] {
+            files.add(directory, Node::Directory);
+        }
+        files
+    }
+
     /// The folders that every guest has.
     pub fn new() -> Self {
-        let mut files = Files::default();
-        for directory in ["/bin", "/dev", "/etc", "/proc", "/root", "/tmp", "/usr/bin"] {
+        let mut files = Files::bare();
+        for directory in ["/bin", "/etc", "/root", "/usr/bin"] {
             files.add(directory, Node::Directory);
         }
         files.add("/etc/passwd", Node::File(0o644, b"root:x:0:0:root:/root:/bin/sh\n".to_vec()));

@@ -4,7 +4,9 @@
 //! |---|---|
 //! | `setup` | checks for and installs what is missing |
 //! | `build`, `c_programs`, `elf`, `image`, `libos_image`, `vdso`, `initramfs` | builds, verifies, lays out what boots |
+//! | `rootfs` | what the guest has for a root file system |
 //! | `run`, `gdb`, `qemu` | boots it |
+//! | `fetch` | brings files out of the guest |
 //! | `trace` | what a run tells of itself: calls as strace(1) prints them |
 //! | `entry`, `manifest`, `policies` | what is chosen for a program |
 //! | `test` | runs the tests of all levels |
@@ -20,6 +22,7 @@ mod check;
 mod conformance;
 mod elf;
 mod entry;
+mod fetch;
 mod gdb;
 mod go_programs;
 mod image;
@@ -33,6 +36,7 @@ mod profile;
 mod progress;
 mod qemu;
 mod rewrite;
+mod rootfs;
 mod run;
 mod setup;
 mod size;
@@ -83,7 +87,7 @@ enum Verb {
     Bench(bench::Options),
     /// Count the kernel's lines of code and its images' bytes against their budgets
     Size(size::Options),
-    /// List the policies that an app may choose, and their parameters
+    /// List the policies that an app may choose and their parameters, or measure what they change
     Policies(policies::Options),
     /// Say what the rewriter makes of programs, site by site, and write overlays
     Rewrite(rewrite::Options),
@@ -120,7 +124,7 @@ fn perform(verb: Verb) -> Result<ExitCode> {
         Verb::Check => check::check()?,
         Verb::Bench(options) => return bench::bench(&options),
         Verb::Size(options) => size::size(&options)?,
-        Verb::Policies(options) => policies::policies(&options),
+        Verb::Policies(options) => policies::policies(&options)?,
         Verb::Rewrite(options) => return rewrite::rewrite(&options),
         Verb::Gdb(options) => return gdb::gdb(&options),
     }

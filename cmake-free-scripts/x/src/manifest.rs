@@ -4,6 +4,8 @@
 //! program = "/bin/lua"                  # a path in the guest, or a program of the host's, relative to the manifest
 //! arguments = ["/fib.lua", "20"]
 //! entry = "rewritten"                   # linked, rewritten or reflected
+//! quota = "64M"                         # the most memory that each of its processes may have
+//! slices = 3                            # how many slices it has in each round of the CPU, of which others have one
 //! add = ["fib.lua:/fib.lua"]            # host files and folders, relative to the manifest, and where they are in the guest
 //!
 //! [environment]
@@ -12,6 +14,11 @@
 //! [policies]                            # of each kind one, by name or with parameters: cargo x policies
 //! paging = { name = "prefault", pages = 64 }
 //! tracing = "counts"
+//!
+//! [measure]                             # what shows their worth: cargo x policies --measure APP
+//! row = "touch"                         # a figure that the program prints as a line of a name and a number
+//! times = 2.0                           # how many times it must be less than without them
+//! against = ["paging=prefault,pages=8"] # or than with these
 //! ```
 //!
 //! The command line goes before the manifest: arguments after `--` take the place of the manifest's, `--entry` that of its entry.
@@ -27,7 +34,7 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use crate::entry::Entry;
-use crate::tree;
+use crate::{policies, tree};
 
 /// Where manifests are that are called by name.
 const FOLDER: &str = "user/apps";
@@ -49,12 +56,79 @@ pub struct Manifest {
     pub add: Vec<String>,
     /// The entry.
     pub entry: Option<Entry>,
+    /// The most memory that each of its processes may have.
+    pub quota: Option<Quota>,
+    /// How many slices it has in each round, of which all others have one.
+    #[serde(default, deserialize_with = "slices")]
+    pub slices: Option<u32>,
+    /// What shows the policies' worth.
+    pub measure: Option<Measure>,
     /// The policies, as they stand in the file.
     #[serde(default)]
     pub policies: toml::Table,
     /// The same as settings, checked.
     #[serde(skip)]
     pub settings: Vec<String>,
+}
+
+/// An amount of memory.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(try_from = "String")]
+pub struct Quota {
+    /// In frames.
+    pub frames: u32,
+}
+
+impl TryFrom<String> for Quota {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Quota, String> {
+        let (digits, shift) = match text.strip_suffix(['K', 'M', 'G']) {
+            Some(digits) if text.ends_with('K') => (digits, 10),
+            Some(digits) if text.ends_with('M') => (digits, 20),
+            Some(digits) => (digits, 30),
+            None => (text.as_str(), 0),
+        };
+        let bytes = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
+        let frames = bytes.map(|bytes| bytes / abi::PAGE_SIZE as u64).filter(|frames| (LEAST_FRAMES..1 << 32).contains(frames));
+        let frames = frames.ok_or_else(|| format!("an amount of memory of 4M or more is wanted, such as \"64M\", not {text:?}"))?;
+        Ok(Quota { frames: frames as u32 })
+    }
+}
+
+/// Frames without which no program starts.
+const LEAST_FRAMES: u64 = 1024;
+/// The most slices of a round.
+const SLICES_MOST: u32 = 64;
+
+fn slices<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+    let count = u32::deserialize(from)?;
+    if (1..=SLICES_MOST).contains(&count) {
+        Ok(Some(count))
+    } else {
+        Err(serde::de::Error::custom(format!("1 to {SLICES_MOST} slices are wanted")))
+    }
+}
+
+/// What shows the worth of an app's policies: `cargo x policies --measure APP`.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Measure {
+    /// A figure that the program prints as a line of its name and a number, less being better.
+    pub row: String,
+    /// How many times it must be less than without the policies.
+    pub times: f64,
+    /// What the program has in their place, if that is not the defaults: another policy with the same means.
+    #[serde(default)]
+    pub against: Vec<String>,
+}
+
+/// The manifests of `user/apps`, by name.
+///
+/// # Errors
+/// One is wrong.
+pub fn all() -> Result<Vec<(String, Manifest)>> {
+    names().into_iter().map(|name| read(&name).map(|manifest| (name, manifest))).collect()
 }
 
 /// Read a manifest by its path, or by the name that it has in `user/apps`.
@@ -122,10 +196,16 @@ fn setting(kind: &Spanned<DeString>, choice: &Spanned<DeValue>) -> Result<String
     };
     let is_kind = policy::Kind::ALL.iter().any(|known| known.name() == kind.get_ref().as_ref());
     let place = if is_kind { name.1 } else { kind.span() };
-    let policy = policy::setting::find(kind.get_ref(), name.0).map_err(fault(place))?;
     let mut setting = format!("{}={}", kind.get_ref(), name.0);
+    let is_own = is_kind && policies::file(name.0).is_file();
+    // What can be set of a policy that is compiled into an image of its own, that image knows.
+    let policy = if is_own { None } else { Some(policy::setting::find(kind.get_ref(), name.0).map_err(fault(place))?) };
     for (parameter, value) in parameters.into_iter().flat_map(|table| table.iter()).filter(|(key, _)| key.get_ref() != "name") {
         let text = words(value.get_ref());
+        let Some(policy) = policy else {
+            setting += &format!(",{}={text}", parameter.get_ref());
+            continue;
+        };
         let is_known = policy.parameters.iter().any(|known| known.name == parameter.get_ref().as_ref());
         let place = if is_known { value.span() } else { parameter.span() };
         policy::setting::check(policy, parameter.get_ref(), &text).map_err(fault(place))?;
@@ -153,16 +233,17 @@ fn locate(name: &str) -> Result<PathBuf> {
     let folder = tree::root().join(FOLDER);
     let path = folder.join(name).with_extension("toml");
     if !path.is_file() {
-        let mut names: Vec<String> = std::fs::read_dir(&folder)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".toml").map(str::to_owned))
-            .collect();
-        names.sort();
-        bail!("there is no app called {name}; {FOLDER} has: {}", names.join(", "));
+        bail!("there is no app called {name}; {FOLDER} has: {}", names().join(", "));
     }
     Ok(path)
+}
+
+/// The names of the manifests of `user/apps`.
+fn names() -> Vec<String> {
+    let folder = std::fs::read_dir(tree::root().join(FOLDER)).into_iter().flatten().flatten();
+    let mut names: Vec<String> = folder.filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".toml").map(str::to_owned)).collect();
+    names.sort();
+    names
 }
 
 #[cfg(test)]
@@ -193,14 +274,20 @@ mod tests {
         let name = error(&format!("{program}[policies]\npaging = {{ pages = 3, name = \"eager\" }}\n"));
         assert!(name.contains("app.toml:3:30") && name.contains("prefault"), "{name}");
         let value = error(&format!("{program}[policies]\npaging = {{ name = \"prefault\", pages = 0 }}\n"));
-        assert!(value.contains("app.toml:3:40") && value.contains("from 1 to"), "{value}");
+        assert!(value.contains("app.toml:3:39") && value.contains("from 1 to"), "{value}");
+        for wrong in ["quota = \"much\"", "quota = \"1M\"", "slices = 0"] {
+            let share = error(&format!("{program}{wrong}\n"));
+            assert!(share.contains("app.toml:2:") && share.contains("wanted"), "{share}");
+        }
         let parameter = error(&format!("{program}[policies]\npaging = {{ name = \"prefault\", page = 1 }}\n"));
-        assert!(parameter.contains("app.toml:3:32") && parameter.contains("it has: pages"), "{parameter}");
+        assert!(parameter.contains("app.toml:3:31") && parameter.contains("it has: pages"), "{parameter}");
     }
 
     #[test]
     fn policies_become_settings() {
         let manifest = parse("program = \"a\"\n[policies]\ntracing = \"counts\"\npaging = { name = \"prefault\", pages = 64 }\n");
+        let share = parse("program = \"a\"\nquota = \"64M\"\nslices = 3\n").expect("a manifest");
+        assert_eq!((share.quota, share.slices), (Some(Quota { frames: 16384 }), Some(3)));
         assert_eq!(manifest.expect("a manifest").settings, ["paging=prefault,pages=64", "tracing=counts"]);
     }
 

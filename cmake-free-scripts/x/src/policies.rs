@@ -1,8 +1,33 @@
 //! `cargo x policies`: what an app may decide for itself.
 
+use std::path::PathBuf;
+
+use ::policy::{Domain, Kind, Parameter, Policy};
+use anyhow::{Result, ensure};
 use clap::Args;
-use policy::{Domain, Kind, Parameter, Policy};
 use serde_json::json;
+
+use crate::bench::policy;
+use crate::isa::Isa;
+use crate::{manifest, tree};
+
+/// Where policies are that are compiled into images of their own.
+const FOLDER: &str = "user/policies";
+
+/// The file of a policy that is compiled into an image of its own, if there is one of that name.
+pub fn file(name: &str) -> PathBuf {
+    tree::root().join(FOLDER).join(format!("{name}.rs"))
+}
+
+/// The names of those policies of settings that are compiled into an image of their own.
+pub fn own(settings: &[String]) -> Vec<String> {
+    let name = |setting: &String| setting.split(',').next()?.split_once('=').map(|(_, name)| name.to_owned());
+    let is_own = |name: &String| !name.is_empty() && !name.contains(['/', '.']) && file(name).is_file();
+    let mut names: Vec<String> = settings.iter().filter_map(name).filter(is_own).collect();
+    names.sort();
+    names.dedup();
+    names
+}
 
 /// How to show them.
 #[derive(Args, Clone, Debug)]
@@ -13,10 +38,46 @@ pub struct Options {
     /// Write them to standard output as JSON
     #[arg(long)]
     pub json: bool,
+    /// Measure what an app's policies change: its program with them, without them and on Linux (repeatable; `all`)
+    #[arg(long, value_name = "APP")]
+    pub measure: Vec<String>,
+    /// Measure on this instruction set only
+    #[arg(long, requires = "measure")]
+    pub arch: Option<Isa>,
+    /// Measure on Chitin only
+    #[arg(long, requires = "measure")]
+    pub no_linux: bool,
 }
 
-/// List the policies.
-pub fn policies(options: &Options) {
+/// List the policies, or measure what apps' policies change.
+pub fn policies(options: &Options) -> Result<()> {
+    if options.measure.is_empty() {
+        list(options);
+        return Ok(());
+    }
+    let mut apps = manifest::all()?;
+    apps.retain(|(name, manifest)| if options.measure == ["all"] { manifest.measure.is_some() } else { options.measure.contains(name) });
+    ensure!(!apps.is_empty(), "no app is called {}: user/apps has them", options.measure.join(" or "));
+    let mut all = Vec::new();
+    for isa in options.arch.map_or(Isa::ALL.to_vec(), |isa| vec![isa]) {
+        for (name, manifest) in &apps {
+            policy::prepare(isa, manifest, !options.no_linux)?;
+            let comparison = policy::compare(name, manifest, isa, !options.no_linux)?;
+            let written = comparison.write()?;
+            if !options.json {
+                println!("{}", comparison.text());
+                written.iter().for_each(|path| println!("  {}", path.display()));
+            }
+            all.push(comparison.json());
+        }
+    }
+    if options.json {
+        println!("{:#}", json!(all));
+    }
+    Ok(())
+}
+
+fn list(options: &Options) {
     let wanted =
         |policy: &&Policy| options.filter.as_deref().is_none_or(|text| policy.name.contains(text) || policy.kind().name().contains(text));
     if options.json {
@@ -36,6 +97,12 @@ pub fn policies(options: &Options) {
             policy.parameters.iter().for_each(|parameter| println!("    {:<14} {}", parameter.name, range(parameter)));
         }
         println!();
+    }
+    if let Ok(folder) = std::fs::read_dir(tree::root().join(FOLDER)) {
+        let mut names: Vec<String> =
+            folder.flatten().filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".rs").map(str::to_owned)).collect();
+        names.sort();
+        println!("in {FOLDER}, each to be compiled into an image of its own: {}\n", names.join(", "));
     }
     println!("cargo x run --policy KIND=NAME,PARAMETER=VALUE -- PROGRAM, or [policies] in an app's manifest");
 }

@@ -42,6 +42,8 @@ pub struct Machine {
     pub kvm: bool,
     /// The kernel's command line, where it takes one.
     pub append: String,
+    /// The file of the host's that the machine's memory is, if it is to be one.
+    pub memory_file: Option<PathBuf>,
     /// A plugin of the translator's, as `-plugin` takes it.
     pub plugin: Option<String>,
 }
@@ -62,18 +64,40 @@ impl Machine {
             icount: false,
             kvm: false,
             append: String::new(),
+            memory_file: None,
             plugin: None,
+        }
+    }
+
+    /// Whether its memory has no gap: a PC has one below 4 GiB, and goes on above.
+    pub fn memory_is_contiguous(&self) -> bool {
+        self.isa == Isa::Aarch64 || self.mebibytes().is_some_and(|mebibytes| mebibytes <= 2048)
+    }
+
+    /// Its memory, if that is said in MiB or GiB.
+    pub fn mebibytes(&self) -> Option<u64> {
+        let (digits, unit) = self.memory.split_at(self.memory.trim_end_matches(|unit: char| unit.is_ascii_alphabetic()).len());
+        match (digits.parse::<u64>(), unit) {
+            (Ok(number), "G" | "g") => number.checked_mul(1024),
+            (Ok(number), "M" | "m" | "") => Some(number),
+            _ => None,
         }
     }
 
     /// The command that boots it, without its console. `exit_codes`: the file for the byte that the guest exits with (x86_64).
     pub fn command(&self, kernel: &Path, image: &Path, exit_codes: &Path) -> Command {
         let mut command = Command::new(format!("qemu-system-{}", self.isa));
-        let kind = match self.kind {
-            Kind::Q35 => "q35".to_owned(),
+        let mut kind = match self.kind {
+            // Nothing is attached to its disk controller, which the firmware would search for ten million instructions.
+            Kind::Q35 => "q35,sata=off".to_owned(),
             Kind::Microvm => "microvm,rtc=on".to_owned(),
             Kind::Virt => format!("virt,gic-version={}", self.gic),
         };
+        if let Some(file) = &self.memory_file {
+            let (size, path) = (&self.memory, file.display());
+            command.args(["-object", &format!("memory-backend-file,id=memory,size={size},mem-path={path},share=on")]);
+            kind += ",memory-backend=memory";
+        }
         command.args(["-M", &kind, "-m", &self.memory, "-nodefaults", "-display", "none", "-monitor", "none", "-no-reboot"]);
         match (self.kvm, self.icount) {
             (true, _) => command.args(["-accel", "kvm", "-cpu", "host"]),

@@ -18,7 +18,7 @@ use crate::{progress, tree};
 /// Real programs, from distribution packages.
 pub const PROGRAMS: [&str; 4] = ["busybox", "busybox-glibc", "lua", "sqlite3"];
 
-/// Real programs that make processes, from distribution packages too.
+/// Real programs that make processes, from distribution packages too: what a person has beside busybox.
 pub const TOOLS: [&str; 2] = ["dash", "make"];
 
 /// Dynamic programs that others have built: the distribution's, and those of Python wheels.
@@ -35,6 +35,8 @@ pub fn ensure(isas: &[Isa]) -> Result<()> {
     for &isa in isas {
         for flavour in Flavour::ALL {
             PROGRAMS.iter().try_for_each(|name| program(isa, flavour, name))?;
+            TOOLS.iter().try_for_each(|name| tool(isa, flavour, name))?;
+            system(isa, flavour)?;
         }
     }
     Ok(())
@@ -51,9 +53,6 @@ pub fn ensure_packages(isas: &[Isa]) -> Result<()> {
         install(&["golang-go"], "setup: Go", "go")?;
     }
     for &isa in isas {
-        for name in TOOLS {
-            tool(isa, name)?;
-        }
         for name in PACKAGES {
             let result = tree::package(isa, name);
             step(&format!("package-{name}-{isa}"), &["packages.sh", "apt-view.sh"], name, &[result], &[name, isa.name()])?;
@@ -131,11 +130,18 @@ fn program(isa: Isa, flavour: Flavour, name: &str) -> Result<()> {
 }
 
 /// A program that makes processes.
-fn tool(isa: Isa, name: &str) -> Result<()> {
-    let result = tree::distribution_program(isa, Flavour::Stock, name);
-    let salt = fs::read_to_string(tree::musl(isa, Flavour::Stock).join("VERSION"))?;
+fn tool(isa: Isa, flavour: Flavour, name: &str) -> Result<()> {
+    let result = tree::distribution_program(isa, flavour, name);
+    let salt = fs::read_to_string(tree::musl(isa, flavour).join("VERSION"))?;
     let recipe = ["tools.sh", "source.sh", "apt-view.sh", "musl/cc.in", "musl/gcc.specs"];
-    step(&format!("{name}-stock-{isa}"), &recipe, &salt, &[result], &[name, isa.name(), Flavour::Stock.name()])
+    step(&format!("{name}-{}-{isa}", flavour.name()), &recipe, &salt, &[result], &[name, isa.name(), flavour.name()])
+}
+
+/// What a root file system has to build programs with.
+fn system(isa: Isa, flavour: Flavour) -> Result<()> {
+    let salt = fs::read_to_string(tree::musl(isa, flavour).join("VERSION"))?;
+    let recipe = ["system.sh", "tcc/mend.patch", "source.sh", "apt-view.sh", "musl/cc.in", "musl/gcc.specs"];
+    step(&format!("system-{}-{isa}", flavour.name()), &recipe, &salt, &[tree::system(isa, flavour)], &[isa.name(), flavour.name()])
 }
 
 fn busybox_links(isa: Isa) -> PathBuf {

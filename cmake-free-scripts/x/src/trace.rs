@@ -32,6 +32,7 @@ pub use summary::Summary;
 
 /// What of a run is traced.
 #[derive(Args, Clone, Debug, Default)]
+#[group(id = "trace")]
 pub struct Options {
     /// Print each Linux call that the program and its children make, on standard error; or those of a filter as strace(1) has it, such as
     /// open,read or %file or !%memory

@@ -57,6 +57,16 @@ pub fn distribution_program(isa: Isa, flavour: Flavour, name: &str) -> PathBuf {
     }
 }
 
+/// A folder like a root that has what programs are built with: a C compiler, its C library, sources.
+pub fn system(isa: Isa, flavour: Flavour) -> PathBuf {
+    distribution_program(isa, flavour, "system")
+}
+
+/// What is ours in the guest's root file system: settings and things to try.
+pub fn skeleton() -> PathBuf {
+    root().join("user/rootfs")
+}
+
 /// A build of musl that `setup` staged: headers, libraries, settings.
 pub fn musl(isa: Isa, flavour: Flavour) -> PathBuf {
     cache().join("musl").join(isa.name()).join(flavour.name())

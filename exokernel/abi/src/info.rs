@@ -180,7 +180,8 @@ pub struct FrameEntry {
     pub kind: u32,
     /// Mappings (and the kernel's own pins) of a `User` frame, all of 2 MiB together as one; live entries of a `Table`. Whatever lowers it for a `User` frame
     /// (`page_unmap`, `page_break`, `upcall_set`, `env_reap`) wakes who sleeps on it, at 0 too, where the frame is free and may soon be
-    /// another's; what raises it does not wake. So a holder can wait until it is the last: the dead hold until they are reaped.
+    /// another's; what raises it does not wake. So a holder can wait until it is the last: the dead hold until they are reaped. Of a `Free` one: 1 if it
+    /// is known to hold zeros.
     pub count: u32,
     /// The next free frame, less `first_frame`, if the frame is free. Of a `User` frame: 2 MiB mappings of the run that begins with it.
     pub next: u32,

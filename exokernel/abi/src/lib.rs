@@ -36,7 +36,7 @@ pub use info::{
     EnvEntry, EnvState, FrameEntry, FrameKind, INFO_ENVS_PAGE, INFO_LEDGER_PAGE, INFO_SLICES_PAGE, InfoPage, LEDGER_ENTRIES, LedgerEntry,
     SliceEntry,
 };
-pub use rights::{CloneMode, CloneRange, PageInfo, Privileges, Rights};
+pub use rights::{CloneMode, CloneRange, Privileges, Rights};
 pub use upcall::{FaultKind, SavedState, UpcallEntries, UpcallPage, WaitWord};
 
 /// Bytes in a frame and in a page.

@@ -1,6 +1,7 @@
 //! What a mapping allows, and what an environment may do to the machine.
 
 use bitflags::bitflags;
+use num_enum::TryFromPrimitive;
 use static_assertions::const_assert_eq;
 
 bitflags! {
@@ -76,7 +77,7 @@ bitflags! {
 }
 
 /// How a range of `page_clone` reaches its new holder.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, TryFromPrimitive)]
 #[repr(u64)]
 pub enum CloneMode {
     /// Both map the frames, with the rights that the source has.
@@ -102,26 +103,3 @@ pub struct CloneRange {
     pub mode: u64,
 }
 const_assert_eq!(size_of::<CloneRange>(), 32);
-
-/// The answer of `page_query`, packed into the value word: the frame number above, [`Rights`] in the low twelve bits.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct PageInfo {
-    /// The frame's number (its physical address in pages).
-    pub frame: u64,
-    /// Current and maximum rights, `COW`, `LARGE` and `DEVICE`.
-    pub rights: Rights,
-}
-
-impl PageInfo {
-    /// As one word.
-    #[must_use]
-    pub const fn pack(self) -> u64 {
-        self.frame << 12 | self.rights.bits()
-    }
-
-    /// From one word.
-    #[must_use]
-    pub const fn unpack(word: u64) -> Self {
-        PageInfo { frame: word >> 12, rights: Rights::from_bits_truncate(word & 0xfff) }
-    }
-}

@@ -41,7 +41,9 @@ impl<M: Machine> Kernel<M> {
                 self.schedule.current = None;
             }
         }
-        registers.into_iter().for_each(|registers| record.machine().set_registers(registers));
+        if let Some(registers) = registers {
+            record.machine().set_registers(registers);
+        }
         Ok(if own { Reply::Later } else { Reply::Now(0) })
     }
 

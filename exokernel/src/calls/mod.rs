@@ -36,7 +36,7 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn call(&mut self, context: ContextRef, number: u16) {
         let record = self.context(context);
         let machine = record.machine();
-        let Some(call) = Call::from_number(number) else { return machine.set_result(Error::NoCall as i64, 0) };
+        let Ok(call) = Call::try_from(number) else { return machine.set_result(Error::NoCall as i64, 0) };
         let caller = Caller { context, id: record.env.get(), root: record.root };
         match self.dispatch(caller, call, core::array::from_fn(|index| machine.argument(index))) {
             Ok(Reply::Now(value)) => record.machine().set_result(0, value),
@@ -56,7 +56,6 @@ impl<M: Machine> Kernel<M> {
             Call::PageClone => self.page_clone(caller, a, b, c, d)?,
             Call::PageBreak => self.page_break(caller, a)?,
             Call::PageQuery => self.page_query(caller, a, b)?,
-            Call::PageSplit => self.page_split(caller, a, b)?,
             Call::EnvCreate => self.env_create(caller, a, b)?,
             Call::EnvDestroy => return self.env_destroy(caller, a, b),
             Call::EnvReap => self.env_reap(caller, a)?,

@@ -1,13 +1,11 @@
 //! Calls on pages.
 
 use abi::Rights;
-use abi::{
-    ANY_FRAME, BATCH_PAGES, CloneMode, CloneRange, EnvId, Error, FrameKind, LARGE_PAGES, MAX_CLONE_RANGES, PAGE_SIZE, PageInfo, Privileges,
-};
+use abi::{ANY_FRAME, BATCH_PAGES, CloneMode, CloneRange, EnvId, Error, FrameKind, LARGE_PAGES, MAX_CLONE_RANGES, PAGE_SIZE, Privileges};
 use arch::{Cpu, Entry, Leaf, Machine, Paging};
 
 use super::Caller;
-use crate::space::{Slot, batch, check_range, leaf_pages};
+use crate::space::{batch, check_range, leaf_pages};
 use crate::{Kernel, Result};
 
 const BYTES: u64 = PAGE_SIZE as u64;
@@ -56,49 +54,45 @@ impl<M: Machine> Kernel<M> {
             return Err(Error::BadAddress);
         }
         batch(pages, |done| {
-            let wanted = (frame != ANY_FRAME).then(|| frame.saturating_add(done));
-            self.alloc_leaf(caller, address + done * BYTES, level, rights, wanted)?;
+            let address = address + done * BYTES;
+            if frame == ANY_FRAME {
+                let frame = self.insert_any(caller.id, address, rights, true)?;
+                self.becomes_executable(frame, 1, Rights::empty(), rights);
+            } else {
+                self.alloc_leaf(caller, address, level, rights, frame.saturating_add(done))?;
+            }
             Ok([leaf_pages(level); 2])
         })
     }
 
-    /// One step of `page_alloc`.
-    #[inline(always)]
-    fn alloc_leaf(&mut self, caller: Caller, address: u64, level: usize, rights: Rights, wanted: Option<u64>) -> Result<()> {
-        if let Some(frame) = wanted
-            && self.frames.kind(frame) == FrameKind::Device as u32
-        {
+    /// One step of `page_alloc`, with frames by number.
+    fn alloc_leaf(&mut self, caller: Caller, address: u64, level: usize, rights: Rights, first: u64) -> Result<()> {
+        let pages = leaf_pages(level);
+        if self.frames.kind(first) == FrameKind::Device as u32 {
             if !self.has(caller.id, Privileges::DEVICES) {
                 return Err(Error::Denied);
             }
             let rights = derive(Rights::MAY_ALL | Rights::DEVICE, rights)?;
-            return if level == 0 { self.insert(caller.id, address, 0, Leaf { frame, rights }) } else { Err(Error::BadArgument) };
+            return if level == 0 { self.insert(caller.id, address, 0, Leaf { frame: first, rights }) } else { Err(Error::BadArgument) };
         }
-        match wanted {
-            // Any frame is one page: said here, so that the compiler knows it on the way that faults take.
-            None => self.alloc_new(caller.id, address, 0, None, rights),
-            Some(_) => self.alloc_new(caller.id, address, level, wanted, rights),
-        }
-    }
-
-    /// Map free frames, zeroed.
-    #[inline(always)]
-    fn alloc_new(&mut self, id: EnvId, address: u64, level: usize, wanted: Option<u64>, rights: Rights) -> Result<()> {
-        let first = self.insert_new(id, address, level, wanted, rights)?;
-        let pages = leaf_pages(level);
+        let frames = self.frames.take_run(first, pages).ok_or(Error::NoFrame)?;
+        let inserted = self.insert(caller.id, address, level, Leaf { frame: first, rights });
+        inserted.inspect_err(|_| frames.clone().for_each(|frame| self.frames.free(frame, false)))?;
         // SAFETY: the frames were just taken: nobody else has them.
-        (first..first + pages).for_each(|frame| unsafe { self.machine.zero_frame(frame) });
+        frames.for_each(|frame| unsafe { self.machine.zero_frame(frame) });
         self.becomes_executable(first, pages, Rights::empty(), rights);
         Ok(())
     }
 
-    /// Map free frames, `wanted` and those after it, or any one. Answers the first; what is in them is whatever it was.
+    /// Map any free frame, zeroed or as it is; answers which.
     #[inline(always)]
-    fn insert_new(&mut self, id: EnvId, address: u64, level: usize, wanted: Option<u64>, rights: Rights) -> Result<u64> {
-        let pages = leaf_pages(level);
-        let frame = self.frames.take_run(wanted, pages).ok_or(Error::NoFrame)?;
-        let inserted = self.insert(id, address, level, Leaf { frame, rights });
-        inserted.inspect_err(|_| (frame..frame + pages).for_each(|frame| self.frames.free(frame)))?;
+    fn insert_any(&mut self, id: EnvId, address: u64, rights: Rights, zeroed: bool) -> Result<u64> {
+        let (frame, is_zero) = self.frames.take_any(FrameKind::User, zeroed).ok_or(Error::NoFrame)?;
+        self.insert(id, address, 0, Leaf { frame, rights }).inspect_err(|_| self.frames.free(frame, is_zero))?;
+        if zeroed && !is_zero {
+            // SAFETY: the frame was just taken: nobody else has it.
+            unsafe { self.machine.zero_frame(frame) };
+        }
         Ok(frame)
     }
 
@@ -138,13 +132,14 @@ impl<M: Machine> Kernel<M> {
     pub(super) fn page_unmap(&mut self, caller: Caller, env: u64, address: u64, pages: u64) -> Result<u64> {
         let id = self.under(caller.id, env)?;
         check_range(address, pages)?;
-        let root = self.env(id.slot()).root.get();
-        let done = self.for_leaves(root, address, pages, |kernel, slot, leaf, at| {
+        let done = self.for_leaves(id, address, pages, |kernel, word, level, at| {
+            // SAFETY: a word of a table.
+            let frame = <M as Cpu>::Paging::frame(unsafe { word.read() });
             if id != caller.id {
-                kernel.write_down(id, caller.id, at | u64::from(slot.level > 0), leaf.frame);
+                kernel.write_down(id, caller.id, at | u64::from(level > 0), frame);
             }
-            kernel.clear(id, slot, leaf, at);
-            Ok([0; 2])
+            kernel.let_leaf_go(frame, level);
+            Ok(true)
         })?;
         self.flush(id, address, done);
         Ok(done)
@@ -154,8 +149,7 @@ impl<M: Machine> Kernel<M> {
     pub(super) fn page_skip(&mut self, caller: Caller, env: u64, address: u64, pages: u64) -> Result<u64> {
         let id = self.under(caller.id, env)?;
         check_range(address, pages)?;
-        let root = self.env(id.slot()).root.get();
-        Ok(self.for_leaves(root, address, pages, |_, _, _, _| Err(Error::Occupied)).unwrap_or(0))
+        Ok(self.for_leaves(id, address, pages, |_, _, _, _| Err(Error::Occupied)).unwrap_or(0))
     }
 
     /// Set current rights and lower the maximum; pages not mapped are passed over.
@@ -167,16 +161,18 @@ impl<M: Machine> Kernel<M> {
         let id = self.under(caller.id, env)?;
         check_range(address, pages)?;
         let asked = rights_argument(rights, Rights::empty())?;
-        let root = self.env(id.slot()).root.get();
-        let done = self.for_leaves(root, address, pages, |kernel, slot, leaf, _| {
+        let done = self.for_leaves(id, address, pages, |kernel, word, level, _| {
+            // SAFETY: a word of a table.
+            let leaf = <M as Cpu>::Paging::leaf(unsafe { word.read() });
             let asked = asked.current() | (asked.maximum() & leaf.rights.maximum());
             if !asked.is_consistent() {
                 return Err(Error::BadRights);
             }
             let rights = derive(leaf.rights, asked)?;
-            kernel.becomes_executable(leaf.frame, leaf_pages(slot.level), leaf.rights, rights);
-            kernel.write(&slot, Entry::Leaf(Leaf { rights, ..leaf }));
-            Ok([0; 2])
+            kernel.becomes_executable(leaf.frame, leaf_pages(level), leaf.rights, rights);
+            // SAFETY: likewise.
+            unsafe { word.write(<M as Cpu>::Paging::encode(Entry::Leaf(Leaf { rights, ..leaf }), level)) };
+            Ok(false)
         })?;
         self.flush(id, address, done);
         Ok(done)
@@ -214,76 +210,45 @@ impl<M: Machine> Kernel<M> {
         let range: CloneRange = *self.read_user(caller.root, at)?;
         check_range(range.source, range.pages)?;
         check_range(range.target, range.pages)?;
-        let modes = [CloneMode::Share, CloneMode::CopyOnWrite, CloneMode::Copy];
-        let mode = *usize::try_from(range.mode).ok().and_then(|mode| modes.get(mode)).ok_or(Error::BadArgument)?;
+        let mode = CloneMode::try_from(range.mode).map_err(|_| Error::BadArgument)?;
         let left = range.pages.checked_sub(done).ok_or(Error::BadArgument)?;
-        let pages = self.for_leaves(caller.root, range.source + done * BYTES, left, |kernel, slot, leaf, source| {
-            let target = range.target + (source - range.source);
-            kernel.clone_leaf(id, &slot, leaf, target, mode)?;
-            let end = range.source + range.pages * BYTES;
-            Ok(kernel.clone_behind(id, &slot, target, mode, (end - source) / BYTES))
+        let pages = self.for_leaves(caller.id, range.source + done * BYTES, left, |kernel, word, level, source| {
+            kernel.clone_leaf(id, word, level, range.target + (source - range.source), mode)
         })?;
         Ok((pages, pages < left))
     }
 
-    fn clone_leaf(&mut self, id: EnvId, slot: &Slot, leaf: Leaf, target: u64, mode: CloneMode) -> Result<()> {
-        let large = slot.level > 0;
-        if large && (mode == CloneMode::Copy || !target.is_multiple_of(LARGE_PAGES as u64 * BYTES)) {
+    fn clone_leaf(&mut self, id: EnvId, source: *mut u64, level: usize, target: u64, mode: CloneMode) -> Result<bool> {
+        if level > 0 && (mode == CloneMode::Copy || !target.is_multiple_of(LARGE_PAGES as u64 * BYTES)) {
             return Err(Error::Occupied);
         }
-        let writable = leaf.rights.contains(Rights::MAY_WRITE) && !leaf.rights.contains(Rights::DEVICE);
-        match mode {
-            CloneMode::Copy if writable => {
-                let rights = leaf.rights - Rights::COW;
-                let frame = self.insert_new(id, target, 0, None, rights)?;
-                // SAFETY: both are whole frames; the second was just taken.
-                unsafe { self.machine.copy_frame(leaf.frame, frame) };
-                self.becomes_executable(frame, 1, Rights::empty(), rights);
-            }
-            CloneMode::CopyOnWrite if writable => {
-                let shared = Leaf { rights: (leaf.rights | Rights::COW) - Rights::WRITE, ..leaf };
-                self.insert(id, target, slot.level, shared)?;
-                self.write(slot, Entry::Leaf(shared));
-            }
-            _ => self.insert(id, target, slot.level, leaf)?,
+        // SAFETY: a word of a table.
+        let word = unsafe { source.read() };
+        let leaf = <M as Cpu>::Paging::leaf(word);
+        let writable = leaf.rights & (Rights::MAY_WRITE | Rights::DEVICE) == Rights::MAY_WRITE;
+        if mode == CloneMode::Copy && writable {
+            let rights = leaf.rights - Rights::COW;
+            let frame = self.insert_any(id, target, rights, false)?;
+            // SAFETY: both are whole frames; the second was just taken.
+            unsafe { self.machine.copy_frame(leaf.frame, frame) };
+            self.becomes_executable(frame, 1, Rights::empty(), rights);
+            return Ok(false);
         }
-        Ok(())
-    }
-
-    /// Go on behind a leaf that was cloned, in its page table, where an entry is the same on the other side, and something is to be had there
-    /// in one table too. Answers how many pages were passed, as [`Kernel::for_leaves`] has it.
-    fn clone_behind(&mut self, id: EnvId, source: &Slot, target: u64, mode: CloneMode, pages: u64) -> [u64; 2] {
-        let other = self.find(self.env(id.slot()).root.get(), target, 0);
-        let (mut passed, end) = (0, source.left().min(other.left()).min(pages as usize));
-        while source.level == 0 && passed + 1 < end {
-            // SAFETY: words of the two tables, here and below.
-            let (word, to) = unsafe { (source.word.add(passed + 1).read(), other.word.add(passed + 1)) };
-            let rights = Rights::from_bits_retain(word >> <M as Cpu>::Paging::KEPT);
-            if word != 0 {
-                let writable = rights.contains(Rights::MAY_WRITE);
-                let is_kept = !writable || mode == CloneMode::Share || mode == CloneMode::CopyOnWrite && rights.contains(Rights::COW);
-                // SAFETY: likewise.
-                if !is_kept || unsafe { to.read() } != 0 || self.charge(id.slot(), 1).is_err() {
-                    break;
-                }
-                // SAFETY: likewise.
-                unsafe { to.write(word) };
-                self.frames.hold((word & <M as Cpu>::Paging::ADDRESS) >> 12);
-                self.frames.hold(other.table);
-            }
-            passed += 1;
-        }
-        [passed as u64; 2]
+        let shared = if mode == CloneMode::Share || !writable { word } else { <M as Cpu>::Paging::copy_on_write(word) };
+        self.insert_word(id, target, level, shared)?;
+        // SAFETY: likewise.
+        unsafe { source.write(shared) };
+        Ok(false)
     }
 
     /// Make a copy-on-write page the caller's own and writable: take the frame over if nobody else maps it, else copy it.
     ///
     /// - `NotMapped`: nothing is mapped there. `BadRights`: the page is not copy-on-write.
-    /// - `Occupied`: a 2 MiB mapping that others still share: split it first.
+    /// - `Occupied`: a 2 MiB mapping that others still share.
     pub(super) fn page_break(&mut self, caller: Caller, address: u64) -> Result<u64> {
         check_range(address & !(BYTES - 1), 1)?;
         let slot = self.find(caller.root, address, 0);
-        let Entry::Leaf(leaf) = slot.entry else { return Err(Error::NotMapped) };
+        let Entry::Leaf(leaf) = self.entry_of(&slot) else { return Err(Error::NotMapped) };
         if !leaf.rights.contains(Rights::COW | Rights::MAY_WRITE) {
             return Err(Error::BadRights);
         }
@@ -295,7 +260,8 @@ impl<M: Machine> Kernel<M> {
         let rights = (leaf.rights - Rights::COW - Rights::EXECUTE) | Rights::READ | Rights::WRITE;
         let mut own = Leaf { rights, ..leaf };
         if !sole {
-            own.frame = self.frames.take(None, FrameKind::User).expect("every frame in use has a payer, this mapping's charge too");
+            let taken = self.frames.take_any(FrameKind::User, false);
+            own.frame = taken.expect("every frame in use has a payer, this mapping's charge too").0;
             // SAFETY: both are whole frames; the second was just taken.
             unsafe { self.machine.copy_frame(leaf.frame, own.frame) };
             self.frames.hold(own.frame);
@@ -312,13 +278,6 @@ impl<M: Machine> Kernel<M> {
         check_range(address & !(BYTES - 1), 1)?;
         let (leaf, level) = self.leaf(self.env(id.slot()).root.get(), address).ok_or(Error::NotMapped)?;
         let large = if level > 0 { Rights::LARGE } else { Rights::empty() };
-        Ok(PageInfo { frame: leaf.frame, rights: leaf.rights | large }.pack())
-    }
-
-    /// Turn the 2 MiB mapping around an address into small ones. `NotMapped`: nothing is mapped there. `Quota`: for the table.
-    pub(super) fn page_split(&mut self, caller: Caller, env: u64, address: u64) -> Result<u64> {
-        let id = self.under(caller.id, env)?;
-        check_range(address & !(BYTES - 1), 1)?;
-        self.split(id, address)
+        Ok(leaf.frame << 12 | (leaf.rights | large).bits())
     }
 }

@@ -108,12 +108,16 @@ impl<P: Paging> World<P> {
         self.read(self.info + self.info().frames_page + (index / per_page) as u64, index % per_page * size_of::<FrameEntry>())
     }
 
+    fn is_zero(&self, frame: u64) -> bool {
+        (0..PAGE_SIZE).step_by(size_of::<u64>()).all(|offset| self.read::<u64>(frame, offset) == 0)
+    }
+
     /// Let the environment in `slot` make a call, and give the answer. Whoever else has the CPU yields to it.
     pub fn call(&mut self, slot: usize, call: Call, arguments: &[u64]) -> Result<u64, Error> {
         let context = self.start_call(slot, call, arguments);
         // SAFETY: the record is in a frame of the fake's, which stays allocated.
         let (status, value) = unsafe { (*context).result };
-        if status < 0 { Err(Error::from_number(status).expect("a status is an error or 0")) } else { Ok(value) }
+        if status < 0 { Err(Error::try_from(status).expect("a status is an error or 0")) } else { Ok(value) }
     }
 
     /// The same, but the call need not have ended: gives the context.
@@ -224,6 +228,7 @@ impl<P: Paging> World<P> {
                 kind if kind == FrameKind::Free as u32 => {
                     free += 1;
                     assert_eq!(mappings, 0, "free frame {frame:#x} is mapped");
+                    assert!(entry.count == 0 || self.is_zero(frame), "free frame {frame:#x} is said to hold zeros");
                 }
                 kind if kind == FrameKind::User as u32 => {
                     user += 1;

@@ -1,6 +1,6 @@
 //! One function per call. Errors are those of the kernel's own documentation.
 
-use abi::{Call, CloneRange, EnvId, Error, PageInfo, Privileges, Registers, Rights, RunState, TransferFlags, UpcallEntries, WaitWord};
+use abi::{Call, CloneRange, EnvId, Error, Privileges, Registers, Rights, RunState, TransferFlags, UpcallEntries, WaitWord};
 
 use crate::raw_call;
 
@@ -19,7 +19,7 @@ pub struct Message {
 }
 
 fn result(status: i64, value: u64) -> Result<u64> {
-    if status < 0 { Err(Error::from_number(status).unwrap_or(Error::NoCall)) } else { Ok(value) }
+    if status < 0 { Err(Error::try_from(status).unwrap_or(Error::NoCall)) } else { Ok(value) }
 }
 
 /// A call whose only effects are those that its safe wrapper documents.
@@ -97,9 +97,18 @@ pub fn page_break(address: usize) -> Result<bool> {
     call!(PageBreak, address as u64).map(|copied| copied != 0)
 }
 
+/// The answer of [`page_query`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PageInfo {
+    /// The frame's number (its physical address in pages).
+    pub frame: u64,
+    /// Current and maximum rights, `COW`, `LARGE` and `DEVICE`.
+    pub rights: Rights,
+}
+
 /// What is mapped at an address.
 pub fn page_query(env: EnvId, address: usize) -> Result<PageInfo> {
-    call!(PageQuery, env.0, address as u64).map(PageInfo::unpack)
+    call!(PageQuery, env.0, address as u64).map(|word| PageInfo { frame: word >> 12, rights: Rights::from_bits_truncate(word & 0xfff) })
 }
 
 /// How many of `pages` pages from `address` on are not mapped, up to the first that is.
@@ -112,11 +121,6 @@ pub fn page_skip(env: EnvId, address: usize, pages: usize) -> Result<usize> {
         }
     }
     Ok(passed)
-}
-
-/// Turn a 2 MiB mapping into small ones.
-pub fn page_split(env: EnvId, address: usize) -> Result<()> {
-    call!(PageSplit, env.0, address as u64).map(drop)
 }
 
 /// A new child with `quota` frames.

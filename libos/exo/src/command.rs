@@ -1,7 +1,8 @@
 //! What to run: the block that the build tool hands to the first environment as the module `command`.
 //!
-//! Five little-endian words of 32 bits (bytes of the block, arguments, settings, environment strings, [`CommandFlags`]), then the strings, each
-//! with a NUL at its end: the arguments, the settings of policies, the environment. The first argument is the program's path in the guest.
+//! Eight little-endian words of 32 bits (bytes of the block, arguments, settings, environment strings, [`CommandFlags`], the number of the library
+//! OS's image, the most frames of a process or 0, slices of a round), then the strings, each with a NUL at its end: the arguments, the settings of policies, the environment. The first argument is
+//! the program's path in the guest.
 //! Of several programs that are to run side by side, each has a block, one behind the other.
 
 use bitflags::bitflags;
@@ -29,6 +30,12 @@ bitflags! {
 pub struct Command<'a> {
     /// How to run it.
     pub flags: CommandFlags,
+    /// Which image of the library OS it runs on.
+    pub image: u32,
+    /// The most frames that a process of it is charged for; 0: as many as there are.
+    pub quota: u32,
+    /// How many slices it has in a round; each process that it makes has one.
+    pub slices: u32,
     arguments: usize,
     settings: usize,
     environment: usize,
@@ -36,7 +43,17 @@ pub struct Command<'a> {
 }
 
 /// Bytes before the strings.
-pub const HEADER: usize = 20;
+pub const HEADER: usize = 32;
+
+/// What the module is called that is the library OS's image of a number: 0 is the stock image, the others have policies of their own.
+#[must_use]
+pub fn image_name(number: u32) -> &'static str {
+    const NAMES: [&str; IMAGES_MOST] = ["libos", "libos1", "libos2", "libos3", "libos4"];
+    NAMES.get(number as usize).copied().unwrap_or(NAMES[0])
+}
+
+/// The most images of the library OS in a boot image.
+pub const IMAGES_MOST: usize = 5;
 
 /// The blocks of programs that are to run side by side.
 pub fn blocks(mut rest: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -58,6 +75,9 @@ impl<'a> Command<'a> {
         let ends = strings.iter().filter(|&&byte| byte == 0).count();
         (arguments.checked_add(settings)?.checked_add(environment)? <= ends).then_some(Command {
             flags: CommandFlags::from_bits_truncate(word(4)?),
+            image: word(5)?,
+            quota: word(6)?,
+            slices: word(7)?,
             arguments,
             settings,
             environment,

@@ -16,6 +16,7 @@ pub mod command;
 mod console;
 pub mod image;
 pub mod libos_image;
+pub mod results;
 mod runtime;
 pub mod start;
 pub mod trace;

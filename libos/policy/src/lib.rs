@@ -8,6 +8,8 @@
 //! |---|---|
 //! | `paging` | which pages come in at a fault |
 //! | `scheduling` | which thread runs next |
+//! | `caching` | which pages of files are kept at hand |
+//! | `names` | which names are looked up in the process itself |
 //! | `admission` | which calls are made at all |
 //! | `tracing` | what is to be known of them |
 //! | `recovery` | where a process goes on from that a signal ended |
@@ -24,7 +26,7 @@
 //! default's processes never take: a chosen paging policy turns off the short cut of page faults, an admission or a tracing policy has all
 //! calls enter by another table of handlers.
 //!
-//! **To add one**, write `library/NAME.rs` (or `user/policies/NAME.rs` for an image of its own) with the policy and a `pub const POLICY`, and
+//! **To add one**, write `library/NAME.rs` (or `user/policies/NAME.rs` for an image of its own) with the policy and a `pub static POLICY`, and
 //! name the file in `library/mod.rs`. From that line come `cargo x policies`, the check of its parameters, and the test that it is what it says.
 //! What shows its worth is an app: `user/apps/NAME.toml` has the program, the policy and what is to be measured.
 #![cfg_attr(not(test), no_std)]
@@ -35,8 +37,10 @@ extern crate alloc;
 extern crate self as policy;
 
 pub mod admission;
+pub mod caching;
 pub mod image;
 pub mod library;
+pub mod names;
 pub mod paging;
 pub mod recovery;
 pub mod scheduling;
@@ -47,6 +51,16 @@ mod tests;
 pub mod tracing;
 
 use alloc::boxed::Box;
+
+/// What nearly every policy's file uses.
+pub mod prelude {
+    pub use alloc::boxed::Box;
+    pub use core::ops::Range;
+
+    pub use abi::PAGE_SIZE;
+
+    pub use crate::{Domain, Make, Parameter, Policy, Values};
+}
 
 pub use set::Set;
 pub use setting::Values;
@@ -103,6 +117,10 @@ pub enum Make {
     Paging(fn(&Values) -> Box<dyn paging::Paging>),
     /// One that says which thread runs next.
     Scheduling(fn(&Values) -> Box<dyn scheduling::Schedule>),
+    /// One that says which pages of files are kept.
+    Caching(fn(&Values) -> Box<dyn caching::Caching>),
+    /// One that looks names up.
+    Names(fn(&Values) -> Box<dyn names::Names>),
     /// One that says which calls are made.
     Admission(fn(&Values) -> Box<dyn admission::Admission>),
     /// One that hears of all calls.
@@ -118,6 +136,10 @@ pub enum Kind {
     Paging,
     /// Which thread runs next.
     Scheduling,
+    /// Which pages of files are kept at hand.
+    Caching,
+    /// Which names are looked up in the process.
+    Names,
     /// Which calls are made.
     Admission,
     /// What is to be known of them.
@@ -128,7 +150,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 5] = [Kind::Paging, Kind::Scheduling, Kind::Admission, Kind::Tracing, Kind::Recovery];
+    pub const ALL: [Kind; 7] = [Kind::Paging, Kind::Scheduling, Kind::Caching, Kind::Names, Kind::Admission, Kind::Tracing, Kind::Recovery];
 
     /// What it is called in settings.
     #[must_use]
@@ -136,6 +158,8 @@ impl Kind {
         match self {
             Kind::Paging => "paging",
             Kind::Scheduling => "scheduling",
+            Kind::Caching => "caching",
+            Kind::Names => "names",
             Kind::Admission => "admission",
             Kind::Tracing => "tracing",
             Kind::Recovery => "recovery",
@@ -148,13 +172,15 @@ impl Kind {
         match self {
             Kind::Paging => "which pages come in at a fault",
             Kind::Scheduling => "which thread runs next",
+            Kind::Caching => "which pages of files are kept at hand",
+            Kind::Names => "which names are looked up in the process itself",
             Kind::Admission => "which calls are made at all",
             Kind::Tracing => "what is to be known of calls and faults",
             Kind::Recovery => "where a process goes on from that a signal ended",
         }
     }
 
-    /// The policy of this kind that a process has of which nothing else is said: the first in the library.
+    /// The policy of this kind that a process has for which nothing is set: the first in the library.
     #[must_use]
     pub fn default(self) -> &'static Policy {
         self.policies().next().expect("each kind has a default")
@@ -162,7 +188,7 @@ impl Kind {
 
     /// The policies of this kind.
     pub fn policies(self) -> impl Iterator<Item = &'static Policy> {
-        library::ALL.iter().copied().filter(move |policy| policy.kind() == self)
+        library::ALL.iter().chain(image::OWN).copied().filter(move |policy| policy.kind() == self)
     }
 }
 
@@ -173,6 +199,8 @@ impl Policy {
         match self.make {
             Make::Paging(_) => Kind::Paging,
             Make::Scheduling(_) => Kind::Scheduling,
+            Make::Caching(_) => Kind::Caching,
+            Make::Names(_) => Kind::Names,
             Make::Admission(_) => Kind::Admission,
             Make::Tracing(_) => Kind::Tracing,
             Make::Recovery(_) => Kind::Recovery,

@@ -4,6 +4,8 @@ use core::ops::Range;
 
 use abi::PAGE_SIZE;
 
+use crate::Values;
+
 /// What the program tried.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Access {
@@ -48,6 +50,8 @@ pub enum Spare {
     Cache,
     /// Pages of files that mappings show, but for what is executed or locked.
     Shown,
+    /// Pages of private memory that hold nothing but zeros, as when they came: those that came ahead of their use, and what was cleared.
+    Zeros,
 }
 
 /// Which pages come in, and which go.
@@ -61,7 +65,7 @@ pub trait Paging: Send {
     /// answered in time is taken by force.
     fn give_back(&mut self, frames: usize) -> &'static [Spare] {
         let _ = frames;
-        &[Spare::Cache, Spare::Shown]
+        &[Spare::Cache, Spare::Shown, Spare::Zeros]
     }
 
     /// The range of addresses that a first store behind a write barrier opens: of those of its pages that are there all are marked.
@@ -76,9 +80,9 @@ pub trait Paging: Send {
 pub struct InOrder;
 
 impl InOrder {
-    /// As each process has it at its start.
+    /// Nothing can be set of it.
     #[must_use]
-    pub const fn new() -> InOrder {
+    pub const fn new(_: &Values) -> InOrder {
         InOrder
     }
 }

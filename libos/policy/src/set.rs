@@ -5,20 +5,28 @@ use alloc::format;
 use alloc::string::String;
 
 use crate::admission::Admission;
+use crate::caching::Caching;
+use crate::names::Names;
 use crate::paging::Paging;
 use crate::recovery::Recovery;
 use crate::scheduling::Schedule;
 use crate::setting::Setting;
 use crate::tracing::Tracing;
-use crate::{Make, Policy};
+use crate::{Kind, Make, Values, image};
 
 /// Those that were chosen, each in place of the image's own.
 #[derive(Default)]
 pub struct Set {
     /// Which pages come in.
     pub paging: Option<Box<dyn Paging>>,
+    /// The same, where it is the policy that is compiled into the image, with what was set of it.
+    pub own_paging: Option<image::Paging>,
     /// Which thread runs next.
     pub scheduling: Option<Box<dyn Schedule>>,
+    /// Which pages of files are kept.
+    pub caching: Option<Box<dyn Caching>>,
+    /// Which names are looked up in the process.
+    pub names: Option<Box<dyn Names>>,
     /// Which calls are made.
     pub admission: Option<Box<dyn Admission>>,
     /// What is to be known of them.
@@ -33,13 +41,18 @@ impl Set {
     /// # Errors
     /// A setting makes no sense; the text says why.
     pub fn parse<'a>(settings: impl Iterator<Item = &'a str>) -> Result<Set, String> {
-        let mut set = Set::default();
+        let mut set = Set { paging: paging(&Values::defaults(Kind::Paging.default())), ..Set::default() };
         for text in settings {
             let Setting { policy, values } = Setting::parse(text).map_err(|mistake| format!("{text}: {mistake}"))?;
-            let is_chosen = !is_default(policy);
+            let is_chosen = !core::ptr::eq(policy, policy.kind().default());
             match policy.make {
-                Make::Paging(make) => set.paging = is_chosen.then(|| make(&values)),
+                Make::Paging(_) => {
+                    set.paging = paging(&values);
+                    set.own_paging = set.paging.is_none().then(|| image::Paging::new(&values));
+                }
                 Make::Scheduling(make) => set.scheduling = is_chosen.then(|| make(&values)),
+                Make::Caching(make) => set.caching = is_chosen.then(|| make(&values)),
+                Make::Names(make) => set.names = is_chosen.then(|| make(&values)),
                 Make::Admission(make) => set.admission = is_chosen.then(|| make(&values)),
                 Make::Tracing(make) => set.tracing = is_chosen.then(|| make(&values)),
                 Make::Recovery(make) => set.recovery = is_chosen.then(|| make(&values)),
@@ -49,6 +62,10 @@ impl Set {
     }
 }
 
-fn is_default(policy: &'static Policy) -> bool {
-    core::ptr::eq(policy, policy.kind().default())
+/// A paging policy to be called by its trait; none: it is the image's own.
+fn paging(values: &Values) -> Option<Box<dyn Paging>> {
+    match values.policy().make {
+        Make::Paging(make) if !core::ptr::eq(values.policy(), image::paging_policy()) => Some(make(values)),
+        _ => None,
+    }
 }

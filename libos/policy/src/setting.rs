@@ -108,6 +108,12 @@ impl<'a> Values<'a> {
         Values { policy, given: Vec::new() }
     }
 
+    /// Whose they are.
+    #[must_use]
+    pub fn policy(&self) -> &'static Policy {
+        self.policy
+    }
+
     /// Take `PARAMETER=VALUE`.
     fn give(&mut self, part: &'a str) -> Result<(), String> {
         let (name, value) = part.split_once('=').ok_or("PARAMETER=VALUE is wanted")?;

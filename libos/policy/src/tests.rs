@@ -2,10 +2,11 @@
 
 use abi::PAGE_SIZE;
 
+use crate::caching::{Page, Recency};
 use crate::paging::{Access, Contents, Fault};
 use crate::setting::Setting;
 use crate::tracing::{Call, Profile};
-use crate::{Domain, Kind, Make, Set, Values, library};
+use crate::{Domain, Kind, Make, Set, Values, image, library};
 
 #[test]
 fn every_policy_has_a_name_of_its_own_and_parameters_that_it_can_be_made_of() {
@@ -29,6 +30,8 @@ fn every_policy_has_a_name_of_its_own_and_parameters_that_it_can_be_made_of() {
         match policy.make {
             Make::Paging(make) => drop(make(&values)),
             Make::Scheduling(make) => drop(make(&values)),
+            Make::Caching(make) => drop(make(&values)),
+            Make::Names(make) => drop(make(&values)),
             Make::Admission(make) => drop(make(&values)),
             Make::Tracing(make) => drop(make(&values)),
             Make::Recovery(make) => drop(make(&values)),
@@ -60,7 +63,7 @@ fn a_set_has_what_was_chosen_and_of_a_kind_the_last() {
     assert!(set.paging.is_some() && set.tracing.is_some() && set.admission.is_none());
     assert!(set.scheduling.is_none(), "the default is what there is without one");
     let set = Set::parse(["paging=prefault,pages=8", "paging=in-order"].into_iter()).expect("a set");
-    assert!(set.paging.is_none());
+    assert_eq!(set.paging.is_none(), image::OWN.is_empty());
     assert!(Set::parse(["paging=none"].into_iter()).is_err_and(|text| text.starts_with("paging=none: ")));
 }
 
@@ -81,9 +84,72 @@ fn counts_are_one_line_and_a_child_begins_anew() {
         counts.called(&call(name));
         counts.answered(&call(name), if name == "brk" { Err(12) } else { Ok(0) });
     }
-    let profile = Profile { faults: 3, pages: 48, switches: 1, most_resident: 50 };
+    let profile = Profile { faults: 3, pages: 48, misses: 2, switches: 1, most_resident: 50 };
     let line = counts.ended(&profile).expect("a line");
-    assert_eq!(line, "faults=3 pages=48 resident=50 switches=1 calls=4 errors=1 brk=1 read=2 unknown=1");
+    assert_eq!(line, "faults=3 pages=48 resident=50 misses=2 switches=1 calls=4 errors=1 brk=1 read=2 unknown=1");
     counts.forked();
     assert!(counts.ended(&profile).expect("a line").ends_with("calls=0 errors=0"));
+}
+
+/// How many pages of a scan of `file` pages are not there in its fifth pass, where a policy keeps so many.
+fn misses(setting: &str, file: u64) -> usize {
+    let mut caching = Set::parse([setting].into_iter()).expect("a set").caching.expect("it was chosen");
+    let mut places: Vec<Option<u64>> = vec![None; caching.pages()];
+    let mut count = 0;
+    for pass in 0..5 {
+        count = 0;
+        for index in 0..file {
+            let place = places.iter().position(|&there| there == Some(index)).unwrap_or_else(|| {
+                count += 1;
+                let place = places.iter().position(Option::is_none).unwrap_or_else(|| caching.victim().expect("they are all full"));
+                if places[place].is_some() {
+                    caching.emptied(place);
+                }
+                places[place] = Some(index);
+                caching.filled(place, Page { inode: 1, index });
+                place
+            });
+            caching.used(place);
+        }
+        assert!(pass > 0 || count == file as usize);
+    }
+    count
+}
+
+#[test]
+fn of_a_scan_of_more_than_is_kept_the_least_recently_used_never_has_a_page_and_the_most_recently_used_most() {
+    assert_eq!(misses("caching=lru,pages=32", 40), 40);
+    assert_eq!(misses("caching=mru,pages=32", 40), 8);
+    assert_eq!(misses("caching=lru,pages=40", 40), 0);
+}
+
+#[test]
+fn an_order_of_use_has_a_place_once_and_forgets_it() {
+    let mut order = Recency::default();
+    assert_eq!((order.oldest(), order.newest()), (None, None));
+    [3, 0, 5, 3].into_iter().for_each(|place| order.touch(place));
+    assert_eq!((order.oldest(), order.newest()), (Some(0), Some(3)));
+    order.remove(0);
+    order.remove(0);
+    order.remove(9);
+    assert_eq!((order.oldest(), order.newest()), (Some(5), Some(3)));
+    order.remove(3);
+    order.remove(5);
+    assert_eq!(order.oldest(), None);
+}
+
+#[test]
+fn a_hash_table_has_every_name_that_it_was_told_and_no_other() {
+    let mut names = Set::parse(["names=hash-table,directory=/data/"].into_iter()).expect("a set").names.expect("it was chosen");
+    assert_eq!(names.directory(), "/data");
+    assert_eq!(names.find(b"0"), None);
+    let name = |number: usize| format!("file-{number:05}.txt");
+    (0..5000).for_each(|number| names.add(name(number).as_bytes(), number));
+    names.add(name(7).as_bytes(), 5000);
+    for number in (0..5000).filter(|&number| number != 7) {
+        assert_eq!(names.find(name(number).as_bytes()), Some(number));
+    }
+    assert_eq!((names.find(name(7).as_bytes()), names.find(name(5001).as_bytes())), (Some(5000), None));
+    names.clear();
+    assert_eq!(names.find(name(0).as_bytes()), None);
 }

@@ -20,6 +20,8 @@ pub struct Profile {
     pub faults: u64,
     /// Pages that they brought.
     pub pages: u64,
+    /// How often pages of files were asked for that were not at hand.
+    pub misses: u64,
     /// How often another thread came to run.
     pub switches: u64,
     /// The most pages that were there at once.

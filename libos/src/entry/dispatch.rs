@@ -54,7 +54,7 @@ impl Entered for Native {
                 process().report_absent(number as usize);
             }
         }
-        -i64::from(errno.0)
+        -(errno.0 as i64)
     }
 }
 

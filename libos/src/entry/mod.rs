@@ -3,7 +3,7 @@
 //! ```text
 //!   program's syscall ─► kernel ─► foreign (assembly) ─► dispatch ─► handler ─┐
 //!            ▲                                                                │
-//!            └──────── a jump (x86_64), `svc #33` (aarch64) ◄─ assembly ◄─────┘
+//!            └──────── a jump (x86_64), `svc #9` (aarch64) ◄─ assembly ◄─────┘
 //!   fault ─► kernel ─► fault (assembly) ─► signal::trap ─► resume
 //! ```
 //!

@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use abi::{
     CloneRange, EnvEntry, EnvId, FrameEntry, FrameKind, INFO_ENVS_PAGE, INFO_LEDGER_PAGE, INFO_SLICES_PAGE, InfoPage, LEDGER_ENTRIES,
-    LedgerEntry, PAGE_SIZE, PageInfo, Registers, Rights, RunState, UpcallPage, WaitWord,
+    LedgerEntry, PAGE_SIZE, Registers, Rights, RunState, UpcallPage, WaitWord,
 };
 
 use spin::Mutex;
@@ -445,7 +445,7 @@ impl Kernel for Native {
         exo::page_break(address).is_ok()
     }
 
-    fn page_query(&self, address: usize) -> exo::Result<PageInfo> {
+    fn page_query(&self, address: usize) -> exo::Result<exo::PageInfo> {
         exo::page_query(EnvId::SELF, address)
     }
 

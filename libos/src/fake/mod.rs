@@ -12,7 +12,7 @@ use core::ops::Range;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use abi::{CloneRange, InfoPage, LedgerEntry, PAGE_SIZE, PageInfo, Registers, Rights, WaitWord};
+use abi::{CloneRange, InfoPage, LedgerEntry, PAGE_SIZE, Registers, Rights, WaitWord};
 use exo::command::CommandFlags;
 use spin::Mutex;
 use unix::{Bulletin, Kin, Operation, Request};
@@ -420,9 +420,9 @@ impl Kernel for FakeKernel {
         false
     }
 
-    fn page_query(&self, address: usize) -> exo::Result<PageInfo> {
+    fn page_query(&self, address: usize) -> exo::Result<exo::PageInfo> {
         let rights = self.rights(address).ok_or(abi::Error::NotMapped)?;
-        Ok(PageInfo { frame: number(&self.pages.lock()[&(address / PAGE_SIZE)].frame), rights })
+        Ok(exo::PageInfo { frame: number(&self.pages.lock()[&(address / PAGE_SIZE)].frame), rights })
     }
 
     fn with_pages(&self, address: usize, pages: usize, work: &mut dyn FnMut(&mut [u8])) {

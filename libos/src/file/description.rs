@@ -7,7 +7,7 @@ use linux_raw_sys::general::{O_APPEND, O_NONBLOCK, O_PATH, SEEK_CUR, SEEK_DATA, 
 use spin::Once;
 
 use crate::errno::{Errno, Result};
-use crate::file::{Access, Blocking, File, Input, Output, Place, Seek, Seeking};
+use crate::file::{Access, Blocking, File, Input, Output, Place, Plain, Seek, Seeking};
 use crate::user::UserMemory;
 use crate::vfs::node::Entry;
 use crate::vfs::world::World;
@@ -22,9 +22,9 @@ pub struct Description {
     file: Arc<dyn File>,
     access: Access,
     seeking: Seeking,
-    /// Whether reads and writes may be plain, as [`File::read_plain`] has it.
-    reads_plainly: bool,
-    writes_plainly: bool,
+    /// What reads and writes take no more than a copy.
+    plain_reads: Plain,
+    plain_writes: Plain,
     own: Common,
     /// What other processes have of it too, once there are such.
     common: Once<Arc<dyn CommonPage>>,
@@ -53,9 +53,10 @@ impl Description {
     #[must_use]
     pub fn new(entry: Arc<Entry>, file: Arc<dyn File>, access: Access, flags: u32) -> Arc<Description> {
         let own = Common { offset: AtomicU64::new(0), flags: AtomicU32::new(flags) };
-        let (seeking, is_plain) = (file.seeking(), file.is_plain());
-        let [reads_plainly, writes_plainly] = [Access::READ, Access::WRITE].map(|wanted| is_plain && access.contains(wanted));
-        Arc::new(Description { entry, file, access, seeking, reads_plainly, writes_plainly, own, common: Once::new() })
+        let (seeking, plain) = (file.seeking(), file.plain());
+        let of = |wanted| if access.contains(wanted) { plain } else { Plain::Nothing };
+        let (plain_reads, plain_writes) = (of(Access::READ), of(Access::WRITE));
+        Arc::new(Description { entry, file, access, seeking, plain_reads, plain_writes, own, common: Once::new() })
     }
 
     /// Hold a place in the tree (`O_PATH`).
@@ -141,26 +142,31 @@ impl Description {
 
     /// read(2) into one stretch, if that takes nothing but a copy.
     #[inline(always)]
-    pub fn read_plain(&self, memory: &dyn UserMemory, address: usize, length: usize) -> Option<usize> {
-        if !self.reads_plainly || self.is_common() {
-            return None;
+    pub fn read_plain<U: UserMemory>(&self, memory: &U, address: usize, length: usize) -> Option<usize> {
+        match self.plain_reads {
+            Plain::Contents if !self.is_common() => {
+                let offset = self.own.offset.load(Ordering::Relaxed);
+                let count = self.file.read_plain(memory, address, length, offset)?;
+                self.own.offset.store(offset + count as u64, Ordering::Relaxed);
+                Some(count)
+            }
+            Plain::Contents | Plain::Nothing => None,
+            Plain::Null => Some(0),
+            Plain::Zero => put_zeros(memory, address, length),
         }
-        let offset = self.own.offset.load(Ordering::Relaxed);
-        let count = self.file.read_plain(memory, address, length, offset)?;
-        self.own.offset.store(offset + count as u64, Ordering::Relaxed);
-        Some(count)
     }
 
     /// pread(2) into one stretch, if that takes nothing but a copy.
     #[inline(always)]
-    pub fn read_plain_at(&self, memory: &dyn UserMemory, address: usize, length: usize, offset: i64) -> Option<usize> {
-        if self.reads_plainly && offset >= 0 { self.file.read_plain(memory, address, length, offset as u64) } else { None }
+    pub fn read_plain_at<U: UserMemory>(&self, memory: &U, address: usize, length: usize, offset: i64) -> Option<usize> {
+        let is_plain = self.plain_reads == Plain::Contents && offset >= 0;
+        if is_plain { self.file.read_plain(memory, address, length, offset as u64) } else { None }
     }
 
     /// write(2) of one stretch, if nobody looks at it.
     #[inline(always)]
     pub fn write_plain(&self, length: usize) -> Option<usize> {
-        if self.writes_plainly { self.file.write_plain(length) } else { None }
+        if matches!(self.plain_writes, Plain::Null | Plain::Zero) { Some(length) } else { None }
     }
 
     /// read(2), at the offset, which moves.
@@ -289,6 +295,13 @@ impl Description {
         self.set_offset(target);
         Ok(target)
     }
+}
+
+/// Write zeros to the program, if they are few.
+#[inline(always)]
+fn put_zeros<U: UserMemory>(memory: &U, address: usize, length: usize) -> Option<usize> {
+    const ZEROS: &[u8; 4096] = &[0; 4096];
+    memory.write(address, ZEROS.get(..length)?).ok().map(|()| length)
 }
 
 /// Leave of what is to be written what `RLIMIT_FSIZE` allows.

@@ -1,10 +1,13 @@
 //! A process's files: its descriptors, its directories, its umask, and the tree that all paths start in.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use linux_raw_sys::general::{AT_FDCWD, O_RDONLY, O_RDWR, O_WRONLY};
+use policy::caching::Caching;
+use policy::names::Names;
 use spin::Mutex;
 
 use crate::errno::{Errno, Result};
@@ -19,10 +22,12 @@ use crate::pool::Pool;
 use crate::server::Server;
 use crate::vfs::attributes::{Attributes, Kind, Time, device_number};
 use crate::vfs::node::{Entry, Node};
+use crate::vfs::opening::Opening;
 use crate::vfs::permission::Actor;
 use crate::vfs::remote::Tree;
+use crate::vfs::status::Status;
 use crate::vfs::tmpfs::{Inode, Tmpfs};
-use crate::vfs::walk::{Found, Last, Start, walk};
+use crate::vfs::walk::{Found, Journey, Last, Start, walk};
 use crate::vfs::world::World;
 use crate::vfs::{device, initramfs, proc};
 
@@ -109,6 +114,20 @@ impl Files {
     /// `EBADF`: it is none.
     pub fn adopt(&self, handle: u32) -> Result<(Arc<Entry>, Arc<dyn File>)> {
         self.tree.as_ref().ok_or(Errno::EBADF)?.adopt(handle)
+    }
+
+    /// Let policies say which pages of files stay mapped, and which names are looked up here.
+    pub fn set_policies(&self, caching: Option<Box<dyn Caching>>, names: Option<Box<dyn Names>>) {
+        if let Some(tree) = &self.tree {
+            tree.set_caching(caching);
+            tree.set_names(names);
+        }
+    }
+
+    /// How often pages of files were asked for.
+    #[must_use]
+    pub fn missed(&self) -> u64 {
+        self.tree.as_ref().map_or(0, |tree| tree.missed())
     }
 
     /// Give back pages of files that are kept to be read, at least `wanted` if there are so many.
@@ -341,6 +360,28 @@ impl Files {
             start.from = entry;
         }
         Ok(start)
+    }
+
+    /// Tell what stat(2) tells of a path from the current directory, if that is known without asking; whether it was told.
+    pub fn status(&self, directory: i32, path: &[u8], last: Last, tell: &mut dyn FnMut(&Status) -> Result<()>) -> bool {
+        self.here(directory, path, |at, root| at.node.status_on(&Journey { root, path, last, links: 0 }, tell)).unwrap_or(false)
+    }
+
+    /// Open what a path from the current directory was opened by before, if that is as it was.
+    pub fn open_again(&self, directory: i32, path: &[u8], opening: &Opening) -> Option<(Arc<Entry>, Arc<dyn File>)> {
+        let last = opening.last(path);
+        self.here(directory, path, |at, root| at.node.open_again(&Journey { root, path, last, links: 0 }, opening))?
+    }
+
+    /// Work on where a path begins, if that is the root or the current directory, and the root.
+    #[inline(always)]
+    fn here<T>(&self, directory: i32, path: &[u8], work: impl FnOnce(&Arc<Entry>, &Arc<Entry>) -> T) -> Option<T> {
+        let is_absolute = path.first() == Some(&b'/');
+        if directory != AT_FDCWD && !is_absolute {
+            return None;
+        }
+        let start = self.start.lock();
+        Some(work(if is_absolute { &start.root } else { &start.from }, &start.root))
     }
 
     /// Walk a path from a directory's descriptor or the current directory.

@@ -115,6 +115,19 @@ impl Seeking {
     }
 }
 
+/// What of a file takes no more than a copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plain {
+    /// Nothing.
+    Nothing,
+    /// Reading finds nothing, writing leaves nothing: `/dev/null`.
+    Null,
+    /// Reading finds zeros, writing leaves nothing: `/dev/zero`.
+    Zero,
+    /// Reading does, mostly: [`File::read_plain`].
+    Contents,
+}
+
 /// Where a write goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -156,21 +169,15 @@ pub trait File: Any + Send + Sync {
         Err(Errno::EINVAL)
     }
 
-    /// Whether [`File::read_plain`] and [`File::write_plain`] are worth a try. Never changes.
-    fn is_plain(&self) -> bool {
-        false
+    /// What of it takes no more than a copy. Never changes.
+    fn plain(&self) -> Plain {
+        Plain::Nothing
     }
 
-    /// Read into one stretch of the program's memory, if that takes a copy and nothing else: nobody is asked or told, nothing waits. `None`: it is
-    /// to be read as all files are, from the beginning.
+    /// Read contents into one stretch of the program's memory, if that takes a copy and nothing else: nobody is asked or told, nothing waits.
+    /// `None`: it is to be read as all files are, from the beginning.
     fn read_plain(&self, memory: &dyn UserMemory, address: usize, length: usize, offset: u64) -> Option<usize> {
         let _ = (memory, address, length, offset);
-        None
-    }
-
-    /// The same for a write, of which nothing is looked at but how long it is.
-    fn write_plain(&self, length: usize) -> Option<usize> {
-        let _ = length;
         None
     }
 

@@ -289,7 +289,7 @@ fn a_script_names_its_interpreter() {
 #[test]
 fn a_command_block_is_read_back() {
     let mut block = Vec::new();
-    for word in [37u32, 2, 1, 1, 1] {
+    for word in [49u32, 2, 1, 1, 1, 0, 0, 1] {
         block.extend(word.to_le_bytes());
     }
     block.extend_from_slice(b"/bin/a\0b\0e=f\0C=d\0");

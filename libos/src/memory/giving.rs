@@ -7,7 +7,7 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use abi::LedgerEntry;
+use abi::{LedgerEntry, PAGE_SIZE};
 use policy::paging::{Paging, Spare};
 
 use crate::kernel::Kernel;
@@ -51,6 +51,33 @@ impl Memory {
         }
     }
 
+    /// Give back pages of private memory that hold nothing but zeros, at least `wanted` if there are so many: they are zeros again with the next
+    /// access.
+    pub fn give_back_zeros<K: Kernel>(&mut self, kernel: &K, wanted: usize) {
+        let spare = |region: &super::Region| {
+            matches!(region.contents, Contents::Anonymous)
+                && !region.shared
+                && !region.locked
+                && region.protection.contains(Protection::READ)
+        };
+        let mut zeros: Vec<Range<usize>> = Vec::new();
+        let mut found = 0;
+        for (start, region) in self.regions.iter().filter(|(_, region)| spare(region)) {
+            self.resident.for_runs(start..region.end, |run| {
+                for page in run.step_by(PAGE_SIZE) {
+                    if found < wanted && is_sole(kernel, page) && is_zeros(kernel, page) {
+                        found += 1;
+                        match zeros.last_mut() {
+                            Some(last) if last.end == page => last.end += PAGE_SIZE,
+                            _ => zeros.push(page..page + PAGE_SIZE),
+                        }
+                    }
+                }
+            });
+        }
+        zeros.into_iter().for_each(|range| self.discard(kernel, range));
+    }
+
     /// Give back frames that show files, at least `wanted` if there are so many: they come again with the next access. Gives how many.
     pub fn give_back_shown<K: Kernel>(&mut self, kernel: &K, wanted: usize) -> usize {
         // What is executed is used all the time, and locked memory is not to be touched.
@@ -68,4 +95,17 @@ impl Memory {
         }
         before - self.resident.pages()
     }
+}
+
+/// Whether nobody else has a page's frame: one that a child has of vfork(2) is to stay the same.
+fn is_sole<K: Kernel>(kernel: &K, page: usize) -> bool {
+    kernel.page_query(page).is_ok_and(|page| kernel.frame_uses(page.frame) == Some(1))
+}
+
+/// Whether a page can be read and holds nothing but zeros.
+fn is_zeros<K: Kernel>(kernel: &K, page: usize) -> bool {
+    const PIECE: usize = 512;
+    let mut bytes = [0; PIECE];
+    let piece = |at| kernel.read(at, &mut bytes).is_ok() && bytes == [0; PIECE];
+    (page..page + PAGE_SIZE).step_by(PIECE).all(piece)
 }

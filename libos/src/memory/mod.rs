@@ -166,7 +166,7 @@ impl Default for Memory {
 impl Memory {
     /// An empty address space.
     #[must_use]
-    pub const fn new() -> Memory {
+    pub fn new() -> Memory {
         Memory {
             regions: Regions::new(),
             resident: Resident::new(),
@@ -183,7 +183,7 @@ impl Memory {
             attachments: Vec::new(),
             faults: 0,
             paging: None,
-            own_paging: image::Paging::new(),
+            own_paging: image::paging(),
             sequential: 0,
             losses: giving::Losses::NONE,
             barriers: barrier::NONE,
@@ -215,9 +215,12 @@ impl Memory {
         Ok(start)
     }
 
-    /// Let another policy say which pages come in; none: the image's own.
-    pub fn set_paging(&mut self, paging: Option<Box<dyn Paging>>) {
+    /// Let another policy say which pages come in; none: the image's own, `own` if that is made anew.
+    pub fn set_paging(&mut self, paging: Option<Box<dyn Paging>>, own: Option<image::Paging>) {
         self.paging = paging;
+        if let Some(own) = own {
+            self.own_paging = own;
+        }
         self.regions.forget_recent();
     }
 

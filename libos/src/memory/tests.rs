@@ -406,7 +406,7 @@ fn a_policy_may_open_and_mark_neighbours_that_are_there() {
     let kernel = FakeKernel::new(64);
     let mut memory = Memory::new();
     let (at, cards) = with_barrier(&kernel, &mut memory);
-    memory.set_paging(policy::Set::parse(["paging=barrier,pages=4"].into_iter()).expect("a policy").paging);
+    memory.set_paging(policy::Set::parse(["paging=barrier,pages=4"].into_iter()).expect("a policy").paging, None);
     for page in [4, 5, 6, 8] {
         memory.resolve(&kernel, at + page * PAGE_SIZE, Access::Read).unwrap();
     }
@@ -422,7 +422,32 @@ fn a_policy_may_open_and_mark_neighbours_that_are_there() {
 fn what_is_spare_is_the_policy_s_to_say() {
     use policy::paging::Spare;
     let mut memory = Memory::new();
-    assert_eq!(memory.spare(10), [Spare::Cache, Spare::Shown]);
-    memory.set_paging(policy::Set::parse(["paging=keep"].into_iter()).expect("a policy").paging);
+    assert_eq!(memory.spare(10), [Spare::Cache, Spare::Shown, Spare::Zeros]);
+    memory.set_paging(policy::Set::parse(["paging=keep"].into_iter()).expect("a policy").paging, None);
     assert_eq!(memory.spare(10), []);
+}
+
+#[test]
+fn pages_of_zeros_are_given_back_and_are_zeros_again() {
+    let kernel = FakeKernel::new(64);
+    let mut memory = Memory::new();
+    let at = memory.map(&kernel, Placement::Hint(0), 8 * PAGE_SIZE, data(READ_WRITE)).unwrap();
+    let locked = memory.map(&kernel, Placement::Hint(0), PAGE_SIZE, data(READ_WRITE)).unwrap();
+    memory.regions.lock(locked..locked + PAGE_SIZE, true).unwrap();
+    (0..8).map(|page| at + page * PAGE_SIZE).chain([locked]).for_each(|page| {
+        if !memory.resident.contains(page) {
+            memory.resolve(&kernel, page, Access::Write).unwrap();
+        }
+    });
+    kernel.write(at + 3 * PAGE_SIZE + 4095, &[1]).unwrap();
+    memory.give_back_zeros(&kernel, 2);
+    assert_eq!(kernel.used(), 7, "no more than is wanted");
+    memory.give_back_zeros(&kernel, 100);
+    assert_eq!(kernel.used(), 2, "what is something, and what is locked, stays");
+    let mut byte = [9];
+    for (page, expected) in [(3, 1), (4, 0)] {
+        memory.resolve(&kernel, at + page * PAGE_SIZE, Access::Read).unwrap();
+        kernel.read(at + page * PAGE_SIZE + 4095, &mut byte).unwrap();
+        assert_eq!(byte, [expected]);
+    }
 }

@@ -114,7 +114,7 @@ impl<K: Kernel> Process<K> {
     pub fn deliver_after_call(&self, result: u64) {
         let mut registers = self.kernel.registers();
         let again =
-            result == -i64::from(Errno::EINTR.0) as u64 && self.signals.with(|state| state.restarts_calls()) && is_restarted(&registers);
+            result == -(Errno::EINTR.0 as i64) as u64 && self.signals.with(|state| state.restarts_calls()) && is_restarted(&registers);
         if again {
             registers.pc = self.kernel.call_site();
         } else {

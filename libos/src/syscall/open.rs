@@ -12,7 +12,7 @@ use crate::file::terminal::TerminalFile;
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::syscall::Arguments;
-use crate::syscall::path::{find_at, path, permissions};
+use crate::syscall::path::{find_at, path, permissions, with_short};
 use crate::vfs::attributes::Kind;
 use crate::vfs::opening::{self, Opening};
 
@@ -32,11 +32,29 @@ pub fn creat<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<u
 }
 
 fn open_at<K: Kernel>(process: &Process<K>, directory: i32, address: usize, flags: u32, mode: u32) -> Result<usize> {
+    if let Some(description) = open_again(process, directory, address, flags) {
+        return process.files.insert(description, flags & O_CLOEXEC != 0).map(|fd| fd as usize);
+    }
     let name = path(process, address)?;
     // Before anything is made or cut that the caller then could not use.
     process.files.with_table(|table| table.check_room())?;
     let description = open_description(process, directory, &name, flags, mode)?;
     process.files.insert(description, flags & O_CLOEXEC != 0).map(|fd| fd as usize)
+}
+
+/// What stays of open(2)'s flags.
+const fn kept(flags: u32) -> u32 {
+    flags & !(O_CREAT | O_EXCL | O_TRUNC | O_CLOEXEC | O_NOCTTY) | O_LARGEFILE
+}
+
+/// Open what was opened before, if nothing has changed since.
+fn open_again<K: Kernel>(process: &Process<K>, directory: i32, address: usize, flags: u32) -> Option<Arc<Description>> {
+    let opening = Opening { flags, permissions: 0 };
+    if !opening.is_plain() {
+        return None;
+    }
+    let (entry, file) = with_short(process, address, |name| process.files.open_again(directory, name, &opening))??;
+    Some(Description::new(entry, file, opening.access(), kept(flags)))
 }
 
 /// `TIOCGPTPEER`: open the slave of a pair's master by its number, whatever the file systems that the process sees.
@@ -48,7 +66,6 @@ pub(super) fn open_peer<K: Kernel>(process: &Process<K>, number: u32, flags: u32
 }
 
 fn open_description<K: Kernel>(process: &Process<K>, directory: i32, name: &[u8], flags: u32, mode: u32) -> Result<Arc<Description>> {
-    let kept = flags & !(O_CREAT | O_EXCL | O_TRUNC | O_CLOEXEC | O_NOCTTY) | O_LARGEFILE;
     if flags & O_PATH != 0 {
         let entry = find_at(process, directory, name, flags & O_NOFOLLOW == 0)?;
         if flags & O_DIRECTORY != 0 && entry.node.kind() != Kind::Directory {
@@ -66,7 +83,7 @@ fn open_description<K: Kernel>(process: &Process<K>, directory: i32, name: &[u8]
     {
         terminal.claim();
     }
-    let description = Description::new(entry, file, opening.access(), kept);
+    let description = Description::new(entry, file, opening.access(), kept(flags));
     if let Some(end) = description.file()?.pipe() {
         end.await_peer(process, description.blocking())?;
     }

@@ -4,52 +4,23 @@ use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::syscall::Arguments;
-use crate::syscall::path::{find_at, path};
+use crate::syscall::path::{find_at, path, with_short};
 use crate::user::UserMemory;
 use crate::vfs::attributes::{Attributes, Change, Kind, Time, major, minor};
 use crate::vfs::node::{Entry, Statistics};
+use crate::vfs::status::{BLOCK_BYTES, Status};
 use crate::vfs::walk::{self, Last};
 use crate::vfs::world::World;
 use alloc::sync::Arc;
+use linux_raw_sys::general::AT_FDCWD;
 
 const AT_SYMLINK_NOFOLLOW: u32 = 0x100;
 const AT_NO_AUTOMOUNT: u32 = 0x800;
 const AT_EMPTY_PATH: u32 = 0x1000;
 const AT_STATX_SYNC_TYPE: u32 = 0x6000;
-/// What `st_blksize` says.
-const BLOCK_BYTES: u64 = 4096;
-
-/// `struct stat` of this ISA, as words.
-fn encode(attributes: &Attributes) -> [u64; if cfg!(target_arch = "x86_64") { 18 } else { 16 }] {
-    let time = |time: Time| [time.seconds as u64, u64::from(time.nanoseconds)];
-    let owner = u64::from(attributes.user) | u64::from(attributes.group) << 32;
-    let mode = u64::from(attributes.mode());
-    let [accessed, modified, changed] = [time(attributes.accessed), time(attributes.modified), time(attributes.changed)];
-    let times = [accessed[0], accessed[1], modified[0], modified[1], changed[0], changed[1]];
-    let (links, special) = (u64::from(attributes.links), attributes.special);
-    let mut words = [0; if cfg!(target_arch = "x86_64") { 18 } else { 16 }];
-    #[cfg(target_arch = "x86_64")]
-    {
-        // dev, ino, nlink, mode and uid, gid, rdev, size, blksize, blocks, times, three words unused.
-        let group = owner >> 32;
-        let head = [attributes.device, attributes.inode, links, mode | owner << 32, group, special];
-        words[..6].copy_from_slice(&head);
-        words[6..9].copy_from_slice(&[attributes.size, BLOCK_BYTES, attributes.blocks]);
-        words[9..15].copy_from_slice(&times);
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    {
-        // dev, ino, mode and nlink, uid and gid, rdev, pad, size, blksize, blocks, times, two words unused.
-        let head = [attributes.device, attributes.inode, mode | links << 32, owner, special, 0];
-        words[..6].copy_from_slice(&head);
-        words[6..9].copy_from_slice(&[attributes.size, BLOCK_BYTES, attributes.blocks]);
-        words[9..15].copy_from_slice(&times);
-    }
-    words
-}
 
 fn put<K: Kernel>(process: &Process<K>, address: usize, attributes: &Attributes) -> Result<usize> {
-    process.write_value(address, &encode(attributes)).map(|()| 0)
+    Status::of(attributes).put(process, address).map(|()| 0)
 }
 
 /// The entry that an `*at` call with `AT_EMPTY_PATH` and `AT_SYMLINK_NOFOLLOW` means.
@@ -60,7 +31,7 @@ pub fn entry_at<K: Kernel>(process: &Process<K>, directory: i32, address: usize,
     let name = if flags & AT_EMPTY_PATH != 0 && address == 0 { alloc::vec::Vec::new() } else { path(process, address)? };
     if name.is_empty() && flags & AT_EMPTY_PATH != 0 {
         return match directory {
-            linux_raw_sys::general::AT_FDCWD => Ok(process.files.current_directory()),
+            AT_FDCWD => Ok(process.files.current_directory()),
             fd => Ok(process.files.get(fd)?.entry.clone()),
         };
     }
@@ -82,20 +53,41 @@ fn attributes_at<K: Kernel>(process: &Process<K>, directory: i32, address: usize
 
 /// fstat(2)
 pub fn fstat<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    let attributes = process.files.get(arguments.int(0))?.attributes();
-    put(process, arguments.word(1), &attributes)
+    let address = arguments.word(1);
+    // A fault of the copy has no business with the table.
+    let unknown = process.files.with_table(|table| {
+        let entry = &table.get(arguments.int(0))?.description.entry;
+        let known = entry.node.status(&mut |status| status.put(process, address));
+        Ok::<_, Errno>(if known { None } else { Some(entry.clone()) })
+    })?;
+    match unknown {
+        None => Ok(0),
+        Some(entry) => put(process, address, &entry.node.attributes()),
+    }
+}
+
+/// stat(2) and its kin, from a directory.
+fn stat_at<K: Kernel>(process: &Process<K>, directory: i32, path: usize, address: usize, flags: u32) -> Result<usize> {
+    if flags & AT_EMPTY_PATH == 0 {
+        let last = if flags & AT_SYMLINK_NOFOLLOW == 0 { Last::Follow } else { Last::Keep };
+        let known =
+            with_short(process, path, |name| process.files.status(directory, name, last, &mut |status| status.put(process, address)));
+        if known == Some(true) {
+            return Ok(0);
+        }
+    }
+    let found = attributes_at(process, directory, path, flags)?;
+    put(process, address, &found)
 }
 
 /// stat(2)
 pub fn stat<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    let found = attributes_at(process, linux_raw_sys::general::AT_FDCWD, arguments.word(0), 0)?;
-    put(process, arguments.word(1), &found)
+    stat_at(process, AT_FDCWD, arguments.word(0), arguments.word(1), 0)
 }
 
 /// lstat(2)
 pub fn lstat<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    let found = attributes_at(process, linux_raw_sys::general::AT_FDCWD, arguments.word(0), AT_SYMLINK_NOFOLLOW)?;
-    put(process, arguments.word(1), &found)
+    stat_at(process, AT_FDCWD, arguments.word(0), arguments.word(1), AT_SYMLINK_NOFOLLOW)
 }
 
 /// newfstatat(2)
@@ -104,8 +96,7 @@ pub fn newfstatat<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Res
     if flags & !(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH) != 0 {
         return Err(Errno::EINVAL);
     }
-    let found = attributes_at(process, arguments.int(0), arguments.word(1), flags)?;
-    put(process, arguments.word(2), &found)
+    stat_at(process, arguments.int(0), arguments.word(1), arguments.word(2), flags)
 }
 
 /// `struct statx_timestamp`, as two words.
@@ -146,7 +137,7 @@ fn put_statistics<K: Kernel>(process: &Process<K>, address: usize, found: &Stati
 
 /// statfs(2)
 pub fn statfs<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    let entry = entry_at(process, linux_raw_sys::general::AT_FDCWD, arguments.word(0), 0)?;
+    let entry = entry_at(process, AT_FDCWD, arguments.word(0), 0)?;
     put_statistics(process, arguments.word(1), &entry.node.statistics(process))
 }
 
@@ -166,7 +157,7 @@ fn permissions(mode: u32) -> Change {
 
 /// chmod(2)
 pub fn chmod<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    let entry = entry_at(process, linux_raw_sys::general::AT_FDCWD, arguments.word(0), 0)?;
+    let entry = entry_at(process, AT_FDCWD, arguments.word(0), 0)?;
     change(process, &entry, &permissions(arguments.unsigned(1)))
 }
 
@@ -204,13 +195,13 @@ fn owners(user: u32, group: u32) -> Change {
 
 /// chown(2)
 pub fn chown<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    let entry = entry_at(process, linux_raw_sys::general::AT_FDCWD, arguments.word(0), 0)?;
+    let entry = entry_at(process, AT_FDCWD, arguments.word(0), 0)?;
     change(process, &entry, &owners(arguments.unsigned(1), arguments.unsigned(2)))
 }
 
 /// lchown(2)
 pub fn lchown<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    let entry = entry_at(process, linux_raw_sys::general::AT_FDCWD, arguments.word(0), AT_SYMLINK_NOFOLLOW)?;
+    let entry = entry_at(process, AT_FDCWD, arguments.word(0), AT_SYMLINK_NOFOLLOW)?;
     change(process, &entry, &owners(arguments.unsigned(1), arguments.unsigned(2)))
 }
 
@@ -233,7 +224,7 @@ pub fn fchownat<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Resul
 
 /// getxattr(2), setxattr(2), removexattr(2) and the forms that do not follow a link: no file system here keeps such attributes.
 pub fn attribute<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    entry_at(process, linux_raw_sys::general::AT_FDCWD, arguments.word(0), AT_SYMLINK_NOFOLLOW)?;
+    entry_at(process, AT_FDCWD, arguments.word(0), AT_SYMLINK_NOFOLLOW)?;
     Err(Errno::EOPNOTSUPP)
 }
 
@@ -245,7 +236,7 @@ pub fn descriptor_attribute<K: Kernel>(process: &Process<K>, arguments: &Argumen
 
 /// listxattr(2), llistxattr(2): there are none.
 pub fn list_attributes<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    entry_at(process, linux_raw_sys::general::AT_FDCWD, arguments.word(0), AT_SYMLINK_NOFOLLOW).map(|_| 0)
+    entry_at(process, AT_FDCWD, arguments.word(0), AT_SYMLINK_NOFOLLOW).map(|_| 0)
 }
 
 /// flistxattr(2)

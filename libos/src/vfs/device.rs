@@ -6,9 +6,8 @@ use alloc::sync::Arc;
 
 use crate::errno::{Errno, Result};
 use crate::file::transfer::moved;
-use crate::file::{Access, Blocking, File, Input, Output, Place, Seeking};
+use crate::file::{Access, Blocking, File, Input, Output, Place, Plain, Seeking};
 use crate::pool::Pool;
-use crate::user::UserMemory;
 use crate::vfs::attributes::{Kind, Time, device_number, major};
 use crate::vfs::node::{Entry, New, Node};
 use crate::vfs::permission::Actor;
@@ -97,16 +96,8 @@ impl File for Null {
         true
     }
 
-    fn is_plain(&self) -> bool {
-        true
-    }
-
-    fn read_plain(&self, _: &dyn UserMemory, _: usize, _: usize, _: u64) -> Option<usize> {
-        Some(0)
-    }
-
-    fn write_plain(&self, length: usize) -> Option<usize> {
-        Some(length)
+    fn plain(&self) -> Plain {
+        Plain::Null
     }
 
     fn read(&self, _: &dyn World, _: &mut Output, _: u64, _: Blocking) -> Result<usize> {
@@ -129,18 +120,8 @@ impl File for Zero {
         true
     }
 
-    fn is_plain(&self) -> bool {
-        true
-    }
-
-    fn read_plain(&self, memory: &dyn UserMemory, address: usize, length: usize, _: u64) -> Option<usize> {
-        const ZEROS: &[u8; 4096] = &[0; 4096];
-        let zeros = ZEROS.get(..length)?;
-        memory.write(address, zeros).ok().map(|()| length)
-    }
-
-    fn write_plain(&self, length: usize) -> Option<usize> {
-        Some(length)
+    fn plain(&self) -> Plain {
+        Plain::Zero
     }
 
     fn read(&self, _: &dyn World, output: &mut Output, _: u64, _: Blocking) -> Result<usize> {

@@ -20,6 +20,7 @@ use crate::memory::backing::Backing;
 use crate::vfs::attributes::{Attributes, Change, Kind};
 use crate::vfs::opening::Opening;
 use crate::vfs::permission::{Actor, Wanted};
+use crate::vfs::status::Status;
 use crate::vfs::walk::{Ahead, Journey, Stated};
 use crate::vfs::world::World;
 
@@ -78,6 +79,24 @@ pub struct Statistics {
 pub trait Node: Any + Send + Sync {
     /// What it says of itself.
     fn attributes(&self) -> Attributes;
+
+    /// Tell what stat(2) tells of it, if that is known without asking; whether it was told. An error of who is told ends it, too: then it was not.
+    fn status(&self, tell: &mut dyn FnMut(&Status) -> Result<()>) -> bool {
+        let _ = tell;
+        false
+    }
+
+    /// The same of what a path from this directory leads to.
+    fn status_on(&self, journey: &Journey, tell: &mut dyn FnMut(&Status) -> Result<()>) -> bool {
+        let _ = (journey, tell);
+        false
+    }
+
+    /// Open what a path from this directory led to before, if that is kept and nothing has changed.
+    fn open_again(&self, journey: &Journey, opening: &Opening) -> Option<(Arc<Entry>, Arc<dyn File>)> {
+        let _ = (journey, opening);
+        None
+    }
 
     /// What it is. Never changes.
     fn kind(&self) -> Kind {

@@ -42,6 +42,8 @@ pub enum Report {
     Limits,
     /// `/proc/self/io`
     InputOutput,
+    /// `/proc/self/ledger`
+    Ledger,
     /// `/proc/self/smaps`
     DetailedMaps,
     /// `/proc/self/smaps_rollup`
@@ -62,8 +64,6 @@ pub enum Report {
     CurrentDirectory,
     /// Where `/proc/self/root` leads.
     RootDirectory,
-    /// `/proc/self/ledger`
-    Ledger,
     /// `/proc/meminfo`
     MemoryInfo,
     /// `/proc/cpuinfo`
@@ -101,6 +101,7 @@ impl Report {
         Report::Command,
         Report::Limits,
         Report::InputOutput,
+        Report::Ledger,
         Report::DetailedMaps,
         Report::SummedMaps,
         Report::Schedule,
@@ -111,7 +112,6 @@ impl Report {
         Report::Executable,
         Report::CurrentDirectory,
         Report::RootDirectory,
-        Report::Ledger,
     ];
 
     /// The one about a process that has a number.
@@ -131,6 +131,7 @@ impl Report {
                 | Environment
                 | AuxiliaryVector
                 | InputOutput
+                | Ledger
                 | Descriptors
                 | DescriptorText
                 | DescriptorPath
@@ -151,6 +152,14 @@ impl Report {
         }
     }
 }
+
+const _: () = {
+    let mut number = 0;
+    while number < Report::OF_PROCESSES.len() {
+        assert!(Report::OF_PROCESSES[number] as usize == number, "each stands at its number");
+        number += 1;
+    }
+};
 
 /// A process that has an id, or a thread of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

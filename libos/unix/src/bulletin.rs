@@ -24,14 +24,14 @@ pub struct Bulletin {
     pub limit_changes: AtomicU32,
     /// Not 0 while somebody watches files: what is not needed any more is given up at once.
     pub watched: AtomicU32,
-    /// Not 0 while others ask something of the process.
-    pub questions: AtomicU32,
     /// How often a file lost its last name that the process had opened: what it keeps of files that are closed is to be given up.
     pub removals: AtomicU32,
     /// Frames that the process is asked to give back; 0: none. It answers by [`Operation::GiveBack`](crate::Operation::GiveBack).
     pub asked: AtomicU32,
     /// Until when, in ticks of the counter: past that they are taken by force from who has not answered.
     pub asked_until: AtomicU64,
+    /// Not 0 while others ask something of the process.
+    pub questions: AtomicU32,
 }
 
 impl Bulletin {

@@ -350,6 +350,10 @@ pub enum OpenPurpose {
     Use = 0,
     /// To execute it: that is what has to be allowed.
     Execute = 1,
+    /// To read it again and again: nobody is told.
+    Keep = 2,
+    /// To use it as it is open already, which nobody is told of but when it is closed.
+    Lend = 3,
 }
 
 /// A request's four words, taken apart.

@@ -11,6 +11,7 @@ use abi::{
     EnvEntry, EnvId, EnvState, IMAGE_BASE, IMAGE_MAGIC, INFO_ENVS_PAGE, ImageHeader, InfoPage, MAX_SLICES, PAGE_SIZE, Privileges,
     Registers, Rights, RunState, WaitWord,
 };
+use exo::command::{IMAGES_MOST, image_name};
 use exo::libos_image::map_into;
 use exo::start::{STACK_BASE, STACK_BYTES};
 use exo::{image, println};
@@ -69,7 +70,9 @@ fn hand_modules_over(unixd: EnvId) {
     // Files are mapped for programs as they lie there: never to be written, but maybe to be executed.
     let file = Rights::READ_ONLY | Rights::MAY_EXECUTE;
     let files = ["initramfs", "command", "stdin", "copies", "window"].map(|name| (name, file));
-    for (name, rights) in [("libos", Rights::READ_WRITE)].into_iter().chain(files) {
+    let images = (0..IMAGES_MOST).map(|number| (image_name(number as u32), Rights::READ_WRITE));
+    let results = (exo::results::MODULE, Rights::READ_WRITE);
+    for (name, rights) in images.chain(files).chain([results]) {
         let Some(bytes) = image::module(name).filter(|bytes| !bytes.is_empty()) else { continue };
         let address = bytes.as_ptr().addr();
         hand_over(unixd, address, address, bytes.len().div_ceil(PAGE_SIZE), rights);

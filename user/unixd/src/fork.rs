@@ -65,6 +65,9 @@ impl Server {
         if !is_child_of(child, env) {
             return Err(Errno::EINVAL);
         }
+        if process.share.left(0) < frames {
+            return Err(Errno::ENOMEM);
+        }
         if self.admission.grant(Asking { wanted: frames, used, available: memory::available().saturating_sub(FORKS_LEAVE) }) < frames {
             return Err(Errno::ENOMEM);
         }
@@ -138,13 +141,14 @@ impl Server {
     /// What a child needs before it can run.
     fn admit(&mut self, id: u32, fork: Fork, context: usize) -> Result<Process, Errno> {
         let handles = self.handles(id).map(|handles| handles.clone())?;
-        let words_pages = self.processes.get(id).map_or(0, |parent| parent.words_pages);
+        let parent = self.processes.get(id).ok_or(Errno::ESRCH)?;
+        let (share, words_pages) = (parent.share.of_child(fork.slot), parent.words_pages);
         let channel = self.channels.take().map_err(|_| Errno::EAGAIN)?;
         if channel.show(fork.env).is_err() {
             self.channels.give(channel);
             return Err(Errno::EAGAIN);
         }
-        Ok(Process { maker: id, ..Process::child_of(fork, context, channel, handles, words_pages) })
+        Ok(Process { maker: id, ..Process::child_of(fork, share, context, channel, handles, words_pages) })
     }
 
     /// Whether an environment is alive, a child of this one and no process.

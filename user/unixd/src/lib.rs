@@ -23,6 +23,7 @@
 //! | `handles` | how a process names what is kept for it |
 //! | `tree` | the tree of files |
 //! | `memory` | what the server refuses when it has little left |
+//! | `share` | what an app is allowed of memory and time |
 //! | `admission` | who gets how many frames: a policy |
 //! | `revocation` | who is asked for frames when they run out: a policy |
 //! | `seizure` | which pages are taken by force from who does not answer |
@@ -64,10 +65,12 @@ pub mod program;
 pub mod questions;
 pub mod queues;
 mod requests;
+pub mod results;
 pub mod revocation;
 pub mod rings;
 pub mod seizure;
 pub mod server;
+pub mod share;
 mod shown;
 pub mod socket;
 pub mod spares;

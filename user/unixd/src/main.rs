@@ -6,7 +6,7 @@ mod image {
     use core::panic::PanicInfo;
 
     use abi::{EnvEntry, EnvId, Error, INFO_SLICES_PAGE, MAX_SLICES, Registers, RunState, TransferFlags, WaitWord};
-    use exo::command::blocks;
+    use exo::command::{blocks, image_name};
     use exo::image::module;
     use libos::entry::heap::Heap;
     use libos::vfs::attributes::Time;
@@ -57,7 +57,10 @@ mod image {
         let is_own = |slot: &usize| exo::slice_set(0, *slot, EnvId::SELF, machine::UNUSED).is_ok();
         let end = (FIRST_SLOT..MAX_SLICES).find(|slot| !is_own(slot)).unwrap_or(MAX_SLICES);
         let mut server = Server::new(FIRST_SLOT..end, tree, Terminals::new(window(), pairs));
-        server.text = large::text(files("libos"));
+        for (number, text) in server.texts.iter_mut().enumerate() {
+            let image = files(image_name(number as u32));
+            *text = if image.is_empty() { None } else { large::text(image, number) };
+        }
         let copies = module("copies").and_then(|bytes| bytes.try_into().ok()).map_or(1, u32::from_le_bytes) as usize;
         let copies = copies.clamp(1, COPIES_MOST);
         for block in blocks(files("command")) {

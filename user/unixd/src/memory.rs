@@ -16,8 +16,9 @@ use crate::machine;
 
 /// Frames that nobody else is granted.
 pub const OWN_FRAMES: usize = 1024;
-/// Frames that files leave to processes.
+/// Frames that files leave to processes, at most; and the part of all frames that they leave where that is less.
 const FILES_LEAVE: usize = 4096;
+const PART_LEFT: usize = 8;
 /// Bytes that there must be for a request that makes something.
 const TO_MAKE: usize = 2 << 20;
 /// Bytes that there must be for one that uses something.
@@ -66,7 +67,8 @@ pub fn available() -> usize {
 /// Frames that files may take, and frames in all.
 #[must_use]
 pub fn frames_for_files() -> (usize, usize) {
-    (available().saturating_sub(FILES_LEAVE), machine::entry(machine::own()).quota as usize)
+    let all = machine::entry(machine::own()).quota as usize;
+    (available().saturating_sub(FILES_LEAVE.min(all / PART_LEFT)), all)
 }
 
 /// The part of all memory that what processes hold here may be: the heap gives nothing back to them.

@@ -8,6 +8,7 @@ use crate::fork::{Fork, Release};
 use crate::handles::Handles;
 use crate::machine;
 use crate::questions::Questions;
+use crate::share::Share;
 use crate::spares::Standing;
 
 /// See the module.
@@ -18,8 +19,8 @@ pub struct Process {
     pub env: EnvId,
     /// The context that runs its threads.
     pub context: usize,
-    /// The slot of the slice vector that it runs in.
-    pub slot: usize,
+    /// What it is allowed.
+    pub share: Share,
     /// Its bulletin and mailbox.
     pub channel: Channel,
     /// What it holds.
@@ -34,23 +35,23 @@ pub struct Process {
     pub maker: u32,
     /// Who waits until it lets go of the memory that it began with.
     pub release: Release,
-    /// What others ask about it.
-    pub questions: Questions,
     /// What it is to the others.
     pub standing: Standing,
     /// The id of its spare, if it has one.
     pub spare: Option<u32>,
+    /// What others ask about it.
+    pub questions: Questions,
 }
 
 impl Process {
     /// The child that a process has made, which holds what that does.
     #[must_use]
-    pub fn child_of(fork: Fork, context: usize, channel: Channel, handles: Handles, words_pages: usize) -> Process {
+    pub fn child_of(fork: Fork, share: Share, context: usize, channel: Channel, handles: Handles, words_pages: usize) -> Process {
         Process {
             id: fork.id,
             env: fork.env,
             context,
-            slot: fork.slot,
+            share,
             channel,
             handles,
             words_pages,
@@ -58,9 +59,9 @@ impl Process {
             fork: None,
             maker: 0,
             release: Release::Nobody,
-            questions: Questions::default(),
             standing: Standing::Member,
             spare: None,
+            questions: Questions::default(),
         }
     }
 

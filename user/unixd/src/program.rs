@@ -3,6 +3,7 @@
 use abi::{EnvId, PAGE_SIZE, Privileges, Registers, Rights, RunState};
 use alloc::vec;
 use alloc::vec::Vec;
+use exo::command::{Command, image_name};
 use exo::image;
 use exo::libos_image::map_into;
 use exo::start::{STACK_BASE, STACK_BYTES, START_BASE, START_MAGIC, Start};
@@ -12,12 +13,15 @@ use crate::large::LARGE_BYTES;
 use crate::process::Process;
 use crate::questions::Questions;
 use crate::server::Server;
+use crate::share::Share;
 use crate::spares::Standing;
 
 /// Where pages are made that a process gets.
 const SCRATCH: usize = 0x7b10_0000_0000;
 /// What a process's own number is called in its environment, if there are several.
 const COPY: &[u8] = b"CHITIN_COPY=";
+/// The most slices that a program has in a round.
+const SLICES_MOST: u32 = 64;
 /// Frames that a process may be charged for from the start, beside those that it gets here: its library's own, and room to grow.
 const FIRST_FRAMES: usize = 512;
 
@@ -62,15 +66,18 @@ pub fn start(server: &mut Server, block: &[u8], copy: usize, copies: usize) -> e
     let id = server.family.new_id();
     let command = command_block(block, copy, copies);
     let block_pages = pages(size_of::<Start>() + command.len());
-    let quota = pages(module("libos").len() + LARGE_BYTES) + block_pages + FIRST_FRAMES;
+    let asked = Command::parse(block);
+    let number = asked.map_or(0, |command| command.image);
+    let libos = module(image_name(number));
+    let quota = pages(libos.len() + LARGE_BYTES) + block_pages + FIRST_FRAMES;
     let env = exo::env_create(quota, Privileges::CONSOLE)?;
-    let entry_point = map_into(env, module("libos"), server.text)?;
+    let entry_point = map_into(env, libos, server.texts.get(number as usize).copied().flatten())?;
 
     let start = Start {
         magic: START_MAGIC,
         command_address: (START_BASE + size_of::<Start>()) as u64,
         command_length: command.len() as u64,
-        libos_pages: pages(module("libos").len()) as u64 - 1,
+        libos_pages: pages(libos.len()) as u64 - 1,
         id: u64::from(id),
         parent: u64::from(unix::SERVER_ID),
         server: exo::identify().0,
@@ -85,17 +92,20 @@ pub fn start(server: &mut Server, block: &[u8], copy: usize, copies: usize) -> e
     let channel = server.channels.take()?;
     channel.show(env)?;
 
-    let slot = server.processes.take_slot().ok_or(abi::Error::Full)?;
+    let slices = asked.map_or(1, |command| command.slices).clamp(1, SLICES_MOST);
+    let slots: Vec<usize> = (0..slices).filter_map(|_| server.processes.take_slot()).collect();
     let context = exo::context_create(env)?;
     let registers = Registers { pc: entry_point, sp: (STACK_BASE + STACK_BYTES) as u64, ..Registers::default() };
     exo::context_set(env, context, Some(&registers), RunState::Runnable)?;
-    exo::slice_set(0, slot, env, context)?;
+    let share = Share::of(asked.as_ref(), slots);
+    share.slots().first().ok_or(abi::Error::Full)?;
+    share.slots().iter().try_for_each(|&slot| exo::slice_set(0, slot, env, context))?;
     let handles = server.tree.first_handles();
     server.processes.insert(Process {
         id,
         env,
         context,
-        slot,
+        share,
         channel,
         handles,
         words_pages: 0,
@@ -103,9 +113,9 @@ pub fn start(server: &mut Server, block: &[u8], copy: usize, copies: usize) -> e
         fork: None,
         maker: 0,
         release: Release::Nobody,
-        questions: Questions::default(),
         standing: Standing::Member,
         spare: None,
+        questions: Questions::default(),
     });
     server.family.begin(id);
     server.note_beginning(id);

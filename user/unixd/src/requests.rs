@@ -162,7 +162,9 @@ impl Server {
                 Effect::Suspend(id) => self.suspend(id),
                 Effect::Resume(id) => {
                     if let Some(process) = self.processes.get(id) {
-                        let _ = exo::slice_set(0, process.slot, process.env, process.context);
+                        for &slot in process.share.slots() {
+                            let _ = exo::slice_set(0, slot, process.env, process.context);
+                        }
                     }
                 }
             }

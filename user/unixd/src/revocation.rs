@@ -44,6 +44,9 @@ pub trait Revocation {
 #[derive(Debug, Default)]
 pub struct LargestFirst;
 
+/// The least that somebody is asked for, in frames: who asks for some will mostly ask for more.
+const AT_LEAST: usize = 1024;
+
 /// What "little" is, in frames.
 const LITTLE: usize = 512;
 
@@ -57,9 +60,9 @@ impl Revocation for LargestFirst {
             if left == 0 {
                 break;
             }
-            let frames = left.min(holder.used / 2);
-            // Whether it has as much to spare, only it knows: the next one is asked too.
-            left -= frames / 2;
+            let frames = left.max(AT_LEAST).min(holder.used / 2);
+            // Whether it has as much to spare, only it knows: the next one is asked too if all is not covered twice.
+            left = left.saturating_sub(frames / 2);
             asked.push((holder.id, frames));
         }
         asked
@@ -113,11 +116,15 @@ impl Rounds {
         over
     }
 
-    /// What somebody is asked for, by all together; `None`: nothing.
-    fn asked_of(&self, id: u32) -> Option<usize> {
-        let mut all = self.waiting.iter().flat_map(|round| &round.unanswered).filter(|&&(asked, _)| asked == id).map(|&(_, frames)| frames);
-        let first = all.next()?;
-        Some(all.fold(first, usize::saturating_add))
+    /// How many frames somebody is asked for, by all together, and until when.
+    fn asked_of(&self, id: u32) -> (usize, u64) {
+        let mut all = (0usize, u64::MAX);
+        for round in &self.waiting {
+            for (_, frames) in round.unanswered.iter().filter(|&&(asked, _)| asked == id) {
+                all = (all.0.saturating_add(*frames), all.1.min(round.until));
+            }
+        }
+        all
     }
 }
 
@@ -163,7 +170,7 @@ impl Server {
         self.rounds.asked.extend(unanswered.iter().map(|&(asked, _)| (asked, now)));
         self.rounds.waiting.push(Round { asker: id, unanswered: unanswered.clone(), until });
         for (asked, _) in unanswered {
-            self.tell_asked(asked, until);
+            self.tell_asked(asked);
         }
         self.set_alarm(self.family.deadline());
         Err(Errno::EAGAIN)
@@ -175,9 +182,9 @@ impl Server {
     }
 
     /// Let a process's bulletin say what it is asked for.
-    fn tell_asked(&self, id: u32, until: u64) {
+    fn tell_asked(&self, id: u32) {
         let Some(process) = self.processes.get(id) else { return };
-        let asked = self.rounds.asked_of(id).unwrap_or(0);
+        let (asked, until) = self.rounds.asked_of(id);
         process.channel.tell_asked(u32::try_from(asked).unwrap_or(u32::MAX), until);
         if asked > 0 {
             process.channel.ring();
@@ -196,11 +203,8 @@ impl Server {
 
     /// A process has answered, or never will: it is not asked any more, and who waited for it alone goes on.
     pub(crate) fn answered(&mut self, id: u32) {
-        if self.rounds.waiting.is_empty() {
-            return;
-        }
         let over = self.rounds.strike(id);
-        self.tell_asked(id, 0);
+        self.tell_asked(id);
         for asker in over {
             if let Some(process) = self.processes.get(asker) {
                 process.channel.ring();
@@ -211,8 +215,11 @@ impl Server {
     /// A process is gone.
     pub(crate) fn forget_rounds(&mut self, id: u32) {
         self.answered(id);
-        self.rounds.waiting.retain(|round| round.asker != id);
         self.rounds.over.retain(|&over| over != id);
+        let given_up: Vec<Round> = self.rounds.waiting.extract_if(.., |round| round.asker == id).collect();
+        for (asked, _) in given_up.into_iter().flat_map(|round| round.unanswered) {
+            self.tell_asked(asked);
+        }
     }
 
     /// Take from those by force whose deadline has passed.
@@ -265,12 +272,13 @@ mod tests {
         assert_eq!(ids(1), [3]);
         assert_eq!(ids(100_000), [3, 5, 2]);
         assert_eq!(LargestFirst.ask(100_000, &holders)[0], (3, 5000), "half of what it has");
+        assert_eq!(LargestFirst.ask(1, &holders), [(3, AT_LEAST)], "not for each page anew");
     }
 
     #[test]
     fn who_was_just_asked_is_left_alone() {
         let holders = [Holder { was_asked: true, ..holder(2, 10_000) }, holder(3, 1000)];
-        assert_eq!(LargestFirst.ask(10, &holders), [(3, 10)]);
+        assert_eq!(LargestFirst.ask(10, &holders), [(3, 500)]);
     }
 
     #[test]
@@ -278,10 +286,10 @@ mod tests {
         let mut rounds = Rounds::default();
         rounds.waiting.push(Round { asker: 2, unanswered: Vec::from([(3, 10), (4, 20)]), until: 100 });
         rounds.waiting.push(Round { asker: 5, unanswered: Vec::from([(3, 7)]), until: 50 });
-        assert_eq!((rounds.deadline(), rounds.asked_of(3), rounds.asked_of(9)), (Some(50), Some(17), None));
+        assert_eq!((rounds.deadline(), rounds.asked_of(3), rounds.asked_of(9).0), (Some(50), (17, 50), 0));
         assert_eq!(rounds.strike(3), [5]);
         assert_eq!(rounds.strike(3), []);
-        assert_eq!((rounds.deadline(), rounds.asked_of(3)), (Some(100), None));
+        assert_eq!((rounds.deadline(), rounds.asked_of(3).0), (Some(100), 0));
         assert_eq!(rounds.strike(4), [2]);
         assert_eq!((rounds.deadline(), rounds.over), (None, Vec::from([5, 2])));
     }

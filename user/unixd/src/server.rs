@@ -5,6 +5,7 @@ use core::ops::Range;
 use abi::{EnvEntry, EnvId, EnvState};
 use alloc::vec::Vec;
 use exo::Message;
+use exo::command::IMAGES_MOST;
 use libos::errno::Errno;
 use libos::file::locks::Owner;
 use unix::{Operation, Request, wait_status};
@@ -21,6 +22,7 @@ use crate::process::Process;
 use crate::processes::Processes;
 use crate::queues::Queues;
 use crate::requests::KILLED;
+use crate::results;
 use crate::revocation::{LargestFirst, Rounds};
 use crate::rings;
 use crate::socket::{Names, flight};
@@ -39,7 +41,7 @@ pub struct Server {
     /// Their channels.
     pub channels: Channels,
     /// Where the library's text is in a large page.
-    pub text: Option<usize>,
+    pub texts: [Option<usize>; IMAGES_MOST],
     /// The files.
     pub tree: Tree,
     /// What sockets are called.
@@ -54,12 +56,12 @@ pub struct Server {
     pub family: Family,
     /// Who gets how many frames.
     pub(crate) admission: SmallFirst,
-    /// What the machine did so far.
-    pub(crate) load: Load,
     /// Who is asked for frames when they run out.
     pub(crate) revocation: LargestFirst,
     /// Who is, and who waits for them.
     pub(crate) rounds: Rounds,
+    /// What the machine did so far.
+    pub(crate) load: Load,
     /// The run ends with these: their ids.
     first: Vec<u32>,
     /// The wait status that the run ends with: of the first of them that failed.
@@ -82,16 +84,16 @@ impl Server {
             processes: Processes::new(slots),
             channels: Channels::default(),
             tree,
-            text: None,
+            texts: [None; IMAGES_MOST],
             names: Names::default(),
             queues: Queues::default(),
             system_v: SystemV::default(),
             terminals,
             family: Family::new(machine::info().clock_hz),
             admission: SmallFirst,
-            load: Load::default(),
             revocation: LargestFirst,
             rounds: Rounds::default(),
+            load: Load::default(),
             first: Vec::new(),
             status: 0,
         }
@@ -171,6 +173,11 @@ impl Server {
 
     /// Grant frames, or say whether they could be; if there are too few, ask others for some.
     fn more_frames_or_wait(&mut self, id: u32, wanted: usize, only_told: bool) -> Answer {
+        // What an app may not have is nobody else's to give.
+        let process = self.process(id)?;
+        if process.share.left(process.frames().0) < wanted {
+            return Err(Errno::ENOMEM);
+        }
         let ask = |server: &mut Server| if only_told { server.could_have(id, wanted) } else { server.more_frames(id, wanted) };
         match ask(self) {
             Err(Errno::ENOMEM) => {}
@@ -198,6 +205,8 @@ impl Server {
         if granted < wanted {
             return Err(Errno::ENOMEM);
         }
+        let process = self.processes.get(id).ok_or(Errno::ESRCH)?;
+        let granted = granted.min(process.share.left(quota));
         exo::env_quota(process.env, quota + granted).map_err(|_| Errno::ENOMEM)?;
         value(granted as u64)
     }
@@ -249,7 +258,7 @@ impl Server {
         let usage = Usage { cpu_ns: machine::cpu_ns(process.env), most_resident, faults: (memory >> 32) as u32 };
         exo::env_reap(process.env).expect("it is dead, and nobody else's child");
         self.channels.give(process.channel);
-        self.processes.give_slot(process.slot);
+        process.share.slots().iter().for_each(|&slot| self.processes.give_slot(slot));
         for opened in process.handles.files() {
             let _ = opened.file.watchers().map(|watchers| watchers.forget(id));
         }
@@ -288,13 +297,14 @@ impl Server {
             exo::env_reap(process.env).expect("it is dead");
         }
         self.end_strays();
+        results::answer(&self.tree);
         let _ = exo::env_destroy(EnvId::SELF, u64::from(self.status));
         unreachable!("an environment can end itself")
     }
 }
 
 fn refusal(errno: Errno) -> [u64; 4] {
-    [(-i64::from(errno.0)) as u64, 0, 0, 0]
+    [(errno.0 as u64).wrapping_neg(), 0, 0, 0]
 }
 
 /// The wait status of an environment that is dead.

@@ -61,9 +61,18 @@ impl Board for Native {
         // SAFETY: the caller's promise. 64 rounds of 64 bytes are a frame; the vector registers are user mode's, and get back what was in them.
         unsafe {
             asm!(
-                ".arch_extension simd", "stp q0, q1, [sp, #-64]!", "stp q2, q3, [sp, #32]",
-                "2: ldp q0, q1, [{from}], #64", "ldp q2, q3, [{from}, #-32]", "stp q0, q1, [{to}], #64", "stp q2, q3, [{to}, #-32]",
-                "subs {rounds:w}, {rounds:w}, #1", "b.ne 2b", "ldp q2, q3, [sp, #32]", "ldp q0, q1, [sp], #64", ".arch_extension nofp",
+                ".arch_extension simd",
+                "stp q0, q1, [sp, #-64]!",
+                "stp q2, q3, [sp, #32]",
+                "2: ldp q0, q1, [{from}], #64",
+                "ldp q2, q3, [{from}, #-32]",
+                "stp q0, q1, [{to}], #64",
+                "stp q2, q3, [{to}, #-32]",
+                "subs {rounds:w}, {rounds:w}, #1",
+                "b.ne 2b",
+                "ldp q2, q3, [sp, #32]",
+                "ldp q0, q1, [sp], #64",
+                ".arch_extension nofp",
                 from = inout(reg) self.frame(from) => _, to = inout(reg) self.frame(to) => _, rounds = inout(reg) 64 => _,
             );
         }

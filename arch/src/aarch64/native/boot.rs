@@ -128,10 +128,10 @@ boot:
     set sctlr_el1, {SCTLR}
     isb
 
-    set tpidr_el1, {per_cpu}
+    // What each CPU has of its own: the top of its kernel stack.
+    set tpidr_el1, __stack_top
+    mov sp, x3
     set vbar_el1, vectors
-    ldr x2, =__stack_top
-    mov sp, x2
     ldr x2, ={start}
     br x2
 .ltorg
@@ -149,6 +149,5 @@ boot:
     IDENTITY = sym IDENTITY,
     IMAGE_LARGE = sym IMAGE_LARGE,
     IMAGE_SMALL = sym IMAGE_SMALL,
-    per_cpu = sym super::cpu::FIRST_CPU,
     start = sym super::board::start,
 );

@@ -1,7 +1,6 @@
 //! The CPU: switching, TLB and cache upkeep, the virtual timer.
 
 use core::arch::asm;
-use core::sync::atomic::AtomicPtr;
 
 use aarch64_cpu::asm::{barrier, wfi};
 use aarch64_cpu::registers::*;
@@ -10,20 +9,6 @@ use super::context::Context;
 use super::{Native, entry, memory};
 use crate::aarch64::{paging, trap};
 use crate::{Cpu, Trap};
-
-/// What each CPU has for itself: TPIDR_EL1 points at it.
-#[repr(C)]
-pub(super) struct PerCpu {
-    /// The top of its kernel stack.
-    pub(super) stack_top: AtomicPtr<u8>,
-}
-
-unsafe extern "C" {
-    static __stack_top: u8;
-}
-
-/// The CPU that boots.
-pub(super) static FIRST_CPU: PerCpu = PerCpu { stack_top: AtomicPtr::new((&raw const __stack_top).cast_mut()) };
 
 /// Set up what user mode may do on this CPU, and its timer.
 pub(super) fn init() {

@@ -9,7 +9,6 @@ use core::mem::offset_of;
 use abi::{Call, UpcallPage};
 
 use super::context::{BRANCH_TYPE, Context};
-use super::cpu::PerCpu;
 use crate::aarch64::trap;
 
 global_asm!(
@@ -58,7 +57,6 @@ vectors:
 // 1. Take a stack that no one needs any more. 2. Report, which does not return.
 halt:
     mrs x9, tpidr_el1
-    ldr x9, [x9, #{CPU_STACK_TOP}]
     mov sp, x9
     b {report}
 
@@ -189,7 +187,6 @@ switch_vectors:
     SAVED_SP = const offset_of!(UpcallPage, syscall.sp),
     SAVED_FLAGS = const offset_of!(UpcallPage, syscall.flags),
     SAVED_SCRATCH = const offset_of!(UpcallPage, syscall.scratch),
-    CPU_STACK_TOP = const offset_of!(PerCpu, stack_top),
     SVC = const trap::SVC,
     INTERRUPT = const trap::INTERRUPT,
     RETURN = const Call::Return as u16,

@@ -1,5 +1,6 @@
 //! The devices that the kernel cannot do without.
 
+use core::arch::asm;
 use core::fmt::Write;
 use core::panic::PanicInfo;
 
@@ -48,6 +49,27 @@ impl Board for Native {
     #[inline]
     fn frame(&self, frame: u64) -> *mut u8 {
         memory::direct(frame << 12)
+    }
+
+    // The core library's way is a string instruction, eight bytes a step.
+    unsafe fn zero_frame(&self, frame: u64) {
+        // SAFETY: the caller's promise. 32 rounds of 128 bytes are a frame; the vector register is user mode's, and gets back what was in it.
+        unsafe {
+            asm!(
+                "sub rsp, 16",
+                "movups [rsp], xmm0",
+                "xorps xmm0, xmm0",
+                "2: .irp at, 0, 16, 32, 48, 64, 80, 96, 112",
+                "movaps [{0} + \\at], xmm0",
+                ".endr",
+                "add {0}, 128",
+                "sub {1:e}, 1",
+                "jne 2b",
+                "movups xmm0, [rsp]",
+                "add rsp, 16",
+                inout(reg) self.frame(frame) => _, inout(reg) 32 => _,
+            );
+        }
     }
 
     fn interrupt(&mut self) -> Option<Interrupt> {

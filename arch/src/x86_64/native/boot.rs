@@ -28,51 +28,53 @@ const XEN_ELFNOTE_PHYS32_ENTRY: u32 = 18;
 //   2. A far return through the boot GDT into 64-bit code, still at its physical address.
 //   3. Go on at the linked address, on the kernel's stack: extern "C" fn chitin_boot(start_info: u64) -> !
 global_asm!(
-    ".pushsection .note.chitin, \"a\", @note",
-    ".balign 4",
-    ".long 7f - 6f, 9f - 8f, {physical_entry_32}",
-    "6: .asciz \"Xen\"",
-    "7: .balign 4",
-    "8: .quad chitin_start - {offset}",
-    "9: .popsection",
-    "",
-    ".pushsection .text.chitin_start, \"ax\"",
-    ".global chitin_start",
-    ".code32",
-    "chitin_start:",
-    "cld",
-    "mov esp, offset chitin_stack_top - {offset}",
-    "mov eax, {pae}; mov cr4, eax",
-    "mov eax, offset chitin_boot_root - {offset}; mov cr3, eax",
-    "mov ecx, {efer}; rdmsr; or eax, {long_mode_nx_syscall}; wrmsr",
-    "mov eax, {control}; mov cr0, eax",
-    "lgdt [4f - {offset}]",
-    "push 8",
-    "mov eax, offset chitin_long_mode - {offset}; push eax",
-    "retf",
-    ".code64",
-    "chitin_long_mode:",
-    "mov edi, ebx",
-    "mov rsp, offset chitin_stack_top",
-    "xor ebp, ebp",
-    "mov rax, offset chitin_boot",
-    "call rax",
-    ".balign 8",
-    "4: .word 6f - 5f - 1; .long 5f - {offset}",
-    ".balign 8",
-    "5: .quad 0, {long_mode_code}",
-    "6: .popsection",
-    "",
-    ".pushsection .data.chitin_boot_tables, \"aw\"",
-    ".balign 4096",
-    ".set directory, chitin_boot_directory - {offset} + {present_writable}",
-    "chitin_boot_root: .quad directory; .fill 255, 8, 0; .quad directory; .fill 254, 8, 0; .quad directory",
-    ".set gib, chitin_boot_gib - {offset} + {present_writable}",
-    "chitin_boot_directory: .quad gib; .fill 509, 8, 0; .quad gib, 0",
-    "chitin_boot_gib:",
-    ".set address, 0",
-    ".rept 512; .quad address + {present_writable} + {large_page}; .set address, address + 0x200000; .endr",
-    ".popsection",
+    r#"
+.pushsection .note.chitin, "a", @note
+.balign 4
+.long 7f - 6f, 9f - 8f, {physical_entry_32}
+6: .asciz "Xen"
+7: .balign 4
+8: .quad chitin_start - {offset}
+9: .popsection
+
+.pushsection .text.chitin_start, "ax"
+.global chitin_start
+.code32
+chitin_start:
+    cld
+    mov esp, offset chitin_stack_top - {offset}
+    mov eax, {pae}; mov cr4, eax
+    mov eax, offset chitin_boot_root - {offset}; mov cr3, eax
+    mov ecx, {efer}; rdmsr; or eax, {long_mode_nx_syscall}; wrmsr
+    mov eax, {control}; mov cr0, eax
+    lgdt [4f - {offset}]
+    push 8
+    mov eax, offset chitin_long_mode - {offset}; push eax
+    retf
+.code64
+chitin_long_mode:
+    mov edi, ebx
+    mov rsp, offset chitin_stack_top
+    xor ebp, ebp
+    mov rax, offset chitin_boot
+    call rax
+.balign 8
+4: .word 6f - 5f - 1; .long 5f - {offset}
+.balign 8
+5: .quad 0, {long_mode_code}
+6: .popsection
+
+.pushsection .data.chitin_boot_tables, "aw"
+.balign 4096
+.set directory, chitin_boot_directory - {offset} + {present_writable}
+chitin_boot_root: .quad directory; .fill 255, 8, 0; .quad directory; .fill 254, 8, 0; .quad directory
+.set gib, chitin_boot_gib - {offset} + {present_writable}
+chitin_boot_directory: .quad gib; .fill 509, 8, 0; .quad gib, 0
+chitin_boot_gib:
+.set address, 0
+.rept 512; .quad address + {present_writable} + {large_page}; .set address, address + 0x200000; .endr
+.popsection
+"#,
     offset = const IMAGE_OFFSET, physical_entry_32 = const XEN_ELFNOTE_PHYS32_ENTRY,
     present_writable = const PRESENT_WRITABLE, large_page = const LARGE_PAGE, long_mode_code = const LONG_MODE_CODE,
     pae = const PAE, efer = const EFER, long_mode_nx_syscall = const LONG_MODE_NX_SYSCALL, control = const CONTROL,

@@ -55,90 +55,92 @@ unsafe extern "C" {
 //
 // Gate n: push an error code of 0 if the CPU pushed none, push n, go on at 1. or 3.
 global_asm!(
-    ".set offset, {general}",
-    ".irp register, rax, rbx, rcx, rdx, rsi, rdi, rbp, r8, r9, r10, r11, r12, r13, r14, r15",
-    ".set at_\\register, offset",
-    ".set offset, offset + 8",
-    ".endr",
-    ".macro store registers:vararg",
-    ".irp register, \\registers; mov [rsp + at_\\register], \\register; .endr",
-    ".endm",
-    ".macro load registers:vararg",
-    ".irp register, \\registers; mov \\register, [rsp + at_\\register]; .endr",
-    ".endm",
-    "",
-    "chitin_enter:",
-    "mov gs:[{kernel_sp}], rsp",
-    "mov rsp, rdi",
-    "cmp qword ptr [rsp + {vector}], {syscall}",
-    "load rax, rbx, rdx, rsi, rdi, rbp, r8, r9, r10, r12, r13, r14, r15",
-    "jne 1f",
-    "mov rcx, [rsp + {pc}]; mov r11, [rsp + {flags}]; mov rsp, [rsp + {sp}]",
-    "swapgs; sysretq",
-    "1: load rcx, r11",
-    "add rsp, {pc}",
-    "swapgs; iretq",
-    "",
-    ".global chitin_syscall",
-    "chitin_syscall:",
-    "swapgs",
-    "mov gs:[{user_sp}], rsp",
-    "cmp eax, {foreign}",
-    "jge 3f",
-    "2: mov rsp, gs:[{context}]",
-    "store rax, rbx, rdx, rsi, rdi, rbp, r8, r9, r10, r12, r13, r14, r15",
-    "mov [rsp + {pc}], rcx; mov [rsp + {flags}], r11",
-    "mov rcx, gs:[{user_sp}]; mov [rsp + {sp}], rcx",
-    "mov qword ptr [rsp + {vector}], {syscall}",
-    "mov rsp, gs:[{kernel_sp}]",
-    "ret",
-    "3: mov rsp, gs:[{upcall}]",
-    "test rsp, rsp",
-    "jz 2b",
-    "mov [rsp + {saved_pc}], rcx; mov [rsp + {saved_flags}], r11",
-    "mov rcx, gs:[{user_sp}]; mov [rsp + {saved_sp}], rcx; mov rsp, rcx",
-    "mov rcx, gs:[{syscall_entry}]",
-    "btr r11, {trap_flag}",
-    "swapgs; sysretq",
-    "",
-    "chitin_trap:",
-    "test byte ptr [rsp + {cs} - {vector}], 3",
-    "jz 4f",
-    "sub rsp, {vector}",
-    "store rax, rbx, rdx, rsi, rdi, rbp, r8, r9, r10, r12, r13, r14, r15, rcx, r11",
-    "swapgs",
-    "mov rsp, gs:[{kernel_sp}]",
-    "push {kernel_flags}; popfq",
-    "ret",
-    "4: cmp qword ptr [rsp], {first_interrupt}",
-    "jb chitin_last_words",
-    "pop gs:[{pending}]",
-    "add rsp, {pc} - {error}",
-    "and dword ptr [rsp + {flags} - {pc}], ~{interrupt_flag}",
-    "iretq",
-    "chitin_last_words:",
-    "cld",
-    "mov rdi, rsp",
-    "and rsp, -16",
-    "call chitin_broken",
-    "",
-    ".balign {gate_bytes}",
-    ".global chitin_gates",
-    "chitin_gates:",
-    ".set number, 0",
-    ".rept {vectors}",
-    ".ifeq ({with_error} >> (number % 32)) & 1 & (number < {first_interrupt})",
-    "push 0",
-    ".endif",
-    "push number",
-    ".ifeq ({last_words} >> (number % 32)) & 1 & (number < {first_interrupt})",
-    "jmp chitin_trap",
-    ".else",
-    "jmp chitin_last_words",
-    ".endif",
-    ".balign {gate_bytes}",
-    ".set number, number + 1",
-    ".endr",
+    r#"
+.set offset, {general}
+.irp register, rax, rbx, rcx, rdx, rsi, rdi, rbp, r8, r9, r10, r11, r12, r13, r14, r15
+.set at_\register, offset
+.set offset, offset + 8
+.endr
+.macro store registers:vararg
+.irp register, \registers; mov [rsp + at_\register], \register; .endr
+.endm
+.macro load registers:vararg
+.irp register, \registers; mov \register, [rsp + at_\register]; .endr
+.endm
+
+chitin_enter:
+    mov gs:[{kernel_sp}], rsp
+    mov rsp, rdi
+    cmp qword ptr [rsp + {vector}], {syscall}
+    load rax, rbx, rdx, rsi, rdi, rbp, r8, r9, r10, r12, r13, r14, r15
+    jne 1f
+    mov rcx, [rsp + {pc}]; mov r11, [rsp + {flags}]; mov rsp, [rsp + {sp}]
+    swapgs; sysretq
+1: load rcx, r11
+    add rsp, {pc}
+    swapgs; iretq
+
+.global chitin_syscall
+chitin_syscall:
+    swapgs
+    mov gs:[{user_sp}], rsp
+    cmp eax, {foreign}
+    jge 3f
+2: mov rsp, gs:[{context}]
+    store rax, rbx, rdx, rsi, rdi, rbp, r8, r9, r10, r12, r13, r14, r15
+    mov [rsp + {pc}], rcx; mov [rsp + {flags}], r11
+    mov rcx, gs:[{user_sp}]; mov [rsp + {sp}], rcx
+    mov qword ptr [rsp + {vector}], {syscall}
+    mov rsp, gs:[{kernel_sp}]
+    ret
+3: mov rsp, gs:[{upcall}]
+    test rsp, rsp
+    jz 2b
+    mov [rsp + {saved_pc}], rcx; mov [rsp + {saved_flags}], r11
+    mov rcx, gs:[{user_sp}]; mov [rsp + {saved_sp}], rcx; mov rsp, rcx
+    mov rcx, gs:[{syscall_entry}]
+    btr r11, {trap_flag}
+    swapgs; sysretq
+
+chitin_trap:
+    test byte ptr [rsp + {cs} - {vector}], 3
+    jz 4f
+    sub rsp, {vector}
+    store rax, rbx, rdx, rsi, rdi, rbp, r8, r9, r10, r12, r13, r14, r15, rcx, r11
+    swapgs
+    mov rsp, gs:[{kernel_sp}]
+    push {kernel_flags}; popfq
+    ret
+4: cmp qword ptr [rsp], {first_interrupt}
+    jb chitin_last_words
+    pop gs:[{pending}]
+    add rsp, {pc} - {error}
+    and dword ptr [rsp + {flags} - {pc}], ~{interrupt_flag}
+    iretq
+chitin_last_words:
+    cld
+    mov rdi, rsp
+    and rsp, -16
+    call chitin_broken
+
+.balign {gate_bytes}
+.global chitin_gates
+chitin_gates:
+.set number, 0
+.rept {vectors}
+.ifeq ({with_error} >> (number % 32)) & 1 & (number < {first_interrupt})
+    push 0
+.endif
+    push number
+.ifeq ({last_words} >> (number % 32)) & 1 & (number < {first_interrupt})
+    jmp chitin_trap
+.else
+    jmp chitin_last_words
+.endif
+.balign {gate_bytes}
+.set number, number + 1
+.endr
+"#,
     general = const offset_of!(UserContext, general), gate_bytes = const GATE_BYTES,
     vector = const offset_of!(UserContext, vector), error = const offset_of!(UserContext, error),
     pc = const offset_of!(UserContext, pc), cs = const offset_of!(UserContext, cs),

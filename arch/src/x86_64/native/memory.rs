@@ -7,12 +7,13 @@
 //!
 //! Both are global: a switch of address space leaves their translations.
 
-use x86_64::PhysAddr;
 use x86_64::registers::control::{Cr3, Cr3Flags};
-use x86_64::structures::paging::{PageTableFlags as Flags, PhysFrame};
+use x86_64::structures::paging::{FrameAllocator, Mapper, OffsetPageTable, Page, PageTable, PageTableFlags as Flags};
+use x86_64::structures::paging::{PhysFrame, Size2MiB, Size4KiB};
+use x86_64::{PhysAddr, VirtAddr};
 
 use super::apic::{IO_APICS, LOCAL_APIC};
-use crate::{Boot, FrameRange, LEVELS, TABLE_ENTRIES};
+use crate::{Boot, FrameRange};
 
 /// Where the direct map begins. It has one entry of the root table to itself: 512 GiB.
 pub(super) const DIRECT_MAP: u64 = 0xffff_8000_0000_0000;
@@ -50,43 +51,21 @@ pub(super) fn load_root(root: u64) {
 
 /// Copy the kernel's half from one root table to another, both by their frames.
 pub(super) fn share(from: u64, to: u64) {
-    KERNEL_ENTRIES.into_iter().for_each(|index| *entry_of(to, index) = *entry_of(from, index));
-}
-
-/// An entry of a table, by the table's frame.
-fn entry_of<'a>(table: u64, index: usize) -> &'a mut u64 {
-    assert!(index < TABLE_ENTRIES);
-    // SAFETY: `table` is the frame of a page table, in the direct map; references made here live for one expression.
-    unsafe { &mut *direct(table << 12).cast::<u64>().add(index) }
-}
-
-/// Takes frames after the kernel's image for its tables.
-struct Tables {
-    root: u64,
-    next: u64,
-}
-
-impl Tables {
-    fn new_table(&mut self) -> u64 {
-        let table = self.next;
-        self.next += 1;
-        // SAFETY: QEMU loads the boot image at the end of RAM below 4 GiB, so that nothing uses what is after the kernel; the boot tables
-        // map it.
-        unsafe { direct(table << 12).write_bytes(0, 4096) };
-        table
+    let [from, to] = [from, to].map(|table| direct(table << 12).cast::<u64>());
+    for index in KERNEL_ENTRIES {
+        // SAFETY: callers name root tables, and nobody else uses these entries.
+        unsafe { to.add(index).write(from.add(index).read()) };
     }
+}
 
-    /// Map one page of 4 KiB (level 0) or 2 MiB (level 1).
-    fn map(&mut self, address: u64, physical: u64, level: usize, flags: Flags) {
-        let index = |level: usize| (address >> (12 + 9 * level)) as usize % TABLE_ENTRIES;
-        let mut table = self.root;
-        for above in (level + 1..LEVELS).rev() {
-            if *entry_of(table, index(above)) == 0 {
-                *entry_of(table, index(above)) = self.new_table() << 12 | (Flags::PRESENT | Flags::WRITABLE).bits();
-            }
-            table = *entry_of(table, index(above)) >> 12;
-        }
-        *entry_of(table, index(level)) = physical | (flags | Flags::PRESENT | Flags::GLOBAL).bits();
+/// The number of the next frame after the kernel's image that is no table yet.
+struct Tables(u64);
+
+// SAFETY: QEMU loads the boot image at the end of RAM below 4 GiB, so that nothing uses what is after the kernel. Each frame is given once.
+unsafe impl FrameAllocator<Size4KiB> for Tables {
+    fn allocate_frame(&mut self) -> Option<PhysFrame> {
+        self.0 += 1;
+        PhysFrame::from_start_address(PhysAddr::new((self.0 - 1) << 12)).ok()
     }
 }
 
@@ -96,26 +75,42 @@ impl Tables {
 /// If there is no room for the tables (a frame per GiB, and a few) between the kernel's image and the boot image.
 pub(super) fn map(boot: &mut Boot) {
     const DATA: Flags = Flags::WRITABLE.union(Flags::NO_EXECUTE);
+    const KEPT: Flags = Flags::PRESENT.union(Flags::GLOBAL);
+    const TABLE: Flags = Flags::PRESENT.union(Flags::WRITABLE);
     const REGISTERS: Flags = DATA.union(Flags::NO_CACHE).union(Flags::WRITE_THROUGH);
     let bounds = [&raw const chitin_text, &raw const chitin_constants, &raw const chitin_data, &raw const chitin_guard];
     let [text, constants, data, guard] = bounds.map(|bound| bound.addr() as u64);
     let [stack, end] = [&raw const chitin_stack, &raw const chitin_end].map(|bound| bound.addr() as u64);
     let root = (end - IMAGE_OFFSET) >> 12;
-    let mut tables = Tables { root, next: root };
-    tables.new_table();
+    let mut tables = Tables(root + 1);
+    // SAFETY: the frame is nobody's, as those of `Tables` are, and the boot tables map it.
+    let table = unsafe { &mut *direct(root << 12).cast::<PageTable>() };
+    table.zero();
+    // SAFETY: tables that `Tables` gives are in the first GiB, which the boot tables map in the direct map.
+    let mut mapper = unsafe { OffsetPageTable::new(table, VirtAddr::new(DIRECT_MAP)) };
     let memory = boot.memory.iter().map(|range| (range.first, range.first + range.count, DATA));
     let registers = [LOCAL_APIC, IO_APICS[0], IO_APICS[1]].map(|address| (address >> 12, (address >> 12) + 1, REGISTERS));
     for (first, end, flags) in memory.chain(registers) {
         for physical in (first / LARGE..end.div_ceil(LARGE)).map(|page| (page * LARGE) << 12) {
-            tables.map(DIRECT_MAP + physical, physical, 1, flags | Flags::HUGE_PAGE);
+            let page: Page<Size2MiB> = Page::containing_address(VirtAddr::new(DIRECT_MAP + physical));
+            let frame = PhysFrame::containing_address(PhysAddr::new(physical));
+            // Two ranges may share a large page, which then is mapped already.
+            // SAFETY: nothing runs by these tables yet.
+            let _ = unsafe { mapper.map_to_with_table_flags(page, frame, flags | KEPT, TABLE, &mut tables) };
         }
     }
     let parts = [(text, constants, Flags::empty()), (constants, data, Flags::NO_EXECUTE), (data, guard, DATA), (stack, end, DATA)];
     for (first, end, flags) in parts {
-        (first..end).step_by(4096).for_each(|address| tables.map(address, address - IMAGE_OFFSET, 0, flags));
+        for address in (first..end).step_by(4096) {
+            let page: Page<Size4KiB> = Page::containing_address(VirtAddr::new(address));
+            let frame = PhysFrame::containing_address(PhysAddr::new(address - IMAGE_OFFSET));
+            // SAFETY: likewise.
+            let mapped = unsafe { mapper.map_to_with_table_flags(page, frame, flags | KEPT, TABLE, &mut tables) };
+            mapped.expect("the image's pages are apart").ignore();
+        }
     }
     let image = (text - IMAGE_OFFSET) >> 12;
-    assert!(tables.next <= boot.image.first, "no room for page tables");
+    assert!(tables.0 <= boot.image.first, "no room for page tables");
     load_root(root << 12);
-    boot.reserved.push(FrameRange { first: image, count: tables.next - image });
+    boot.reserved.push(FrameRange { first: image, count: tables.0 - image });
 }

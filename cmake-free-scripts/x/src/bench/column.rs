@@ -146,8 +146,9 @@ impl Column {
                 files.add_program("/bin/bench", program(BENCH)?);
                 let arguments = [&["/bin/bench".to_owned()], words].concat();
                 let flags = CommandFlags::BATCH | entry.flags();
-                Guest { files, arguments, environment: ENVIRONMENT.map(str::to_owned).into(), flags, input: Vec::new(), ..Guest::default() }
-                    .image(isa)
+                let settings = own.map_or(Vec::new(), |own| own.settings.clone());
+                let environment = ENVIRONMENT.map(str::to_owned).into();
+                Guest { files, arguments, environment, settings, flags, ..Guest::default() }.image(isa)
             }
         }
     }

@@ -8,9 +8,11 @@ use anyhow::{Context, Result, bail, ensure};
 use goblin::elf::Elf;
 
 use super::results::Results;
+use crate::c_programs::{Form, c_program};
 use crate::entry::Flavour;
 use crate::isa::Isa;
-use crate::tree;
+use crate::manifest::Manifest;
+use crate::{build, tree};
 
 /// What the user named.
 enum Source {
@@ -20,6 +22,8 @@ enum Source {
     Rust,
     /// A static program, the same on all columns of its ISA.
     Program(u16),
+    /// A program that every guest has, in the flavour of the column.
+    Guests,
 }
 
 /// A user's program.
@@ -30,6 +34,8 @@ pub struct Own {
     pub name: String,
     /// Its arguments.
     pub arguments: Vec<String>,
+    /// The policies that it has on Chitin.
+    pub settings: Vec<String>,
 }
 
 impl Own {
@@ -48,7 +54,14 @@ impl Own {
             (Source::Program(elf.header.e_machine), path.file_name().unwrap_or_default().to_string_lossy().into_owned())
         };
         ensure!(!name.contains(char::is_whitespace), "{name}: a name without spaces is wanted");
-        Ok(Some(Own { path, source, name, arguments: arguments.to_vec() }))
+        Ok(Some(Own { path, source, name, arguments: arguments.to_vec(), settings: Vec::new() }))
+    }
+
+    /// An app's program, with these policies.
+    pub fn of_app(manifest: &Manifest, settings: &[String]) -> Own {
+        let path = PathBuf::from(&manifest.program);
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Own { path, source: Source::Guests, name, arguments: manifest.arguments.clone(), settings: settings.to_vec() }
     }
 
     /// Whether there is one for an ISA.
@@ -70,7 +83,7 @@ impl Own {
     pub fn build(&self, isa: Isa) -> Result<()> {
         for flavour in Flavour::ALL {
             let mut command = match self.source {
-                Source::Program(_) => return Ok(()),
+                Source::Program(_) | Source::Guests => return Ok(()),
                 Source::C => self.compile(isa, flavour)?,
                 Source::Rust => self.cargo(isa, flavour),
             };
@@ -84,6 +97,11 @@ impl Own {
     pub fn contents(&self, isa: Isa, flavour: Flavour) -> Result<Vec<u8>> {
         let path = match self.source {
             Source::Program(_) => self.path.clone(),
+            Source::Guests if build::linux(isa, flavour, &self.name).is_file() => build::linux(isa, flavour, &self.name),
+            Source::Guests if c_program(isa, flavour, &self.name, Form::Static).is_file() => {
+                c_program(isa, flavour, &self.name, Form::Static)
+            }
+            Source::Guests => tree::distribution_program(isa, flavour, &self.name),
             Source::C => folder(flavour).join(isa.name()).join(&self.name),
             Source::Rust => folder(flavour).join(isa.linux_target()).join("release").join(&self.name),
         };

@@ -30,9 +30,8 @@ fn beside(isa: Isa) -> Result<()> {
     }
     let arguments = ["/bin/sh", "-c", SCRIPT].map(str::to_owned).into();
     let environment = vec!["PATH=/bin".to_owned()];
-    let guest =
-        Guest { files, arguments, environment, flags: CommandFlags::BATCH, input: Vec::new(), settings: Vec::new(), beside: Vec::new() };
-    let image = guest.image_beside(isa, 1, None, Some("orchard"))?;
+    let guest = Guest { files, arguments, environment, flags: CommandFlags::BATCH, ..Guest::default() };
+    let image = guest.image_beside(isa, 1, None, Some("orchard"), None)?;
     let outcome = boot_captured(&Machine::default_for(isa), &build::kernel(isa), &image, Duration::from_secs(60))?;
     let output = String::from_utf8(outcome.output).context("they print text")?;
     ensure!(outcome.end == End::Exit(7), "{}, not the shell's status; it printed:\n{output}", outcome.end);

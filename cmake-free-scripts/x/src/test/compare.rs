@@ -16,7 +16,7 @@ use crate::initramfs::{Files, Node};
 use crate::isa::Isa;
 use crate::qemu::{End, Machine, Outcome, Scratch, boot_captured};
 use crate::run::Guest;
-use crate::{build, c_programs, go_programs, setup, tree};
+use crate::{build, c_programs, go_programs, rootfs, setup, tree};
 
 /// Where a program comes from.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -63,6 +63,10 @@ pub struct Case {
     pub files: Vec<(String, Vec<u8>)>,
     /// If it starts other programs: which it has in `tools` beside those that every system has. In the guest these are busybox's.
     pub companions: Option<Vec<&'static str>>,
+    /// The policies that it has in the guest.
+    pub policies: Vec<&'static str>,
+    /// Whether there is a C compiler in `usr`, with all that it needs to build programs.
+    pub has_system: bool,
     /// Whether the host's own binary is the truth for both ISAs: what a process sees of itself in `/proc` is the emulator's in user-mode QEMU.
     pub seen_by_host: bool,
     /// Whether its text is rewritten in the guest.
@@ -78,22 +82,31 @@ impl Case {
     pub fn new(program: Program, arguments: &[&str]) -> Case {
         Case {
             name: format!("linux/{}", program.name()),
-            program,
             arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
             environment: Vec::new(),
             companions: None,
+            has_system: false,
             input: Vec::new(),
             files: Vec::new(),
+            policies: Vec::new(),
             seen_by_host: false,
             rewritten: false,
             timeout: Duration::from_secs(60),
             memory: None,
+            program,
         }
     }
 
     /// The same with rewritten text, by a name of its own.
     pub fn rewritten(self) -> Case {
         Case { name: format!("rewritten/{}", self.name), rewritten: true, ..self }
+    }
+
+    /// The same with a policy in the guest, by a name of its own.
+    pub fn with_policy(mut self, setting: &'static str) -> Case {
+        self.name = format!("policies/{setting}/{}", self.name);
+        self.policies.push(setting);
+        self
     }
 
     /// Its path in the guest, and the name that it is started by.
@@ -126,7 +139,6 @@ impl Case {
         if let Program::Packaged(program) = &self.program {
             return program.command(isa, directory);
         }
-        let isa = self.truth_of(isa);
         if isa == Isa::host() {
             let mut command = Command::new(self.binary(isa)?);
             command.arg0(self.guest_path());
@@ -146,6 +158,9 @@ impl Case {
         }
         for (name, contents) in &self.files {
             files.add(name, Node::File(0o644, contents.clone()));
+        }
+        if self.has_system {
+            rootfs::add_tree(&mut files, &tree::system(isa, Flavour::Stock), "")?;
         }
         if let Some(companions) = &self.companions {
             let program = |name| Ok::<_, anyhow::Error>(fs::read(tree::distribution_program(isa, Flavour::Stock, name))?);
@@ -221,6 +236,7 @@ impl Case {
             environment,
             flags,
             input: self.input.clone(),
+            settings: self.policies.iter().map(|&setting| setting.to_owned()).collect(),
             ..Guest::default()
         };
         boot_captured(machine, &build::kernel(machine.isa), &guest.image(machine.isa)?, self.timeout)
@@ -236,7 +252,11 @@ impl Case {
             fs::write(&path, contents)?;
             fs::set_permissions(&path, fs::Permissions::from_mode(0o644))?;
         }
+        let isa = self.truth_of(isa);
         self.place_companions(isa, &directory)?;
+        if self.has_system {
+            symlink(tree::system(isa, Flavour::Stock).join("usr"), directory.join("usr"))?;
+        }
         fs::write(scratch.path("input"), &self.input)?;
         let output = fs::OpenOptions::new().create(true).append(true).open(scratch.path("output"))?;
         let mut command = self.linux_command(isa, &directory)?;

@@ -14,7 +14,8 @@ use crate::build;
 use crate::entry::Entry;
 use crate::isa::Isa;
 use crate::qemu::{End, Machine, Session};
-use crate::run::{Guest, standard_files};
+use crate::rootfs::standard_files;
+use crate::run::Guest;
 
 /// How long the screen may take to show something: the emulator is slow, and the host busy.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -51,8 +52,9 @@ pub fn tests(isa: Isa) -> Vec<Test> {
 fn run(isa: Isa, talk: Talk) -> Result<()> {
     let entry = Entry::default();
     let environment = ["PATH=/bin:/usr/bin", "HOME=/root", "TERM=vt100"].map(str::to_owned);
+    let machine = Machine::default_for(isa);
     let guest = Guest {
-        files: standard_files(isa, entry)?,
+        files: standard_files(&machine, entry)?,
         arguments: vec!["/bin/sh".into()],
         environment: [environment.as_slice(), &[format!("PS1={PROMPT}")]].concat(),
         flags: entry.flags(),
@@ -60,7 +62,7 @@ fn run(isa: Isa, talk: Talk) -> Result<()> {
         ..Guest::default()
     };
     let image = guest.image_on_terminal(isa, 1, Some(WINDOW))?;
-    let mut screen = Screen::boot(&Machine::default_for(isa), &build::kernel(isa), &image)?;
+    let mut screen = Screen::boot(&machine, &build::kernel(isa), &image)?;
     screen.await_prompt()?;
     talk(&mut screen)?;
     screen.keys("exit 7\r")?;
@@ -70,13 +72,14 @@ fn run(isa: Isa, talk: Talk) -> Result<()> {
 }
 
 /// A console, and what it shows.
-struct Screen {
+pub struct Screen {
     session: Session,
     emulator: Arc<Mutex<vt100::Parser>>,
 }
 
 impl Screen {
-    fn boot(machine: &Machine, kernel: &std::path::Path, image: &[u8]) -> Result<Screen> {
+    /// Boot with a console of the usual size.
+    pub fn boot(machine: &Machine, kernel: &std::path::Path, image: &[u8]) -> Result<Screen> {
         let mut session = Session::boot(machine, kernel, image)?;
         let emulator = Arc::new(Mutex::new(vt100::Parser::new(WINDOW[0], WINDOW[1], 0)));
         let (shown, mut output) = (emulator.clone(), session.output.take().context("an output")?);
@@ -91,7 +94,8 @@ impl Screen {
         Ok(Screen { session, emulator })
     }
 
-    fn keys(&mut self, keys: &str) -> Result<()> {
+    /// Type keys.
+    pub fn keys(&mut self, keys: &str) -> Result<()> {
         self.session.keys(keys.as_bytes())
     }
 
@@ -124,12 +128,12 @@ impl Screen {
     }
 
     /// Wait until the screen shows a text.
-    fn await_text(&mut self, text: &str) -> Result<()> {
+    pub fn await_text(&mut self, text: &str) -> Result<()> {
         self.wait(&format!("{text:?}"), |screen| screen.text().contains(text))
     }
 
     /// Wait until the cursor stands behind this, in its line.
-    fn await_line(&mut self, line: &str) -> Result<()> {
+    pub fn await_line(&mut self, line: &str) -> Result<()> {
         self.wait(&format!("cursor behind {line:?}"), |screen| screen.line() == line)
     }
 
@@ -170,7 +174,8 @@ impl Screen {
         self.await_prompt_below()
     }
 
-    fn await_end(&mut self) -> Result<End> {
+    /// Wait until the machine has ended.
+    pub fn await_end(&mut self) -> Result<End> {
         let start = Instant::now();
         loop {
             if let Some(end) = self.session.end()? {

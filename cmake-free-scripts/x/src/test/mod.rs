@@ -6,10 +6,11 @@
 //! | 2 | `native` | programs straight on the exokernel end as their table says |
 //! | 3 | `entries` | each entry keeps all registers, runs dynamic programs and is as cheap as it must be |
 //! | 3 | `keys` | a person at the console finds what they expect: keys are typed, and the screen is read |
-//! | 3 | `seeing` | a run tells of itself: calls, what they cost, what a process was doing when a signal ended it |
 //! | 3 | `policies` | an app has the policies that it chose, and they do what they should |
+//! | 3 | `seeing` | a run tells of itself: calls, what they cost, what a process was doing when a signal ended it |
 //! | 3 | `musl` | the C library is built as it should be, and the shim leaves no system call instruction |
 //! | 3 | `suite` | tests of a public suite that pass on Linux pass on Chitin |
+//! | 3 | `world` | the root file system that a person finds is there, in little memory, soon; files come out of it |
 //! | 3 | `programs`, `processes`, `dynamic`, `matrix`, `corpus` (through `compare`) | the same binary gives the same on Linux and on Chitin |
 
 mod beside;
@@ -31,6 +32,7 @@ mod report;
 mod seeing;
 mod suite;
 pub mod text;
+mod world;
 
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -133,8 +135,9 @@ pub fn test(options: &Options) -> Result<ExitCode> {
             tests.extend(beside::tests(isa));
             tests.extend(suite::tests(isa));
             tests.extend(keys::tests(isa));
-            tests.extend(seeing::tests(isa));
+            tests.extend(world::tests(isa));
             tests.extend(policies::tests(isa));
+            tests.extend(seeing::tests(isa));
         }
         tests.retain(|test| options.filter.as_deref().is_none_or(|filter| test.name.contains(filter)));
         if options.list {

@@ -8,13 +8,14 @@ use exo::command::CommandFlags;
 
 use super::Test;
 use super::compare::tail;
+use crate::bench::policy;
 use crate::c_programs::{self, Form};
 use crate::entry::{Entry, Flavour};
 use crate::initramfs::{Files, Node};
 use crate::isa::Isa;
 use crate::qemu::{End, Machine, Scratch, boot_captured};
-use crate::run::Guest;
-use crate::{build, tree};
+use crate::run::{APPS, Guest};
+use crate::{build, manifest, tree};
 
 /// What the program does: memory that it walks through.
 const SCRIPT: &str = "local t = {}; for i = 1, 400000 do t[i] = i end; print(#t)";
@@ -23,19 +24,125 @@ const PRINTED: &str = "400000";
 
 /// The tests.
 pub fn tests(isa: Isa) -> Vec<Test> {
-    let test = |entry: Entry| Test {
-        name: format!("policies/side-by-side-{}", entry.name()),
-        level: 3,
-        isa: Some(isa),
-        work: Box::new(move || side_by_side(isa, entry).map_err(|error| format!("{error:#}"))),
+    let mut tests: Vec<Test> =
+        Entry::ALL.map(|entry| test(isa, format!("side-by-side-{}", entry.name()), move || side_by_side(isa, entry))).into();
+    tests.extend(Entry::ALL.map(|entry| test(isa, format!("checkpoint-{}", entry.name()), move || checkpoint(isa, entry))));
+    tests.push(test(isa, "scans".into(), move || scans(isa)));
+    tests.push(test(isa, "guide".into(), move || guide(isa)));
+    tests.push(test(isa, "table".into(), move || table(isa)));
+    tests.push(test(isa, "mistake".into(), move || mistake(isa)));
+    tests.push(test(isa, "quota".into(), move || quota(isa)));
+    tests.push(test(isa, "slices".into(), move || slices(isa)));
+    for (name, manifest) in manifest::all().unwrap_or_default() {
+        if let Some(measure) = manifest.measure.clone() {
+            tests.push(test(isa, format!("wins-{name}"), move || {
+                policy::prepare(isa, &manifest, false)?;
+                let times = policy::compare(&name, &manifest, isa, false)?.times("default", &measure.row)?;
+                ensure!(times >= measure.times, "{} is {times:.2} times less than by default, not {}", measure.row, measure.times);
+                Ok(())
+            }));
+        }
+    }
+    tests
+}
+
+fn test(isa: Isa, name: String, work: impl Fn() -> Result<()> + Send + Sync + 'static) -> Test {
+    let work = Box::new(move || work().map_err(|error| format!("{error:#}")));
+    Test { name: format!("policies/{name}"), level: 3, isa: Some(isa), work }
+}
+
+/// The example of the guide, compiled into an image of its own, beside the same program on the stock image.
+fn guide(isa: Isa) -> Result<()> {
+    build::build_own_library(isa, &["doubling".to_owned()])?;
+    let settings = [vec!["tracing=counts"], vec!["tracing=counts", "paging=doubling,most=2048"]];
+    let output = run(isa, Entry::Linked, &settings.map(words))?;
+    let profiles = profiles(&output);
+    let faults = |id| profiles.get(&id).map(|profile| profile["faults"]).with_context(|| format!("no profile of process {id}:\n{output}"));
+    let (usual, other) = (faults(2)?, faults(3)?);
+    ensure!(other * 2 <= usual, "{usual} faults by default, {other} with the guide's policy");
+    Ok(())
+}
+
+/// A shell runs one program under two names, of which one is in the table of apps; its own policies go on where the table says nothing.
+fn table(isa: Isa) -> Result<()> {
+    let mut files = lua(isa, Entry::Linked)?;
+    files.add_program("/bin/sh", std::fs::read(tree::distribution_program(isa, Flavour::Shim, "busybox"))?);
+    files.add_program("/bin/other", std::fs::read(tree::distribution_program(isa, Flavour::Shim, "lua"))?);
+    let lines = "# what is where\n/bin/other tracing=counts paging=prefault,pages=512\n/bin/none paging=nothing\n";
+    files.add(APPS, Node::File(0o644, lines.into()));
+    let script = "lua /walk.lua; other /walk.lua";
+    let arguments = ["/bin/sh", "-c", script].map(str::to_owned).to_vec();
+    let environment = vec!["PATH=/bin".to_owned()];
+    let guest =
+        Guest { files, arguments, environment, settings: words(vec!["tracing=counts"]), flags: CommandFlags::BATCH, ..Guest::default() };
+    let output = output(isa, &guest)?;
+    ensure!(output.contains("/etc/chitin/apps:3: paging=nothing: "), "no word of the line that makes no sense:\n{output}");
+    let faults = |name: &str| {
+        let line = output.lines().find(|line| line.starts_with("chitin: profile ") && line.contains(&format!(" program={name} ")));
+        line.map(|line| profile(line)["faults"]).with_context(|| format!("no profile of {name}:\n{output}"))
     };
-    let checkpoint = |entry: Entry| Test {
-        name: format!("policies/checkpoint-{}", entry.name()),
-        level: 3,
-        isa: Some(isa),
-        work: Box::new(move || checkpoint(isa, entry).map_err(|error| format!("{error:#}"))),
+    let (usual, other) = (faults("lua")?, faults("other")?);
+    ensure!(faults("sh").is_ok() && other * 3 <= usual, "{usual} faults, and {other} with other paging");
+    Ok(())
+}
+
+/// A setting that an image does not know ends the program before it begins.
+fn mistake(isa: Isa) -> Result<()> {
+    let guest = Guest {
+        files: lua(isa, Entry::Linked)?,
+        arguments: words(vec!["/bin/lua", "/walk.lua"]),
+        settings: words(vec!["paging=prefault,pages=0"]),
+        flags: CommandFlags::BATCH,
+        ..Guest::default()
     };
-    Entry::ALL.into_iter().flat_map(|entry| [test(entry), checkpoint(entry)]).collect()
+    let outcome = boot_captured(&Machine::default_for(isa), &build::kernel(isa), &guest.image(isa)?, Duration::from_secs(60))?;
+    let output = String::from_utf8_lossy(&outcome.output).into_owned();
+    ensure!(outcome.end == End::Exit(126) && output.contains("pages from 1 to"), "{}:\n{output}", outcome.end);
+    Ok(())
+}
+
+/// What needs 32 MiB ends where it may have 16, and the same program beside it does not.
+fn quota(isa: Isa) -> Result<()> {
+    let run = |quota: u32| -> Result<(End, String)> {
+        let guest = |quota| Guest { arguments: words(vec!["/bin/scatter", "8192"]), flags: CommandFlags::BATCH, quota, ..Guest::default() };
+        let mut files = Files::new();
+        files.add_program("/bin/scatter", std::fs::read(build::linux(isa, Flavour::Shim, "scatter"))?);
+        let guest = Guest { files, beside: vec![guest(0)], ..guest(quota) };
+        let outcome = boot_captured(&Machine::default_for(isa), &build::kernel(isa), &guest.image(isa)?, Duration::from_secs(60))?;
+        Ok((outcome.end, String::from_utf8_lossy(&outcome.output).into_owned()))
+    };
+    let touched = |output: &str| output.lines().filter(|line| line.starts_with("touch ")).count();
+    let (end, output) = run(16384)?;
+    ensure!(end == End::Exit(0) && touched(&output) == 2, "with 64 MiB: {end}\n{output}");
+    let (_, output) = run(4096)?;
+    ensure!(touched(&output) == 1, "with 16 MiB for one of two:\n{output}");
+    Ok(())
+}
+
+/// Of two programs that compute for the same time, the one with four slices in a round comes further.
+fn slices(isa: Isa) -> Result<()> {
+    const SPIN: &str = "local s = os.time(); while os.time() == s do end; local n, e = 0, os.time() + 2; \
+                        while os.time() < e do for i = 1, 1000 do n = n + 1 end end; print(arg[1], n)";
+    let guest = |name: &str, slices| Guest {
+        arguments: words(vec!["/bin/lua", "/spin.lua", name]),
+        flags: CommandFlags::BATCH,
+        slices,
+        ..Guest::default()
+    };
+    let mut files = lua(isa, Entry::Linked)?;
+    files.add("/spin.lua", Node::File(0o644, SPIN.into()));
+    let output = output(isa, &Guest { files, beside: vec![guest("one", 1)], ..guest("four", 4) })?;
+    let count = |name: &str| -> Result<u64> {
+        let line = output.lines().find_map(|line| line.strip_prefix(name)).with_context(|| format!("no count of {name}:\n{output}"))?;
+        line.trim().parse().with_context(|| line.to_owned())
+    };
+    let (one, four) = (count("one\t")?, count("four\t")?);
+    ensure!(four >= 2 * one, "{one} rounds with a slice, {four} with four");
+    Ok(())
+}
+
+fn words(words: Vec<&str>) -> Vec<String> {
+    words.into_iter().map(str::to_owned).collect()
 }
 
 /// A computation that three faults end, and somebody who begins it again: on Linux, by default, and going on from points.
@@ -54,7 +161,7 @@ fn checkpoint(isa: Isa, entry: Entry) -> Result<()> {
         files.add_program(&format!("/bin/{NAME}"), std::fs::read(program)?);
         let arguments = [vec![format!("/bin/{NAME}")], arguments("/tmp").to_vec()].concat();
         let settings = settings.iter().map(|&setting| setting.to_owned()).collect();
-        let output = boot(isa, Guest { arguments, settings, files, flags: CommandFlags::BATCH | entry.flags(), ..Guest::default() })?;
+        let output = output(isa, &Guest { arguments, settings, files, flags: CommandFlags::BATCH | entry.flags(), ..Guest::default() })?;
         Ok(output.lines().filter(|line| !line.starts_with("chitin: ")).map(|line| format!("{}\n", line.trim_end())).collect())
     };
     let usual = guest(&[])?;
@@ -75,7 +182,7 @@ type Profile = BTreeMap<String, u64>;
 /// Two processes of one program, of which one brings in many pages at each fault: they make the same calls, and have other faults.
 fn side_by_side(isa: Isa, entry: Entry) -> Result<()> {
     let settings = [vec!["tracing=counts"], vec!["tracing=counts", "paging=prefault,pages=512"]];
-    let output = run(isa, entry, &settings.map(|settings| settings.into_iter().map(str::to_owned).collect()))?;
+    let output = run(isa, entry, &settings.map(words))?;
     ensure!(output.lines().filter(|line| line.trim_end() == PRINTED).count() == 2, "it printed:\n{output}");
     let profiles = profiles(&output);
     let [first, second] = [2, 3].map(|id| profiles.get(&id).with_context(|| format!("no profile of process {id}:\n{output}")));
@@ -91,24 +198,57 @@ fn side_by_side(isa: Isa, entry: Entry) -> Result<()> {
 }
 
 /// What paging changes.
-const MEMORY: [&str; 5] = ["pid", "faults", "pages", "resident", "switches"];
+const MEMORY: [&str; 6] = ["pid", "faults", "pages", "resident", "misses", "switches"];
+
+/// Pages of the file that is scanned, passes, and pages that are kept of it.
+const SCAN: [u64; 3] = [160, 6, 128];
+
+/// Two processes that scan a file of more pages than they may keep: one keeps those that it used last, and never has the next; the other keeps
+/// most from pass to pass.
+fn scans(isa: Isa) -> Result<()> {
+    let [pages, passes, kept] = SCAN;
+    let entry = Entry::Linked;
+    let mut files = Files::new();
+    files.add_program("/bin/scan", std::fs::read(c_programs::c_program(isa, entry.flavour(), "scan", Form::Static))?);
+    let [first, second] = ["lru", "mru"].map(|name| Guest {
+        arguments: words(vec!["/bin/scan", &pages.to_string(), &passes.to_string()]),
+        settings: words(vec!["tracing=counts", &format!("caching={name},pages={kept},ahead=1")]),
+        flags: CommandFlags::BATCH | entry.flags(),
+        ..Guest::default()
+    });
+    let output = output(isa, &Guest { files, beside: vec![second], ..first })?;
+    let sums: Vec<&str> = output.lines().filter(|line| line.starts_with("sum")).map(str::trim_end).collect();
+    ensure!(sums.len() == 2 && sums[0] == sums[1], "it printed:\n{output}");
+    let profiles = profiles(&output);
+    let [oldest, newest] = [2, 3].map(|id| profiles.get(&id).with_context(|| format!("no profile of process {id}:\n{output}")));
+    let [oldest, newest] = [oldest?["misses"], newest?["misses"]];
+    ensure!(oldest >= pages * passes, "{oldest} misses where all reads miss");
+    // The first pass, a share of each other one, and what the program's own text takes.
+    let share = pages - kept + 2;
+    ensure!((pages + share..=pages + share * passes + 16).contains(&newest), "{newest} misses, and {oldest} in the other order");
+    Ok(())
+}
 
 /// Run the program once for each list of settings, at the same time.
 fn run(isa: Isa, entry: Entry, settings: &[Vec<String>]) -> Result<String> {
-    let mut files = Files::new();
-    files.add_program("/bin/lua", std::fs::read(tree::distribution_program(isa, entry.flavour(), "lua"))?);
-    files.add("/walk.lua", Node::File(0o644, SCRIPT.into()));
     let arguments = ["/bin/lua", "/walk.lua"].map(str::to_owned);
     let flags = CommandFlags::BATCH | entry.flags();
     let mut guests =
         settings.iter().map(|settings| Guest { arguments: arguments.to_vec(), settings: settings.clone(), flags, ..Guest::default() });
     let first = guests.next().context("a program to run")?;
-    let guest = Guest { files, beside: guests.collect(), ..first };
-    boot(isa, guest)
+    output(isa, &Guest { files: lua(isa, entry)?, beside: guests.collect(), ..first })
 }
 
-/// What a guest prints.
-fn boot(isa: Isa, guest: Guest) -> Result<String> {
+/// The program's files.
+fn lua(isa: Isa, entry: Entry) -> Result<Files> {
+    let mut files = Files::new();
+    files.add_program("/bin/lua", std::fs::read(tree::distribution_program(isa, entry.flavour(), "lua"))?);
+    files.add("/walk.lua", Node::File(0o644, SCRIPT.into()));
+    Ok(files)
+}
+
+/// What a guest prints that ends well.
+fn output(isa: Isa, guest: &Guest) -> Result<String> {
     let outcome = boot_captured(&Machine::default_for(isa), &build::kernel(isa), &guest.image(isa)?, Duration::from_secs(60))?;
     if outcome.end != End::Exit(0) {
         bail!("{}; it printed:\n{}", outcome.end, tail(&outcome.output));
@@ -118,12 +258,26 @@ fn boot(isa: Isa, guest: Guest) -> Result<String> {
 
 /// The profiles in an output, by process.
 fn profiles(output: &str) -> BTreeMap<u64, Profile> {
-    let lines = output.lines().filter_map(|line| line.strip_prefix("chitin: profile "));
-    let words = |line: &str| {
-        line.split_whitespace()
-            .filter_map(|word| word.split_once('='))
-            .filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?)))
-            .collect::<Profile>()
-    };
-    lines.map(words).filter_map(|profile| Some((*profile.get("pid")?, profile))).collect()
+    let lines = output.lines().filter(|line| line.starts_with("chitin: profile "));
+    lines.map(profile).filter_map(|profile| Some((*profile.get("pid")?, profile))).collect()
+}
+
+fn profile(line: &str) -> Profile {
+    let words = line.split_whitespace().filter_map(|word| word.split_once('='));
+    words.filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::tree;
+
+    #[test]
+    fn the_guides_example_is_the_one_that_is_tested() {
+        let read = |path: &str| std::fs::read_to_string(tree::root().join(path)).expect(path);
+        let guide = read("libos/README.md");
+        for (mark, path) in [("rust", "user/policies/doubling.rs"), ("toml", "user/apps/doubling.toml")] {
+            assert!(guide.contains(&format!("```{mark}\n{}```", read(path))), "libos/README.md does not show {path} as it is");
+            assert!(read(path).lines().count() < 50);
+        }
+    }
 }

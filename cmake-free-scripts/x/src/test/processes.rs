@@ -1,9 +1,10 @@
-//! Level 3: real programs that make processes: shells and make.
+//! Level 3: real programs that make processes: shells, make, and what is done with many of them.
 
 use std::time::Duration;
 
 use super::Test;
 use super::compare::{Case, Program};
+use super::text::prose;
 use crate::isa::Isa;
 use crate::qemu::Machine;
 
@@ -17,6 +18,7 @@ pub fn tests(isa: Isa) -> Vec<Test> {
     cases
         .into_iter()
         .chain(rewritten)
+        .chain([thousand_files(), write_ahead_log(), compiler()])
         .map(|case| {
             let machine = Machine::default_for(isa);
             let name = case.name.clone();
@@ -60,4 +62,30 @@ fn make() -> Case {
         ("sub.mk", include_bytes!("scripts/project/sub.mk")),
     ];
     starting("processes/make", "busybox", &["sh", "run.sh"], &["make"], files)
+}
+
+/// Busybox's applets over a tree of a thousand files.
+fn thousand_files() -> Case {
+    let script: &[(&str, &[u8])] = &[("thousand.sh", include_bytes!("scripts/thousand.sh"))];
+    starting("world/thousand-files", "busybox", &["sh", "thousand.sh"], &["busybox"], script)
+}
+
+/// A database that several processes have open, one of which is killed in the middle of a transaction.
+fn write_ahead_log() -> Case {
+    let script: &[(&str, &[u8])] = &[("wal.sh", include_bytes!("scripts/wal.sh"))];
+    starting("world/write-ahead-log", "busybox", &["sh", "wal.sh"], &["sqlite3"], script)
+}
+
+/// A C compiler compiles programs and itself; make builds Lua with it.
+fn compiler() -> Case {
+    let text = prose(20_000);
+    let files: &[(&str, &[u8])] = &[
+        ("tcc.sh", include_bytes!("scripts/tcc.sh")),
+        ("sort.c", include_bytes!("scripts/c/sort.c")),
+        ("threads.c", include_bytes!("scripts/c/threads.c")),
+        ("classics.lua", include_bytes!("scripts/classics.lua")),
+        ("text", &text),
+    ];
+    let case = starting("world/compiler", "busybox", &["sh", "tcc.sh"], &["make", "busybox"], files);
+    Case { has_system: true, seen_by_host: true, ..case }
 }

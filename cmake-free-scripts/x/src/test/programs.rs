@@ -18,7 +18,7 @@ const LONG: Duration = Duration::from_secs(240);
 
 /// One test for each case.
 pub fn tests(isa: Isa) -> Vec<Test> {
-    let cases = [ours(), endings(), text_tools(), shells(), interpreters(), shim(), stress(), collectors()].concat();
+    let cases = [ours(), endings(), text_tools(), shells(), interpreters(), shim(), stress(), collectors(), policies()].concat();
     // Both libcs' programs, and what reads, writes and maps in each way; the other tools make the same calls.
     let again = ["busybox/awk", "busybox/sed", "busybox/gzip", "busybox/gunzip-file", "busybox-glibc/grep", "busybox-glibc/sha256sum"];
     let tools = text_tools().into_iter().filter(|case| again.contains(&case.name.as_str())).collect();
@@ -106,6 +106,35 @@ fn stress() -> Vec<Case> {
     let of_rust = Case { name: "stress/threads-rust".into(), timeout: LONG, ..Case::new(Program::Ours("stress"), &[]) };
     let of_go = Case { name: "stress/goroutines".into(), timeout: LONG, ..Case::new(Program::Go("goroutines"), &[]) };
     [&Flavour::ALL.map(of_musl)[..], &[of_rust, of_go.clone(), of_go.rewritten()]].concat()
+}
+
+/// Programs that do the same whatever policies they have.
+fn policies() -> Vec<Case> {
+    const SHELF: &str = "names=hash-table,directory=/tmp";
+    let kept = || Case::new(Program::Ours("kept_files"), &[]);
+    let small = |flavour: Flavour| {
+        let case = Case::new(Program::C("small_files", flavour), &["/tmp/small", "400", "4"]);
+        Case { name: format!("small_files-{}", flavour.name()), ..case }.with_policy(SHELF)
+    };
+    let scan = || Case::new(Program::C("scan", Flavour::Stock), &["50", "4"]);
+    let narrow = ["caching=lru,pages=2,ahead=1", "caching=mru,pages=3"];
+    let readers = ["files", "shared_mappings", "kept_files"];
+    let read = |setting| {
+        readers.map(|name| ours().into_iter().find(|case| case.program == Program::Ours(name)).unwrap_or_else(kept).with_policy(setting))
+    };
+    let mut cases = vec![
+        kept(),
+        kept().with_policy(SHELF),
+        kept().with_policy(SHELF).rewritten(),
+        Case::new(Program::Ours("coherence"), &[]).with_policy(SHELF),
+        Case { name: "linux/kept_files-few".into(), ..kept() }.with_policy("names=hash-table,directory=/tmp,files=3"),
+        small(Flavour::Stock),
+        small(Flavour::Shim),
+        scan().with_policy("caching=lru,pages=40"),
+        scan().with_policy("caching=mru,pages=40"),
+    ];
+    cases.extend(narrow.into_iter().flat_map(read));
+    cases
 }
 
 /// A collector's write barrier, by the library OS's own function and by signals, alone and across a fork.
@@ -214,6 +243,9 @@ fn interpreters() -> Vec<Case> {
     lua.files = vec![("benchmark.lua".into(), include_bytes!("scripts/benchmark.lua").to_vec())];
     lua.input = b"first line\nsecond line\n".to_vec();
     lua.timeout = LONG;
+    let mut classics = Case { name: "lua/classics".into(), input: Vec::new(), ..lua.clone() };
+    classics.arguments = vec!["classics.lua".into()];
+    classics.files = vec![("classics.lua".into(), include_bytes!("scripts/classics.lua").to_vec())];
 
     let mut memory = Case::new(Program::Distribution("sqlite3"), &["-batch", ":memory:"]);
     memory.name = "sqlite3/memory".into();
@@ -222,7 +254,7 @@ fn interpreters() -> Vec<Case> {
     let mut file = memory.clone();
     file.name = "sqlite3/file".into();
     file.arguments = vec!["-batch".into(), "file.db".into()];
-    vec![lua, memory, file]
+    vec![lua, classics, memory, file]
 }
 
 /// The same tests with programs that are linked against the shim.

@@ -78,6 +78,7 @@ fn run(isa: Isa, program: &[&str], flags: CommandFlags, icount: bool) -> Result<
         arguments: program.iter().map(|&argument| argument.to_owned()).collect(),
         environment: vec!["PATH=/bin".into()],
         flags: flags | CommandFlags::BATCH,
+        input: Vec::new(),
         ..Guest::default()
     };
     let machine = Machine { icount, ..Machine::default_for(isa) };

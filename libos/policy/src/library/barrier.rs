@@ -17,7 +17,7 @@ pub static POLICY: Policy = Policy {
         summary: "how many a store opens",
         domain: Domain::Number { unit: "pages", least: 1, most: 512, default: 4 },
     }],
-    make: Make::Paging(|values| Box::new(Coarse { usual: InOrder::new(), bytes: values.count("pages") * PAGE_SIZE })),
+    make: Make::Paging(|values| Box::new(Coarse { usual: InOrder, bytes: values.count("pages") * PAGE_SIZE })),
 };
 
 struct Coarse {

@@ -37,10 +37,11 @@ impl Tracing for Counts {
     }
 
     fn ended(&mut self, profile: &Profile) -> Option<String> {
-        let Profile { faults, pages, switches, most_resident } = profile;
+        let Profile { faults, pages, misses, switches, most_resident } = profile;
         let (calls, errors) = (self.calls.values().sum::<u64>(), self.errors);
-        let mut line =
-            alloc::format!("faults={faults} pages={pages} resident={most_resident} switches={switches} calls={calls} errors={errors}");
+        let mut line = alloc::format!(
+            "faults={faults} pages={pages} resident={most_resident} misses={misses} switches={switches} calls={calls} errors={errors}"
+        );
         for (name, count) in &self.calls {
             let _ = write!(line, " {name}={count}");
         }

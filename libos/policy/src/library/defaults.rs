@@ -3,13 +3,15 @@
 use alloc::boxed::Box;
 
 use crate::admission::All;
+use crate::caching::Everything;
+use crate::names::Asked;
 use crate::paging::InOrder;
 use crate::recovery::Never;
 use crate::scheduling::ByPriority;
 use crate::tracing::Nothing;
 use crate::{Make, Policy};
 
-pub(super) static IN_ORDER: Policy = Policy {
+pub(crate) static IN_ORDER: Policy = Policy {
     name: "in-order",
     summary: "16 pages where the program walks through memory in order or reads a file, else one",
     parameters: &[],
@@ -22,6 +24,16 @@ pub(super) static BY_PRIORITY: Policy = Policy {
     parameters: &[],
     make: Make::Scheduling(|_| Box::new(ByPriority::default())),
 };
+
+pub(super) static EVERYTHING: Policy = Policy {
+    name: "everything",
+    summary: "all that was read, as long as its file is open",
+    parameters: &[],
+    make: Make::Caching(|_| Box::new(Everything)),
+};
+
+pub(super) static ASKED: Policy =
+    Policy { name: "asked", summary: "none: the server is asked", parameters: &[], make: Make::Names(|_| Box::new(Asked)) };
 
 pub(super) static ALL: Policy = Policy { name: "all", summary: "all calls", parameters: &[], make: Make::Admission(|_| Box::new(All)) };
 

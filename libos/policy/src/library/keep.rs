@@ -11,7 +11,7 @@ pub static POLICY: Policy = Policy {
     name: "keep",
     summary: "asked for frames by others, it keeps the pages of files that it has",
     parameters: &[],
-    make: Make::Paging(|_| Box::new(Keep(InOrder::new()))),
+    make: Make::Paging(|_| Box::new(Keep(InOrder))),
 };
 
 struct Keep(InOrder);

@@ -4,10 +4,14 @@ mod barrier;
 mod checkpoint;
 mod counts;
 mod defaults;
+mod hash_table;
 mod keep;
+mod lru;
+mod mru;
 mod prefault;
 
 use crate::Policy;
+pub(crate) use defaults::IN_ORDER;
 
 /// All of them.
 pub const ALL: &[&Policy] = &[
@@ -16,6 +20,11 @@ pub const ALL: &[&Policy] = &[
     &barrier::POLICY,
     &keep::POLICY,
     &defaults::BY_PRIORITY,
+    &defaults::EVERYTHING,
+    &lru::POLICY,
+    &mru::POLICY,
+    &defaults::ASKED,
+    &hash_table::POLICY,
     &defaults::ALL,
     &defaults::NOTHING,
     &counts::POLICY,

@@ -8,17 +8,22 @@
 //!
 //! A handle that is not needed any more is given up with the next request.
 
+mod cache;
 mod names;
 mod node;
 mod pages;
 mod regular;
+mod shelf;
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::ops::Range;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
+use policy::caching::{AHEAD_PAGES, Caching};
+use policy::names::Names as Naming;
 use spin::{Mutex, Once};
 use unix::{InodeWords, Operation, QUIETLY, Request, place};
 
@@ -29,11 +34,13 @@ use crate::vfs::attributes::Kind;
 use crate::vfs::node::Entry;
 use crate::vfs::walk::{Ahead, Journey, Last};
 use crate::vfs::world::World;
+use cache::Cache;
 use names::Names;
 use node::RemoteNode;
 pub use node::handle_of;
 use pages::{Pages, Windows};
 use regular::RegularFile;
+use shelf::Shelf;
 
 /// The handle of the root: every process's table begins with it.
 const ROOT: u32 = 0;
@@ -61,6 +68,14 @@ pub struct Tree {
     names: Mutex<Names>,
     /// Handles that there ever were.
     handles: AtomicU64,
+    /// What says which pages stay mapped, and whether anything does.
+    cache: Mutex<Option<Cache>>,
+    has_cache: AtomicBool,
+    /// How often pages were asked for.
+    missed: AtomicU64,
+    /// Files that a policy keeps open, and whether there is one.
+    shelf: Mutex<Option<Shelf>>,
+    has_shelf: AtomicBool,
     /// How often files were removed, as far as that was heard.
     removals: AtomicU32,
     /// Whether files are watched, as far as that was heard.
@@ -118,6 +133,11 @@ impl Tree {
             overlays: Mutex::default(),
             names: Mutex::default(),
             handles: AtomicU64::new(0),
+            cache: Mutex::new(None),
+            has_cache: AtomicBool::new(false),
+            missed: AtomicU64::new(0),
+            shelf: Mutex::new(None),
+            has_shelf: AtomicBool::new(false),
             removals: AtomicU32::new(0),
             is_watched: AtomicBool::new(false),
         });
@@ -158,6 +178,7 @@ impl Tree {
         let removals = self.server.removals();
         if self.removals.swap(removals, Ordering::Relaxed) != removals {
             let _ = self.names.lock().let_go();
+            self.note_name_changed();
             self.flush();
         }
         let known: Vec<Arc<Pages>> = self.inodes.lock().values().filter_map(Weak::upgrade).filter(|pages| pages.is_stale()).collect();
@@ -208,9 +229,15 @@ impl Tree {
     }
 
     fn regular_file(self: &Arc<Tree>, handle: Arc<Handle>, answer: &[u64; 4]) -> Arc<RegularFile> {
+        let (place, identity) = self.shown(answer);
+        Arc::new(RegularFile { handle, place, identity, pages: Once::new(), is_kept: AtomicBool::new(false), lent: None })
+    }
+
+    /// Where the words are of an inode that was just opened, and which it is.
+    fn shown(&self, answer: &[u64; 4]) -> (u32, (u64, u64)) {
         let place = low(answer[1]);
         self.places.fetch_max(place + 1, Ordering::Relaxed);
-        Arc::new(RegularFile { handle, place, identity: (answer[2], answer[3]), pages: Once::new(), is_kept: AtomicBool::new(false) })
+        (place, (answer[2], answer[3]))
     }
 
     /// What is known of an open inode.
@@ -229,6 +256,67 @@ impl Tree {
         self.inodes.lock().get(&place).and_then(Weak::upgrade)
     }
 
+    /// Let a policy say which pages of files stay mapped; none: all do.
+    pub fn set_caching(&self, policy: Option<Box<dyn Caching>>) {
+        let known: Vec<Arc<Pages>> = self.inodes.lock().values().filter_map(Weak::upgrade).collect();
+        known.iter().for_each(|pages| pages.empty(self));
+        self.has_cache.store(policy.is_some(), Ordering::Relaxed);
+        *self.cache.lock() = policy.map(Cache::new);
+    }
+
+    /// Let a policy say which files are looked up here; none: all are asked for.
+    pub fn set_names(&self, policy: Option<Box<dyn Naming>>) {
+        self.has_shelf.store(policy.is_some(), Ordering::Relaxed);
+        *self.shelf.lock() = policy.map(Shelf::new);
+    }
+
+    fn with_shelf<T>(&self, work: impl FnOnce(&mut Shelf) -> T) -> Option<T> {
+        self.shelf.lock().as_mut().map(work)
+    }
+
+    /// A name was removed, or leads elsewhere.
+    fn note_name_changed(&self) {
+        if self.looks_up() {
+            self.with_shelf(|shelf| shelf.note_change(self.server.changes()));
+        }
+    }
+
+    /// Let go of the files that are kept for their names; gives whether there were any.
+    fn give_kept_up(&self) -> bool {
+        self.with_shelf(Shelf::give_up).unwrap_or(false)
+    }
+
+    /// Whether a policy says which files are looked up here.
+    #[inline(always)]
+    fn looks_up(&self) -> bool {
+        self.has_shelf.load(Ordering::Relaxed)
+    }
+
+    /// How often pages of files were asked for.
+    #[must_use]
+    pub fn missed(&self) -> u64 {
+        self.missed.load(Ordering::Relaxed)
+    }
+
+    fn note_missed(&self) {
+        self.missed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether a policy says which pages stay mapped.
+    #[inline(always)]
+    fn chooses_pages(&self) -> bool {
+        self.has_cache.load(Ordering::Relaxed)
+    }
+
+    fn with_cache<T>(&self, work: impl FnOnce(&mut Cache) -> T) -> Option<T> {
+        self.cache.lock().as_mut().map(work)
+    }
+
+    /// How many pages are to come in together where so many are to be read.
+    fn together(&self, wanted: u64) -> u64 {
+        self.with_cache(|cache| cache.most(wanted)).unwrap_or(wanted.max(AHEAD_PAGES as u64))
+    }
+
     /// Ask, and give up a handle on the way.
     fn ask(&self, operation: Operation, small: u16, words: [u64; 3]) -> Result<[u64; 4]> {
         let large = {
@@ -244,6 +332,7 @@ impl Tree {
     /// The process has other rights than it had.
     pub(crate) fn forget_names(&self) {
         self.names.lock().clear();
+        self.with_shelf(Shelf::clear);
     }
 
     /// Give up what is kept of files that are closed.

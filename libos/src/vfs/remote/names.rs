@@ -22,6 +22,7 @@ use super::regular::RegularFile;
 use crate::file::{Access, File};
 use crate::vfs::attributes::Attributes;
 use crate::vfs::node::Entry;
+use crate::vfs::status::Status;
 use crate::vfs::walk::Last;
 use crate::vfs::way::Way;
 
@@ -46,7 +47,31 @@ pub struct Question<'a> {
 }
 
 /// What was told of an inode, and the count of its changes then.
-pub type Stated = (u32, Attributes);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stated {
+    /// Where the count is.
+    place: u16,
+    count: u32,
+    /// What was told.
+    pub attributes: Attributes,
+    /// The same as stat(2) tells it.
+    pub status: Status,
+}
+
+impl Stated {
+    /// Attributes that were told when the count of their changes was this.
+    #[must_use]
+    pub fn new(count: u32, attributes: Attributes) -> Stated {
+        Stated { place: Changes::place(attributes.device, attributes.inode), count, attributes, status: Status::of(&attributes) }
+    }
+
+    /// Whether they still hold.
+    #[must_use]
+    #[inline(always)]
+    pub fn is_as_it_was(&self, changes: &Changes) -> bool {
+        changes.at(self.place).state() == self.count
+    }
+}
 
 /// What is remembered.
 #[derive(Default)]
@@ -163,13 +188,10 @@ impl Question<'_> {
 impl Names {
     /// What the inode at the end of a path says of itself, if that is known and still true.
     #[must_use]
-    pub fn find(&self, question: &Question, changes: &Changes) -> Option<&Attributes> {
+    pub fn find(&self, question: &Question, changes: &Changes) -> Option<&Stated> {
         let known = self.known.get(question.place()?)?.as_deref().filter(|known| question.is(known))?;
-        let (way, (state, attributes)) = known.stated.as_ref()?;
-        if !way.is_as_it_was(changes) {
-            return None;
-        }
-        (changes.of(attributes.device, attributes.inode).state() == *state).then_some(attributes)
+        let (way, stated) = known.stated.as_ref()?;
+        (way.is_as_it_was(changes) && stated.is_as_it_was(changes)).then_some(stated)
     }
 
     /// Remember what was told.
@@ -272,6 +294,10 @@ mod tests {
         Attributes::new(1, inode, Kind::Regular, 0o644, Time::default())
     }
 
+    fn found(names: &Names, path: &str, changes: &Changes) -> Option<Attributes> {
+        names.find(&question(path), changes).map(|stated| stated.attributes)
+    }
+
     fn way(changes: &Changes, inodes: &[u64]) -> Way {
         let mut way = Way::default();
         for &inode in inodes {
@@ -283,23 +309,24 @@ mod tests {
     #[test]
     fn an_answer_holds_until_something_on_its_way_changes() {
         let (changes, mut names) = (Changes::default(), Names::default());
-        let learn =
-            |names: &mut Names| names.learn(&question("/a/file"), way(&changes, &[1, 2]), (changes.of(1, 3).state(), attributes(3)));
+        let learn = |names: &mut Names| {
+            names.learn(&question("/a/file"), way(&changes, &[1, 2]), Stated::new(changes.of(1, 3).state(), attributes(3)))
+        };
         learn(&mut names);
-        assert_eq!(names.find(&question("/a/file"), &changes), Some(&attributes(3)));
+        assert_eq!(found(&names, "/a/file", &changes), Some(attributes(3)));
         changes.of(1, 2).note_state();
         assert!(names.find(&question("/a/file"), &changes).is_some(), "a name more is no change of this one");
         changes.of(1, 2).note_ways();
-        assert_eq!(names.find(&question("/a/file"), &changes), None);
+        assert_eq!(found(&names, "/a/file", &changes), None);
         learn(&mut names);
         changes.of(1, 3).note_state();
-        assert_eq!(names.find(&question("/a/file"), &changes), None);
+        assert_eq!(found(&names, "/a/file", &changes), None);
     }
 
     #[test]
     fn another_question_has_another_answer() {
         let (changes, mut names) = (Changes::default(), Names::default());
-        names.learn(&question("file"), way(&changes, &[1]), (0, attributes(3)));
+        names.learn(&question("file"), way(&changes, &[1]), Stated::new(0, attributes(3)));
         assert!(names.find(&question("file"), &changes).is_some());
         assert!(names.find(&Question { from: 2, ..question("file") }, &changes).is_none());
         assert!(names.find(&Question { root: 5, ..question("file") }, &changes).is_none());
@@ -314,8 +341,8 @@ mod tests {
         let (changes, mut names) = (Changes::default(), Names::default());
         let paths: Vec<_> = (0..4 * PLACES).map(|number| alloc::format!("/directory/{number}")).collect();
         for (number, path) in paths.iter().enumerate() {
-            names.learn(&question(path), way(&changes, &[1]), (0, attributes(number as u64)));
-            assert_eq!(names.find(&question(path), &changes), Some(&attributes(number as u64)));
+            names.learn(&question(path), way(&changes, &[1]), Stated::new(0, attributes(number as u64)));
+            assert_eq!(found(&names, path, &changes), Some(attributes(number as u64)));
         }
         let known = paths.iter().filter(|path| names.find(&question(path), &changes).is_some()).count();
         assert!((PLACES / 2..=PLACES).contains(&known), "{known}");

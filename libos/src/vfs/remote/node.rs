@@ -4,10 +4,13 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use linux_raw_sys::general::{O_CLOEXEC, O_LARGEFILE, O_NOCTTY, O_NONBLOCK};
 use spin::Mutex;
 use unix::{MAILBOX_BYTES, OpenPurpose, Operation, Request};
 
 use super::names::{Kept, Question, Stated};
+use super::regular::RegularFile;
+use super::shelf;
 use super::{Handle, NONE, Tree, high, low};
 use crate::errno::{Errno, Result};
 use crate::file::pipe::Pipe;
@@ -19,17 +22,29 @@ use crate::vfs::device;
 use crate::vfs::node::{Elsewhere, Entry, Listed, New, Node, Opened, Rename, Statistics, Target, Visitor};
 use crate::vfs::opening::Opening;
 use crate::vfs::permission::{Actor, Wanted};
+use crate::vfs::status::Status;
 use crate::vfs::walk::{self, Ahead, Ending, Found, Journey, Last};
 use crate::vfs::way::{STEPS_MOST, Way};
 use crate::vfs::wire;
 use crate::vfs::world::World;
 
+/// Flags of open(2) that say nothing of which file is opened, and how.
+const WITHOUT_EFFECT: u32 = O_CLOEXEC | O_LARGEFILE | O_NOCTTY | O_NONBLOCK;
 /// What a walk came to: the low four bits of an answer.
 const ABSENT: u64 = 1;
 const FOREIGN: u64 = 2;
 const OPENED: u64 = 3;
 /// Bytes of a record of a listing before the name: inode, next position, kind, length of the name.
 const RECORD_BYTES: usize = 18;
+
+/// What is told of the end of a path.
+struct Told {
+    attributes: Attributes,
+    /// What that rests on, if it is to be remembered.
+    way: Option<Way>,
+    /// The count of the inode's changes.
+    state: Option<u32>,
+}
 
 /// An inode of the tree.
 pub(super) struct RemoteNode {
@@ -153,12 +168,32 @@ impl RemoteNode {
 
 impl Node for RemoteNode {
     fn attributes(&self) -> Attributes {
-        if let Some((state, attributes)) = &*self.stated.lock()
-            && self.tree().server.changes().of(attributes.device, attributes.inode).state() == *state
+        if let Some(stated) = &*self.stated.lock()
+            && stated.is_as_it_was(self.tree().server.changes())
         {
-            return *attributes;
+            return stated.attributes;
         }
         self.ask_attributes()
+    }
+
+    fn status(&self, tell: &mut dyn FnMut(&Status) -> Result<()>) -> bool {
+        let stated = self.stated.lock();
+        let known = stated.as_ref().filter(|stated| stated.is_as_it_was(self.tree().server.changes()));
+        known.is_some_and(|stated| tell(&stated.status).is_ok())
+    }
+
+    fn open_again(&self, journey: &Journey, opening: &Opening) -> Option<(Arc<Entry>, Arc<dyn File>)> {
+        if self.tree().look_at_watch() {
+            return None;
+        }
+        let question = self.question(journey)?;
+        self.tree().names.lock().open(&question, opening.access(), self.tree().server.changes())
+    }
+
+    fn status_on(&self, journey: &Journey, tell: &mut dyn FnMut(&Status) -> Result<()>) -> bool {
+        let Some(question) = self.question(journey) else { return false };
+        let names = self.tree().names.lock();
+        names.find(&question, self.tree().server.changes()).is_some_and(|stated| tell(&stated.status).is_ok())
     }
 
     fn kind(&self) -> Kind {
@@ -205,7 +240,9 @@ impl Node for RemoteNode {
         // What was the last name's is to be free when this returns.
         self.tree().let_go();
         self.tree().server.post(0, name);
-        self.ask(Operation::Unlink, u16::from(directory), [self.number(), name.len() as u64, 0]).map(drop)
+        self.ask(Operation::Unlink, u16::from(directory), [self.number(), name.len() as u64, 0])?;
+        self.tree().note_name_changed();
+        Ok(())
     }
 
     fn rename(&self, name: &[u8], to: &Arc<Entry>, new_name: &[u8], how: Rename, _: &Actor) -> Result<()> {
@@ -219,7 +256,9 @@ impl Node for RemoteNode {
             Rename::Exchange => 2,
         };
         let lengths = name.len() as u64 | (new_name.len() as u64) << 16;
-        self.ask(Operation::Rename, how, [self.number() | to << 32, lengths, 0]).map(drop)
+        self.ask(Operation::Rename, how, [self.number() | to << 32, lengths, 0])?;
+        self.tree().note_name_changed();
+        Ok(())
     }
 
     fn target(&self, _: &dyn World) -> Result<Target> {
@@ -286,7 +325,7 @@ impl RemoteNode {
         // Only a server that is gone or broken does not say.
         let found = asked.ok().and_then(|answer| {
             let attributes = self.fetch_attributes()?;
-            *self.stated.lock() = counted(answer[1]).map(|state| (state, attributes));
+            *self.stated.lock() = counted(answer[1]).map(|state| Stated::new(state, attributes));
             Some(attributes)
         });
         found.unwrap_or_else(|| Attributes::new(0, 0, self.kind, 0, Time::default()))
@@ -301,21 +340,32 @@ impl RemoteNode {
     fn state(&self, journey: &Journey) -> Result<walk::Stated> {
         let question = self.question(journey);
         if let Some(question) = &question
-            && let Some(attributes) = self.tree().names.lock().find(question, self.tree().server.changes())
+            && let Some(stated) = self.tree().names.lock().find(question, self.tree().server.changes())
         {
-            return Ok(walk::Stated::Attributes(*attributes));
+            return Ok(walk::Stated::Attributes(stated.attributes));
         }
+        let Told { attributes, way, state } = match self.ask_state(journey)? {
+            Ok(told) => told,
+            Err((entry, rest, links)) => return Ok(walk::Stated::On(entry, rest, links)),
+        };
+        if let (Some(question), Some(way), Some(state)) = (question, way, state) {
+            self.tree().names.lock().learn(&question, way, Stated::new(state, attributes));
+        }
+        Ok(walk::Stated::Attributes(attributes))
+    }
+
+    /// What the inode at the end of a path says of itself; or where the way leads on: from there, with the rest of the path, so many links having
+    /// been followed.
+    #[inline(always)]
+    fn ask_state(&self, journey: &Journey) -> Result<core::result::Result<Told, (Arc<Entry>, Vec<u8>, u32)>> {
         let answer = self.travel(Operation::Walk, journey, 1, 0)?;
         if answer[0] & 0xf == FOREIGN {
             let (entry, rest) = self.foreign(&answer)?;
-            return Ok(walk::Stated::On(entry, rest, high(answer[1])));
+            return Ok(Err((entry, rest, high(answer[1]))));
         }
         let attributes = self.fetch_attributes().ok_or(Errno::EIO)?;
         let way = self.fetch_way(wire::ATTRIBUTES_WORDS * 8, low(answer[2]) as usize);
-        if let (Some(question), Some(way), Some(state)) = (question, way, counted(answer[1])) {
-            self.tree().names.lock().learn(&question, way, (state, attributes));
-        }
-        Ok(walk::Stated::Attributes(attributes))
+        Ok(Ok(Told { attributes, way, state: counted(answer[1]) }))
     }
 
     /// What the end of a path rests on, in so many words.
@@ -334,12 +384,94 @@ impl RemoteNode {
     }
 
     fn open_path(&self, journey: &Journey, opening: &Opening, world: &dyn World) -> Result<Opened> {
-        let question = if self.tree().look_at_watch() || !opening.is_plain() { None } else { self.question(journey) };
+        let is_watched = self.tree().look_at_watch();
+        if !is_watched
+            && self.tree().looks_up()
+            && let Some(outcome) = self.open_kept(journey, opening, world)
+        {
+            return outcome;
+        }
+        let question = if is_watched || !opening.is_plain() { None } else { self.question(journey) };
         if let Some(question) = &question
             && let Some((entry, file)) = self.tree().names.lock().open(question, opening.access(), self.tree().server.changes())
         {
             return Ok(Opened::File(entry, file));
         }
+        self.ask_open(journey, opening, question, world)
+    }
+
+    /// Open a file that is kept, or keep it. `None`: it is opened like any other.
+    fn open_kept(&self, journey: &Journey, opening: &Opening, world: &dyn World) -> Option<Result<Opened>> {
+        let root = remote(&journey.root.node).ok()?.handle.birth;
+        if opening.flags & !WITHOUT_EFFECT != 0 || self.handle.birth != root || journey.links != 0 {
+            return None;
+        }
+        let tree = self.tree();
+        let changes = tree.server.changes();
+        let name = tree.with_shelf(|shelf| shelf.name(root, journey.path))??;
+        let kept = tree.with_shelf(|shelf| shelf.find(name, changes).map(shelf::Kept::lend))?;
+        if let Some((entry, file)) = kept {
+            return Some(Ok(Opened::File(entry, file)));
+        }
+        self.keep(journey, opening, name, world).transpose()
+    }
+
+    /// Open a file, and keep it for the next time.
+    fn keep(&self, journey: &Journey, opening: &Opening, name: &[u8], world: &dyn World) -> Result<Option<Opened>> {
+        let tree = self.tree();
+        let changes = tree.server.changes();
+        let Told { attributes, way: Some(way), state: Some(state) } = (match self.ask_state(journey) {
+            Ok(Ok(told)) => told,
+            Ok(Err(_)) => return Ok(None),
+            Err(error) => {
+                tree.with_shelf(|shelf| shelf.forget(name));
+                return Err(error);
+            }
+        }) else {
+            return Ok(None);
+        };
+        let identity = (attributes.device, attributes.inode);
+        let counts = changes.of(identity.0, identity.1);
+        let counts = (counts.ways(), counts.state());
+        if attributes.kind != Kind::Regular || counts.1 != state {
+            return Ok(None);
+        }
+        if let Some((entry, file)) =
+            tree.with_shelf(|shelf| shelf.find_again(name, identity, &way, changes).map(shelf::Kept::lend)).flatten()
+        {
+            return Ok(Some(Opened::File(entry, file)));
+        }
+        let Opened::File(entry, file) = self.ask_open(journey, opening, None, world)? else { return Ok(None) };
+        let is_it = (&*file as &dyn core::any::Any).downcast_ref().is_some_and(|file: &RegularFile| file.identity == identity);
+        if is_it && tree.with_shelf(|shelf| shelf.has_room(name)) == Some(true) {
+            // Where there is no room for one more handle the file is opened all the same.
+            if let Ok(kept) = remote(&entry.node)?.kept(way, counts, attributes) {
+                tree.with_shelf(|shelf| shelf.learn(name, kept));
+            }
+        }
+        Ok(Some(Opened::File(entry, file)))
+    }
+
+    /// The file once more, to be kept.
+    fn kept(&self, way: Way, counts: (u32, u32), attributes: Attributes) -> Result<shelf::Kept> {
+        let tree = self.tree();
+        let answer = self.ask(Operation::OpenEntry, OpenPurpose::Keep as u16, [self.number(), u64::from(Access::READ.bits()), 0])?;
+        let handle = Handle::new(tree, high(answer[0]));
+        let (place, identity) = tree.shown(&answer);
+        let node =
+            RemoteNode { stated: Mutex::new(Some(Stated::new(counts.1, attributes))), ..RemoteNode::new(handle.clone(), Kind::Regular, 0) };
+        Ok(shelf::Kept {
+            way,
+            counts,
+            entry: Entry::elsewhere(Arc::new(node), false),
+            handle,
+            place,
+            identity,
+            pages: tree.pages(place, identity),
+        })
+    }
+
+    fn ask_open(&self, journey: &Journey, opening: &Opening, question: Option<Question>, world: &dyn World) -> Result<Opened> {
         let outcome = self.travel(Operation::Open, journey, opening.permissions as u16, u64::from(opening.flags));
         if opening.flags & linux_raw_sys::general::O_TRUNC != 0 {
             self.tree().hear(world);

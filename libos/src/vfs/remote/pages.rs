@@ -15,6 +15,7 @@ use spin::Mutex;
 use unix::place::{WINDOWS, WINDOWS_BYTES};
 use unix::{InodeWords, Operation};
 
+use super::cache::WindowName;
 use super::{Handle, Tree};
 use crate::errno::{Errno, Result};
 use crate::file::Output;
@@ -22,11 +23,9 @@ use crate::memory::backing::{Frames, Purpose};
 use crate::vfs::world::World;
 
 /// Pages of a window: as many as a word has bits.
-const WINDOW_PAGES: u64 = 64;
+pub(super) const WINDOW_PAGES: u64 = 64;
 const WINDOW_BYTES: usize = WINDOW_PAGES as usize * PAGE_SIZE;
 const PAGE: u64 = PAGE_SIZE as u64;
-/// Pages that a read maps at least, if the file has them: neighbours are mostly read next.
-const AHEAD_PAGES: u64 = 8;
 /// What pages are mapped for, besides a [`Purpose`]: to be read. Holes then get no frames.
 const TO_READ: u16 = 3;
 
@@ -171,10 +170,9 @@ impl Pages {
         if state.readers > 0 {
             return 0;
         }
-        state.recent = (0..0, 0);
-        let old: Vec<Window> = take(&mut state.windows).into_values().chain(state.retired.drain(..)).collect();
-        let pages = old.iter().map(|window| window.mapped.count_ones() as usize).sum();
-        discard(tree, old.into_iter());
+        self.retire(&mut state, tree);
+        let pages = state.retired.iter().map(|window| window.mapped.count_ones() as usize).sum();
+        discard(tree, state.retired.drain(..));
         pages
     }
 
@@ -187,7 +185,7 @@ impl Pages {
         let window = match found {
             Some(window) => window,
             None => {
-                let wanted = ((within + length).div_ceil(PAGE_SIZE) as u64).max(AHEAD_PAGES);
+                let wanted = handle.tree.together((within + length).div_ceil(PAGE_SIZE) as u64);
                 match self.bring(&mut state, handle, page, wanted, TO_READ)? {
                     Ok(window) => window,
                     Err(hole) => {
@@ -199,8 +197,14 @@ impl Pages {
         };
         let run = (!(window.mapped >> bit)).trailing_zeros().min((WINDOW_PAGES - bit) as u32) as usize;
         let page_address = window.address + bit as usize * PAGE_SIZE;
-        state.recent = (page * PAGE..(page + run as u64) * PAGE, page_address);
-        Ok(Piece::Mapped(page_address + within, length.min(run * PAGE_SIZE - within)))
+        let count = length.min(run * PAGE_SIZE - within);
+        let mut known = page + run as u64;
+        if handle.tree.chooses_pages() {
+            known = page + (within + count).div_ceil(PAGE_SIZE) as u64;
+            handle.tree.with_cache(|cache| cache.note_used(self.place, page..known));
+        }
+        state.recent = (page * PAGE..known * PAGE, page_address);
+        Ok(Piece::Mapped(page_address + within, count))
     }
 
     /// Empty windows that show what is not the file's any more.
@@ -208,31 +212,71 @@ impl Pages {
         let generation = handle.tree.server.inode(self.place).generation();
         if state.shown != generation {
             state.shown = generation;
-            state.recent = (0..0, 0);
-            let old = take(&mut state.windows);
-            state.retired.extend(old.into_values());
+            self.retire(state, &handle.tree);
         }
         if state.readers == 0 && !state.retired.is_empty() {
             discard(&handle.tree, state.retired.drain(..));
         }
     }
 
+    /// Let no window be used any more.
+    fn retire(&self, state: &mut State, tree: &Tree) {
+        state.recent = (0..0, 0);
+        let old = take(&mut state.windows);
+        if tree.chooses_pages() {
+            tree.with_cache(|cache| old.iter().for_each(|(&first, window)| cache.note_gone((self.place, first), window.mapped)));
+        }
+        state.retired.extend(old.into_values());
+    }
+
+    /// Begin anew: another policy says what is kept.
+    pub(super) fn empty(&self, tree: &Tree) {
+        let mut state = self.state.lock();
+        self.retire(&mut state, tree);
+        if state.readers == 0 {
+            discard(tree, state.retired.drain(..));
+        }
+    }
+
+    /// Let as many pages go as others need room that are to come; gives how many of `wanted` may come.
+    fn make_room(&self, state: &mut State, tree: &Tree, wanted: u64) -> u64 {
+        let room = tree.with_cache(|cache| {
+            let pages = cache.limit(wanted);
+            (pages, cache.make_room(pages))
+        });
+        let Some((pages, victims)) = room else { return wanted };
+        for (name, mask) in victims {
+            if name.0 == self.place {
+                make_way(state, tree, name, mask);
+            } else if let Some(other) = tree.known(name.0) {
+                make_way(&mut other.state.lock(), tree, name, mask);
+            }
+        }
+        pages
+    }
+
     /// Let pages from `page` on be mapped, at least one of `wanted`. The error is how many pages of hole there are instead.
     fn bring(&self, state: &mut State, handle: &Handle, page: u64, wanted: u64, purpose: u16) -> Result<core::result::Result<Window, u64>> {
         let (first, bit) = (page / WINDOW_PAGES, page % WINDOW_PAGES);
+        let tree = &handle.tree;
+        let mapped = state.windows.get(&first).map_or(0, |window| window.mapped);
+        let size = tree.server.inode(self.place).size();
+        let behind = size.div_ceil(PAGE).saturating_sub(page).max(1);
+        let free = u64::from((mapped >> bit).trailing_zeros()).min(WINDOW_PAGES - bit);
+        let mut pages = wanted.min(behind).min(free).max(1);
+        tree.note_missed();
+        if tree.chooses_pages() {
+            pages = self.make_room(state, tree, pages);
+        }
         let mut window = match state.windows.get(&first) {
             Some(window) => *window,
-            None => Window { address: handle.tree.windows.lock().take()?, mapped: 0, writable: 0 },
+            None => Window { address: tree.windows.lock().take()?, mapped: 0, writable: 0 },
         };
-        let size = handle.tree.server.inode(self.place).size();
-        let behind = size.div_ceil(PAGE).saturating_sub(page).max(1);
-        let free = u64::from((window.mapped >> bit).trailing_zeros()).min(WINDOW_PAGES - bit);
-        let pages = wanted.min(behind).min(free).max(1);
         let target = window.address + bit as usize * PAGE_SIZE;
         let what = page << 8 | pages;
         // Kept even if nothing comes of it: its address is then not lost.
         state.windows.insert(first, window);
-        let answer = handle.tree.ask(Operation::MapFile, purpose, [u64::from(handle.number), what, target as u64])?;
+        let answer = tree.ask(Operation::MapFile, purpose, [u64::from(handle.number), what, target as u64])?;
         let count = answer[0].min(pages) as u32;
         if count == 0 {
             return Ok(Err(answer[2].max(1)));
@@ -242,6 +286,9 @@ impl Pages {
         window.mapped |= mask;
         window.writable |= if answer[1] != 0 { mask } else { 0 };
         state.windows.insert(first, window);
+        if tree.chooses_pages() {
+            tree.with_cache(|cache| cache.note_mapped(self.place, self.identity.1, page..page + u64::from(count)));
+        }
         Ok(Ok(window))
     }
 
@@ -260,7 +307,7 @@ impl Pages {
             }
             _ => {
                 if known.is_some() {
-                    make_way(&mut state, handle, first, bit);
+                    make_way(&mut state, &handle.tree, (self.place, first), 1 << bit);
                 }
                 let number = match purpose {
                     Purpose::Private => 0,
@@ -308,18 +355,22 @@ impl Windows {
     }
 }
 
-/// Let go of a page of a window that is to be mapped anew.
-fn make_way(state: &mut State, handle: &Handle, first: u64, bit: u64) {
-    let Some(mut window) = state.windows.remove(&first) else { return };
+/// Let go of pages of a window: those with their bits set, or of all if somebody copies out of it.
+fn make_way(state: &mut State, tree: &Tree, name: WindowName, mask: u64) {
+    let Some(mut window) = state.windows.remove(&name.1) else { return };
     state.recent = (0..0, 0);
+    let gone = if state.readers > 0 { window.mapped } else { window.mapped & mask };
+    if tree.chooses_pages() {
+        tree.with_cache(|cache| cache.note_gone(name, gone));
+    }
     if state.readers > 0 {
         state.retired.push(window);
         return;
     }
-    unmap(&handle.tree, window.address, 1 << bit);
-    window.mapped &= !(1 << bit);
-    window.writable &= !(1 << bit);
-    state.windows.insert(first, window);
+    unmap(tree, window.address, gone);
+    window.mapped &= !gone;
+    window.writable &= !gone;
+    state.windows.insert(name.1, window);
 }
 
 /// Give back the pages of a window that have their bits set.
@@ -344,6 +395,9 @@ impl Drop for Pages {
     fn drop(&mut self) {
         let Some(tree) = self.tree.upgrade() else { return };
         let state = self.state.get_mut();
+        if tree.chooses_pages() {
+            tree.with_cache(|cache| state.windows.iter().for_each(|(&first, window)| cache.note_gone((self.place, first), window.mapped)));
+        }
         discard(&tree, take(&mut state.windows).into_values().chain(state.retired.drain(..)));
         let mut inodes = tree.inodes.lock();
         if inodes.get(&self.place).is_some_and(|known| known.strong_count() == 0) {

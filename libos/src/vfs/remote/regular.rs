@@ -6,13 +6,13 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use abi::PAGE_SIZE;
 use linux_raw_sys::general::{FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE};
 use spin::Once;
-use unix::{InodeWords, Operation};
+use unix::{InodeWords, OpenPurpose, Operation};
 
-use super::Handle;
 use super::pages::Pages;
+use super::{Handle, high};
 use crate::errno::{Errno, Result};
 use crate::file::transfer::moved;
-use crate::file::{Blocking, File, Input, Output, Place, Seek, Seeking};
+use crate::file::{Access, Blocking, File, Input, Output, Place, Plain, Seek, Seeking};
 use crate::memory::backing::{Backing, Frames, Purpose};
 use crate::server::Server;
 use crate::user::UserMemory;
@@ -30,6 +30,8 @@ pub(super) struct RegularFile {
     pub(super) identity: (u64, u64),
     /// What is mapped of it, once anything is.
     pub(super) pages: Once<Arc<Pages>>,
+    /// The handle is one that is kept for many: the one of its own, once it has that.
+    pub(super) lent: Option<Once<Arc<Handle>>>,
     /// Whether [`Names`](super::names::Names) keeps it, to be opened again.
     pub(super) is_kept: AtomicBool,
 }
@@ -37,6 +39,18 @@ pub(super) struct RegularFile {
 impl RegularFile {
     fn ask(&self, operation: Operation, small: u16, words: [u64; 2]) -> Result<[u64; 4]> {
         self.handle.tree.ask(operation, small, [u64::from(self.handle.number), words[0], words[1]])
+    }
+
+    /// A handle that no other description has.
+    fn own_handle(&self) -> Result<&Arc<Handle>> {
+        let Some(own) = &self.lent else { return Ok(&self.handle) };
+        match own.get() {
+            Some(handle) => Ok(handle),
+            None => {
+                let answer = self.ask(Operation::OpenEntry, OpenPurpose::Lend as u16, [u64::from(Access::READ.bits()), 0])?;
+                Ok(own.call_once(|| Handle::new(&self.handle.tree, high(answer[0]))))
+            }
+        }
     }
 
     fn words(&self) -> &InodeWords {
@@ -67,6 +81,10 @@ impl RegularFile {
             }
             let length = usize::try_from(left).unwrap_or(usize::MAX).min(output.room());
             if let Err(error) = self.pages().put(&self.handle, output, at, length) {
+                // Files that are kept for their names take frames too.
+                if error == Errno::ENOMEM && self.handle.tree.give_kept_up() {
+                    continue;
+                }
                 outcome = Err(error);
                 break;
             }
@@ -110,8 +128,8 @@ struct Sent {
 }
 
 impl File for RegularFile {
-    fn is_plain(&self) -> bool {
-        true
+    fn plain(&self) -> Plain {
+        Plain::Contents
     }
 
     fn read_plain(&self, memory: &dyn UserMemory, address: usize, length: usize, offset: u64) -> Option<usize> {
@@ -203,11 +221,23 @@ impl File for RegularFile {
     }
 
     fn share(&self, _: &'static dyn Server) -> Result<Option<u32>> {
+        if self.lent.is_some() {
+            return Ok(Some(self.own_handle()?.number));
+        }
         // From now on this open file description is known elsewhere, or has locks: when it is closed it ends.
         if self.is_kept.swap(false, Ordering::Relaxed) {
             self.handle.tree.names.lock().part_with(self);
         }
         Ok(Some(self.handle.number))
+    }
+}
+
+impl Drop for RegularFile {
+    fn drop(&mut self) {
+        // Who watches is to hear that it is closed.
+        if self.lent.is_some() && self.handle.tree.server.is_watched() {
+            let _ = self.own_handle();
+        }
     }
 }
 

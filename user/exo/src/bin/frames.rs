@@ -84,6 +84,8 @@ fn map_what_is_not_held(_: u64) -> u64 {
 }
 
 fn contiguous() {
+    // So that no page table is taken out of the run.
+    exo::page_alloc(page(FREE, 16), 1, Rights::READ_WRITE, None).expect("a page beside them");
     let first = info::free_run(16).expect("sixteen free frames in a row");
     exo::page_alloc(FREE, 16, Rights::READ_WRITE, Some(first)).expect("they are free");
     for index in 0..16 {
@@ -95,7 +97,7 @@ fn contiguous() {
     assert_eq!(exo::page_alloc(FREE_TOO, 1, Rights::READ_WRITE, Some(first + 3)), Err(Error::NoFrame));
     assert_eq!(exo::page_alloc(FREE, 1, Rights::READ_WRITE, None), Err(Error::Occupied));
     // SAFETY: nothing keeps a reference into these pages.
-    unsafe { exo::page_unmap(EnvId::SELF, FREE, 16) }.expect("they are mapped");
+    unsafe { exo::page_unmap(EnvId::SELF, FREE, 17) }.expect("they are mapped");
     assert!(info::is(first, FrameKind::Free));
 }
 

@@ -5,6 +5,7 @@
 use abi::Call;
 use native::{
     crowd::{act, act_through},
+    numbered::CALLS,
     random::Random,
     scene::Scene,
 };
@@ -27,7 +28,7 @@ fn step(number: u64, palette: &[u64]) -> Option<(Call, [u64; 6])> {
     for _ in 0..4 {
         random.word();
     }
-    let call = random.of(Call::ALL);
+    let call = random.of(CALLS);
     let arguments = core::array::from_fn(|_| match random.below(16) {
         // A word close to one of the palette, or any word at all.
         0 => random.of(palette).wrapping_add(random.word() % 32).wrapping_sub(16),

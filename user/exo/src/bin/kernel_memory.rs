@@ -85,10 +85,9 @@ fn calls(_: u64) -> u64 {
                 exo::raw_call::<{ abi::Call::UpcallSet as u16 }>([0, 0, address, address, 0, 0], &mut message),
                 exo::raw_call::<{ abi::Call::PageBreak as u16 }>([address, 0, 0, 0, 0, 0], &mut message),
                 exo::raw_call::<{ abi::Call::PageQuery as u16 }>([0, address, 0, 0, 0, 0], &mut message),
-                exo::raw_call::<{ abi::Call::PageSplit as u16 }>([0, address, 0, 0, 0, 0], &mut message),
             ]
         };
-        assert_eq!(statuses.map(|(status, _)| status), [Error::BadAddress as i64; 9], "{address:#x}");
+        assert_eq!(statuses.map(|(status, _)| status), [Error::BadAddress as i64; 8], "{address:#x}");
         let address = address as usize;
         // SAFETY: refused.
         assert_eq!(unsafe { exo::page_unmap(EnvId::SELF, address, 1) }, Err(Error::BadAddress));

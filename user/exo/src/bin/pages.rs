@@ -2,11 +2,11 @@
 #![no_std]
 #![no_main]
 
-use abi::{CloneMode, CloneRange, EnvId, Error, FaultKind, FrameKind, LARGE_PAGES, PAGE_SIZE, PageInfo, Privileges, Rights};
+use abi::{CloneMode, CloneRange, EnvId, Error, FaultKind, FrameKind, LARGE_PAGES, PAGE_SIZE, Privileges, Rights};
 use native::{
     child::{Child, End, QUOTA, peek, poke},
     info, isa,
-    place::{FREE, FREE_TOO, INFO, SHARED, page},
+    place::{FREE, FREE_TOO, INFO, page},
     scene::Scene,
     upcall::{attempt_write, install_attempts},
 };
@@ -35,7 +35,7 @@ fn main() -> u8 {
     scene.close()
 }
 
-fn query(address: usize) -> PageInfo {
+fn query(address: usize) -> exo::PageInfo {
     exo::page_query(EnvId::SELF, address).expect("it is mapped")
 }
 
@@ -67,8 +67,7 @@ fn large() {
     assert_eq!(exo::page_alloc(page(FREE, 3), 1, Rights::READ_WRITE, None), Err(Error::Occupied));
     // SAFETY: nothing refers to it.
     unsafe { exo::page_protect(EnvId::SELF, FREE, 512, Rights::READ_WRITE) }.expect("the whole of it");
-    exo::page_split(EnvId::SELF, page(FREE, 77)).expect("a large page");
-    exo::page_split(EnvId::SELF, page(FREE, 77)).expect("it is split already");
+    split();
     for index in [0, 1, 255, 511] {
         let held = query(page(FREE, index));
         assert_eq!((held.frame, held.rights), (first + index as u64, Rights::READ_WRITE));
@@ -82,6 +81,15 @@ fn large() {
     alloc_large();
     unmap(FREE, 1024).expect("the whole of it");
     assert_eq!(info::environment(exo::identify()).used, before);
+}
+
+/// Turn the large page into small ones, which needs no call of its own: they are mapped elsewhere, and back.
+fn split() {
+    let rights = query(FREE).rights - Rights::LARGE - Rights::COW;
+    exo::page_map(EnvId::SELF, FREE_TOO, FREE, LARGE_PAGES, rights).expect("its pages elsewhere");
+    unmap(FREE, LARGE_PAGES).expect("the large page");
+    exo::page_map(EnvId::SELF, FREE, FREE_TOO, LARGE_PAGES, rights).expect("its pages back");
+    unmap(FREE_TOO, LARGE_PAGES).expect("the other mappings");
 }
 
 fn large_elsewhere() {
@@ -108,7 +116,7 @@ fn large_elsewhere() {
             install_attempts();
             assert_eq!(peek(page(FREE, 9)), 99);
             assert!(attempt_write(page(FREE, 9) as u64).is_some_and(|caught| caught.is(FaultKind::Write)));
-            exo::page_split(EnvId::SELF, FREE).expect("a large page");
+            split();
             assert_eq!(exo::page_break(page(FREE, 9)), Ok(true));
             poke(page(FREE, 9), 100);
             0
@@ -137,8 +145,6 @@ fn large_refusals() {
     let first = info::free_run(LARGE_PAGES as u64).expect("512 free frames in a row");
     assert_eq!(alloc(FREE, 512, Some(first)), Err(Error::Occupied), "one of the pages is there");
     unmap(FREE, 512).expect("the one page");
-    assert_eq!(exo::page_split(EnvId::SELF, FREE), Err(Error::NotMapped));
-    exo::page_split(EnvId::SELF, SHARED).expect("small already");
     assert!(info::is(first, FrameKind::Free));
     assert_eq!(LARGE_BYTES, 2 << 20);
 }

@@ -108,7 +108,11 @@ fn pages() {
     row("page_query", "what is mapped at an address", || {
         let _ = exo::page_query(EnvId::SELF, page(FREE, 100));
     });
-    row("info_map", "a page of what the kernel knows is mapped", || exo::info_map(EnvId::SELF, page(FREE, 101), 0, 1).expect("a mapping"));
+    pair(
+        [("info_map", "a page of what the kernel knows is mapped"), ("info_unmap", "and goes")],
+        |_| exo::info_map(EnvId::SELF, page(FREE, 101), 0, 1).expect("a mapping"),
+        |_| unmap(page(FREE, 101), 1),
+    );
     row("debug_get", "a look for input at the console", || {
         let _ = exo::debug_get(&mut [0; 1]);
     });

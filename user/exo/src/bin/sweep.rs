@@ -6,6 +6,7 @@
 use abi::Call;
 use native::{
     crowd::{act, act_through},
+    numbered::CALLS,
     scene::Scene,
     shared,
 };
@@ -45,7 +46,7 @@ fn step(number: u64, palette: &[u64]) -> Option<(Call, [u64; 6])> {
     let (word, rest) = (number % words, number / words);
     let (argument, rest) = (rest % ARGUMENTS, rest / ARGUMENTS);
     let (behind, call) = (rest % BACKGROUNDS, rest / BACKGROUNDS);
-    let call = *Call::ALL.get(call as usize)?;
+    let call = *CALLS.get(call as usize)?;
     let mut arguments = background(behind, palette);
     arguments[argument as usize] = palette[word as usize];
     Some((call, arguments))

@@ -14,6 +14,8 @@ use linux_programs::family::{await_number, child, end_of, handle, run, shared, s
 const PAGE: usize = 4096;
 /// Pages of the file that the one keeps, and of the memory that the other does not look after.
 const PAGES: usize = 5000;
+/// Pages of that one's file: fewer than are taken of it.
+const FEW: usize = 500;
 /// Blocks that the one that grows takes.
 const BLOCK: usize = 1 << 20;
 
@@ -34,19 +36,19 @@ fn map(length: usize, protection: i32, flags: i32, file: i32) -> *mut u8 {
     unsafe { libc::mmap(std::ptr::null_mut(), length, protection, flags, file, 0) }.cast()
 }
 
-/// A file of numbered pages, mapped.
-fn numbered_file(flags: i32) -> *mut u8 {
+/// A file of so many numbered pages, mapped.
+fn numbered_file(pages: usize, flags: i32) -> *mut u8 {
     let path = format!("pressure-{}", std::process::id());
     let mut file = std::fs::File::options().read(true).write(true).create_new(true).open(&path).expect("a file");
     std::fs::remove_file(path).expect("it is there");
-    for page in 0..PAGES {
+    for page in 0..pages {
         file.write_all(&[(page % 251) as u8; PAGE]).expect("room for a file");
     }
-    map(PAGES * PAGE, libc::PROT_READ, flags, file.as_raw_fd())
+    map(pages * PAGE, libc::PROT_READ, flags, file.as_raw_fd())
 }
 
-fn is_numbered(at: *const u8) -> bool {
-    (0..PAGES).all(|page| unsafe { at.add(page * PAGE + page % PAGE).read_volatile() } == (page % 251) as u8)
+fn is_numbered(at: *const u8, pages: usize) -> bool {
+    (0..pages).all(|page| unsafe { at.add(page * PAGE + page % PAGE).read_volatile() } == (page % 251) as u8)
 }
 
 /// Take memory, block after block, until it is refused or somebody had to be waited for; and give it back.
@@ -91,14 +93,14 @@ fn trade() {
     let [ready, over, left] = [&steps[0], &steps[1], &steps[2]];
     let by = child(|| bystander(left));
     let keeper = child(|| {
-        let file = numbered_file(libc::MAP_SHARED);
-        let was = is_numbered(file);
+        let file = numbered_file(PAGES, libc::MAP_SHARED);
+        let was = is_numbered(file, PAGES);
         ready.store(1, Ordering::SeqCst);
         await_number(over, 1);
         let (asked, gave, taken) = ledger();
         assert!(taken.is_empty(), "nothing is taken from who answers");
-        assert!(!is_chitin() || asked > 0 && gave >= PAGES, "asked for {asked} frames, gave {gave}");
-        println!("the file: {} {}", was, is_numbered(file));
+        assert!(!is_chitin() || asked > 0 && gave >= asked, "asked for {asked} frames, gave {gave}");
+        println!("the file: {} {}", was, is_numbered(file, PAGES));
         0
     });
     await_number(ready, 1);
@@ -127,9 +129,14 @@ extern "C" fn lost(_: i32, information: *const libc::siginfo_t, _: *mut libc::c_
     }
 }
 
-/// Sleep until a word is not 0 any more, without the library's knowing: on Chitin, by the exokernel's own call.
+/// Whether the program can sleep without the library's knowing: by the exokernel's own call, which in rewritten text is none.
+fn can_be_deaf() -> bool {
+    is_chitin() && std::env::var_os("CHITIN_REWRITTEN").is_none()
+}
+
+/// Sleep until a word is not 0 any more, without the library's knowing.
 fn sleep_deaf(word: &AtomicI32) {
-    if !is_chitin() {
+    if !can_be_deaf() {
         return await_number(word, 1);
     }
     let words = [abi::WaitWord { address: word.as_ptr() as u64, value: 0, reserved: 0 }];
@@ -145,10 +152,10 @@ fn deaf() {
     let by = child(|| bystander(left));
     let sleeper = child(|| {
         let (both, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
-        let file = numbered_file(libc::MAP_PRIVATE);
+        let file = numbered_file(FEW, libc::MAP_PRIVATE);
         let memory = map(PAGES * PAGE, both, flags, -1);
         (0..PAGES).for_each(|page| unsafe { memory.add(page * PAGE).write_volatile(page as u8 | 1) });
-        let was = is_numbered(file);
+        let was = is_numbered(file, FEW);
         handle(libc::SIGBUS, 0, lost);
         ready.store(1, Ordering::SeqCst);
         sleep_deaf(over);
@@ -167,12 +174,12 @@ fn deaf() {
 /// What the ledger says is what is lost: no more, and no less.
 fn look(memory: *mut u8, file: *const u8, was: bool) {
     let (_, _, taken) = ledger();
-    let range = |start: *const u8| start as usize..start as usize + PAGES * PAGE;
+    let range = |start: *const u8, pages: usize| start as usize..start as usize + pages * PAGE;
     let count = |range: std::ops::Range<usize>| taken.iter().filter(|address| range.contains(address)).count();
-    let (of_file, of_memory) = (count(range(file)), count(range(memory)));
-    assert!(!is_chitin() || of_file + of_memory > 0, "nothing was taken");
-    assert_eq!(of_file + of_memory, taken.len(), "taken was what it could do without");
-    if let Some(&page) = taken.iter().find(|address| range(memory).contains(address)) {
+    // What is taken of the file comes again.
+    let (of_file, of_memory) = (count(range(file, FEW)), count(range(memory, PAGES)));
+    assert!(!can_be_deaf() || of_file == FEW && of_memory > 0, "taken: {of_file} pages of the file, {of_memory} of memory");
+    if let Some(&page) = taken.iter().find(|address| range(memory, PAGES).contains(address)) {
         let to = std::fs::File::create("/dev/null").expect("a device");
         let wrote = unsafe { libc::write(to.as_raw_fd(), page as *const libc::c_void, 1) };
         assert!(wrote == 1 || std::io::Error::last_os_error().raw_os_error() == Some(libc::EFAULT));
@@ -184,7 +191,7 @@ fn look(memory: *mut u8, file: *const u8, was: bool) {
     };
     println!("the memory: {}", (0..PAGES).all(is_right));
     println!("lost: {}", LOST.load(Ordering::SeqCst) as usize == of_memory);
-    println!("the file: {} {}", was, is_numbered(file));
+    println!("the file: {} {}", was, is_numbered(file, FEW));
 }
 
 fn main() {

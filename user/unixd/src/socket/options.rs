@@ -63,7 +63,7 @@ impl Socket {
             SO_TYPE => u64::from(self.kind.number()),
             SO_DOMAIN => DOMAIN,
             SO_PROTOCOL => 0,
-            SO_ERROR => state.error.take().map_or(0, |errno| u64::from(errno.0)),
+            SO_ERROR => state.error.take().map_or(0, |errno| errno.0 as u64),
             SO_ACCEPTCONN => u64::from(matches!(state.role, Role::Listening(..))),
             SO_SNDBUF => state.options.send as u64,
             SO_RCVBUF => state.options.receive as u64,

@@ -9,6 +9,7 @@
 mod contents;
 mod names;
 mod portal;
+mod regular;
 mod serve;
 pub mod shown;
 pub mod watches;
@@ -205,6 +206,20 @@ impl Tree {
 
     /// Open a regular file or a directory, and tell of it.
     fn open_new(&self, asked: &mut Asked, world: &RequestWorld, entry: Arc<Entry>, access: Access) -> Answer {
+        let answer = self.open_quietly(asked, world, entry.clone(), access, Some(self.watches.clone()))?;
+        self.watches.tell(&entry, Happening::OPEN);
+        Ok(answer)
+    }
+
+    /// Open a regular file or a directory; `watches` are told when it is closed.
+    fn open_quietly(
+        &self,
+        asked: &mut Asked,
+        world: &RequestWorld,
+        entry: Arc<Entry>,
+        access: Access,
+        watches: Option<Arc<Watches>>,
+    ) -> Answer {
         let kind = entry.node.kind();
         if !matches!(kind, Kind::Regular | Kind::Directory) {
             return Err(Errno::ENXIO);
@@ -216,8 +231,7 @@ impl Tree {
         }
         let mut opened = Opened::new(entry.clone(), file, access, Object::File);
         opened.shown.clone_from(&shown);
-        opened.watches = Some(self.watches.clone());
-        self.watches.tell(&entry, Happening::OPEN);
+        opened.watches = watches;
         let handle = asked.handles.insert(Held::Open(Arc::new(opened)))?;
         Ok(told(&entry, handle, shown.as_deref()))
     }
@@ -234,12 +248,19 @@ impl Tree {
 
     fn open_entry(&self, asked: &mut Asked, world: &RequestWorld, request: &Request) -> Answer {
         let (handle, access) = (request.words[0] as u32, Access::from_bits_truncate(request.words[1] as u32));
+        if request.small == OpenPurpose::Lend as u16 {
+            let entry = asked.handles.opened_for(handle, access)?.entry.clone();
+            return self.open_quietly(asked, world, entry, access, Some(self.watches.clone()));
+        }
         let entry = asked.handles.entry(handle)?;
         if entry.node.kind() == Kind::Directory && access.contains(Access::WRITE) {
             return Err(Errno::EISDIR);
         }
         let wanted = if request.small == OpenPurpose::Execute as u16 { Wanted::EXECUTE } else { access.into() };
         world.subject.may(&entry.node.attributes(), wanted)?;
+        if request.small == OpenPurpose::Keep as u16 {
+            return self.open_quietly(asked, world, entry, access, None);
+        }
         self.open_new(asked, world, entry, access)
     }
 
