@@ -138,7 +138,6 @@ impl Report {
                 | Executable
                 | CurrentDirectory
                 | RootDirectory
-                | Ledger
         )
     }
 
