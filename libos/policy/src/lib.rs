@@ -11,6 +11,7 @@
 //! | `caching` | which pages of files are kept at hand |
 //! | `names` | which names are looked up in the process itself |
 //! | `admission` | which calls are made at all |
+//! | `rules` | what a sandbox allows: a text, taken apart |
 //! | `tracing` | what is to be known of them |
 //! | `recovery` | where a process goes on from that a signal ended |
 //! | `setting` | `paging=prefault,pages=64` taken apart, and checked against the table |
@@ -43,6 +44,7 @@ pub mod library;
 pub mod names;
 pub mod paging;
 pub mod recovery;
+pub mod rules;
 pub mod scheduling;
 pub mod set;
 pub mod setting;

@@ -10,6 +10,14 @@ use core::sync::atomic::{AtomicU64, Ordering};
 pub trait Schedule: Send {
     /// A thread became ready, or its slice ended: behind all of its priority, 0 for those of no real-time policy.
     fn ready(&mut self, thread: usize, priority: u8);
+    /// A thread's wait is over, by its time or by somebody's doing.
+    fn woke(&mut self, thread: usize, priority: u8) {
+        self.ready(thread, priority);
+    }
+    /// Whether a thread that sleeps is to wake when its time comes, though another runs: else that is seen when the slice of that one ends.
+    fn is_on_time(&self) -> bool {
+        false
+    }
     /// A thread of a real-time policy is to run again before all others of its priority.
     fn ready_first(&mut self, thread: usize, priority: u8);
     /// The thread to run, which is then not ready any more.
@@ -101,6 +109,14 @@ impl Counted {
 impl Schedule for Counted {
     fn ready(&mut self, thread: usize, priority: u8) {
         self.inner.ready(thread, priority);
+    }
+
+    fn woke(&mut self, thread: usize, priority: u8) {
+        self.inner.woke(thread, priority);
+    }
+
+    fn is_on_time(&self) -> bool {
+        self.inner.is_on_time()
     }
 
     fn ready_first(&mut self, thread: usize, priority: u8) {

@@ -42,19 +42,15 @@ pub extern "C" fn start() -> ! {
     } else {
         process.files.set_terminal(process).expect("the console, which every tree has");
     }
-    if let Err(what) = process.choose(command.settings.iter().map(String::as_str)) {
+    process.read_apps();
+    // What the program was started with goes before what the table says of it.
+    if !command.settings.is_empty()
+        && let Err(what) = process.choose(command.settings.iter().map(String::as_str))
+    {
         process.report(&what);
         process.kernel.exit(NOT_EXECUTABLE << 8, 0)
     }
-    // What the program was started with goes before what the table says of it.
-    if command.settings.is_empty() {
-        process.read_apps();
-    }
-    let begun = process.execute(&command);
-    if !command.settings.is_empty() {
-        process.read_apps();
-    }
-    match begun {
+    match process.execute(&command) {
         Ok(registers) => process.kernel.resume(&registers),
         Err(errno) => {
             let mut line = Vec::from(*b"chitin: ");

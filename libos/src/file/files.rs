@@ -278,6 +278,13 @@ impl Files {
         }
     }
 
+    /// Give up at once what is not held here any more.
+    pub fn flush(&self) {
+        if let Some(tree) = &self.tree {
+            tree.flush();
+        }
+    }
+
     /// Let another process have all that is open here: what lives in this one moves to `unixd`.
     ///
     /// # Errors

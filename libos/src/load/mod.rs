@@ -175,7 +175,10 @@ impl<K: Kernel> Process<K> {
     /// [`Fatal`]: its segments make no sense, or there is no memory.
     fn begin(&self, prepared: &Prepared) -> core::result::Result<Registers, Fatal> {
         let Prepared { name, arguments, environment, file, program, interpreter } = prepared;
-        self.choose_for(&file.path);
+        self.choose_for(&file.path).map_err(|what| {
+            self.report(&what);
+            Fatal
+        })?;
         let image = self.map_program(program, file)?;
         let interpreter = match interpreter {
             None => None,

@@ -183,6 +183,16 @@ impl<M> Table<M> {
         self.schedule.ready(slot, priority);
     }
 
+    /// Let a thread of this priority, whose wait is over, wait for its turn.
+    #[inline(always)]
+    pub(super) fn woke(&mut self, slot: usize, priority: u8) {
+        if priority > 0 {
+            let running = self.slots[self.current].as_ref().map_or(0, |thread| thread.scheduling.priority);
+            self.preempts |= priority > running;
+        }
+        self.schedule.woke(slot, priority);
+    }
+
     /// Whether a thread became ready that goes before the one that runs, since this was last asked.
     #[must_use]
     #[inline(always)]

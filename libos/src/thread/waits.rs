@@ -97,7 +97,7 @@ impl<M> Table<M> {
         if let Some(deadline) = deadline {
             self.forget_deadline(deadline, slot);
         }
-        self.ready(slot, priority);
+        self.woke(slot, priority);
     }
 
     #[inline(never)]

@@ -18,7 +18,7 @@ mod tests;
 use alloc::collections::BTreeMap;
 use alloc::sync::Weak;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use spin::Mutex;
 
@@ -72,6 +72,8 @@ pub struct Timers {
     due_asleep: AtomicU64,
     /// How many are armed on a thread's clock.
     on_threads: AtomicU64,
+    /// Whether a thread that sleeps is woken when its time comes, though another runs.
+    on_time: AtomicBool,
 }
 
 impl Default for Timers {
@@ -89,7 +91,15 @@ impl Timers {
             due: AtomicU64::new(NEVER),
             due_asleep: AtomicU64::new(NEVER),
             on_threads: AtomicU64::new(0),
+            on_time: AtomicBool::new(false),
         }
+    }
+
+    /// Let a thread that sleeps be woken when its time comes, though another runs; or when that one's slice ends.
+    pub fn set_on_time(&self, on_time: bool) {
+        self.on_time.store(on_time, Ordering::Relaxed);
+        // Until a timer is armed: so that the next switch does.
+        self.on_threads.store(u64::from(on_time), Ordering::Relaxed);
     }
 
     /// Whether one may have expired where the counter is `ticks`.

@@ -116,7 +116,13 @@ impl<K: Kernel> Process<K> {
             Clock::Monotonic => ticks_at(self.kernel.info(), expires_ns),
             _ => ticks_at(self.kernel.info(), self.now_ns().saturating_add(expires_ns.saturating_sub(self.clock_ns(clock)))),
         };
-        let (due, due_asleep, on_threads) = timers.state.lock().next(self.threads.with(|table| table.current_id()), &ticks_of);
+        let (running, sleeper) = self.threads.with(|table| (table.current_id(), table.earliest()));
+        let (mut due, due_asleep, mut on_threads) = timers.state.lock().next(running, &ticks_of);
+        if timers.on_time.load(Ordering::Relaxed) {
+            on_threads += 1;
+            // One whose time has come is seen now: the table is looked at behind the timers.
+            due = sleeper.filter(|&sleeper| sleeper > self.kernel.clock()).map_or(due, |sleeper| due.min(sleeper));
+        }
         timers.due.store(due, Ordering::Relaxed);
         timers.due_asleep.store(due_asleep, Ordering::Relaxed);
         timers.on_threads.store(on_threads, Ordering::Relaxed);

@@ -102,6 +102,7 @@ pub fn find(world: &dyn World, start: &Start, path: &[u8], opening: &Opening, li
         if !access.contains(Access::WRITE) {
             return Err(Errno::EINVAL);
         }
+        world.may_use(&here, b"", Wanted::WRITE)?;
         world.subject().may_add(&here.node.attributes())?;
         found.entry = Some(here.node.create_unnamed(&here, b"", opening.permissions, &world.actor())?);
         return Ok(found);
@@ -119,6 +120,7 @@ pub fn find(world: &dyn World, start: &Start, path: &[u8], opening: &Opening, li
         Kind::Directory if access.contains(Access::WRITE) || opening.has(O_CREAT) => return Err(Errno::EISDIR),
         _ => {}
     }
+    world.may_use(entry, b"", wanted(opening))?;
     if !found.made {
         check(world, &entry.node, opening)?;
     }
@@ -140,10 +142,18 @@ fn make(world: &dyn World, path: &[u8], opening: &Opening, found: &mut Found) ->
         Some(_) => return Ok(()),
         None => {}
     }
+    world.may_use(&found.parent, &found.name, Wanted::WRITE | wanted(opening))?;
     let new = New { kind: Kind::Regular, permissions: opening.permissions, special: 0, target: &[] };
     found.made = true;
     found.entry = Some(found.parent.node.create(&found.parent, &found.name, &new, &world.actor())?);
     Ok(())
+}
+
+/// What is wanted of what is opened so.
+fn wanted(opening: &Opening) -> Wanted {
+    let mut wanted = Wanted::from(opening.access());
+    wanted.set(Wanted::WRITE, wanted.contains(Wanted::WRITE) || opening.cuts());
+    wanted
 }
 
 /// Check whether what is there may be opened so.
@@ -153,8 +163,6 @@ fn check(world: &dyn World, node: &Arc<dyn Node>, opening: &Opening) -> Result<(
         return Ok(());
     }
     let attributes = node.attributes();
-    let mut wanted = Wanted::from(opening.access());
-    wanted.set(Wanted::WRITE, wanted.contains(Wanted::WRITE) || opening.cuts());
-    subject.may(&attributes, wanted)?;
+    subject.may(&attributes, wanted(opening))?;
     if opening.has(O_NOATIME) && !subject.owns(&attributes) { Err(Errno::EPERM) } else { Ok(()) }
 }

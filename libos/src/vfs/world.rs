@@ -15,8 +15,8 @@ use crate::signal::{Information, Set, Signals};
 use crate::time::Clock;
 use crate::user::UserMemory;
 use crate::vfs::attributes::Time;
-use crate::vfs::node::Node;
-use crate::vfs::permission::{Actor, Subject};
+use crate::vfs::node::{Entry, Node};
+use crate::vfs::permission::{Actor, Subject, Wanted};
 
 /// A text that the process writes about itself or its machine, as proc(5) lays it out. The numbers of those about a process travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -291,6 +291,15 @@ pub trait World: UserMemory {
     /// With whose rights files are used: root's, where somebody else checks that.
     fn subject(&self) -> Subject<'_> {
         Subject::ROOT
+    }
+    /// Whether an entry may be used so, whatever its permissions say: or, with a name, what has it in that directory, or is to have it. With
+    /// nothing wanted: whether it may be known of.
+    ///
+    /// # Errors
+    /// `EACCES`: no.
+    fn may_use(&self, entry: &Arc<Entry>, name: &[u8], wanted: Wanted) -> Result<()> {
+        let _ = (entry, name, wanted);
+        Ok(())
     }
     /// Who changes files, and when.
     fn actor(&self) -> Actor<'_> {

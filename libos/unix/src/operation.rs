@@ -249,6 +249,8 @@ operations! {
     SetPriority = 0x22,
     /// `(name, in two words)`. The process executes another program.
     Executed = 0x23,
+    /// `(large: bytes)`. Keep to rules that are in the mailbox, for good: the process, and all that it makes. `EINVAL`: they make no sense.
+    Pledge = 0x2c,
 
     // What is shown of them: 0x24.
     /// `(large: id; 0: the caller) → group | session << 32`, word 1: the terminal's device | its foreground group << 32, word 2: nice value,

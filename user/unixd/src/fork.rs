@@ -142,13 +142,13 @@ impl Server {
     fn admit(&mut self, id: u32, fork: Fork, context: usize) -> Result<Process, Errno> {
         let handles = self.handles(id).map(|handles| handles.clone())?;
         let parent = self.processes.get(id).ok_or(Errno::ESRCH)?;
-        let (share, words_pages) = (parent.share.of_child(fork.slot), parent.words_pages);
+        let (share, words_pages, sandbox) = (parent.share.of_child(fork.slot), parent.words_pages, parent.sandbox.clone());
         let channel = self.channels.take().map_err(|_| Errno::EAGAIN)?;
         if channel.show(fork.env).is_err() {
             self.channels.give(channel);
             return Err(Errno::EAGAIN);
         }
-        Ok(Process { maker: id, ..Process::child_of(fork, share, context, channel, handles, words_pages) })
+        Ok(Process { maker: id, sandbox, ..Process::child_of(fork, share, context, channel, handles, words_pages) })
     }
 
     /// Whether an environment is alive, a child of this one and no process.

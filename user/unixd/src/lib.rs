@@ -39,6 +39,7 @@
 //! | `fork` | a process makes another of itself |
 //! | `spares` | copies that take the place of processes that ended |
 //! | `large` | the library's text in a large page |
+//! | `sandbox` | what a process is held to, whatever it does to its own library |
 //! | `program` | the first programs, as they are started |
 //! | `machine` | what is asked of the exokernel |
 #![no_std]
@@ -68,6 +69,7 @@ mod requests;
 pub mod results;
 pub mod revocation;
 pub mod rings;
+pub mod sandbox;
 pub mod seizure;
 pub mod server;
 pub mod share;

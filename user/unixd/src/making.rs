@@ -71,6 +71,7 @@ impl Server {
         }
         // A pipe of the tree has a mode; one without a name is used by who has it.
         if crate::tree::inode_of(&entry).is_ok() {
+            self.process(id)?.sandbox.may_use(&entry, b"", access.into())?;
             self.family.member(id)?.credentials.for_files().may(&entry.node.attributes(), access.into())?;
         }
         let file = entry.node.clone().open(&entry, access, &Caller::new(id))?;

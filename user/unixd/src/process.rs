@@ -8,6 +8,7 @@ use crate::fork::{Fork, Release};
 use crate::handles::Handles;
 use crate::machine;
 use crate::questions::Questions;
+use crate::sandbox::Sandbox;
 use crate::share::Share;
 use crate::spares::Standing;
 
@@ -39,6 +40,8 @@ pub struct Process {
     pub standing: Standing,
     /// The id of its spare, if it has one.
     pub spare: Option<u32>,
+    /// What it is held to.
+    pub sandbox: Sandbox,
     /// What others ask about it.
     pub questions: Questions,
 }
@@ -61,6 +64,7 @@ impl Process {
             release: Release::Nobody,
             standing: Standing::Member,
             spare: None,
+            sandbox: Sandbox::default(),
             questions: Questions::default(),
         }
     }

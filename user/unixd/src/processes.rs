@@ -16,13 +16,15 @@ pub struct Processes {
     by_env: Vec<u32>,
     /// Slots of the slice vector that nobody has, the next one last.
     slots: Vec<usize>,
+    /// Whether one of them ever pledged something.
+    pub are_pledged: bool,
 }
 
 impl Processes {
     /// None yet, and slots to run them in.
     #[must_use]
     pub fn new(slots: Range<usize>) -> Processes {
-        Processes { by_id: BTreeMap::new(), by_env: vec![0; MAX_ENVS], slots: slots.rev().collect() }
+        Processes { by_id: BTreeMap::new(), by_env: vec![0; MAX_ENVS], slots: slots.rev().collect(), are_pledged: false }
     }
 
     /// A slot of the slice vector, if one is left.

@@ -115,6 +115,7 @@ pub fn start(server: &mut Server, block: &[u8], copy: usize, copies: usize) -> e
         release: Release::Nobody,
         standing: Standing::Member,
         spare: None,
+        sandbox: Default::default(),
         questions: Questions::default(),
     });
     server.family.begin(id);

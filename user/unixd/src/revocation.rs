@@ -47,6 +47,8 @@ pub struct LargestFirst;
 /// The least that somebody is asked for, in frames: who asks for some will mostly ask for more.
 const AT_LEAST: usize = 1024;
 
+/// The most that is taken by force at once, in frames: the ledger is to have all of it still when who lost it looks, and some of others.
+const AT_ONCE: usize = abi::LEDGER_ENTRIES / 4 * 3;
 /// What "little" is, in frames.
 const LITTLE: usize = 512;
 
@@ -73,7 +75,7 @@ impl Revocation for LargestFirst {
     }
 
     fn take(&self, asked: usize, used: usize) -> usize {
-        asked.min(used / 2)
+        asked.min(used / 2).min(AT_ONCE)
     }
 }
 

@@ -116,6 +116,11 @@ impl Server {
         if let Err(errno) = memory::check(&request) {
             return Some(refusal(errno));
         }
+        if self.processes.are_pledged
+            && let Err(errno) = self.check_pledges(id, &request)
+        {
+            return Some(refusal(errno));
+        }
         let answer = match request.operation {
             Operation::Exit => {
                 self.exit(id, request.words[0] as u32, request.words[1]);
@@ -132,6 +137,7 @@ impl Server {
             Operation::ForkFailed => self.fork_failed(id),
             Operation::Spare => self.keep_spare(id, request.large),
             Operation::AwaitCall => self.await_call(id),
+            Operation::Pledge => self.pledge(id, request.large as usize),
             Operation::AwaitRelease => self.await_release(id, request.large),
             operation if operation.is_of_tree() => self.serve_tree(id, &request),
             operation if operation.is_for_object() => self.serve_object(id, &request),
@@ -196,7 +202,7 @@ impl Server {
     pub(crate) fn more_frames(&mut self, id: u32, wanted: usize) -> Answer {
         let process = self.processes.get(id).ok_or(Errno::ESRCH)?;
         let (quota, used) = process.frames();
-        let grant = || self.admission.grant(Asking { wanted, used, available: memory::available() });
+        let grant = || self.admission.grant(Asking { wanted, used, available: memory::available() }).min(process.sandbox.room(quota));
         let mut granted = grant();
         if granted < wanted {
             self.take_all_slack(id);

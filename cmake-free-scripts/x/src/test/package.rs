@@ -24,6 +24,8 @@ pub enum Library {
     Glibc,
     /// The project's own musl, of a flavour. The program is in `opt/PACKAGE`.
     Musl(Flavour),
+    /// None that is dynamic: the program is static. It is in `opt/PACKAGE`, too.
+    Static,
 }
 
 /// A program out of a package.
@@ -42,13 +44,14 @@ impl Library {
     fn folder(self, isa: Isa) -> (&'static str, PathBuf) {
         match self {
             Library::Glibc => ("usr", tree::package(isa, "glibc").join("usr")),
-            Library::Musl(_) => ("opt", tree::packages(isa)),
+            Library::Musl(_) | Library::Static => ("opt", tree::packages(isa)),
         }
     }
 
     /// The loader on the host.
     fn loader(self, isa: Isa, interpreter: &str) -> PathBuf {
         match self {
+            Library::Static => PathBuf::new(),
             Library::Glibc => tree::package(isa, "glibc").join(interpreter.trim_start_matches('/')),
             Library::Musl(flavour) => tree::musl(isa, flavour).join(format!("lib/ld-musl-{isa}.so.1")),
         }
@@ -76,8 +79,10 @@ impl Packaged {
 
     /// Put the program, its loader, its libraries and its data into the guest.
     pub fn place(&self, isa: Isa, files: &mut Files) -> Result<()> {
-        let interpreter = self.interpreter(isa)?;
-        files.add_program(&interpreter, read(&self.library.loader(isa, &interpreter))?);
+        if self.library != Library::Static {
+            let interpreter = self.interpreter(isa)?;
+            files.add_program(&interpreter, read(&self.library.loader(isa, &interpreter))?);
+        }
         for path in &self.data {
             add_tree(files, &self.host(isa, path)?, path)?;
         }
@@ -105,6 +110,14 @@ impl Packaged {
     pub fn command(&self, isa: Isa, directory: &Path) -> Result<Command> {
         let (name, folder) = self.library.folder(isa);
         symlink(folder, directory.join(name))?;
+        if self.library == Library::Static {
+            if isa == Isa::host() {
+                return Ok(Command::new(directory.join(&self.path)));
+            }
+            let mut command = Command::new(setup::user_emulator(isa));
+            command.arg(&self.path);
+            return Ok(command);
+        }
         let loader = self.library.loader(isa, &self.interpreter(isa)?);
         let mut command = if isa == Isa::host() {
             Command::new(loader)

@@ -23,7 +23,7 @@ pub fn tests(isa: Isa) -> Vec<Test> {
     let again = ["busybox/awk", "busybox/sed", "busybox/gzip", "busybox/gunzip-file", "busybox-glibc/grep", "busybox-glibc/sha256sum"];
     let tools = text_tools().into_iter().filter(|case| again.contains(&case.name.as_str())).collect();
     let rewritten: Vec<Case> = [ours(), endings(), tools, interpreters()].concat().into_iter().map(Case::rewritten).collect();
-    let cases = [cases, ways_in(), rewritten].concat();
+    let cases = [cases, ways_in(), rewritten, under_policies()].concat();
     cases
         .into_iter()
         .map(|case| {
@@ -38,6 +38,14 @@ pub fn tests(isa: Isa) -> Vec<Test> {
             }
         })
         .collect()
+}
+
+/// Programs that print the same whatever an app decides about them.
+fn under_policies() -> Vec<Case> {
+    let case = |name| Case::new(Program::Ours(name), &[]);
+    let on_time = ["threads", "futexes", "timers", "scheduling"].map(|name| case(name).with_policy("scheduling=deadline,turns=8"));
+    let held = ["hello", "numbers", "memory"].map(|name| case(name).with_policy("admission=sandbox,rules=pure"));
+    on_time.into_iter().chain(held).collect()
 }
 
 fn ours() -> Vec<Case> {

@@ -3,12 +3,14 @@
 mod barrier;
 mod checkpoint;
 mod counts;
+mod deadline;
 mod defaults;
 mod hash_table;
 mod keep;
 mod lru;
 mod mru;
 mod prefault;
+mod sandbox;
 
 use crate::Policy;
 pub(crate) use defaults::IN_ORDER;
@@ -20,12 +22,14 @@ pub const ALL: &[&Policy] = &[
     &barrier::POLICY,
     &keep::POLICY,
     &defaults::BY_PRIORITY,
+    &deadline::POLICY,
     &defaults::EVERYTHING,
     &lru::POLICY,
     &mru::POLICY,
     &defaults::ASKED,
     &hash_table::POLICY,
     &defaults::ALL,
+    &sandbox::POLICY,
     &defaults::NOTHING,
     &counts::POLICY,
     &defaults::NEVER,

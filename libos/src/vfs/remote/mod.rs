@@ -258,6 +258,9 @@ impl Tree {
 
     /// Let a policy say which pages of files stay mapped; none: all do.
     pub fn set_caching(&self, policy: Option<Box<dyn Caching>>) {
+        if policy.is_none() && !self.chooses_pages() {
+            return;
+        }
         let known: Vec<Arc<Pages>> = self.inodes.lock().values().filter_map(Weak::upgrade).collect();
         known.iter().for_each(|pages| pages.empty(self));
         self.has_cache.store(policy.is_some(), Ordering::Relaxed);

@@ -445,15 +445,15 @@ impl RemoteNode {
         let is_it = (&*file as &dyn core::any::Any).downcast_ref().is_some_and(|file: &RegularFile| file.identity == identity);
         if is_it && tree.with_shelf(|shelf| shelf.has_room(name)) == Some(true) {
             // Where there is no room for one more handle the file is opened all the same.
-            if let Ok(kept) = remote(&entry.node)?.kept(way, counts, attributes) {
-                tree.with_shelf(|shelf| shelf.learn(name, kept));
+            if let Ok(kept) = remote(&entry.node)?.kept(name, way, counts, attributes) {
+                tree.with_shelf(|shelf| shelf.learn(kept));
             }
         }
         Ok(Some(Opened::File(entry, file)))
     }
 
     /// The file once more, to be kept.
-    fn kept(&self, way: Way, counts: (u32, u32), attributes: Attributes) -> Result<shelf::Kept> {
+    fn kept(&self, name: &[u8], way: Way, counts: (u32, u32), attributes: Attributes) -> Result<shelf::Kept> {
         let tree = self.tree();
         let answer = self.ask(Operation::OpenEntry, OpenPurpose::Keep as u16, [self.number(), u64::from(Access::READ.bits()), 0])?;
         let handle = Handle::new(tree, high(answer[0]));
@@ -461,6 +461,7 @@ impl RemoteNode {
         let node =
             RemoteNode { stated: Mutex::new(Some(Stated::new(counts.1, attributes))), ..RemoteNode::new(handle.clone(), Kind::Regular, 0) };
         Ok(shelf::Kept {
+            name: name.into(),
             way,
             counts,
             entry: Entry::elsewhere(Arc::new(node), false),

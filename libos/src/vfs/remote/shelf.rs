@@ -39,6 +39,8 @@ pub(super) struct Shelf {
 
 /// A file that is kept.
 pub(super) struct Kept {
+    /// What the policy was told it is called: what it finds by another name is not believed.
+    pub(super) name: Box<[u8]>,
     /// What its path rests on.
     pub(super) way: Way,
     /// The counts of changes to who may use it, and to all that it says of itself.
@@ -99,14 +101,17 @@ impl Shelf {
             self.note_change(changes);
             return None;
         }
-        self.files[number].as_ref().filter(|kept| kept.may_be_used(changes))
+        self.files[number].as_ref().filter(|kept| *kept.name == *name && kept.may_be_used(changes))
     }
 
     /// A name leads to the file that it led to when the way was another.
     pub(super) fn find_again(&mut self, name: &[u8], identity: (u64, u64), way: &Way, changes: &Changes) -> Option<&Kept> {
         let kept = self.files.get_mut(self.policy.find(name)?)?.as_mut()?;
+        if *kept.name != *name || kept.identity != identity || !kept.may_be_used(changes) {
+            return None;
+        }
         kept.way = *way;
-        (kept.identity == identity && kept.may_be_used(changes)).then_some(kept)
+        Some(kept)
     }
 
     /// Whether there is room for a name.
@@ -115,13 +120,21 @@ impl Shelf {
     }
 
     /// Keep a file.
-    pub(super) fn learn(&mut self, name: &[u8], kept: Kept) {
-        let number = self.policy.find(name).unwrap_or(self.files.len());
-        if number < self.files.len() {
-            self.files[number] = Some(kept);
-        } else if number < self.policy.files() {
-            self.files.push(Some(kept));
-            self.policy.add(name, self.files.len() - 1);
+    pub(super) fn learn(&mut self, kept: Kept) {
+        let count = self.files.len();
+        let known = self.policy.find(&kept.name).filter(|&number| number < count);
+        match known {
+            Some(number) => {
+                let file = &mut self.files[number];
+                if file.as_ref().is_none_or(|other| other.name == kept.name) {
+                    *file = Some(kept);
+                }
+            }
+            None if count < self.policy.files() => {
+                self.policy.add(&kept.name, count);
+                self.files.push(Some(kept));
+            }
+            None => {}
         }
     }
 

@@ -15,7 +15,7 @@ const PAGE: usize = 4096;
 /// Pages of the file that the one keeps, and of the memory that the other does not look after.
 const PAGES: usize = 5000;
 /// Pages of that one's file: fewer than are taken of it.
-const FEW: usize = 500;
+const FEW: usize = 100;
 /// Blocks that the one that grows takes.
 const BLOCK: usize = 1 << 20;
 
@@ -51,19 +51,20 @@ fn is_numbered(at: *const u8, pages: usize) -> bool {
     (0..pages).all(|page| unsafe { at.add(page * PAGE + page % PAGE).read_volatile() } == (page % 251) as u8)
 }
 
-/// Take memory, block after block, until it is refused or somebody had to be waited for; and give it back.
+/// Take memory, block after block, until it is refused or has to be waited for until somebody's deadline; and give it back.
 fn grow() -> i32 {
     let blocks = if is_chitin() { 1000 } else { 8 };
     let mut mine = Vec::new();
     for _ in 0..blocks {
         let before = Instant::now();
         let block = map(BLOCK, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1);
+        let waited = before.elapsed();
         if block.cast() == libc::MAP_FAILED {
             break;
         }
         mine.push(block);
         (0..BLOCK).step_by(PAGE).for_each(|at| unsafe { block.add(at).write_volatile(mine.len() as u8) });
-        if before.elapsed() > Duration::from_millis(1500) {
+        if waited > Duration::from_millis(1900) {
             break;
         }
     }

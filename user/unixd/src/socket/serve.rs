@@ -71,7 +71,9 @@ impl Server {
         };
         let mut inode = (0, 0);
         if bytes[0] != 0 {
-            let attributes = self.handles(id)?.entry(place)?.node.attributes();
+            let entry = self.handles(id)?.entry(place)?;
+            self.process(id)?.sandbox.may_use(&entry, b"", wanted)?;
+            let attributes = entry.node.attributes();
             if attributes.kind != NodeKind::Socket {
                 return Err(Errno::ECONNREFUSED);
             }

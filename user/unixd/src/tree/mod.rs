@@ -8,6 +8,7 @@
 
 mod contents;
 mod names;
+mod pledged;
 mod portal;
 mod regular;
 mod serve;
@@ -36,6 +37,7 @@ use crate::family::credentials::Credentials;
 use crate::handles::{Handles, Held, Opened};
 use crate::machine;
 use crate::memory;
+use crate::sandbox::{OPEN, Sandbox};
 use crate::server::{Answer, value};
 use crate::terminal::Pairs;
 use shown::{Showcase, Shown, WORDS};
@@ -72,6 +74,8 @@ pub struct Asked<'a> {
     pub now: Time,
     /// Frames free, and in all.
     pub frames: (usize, usize),
+    /// What it is held to.
+    pub sandbox: &'a Sandbox,
     /// Raises the process's quota.
     pub raise: &'a mut dyn FnMut(usize) -> bool,
 }
@@ -127,7 +131,7 @@ impl Tree {
     pub fn make_segment(&self, key: i32, bytes: u64) -> Result<Arc<Entry>> {
         const PERMISSIONS: u32 = 0o600;
         let now = Time::from_nanoseconds(machine::realtime_ns());
-        let world = RequestWorld::new(Subject::ROOT, now, memory::frames_for_files());
+        let world = RequestWorld::new(Subject::ROOT, &OPEN, now, memory::frames_for_files());
         let name = alloc::format!("SYSV{key:08x}");
         let file = self.root.node.create_unnamed(&self.root, name.as_bytes(), PERMISSIONS, &world.actor())?;
         file.node.truncate(&world, bytes)?;
@@ -139,14 +143,14 @@ impl Tree {
     /// # Errors
     /// `ENFILE`: the process holds too much. `ENOMEM`: there are no frames.
     pub fn open_segment(&self, asked: &mut Asked, file: Arc<Entry>, access: Access) -> Result<u32> {
-        let world = RequestWorld::new(Subject::ROOT, asked.now, asked.frames);
+        let world = RequestWorld::new(Subject::ROOT, &OPEN, asked.now, asked.frames);
         self.open_new(asked, &world, file, access).map(|answer| (answer[0] >> 32) as u32)
     }
 
     /// Serve a request; gives the answer, who is to hear that files' pages changed, and who that files were removed which it had opened.
     pub fn serve(&self, request: &Request, asked: &mut Asked) -> (Answer, Vec<u32>, Vec<u32>) {
-        let world = RequestWorld::new(asked.credentials.for_files(), asked.now, asked.frames);
-        let answer = self.dispatch(request, asked, &world);
+        let world = RequestWorld::new(asked.credentials.for_files(), asked.sandbox, asked.now, asked.frames);
+        let answer = pledged::check(request, asked).and_then(|()| self.dispatch(request, asked, &world));
         let mut listeners = Vec::new();
         for (file, pages, cut) in world.moved.into_inner() {
             if let Some(shown) = self.showcase.find(file) {

@@ -74,6 +74,11 @@ impl Tree {
     pub(super) fn walk(&self, asked: &mut Asked, world: &RequestWorld, words: [u64; 3], is_stat: bool) -> Answer {
         let walk = self.read_walk(asked, words)?;
         let found = walk_on(world, &walk.start, &walk.path, walk.last, walk.links)?;
+        match &found.entry {
+            _ if found.rest.is_some() => {}
+            Some(entry) => world.may_use(entry, b"", Wanted::empty())?,
+            None => world.may_use(&found.parent, &found.name, Wanted::empty())?,
+        }
         // Only what the inode says of itself is asked for: nothing is to be held.
         if is_stat && found.rest.is_none() {
             let [first, state, ..] = send_attributes(asked, &found.existing()?)?;
@@ -173,7 +178,8 @@ impl Tree {
         }
         let new = New { kind, permissions: (lengths >> 32) as u32 & 0o7777, special, target };
         let parent = directory(asked, handle as u32)?;
-        let entry = parent.node.create(&parent, name(new_name)?, &new, &world.actor())?;
+        world.may_use(&parent, name(new_name)?, Wanted::WRITE)?;
+        let entry = parent.node.create(&parent, new_name, &new, &world.actor())?;
         self.watches.tell_name(&parent, new_name, Happening::CREATE, kind == Kind::Directory, 0);
         asked.handles.insert(Held::Entry(entry)).and_then(|handle| value(u64::from(handle)))
     }
@@ -181,11 +187,13 @@ impl Tree {
     pub(super) fn link(&self, asked: &Asked, world: &RequestWorld, words: [u64; 3]) -> Answer {
         let bytes = letter(asked, words[1] as u16 as usize)?;
         let parent = directory(asked, words[0] as u32)?;
-        let node = asked.handles.entry((words[0] >> 32) as u32)?.node.clone();
+        let source = asked.handles.entry((words[0] >> 32) as u32)?;
+        asked.sandbox.may_move((&source, b""), (&parent, name(&bytes)?))?;
+        let node = source.node.clone();
         if node.kind() == Kind::Directory {
             return Err(Errno::EPERM);
         }
-        parent.node.link(&parent, name(&bytes)?, &node, &world.actor())?;
+        parent.node.link(&parent, &bytes, &node, &world.actor())?;
         self.watches.tell_inode(&node, Happening::ATTRIBUTES);
         self.watches.tell_name(&parent, &bytes, Happening::CREATE, false, 0);
         value(0)
@@ -194,6 +202,7 @@ impl Tree {
     pub(super) fn unlink(&self, asked: &Asked, world: &RequestWorld, handle: u32, length: u64, is_directory: bool) -> Answer {
         let bytes = letter(asked, length as u16 as usize)?;
         let (parent, name) = (directory(asked, handle)?, name(&bytes)?);
+        world.may_use(&parent, name, Wanted::WRITE)?;
         let before = parent.node.lookup(&parent, name, world).ok().filter(|_| !is_directory);
         parent.node.unlink(name, is_directory, &world.actor())?;
         if let Some(entry) = before {
@@ -217,6 +226,10 @@ impl Tree {
         };
         let (from, to) = (directory(asked, handles as u32)?, directory(asked, (handles >> 32) as u32)?);
         let (old_name, new_name) = (name(old_name)?, name(new_name)?);
+        asked.sandbox.may_move((&from, old_name), (&to, new_name))?;
+        if how == Rename::Exchange {
+            asked.sandbox.may_move((&to, new_name), (&from, old_name))?;
+        }
         let (moved, over) = (self.watches.found(&from, old_name, world), to.node.lookup(&to, new_name, world).ok());
         let over = over.map(|entry| entry.node.clone());
         from.node.rename(old_name, &to, new_name, how, &world.actor())?;
@@ -327,6 +340,7 @@ pub(super) fn create_unnamed(asked: &mut Asked, world: &RequestWorld, request: &
     let [handle, length, _] = request.words;
     let bytes = letter(asked, (length as usize).min(NAME_MAX + 1))?;
     let parent = directory(asked, handle as u32)?;
+    world.may_use(&parent, b"", Wanted::WRITE)?;
     let entry = parent.node.create_unnamed(&parent, &bytes, u32::from(request.small) & 0o7777, &world.actor())?;
     asked.handles.insert(Held::Entry(entry)).and_then(|handle| value(u64::from(handle)))
 }

@@ -54,11 +54,11 @@ impl Server {
         let frames = memory::frames_for_files();
         let Server { processes, tree, admission, family, .. } = self;
         let process = processes.get_mut(id).ok_or(Errno::ESRCH)?;
-        let env = process.env;
+        let (env, sandbox) = (process.env, &process.sandbox);
         let mut raise = |wanted| {
             let entry = machine::entry(env);
             let (quota, used) = (entry.quota as usize, entry.used as usize);
-            let granted = admission.grant(Asking { wanted, used, available: memory::available() });
+            let granted = admission.grant(Asking { wanted, used, available: memory::available() }).min(sandbox.room(quota));
             granted >= wanted && exo::env_quota(env, quota + granted).is_ok()
         };
         let mut asked = Asked {
@@ -70,6 +70,7 @@ impl Server {
             credentials: &family.member(id)?.credentials,
             now: Time::from_nanoseconds(machine::realtime_ns()),
             frames,
+            sandbox,
             raise: &mut raise,
         };
         Ok(work(tree, &mut asked))

@@ -1,5 +1,6 @@
 //! What the tree's file system asks for, as `unixd` answers it for one request.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::ops::Range;
@@ -10,11 +11,13 @@ use libos::signal::{Information, Set, Signals};
 use libos::time::Clock;
 use libos::user::UserMemory;
 use libos::vfs::attributes::Time;
-use libos::vfs::node::Node;
-use libos::vfs::permission::Subject;
+use libos::vfs::node::{Entry, Node};
+use libos::vfs::permission::{Subject, Wanted};
 use libos::vfs::way::Way;
 use libos::vfs::world::{Report, Table, World};
 use spin::Once;
+
+use crate::sandbox::Sandbox;
 
 /// Pages of a file (device and inode) that have other frames, and whether they were cut.
 pub type Moved = ((u64, u64), Range<u64>, bool);
@@ -23,6 +26,8 @@ pub type Moved = ((u64, u64), Range<u64>, bool);
 pub struct RequestWorld<'a> {
     /// With whose rights.
     pub subject: Subject<'a>,
+    /// To what it is held besides.
+    pub sandbox: &'a Sandbox,
     /// When it is served.
     pub now: Time,
     /// Frames free, and in all.
@@ -38,8 +43,8 @@ pub struct RequestWorld<'a> {
 impl<'a> RequestWorld<'a> {
     /// The world of a request that is served now, with these rights and so many frames.
     #[must_use]
-    pub fn new(subject: Subject<'a>, now: Time, frames: (usize, usize)) -> RequestWorld<'a> {
-        RequestWorld { subject, now, frames, moved: RefCell::default(), removed: RefCell::default(), way: RefCell::default() }
+    pub fn new(subject: Subject<'a>, sandbox: &'a Sandbox, now: Time, frames: (usize, usize)) -> RequestWorld<'a> {
+        RequestWorld { subject, sandbox, now, frames, moved: RefCell::default(), removed: RefCell::default(), way: RefCell::default() }
     }
 }
 
@@ -61,6 +66,10 @@ impl World for RequestWorld<'_> {
 
     fn passed(&self, directory: &dyn Node) {
         self.way.borrow_mut().pass(directory.counts());
+    }
+
+    fn may_use(&self, entry: &Arc<Entry>, name: &[u8], wanted: Wanted) -> Result<()> {
+        self.sandbox.may_use(entry, name, wanted)
     }
 
     fn now(&self) -> Time {

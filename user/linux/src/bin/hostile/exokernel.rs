@@ -11,7 +11,15 @@ pub const NO_ENV: i64 = Error::NoEnv as i64;
 
 /// Make a call; gives its status and value.
 pub fn call<const NUMBER: u16>(arguments: [u64; 6]) -> (i64, u64) {
-    unsafe { exo::raw_call::<NUMBER>(arguments, &mut [0; 4]) }
+    let (status, value, _) = call_for_words::<NUMBER>(arguments);
+    (status, value)
+}
+
+/// The same, and a message's words.
+pub fn call_for_words<const NUMBER: u16>(arguments: [u64; 6]) -> (i64, u64, [u64; 4]) {
+    let mut message = [0; 4];
+    let (status, value) = unsafe { exo::raw_call::<NUMBER>(arguments, &mut message) };
+    (status, value, message)
 }
 
 /// Whether a page of one's own is mapped.

@@ -6,9 +6,9 @@ use crate::Random;
 use crate::exokernel::{NO_ENV, PAGE, SERVER, call};
 use crate::peers::Shared;
 
-const MAILBOX: usize = 0x7e00_002b_2000;
-const MAILBOX_BYTES: usize = 2 * PAGE;
-const WINDOWS: u64 = 0x7e00_3000_0000;
+pub const MAILBOX: usize = 0x7e00_002b_2000;
+pub const MAILBOX_BYTES: usize = 2 * PAGE;
+pub const WINDOWS: u64 = 0x7e00_3000_0000;
 
 /// Operations that a request is not random for: it would end the process, or fill the machine's console.
 const EXIT: u16 = 0x01;
@@ -52,7 +52,7 @@ fn fill_mailbox(random: &Random) {
     }
 }
 
-fn request(operation: u16, small: u16, large: u32, words: [u64; 3]) -> (i64, u64) {
+pub fn request(operation: u16, small: u16, large: u32, words: [u64; 3]) -> (i64, u64) {
     let first = u64::from(operation) | u64::from(small) << 16 | u64::from(large) << 32;
     call::<{ Call::TransferCall as u16 }>([SERVER, 0, first, words[0], words[1], words[2]])
 }

@@ -4,7 +4,6 @@ use abi::Call;
 
 use crate::Random;
 use crate::exokernel::{PAGE, call, is_mapped, make_writable};
-use crate::peers::Shared;
 
 /// Where rings of pipes are, from one to the next, their pages, and how many there can be.
 const RINGS: usize = 0x7e00_2c00_0000;
@@ -76,8 +75,8 @@ const PLACES: [(usize, usize); 9] = [
 /// One for each of the places, and one for all.
 pub const PARTS: usize = PLACES.len() + 1;
 
-/// Write over a place, and use what is left of the library; over and over, the garbage another each time.
-pub fn scribble(part: usize, shared: &Shared) {
+/// Write over a place, and do something with what is left of the library; over and over, the garbage another each time.
+pub fn scribble(part: usize, meanwhile: impl Fn()) {
     let random = Random::new(part as u64 + 1);
     let places = if part < PLACES.len() { &PLACES[part..=part] } else { &PLACES[..] };
     loop {
@@ -99,13 +98,6 @@ pub fn scribble(part: usize, shared: &Shared) {
                 }
             }
         }
-        for _ in 0..4 {
-            let bytes = [0u8; 16];
-            unsafe {
-                libc::write(shared.output(), bytes.as_ptr().cast(), bytes.len());
-                libc::sched_yield();
-                libc::getpriority(0, 0);
-            }
-        }
+        meanwhile();
     }
 }

@@ -1,0 +1,3 @@
+export const capital = (text) => text.replace(/^[a-z]/, (letter) => letter.toUpperCase());
+export const shout = (text) => text.toUpperCase() + "!";
+export const empty = () => {};
