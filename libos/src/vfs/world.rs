@@ -152,6 +152,14 @@ impl Report {
     }
 }
 
+const _: () = {
+    let mut number = 0;
+    while number < Report::OF_PROCESSES.len() {
+        assert!(Report::OF_PROCESSES[number] as usize == number, "each stands at its number");
+        number += 1;
+    }
+};
+
 /// A process that has an id, or a thread of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Person {
