@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use exo::libos_image::LIBOS_BASE;
 use goblin::elf::Elf;
+use goblin::elf::header::ET_DYN;
 
 use crate::isa::Isa;
 use crate::qemu::{Machine, Scratch};
@@ -127,7 +128,7 @@ pub fn with_base(isa: Isa, program: PathBuf) -> Option<(PathBuf, u64)> {
     let bytes = std::fs::read(&program).ok()?;
     let elf = Elf::parse(&bytes).ok()?;
     let most = elf.program_headers.iter().map(|header| header.p_align).max()?;
-    let bias = if elf.is_lib { u64::next_multiple_of(base, most.max(1)) } else { 0 };
+    let bias = if elf.header.e_type == ET_DYN { u64::next_multiple_of(base, most.max(1)) } else { 0 };
     Some((program, bias))
 }
 

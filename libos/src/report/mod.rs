@@ -142,6 +142,10 @@ impl<K: Kernel> World for Process<K> {
         Process::id(self)
     }
 
+    fn thread(&self) -> u32 {
+        self.threads.with(|table| table.current_id())
+    }
+
     fn executable(&self) -> Vec<u8> {
         self.running.lock().path.clone()
     }

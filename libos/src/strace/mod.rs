@@ -96,19 +96,20 @@ impl Trace {
 pub fn traced<K: Kernel>(process: &Process<K>, number: usize, arguments: &Arguments, handler: Handler<K>) -> Result<usize> {
     let row = table::row(number);
     let thread = current(process);
-    let began = process.kernel.clock();
     if process.trace.prints {
         open(process, thread, row, number, arguments);
     } else {
         process.trace.state.lock().open.insert(thread, Open::default());
     }
+    let began = process.kernel.clock();
     let outcome = handler(process, arguments);
+    let ended = process.kernel.clock();
     // In a copy of the process nobody made a call.
     let Some(opened) = (current(process) == thread).then(|| process.trace.state.lock().open.remove(&thread)).flatten() else {
         return outcome;
     };
     if process.trace.counts {
-        let ticks = process.kernel.clock().wrapping_sub(began).saturating_sub(opened.waited);
+        let ticks = ended.wrapping_sub(began).saturating_sub(opened.waited);
         process.trace.state.lock().tally.add(number, outcome.is_err(), ticks);
     }
     if process.trace.prints {
@@ -126,6 +127,9 @@ fn open<K: Kernel>(process: &Process<K>, thread: u32, row: Option<&Row>, number:
     let mut text = if name.is_empty() { format!("syscall_{number:#x}(") } else { format!("{name}(") };
     if let Some(row) = row {
         print_arguments(process, &mut text, row, arguments, 0..count, Ok(0));
+        if (1..row.formats.len()).contains(&count) {
+            text.push_str(", ");
+        }
     }
     let opened = Open { text, arguments: count, is_printed: false, waited: 0 };
     if matches!(name, "exit" | "exit_group" | "rt_sigreturn") {
@@ -239,11 +243,12 @@ fn print_arguments<K: Kernel>(
     which: core::ops::Range<usize>,
     outcome: Result<usize>,
 ) {
+    let first = which.start;
     for index in which {
         if argument::is_left_out(row, arguments, index) {
             break;
         }
-        if index > 0 {
+        if index > first {
             text.push_str(", ");
         }
         argument::print(process, text, row.formats[index], arguments, index, outcome);

@@ -39,8 +39,7 @@ fn to_self(world: &dyn World) -> Result<Target> {
 }
 
 fn to_thread(world: &dyn World) -> Result<Target> {
-    let id = world.id();
-    Ok(Target::Path(format!("{id}/task/{id}").into_bytes()))
+    Ok(Target::Path(format!("{}/task/{}", world.id(), world.thread()).into_bytes()))
 }
 
 fn to_mounts(_: &dyn World) -> Result<Target> {

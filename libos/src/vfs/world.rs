@@ -268,6 +268,10 @@ pub trait World: UserMemory {
     fn has_ended(&self, id: u32, birth: u64) -> bool;
     /// The process's id.
     fn id(&self) -> u32;
+    /// The id of the thread that looks.
+    fn thread(&self) -> u32 {
+        self.id()
+    }
     /// The path of the program that it runs.
     fn executable(&self) -> Vec<u8>;
     /// The process's own files, if it is a process: what `/proc/self/fd` lists.

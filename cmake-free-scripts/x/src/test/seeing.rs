@@ -133,7 +133,9 @@ fn calls_of_a_tree(isa: Isa) -> Result<()> {
 
 fn calls_that_others_come_into(isa: Isa) -> Result<()> {
     let told = run(isa, &["/bin/sh", "-c", "sleep 0.2 | cat; exit 3"], CommandFlags::STRACE, false)?;
-    for what in ["wait4(-1, ", " <unfinished ...>\n", "<... wait4 resumed>", "<... read resumed>\"\", ", "[pid     "] {
+    for what in
+        ["wait4(-1, ", "tv_nsec=200000000},  <unfinished ...>\n", "<... nanosleep resumed>{tv_sec=", "<... wait4 resumed>", "[pid     "]
+    {
         told.has(what)?;
     }
     ensure!(told.lines.ends_with("+++ exited with 3 +++\n"), "it ends so:\n{}", tail(told.lines.as_bytes()));
@@ -147,10 +149,11 @@ fn summary(isa: Isa) -> Result<()> {
     let count = |name: &str| told.summary.count(name).with_context(|| format!("no {name} in\n{}", told.summary));
     let writes = count("write")?;
     ensure!(writes.calls >= 1 && writes.errors == 0, "{writes:?}");
-    let (opens, reads) = (count(if isa == Isa::X86_64 { "open" } else { "openat" })?, count("read")?);
+    // busybox lets the kernel copy.
+    let (opens, copies) = (count(if isa == Isa::X86_64 { "open" } else { "openat" })?, count("sendfile")?);
     ensure!(opens.calls >= 3 && opens.errors >= 1, "{opens:?}");
     ensure!((100..100_000).contains(&(opens.instructions / opens.calls)), "{opens:?}");
-    ensure!(reads.calls >= 2 && reads.instructions > 0, "{reads:?}");
+    ensure!(copies.calls >= 2 && copies.instructions > 0, "{copies:?}");
     // What waits is not counted as work.
     let waits = count("wait4").or_else(|_| count("waitid"));
     if let Ok(waits) = waits {

@@ -9,7 +9,7 @@ use framehop::x86_64::{CacheX86_64, UnwindRegsX86_64, UnwinderX86_64};
 use framehop::{ExplicitModuleSectionInfo, Unwinder};
 use gimli::{Dwarf, EndianArcSlice, LittleEndian, SectionId};
 use goblin::elf::Elf;
-use goblin::elf::program_header::PT_LOAD;
+use goblin::elf::program_header::{PF_X, PT_LOAD};
 use goblin::elf::sym::STT_FUNC;
 
 /// The most frames that are told.
@@ -63,7 +63,9 @@ impl Module {
     pub fn new(path: &str, bytes: Vec<u8>, start: u64, offset: u64, end: u64) -> Option<Module> {
         let elf = Elf::parse(&bytes).ok()?;
         let loads = || elf.program_headers.iter().filter(|load| load.p_type == PT_LOAD);
-        let holder = loads().find(|load| (load.p_offset & !0xfff..load.p_offset + load.p_filesz).contains(&offset))?;
+        // Two segments may have parts of one page of the file: the mapping is executable.
+        let executable = || loads().filter(|load| load.p_flags & PF_X != 0);
+        let holder = executable().find(|load| (load.p_offset & !0xfff..load.p_offset + load.p_filesz).contains(&offset))?;
         let bias = start.wrapping_sub(holder.p_vaddr.wrapping_add(offset.wrapping_sub(holder.p_offset)));
         let lowest = loads().map(|load| load.p_vaddr & !0xfff).min()?;
         let mut functions: Vec<(u64, u64, String)> = Vec::new();
