@@ -77,7 +77,7 @@ fn table(isa: Isa) -> Result<()> {
     files.add_program("/bin/other", std::fs::read(tree::distribution_program(isa, Flavour::Shim, "lua"))?);
     let lines = "# what is where\n/bin/other tracing=counts paging=prefault,pages=512\n/bin/none paging=nothing\n";
     files.add(APPS, Node::File(0o644, lines.into()));
-    let script = "lua /walk.lua; other /walk.lua";
+    let script = "lua /walk.lua; other /walk.lua; exit 0";
     let arguments = ["/bin/sh", "-c", script].map(str::to_owned).to_vec();
     let environment = vec!["PATH=/bin".to_owned()];
     let guest =
