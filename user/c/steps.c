@@ -85,6 +85,9 @@ static void compute(const char *folder, int steps, int rounds)
 static void run_again(char **arguments)
 {
 	int begun = 0, status;
+	char ends[256];
+	snprintf(ends, sizeof ends, "%s/ends", arguments[1]);
+	unlink(ends);
 	do {
 		begun++;
 		pid_t id = fork();
