@@ -120,7 +120,7 @@ impl Module {
         {
             while let Ok(Some(frame)) = frames.next() {
                 let Some(function) = &frame.function else { continue };
-                let name = function.demangle().map_or_else(|_| "?".into(), std::borrow::Cow::into_owned);
+                let name = function.raw_name().map_or_else(|_| "?".into(), |name| format!("{:#}", rustc_demangle::demangle(&name)));
                 let line = frame.location.as_ref().and_then(|at| Some(format!(" at {}:{}", at.file?, at.line?)));
                 places.push(format!("{name}{}", line.unwrap_or_default()));
             }
