@@ -90,7 +90,7 @@ impl<P: Paging> World<P> {
     }
 
     pub fn info(&self) -> InfoPage {
-        self.read(self.info, 0)
+        self.read(self.info_frame(), 0)
     }
 
     pub fn entry(&self, slot: usize) -> EnvEntry {

@@ -20,9 +20,12 @@ use crate::{build, gdb, symbols, tree};
 
 const TIMEOUT: Duration = Duration::from_secs(120);
 
+/// What a test does.
+type Work = fn(Isa) -> Result<()>;
+
 /// The tests.
 pub fn tests(isa: Isa) -> Vec<Test> {
-    let works: [(&str, fn(Isa) -> Result<()>); 6] = [
+    let works: [(&str, Work); 6] = [
         ("seeing/strace", calls_of_a_tree),
         ("seeing/strace-unfinished", calls_that_others_come_into),
         ("seeing/summary", summary),

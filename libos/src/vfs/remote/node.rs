@@ -37,6 +37,9 @@ const OPENED: u64 = 3;
 /// Bytes of a record of a listing before the name: inode, next position, kind, length of the name.
 const RECORD_BYTES: usize = 18;
 
+/// Where a walk goes on that leaves the tree: from where, the rest of the path, and links left.
+type Onward = (Arc<Entry>, Vec<u8>, u32);
+
 /// What is told of the end of a path.
 struct Told {
     attributes: Attributes,
@@ -357,7 +360,7 @@ impl RemoteNode {
     /// What the inode at the end of a path says of itself; or where the way leads on: from there, with the rest of the path, so many links having
     /// been followed.
     #[inline(always)]
-    fn ask_state(&self, journey: &Journey) -> Result<core::result::Result<Told, (Arc<Entry>, Vec<u8>, u32)>> {
+    fn ask_state(&self, journey: &Journey) -> Result<core::result::Result<Told, Onward>> {
         let answer = self.travel(Operation::Walk, journey, 1, 0)?;
         if answer[0] & 0xf == FOREIGN {
             let (entry, rest) = self.foreign(&answer)?;

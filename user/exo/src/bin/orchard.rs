@@ -117,7 +117,7 @@ fn is_in_table(number: usize) -> bool {
 }
 
 fn is_prime(number: usize) -> bool {
-    number > 1 && (2..).take_while(|divisor| divisor * divisor <= number).all(|divisor| number % divisor != 0)
+    number > 1 && (2..).take_while(|divisor| divisor * divisor <= number).all(|divisor| !number.is_multiple_of(divisor))
 }
 
 /// One counts all primes, one asks for some here and there, one keeps the time.

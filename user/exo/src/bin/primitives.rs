@@ -298,7 +298,7 @@ fn deadline_to_user() {
 
 fn traps() {
     upcall::install_mapper();
-    row("reflection", "a foreign system call, reflected to a minimal entry and back", || isa::foreign_call());
+    row("reflection", "a foreign system call, reflected to a minimal entry and back", isa::foreign_call);
     exo::page_alloc(page(FREE, 300), 1, Rights::READ_WRITE, None).expect("a page that keeps the tables");
     let mut next = 0;
     let mut fault = || {

@@ -165,6 +165,7 @@ fn rights() {
         let status = child(move || {
             // SAFETY: the calls take no memory.
             if is_root
+                // SAFETY: the calls take no memory.
                 && unsafe {
                     libc::setgroups(0, std::ptr::null()) | libc::setresgid(65534, 65534, 65534) | libc::setresuid(65534, 65534, 65534)
                 } != 0

@@ -249,7 +249,7 @@ fn segment_state(segment: i32) -> Result<libc::shmid_ds, String> {
 }
 
 fn attachments(segment: i32) -> Result<u64, String> {
-    segment_state(segment).map(|state| state.shm_nattch as u64)
+    segment_state(segment).map(|state| state.shm_nattch)
 }
 
 fn remove_segment(segment: i32) -> String {
