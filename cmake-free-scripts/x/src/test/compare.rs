@@ -123,7 +123,8 @@ impl Case {
         if is_same || self.seen_by_host { Isa::host() } else { isa }
     }
 
-    fn binary(&self, isa: Isa) -> Result<PathBuf> {
+    /// The program on the host.
+    pub(super) fn binary(&self, isa: Isa) -> Result<PathBuf> {
         Ok(match &self.program {
             Program::Ours(name) => build::linux(isa, Flavour::Stock, name),
             Program::Distribution(name) => tree::distribution_program(isa, Flavour::Stock, name),
