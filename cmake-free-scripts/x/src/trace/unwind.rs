@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use framehop::aarch64::{CacheAarch64, UnwindRegsAarch64, UnwinderAarch64};
 use framehop::x86_64::{CacheX86_64, UnwindRegsX86_64, UnwinderX86_64};
-use framehop::{ExplicitModuleSectionInfo, Unwinder};
-use gimli::{Dwarf, EndianArcSlice, LittleEndian, SectionId};
+use framehop::{ExplicitModuleSectionInfo, FrameAddress, Unwinder};
+use gimli::{BaseAddresses, CieOrFde, DebugFrame, Dwarf, EndianArcSlice, LittleEndian, SectionId, UnwindSection};
 use goblin::elf::Elf;
 use goblin::elf::program_header::{PF_X, PT_LOAD};
 use goblin::elf::sym::STT_FUNC;
@@ -56,6 +56,17 @@ pub struct Module {
     /// Functions: address, bytes, name.
     functions: Vec<(u64, u64, String)>,
     lines: Option<Lines>,
+    /// Functions that tables for debuggers tell of.
+    debug_ranges: Vec<Range<u64>>,
+}
+
+/// Which of a file's tables say how to leave a function.
+#[derive(Clone, Copy)]
+enum Tables {
+    /// Those for exceptions.
+    Exceptions,
+    /// Those for debuggers.
+    Debug,
 }
 
 impl Module {
@@ -74,9 +85,9 @@ impl Module {
             functions.extend(wanted.filter_map(|symbol| Some((symbol.st_value, symbol.st_size, names.get_at(symbol.st_name)?.to_owned()))));
         }
         functions.sort();
-        let lines = lines_of(&elf, &bytes);
+        let (lines, debug_ranges) = (lines_of(&elf, &bytes), told_by_debug(&elf, &bytes));
         let range = lowest.wrapping_add(bias)..end;
-        Some(Module { path: path.to_owned(), range, bias, functions, lines, bytes })
+        Some(Module { path: path.to_owned(), range, bias, functions, lines, debug_ranges, bytes })
     }
 
     /// Its path in the guest.
@@ -107,8 +118,19 @@ impl Module {
     }
 
     /// What the unwinder knows it as.
-    fn for_unwinder(&self) -> framehop::Module<Vec<u8>> {
-        framehop::Module::new(self.path.clone(), self.range.clone(), self.bias, self.sections())
+    fn for_unwinder(&self, tables: Tables) -> framehop::Module<Vec<u8>> {
+        let all = self.sections();
+        let sections = match tables {
+            Tables::Exceptions => ExplicitModuleSectionInfo { debug_frame: None, ..all },
+            Tables::Debug => ExplicitModuleSectionInfo { eh_frame: None, eh_frame_hdr: None, ..all },
+        };
+        framehop::Module::new(self.path.clone(), self.range.clone(), self.bias, sections)
+    }
+
+    /// Whether tables for debuggers tell how to leave the function at an address of memory.
+    fn is_told_by_debug(&self, address: u64) -> bool {
+        let own = address.wrapping_sub(self.bias);
+        self.range.contains(&address) && self.debug_ranges.iter().any(|range| range.contains(&own))
     }
 
     /// The functions that an address of memory is in, the innermost first.
@@ -149,23 +171,46 @@ fn lines_of(elf: &Elf, bytes: &[u8]) -> Option<Lines> {
     Lines::from_dwarf(Dwarf::load(section).ok()?).ok()
 }
 
+/// Addresses of functions that `.debug_frame` tells of: those of C libraries without tables for exceptions, say.
+fn told_by_debug(elf: &Elf, bytes: &[u8]) -> Vec<Range<u64>> {
+    let header = elf.section_headers.iter().find(|section| elf.shdr_strtab.get_at(section.sh_name) == Some(".debug_frame"));
+    let Some(bytes) = header.and_then(|header| bytes.get(header.file_range()?)) else { return Vec::new() };
+    let mut section = DebugFrame::new(bytes, LittleEndian);
+    section.set_address_size(size_of::<u64>() as u8);
+    let bases = BaseAddresses::default();
+    let mut entries = section.entries(&bases);
+    let mut ranges = Vec::new();
+    while let Ok(Some(entry)) = entries.next() {
+        if let CieOrFde::Fde(partial) = entry
+            && let Ok(known) = partial.parse(DebugFrame::cie_from_offset)
+        {
+            ranges.push(known.initial_address()..known.initial_address() + known.len());
+        }
+    }
+    ranges
+}
+
+/// Addresses of frames, and where to look for what they are in. There are two unwinders: for tables of exceptions, and of debuggers.
 fn addresses<U: Unwinder<Module = framehop::Module<Vec<u8>>>>(
-    mut unwinder: U,
-    registers: U::UnwindRegs,
-    mut cache: U::Cache,
+    mut unwinders: [U; 2],
+    mut registers: U::UnwindRegs,
+    mut caches: [U::Cache; 2],
     pc: u64,
     modules: &[Module],
     word: impl Fn(u64) -> Option<u64>,
 ) -> Vec<(u64, u64)> {
-    modules.iter().for_each(|module| unwinder.add_module(module.for_unwinder()));
+    for (unwinder, tables) in unwinders.iter_mut().zip([Tables::Exceptions, Tables::Debug]) {
+        modules.iter().for_each(|module| unwinder.add_module(module.for_unwinder(tables)));
+    }
     let mut read = |address| word(address).ok_or(());
-    let mut frames = unwinder.iter_frames(pc, registers, &mut cache, &mut read);
     let mut found = Vec::new();
-    while let Ok(Some(frame)) = frames.next() {
-        found.push((frame.address(), frame.address_for_lookup()));
-        if found.len() == FRAMES_MOST {
-            break;
-        }
+    let mut next = Some(FrameAddress::from_instruction_pointer(pc));
+    while let Some(frame) = next.filter(|_| found.len() < FRAMES_MOST) {
+        let within = frame.address_for_lookup();
+        found.push((frame.address(), within));
+        let which = usize::from(modules.iter().any(|module| module.is_told_by_debug(within)));
+        let caller = unwinders[which].unwind_frame(frame, &mut registers, &mut caches[which], &mut read);
+        next = caller.ok().flatten().and_then(FrameAddress::from_return_address);
     }
     found
 }
@@ -174,9 +219,23 @@ fn addresses<U: Unwinder<Module = framehop::Module<Vec<u8>>>>(
 pub fn backtrace(state: &State, modules: &[Module], word: impl Fn(u64) -> Option<u64>) -> Vec<Frame> {
     let &State { pc, sp, frame, link, .. } = state;
     let found = if state.is_x86_64 {
-        addresses(UnwinderX86_64::new(), UnwindRegsX86_64::new(pc, sp, frame), CacheX86_64::<_>::new(), pc, modules, word)
+        addresses(
+            [UnwinderX86_64::new(), UnwinderX86_64::new()],
+            UnwindRegsX86_64::new(pc, sp, frame),
+            [CacheX86_64::<_>::new(), CacheX86_64::<_>::new()],
+            pc,
+            modules,
+            word,
+        )
     } else {
-        addresses(UnwinderAarch64::new(), UnwindRegsAarch64::new(link, sp, frame), CacheAarch64::<_>::new(), pc, modules, word)
+        addresses(
+            [UnwinderAarch64::new(), UnwinderAarch64::new()],
+            UnwindRegsAarch64::new(link, sp, frame),
+            [CacheAarch64::<_>::new(), CacheAarch64::<_>::new()],
+            pc,
+            modules,
+            word,
+        )
     };
     let places = |address: u64| {
         let module = modules.iter().find(|module| module.range.contains(&address));
