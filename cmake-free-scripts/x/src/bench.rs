@@ -114,7 +114,8 @@ pub fn bench(options: &Options) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let operations: Vec<Operation> = operations.into_iter().filter(|operation| is_wanted(operation, options)).collect();
-    ensure!(!operations.is_empty(), "no operation has that in it: `cargo x bench --list` shows all");
+    let primitives = options.filter.iter().any(|text| primitives::GROUP.contains(text.as_str()));
+    ensure!(primitives || !operations.is_empty(), "no operation has that in it: `cargo x bench --list` shows all");
     if options.fresh {
         kept::forget()?;
     }

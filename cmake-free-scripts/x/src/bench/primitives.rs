@@ -20,6 +20,8 @@ pub const GROUP: &str = "exokernel";
 /// What the program exits with when all went as it was to go.
 const PASSED: u8 = 33;
 const TIMEOUT: Duration = Duration::from_secs(120);
+/// What stands before a name, so that no operation of the other tables has it.
+const PREFIX: &str = "exo.";
 /// What stands behind a name whose figure is that of a single round.
 const COLD: &str = ".cold";
 
@@ -43,7 +45,7 @@ fn read(output: &str) -> (Vec<Operation>, Figures) {
         let (Some(name), Some(hot), Some(cold), Some(title)) = (words.next(), words.next(), words.next(), words.next()) else { continue };
         for (suffix, figure, how) in [("", hot, ""), (COLD, cold, ", cold")] {
             let Ok(figure) = figure.parse::<f64>() else { continue };
-            let name = format!("{name}{suffix}");
+            let name = format!("{PREFIX}{name}{suffix}");
             figures.insert(name.clone(), Measured::Figure { median: figure, least: figure, most: figure });
             operations.push(Operation { group: GROUP.into(), name, title: format!("{title}{how}"), kin: String::new() });
         }
@@ -58,8 +60,8 @@ mod tests {
     #[test]
     fn a_line_gives_two_figures() {
         let (operations, figures) = read("noise\nprimitive page_map 120 150 a page is mapped\r\nprimitive broken\n");
-        assert_eq!(operations.iter().map(|operation| operation.name.as_str()).collect::<Vec<_>>(), ["page_map", "page_map.cold"]);
+        assert_eq!(operations.iter().map(|operation| operation.name.as_str()).collect::<Vec<_>>(), ["exo.page_map", "exo.page_map.cold"]);
         assert_eq!(operations[1].title, "a page is mapped, cold");
-        assert_eq!(figures["page_map.cold"].median(), Some(150.0));
+        assert_eq!(figures["exo.page_map.cold"].median(), Some(150.0));
     }
 }
