@@ -379,10 +379,8 @@ impl Kernel for FakeKernel {
     }
 
     fn page_unmap(&self, address: usize, pages: usize) {
-        let mut map = self.pages.lock();
-        for page in address / PAGE_SIZE..address / PAGE_SIZE + pages {
-            map.remove(&page);
-        }
+        let first = address / PAGE_SIZE;
+        self.pages.lock().retain(|page, _| !(first..first + pages).contains(page));
     }
 
     fn page_protect(&self, address: usize, pages: usize, rights: Rights) -> exo::Result<()> {

@@ -281,7 +281,10 @@ impl Memory {
 
     /// Give back everything: the program goes. What the regions referred to is the caller's to drop, outside the lock.
     pub fn clear<K: Kernel>(&mut self, kernel: &K) -> Remains {
-        self.discard(kernel, 0..PROGRAM_TOP);
+        // In one go: a run at a time costs more than the kernel's way past what is empty.
+        kernel.page_unmap(PROGRAM_BOTTOM, (PROGRAM_TOP - PROGRAM_BOTTOM) / PAGE_SIZE);
+        self.resident.clear();
+        self.shown.clear();
         self.heap = 0..0;
         self.sequential = 0;
         self.barriers.clear();
