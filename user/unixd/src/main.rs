@@ -5,7 +5,7 @@
 mod image {
     use core::panic::PanicInfo;
 
-    use abi::{EnvEntry, EnvId, Error, INFO_SLICES_PAGE, MAX_SLICES, Registers, RunState, TransferFlags, WaitWord};
+    use abi::{EnvId, Error, INFO_SLICES_PAGE, MAX_SLICES, Registers, RunState, TransferFlags, WaitWord};
     use exo::command::{blocks, image_name};
     use exo::image::module;
     use libos::entry::heap::Heap;
