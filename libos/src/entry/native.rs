@@ -190,12 +190,17 @@ impl UserMemory for Native {
         if !is_programs(address, size_of::<u32>()) {
             return Err(Errno::EFAULT);
         }
-        let mut found = 0;
-        // SAFETY: `found` is valid; the other side is the program's memory, and may fault, which ends the load at its fixup.
-        match unsafe { isa::load(address as *const u32, &raw mut found) } {
-            0 => Ok(found),
-            _ => Err(Errno::EFAULT),
+        // SAFETY: the program's memory, which may fault: that ends the load at its fixup.
+        unsafe { isa::load(address as *const u32) }.ok_or(Errno::EFAULT)
+    }
+
+    #[inline(always)]
+    fn read_long(&self, address: usize) -> Result<u64> {
+        if !is_programs(address, size_of::<u64>()) {
+            return Err(Errno::EFAULT);
         }
+        // SAFETY: as in `read_word`.
+        unsafe { isa::load_long(address as *const u64) }.ok_or(Errno::EFAULT)
     }
 
     fn compare_exchange(&self, address: usize, old: u32, new: u32) -> Result<u32> {
