@@ -601,8 +601,45 @@ impl Kernel for Native {
         isa::frame_vector_bytes()
     }
 
-    fn push_vectors(&self, address: usize) -> Result<()> {
-        if is_programs(address, isa::frame_vector_bytes()) { isa::push_vectors(address) } else { Err(Errno::EFAULT) }
+    #[inline(always)]
+    fn write_frame<T: Plain>(&self, address: usize, vectors: usize, fill: impl FnOnce(&mut T)) -> Result<()> {
+        let fits = is_programs(address, size_of::<T>()) && is_programs(vectors, isa::frame_vector_bytes());
+        if !fits || !address.is_multiple_of(align_of::<T>()) {
+            return Err(Errno::EFAULT);
+        }
+        attempt(|| {
+            // SAFETY: as in `write_with`, for both; they are written one after the other.
+            unsafe {
+                fill(&mut *(address as *mut T));
+                isa::store_frame_vectors(vectors);
+            }
+        })
+    }
+
+    #[inline(always)]
+    fn read_frame<T: Plain, R: Copy>(&self, address: usize, look: impl Fn(&T) -> (R, usize)) -> Result<R> {
+        let mut seen = None;
+        if is_programs(address, size_of::<T>()) && address.is_multiple_of(align_of::<T>()) {
+            let attempted = attempt(|| {
+                // SAFETY: as in `read_with`.
+                let (result, vectors) = look(unsafe { &*(address as *const T) });
+                let is_in_place = vectors != 0 && is_programs(vectors, isa::frame_vector_bytes());
+                // SAFETY: the range is the program's; what the CPU does not take of it, or may not read, breaks the attempt off.
+                if vectors == 0 || is_in_place && unsafe { isa::load_frame_vectors(vectors) } {
+                    seen = Some(result);
+                }
+            });
+            if attempted.is_ok()
+                && let Some(seen) = seen
+            {
+                return Ok(seen);
+            }
+        }
+        let (result, vectors) = look(&self.read_value(address)?);
+        if vectors != 0 {
+            self.pop_vectors(vectors)?;
+        }
+        Ok(result)
     }
 
     fn pop_vectors(&self, address: usize) -> Result<()> {

@@ -48,10 +48,13 @@ impl Memory {
     /// [`Memory::resolve`], but for the region that the last fault was in.
     #[cold]
     fn resolve_anywhere<K: Kernel>(&mut self, kernel: &K, page: usize, access: Access) -> Result<(), Refusal> {
-        if self.regions.find(page).is_none() {
-            self.grow_stack(page).ok_or(Refusal::Unmapped)?;
-        }
-        let (start, region) = self.regions.find(page).ok_or(Refusal::Unmapped)?;
+        let (start, region) = match self.regions.find(page) {
+            Some(found) => found,
+            None => {
+                self.grow_stack(page).ok_or(Refusal::Unmapped)?;
+                self.regions.find(page).ok_or(Refusal::Unmapped)?
+            }
+        };
         let (protection, range) = (region.protection, start..region.end);
         let Contents::File(file) = &region.contents else {
             if let Some(card) = self.card_of(page) {
@@ -59,7 +62,7 @@ impl Memory {
             }
             // A chosen policy is asked here, where those that did not choose do not come each time.
             if self.paging.is_none() && self.barriers.is_empty() {
-                self.regions.note_recent(start);
+                self.regions.note_recent(range.clone(), protection);
             }
             let fault = self.fault(page, access, range, Start::Zeros);
             return self.resolve_zeros(kernel, &fault, protection, Memory::bring);
