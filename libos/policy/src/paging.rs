@@ -68,6 +68,12 @@ pub trait Paging: Send {
         &[Spare::Cache, Spare::Shown, Spare::Zeros]
     }
 
+    /// How many frames of zeros are to be ready for this process and others when it sleeps or polls after a fork: they are zeroed while nobody waits
+    /// for that.
+    fn zero_ahead(&self) -> usize {
+        0
+    }
+
     /// The range of addresses that a first store behind a write barrier opens: of those of its pages that are there all are marked.
     fn open(&mut self, page: usize) -> Range<usize> {
         page..page + PAGE_SIZE

@@ -57,11 +57,16 @@ impl Memory {
             if let Some(card) = self.card_of(page) {
                 return self.resolve_with_card(kernel, page, access, protection, card);
             }
+            let is_stack = region.label == Label::Stack;
             // A chosen policy is asked here, where those that did not choose do not come each time.
-            if self.paging.is_none() && self.barriers.is_empty() {
+            if self.paging.is_none() && self.placement.is_none() && self.barriers.is_empty() {
                 self.regions.note_recent(start);
             }
             let fault = self.fault(page, access, range, Start::Zeros);
+            if self.placement.is_some() && allows(protection, access) && !self.resident.contains(page) {
+                // What a child gets of a stack may be a copy at once, which there is none of a large page.
+                return self.resolve_placed(kernel, &fault, rights_for(protection, access), !is_stack);
+            }
             return self.resolve_zeros(kernel, &fault, protection, Memory::bring);
         };
         if !allows(protection, access) {
@@ -101,7 +106,7 @@ impl Memory {
     }
 
     /// What the paging policy wants: the chosen one, or the image's own.
-    fn bring(&mut self, fault: &Fault) -> Range<usize> {
+    pub(super) fn bring(&mut self, fault: &Fault) -> Range<usize> {
         match &mut self.paging {
             Some(chosen) => chosen.bring(fault),
             None => self.own_paging.bring(fault),
@@ -193,7 +198,7 @@ impl Memory {
 
     /// The run of pages around that of a fault which are wanted, in its region, and not resident.
     #[inline(always)]
-    fn missing(&self, fault: &Fault, wanted: Range<usize>) -> Range<usize> {
+    pub(super) fn missing(&self, fault: &Fault, wanted: Range<usize>) -> Range<usize> {
         let next = fault.page + PAGE_SIZE;
         let start = wanted.start.clamp(fault.region.start, fault.page) & !(PAGE_SIZE - 1);
         let end = (wanted.end & !(PAGE_SIZE - 1)).clamp(next, fault.region.end);

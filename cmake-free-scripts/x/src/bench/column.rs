@@ -12,6 +12,7 @@ use crate::entry::{Entry, Flavour};
 use crate::initramfs::{Files, Node};
 use crate::isa::Isa;
 use crate::qemu::Machine;
+use crate::rootfs::add_pair;
 use crate::run::Guest;
 use crate::test::text::prose;
 use crate::{build, setup, tree};
@@ -122,6 +123,7 @@ impl Column {
         let mut files = Files::new();
         if let Some(own) = own {
             files.add_program(&own.guest_path(), own.contents(isa, self.flavour())?);
+            own.add.iter().try_for_each(|pair| add_pair(&mut files, pair))?;
         }
         files.add_program("/bin/nothing", program("nothing")?);
         for name in ["busybox", "lua", "sqlite3"] {

@@ -27,6 +27,7 @@ pub fn tests(isa: Isa) -> Vec<Test> {
     let mut tests: Vec<Test> =
         Entry::ALL.map(|entry| test(isa, format!("side-by-side-{}", entry.name()), move || side_by_side(isa, entry))).into();
     tests.extend(Entry::ALL.map(|entry| test(isa, format!("checkpoint-{}", entry.name()), move || checkpoint(isa, entry))));
+    tests.push(test(isa, "placement".into(), move || placement(isa)));
     tests.push(test(isa, "scans".into(), move || scans(isa)));
     tests.push(test(isa, "guide".into(), move || guide(isa)));
     tests.push(test(isa, "table".into(), move || table(isa)));
@@ -37,7 +38,7 @@ pub fn tests(isa: Isa) -> Vec<Test> {
         if let Some(measure) = manifest.measure.clone() {
             tests.push(test(isa, format!("wins-{name}"), move || {
                 policy::prepare(isa, &manifest, false)?;
-                let times = policy::compare(&name, &manifest, isa, false)?.times("default", &measure.row)?;
+                let times = policy::compare(&name, &manifest, isa, false)?.times(policy::DEFAULT, &measure.row)?;
                 ensure!(times >= measure.times, "{} is {times:.2} times less than by default, not {}", measure.row, measure.times);
                 Ok(())
             }));
@@ -206,6 +207,40 @@ fn side_by_side(isa: Isa, entry: Entry) -> Result<()> {
 
 /// What paging changes.
 const MEMORY: [&str; 6] = ["pid", "faults", "pages", "resident", "misses", "switches"];
+
+/// Pages of a program whose frames are looked at.
+const PLACED: u64 = 2048;
+
+/// Frames are those that a policy names, and memory is what it was whatever happens to parts of large pages.
+fn placement(isa: Isa) -> Result<()> {
+    const NAME: &str = "frames";
+    let pages = PLACED.to_string();
+    let host = c_programs::c_program(Isa::host(), Flavour::Stock, NAME, Form::Static);
+    let linux = std::process::Command::new(host).arg(&pages).output()?;
+    let expected: Vec<String> = String::from_utf8(linux.stdout)?.lines().skip(1).map(str::to_owned).collect();
+    ensure!(linux.status.success() && expected.len() == 2, "Linux printed {expected:?}");
+    let described = |settings: &[&str]| -> Result<Profile> {
+        let mut files = Files::new();
+        files.add_program("/bin/frames", std::fs::read(c_programs::c_program(isa, Flavour::Shim, NAME, Form::Static))?);
+        let (arguments, settings) = (words(vec!["/bin/frames", &pages]), words(settings.to_vec()));
+        let output = output(isa, &Guest { arguments, settings, files, flags: CommandFlags::BATCH, ..Guest::default() })?;
+        let mut lines = output.lines().map(str::trim_end);
+        let first = lines.next().unwrap_or_default().split_whitespace().collect::<Vec<_>>();
+        ensure!(lines.eq(expected.iter().map(String::as_str)), "it printed:\n{output}and Linux {expected:?}");
+        Ok(first.chunks_exact(2).filter_map(|pair| Some((pair[0].to_owned(), pair[1].parse().ok()?))).collect())
+    };
+    let usual = described(&[])?;
+    ensure!(usual["rows"] > PLACED / 4 && usual["large"] == 0, "by default: {usual:?}");
+    let rows = described(&["placement=contiguous,pages=2048"])?;
+    ensure!(rows["rows"] <= 4, "in rows: {rows:?}");
+    let all = described(&["placement=coloured,colours=16"])?;
+    ensure!(all["same-colour"] == PLACED && all["colours"] == 16, "of one colour: {all:?}");
+    let few = described(&["placement=coloured,colours=16,kept=4"])?;
+    ensure!(few["colours"] == 4, "of four colours: {few:?}");
+    let large = described(&["placement=large", "paging=prefault,pages=512"])?;
+    ensure!(large["large"] == PLACED && large["rows"] <= PLACED / 512, "large: {large:?}");
+    Ok(())
+}
 
 /// Pages of the file that is scanned, passes, and pages that are kept of it.
 const SCAN: [u64; 3] = [160, 6, 128];
