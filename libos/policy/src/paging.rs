@@ -61,6 +61,11 @@ pub trait Paging: Send {
     /// are not enough frames.
     fn bring(&mut self, fault: &Fault) -> Range<usize>;
 
+    /// Whether `bring` answers as [`InOrder`] does, so that it need not be asked.
+    fn brings_in_order(&self) -> bool {
+        false
+    }
+
     /// What is given back, in this order, until it is so many frames: others need them. Who has nothing to spare says so; what is not
     /// answered in time is taken by force.
     fn give_back(&mut self, frames: usize) -> &'static [Spare] {

@@ -87,8 +87,9 @@ fn part(address: usize) -> exo::Result<()> {
 pub fn zero_ahead(frames: usize) {
     let at = |index: usize| place::ZEROS + index * LARGE_BYTES;
     let made = (0..frames).take_while(|&index| {
-        // The bulletin is there in every process, and only read.
-        exo::page_map(EnvId::SELF, at(index), unix::place::BULLETIN, 1, Rights::READ | Rights::MAY_READ).is_ok()
+        // The bulletin is there in every process, and only read. Each page takes a table too.
+        let map = || exo::page_map(EnvId::SELF, at(index), unix::place::BULLETIN, 1, Rights::READ | Rights::MAY_READ);
+        channel::with_quota(2 * (frames - index), map).is_ok()
     });
     let made = made.count();
     // SAFETY: nothing refers to the place.

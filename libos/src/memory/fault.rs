@@ -3,6 +3,7 @@
 use core::ops::Range;
 
 use abi::{PAGE_SIZE, Rights};
+use policy::image;
 pub use policy::paging::Access;
 use policy::paging::{Contents as Start, Fault, Paging};
 
@@ -59,7 +60,8 @@ impl Memory {
             }
             let is_stack = region.label == Label::Stack;
             // A chosen policy is asked here, where those that did not choose do not come each time.
-            if self.paging.is_none() && self.placement.is_none() && self.barriers.is_empty() {
+            let is_asked = self.paging.as_deref().is_some_and(|chosen| !image::is_brought_by_own(chosen));
+            if !is_asked && self.placement.is_none() && self.barriers.is_empty() {
                 self.regions.note_recent(start);
             }
             let fault = self.fault(page, access, range, Start::Zeros);

@@ -28,6 +28,10 @@ impl Paging for Ahead {
         self.usual.bring(fault)
     }
 
+    fn brings_in_order(&self) -> bool {
+        true
+    }
+
     fn zero_ahead(&self) -> usize {
         self.frames
     }
