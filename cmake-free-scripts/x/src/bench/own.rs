@@ -34,8 +34,6 @@ pub struct Own {
     pub name: String,
     /// Its arguments.
     pub arguments: Vec<String>,
-    /// The policies that it has on Chitin.
-    pub settings: Vec<String>,
     /// What the guest has besides: `HOST:GUEST`.
     pub add: Vec<String>,
 }
@@ -56,15 +54,15 @@ impl Own {
             (Source::Program(elf.header.e_machine), path.file_name().unwrap_or_default().to_string_lossy().into_owned())
         };
         ensure!(!name.contains(char::is_whitespace), "{name}: a name without spaces is wanted");
-        Ok(Some(Own { path, source, name, arguments: arguments.to_vec(), settings: Vec::new(), add: Vec::new() }))
+        Ok(Some(Own { path, source, name, arguments: arguments.to_vec(), add: Vec::new() }))
     }
 
-    /// An app's program, with these policies.
-    pub fn of_app(manifest: &Manifest, arguments: &[String], settings: &[String]) -> Own {
+    /// An app's program.
+    pub fn of_app(manifest: &Manifest, arguments: &[String]) -> Own {
         let path = PathBuf::from(&manifest.program);
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let (arguments, settings, add) = (arguments.to_vec(), settings.to_vec(), manifest.add.clone());
-        Own { path, source: Source::Guests, name, arguments, settings, add }
+        let (arguments, add) = (arguments.to_vec(), manifest.add.clone());
+        Own { path, source: Source::Guests, name, arguments, add }
     }
 
     /// Whether there is one for an ISA.

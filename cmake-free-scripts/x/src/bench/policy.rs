@@ -8,6 +8,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
+use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
 
 use super::column::Column;
@@ -15,6 +16,7 @@ use super::own::Own;
 use super::session::{self, Figures, Work};
 use super::table::amount;
 use super::transcript::Measured;
+use crate::entry::Entry;
 use crate::isa::Isa;
 use crate::manifest::Manifest;
 use crate::{build, c_programs, progress, setup, tree};
@@ -81,9 +83,9 @@ pub fn compare(name: &str, manifest: &Manifest, isa: Isa, linux: bool) -> Result
     let mut columns = BTreeMap::new();
     for (title, column, arguments, settings) in jobs.into_iter().filter(|(_, column, ..)| linux || *column == ours) {
         bar.set_message(format!("{isa} {name}: {title}"));
-        let own = Own::of_app(manifest, arguments, settings);
-        columns
-            .insert(title.to_owned(), session::measure(isa, column, &Work { names: vec![&own.name], divisor: 1, own: Some(&own) }, &bar)?);
+        let own = Own::of_app(manifest, arguments);
+        let work = Work { names: vec![&own.name], divisor: 1, own: Some(&own), settings };
+        columns.insert(title.to_owned(), session::measure(isa, column, &work, &bar)?);
     }
     bar.finish_and_clear();
     Ok(Comparison {
@@ -95,6 +97,17 @@ pub fn compare(name: &str, manifest: &Manifest, isa: Isa, linux: bool) -> Result
         row: measure.map_or_else(String::new, |measure| measure.row.clone()),
         columns,
     })
+}
+
+/// What these operations of the benchmark cost a process with these policies.
+///
+/// # Errors
+/// A machine does not reach its end, or an operation is not measured.
+pub fn costs(isa: Isa, names: &[&str], settings: &[String]) -> Result<Vec<f64>> {
+    let work = Work { names: names.to_vec(), divisor: 1, own: None, settings };
+    let figures = session::measure(isa, Column::Chitin(Entry::Linked), &work, &ProgressBar::hidden())?;
+    let figure = |name: &&str| figures.get(*name).and_then(Measured::median).with_context(|| format!("no figure of {name}"));
+    names.iter().map(figure).collect()
 }
 
 impl Comparison {

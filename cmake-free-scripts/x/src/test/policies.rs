@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use ::policy::Kind;
 use anyhow::{Context, Result, bail, ensure};
 use exo::command::CommandFlags;
 
@@ -27,6 +28,7 @@ pub fn tests(isa: Isa) -> Vec<Test> {
     let mut tests: Vec<Test> =
         Entry::ALL.map(|entry| test(isa, format!("side-by-side-{}", entry.name()), move || side_by_side(isa, entry))).into();
     tests.extend(Entry::ALL.map(|entry| test(isa, format!("checkpoint-{}", entry.name()), move || checkpoint(isa, entry))));
+    tests.push(test(isa, "defaults-cost-nothing".into(), move || defaults_cost_nothing(isa)));
     tests.push(test(isa, "placement".into(), move || placement(isa)));
     tests.push(test(isa, "scans".into(), move || scans(isa)));
     tests.push(test(isa, "guide".into(), move || guide(isa)));
@@ -207,6 +209,21 @@ fn side_by_side(isa: Isa, entry: Entry) -> Result<()> {
 
 /// What paging changes.
 const MEMORY: [&str; 6] = ["pid", "faults", "pages", "resident", "misses", "switches"];
+
+/// A process for which all defaults are named pays what one pays that knows of no policies, to the instruction; one that has others does not.
+fn defaults_cost_nothing(isa: Isa) -> Result<()> {
+    const NAMES: [&str; 5] = ["null_call", "null_call_instruction", "page_fault", "mmap_touch_munmap", "pread_1"];
+    build::build_kernel(isa)?;
+    build::build_personality(isa)?;
+    c_programs::build(isa)?;
+    let costs = |settings: &[String]| policy::costs(isa, &NAMES, settings);
+    let defaults: Vec<String> = Kind::ALL.iter().map(|kind| format!("{}={}", kind.name(), kind.default().name)).collect();
+    let (without, named) = (costs(&[])?, costs(&defaults)?);
+    ensure!(without == named, "of {NAMES:?} without policies {without:?}, with {defaults:?} {named:?}");
+    let others = costs(&words(vec!["paging=prefault,pages=1", "tracing=counts"]))?;
+    ensure!(others[0] > without[0] && others[2] > without[2], "{others:?} with others, which are asked, {without:?} without");
+    Ok(())
+}
 
 /// Pages of a program whose frames are looked at.
 const PLACED: u64 = 2048;

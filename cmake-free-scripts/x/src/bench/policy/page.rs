@@ -52,7 +52,10 @@ fn tile(app: &[Comparison]) -> String {
         let [usual, ours, linux] = COLUMNS.map(|column| one.figure(column, &one.row));
         let Some((usual, ours)) = usual.zip(ours) else { continue };
         let (text, class) = advantage(ours / usual);
-        let than = linux.map_or(String::new(), |linux| format!("<br><i>than Linux</i> {}", advantage(ours / linux).0));
+        let than = linux.map_or(String::new(), |linux| {
+            let (text, class) = advantage(ours / linux);
+            format!("<br>{text} <i>{} Linux</i>", if class == "even" { "as" } else { "than" })
+        });
         let _ = write!(
             lines,
             "<div class=tile-row><span class=\"big {class}\">{text}</span><span class=small>{}{than}</span></div>",
