@@ -32,6 +32,8 @@ pub struct Work<'a> {
     pub divisor: usize,
     /// A program of the user's, in place of the operations.
     pub own: Option<&'a Own>,
+    /// The policies of the process that measures, on Chitin.
+    pub settings: &'a [String],
 }
 
 impl Work<'_> {
@@ -86,7 +88,7 @@ pub fn measure(isa: Isa, column: Column, work: &Work, bar: &ProgressBar) -> Resu
 
 /// One boot. Where the machine does not reach the end, the operation that ran gets the blame for a figure.
 fn boot(isa: Isa, column: Column, names: &VecDeque<&str>, work: &Work, bar: &ProgressBar) -> Result<Transcript> {
-    let image = column.image(isa, &work.words(names), work.own)?;
+    let image = column.image(isa, &work.words(names), work.own, work.settings)?;
     let mut shown = 0;
     let watch = |output: &[u8]| {
         let transcript = Transcript::read(output);
