@@ -59,7 +59,7 @@ fn read(output: &str) -> (Vec<Operation>, Figures) {
             }
             let name = format!("{PREFIX}{name}{suffix}");
             figures.insert(name.clone(), Measured::Figure { median: figure, least: figure, most: figure });
-            operations.push(Operation { group: group.into(), name, title: format!("{title}{how}"), kin: String::new() });
+            operations.push(Operation { group: group.into(), name, title: format!("{title}{how}"), kin: String::new(), rounds: 0 });
         }
     }
     (operations, figures)
