@@ -1,6 +1,6 @@
 //! From the entries' assembly to the safe layers, and back.
 
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 use abi::{FaultKind, PAGE_SIZE, Registers, Rights};
 
@@ -147,10 +147,21 @@ pub extern "C" fn resolve(kind: u64, address: u64) -> u64 {
     resolve_program(access, address)
 }
 
+/// Pages of the library that were stored to after forks, while they were copied on write; 0s for less.
+static STORED: [AtomicUsize; 4] = [const { AtomicUsize::new(0) }; 4];
+
+/// Those pages: a fork that copies them at once saves each side a fault.
+pub fn stored_pages() -> [usize; 4] {
+    core::array::from_fn(|index| STORED[index].load(Ordering::Relaxed))
+}
+
 /// Resolve a fault on a page of the library's own: one that is copied on write since a fork, or of a stack, where it is touched for the first time.
 #[cold]
 fn resolve_own(access: Access, page: usize) -> bool {
     if access == Access::Write && exo::page_break(page).is_ok() {
+        let [stored, ..] = &STORED;
+        let place = STORED.iter().find(|place| [0, page].contains(&place.load(Ordering::Relaxed))).unwrap_or(stored);
+        place.store(page, Ordering::Relaxed);
         return true;
     }
     let rights = Rights::READ | Rights::WRITE | Rights::MAY_READ | Rights::MAY_WRITE;

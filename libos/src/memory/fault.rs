@@ -79,6 +79,7 @@ impl Memory {
         if self.resident.contains(page) {
             if !is_shown || access != Access::Write {
                 if access == Access::Write && kernel.page_break(page) {
+                    self.broken.note(page);
                     return Ok(());
                 }
                 let rights = if is_shown && !shared { shown(protection) } else { rights_for(protection, access) };
@@ -125,6 +126,7 @@ impl Memory {
         if self.resident.contains(page) {
             // A frame that is shared since a fork: rights alone would not make it writable.
             if access == Access::Write && kernel.page_break(page) {
+                self.broken.note(page);
                 return Ok(());
             }
             if self.is_taken(kernel, page) {

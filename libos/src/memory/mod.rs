@@ -132,6 +132,8 @@ pub struct Memory {
     pub rewrites: bool,
     /// Whether some pages may be copied on write: since a fork.
     may_have_copies: bool,
+    /// Pages that were stored to after a fork.
+    broken: cloning::Broken,
     /// The texts that they show.
     placed: Vec<rewritten::Placed>,
     /// Segments that are attached.
@@ -179,6 +181,7 @@ impl Memory {
             most_resident: 0,
             rewrites: false,
             may_have_copies: false,
+            broken: cloning::Broken::new(),
             placed: Vec::new(),
             attachments: Vec::new(),
             faults: 0,

@@ -119,7 +119,7 @@ impl<M> Table<M> {
         self.current = 0;
         self.schedule.clear();
         self.deadlines.clear();
-        self.futexes = Futexes::default();
+        self.futexes.clear();
         self.shared.clear();
         self.since = now;
         self.slots.push(current.map(|thread| Thread { id, used: 0, robust_list: 0, unmap_at_end: None, ..thread }));
