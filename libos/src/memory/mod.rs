@@ -296,6 +296,7 @@ impl Memory {
         self.heap = 0..0;
         self.sequential = 0;
         self.may_have_copies = false;
+        self.broken = cloning::Broken::new();
         self.barriers.clear();
         Remains {
             _regions: core::mem::take(&mut self.regions),

@@ -90,7 +90,7 @@ pub fn measure(isa: Isa, column: Column, work: &Work, bar: &ProgressBar) -> Resu
 pub fn boot_profiled(isa: Isa, column: Column, work: &Work, plugin: String) -> Result<Transcript> {
     let names = work.names.iter().copied().collect();
     let machine = Machine { plugin: Some(plugin), ..column.machine(isa) };
-    let image = column.image(isa, &work.words(&names), None)?;
+    let image = column.image(isa, &work.words(&names), None, work.settings)?;
     let outcome = boot_watched(&machine, &column.kernel(isa), &image, SILENCE, |_| {})?;
     let transcript = Transcript::read(&outcome.output);
     ensure!(transcript.ended, "{}; it printed:\n{}", outcome.end, String::from_utf8_lossy(&outcome.output));
