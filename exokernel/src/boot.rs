@@ -3,10 +3,8 @@
 //! The kernel takes its own pages (the info pages, which hold the frame table) out of RAM once, here. Everything else is free, and the first
 //! environment may have all of it.
 
-use abi::{
-    EnvId, FrameEntry, FrameKind, IMAGE_BASE, IMAGE_MAGIC, INFO_ENVS_PAGE, INFO_SLICES_PAGE, ImageHeader, InfoPage, MAX_SLICES, PAGE_SIZE,
-};
-use abi::{Privileges, Registers, Rights};
+use abi::{EnvId, FrameEntry, FrameKind, IMAGE_BASE, IMAGE_MAGIC, INFO_ENVS_PAGE, INFO_SLICES_PAGE, ImageHeader, InfoPage};
+use abi::{MAX_SLICES, PAGE_SIZE, Privileges, Registers, Rights};
 use arch::{Boot, Context, FrameRange, Leaf, Machine};
 
 use crate::{Kernel, Schedule, context::Run, frame::Frames, queue};

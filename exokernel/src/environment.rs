@@ -198,8 +198,8 @@ impl<M: Machine> Kernel<M> {
         let pages = (USER_TOP - USER_BOTTOM) / PAGE_SIZE as u64;
         let done = self.for_leaves(id, USER_BOTTOM, pages, |kernel, word, level, _| {
             // SAFETY: a word of a table.
-            kernel.let_leaf_go(<M as Cpu>::Paging::frame(unsafe { word.read() }), level);
-            Ok(true)
+            kernel.let_leaf_go(<M as Cpu>::Paging::frame(unsafe { word.replace(0) }), level);
+            Ok(())
         })?;
         if done < pages {
             return Ok(false);

@@ -12,6 +12,8 @@ use arch::{Boot, FrameRange};
 use arrayvec::ArrayVec;
 
 const NONE: u32 = u32::MAX;
+/// Entries of a page table that a bit stands for where empty ones are passed over.
+pub(crate) const ENTRY_GROUP: usize = arch::TABLE_ENTRIES / 64;
 
 /// All frames of the machine.
 pub(crate) struct Frames {
@@ -113,6 +115,14 @@ impl Frames {
         self.entry(index).count += 1;
     }
 
+    /// Which groups of a page table's entries were in use since it was empty: a bit each, in two fields of its entry.
+    #[inline(always)]
+    pub(crate) fn entry_groups(&mut self, table: u64) -> &mut u64 {
+        let entry = core::ptr::from_mut(self.known(table).expect("tables are made of memory"));
+        // SAFETY: the entry's last eight bytes, which are aligned for a number.
+        unsafe { &mut *entry.cast::<u64>().add(1) }
+    }
+
     /// One leaf more of the frames from `first` on. All leaves of 2 MiB together hold each of the frames once.
     #[inline(always)]
     pub(crate) fn hold_leaf(&mut self, first: u64, level: usize) {
@@ -129,15 +139,16 @@ impl Frames {
         entry.next == 0
     }
 
-    /// One mapping or entry less; true if that was the last. A user frame is then free.
-    pub(crate) fn release(&mut self, frame: u64) -> bool {
-        let Some(entry) = self.known(frame) else { return false };
+    /// One mapping or pin less of a frame; a user's without any is free. Answers where it is counted, if it is.
+    #[inline(always)]
+    pub(crate) fn release(&mut self, frame: u64) -> Option<*const u32> {
+        let entry = self.known(frame)?;
         entry.count -= 1;
-        let last = entry.count == 0;
-        if last && entry.kind == FrameKind::User as u32 {
+        let (is_free, count) = (entry.count == 0 && entry.kind == FrameKind::User as u32, &raw const entry.count);
+        if is_free {
             self.free(frame, false);
         }
-        last
+        Some(count)
     }
 }
 

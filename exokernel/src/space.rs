@@ -8,6 +8,7 @@ use core::cell::Cell;
 use abi::{EnvId, Error, FrameKind, PAGE_SIZE, Rights, USER_BOTTOM, USER_TOP};
 use arch::{Cpu, Entry, LEVELS, Leaf, Machine, Paging, TABLE_ENTRIES};
 
+use crate::frame::ENTRY_GROUP;
 use crate::{Kernel, Result};
 
 /// Where an address leads: the deepest word on its way, at the level asked for or above it.
@@ -55,17 +56,21 @@ fn near_key(root: u64, address: u64) -> u64 {
     root << 26 | address >> 21
 }
 
-/// The number of the first word from `at` on, of `end` of a table, that is not 0; `end` if none is.
+/// The number of the first word of a table, from `at` on and before `end`, that is not 0; `end` if none is. `groups`: which were used.
 #[inline(always)]
-fn next_used(words: *const u64, mut at: usize, end: usize) -> usize {
-    const BLOCK: usize = 16;
-    // SAFETY: callers name words of one table.
-    let is_empty = |at, count| (at..at + count).fold(0, |any, at| any | unsafe { words.add(at).read() }) == 0;
-    while at < end && is_empty(at, 1) {
-        let block = at.is_multiple_of(BLOCK) && at + BLOCK <= end && is_empty(at, BLOCK);
-        at += if block { BLOCK } else { 1 };
+fn next_used(words: *const u64, groups: u64, mut at: usize, end: usize) -> usize {
+    while at < end {
+        if at.is_multiple_of(ENTRY_GROUP) {
+            let group = at / ENTRY_GROUP;
+            at = (group + (groups >> group).trailing_zeros() as usize) * ENTRY_GROUP;
+        }
+        // SAFETY: callers name the words of a table, and `at` is below `end`.
+        if at >= end || unsafe { words.add(at).read() } != 0 {
+            break;
+        }
+        at += 1;
     }
-    at
+    at.min(end)
 }
 
 impl<M: Machine> Kernel<M> {
@@ -135,6 +140,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The same, with a leaf as a table has it.
+    #[inline(always)]
     pub(crate) fn insert_word(&mut self, id: EnvId, address: u64, level: usize, leaf: u64) -> Result<()> {
         let mut slot = self.find(self.env(id.slot()).root.get(), address, level);
         // SAFETY: as for `entry_of`.
@@ -143,16 +149,29 @@ impl<M: Machine> Kernel<M> {
         }
         self.charge(id.slot(), (slot.level - level) as u64 + leaf_pages(level))?;
         while slot.level > level {
-            let table = self.take_zeroed(FrameKind::Table);
-            self.write(&slot, Entry::Table(table));
-            self.frames.hold(slot.table);
-            slot = self.slot(table, address, slot.level - 1);
+            slot = self.add_table(&slot, address);
         }
         // SAFETY: the slot is of this environment's tables, and no table was freed since it was found.
         unsafe { slot.word.write(leaf) };
-        self.frames.hold(slot.table);
+        self.hold_entry(&slot, address);
         self.frames.hold_leaf(<M as Cpu>::Paging::frame(leaf), level);
         Ok(())
+    }
+
+    /// A page table in an empty slot, which was charged; gives the slot of the address in it.
+    #[inline(never)]
+    fn add_table(&mut self, slot: &Slot, address: u64) -> Slot {
+        let table = self.take_zeroed(FrameKind::Table);
+        self.write(slot, Entry::Table(table));
+        self.hold_entry(slot, address);
+        self.slot(table, address, slot.level - 1)
+    }
+
+    /// One more entry of a table.
+    #[inline(always)]
+    fn hold_entry(&mut self, slot: &Slot, address: u64) {
+        self.frames.hold(slot.table);
+        *self.frames.entry_groups(slot.table) |= 1 << (index(address, slot.level) / ENTRY_GROUP);
     }
 
     /// So many entries less in a table: one that is empty goes, and with it those above that it leaves empty.
@@ -160,7 +179,7 @@ impl<M: Machine> Kernel<M> {
         let mut credit = u64::from(entries) * leaf_pages(slot.level);
         while let Some(table) = self.frames.known(slot.table) {
             table.count -= entries;
-            if entries == 0 || table.count > 0 || slot.level == LEVELS - 1 {
+            if table.count > 0 || slot.level == LEVELS - 1 {
                 break;
             }
             self.free_table(slot.table, true);
@@ -173,10 +192,9 @@ impl<M: Machine> Kernel<M> {
 
     /// A mapping or pin of a frame less, charges aside: who sleeps on the frame's count is woken.
     pub(crate) fn let_go(&mut self, frame: u64) {
-        let Some(entry) = self.frames.known(frame) else { return };
-        let count = &raw const entry.count;
-        self.frames.release(frame);
-        self.wake_word(count, usize::MAX);
+        if let Some(count) = self.frames.release(frame) {
+            self.wake_word(count, usize::MAX);
+        }
     }
 
     /// Free a page table that is empty, or a root.
@@ -195,8 +213,8 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// Do `step` for the leaves of a range, in order: see [`batch`]. It gets a leaf's word, level and address, and answers whether the leaf is to
-    /// be taken away; it has let go of the frames then. A 2 MiB leaf that the range covers in part is `Occupied`.
+    /// Do `step` for the leaves of a range, in order: see [`batch`]. It gets a leaf's word, level and address. It may take the leaf away: it
+    /// writes 0 and lets go of the frames. A 2 MiB leaf that the range covers in part is `Occupied`.
     ///
     /// A table is walked to once for all of its leaves.
     #[inline(always)]
@@ -205,46 +223,43 @@ impl<M: Machine> Kernel<M> {
         id: EnvId,
         address: u64,
         pages: u64,
-        mut step: impl FnMut(&mut Self, *mut u64, usize, u64) -> Result<bool>,
+        mut step: impl FnMut(&mut Self, *mut u64, usize, u64) -> Result<()>,
     ) -> Result<u64> {
         let end = (address >> 12) + pages;
         batch(pages, |done| {
             let start = (address >> 12) + done;
             let slot = self.find(self.env(id.slot()).root.get(), start << 12, 0);
             let span = leaf_pages(slot.level);
-            // The page of the first entry, which may begin before the range.
-            let first = start & !(span - 1);
-            let entries = (TABLE_ENTRIES - index(start << 12, slot.level)).min((end - first).div_ceil(span) as usize);
-            let (mut at, mut used, mut gone) = (0, 0, 0);
+            // The page of the table's first entry.
+            let base = start & !(span * TABLE_ENTRIES as u64 - 1);
+            let (from, to) = (index(start << 12, slot.level), TABLE_ENTRIES.min((end - base).div_ceil(span) as usize));
+            let (words, groups) = (slot.word.wrapping_sub(from), *self.frames.entry_groups(slot.table));
+            let (mut at, mut used, mut gone) = (from, 0, 0);
             let ended = loop {
-                // Behind the last of a table that is in use there is nothing to look for.
-                let all = self.frames.known(slot.table).map_or(0, |table| table.count);
-                at = if used == all { entries } else { next_used(slot.word, at, entries) };
-                let (word, page) = (slot.word.wrapping_add(at), first + at as u64 * span);
+                at = next_used(words, groups, at, to);
+                let (word, page) = (words.wrapping_add(at), base + at as u64 * span);
                 // SAFETY: a word of the table, here and below.
-                if at == entries || slot.level > 0 && <M as Cpu>::Paging::next(unsafe { word.read() }).is_some() {
+                if at == to || slot.level > 0 && <M as Cpu>::Paging::next(unsafe { word.read() }).is_some() {
                     break Ok(());
                 }
                 if page < start || page + span > end {
                     break Err(Error::Occupied);
                 }
-                match step(self, word, slot.level, page << 12) {
-                    Ok(true) => {
-                        // SAFETY: likewise.
-                        unsafe { word.write(0) };
-                        gone += 1;
-                    }
-                    Ok(false) => {}
-                    Err(error) => break Err(error),
+                if let Err(error) = step(self, word, slot.level, page << 12) {
+                    break Err(error);
                 }
-                (at, used) = (at + 1, used + 1);
+                // SAFETY: likewise.
+                gone += u32::from(unsafe { word.read() } == 0);
+                (at, used) = (at + 1, used + span);
             };
-            self.let_entries_go(id, slot, start << 12, gone);
-            let passed = (first + at as u64 * span).clamp(start, end) - start;
+            if gone > 0 {
+                self.let_entries_go(id, slot, start << 12, gone);
+            }
+            let passed = (base + at as u64 * span).clamp(start, end) - start;
             if passed == 0 {
                 ended?;
             }
-            Ok([passed, 1 + u64::from(used) * span + at as u64 / 8])
+            Ok([passed, 1 + used + (at - from) as u64 / 64])
         })
     }
 

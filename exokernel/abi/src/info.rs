@@ -174,7 +174,7 @@ pub enum FrameKind {
 
 /// One frame, as the frame table has it.
 #[derive(Clone, Copy, Debug, Default)]
-#[repr(C)]
+#[repr(C, align(8))]
 pub struct FrameEntry {
     /// A [`FrameKind`].
     pub kind: u32,
@@ -184,6 +184,7 @@ pub struct FrameEntry {
     /// is known to hold zeros.
     pub count: u32,
     /// The next free frame, less `first_frame`, if the frame is free. Of a `User` frame: 2 MiB mappings of the run that begins with it.
+    /// Of a `Table`, with `previous` as a number of 64 bits: a bit for each 8 of its entries, set if one of them was ever used.
     pub next: u32,
     /// The free frame before it, likewise.
     pub previous: u32,

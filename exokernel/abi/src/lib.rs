@@ -32,10 +32,8 @@ mod upcall;
 pub use call::{Call, Error};
 pub use context::{Registers, RunState, TransferFlags};
 pub use image::{IMAGE_BASE, IMAGE_MAGIC, IMAGE_MODULES, IMAGE_SEGMENTS, ImageHeader, Module, Segment};
-pub use info::{
-    EnvEntry, EnvState, FrameEntry, FrameKind, INFO_ENVS_PAGE, INFO_LEDGER_PAGE, INFO_SLICES_PAGE, InfoPage, LEDGER_ENTRIES, LedgerEntry,
-    SliceEntry,
-};
+pub use info::{EnvEntry, EnvState, FrameEntry, FrameKind, InfoPage, LedgerEntry, SliceEntry};
+pub use info::{INFO_ENVS_PAGE, INFO_LEDGER_PAGE, INFO_SLICES_PAGE, LEDGER_ENTRIES};
 pub use rights::{CloneMode, CloneRange, Privileges, Rights};
 pub use upcall::{FaultKind, SavedState, UpcallEntries, UpcallPage, WaitWord};
 

@@ -4,10 +4,8 @@ use abi::{Error, PAGE_SIZE, Privileges, Rights};
 use arch::{Leaf, Machine};
 
 use super::Caller;
-use crate::{
-    Kernel, Result,
-    space::{batch, check_range},
-};
+use crate::space::{batch, check_range};
+use crate::{Kernel, Result};
 
 impl<M: Machine> Kernel<M> {
     /// Map info pages read-only. `BadAddress`: not pages of user space. `BadArgument`: beyond the last info page. `Occupied`, `Quota`: see

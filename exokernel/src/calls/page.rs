@@ -134,12 +134,12 @@ impl<M: Machine> Kernel<M> {
         check_range(address, pages)?;
         let done = self.for_leaves(id, address, pages, |kernel, word, level, at| {
             // SAFETY: a word of a table.
-            let frame = <M as Cpu>::Paging::frame(unsafe { word.read() });
+            let frame = <M as Cpu>::Paging::frame(unsafe { word.replace(0) });
             if id != caller.id {
                 kernel.write_down(id, caller.id, at | u64::from(level > 0), frame);
             }
             kernel.let_leaf_go(frame, level);
-            Ok(true)
+            Ok(())
         })?;
         self.flush(id, address, done);
         Ok(done)
@@ -172,7 +172,7 @@ impl<M: Machine> Kernel<M> {
             kernel.becomes_executable(leaf.frame, leaf_pages(level), leaf.rights, rights);
             // SAFETY: likewise.
             unsafe { word.write(<M as Cpu>::Paging::encode(Entry::Leaf(Leaf { rights, ..leaf }), level)) };
-            Ok(false)
+            Ok(())
         })?;
         self.flush(id, address, done);
         Ok(done)
@@ -218,7 +218,7 @@ impl<M: Machine> Kernel<M> {
         Ok((pages, pages < left))
     }
 
-    fn clone_leaf(&mut self, id: EnvId, source: *mut u64, level: usize, target: u64, mode: CloneMode) -> Result<bool> {
+    fn clone_leaf(&mut self, id: EnvId, source: *mut u64, level: usize, target: u64, mode: CloneMode) -> Result<()> {
         if level > 0 && (mode == CloneMode::Copy || !target.is_multiple_of(LARGE_PAGES as u64 * BYTES)) {
             return Err(Error::Occupied);
         }
@@ -232,13 +232,13 @@ impl<M: Machine> Kernel<M> {
             // SAFETY: both are whole frames; the second was just taken.
             unsafe { self.machine.copy_frame(leaf.frame, frame) };
             self.becomes_executable(frame, 1, Rights::empty(), rights);
-            return Ok(false);
+            return Ok(());
         }
         let shared = if mode == CloneMode::Share || !writable { word } else { <M as Cpu>::Paging::copy_on_write(word) };
         self.insert_word(id, target, level, shared)?;
         // SAFETY: likewise.
         unsafe { source.write(shared) };
-        Ok(false)
+        Ok(())
     }
 
     /// Make a copy-on-write page the caller's own and writable: take the frame over if nobody else maps it, else copy it.

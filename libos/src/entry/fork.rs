@@ -25,7 +25,7 @@ use unix::{Kin, Operation, Request};
 
 use crate::entry::native::{self, Native};
 use crate::entry::thread::{self, Machine};
-use crate::entry::{channel, descriptions, dispatch, heap, isa, place};
+use crate::entry::{channel, descriptions, dispatch, heap, isa, place, placed};
 use crate::errno::{Errno, Result};
 use crate::kernel::{Kernel, Side};
 use crate::process::Process;
@@ -55,6 +55,7 @@ struct Attempt {
 /// See [`Kernel::fork`].
 pub fn fork(machine: &'static Machine, program: Vec<CloneRange>, kin: Kin) -> Result<Side> {
     dispatch::note_fork();
+    placed::part_ends(&program).map_err(errno)?;
     let mut ranges = program;
     add_library(&mut ranges, machine);
     let attempt = Attempt { machine, ranges, kin, outcome: UnsafeCell::new(Err(Errno::EAGAIN)) };
@@ -82,40 +83,56 @@ fn add_library(ranges: &mut Vec<CloneRange>, machine: &'static Machine) {
     let process = core::ptr::from_ref(dispatch::process()).addr();
     let [first, more] = descriptions::ranges();
     let shared = [image..image + LARGE_PAGES * PAGE_SIZE, place::INFO..place::INFO + PAGE_SIZE, native::file_pages(), first, more];
-    let copied = [
+    ranges.extend(shared.into_iter().map(|part| range(part, CloneMode::Share)).filter(|range| range.pages > 0));
+    // What the allocator keeps in its first page, and the list of ranges, which both sides free.
+    ranges.reserve(16);
+    let allocator = place::HEAP..place::HEAP + 1;
+    let start = ranges.as_ptr().addr();
+    let list = start..start + ranges.capacity() * size_of::<CloneRange>();
+    let heap = heap::range();
+    let [first, second, third, fourth] = dispatch::stored_pages().map(|page| if heap.contains(&page) { page..page + 1 } else { 0..0 });
+    let mut copied = [
         data,
         place::UPCALL_PAGE..place::UPCALL_PAGE + PAGE_SIZE,
         place::FAULT_STACK + place::FAULT_STACK_BYTES - place::FAULT_STACK_READY..place::FAULT_STACK + place::FAULT_STACK_BYTES,
         in_use,
-    ];
-    ranges.extend(shared.into_iter().map(|part| range(part, CloneMode::Share)));
-    ranges.extend(copied.into_iter().map(|part| range(part, CloneMode::Copy)));
-    // What the allocator keeps in its first page, and the list of ranges, which both sides free.
-    ranges.reserve(8);
-    let allocator = place::HEAP..place::HEAP + 1;
-    let start = ranges.as_ptr().addr();
-    let list = start..start + ranges.capacity() * size_of::<CloneRange>();
-    add_heap(ranges, &[process..process + size_of::<Process<Native>>(), machine.place(), allocator, list]);
-    ranges.retain(|range| range.pages > 0);
+        process..process + size_of::<Process<Native>>(),
+        machine.place(),
+        allocator,
+        list,
+        first,
+        second,
+        third,
+        fourth,
+    ]
+    .map(|part| part.start & !(PAGE_SIZE - 1)..part.end.next_multiple_of(PAGE_SIZE));
+    copied.sort_unstable_by_key(|part| part.start);
+    add_private(ranges, heap, &copied);
 }
 
-/// The heap: copied on write, but for what is copied at once.
-fn add_heap(ranges: &mut Vec<CloneRange>, copied: &[Range<usize>]) {
-    let heap = heap::range();
-    let mut copied: Vec<CloneRange> = copied.iter().map(|part| range(part.clone(), CloneMode::Copy)).collect();
-    copied.sort_unstable_by_key(|part| part.source);
-    let mut at = heap.start;
+/// What is copied at once, in order, and the rest of the heap, copied on write.
+fn add_private(ranges: &mut Vec<CloneRange>, heap: Range<usize>, copied: &[Range<usize>]) {
+    // One past what was copied last, and how far the heap was come to.
+    let (mut at, mut rest) = (0, heap.start);
     for part in copied {
-        let start = (part.source as usize).max(at);
-        let end = part.source as usize + part.pages as usize * PAGE_SIZE;
-        if end <= at || end > heap.end {
+        let part = part.start.max(at)..part.end;
+        if part.is_empty() {
             continue;
         }
-        ranges.push(range(at..start, CloneMode::CopyOnWrite));
-        ranges.push(range(start..end, CloneMode::Copy));
-        at = end;
+        let is_in_heap = heap.contains(&part.start);
+        if is_in_heap && rest < part.start {
+            ranges.push(range(rest..part.start, CloneMode::CopyOnWrite));
+        }
+        match ranges.last_mut() {
+            Some(last) if at == part.start => last.pages += (part.len() / PAGE_SIZE) as u64,
+            _ => ranges.push(range(part.clone(), CloneMode::Copy)),
+        }
+        at = part.end;
+        if is_in_heap {
+            rest = at;
+        }
     }
-    ranges.push(range(at..heap.end, CloneMode::CopyOnWrite));
+    ranges.push(range(rest..heap.end, CloneMode::CopyOnWrite));
 }
 
 /// Below the stack of the one that forks: make the copy, and go back.

@@ -73,10 +73,13 @@ impl Files {
         Files::over(root, Some(tree))
     }
 
-    /// Addresses at which `unixd` maps pages for the process: a child sees the same there.
+    /// Addresses at which `unixd` maps pages for the process: a child sees the same there. Files that nobody read lately show none.
     #[must_use]
     pub fn shown_pages(&self) -> Vec<core::ops::Range<usize>> {
-        let mut pages = self.tree.as_ref().map_or_else(Vec::new, |tree| tree.shown_pages());
+        let mut pages = self.tree.as_ref().map_or_else(Vec::new, |tree| {
+            tree.give_back_unread();
+            tree.shown_pages()
+        });
         pages.extend(self.rings().into_iter().map(mapped_ring::range));
         pages
     }
@@ -222,6 +225,7 @@ impl Files {
     }
 
     /// Work on the table of descriptors. What falls out of it is to be dropped outside.
+    #[inline(always)]
     pub fn with_table<T>(&self, work: impl FnOnce(&mut Table) -> T) -> T {
         work(&mut self.table.lock())
     }

@@ -98,6 +98,11 @@ fn queue(key: Key) -> usize {
 }
 
 impl Futexes {
+    /// Nobody waits any more.
+    pub fn clear(&mut self) {
+        self.0.iter_mut().filter(|queue| !queue.is_empty()).for_each(VecDeque::clear);
+    }
+
     /// Let a thread wait, behind all others.
     #[inline(always)]
     pub fn push(&mut self, waiter: Waiter) {

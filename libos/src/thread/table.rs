@@ -119,7 +119,7 @@ impl<M> Table<M> {
         self.current = 0;
         self.schedule.clear();
         self.deadlines.clear();
-        self.futexes = Futexes::default();
+        self.futexes.clear();
         self.shared.clear();
         self.since = now;
         self.slots.push(current.map(|thread| Thread { id, used: 0, robust_list: 0, unmap_at_end: None, ..thread }));
@@ -226,6 +226,13 @@ impl<M> Table<M> {
             self.schedule.ready(self.current, mine.priority);
         }
         next
+    }
+
+    /// Whether no thread is ready, or waits for a time.
+    #[must_use]
+    #[inline(always)]
+    pub fn is_turn_kept(&self) -> bool {
+        self.deadlines.is_empty() && self.schedule.is_empty()
     }
 
     /// The thread to run, which is then not ready any more.

@@ -199,6 +199,12 @@ impl Tree {
         }
     }
 
+    /// Empty the windows of files that nobody read since this was done last: who is about to make a child, which gets all windows, does it.
+    pub fn give_back_unread(&self) {
+        let known: Vec<Arc<Pages>> = self.inodes.lock().values().filter_map(Weak::upgrade).collect();
+        known.iter().for_each(|pages| pages.give_back_unread(self));
+    }
+
     /// Addresses at which `unixd` has mapped pages for the process: windows, and the words of inodes.
     #[must_use]
     pub fn shown_pages(&self) -> Vec<Range<usize>> {

@@ -176,6 +176,17 @@ impl Pages {
         pages
     }
 
+    /// Empty the windows, if nothing was read out of them since this was done last.
+    pub(super) fn give_back_unread(&self, tree: &Tree) {
+        let is_unread = {
+            let mut state = self.state.lock();
+            take(&mut state.recent).0.is_empty() && !state.windows.is_empty()
+        };
+        if is_unread {
+            self.give_back(tree);
+        }
+    }
+
     fn piece(&self, handle: &Handle, offset: u64, length: usize) -> Result<Piece> {
         let (page, within) = (offset / PAGE, (offset % PAGE) as usize);
         let mut state = self.state.lock();
