@@ -16,7 +16,8 @@ use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::syscall::{
     Arguments, Handler, capability, descriptor, directory, epoll, exec, family, futex, identity, inotify, lock, memory, message, notice,
-    open, path, pidfd, poll, process, queue, resolve, schedule, signal, socket, splice, stat, stream, system_v, thread, time, timer, times, wait,
+    open, path, pidfd, poll, process, queue, resolve, schedule, signal, socket, splice, stat, stream, system_v, thread, time, timer, times,
+    wait,
 };
 
 /// How much of a call works.

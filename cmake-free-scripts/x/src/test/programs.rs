@@ -106,7 +106,10 @@ fn ours() -> Vec<Case> {
     cases.extend(["bombs", "pressure", "full_memory"].map(in_little_memory));
     let mounted = |name, options| Case { mounted: Some(options), ..Case::new(Program::Ours(name), &[]) };
     let networked = |case: Case| Case { networked: true, timeout: LONG, ..case };
-    cases.extend([Case::new(Program::Ours("internet"), &[]), Case { name: "go/internet".into(), ..Case::new(Program::Go("internet"), &[]) }].map(networked));
+    cases.extend(
+        [Case::new(Program::Ours("internet"), &[]), Case { name: "go/internet".into(), ..Case::new(Program::Go("internet"), &[]) }]
+            .map(networked),
+    );
     cases.push(mounted("full_disk", "size=1m,nr_inodes=64"));
     let files = ["file", "script", "folder/inner"].map(|name| (format!("ground/{name}"), format!("{name} has this.\n").into_bytes()));
     cases.push(Case { files: files.into(), ..mounted("read_only", "ro") });

@@ -10,8 +10,8 @@ use linux_raw_sys::{general as linux, ioctl};
 use unix::{Request, TerminalFlags};
 
 use super::end::{End, Side};
-use super::termios::{TERMIO_BYTES, TERMIOS_BYTES, TERMIOS2_BYTES, Termios};
 use super::pair::Happened;
+use super::termios::{TERMIO_BYTES, TERMIOS_BYTES, TERMIOS2_BYTES, Termios};
 use super::{State, Terminal, console};
 use crate::server::{Answer, Server, value};
 

@@ -55,7 +55,15 @@ impl Pair {
     /// An open master of a locked slave.
     #[must_use]
     pub fn new() -> Pair {
-        Pair { output: VecDeque::new(), input: VecDeque::new(), is_locked: true, is_open: true, is_closed: false, edges: Edges::default(), packets: None }
+        Pair {
+            output: VecDeque::new(),
+            input: VecDeque::new(),
+            is_locked: true,
+            is_open: true,
+            is_closed: false,
+            edges: Edges::default(),
+            packets: None,
+        }
     }
 
     /// How many bytes can be written to the slave.
