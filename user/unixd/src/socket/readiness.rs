@@ -43,7 +43,8 @@ impl File for Socket {
     }
 
     fn edges(&self, _: &dyn World) -> Edges {
-        self.state.lock().edges
+        // Those of the Unix domain go by what became ready.
+        if self.is_of_internet() { self.state.lock().edges } else { Edges::default() }
     }
 
     fn watchers(&self) -> Option<&Watchers> {
