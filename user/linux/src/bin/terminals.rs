@@ -341,60 +341,6 @@ fn output() {
     }
 }
 
-/// `TIOCPKT`: what a master reads in packet mode.
-fn packets() {
-    let Pair { master, slave } = pair();
-    quiet(slave);
-    let mode = |on: c_int| called(unsafe { libc::ioctl(master, libc::TIOCPKT, &raw const on) });
-    let is_on = || {
-        let mut on: c_int = -1;
-        let outcome = called(unsafe { libc::ioctl(master, libc::TIOCGPKT, &raw mut on) });
-        format!("{outcome} {on}")
-    };
-    let read = |most| take(master, most).map(|bytes| format!("{bytes:?}")).unwrap_or_else(|error| error);
-    set_nonblocking(master, true);
-    println!("{}, {}, {}, {}", is_on(), mode(1), is_on(), read(9));
-    put(slave, b"abc");
-    println!("{} {} {} {}", read(9), read(9), ready(master), ready(slave));
-    put(slave, b"abc");
-    println!("{} {} {}", read(1), read(2), read(9));
-    unsafe { libc::tcflush(slave, libc::TCIFLUSH) };
-    println!("{} {} {}", ready(master), read(9), read(9));
-    put(slave, b"abc");
-    unsafe { libc::tcflush(slave, libc::TCOFLUSH) };
-    println!("{} {}", read(9), read(9));
-    unsafe { libc::tcflow(slave, libc::TCOOFF) };
-    println!("{} {}", read(9), read(9));
-    unsafe { libc::tcflow(slave, libc::TCOON) };
-    println!("{}", read(9));
-    unsafe {
-        libc::tcflow(slave, libc::TCOOFF);
-        libc::tcflow(slave, libc::TCOON);
-    }
-    println!("{} {}", read(9), read(9));
-    set_modes(slave, |modes| modes.c_iflag &= !libc::IXON);
-    println!("{}", read(9));
-    set_modes(slave, |modes| modes.c_cc[libc::VSTOP] = 1);
-    println!("{}", read(9));
-    set_modes(slave, |modes| {
-        modes.c_iflag |= libc::IXON;
-        modes.c_cc[libc::VSTOP] = 0o23;
-    });
-    println!("{}", read(9));
-    put(master, b"\x13");
-    sleep_ms(20);
-    println!("{}", read(9));
-    put(master, b"\x11");
-    sleep_ms(20);
-    println!("{}", read(9));
-    put(master, b"typed\x03");
-    sleep_ms(20);
-    println!("{} {}", read(9), read(9));
-    unsafe { libc::tcflush(slave, libc::TCIFLUSH) };
-    println!("{} {} {}", mode(0), is_on(), read(9));
-    println!("{}", called(unsafe { libc::ioctl(slave, libc::TIOCPKT, &raw const slave) }));
-}
-
 fn raw_bytes() {
     let Pair { master, slave } = pair();
     raw(slave);
@@ -1068,7 +1014,6 @@ fn main() {
         ("not for terminals", not_for_terminals),
         ("edges", edges),
         ("controlling", controlling),
-        ("packets", packets),
         ("claims", claims),
         ("leaving", leaving),
         ("interrupts", interrupts),
