@@ -97,6 +97,13 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
 
     /// Map zeroed frames. On an error none is mapped.
     fn page_alloc(&self, address: usize, pages: usize, rights: Rights) -> exo::Result<()>;
+    /// The same with frames by number, that one and those behind it, all of which are free; with `LARGE`, as large pages. On an error none is
+    /// mapped.
+    fn page_alloc_named(&self, address: usize, pages: usize, rights: Rights, frame: u64) -> exo::Result<()>;
+    /// Whether nobody has a frame.
+    fn is_free(&self, frame: u64) -> bool;
+    /// Have `frames` frames of zeros ready, for whoever takes some next.
+    fn zero_ahead(&self, frames: usize);
     /// Give frames back; pages that are not mapped are passed over.
     fn page_unmap(&self, address: usize, pages: usize);
     /// Set current rights; pages that are not mapped are passed over.

@@ -13,6 +13,7 @@ mod files_tests;
 mod giving;
 pub mod maps;
 mod ordered;
+mod placement;
 pub mod region;
 pub mod resident;
 pub mod rewritten;
@@ -30,6 +31,7 @@ use abi::{PAGE_SIZE, Rights};
 
 use policy::image;
 use policy::paging::Paging;
+use policy::placement::{Anywhere, Placement as Frames};
 
 use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
@@ -145,6 +147,8 @@ pub struct Memory {
     paging: Option<Box<dyn Paging>>,
     /// The image's own.
     own_paging: image::Paging,
+    /// Which frames pages get, and where mappings are: the policy that was chosen, if one was.
+    placement: Option<Box<dyn Frames>>,
     /// The end of the last faults' run: where a fault counts as sequential.
     sequential: usize,
     /// What is known of pages that were taken by force.
@@ -188,6 +192,7 @@ impl Memory {
             faults: 0,
             paging: None,
             own_paging: image::paging(),
+            placement: None,
             sequential: 0,
             losses: giving::Losses::NONE,
             barriers: barrier::NONE,
@@ -245,8 +250,10 @@ impl Memory {
                 return Ok(hint);
             }
             let low = PROGRAM_BOTTOM.max(0x1_0000);
-            // A large mapping on a large page's boundary, so that it may have large pages.
-            let alignment = if length >= 4 << 20 { 2 << 20 } else { PAGE_SIZE };
+            let alignment = match &mut self.placement {
+                Some(chosen) => chosen.alignment(length),
+                None => Anywhere.alignment(length),
+            };
             let mut gap = |alignment| self.regions.gap(length, alignment, low..MAPPING_TOP);
             return gap(alignment).or_else(|| gap(PAGE_SIZE)).ok_or(Errno::ENOMEM);
         }
@@ -282,9 +289,14 @@ impl Memory {
 
     /// Give back everything: the program goes. What the regions referred to is the caller's to drop, outside the lock.
     pub fn clear<K: Kernel>(&mut self, kernel: &K) -> Remains {
-        self.discard(kernel, 0..PROGRAM_TOP);
+        // In one go: a run at a time costs more than the kernel's way past what is empty.
+        kernel.page_unmap(PROGRAM_BOTTOM, (PROGRAM_TOP - PROGRAM_BOTTOM) / PAGE_SIZE);
+        self.resident.clear();
+        self.shown.clear();
         self.heap = 0..0;
         self.sequential = 0;
+        self.may_have_copies = false;
+        self.broken = cloning::Broken::new();
         self.barriers.clear();
         Remains {
             _regions: core::mem::take(&mut self.regions),

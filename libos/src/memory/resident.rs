@@ -90,6 +90,12 @@ impl Resident {
         })
     }
 
+    /// Take all pages out.
+    pub fn clear(&mut self) {
+        let removed = self.added();
+        *self = Resident { removed, ..Resident::new() };
+    }
+
     /// Add the pages of a range.
     #[inline(always)]
     pub fn insert(&mut self, range: Range<usize>) {

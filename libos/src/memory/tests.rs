@@ -517,3 +517,27 @@ fn pages_of_zeros_are_given_back_and_are_zeros_again() {
         assert_eq!(byte, [expected]);
     }
 }
+
+#[test]
+fn frames_are_those_that_a_policy_names_and_any_where_they_are_taken() {
+    let kernel = FakeKernel::new(4096);
+    let mut memory = Memory::new();
+    let set = policy::Set::parse(["placement=large", "paging=prefault,pages=512"].into_iter()).expect("policies");
+    memory.set_paging(set.paging, set.own_paging);
+    memory.set_placement(set.placement);
+    let at = memory.map(&kernel, Placement::Hint(0), 5 << 20, data(READ_WRITE)).unwrap();
+    assert!(at.is_multiple_of(2 << 20));
+    for page in [700, 3, 1030] {
+        memory.resolve(&kernel, at + page * PAGE_SIZE, Access::Write).unwrap();
+    }
+    let named = core::mem::take(&mut *kernel.named.lock());
+    assert_eq!(named, [(at + (2 << 20), 512, true, 0), (at, 512, true, 512)], "what is not whole is no large page");
+    assert_eq!(kernel.used(), 512 + 512 + 256);
+    memory.set_placement(policy::Set::parse(["placement=coloured,colours=4"].into_iter()).expect("a policy").placement);
+    memory.set_paging(None, None);
+    let other = memory.map(&kernel, Placement::Hint(0), 8 * PAGE_SIZE, data(READ_WRITE)).unwrap();
+    (0..4).for_each(|page| memory.resolve(&kernel, other + page * PAGE_SIZE, Access::Write).unwrap());
+    let colours = |&(at, _, is_large, frame): &(usize, usize, bool, u64)| !is_large && (at / PAGE_SIZE) as u64 % 4 == frame % 4;
+    let named = kernel.named.lock();
+    assert!(!named.is_empty() && named.iter().all(colours), "{named:?}");
+}
