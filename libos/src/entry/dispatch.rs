@@ -3,6 +3,7 @@
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 use abi::{FaultKind, PAGE_SIZE, Registers, Rights};
+use rewrite::aarch64::SPARED_BYTES;
 
 use crate::entry::native::Native;
 use crate::entry::thread::Machine;
@@ -214,7 +215,7 @@ pub extern "C" fn trapped(registers: &mut Registers, kind: u64, address: u64, co
         // The vDSO's functions are the library's code on the program's stack: their faults are the program's.
         } else if registers.pc >= abi::IMAGE_BASE && registers.sp >= PROGRAM_TOP as u64 {
             unresolved_inside(registers, kind, address);
-        } else if !resumes_rewritten(process, registers, kind) {
+        } else if !resumes_rewritten(process, registers, kind, address) {
             registers.tls = process.kernel.thread_pointer();
             let refusal = outcome.checked_sub(UNEXPLAINED + 1).map(|index| REFUSALS[index as usize]);
             process.raise_fault(registers, &Trap { kind, address, code, refusal });
@@ -238,13 +239,17 @@ fn ready_stack(registers: &Registers) {
 
 /// Whether a fault came of rewritten text alone: the registers then say where to go on. If not, they are made to say where the
 /// program would have been without rewriting.
-fn resumes_rewritten(process: &Process<Native>, registers: &mut Registers, kind: u64) -> bool {
+fn resumes_rewritten(process: &Process<Native>, registers: &mut Registers, kind: u64, address: u64) -> bool {
     let Some(memory) = process.memory.try_lock() else { return false };
     if !memory.has_texts() {
         return false;
     }
-    // x86_64: an instruction that is none any more; aarch64: the store with which a trampoline begins, whatever is wrong with the stack.
-    let expected = cfg!(target_arch = "aarch64") || kind == FaultKind::IllegalInstruction as u64;
+    // x86_64: an instruction that is none any more; aarch64: the store with which a trampoline begins, whatever is wrong with the stack that it
+    // is to.
+    let expected = match access(kind) {
+        Some(_) => cfg!(target_arch = "aarch64") && registers.sp.wrapping_sub(address).wrapping_sub(1) < SPARED_BYTES.into(),
+        None => cfg!(target_arch = "aarch64") || kind == FaultKind::IllegalInstruction as u64,
+    };
     if expected && let Some(pc) = memory.resume_rewritten(registers.pc as usize) {
         registers.pc = pc as u64;
         return true;

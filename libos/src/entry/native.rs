@@ -96,6 +96,7 @@ impl Native {
     ///
     /// # Safety
     /// It is a state of the program, or of this library as a fault found it.
+    #[inline(always)]
     pub unsafe fn resume_unsafely(&self, registers: &mut Registers) -> ! {
         if self.has_thread_pointer_access() && isa::can_resume(registers) {
             // SAFETY: as the caller promises; the thread pointer is what it is to be. Faults are over when Rust sees them (`fault_active`).

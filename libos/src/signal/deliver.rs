@@ -155,6 +155,7 @@ impl<K: Kernel> Process<K> {
     }
 
     /// Write the frame and point `registers` at the handler.
+    #[inline(always)]
     fn start_handler(&self, registers: &mut Registers, information: &Information, action: &Action, entering: &Entering, words: &[u64; 3]) {
         let Entering { mask, alternate, held_back } = entering;
         if frame::push(&self.kernel, registers, information, action, *mask, alternate, words).is_err() {

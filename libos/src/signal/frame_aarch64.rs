@@ -86,6 +86,7 @@ pub fn set_result(registers: &mut Registers, result: u64) {
 ///
 /// # Errors
 /// `EFAULT`: the stack cannot be written.
+#[inline(always)]
 pub fn push<K: Kernel>(
     kernel: &K,
     registers: &mut Registers,

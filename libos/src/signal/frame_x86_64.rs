@@ -109,6 +109,7 @@ pub fn set_result(registers: &mut Registers, result: u64) {
 ///
 /// # Errors
 /// `EFAULT`: the stack cannot be written, or the action names no place to return to.
+#[inline(always)]
 pub fn push<K: Kernel>(
     kernel: &K,
     registers: &mut Registers,
