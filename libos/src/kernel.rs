@@ -16,7 +16,7 @@ use crate::file::description::CommonPage;
 use crate::identity::Identity;
 use crate::pool::Pool;
 use crate::server::Server;
-use crate::user::UserMemory;
+use crate::user::{Plain, UserMemory};
 
 /// Room for the vector state of a program, as the CPU's own instructions align it.
 #[derive(Clone, Debug)]
@@ -159,9 +159,16 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     /// Bytes of the program's vector state as a signal frame has it. x86_64: an `fxsave` or `xsave` area with what marks it; aarch64: a record with
     /// q0 to q31, FPSR and FPCR.
     fn vector_bytes(&self) -> usize;
-    /// Write the vector state so to an address of the program, a multiple of 64 (x86_64) or 16.
-    fn push_vectors(&self, address: usize) -> Result<()>;
-    /// Load the vector state that was written there, reduced to what the CPU takes.
+    /// Write a signal frame: what `fill` sets, as [`UserMemory::write_with`], and the vector state at `vectors`, a multiple of 64 (x86_64) or 16.
+    fn write_frame<T: Plain>(&self, address: usize, vectors: usize, fill: impl FnOnce(&mut T)) -> Result<()>
+    where
+        Self: Sized;
+    /// Look at a signal frame, as [`UserMemory::read_with`], and load the vector state that is where `look` says (0: there is none), reduced to what the
+    /// CPU takes.
+    fn read_frame<T: Plain, R: Copy>(&self, address: usize, look: impl Fn(&T) -> (R, usize)) -> Result<R>
+    where
+        Self: Sized;
+    /// Load the vector state at an address of the program, reduced to what the CPU takes.
     fn pop_vectors(&self, address: usize) -> Result<()>;
     /// `AT_HWCAP` and `AT_HWCAP2`.
     fn capabilities(&self) -> (u64, u64);

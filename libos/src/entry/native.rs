@@ -212,12 +212,17 @@ impl UserMemory for Native {
         if !is_programs(address, size_of::<u32>()) {
             return Err(Errno::EFAULT);
         }
-        let mut found = 0;
-        // SAFETY: `found` is valid; the other side is the program's memory, and may fault, which ends the load at its fixup.
-        match unsafe { isa::load(address as *const u32, &raw mut found) } {
-            0 => Ok(found),
-            _ => Err(Errno::EFAULT),
+        // SAFETY: the program's memory, which may fault: that ends the load at its fixup.
+        unsafe { isa::load(address as *const u32) }.ok_or(Errno::EFAULT)
+    }
+
+    #[inline(always)]
+    fn read_long(&self, address: usize) -> Result<u64> {
+        if !is_programs(address, size_of::<u64>()) {
+            return Err(Errno::EFAULT);
         }
+        // SAFETY: as in `read_word`.
+        unsafe { isa::load_long(address as *const u64) }.ok_or(Errno::EFAULT)
     }
 
     fn compare_exchange(&self, address: usize, old: u32, new: u32) -> Result<u32> {
@@ -615,8 +620,45 @@ impl Kernel for Native {
         isa::frame_vector_bytes()
     }
 
-    fn push_vectors(&self, address: usize) -> Result<()> {
-        if is_programs(address, isa::frame_vector_bytes()) { isa::push_vectors(address) } else { Err(Errno::EFAULT) }
+    #[inline(always)]
+    fn write_frame<T: Plain>(&self, address: usize, vectors: usize, fill: impl FnOnce(&mut T)) -> Result<()> {
+        let fits = is_programs(address, size_of::<T>()) && is_programs(vectors, isa::frame_vector_bytes());
+        if !fits || !address.is_multiple_of(align_of::<T>()) {
+            return Err(Errno::EFAULT);
+        }
+        attempt(|| {
+            // SAFETY: as in `write_with`, for both; they are written one after the other.
+            unsafe {
+                fill(&mut *(address as *mut T));
+                isa::store_frame_vectors(vectors);
+            }
+        })
+    }
+
+    #[inline(always)]
+    fn read_frame<T: Plain, R: Copy>(&self, address: usize, look: impl Fn(&T) -> (R, usize)) -> Result<R> {
+        let mut seen = None;
+        if is_programs(address, size_of::<T>()) && address.is_multiple_of(align_of::<T>()) {
+            let attempted = attempt(|| {
+                // SAFETY: as in `read_with`.
+                let (result, vectors) = look(unsafe { &*(address as *const T) });
+                let is_in_place = vectors != 0 && is_programs(vectors, isa::frame_vector_bytes());
+                // SAFETY: the range is the program's; what the CPU does not take of it, or may not read, breaks the attempt off.
+                if vectors == 0 || is_in_place && unsafe { isa::load_frame_vectors(vectors) } {
+                    seen = Some(result);
+                }
+            });
+            if attempted.is_ok()
+                && let Some(seen) = seen
+            {
+                return Ok(seen);
+            }
+        }
+        let (result, vectors) = look(&self.read_value(address)?);
+        if vectors != 0 {
+            self.pop_vectors(vectors)?;
+        }
+        Ok(result)
     }
 
     fn pop_vectors(&self, address: usize) -> Result<()> {

@@ -26,7 +26,7 @@ use crate::memory::fault::Access;
 use crate::pool::{Pool, Source};
 use crate::process::Process;
 use crate::strace::Trace;
-use crate::user::UserMemory;
+use crate::user::{Plain, UserMemory};
 
 /// A frame: bytes that several pages may show.
 struct Frame(UnsafeCell<[u8; PAGE_SIZE]>);
@@ -409,10 +409,8 @@ impl Kernel for FakeKernel {
     }
 
     fn page_unmap(&self, address: usize, pages: usize) {
-        let mut map = self.pages.lock();
-        for page in address / PAGE_SIZE..address / PAGE_SIZE + pages {
-            map.remove(&page);
-        }
+        let first = address / PAGE_SIZE;
+        self.pages.lock().retain(|page, _| !(first..first + pages).contains(page));
     }
 
     fn page_protect(&self, address: usize, pages: usize, rights: Rights) -> exo::Result<()> {
@@ -543,12 +541,21 @@ impl Kernel for FakeKernel {
         VECTOR_BYTES
     }
 
-    fn push_vectors(&self, address: usize) -> Result<()> {
+    fn write_frame<T: Plain>(&self, address: usize, vectors: usize, fill: impl FnOnce(&mut T)) -> Result<()> {
+        self.write_with(address, fill)?;
         let mut record = [0; VECTOR_BYTES];
         if cfg!(target_arch = "aarch64") {
             record[..8].copy_from_slice(&[0x01, 0x80, 0x50, 0x46, 0x10, 0x02, 0, 0]);
         }
-        self.write(address, &record)
+        self.write(vectors, &record)
+    }
+
+    fn read_frame<T: Plain, R: Copy>(&self, address: usize, look: impl Fn(&T) -> (R, usize)) -> Result<R> {
+        let (seen, vectors) = look(&self.read_value(address)?);
+        if vectors != 0 {
+            self.pop_vectors(vectors)?;
+        }
+        Ok(seen)
     }
 
     fn pop_vectors(&self, address: usize) -> Result<()> {

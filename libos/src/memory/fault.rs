@@ -49,10 +49,13 @@ impl Memory {
     /// [`Memory::resolve`], but for the region that the last fault was in.
     #[cold]
     fn resolve_anywhere<K: Kernel>(&mut self, kernel: &K, page: usize, access: Access) -> Result<(), Refusal> {
-        if self.regions.find(page).is_none() {
-            self.grow_stack(page).ok_or(Refusal::Unmapped)?;
-        }
-        let (start, region) = self.regions.find(page).ok_or(Refusal::Unmapped)?;
+        let (start, region) = match self.regions.find(page) {
+            Some(found) => found,
+            None => {
+                self.grow_stack(page).ok_or(Refusal::Unmapped)?;
+                self.regions.find(page).ok_or(Refusal::Unmapped)?
+            }
+        };
         let (protection, range) = (region.protection, start..region.end);
         let Contents::File(file) = &region.contents else {
             if let Some(card) = self.card_of(page) {
@@ -62,7 +65,7 @@ impl Memory {
             // A chosen policy is asked here, where those that did not choose do not come each time.
             let is_asked = self.paging.as_deref().is_some_and(|chosen| !image::is_brought_by_own(chosen));
             if !is_asked && self.placement.is_none() && self.barriers.is_empty() {
-                self.regions.note_recent(start);
+                self.regions.note_recent(range.clone(), protection);
             }
             let fault = self.fault(page, access, range, Start::Zeros);
             if self.placement.is_some() && allows(protection, access) && !self.resident.contains(page) {
@@ -86,7 +89,7 @@ impl Memory {
         if self.resident.contains(page) {
             if !is_shown || access != Access::Write {
                 if access == Access::Write && kernel.page_break(page) {
-                    self.broken.note(page);
+                    self.note_broken(page);
                     return Ok(());
                 }
                 let rights = if is_shown && !shared { shown(protection) } else { rights_for(protection, access) };
@@ -101,6 +104,13 @@ impl Memory {
         let wanted = self.bring(&fault);
         let most = (self.missing(&fault, page..wanted.end).end - page) / PAGE_SIZE;
         self.bring_file(kernel, page, &Wanted { file: &file, offset, most, shared, protection, access })
+    }
+
+    /// A page that was copied on write was stored to. Of large pages no child gets copies at once.
+    fn note_broken(&mut self, page: usize) {
+        if self.placement.is_none() {
+            self.broken.note(page);
+        }
     }
 
     #[inline(always)]
@@ -133,7 +143,7 @@ impl Memory {
         if self.resident.contains(page) {
             // A frame that is shared since a fork: rights alone would not make it writable.
             if access == Access::Write && kernel.page_break(page) {
-                self.broken.note(page);
+                self.note_broken(page);
                 return Ok(());
             }
             if self.is_taken(kernel, page) {

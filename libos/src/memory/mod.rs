@@ -12,6 +12,7 @@ pub mod fault;
 mod files_tests;
 mod giving;
 pub mod maps;
+mod ordered;
 mod placement;
 pub mod region;
 pub mod resident;
@@ -288,10 +289,14 @@ impl Memory {
 
     /// Give back everything: the program goes. What the regions referred to is the caller's to drop, outside the lock.
     pub fn clear<K: Kernel>(&mut self, kernel: &K) -> Remains {
-        self.discard(kernel, 0..PROGRAM_TOP);
+        // In one go: a run at a time costs more than the kernel's way past what is empty.
+        kernel.page_unmap(PROGRAM_BOTTOM, (PROGRAM_TOP - PROGRAM_BOTTOM) / PAGE_SIZE);
+        self.resident.clear();
+        self.shown.clear();
         self.heap = 0..0;
         self.sequential = 0;
         self.may_have_copies = false;
+        self.broken = cloning::Broken::new();
         self.barriers.clear();
         Remains {
             _regions: core::mem::take(&mut self.regions),
@@ -338,23 +343,27 @@ impl Memory {
     /// # Errors
     /// `ENOMEM`: a part of the range is in no region. `EACCES`: stores are not for a file that it shows. What comes before it was changed.
     pub fn protect<K: Kernel>(&mut self, kernel: &K, range: Range<usize>, protection: Protection) -> Result<()> {
-        let refused =
-            self.regions.overlapping(range.clone()).find(|(_, region)| !region.may_become(protection)).map(|(part, _)| part.start);
-        let range = range.start..refused.unwrap_or(range.end);
-        let outcome = self.regions.protect(range.clone(), protection);
-        let mut at = range.start;
-        while let Some(run) = self.resident.first_run(at..range.end) {
-            let next = self.regions.overlapping(run.start..range.end).next();
-            let Some((part, has_it, shared)) = next.map(|(part, region)| (part, region.protection == protection, region.shared)) else {
-                break;
-            };
-            at = part.end;
-            if has_it {
-                self.protect_part(kernel, part, protection, shared);
+        // The exokernel is told of several regions at once.
+        let mut part = range.start..range.start;
+        let mut is_part_shared = false;
+        let mut outcome = Ok(());
+        while part.end < range.end {
+            match self.regions.protect_first(part.end..range.end, protection) {
+                Ok((end, is_shared)) => {
+                    if is_shared != is_part_shared {
+                        self.protect_part(kernel, part.clone(), protection, is_part_shared);
+                        (part.start, is_part_shared) = (part.end, is_shared);
+                    }
+                    part.end = end;
+                }
+                Err(errno) => {
+                    outcome = Err(errno);
+                    break;
+                }
             }
         }
-        outcome?;
-        if refused.is_some() { Err(Errno::EACCES) } else { Ok(()) }
+        self.protect_part(kernel, part, protection, is_part_shared);
+        outcome
     }
 
     /// Give what is there of a part of a region the rights that it is to have.

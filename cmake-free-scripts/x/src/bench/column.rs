@@ -15,7 +15,7 @@ use crate::qemu::Machine;
 use crate::rootfs::add_pair;
 use crate::run::Guest;
 use crate::test::text::prose;
-use crate::{build, setup, tree};
+use crate::{build, rootfs, setup, tree};
 
 /// How a stock Linux is set.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -128,6 +128,10 @@ impl Column {
         files.add_program("/bin/nothing", program("nothing")?);
         for name in ["busybox", "lua", "sqlite3"] {
             files.add_program(&format!("/bin/{name}"), read(tree::distribution_program(isa, self.flavour(), name))?);
+        }
+        // The compiler, what it compiles, and the headers of that.
+        for path in ["/usr/bin/tcc", "/usr/lib/tcc", "/usr/include", "/usr/src/tcc"] {
+            rootfs::add_tree(&mut files, &tree::system(isa, self.flavour()).join(&path[1..]), path)?;
         }
         for path in setup::busybox_applets(isa)?.into_iter().filter(|path| path.starts_with("/bin/") || path.starts_with("/usr/bin/")) {
             if !files.contains(&path) {

@@ -4,12 +4,14 @@
 //! |---|---|
 //! | `bars` | operations, on a logarithmic scale |
 //! | `curves` | what grows, and the history over commits |
+//! | `stacks` | where instructions go |
 //! | `numbers` | every figure |
 //! | `report.css` | how it looks |
 
 mod bars;
 mod curves;
 mod numbers;
+mod stacks;
 
 use std::fmt::Write;
 
@@ -69,6 +71,7 @@ pub fn write(results: &Results, history: &History) -> String {
     for (group, title, text) in GROUPS {
         html += &bars::group(results, &isas, group, title, text);
     }
+    html += &stacks::card(results, &isas);
     html += &curves::growth(results, &isas);
     html += &curves::history(history, &isas);
     html += &numbers::tables(results, &isas);

@@ -12,7 +12,7 @@ use super::kept;
 use super::own::Own;
 use super::transcript::{Measured, Transcript};
 use crate::isa::Isa;
-use crate::qemu::boot_watched;
+use crate::qemu::{Machine, boot_watched};
 
 /// A machine that has printed nothing for so long is stuck.
 const SILENCE: Duration = Duration::from_secs(300);
@@ -84,6 +84,18 @@ pub fn measure(isa: Isa, column: Column, work: &Work, bar: &ProgressBar) -> Resu
         figures.insert(name.into(), Measured::Missing { reason: "the program does not know it".into() });
     }
     Ok(figures)
+}
+
+/// One boot with a plugin, whose transcript must be whole.
+pub fn boot_profiled(isa: Isa, column: Column, work: &Work, plugin: String) -> Result<Transcript> {
+    let names = work.names.iter().copied().collect();
+    let machine = Machine { plugin: Some(plugin), ..column.machine(isa) };
+    let image = column.image(isa, &work.words(&names), None, work.settings)?;
+    let outcome = boot_watched(&machine, &column.kernel(isa), &image, SILENCE, |_| {})?;
+    let transcript = Transcript::read(&outcome.output);
+    ensure!(transcript.ended, "{}; it printed:\n{}", outcome.end, String::from_utf8_lossy(&outcome.output));
+    prove(&transcript)?;
+    Ok(transcript)
 }
 
 /// One boot. Where the machine does not reach the end, the operation that ran gets the blame for a figure.
