@@ -210,7 +210,8 @@ fn side_by_side(isa: Isa, entry: Entry) -> Result<()> {
 /// What paging changes.
 const MEMORY: [&str; 6] = ["pid", "faults", "pages", "resident", "misses", "switches"];
 
-/// A process for which all defaults are named pays what one pays that knows of no policies, to the instruction; one that has others does not.
+/// A process for which all defaults are named pays what one pays that knows of no policies: a loop's own instructions do not come out even, and
+/// there is less than one for each round. One that has others pays more.
 fn defaults_cost_nothing(isa: Isa) -> Result<()> {
     const NAMES: [&str; 5] = ["null_call", "null_call_instruction", "page_fault", "mmap_touch_munmap", "pread_1"];
     build::build_kernel(isa)?;
@@ -219,7 +220,8 @@ fn defaults_cost_nothing(isa: Isa) -> Result<()> {
     let costs = |settings: &[String]| policy::costs(isa, &NAMES, settings);
     let defaults: Vec<String> = Kind::ALL.iter().map(|kind| format!("{}={}", kind.name(), kind.default().name)).collect();
     let (without, named) = (costs(&[])?, costs(&defaults)?);
-    ensure!(without == named, "of {NAMES:?} without policies {without:?}, with {defaults:?} {named:?}");
+    let is_same = |(one, other): (&f64, &f64)| (one - other).abs() < 1.0;
+    ensure!(without.iter().zip(&named).all(is_same), "of {NAMES:?} without policies {without:?}, with {defaults:?} {named:?}");
     let others = costs(&words(vec!["paging=prefault,pages=1", "tracing=counts"]))?;
     ensure!(others[0] > without[0] && others[2] > without[2], "{others:?} with others, which are asked, {without:?} without");
     Ok(())
