@@ -242,6 +242,11 @@ impl<K: Kernel> UserMemory for Process<K> {
     }
 
     #[inline(always)]
+    fn read_long(&self, address: usize) -> Result<u64> {
+        self.kernel.read_long(address)
+    }
+
+    #[inline(always)]
     fn read_with<T: Plain, R: Copy>(&self, address: usize, look: impl FnOnce(&T) -> R) -> Result<R> {
         self.kernel.read_with(address, look)
     }

@@ -64,12 +64,22 @@ pub trait UserMemory {
         self.read(address, unsafe { core::slice::from_raw_parts_mut(into.as_mut_ptr().cast::<u8>(), into.len()) })
     }
 
-    /// Read a word.
+    /// Read a word of 32 bits.
     fn read_word(&self, address: usize) -> Result<u32>
     where
         Self: Sized,
     {
-        self.read_value(address)
+        let mut bytes = [0; 4];
+        self.read(address, &mut bytes).map(|()| u32::from_ne_bytes(bytes))
+    }
+
+    /// Read one of 64.
+    fn read_long(&self, address: usize) -> Result<u64>
+    where
+        Self: Sized,
+    {
+        let mut bytes = [0; 8];
+        self.read(address, &mut bytes).map(|()| u64::from_ne_bytes(bytes))
     }
 
     /// Replace a word, if it is `old`, as one step; gives what it was.
@@ -90,6 +100,11 @@ pub trait UserMemory {
     where
         Self: Sized,
     {
+        if size_of::<T>() == size_of::<u64>() {
+            let word = self.read_long(address)?;
+            // SAFETY: both are of one size, and every bit pattern of a `Plain` type is a value.
+            return Ok(unsafe { core::mem::transmute_copy(&word) });
+        }
         let mut value = MaybeUninit::<T>::uninit();
         // SAFETY: bytes that may hold nothing are what the slice is of, and they belong to `value`, which nothing else refers to.
         let bytes = unsafe { core::slice::from_raw_parts_mut(value.as_mut_ptr().cast::<MaybeUninit<u8>>(), size_of::<T>()) };

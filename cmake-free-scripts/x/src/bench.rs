@@ -130,7 +130,7 @@ pub fn bench(options: &Options) -> Result<ExitCode> {
         kept::forget()?;
     }
     let names = operations.iter().map(|operation| operation.name.as_str()).collect();
-    let work = Work { names, divisor: if options.quick { 3 } else { 1 }, own: None };
+    let work = Work { names, divisor: if options.quick { 3 } else { 1 }, own: None, settings: &[] };
     let mut measured = measure(&isas, &work, options)?;
     let primitives = add_primitives(&isas, &mut measured, options)?;
     let parts = if options.filter.is_empty() || options.parts { parts(&isas, &operation::all()?, options) } else { BTreeMap::new() };
@@ -201,7 +201,7 @@ fn cycles(isas: &[Isa], options: &Options) -> cycles::AllCycles {
 fn bench_own(own: &Own, isas: &[Isa], options: &Options) -> Result<ExitCode> {
     let isas: Vec<Isa> = isas.iter().copied().filter(|&isa| own.runs_on(isa)).collect();
     isas.iter().try_for_each(|&isa| own.build(isa))?;
-    let measured = measure(&isas, &Work { names: vec![&own.name], divisor: 1, own: Some(own) }, options)?;
+    let measured = measure(&isas, &Work { names: vec![&own.name], divisor: 1, own: Some(own), settings: &[] }, options)?;
     let mut names: Vec<&String> = vec![&own.name];
     for name in measured.values().flat_map(BTreeMap::keys) {
         if !names.contains(&name) && name != "boot" && name != "loop" {

@@ -15,7 +15,7 @@ use crate::memory::fault::{Access, Refusal};
 use crate::process::Process;
 use crate::signal::{Trap, attention};
 use crate::syscall::Arguments;
-use crate::syscall::table::{self, Entered, Handlers, Thunk};
+use crate::syscall::table::{self, Entered, Handlers, LaneThunk, QUICK_NUMBERS, Thunk, Thunks};
 use crate::user::PROGRAM_TOP;
 
 /// The process, once there is one. It is never freed.
@@ -70,6 +70,13 @@ extern "C" fn watched(arguments: &Arguments, number: u64) -> i64 {
 /// The thunks of a process whose calls are printed, or come by a policy.
 pub static WATCHED: [Thunk; table::NUMBERS + 1] = [watched; table::NUMBERS + 1];
 
+/// The lanes, where calls are not watched.
+pub static LANES: [Option<LaneThunk>; QUICK_NUMBERS] = Thunks::<Native>::LANES;
+/// The lanes, where they are.
+pub static NO_LANES: [Option<LaneThunk>; QUICK_NUMBERS] = [None; QUICK_NUMBERS];
+/// What serves a call whose lane has not done it.
+pub static BEHIND_LANES: [Thunk; QUICK_NUMBERS] = Thunks::<Native>::BEHIND_LANES;
+
 /// What asked for attention on the way out of a call, which answers `result` if it comes back.
 pub extern "C" fn deliver(result: u64) -> u64 {
     process().leave_call(result);
@@ -78,15 +85,6 @@ pub extern "C" fn deliver(result: u64) -> u64 {
 
 /// Numbers of calls whose absence was reported already, a bit each.
 static REPORTED: [AtomicU64; table::NUMBERS / 64 + 1] = [const { AtomicU64::new(0) }; table::NUMBERS / 64 + 1];
-
-unsafe extern "C" {
-    #[link_name = "chitin_copy_begin"]
-    static COPY_BEGIN: u8;
-    #[link_name = "chitin_copy_end"]
-    static COPY_END: u8;
-    #[link_name = "chitin_copy_fixup"]
-    static COPY_FIXUP: u8;
-}
 
 /// What [`resolve`] answers where nothing more is to be done.
 const RESOLVED: u64 = 0;
@@ -199,7 +197,9 @@ pub extern "C" fn trapped(registers: &mut Registers, kind: u64, address: u64, co
     if PROCESS.load(Ordering::Relaxed).is_null() {
         panic!("fault {kind} at {address:#x}, pc {:#x}", registers.pc);
     }
-    ready_stack(registers);
+    if HAS_FORKED.load(Ordering::Relaxed) {
+        ready_stack(registers);
+    }
     let process = process();
     let outcome = match access(kind) {
         Some(access) if outcome == POSTPONED => resolve_program(access, address),
@@ -257,8 +257,7 @@ fn resumes_rewritten(process: &Process<Native>, registers: &mut Registers, kind:
 
 /// A fault of the library itself that no region explains: a copy's or an attempt's, which go on at their fixups, or a defect.
 fn unresolved_inside(registers: &mut Registers, kind: u64, address: u64) {
-    let [begin, end, fixup] = [&raw const COPY_BEGIN, &raw const COPY_END, &raw const COPY_FIXUP].map(|place| place as u64);
-    if (begin..end).contains(&registers.pc) {
+    if let Some(fixup) = crate::entry::isa::fixup(registers.pc) {
         registers.pc = fixup;
         return;
     }

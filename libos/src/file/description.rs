@@ -71,6 +71,7 @@ impl Description {
     }
 
     /// Whether other processes may move the offset too.
+    #[inline(always)]
     fn is_common(&self) -> bool {
         self.common.get().is_some()
     }
@@ -144,16 +145,23 @@ impl Description {
     #[inline(always)]
     pub fn read_plain<U: UserMemory>(&self, memory: &U, address: usize, length: usize) -> Option<usize> {
         match self.plain_reads {
-            Plain::Contents if !self.is_common() => {
-                let offset = self.own.offset.load(Ordering::Relaxed);
-                let count = self.file.read_plain(memory, address, length, offset)?;
-                self.own.offset.store(offset + count as u64, Ordering::Relaxed);
-                Some(count)
-            }
-            Plain::Contents | Plain::Nothing => None,
+            Plain::Contents => self.read_contents(memory, address, length),
+            Plain::Nothing => None,
             Plain::Null => Some(0),
             Plain::Zero => put_zeros(memory, address, length),
         }
+    }
+
+    /// [`Description::read_plain`], of a file that has contents.
+    #[inline(never)]
+    fn read_contents(&self, memory: &dyn UserMemory, address: usize, length: usize) -> Option<usize> {
+        if self.is_common() {
+            return None;
+        }
+        let offset = self.own.offset.load(Ordering::Relaxed);
+        let count = self.file.read_plain(memory, address, length, offset)?;
+        self.own.offset.store(offset + count as u64, Ordering::Relaxed);
+        Some(count)
     }
 
     /// pread(2) into one stretch, if that takes nothing but a copy.
@@ -167,6 +175,20 @@ impl Description {
     #[inline(always)]
     pub fn write_plain(&self, length: usize) -> Option<usize> {
         if matches!(self.plain_writes, Plain::Null | Plain::Zero) { Some(length) } else { None }
+    }
+
+    /// lseek(2) that sets or moves an offset which only this process has.
+    #[inline(always)]
+    pub fn seek_plain(&self, offset: i64, whence: u32) -> Option<usize> {
+        let is_plain = self.seeking == Seeking::Contents && !self.is_common();
+        let target = match whence {
+            SEEK_SET if is_plain => offset,
+            SEEK_CUR if is_plain => (self.own.offset.load(Ordering::Relaxed) as i64).checked_add(offset)?,
+            _ => return None,
+        };
+        let target = u64::try_from(target).ok()?;
+        self.own.offset.store(target, Ordering::Relaxed);
+        Some(target as usize)
     }
 
     /// read(2), at the offset, which moves.

@@ -225,6 +225,7 @@ impl Files {
     }
 
     /// Work on the table of descriptors. What falls out of it is to be dropped outside.
+    #[inline(always)]
     pub fn with_table<T>(&self, work: impl FnOnce(&mut Table) -> T) -> T {
         work(&mut self.table.lock())
     }

@@ -26,7 +26,7 @@ use spin::Mutex;
 
 pub use action::{Action, AlternateStack, DEFAULT, IGNORE};
 pub use deliver::{Ending, Returned, set_alternate};
-pub use information::Information;
+pub use information::{Information, Told};
 use number::is_ignored_by_default;
 pub use number::*;
 pub use pending::Pending;
@@ -120,6 +120,26 @@ impl Signals {
             self.attention.fetch_xor(attention::SIGNAL, Ordering::Relaxed);
         }
         result
+    }
+
+    /// What the thread that runs blocks.
+    #[must_use]
+    pub fn mask(&self) -> Set {
+        self.state.lock().own.blocked
+    }
+
+    /// Set the mask to what `mask` makes of it, if nothing is pending: nothing else comes of it then. Whether that was done.
+    #[inline(always)]
+    pub fn set_mask_quietly(&self, mask: impl FnOnce(Set) -> Option<Set>) -> bool {
+        let mut state = self.state.lock();
+        if state.pending_set() != 0 {
+            return false;
+        }
+        let new = mask(state.own.blocked);
+        if let Some(new) = new {
+            state.set_blocked(new);
+        }
+        new.is_some()
     }
 
     /// Send a signal to the process: pending, unless it is ignored. Whether it is, and whether the thread that runs wants it.

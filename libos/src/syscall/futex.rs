@@ -25,23 +25,27 @@ const LOCK_PI2: u32 = 13;
 const PRIVATE: u32 = 128;
 const CLOCK_REALTIME: u32 = 256;
 
+const PRIVATE_WAIT: u32 = WAIT | PRIVATE;
+const PRIVATE_WAKE: u32 = WAKE | PRIVATE;
+
+/// The lane of [`futex`]: a wake, of which locks, conditions and channels have most.
+#[inline(always)]
+pub fn futex_wake<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Option<usize> {
+    if arguments.unsigned(1) != PRIVATE_WAKE {
+        return None;
+    }
+    let word = process.futex_word(arguments.word(0), true, Access::Read).ok()?;
+    process.wake_on(word, ALL, most(arguments.int(2))).ok()
+}
+
 /// futex(2)
 pub fn futex<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    const PRIVATE_WAIT: u32 = WAIT | PRIVATE;
-    const PRIVATE_WAKE: u32 = WAKE | PRIVATE;
     let operation = arguments.unsigned(1);
-    // What locks, conditions and channels are made of.
-    match operation {
-        PRIVATE_WAIT if arguments.word(3) == 0 => {
-            let word = process.futex_word(arguments.word(0), true, Access::Read)?;
-            process.wait_on(word, arguments.unsigned(2), ALL, None).map(|()| 0)
-        }
-        PRIVATE_WAKE => {
-            let word = process.futex_word(arguments.word(0), true, Access::Read)?;
-            process.wake_on(word, ALL, most(arguments.int(2)))
-        }
-        _ => any_futex(process, arguments, operation),
+    if operation == PRIVATE_WAIT && arguments.word(3) == 0 {
+        let word = process.futex_word(arguments.word(0), true, Access::Read)?;
+        return process.wait_on(word, arguments.unsigned(2), ALL, None).map(|()| 0);
     }
+    any_futex(process, arguments, operation)
 }
 
 #[inline(never)]

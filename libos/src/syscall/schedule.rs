@@ -280,6 +280,12 @@ pub fn membarrier<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Res
     }
 }
 
+/// The lane of [`sched_yield`]: there is nobody else.
+#[inline(always)]
+pub fn sched_yield_alone<K: Kernel>(process: &Process<K>, _: &Arguments) -> Option<usize> {
+    process.is_turn_kept().then_some(0)
+}
+
 /// sched_yield(2)
 pub fn sched_yield<K: Kernel>(process: &Process<K>, _: &Arguments) -> Result<usize> {
     process.yield_turn();

@@ -6,7 +6,7 @@ use crate::errno::{Errno, Result};
 use crate::identity::Word;
 use crate::kernel::Kernel;
 use crate::process::Process;
-use crate::signal::{Action, AlternateStack, FIRST_REAL_TIME, IGNORE, Information, SIGNALS, Set, UNSTOPPABLE, bit, set_alternate};
+use crate::signal::{Action, AlternateStack, FIRST_REAL_TIME, IGNORE, Information, SIGNALS, Set, Told, UNSTOPPABLE, bit, set_alternate};
 use crate::syscall::Arguments;
 use crate::time::Timespec;
 use crate::user::UserMemory;
@@ -38,6 +38,42 @@ pub fn rt_sigaction<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> R
     Ok(0)
 }
 
+/// What a mask becomes.
+///
+/// # Errors
+/// `EINVAL`: no such way to change it.
+#[inline(always)]
+fn masked(old: Set, how: i32, set: Set) -> Result<Set> {
+    match how {
+        0 => Ok(old | set),
+        1 => Ok(old & !set),
+        2 => Ok(set),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// The lane of [`rt_sigprocmask`]: nothing is pending that the mask could let in or hold back.
+#[inline(always)]
+pub fn rt_sigprocmask_plain<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Option<usize> {
+    if arguments.word(1) == 0 || arguments.word(3) != SET_BYTES {
+        return None;
+    }
+    let set: Set = process.read_value(arguments.word(1)).ok()?;
+    let new = |old| masked(old, arguments.int(0), set).ok();
+    if arguments.word(2) != 0 {
+        tell_mask(process, arguments.word(2), &new)?;
+    }
+    process.signals.set_mask_quietly(new).then_some(0)
+}
+
+/// Write what the mask is to the program, if it can become something else.
+#[inline(never)]
+fn tell_mask<K: Kernel>(process: &Process<K>, address: usize, new: &dyn Fn(Set) -> Option<Set>) -> Option<()> {
+    let old = process.signals.mask();
+    new(old)?;
+    process.write_value(address, &old).ok()
+}
+
 /// rt_sigprocmask(2)
 pub fn rt_sigprocmask<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
     check_set_size(arguments.word(3))?;
@@ -48,12 +84,7 @@ pub fn rt_sigprocmask<K: Kernel>(process: &Process<K>, arguments: &Arguments) ->
     let (old, held_back) = process.signals.with(|state| {
         let old = state.own.blocked;
         if let Some(set) = set {
-            state.set_blocked(match arguments.int(0) {
-                0 => old | set,
-                1 => old & !set,
-                2 => set,
-                _ => return Err(Errno::EINVAL),
-            });
+            state.set_blocked(masked(old, arguments.int(0), set)?);
         }
         Ok::<_, Errno>((old, state.shared.set() & state.own.blocked & !old))
     })?;
@@ -137,7 +168,7 @@ pub fn rt_sigtimedwait<K: Kernel>(process: &Process<K>, arguments: &Arguments) -
     process.signals.with(|state| state.own.awaited = 0);
     let information = outcome?;
     if arguments.word(1) != 0 {
-        process.write_value(arguments.word(1), &information)?;
+        process.write_value(arguments.word(1), &Told::from(information))?;
     }
     Ok(information.signal as usize)
 }
@@ -276,7 +307,7 @@ pub fn tgkill<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<
 
 /// rt_sigqueueinfo(2)
 pub fn rt_sigqueueinfo<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    let information: Information = process.read_value(arguments.word(2))?;
+    let information = process.read_value::<Told>(arguments.word(2))?.check()?;
     if arguments.unsigned(0) == process.id() {
         return queue(process, Target::Process, arguments.int(1), information);
     }
@@ -289,7 +320,7 @@ pub fn rt_sigqueueinfo<K: Kernel>(process: &Process<K>, arguments: &Arguments) -
 
 /// rt_tgsigqueueinfo(2)
 pub fn rt_tgsigqueueinfo<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    let information: Information = process.read_value(arguments.word(3))?;
+    let information = process.read_value::<Told>(arguments.word(3))?.check()?;
     if arguments.int(0) <= 0 || arguments.int(1) <= 0 {
         return Err(Errno::EINVAL);
     }

@@ -23,49 +23,45 @@ fn input<'a, K: Kernel>(process: &'a Process<K>, arguments: &Arguments) -> Input
     Input::user(process, arguments.word(1), arguments.word(2).min(MOST_BYTES))
 }
 
-/// What came of a call where its descriptor was looked up.
-enum Looked {
-    /// All of it.
-    Done(usize),
-    /// It takes more than a copy.
-    At(Arc<Description>),
+/// A lane of a call whose first argument is a descriptor. While `work` looks at what that refers to nobody else works on the table: a fault of a
+/// copy has no business with it.
+#[inline(always)]
+fn plainly<K: Kernel>(process: &Process<K>, arguments: &Arguments, work: impl FnOnce(&Description) -> Option<usize>) -> Option<usize> {
+    process.files.with_table(|table| work(&table.get(arguments.int(0)).ok()?.description))
 }
 
-/// Do a call where its descriptor is looked up, if it takes no more than a copy. In between nobody else works on the table: a fault of the copy
-/// has no business with it.
+/// The lane of [`read`]: a copy.
 #[inline(always)]
-fn look<K: Kernel>(process: &Process<K>, arguments: &Arguments, work: impl FnOnce(&Description) -> Option<usize>) -> Result<Looked> {
-    process.files.with_table(|table| {
-        let description = &table.get(arguments.int(0))?.description;
-        Ok(work(description).map_or_else(|| Looked::At(description.clone()), Looked::Done))
-    })
+pub fn read_plain<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Option<usize> {
+    plainly(process, arguments, |description| description.read_plain(process, arguments.word(1), arguments.word(2)))
 }
 
 /// read(2)
 pub fn read<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    let (address, length) = (arguments.word(1), arguments.word(2));
-    match look(process, arguments, |description| description.read_plain(process, address, length))? {
-        Looked::Done(count) => Ok(count),
-        Looked::At(description) => description.read(process, &mut output(process, arguments)),
-    }
+    descriptor(process, arguments)?.read(process, &mut output(process, arguments))
+}
+
+/// The lane of [`write()`]: to where nobody looks.
+#[inline(always)]
+pub fn write_plain<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Option<usize> {
+    plainly(process, arguments, |description| description.write_plain(arguments.word(2).min(MOST_BYTES)))
 }
 
 /// write(2)
 pub fn write<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    let length = arguments.word(2).min(MOST_BYTES);
-    match look(process, arguments, |description| description.write_plain(length))? {
-        Looked::Done(count) => Ok(count),
-        Looked::At(description) => description.write(process, &mut input(process, arguments)),
-    }
+    descriptor(process, arguments)?.write(process, &mut input(process, arguments))
+}
+
+/// The lane of [`pread64`]: a copy.
+#[inline(always)]
+pub fn pread64_plain<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Option<usize> {
+    let (address, length, offset) = (arguments.word(1), arguments.word(2), arguments.signed(3));
+    plainly(process, arguments, |description| description.read_plain_at(process, address, length, offset))
 }
 
 /// pread64(2)
 pub fn pread64<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    let (address, length, offset) = (arguments.word(1), arguments.word(2), arguments.signed(3));
-    match look(process, arguments, |description| description.read_plain_at(process, address, length, offset))? {
-        Looked::Done(count) => Ok(count),
-        Looked::At(description) => description.read_at(process, &mut output(process, arguments), offset),
-    }
+    descriptor(process, arguments)?.read_at(process, &mut output(process, arguments), arguments.signed(3))
 }
 
 /// pwrite64(2)
@@ -132,6 +128,12 @@ pub fn pwritev2<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Resul
     let description = descriptor(process, arguments)?;
     let stretches = process.read_vectors(arguments.word(1), arguments.word(2))?;
     description.write_at(process, &mut Input::vectors(process, &stretches), arguments.signed(3).max(0), true)
+}
+
+/// The lane of [`lseek`]: to an offset, or by one.
+#[inline(always)]
+pub fn lseek_plain<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Option<usize> {
+    plainly(process, arguments, |description| description.seek_plain(arguments.signed(1), arguments.unsigned(2)))
 }
 
 /// lseek(2)

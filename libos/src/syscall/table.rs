@@ -3,10 +3,12 @@
 //! Dispatch, the names that `--strace` prints and the README's list of what is covered all come from here.
 //!
 //! A row: `name: x86_64 number, aarch64 number, handler, support, [argument formats];` with `-` for a call that an ISA does not have. A
-//! row that ends in `word W` answers that word of the process's identity and nothing else: the entries do so themselves. Numbers are those
-//! of the kernel's `arch/x86/entry/syscalls/syscall_64.tbl` and `include/uapi/asm-generic/unistd.h`.
+//! row that ends in `word W` answers that word of the process's identity and nothing else: the entries do so themselves. One that ends in
+//! `lane F` is mostly done by that [`Lane`]. Numbers are those of the kernel's `arch/x86/entry/syscalls/syscall_64.tbl` and
+//! `include/uapi/asm-generic/unistd.h`.
 
 use core::marker::PhantomData;
+use core::mem::MaybeUninit;
 
 use crate::errno::{Errno, Result};
 use crate::identity::Word;
@@ -126,6 +128,8 @@ pub struct Row {
     pub formats: &'static [Format],
     /// The word that it answers, if that is all it does.
     pub word: Option<Word>,
+    /// Whether it has a [`Lane`].
+    pub has_lane: bool,
 }
 
 /// "No such call on this ISA".
@@ -134,7 +138,7 @@ pub const NONE: u16 = u16::MAX;
 pub const NUMBERS: usize = 512;
 /// The number behind the vDSO's `__chitin_barrier`: Linux has no such call, and the numbers of its own are far below.
 pub const BARRIER: u32 = 511;
-/// One past the highest number of a call that may be answered by a word alone.
+/// One past the highest number of a call that may be answered by a word alone, or by a lane.
 pub const QUICK_NUMBERS: usize = 256;
 
 impl Row {
@@ -174,6 +178,25 @@ impl<K: Kernel> Handlers<K> {
 /// A call as the entries make it: the arguments in memory, the number; what is to be in the result register comes back.
 pub type Thunk = extern "C" fn(&Arguments, u64) -> i64;
 
+/// What a call mostly is, where that needs its arguments and nothing else: not the program's registers, and no rest. It has done all of the call,
+/// which succeeded and has this value; or nothing of it, and the handler is to do it, errors included.
+///
+/// The linked entry serves a lane without the frame that a handler finds the program's registers in.
+pub type Lane<K> = fn(&Process<K>, &Arguments) -> Option<usize>;
+
+/// What is in the result registers when a lane was passed.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Passed {
+    /// The call's value, if it is done.
+    value: MaybeUninit<usize>,
+    /// 0 if it is not.
+    is_done: usize,
+}
+
+/// A lane as the linked entry takes it: the arguments in registers.
+pub type LaneThunk = extern "C" fn(u64, u64, u64, u64, u64, u64) -> Passed;
+
 /// A kernel whose foreign syscalls arrive here.
 pub trait Entered: Kernel {
     /// The process that the calls are for.
@@ -188,6 +211,10 @@ pub struct Thunks<K: Entered>(PhantomData<K>);
 impl<K: Entered> Thunks<K> {
     /// The one table.
     pub const TABLE: &'static [Thunk; NUMBERS + 1] = &thunks::<K>();
+    /// The lanes.
+    pub const LANES: [Option<LaneThunk>; QUICK_NUMBERS] = lanes::<K>();
+    /// What serves a call whose lane has not done it.
+    pub const BEHIND_LANES: [Thunk; QUICK_NUMBERS] = behind_lanes::<K>();
 }
 
 #[inline(always)]
@@ -207,6 +234,28 @@ macro_rules! word {
     };
 }
 
+/// Pass a lane.
+#[inline(always)]
+fn pass<K: Entered>(lane: Lane<K>, arguments: [u64; 6]) -> Passed {
+    match lane(K::process(), &Arguments(arguments)) {
+        Some(value) => Passed { value: MaybeUninit::new(value), is_done: 1 },
+        None => Passed { value: MaybeUninit::uninit(), is_done: 0 },
+    }
+}
+
+extern "C" fn without_row<K: Entered>(_: &Arguments, number: u64) -> i64 {
+    K::refused(number, Errno::ENOSYS)
+}
+
+macro_rules! has_lane {
+    () => {
+        false
+    };
+    ($lane:path) => {
+        true
+    };
+}
+
 macro_rules! number {
     (-) => {
         NONE
@@ -217,7 +266,7 @@ macro_rules! number {
 }
 
 macro_rules! rows {
-    ($($name:ident: $x86_64:tt, $aarch64:tt, $handler:path, $support:expr, [$($format:ident),*] $(word $word:ident)?;)*) => {
+    ($($name:ident: $x86_64:tt, $aarch64:tt, $handler:path, $support:expr, [$($format:ident),*] $(word $word:ident)? $(lane $lane:path)?;)*) => {
         /// Every call that the table knows.
         pub const ROWS: &[Row] = &[$(Row {
             name: stringify!($name),
@@ -226,26 +275,33 @@ macro_rules! rows {
             support: { use Support::*; $support },
             formats: &[$(Format::$format),*],
             word: word!($($word)?),
+            has_lane: has_lane!($($lane)?),
         },)*];
 
         const fn handlers<K: Kernel>() -> [Handler<K>; NUMBERS] {
             let mut table: [Handler<K>; NUMBERS] = [absent; NUMBERS];
             $({
+                fn whole<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+                    $(if let Some(value) = $lane(process, arguments) {
+                        return Ok(value);
+                    })?
+                    $handler(process, arguments)
+                }
                 let number = if cfg!(target_arch = "x86_64") { number!($x86_64) } else { number!($aarch64) };
                 if number != NONE {
-                    table[number as usize] = $handler;
+                    table[number as usize] = whole::<K>;
                 }
             })*
             table
         }
 
         const fn thunks<K: Entered>() -> [Thunk; NUMBERS + 1] {
-            extern "C" fn without_row<K: Entered>(_: &Arguments, number: u64) -> i64 {
-                K::refused(number, Errno::ENOSYS)
-            }
             let mut table: [Thunk; NUMBERS + 1] = [without_row::<K>; NUMBERS + 1];
             $({
                 extern "C" fn thunk<K: Entered>(arguments: &Arguments, number: u64) -> i64 {
+                    $(if let Some(value) = $lane(K::process(), arguments) {
+                        return value as i64;
+                    })?
                     finish::<K>(number, $handler(K::process(), arguments))
                 }
                 let number = if cfg!(target_arch = "x86_64") { number!($x86_64) } else { number!($aarch64) };
@@ -253,6 +309,31 @@ macro_rules! rows {
                     table[number as usize] = thunk::<K>;
                 }
             })*
+            table
+        }
+
+        const fn lanes<K: Entered>() -> [Option<LaneThunk>; QUICK_NUMBERS] {
+            let mut table: [Option<LaneThunk>; QUICK_NUMBERS] = [None; QUICK_NUMBERS];
+            $($({
+                extern "C" fn passed<K: Entered>(a: u64, b: u64, c: u64, d: u64, e: u64, f: u64) -> Passed {
+                    pass::<K>($lane, [a, b, c, d, e, f])
+                }
+                let number = if cfg!(target_arch = "x86_64") { number!($x86_64) } else { number!($aarch64) };
+                table[number as usize] = Some(passed::<K>);
+            })?)*
+            table
+        }
+
+        const fn behind_lanes<K: Entered>() -> [Thunk; QUICK_NUMBERS] {
+            let mut table: [Thunk; QUICK_NUMBERS] = [without_row::<K>; QUICK_NUMBERS];
+            $($({
+                const _: bool = has_lane!($lane);
+                extern "C" fn behind<K: Entered>(arguments: &Arguments, number: u64) -> i64 {
+                    finish::<K>(number, $handler(K::process(), arguments))
+                }
+                let number = if cfg!(target_arch = "x86_64") { number!($x86_64) } else { number!($aarch64) };
+                table[number as usize] = behind::<K>;
+            })?)*
             table
         }
     };
@@ -307,7 +388,7 @@ rows! {
     get_robust_list: 274, 100, thread::get_robust_list, Full, [Int, Pointer, Pointer];
     prctl: 157, 167, process::prctl, Partial("names, dumpable, no_new_privs, death signals, subreapers"), [PrctlOption, Hex, Hex, Hex, Hex];
     arch_prctl: 158, -, process::arch_prctl, Partial("FS only"), [ArchPrctlCode, Pointer];
-    sched_yield: 24, 124, schedule::sched_yield, Full, [];
+    sched_yield: 24, 124, schedule::sched_yield, Full, [] lane schedule::sched_yield_alone;
     sched_getaffinity: 204, 123, schedule::sched_getaffinity, Full, [Int, Unsigned, Pointer];
     sched_setaffinity: 203, 122, schedule::sched_setaffinity, Partial("one CPU"), [Int, Unsigned, Pointer];
     sched_getscheduler: 145, 120, schedule::sched_getscheduler, Partial("of one's own threads"), [Int];
@@ -326,7 +407,7 @@ rows! {
     membarrier: 324, 283, schedule::membarrier, Full, [Int, Hex];
     personality: 135, 92, process::personality, Partial("PER_LINUX alone"), [Hex];
     rseq: 334, 293, absent, Declined("the C library counts CPUs by getcpu then"), [Pointer, Unsigned, Hex, Hex];
-    futex: 202, 98, futex::futex, Partial("locks with owners are for threads of one process"), [Pointer, FutexOperation, Unsigned, Pointer, Pointer, Unsigned];
+    futex: 202, 98, futex::futex, Partial("locks with owners are for threads of one process"), [Pointer, FutexOperation, Unsigned, Pointer, Pointer, Unsigned] lane futex::futex_wake;
     futex_waitv: 449, 449, futex::futex_waitv, Full, [Pointer, Unsigned, Hex, TimeIn, Clock];
 
     // Memory.
@@ -346,7 +427,7 @@ rows! {
     mincore: 27, 232, memory::mincore, Full, [Pointer, Unsigned, Pointer];
 
     // Time.
-    clock_gettime: 228, 113, time::clock_gettime, Full, [Clock, TimeOut];
+    clock_gettime: 228, 113, time::clock_gettime, Full, [Clock, TimeOut] lane time::clock_gettime_linear;
     clock_getres: 229, 114, time::clock_getres, Full, [Clock, TimeOut];
     clock_settime: 227, 112, time::clock_settime, Partial("for this process"), [Clock, TimeIn];
     gettimeofday: 96, 169, time::gettimeofday, Full, [Pointer, Pointer];
@@ -365,7 +446,7 @@ rows! {
 
     // Signals.
     rt_sigaction: 13, 134, signal::rt_sigaction, Full, [Signal, SignalAction, Pointer, Unsigned];
-    rt_sigprocmask: 14, 135, signal::rt_sigprocmask, Full, [SignalHow, SignalSet, Pointer, Unsigned];
+    rt_sigprocmask: 14, 135, signal::rt_sigprocmask, Full, [SignalHow, SignalSet, Pointer, Unsigned] lane signal::rt_sigprocmask_plain;
     rt_sigpending: 127, 136, signal::rt_sigpending, Full, [Pointer, Unsigned];
     rt_sigreturn: 15, 139, signal::rt_sigreturn, Full, [];
     rt_sigsuspend: 130, 133, signal::rt_sigsuspend, Full, [SignalSet, Unsigned];
@@ -382,15 +463,15 @@ rows! {
     pidfd_getfd: 438, 438, pidfd::pidfd_getfd, Partial("of the process itself"), [Fd, Fd, Hex];
 
     // Bytes.
-    read: 0, 63, stream::read, Full, [Fd, BufferOut, Unsigned];
-    write: 1, 64, stream::write, Full, [Fd, BufferIn, Unsigned];
-    pread64: 17, 67, stream::pread64, Full, [Fd, BufferOut, Unsigned, Int];
+    read: 0, 63, stream::read, Full, [Fd, BufferOut, Unsigned] lane stream::read_plain;
+    write: 1, 64, stream::write, Full, [Fd, BufferIn, Unsigned] lane stream::write_plain;
+    pread64: 17, 67, stream::pread64, Full, [Fd, BufferOut, Unsigned, Int] lane stream::pread64_plain;
     pwrite64: 18, 68, stream::pwrite64, Full, [Fd, BufferIn, Unsigned, Int];
     readv: 19, 65, stream::readv, Full, [Fd, VectorOut, Unsigned];
     writev: 20, 66, stream::writev, Full, [Fd, VectorIn, Unsigned];
     preadv: 295, 69, stream::preadv, Full, [Fd, VectorOut, Unsigned, Int];
     pwritev: 296, 70, stream::pwritev, Full, [Fd, VectorIn, Unsigned, Int];
-    lseek: 8, 62, stream::lseek, Full, [Fd, Int, Whence];
+    lseek: 8, 62, stream::lseek, Full, [Fd, Int, Whence] lane stream::lseek_plain;
     ioctl: 16, 29, stream::ioctl, Partial("what the files here have"), [Fd, IoctlRequest, Pointer];
     sendfile: 40, 71, stream::sendfile, Full, [Fd, Fd, Pointer, Unsigned];
     copy_file_range: 326, 285, stream::copy_file_range, Full, [Fd, Pointer, Fd, Pointer, Unsigned, Hex];
@@ -488,7 +569,7 @@ rows! {
     getdents64: 217, 61, directory::getdents64, Full, [Fd, Pointer, Unsigned];
     stat: 4, -, stat::stat, Full, [Path, StatOut];
     lstat: 6, -, stat::lstat, Full, [Path, StatOut];
-    fstat: 5, 80, stat::fstat, Full, [Fd, StatOut];
+    fstat: 5, 80, stat::fstat, Full, [Fd, StatOut] lane stat::fstat_known;
     newfstatat: 262, 79, stat::newfstatat, Full, [DirectoryFd, Path, StatOut, AtFlags];
     statx: 332, 291, stat::statx, Full, [DirectoryFd, Path, AtFlags, Hex, Pointer];
     statfs: 137, 43, stat::statfs, Full, [Path, Pointer];

@@ -7,9 +7,23 @@ use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::syscall::Arguments;
 use crate::thread::Waits;
-use crate::time::{Clock, SECOND, Timespec, timeval};
+use crate::time::{Clock, Linear, SECOND, Timespec, timeval};
 use crate::timer::base_clock;
 use crate::user::UserMemory;
+
+/// The lane of [`clock_gettime`]: the time of day, and that since boot.
+#[inline(always)]
+pub fn clock_gettime_linear<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Option<usize> {
+    const REALTIME: i32 = Linear::Realtime as i32;
+    const MONOTONIC: i32 = Linear::Monotonic as i32;
+    let clock = match arguments.int(0) {
+        REALTIME => Linear::Realtime,
+        MONOTONIC => Linear::Monotonic,
+        _ => return None,
+    };
+    let time = process.times.clocks.split(clock, process.kernel.clock(), SECOND);
+    process.write_value(arguments.word(1), &time).ok().map(|()| 0)
+}
 
 /// clock_gettime(2)
 pub fn clock_gettime<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
@@ -108,6 +122,7 @@ fn sleep_by<K: Kernel>(process: &Process<K>, clock: Clock, until_ns: u64) -> Res
 
 /// Sleep; what is left of it goes to `remaining` if a signal breaks it off.
 fn sleep<K: Kernel>(process: &Process<K>, deadline_ns: u64, remaining: usize) -> Result<usize> {
+    process.zero_ahead();
     match process.sleep_until(Some(deadline_ns)) {
         Err(Errno::ETIMEDOUT) => Ok(0),
         Err(Errno::EINTR) => {

@@ -214,6 +214,13 @@ impl<K: Kernel> Process<K> {
         }
     }
 
+    /// Whether the turn would come back at once if it were given away: nobody is ready, and nothing has expired that somebody waits for.
+    #[must_use]
+    #[inline(always)]
+    pub fn is_turn_kept(&self) -> bool {
+        !self.timers.is_due(self.kernel.clock()) && self.threads.with(|table| table.is_turn_kept())
+    }
+
     /// Let the others run first.
     pub fn yield_turn(&self) {
         self.run_timers();

@@ -228,6 +228,13 @@ impl<M> Table<M> {
         next
     }
 
+    /// Whether no thread is ready, or waits for a time.
+    #[must_use]
+    #[inline(always)]
+    pub fn is_turn_kept(&self) -> bool {
+        self.deadlines.is_empty() && self.schedule.is_empty()
+    }
+
     /// The thread to run, which is then not ready any more.
     pub fn take_next(&mut self) -> Option<usize> {
         self.schedule.next()

@@ -113,7 +113,7 @@ pub type Parts = BTreeMap<Part, f64>;
 /// By operation. `known` has how many rounds each has.
 pub fn measure(isa: Isa, column: Column, known: &[Operation], divisor: usize) -> Result<BTreeMap<String, Parts>> {
     let profile = Profile::new()?;
-    let work = Work { names: OPERATIONS.to_vec(), divisor, own: None };
+    let work = Work { names: OPERATIONS.to_vec(), divisor, own: None, settings: &[] };
     let transcript = session::boot_profiled(isa, column, &work, profile.option())?;
     let is_ours = matches!(column, Column::Chitin(_));
     let sections = profile.sections(isa, is_ours)?;

@@ -85,7 +85,7 @@ pub fn write(results: &Results, history: &History) -> String {
 }
 
 /// Text as HTML has it.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
@@ -124,7 +124,7 @@ fn headlines(results: &Results, isas: &[Isa]) -> String {
 }
 
 /// How a part of Linux's figure reads, and its class.
-fn advantage(part: f64) -> (String, &'static str) {
+pub(super) fn advantage(part: f64) -> (String, &'static str) {
     let digits = |times: f64| if times >= 9.95 { format!("{times:.0}") } else { format!("{times:.1}") };
     match part {
         _ if part < 0.98 && part > 0.9 => (format!("{:.0} % less", 100.0 * (1.0 - part)), "win"),
@@ -136,7 +136,7 @@ fn advantage(part: f64) -> (String, &'static str) {
 }
 
 /// A figure in few characters.
-fn short(figure: f64) -> String {
+pub(super) fn short(figure: f64) -> String {
     match figure {
         _ if figure >= 1e9 => format!("{:.2} G", figure / 1e9),
         _ if figure >= 1e7 => format!("{:.1} M", figure / 1e6),

@@ -2,7 +2,8 @@
 //!
 //! A call that answers a word of the upcall page is answered on the spot: no stack, no frame, and no flag changed. Every other call
 //! saves pc, sp and flags in the upcall page as the kernel does for a foreign syscall, builds a [`Frame`] and takes one path, so that
-//! what is behind it (signals, sigreturn) sees one kind of call.
+//! what is behind it (signals, sigreturn) sees one kind of call. A linked call that has a lane (`syscall::table::Lane`) tries that first, with the
+//! arguments alone in the frame: it is completed where more turns out to be needed.
 
 use core::arch::{global_asm, naked_asm};
 use core::mem::offset_of;
@@ -101,7 +102,9 @@ pub unsafe extern "C" fn foreign() -> ! {
 // `__chitin_syscall`: called, with x8 = number and x0 to x5 = arguments. Changes x0 to x17, x30 and the flags.
 //
 // 1. A quick call: answer it.
-// 2. Else save the program's state as it is to be after the call, and to the syscall stack.
+// 2. One with a lane: to the syscall stack, the arguments and the number where a frame has them, and through the lane, `extern "C" fn(x0 to x5) ->
+//    Passed`. Back, if it is done and nothing asks for attention.
+// 3. Else save the program's state as it is to be after the call, and to the syscall stack.
 global_asm!(
     ".pushsection .text.vdso, \"ax\"",
     ".globl __chitin_syscall",
@@ -115,9 +118,33 @@ global_asm!(
     "cbnz x17, 1f",
     "add x17, x16, x8",
     "ldrb w17, [x17, #{quick}]",
-    "cbz w17, 1f",
+    "cbz w17, 2f",
     "ldr w0, [x16, x17, lsl #2]",
     "ret",
+    "2: ldr x17, [x16, #{lanes}]",
+    "ldr x17, [x17, x8, lsl #3]",
+    "cbz x17, 1f",
+    "mov x9, sp",
+    "stp x30, x9, [x16, #{pc}]",
+    "ldr x16, [x16, #{stack}]",
+    "sub sp, x16, #{frame}",
+    "stp x0, x1, [sp]",
+    "stp x2, x3, [sp, #16]",
+    "stp x4, x5, [sp, #32]",
+    "str x8, [sp, #64]",
+    "str x18, [sp, #144]",
+    "blr x17",
+    "cbz x1, 3f",
+    "mrs x16, tpidrro_el0",
+    "ldr x9, [x16, #{pending}]",
+    "ldrb w9, [x9]",
+    "cbnz w9, 4f",
+    "ldr x18, [sp, #144]",
+    "ldp x30, x17, [x16, #{pc}]",
+    "mov sp, x17",
+    "ret",
+    "3: b {refused}",
+    "4: b {attended}",
     "1: mov x17, sp",
     "stp x30, x17, [x16, #{pc}]",
     "mrs x17, nzcv",
@@ -127,11 +154,65 @@ global_asm!(
     ".size __chitin_syscall, . - __chitin_syscall",
     ".popsection",
     quick = const words::QUICK,
+    lanes = const words::LANES,
+    pending = const words::PENDING,
+    stack = const words::SYSCALL_STACK,
+    frame = const FRAME_BYTES,
     pc = const offset_of!(UpcallPage, syscall.pc),
     flags = const offset_of!(UpcallPage, syscall.flags),
     leave = sym leave_linked,
+    refused = sym lane_refused,
+    attended = sym lane_attended,
     serve = sym serve,
 );
+
+/// A call's lane has not done it: to what serves it behind the lane.
+#[unsafe(naked)]
+unsafe extern "C" fn lane_refused() -> ! {
+    naked_asm!(
+        "bl {complete}",
+        "adrp x9, {behind}",
+        "add x9, x9, :lo12:{behind}",
+        "ldr x1, [sp, #64]",
+        "ldr x9, [x9, x1, lsl #3]",
+        "mov x0, sp",
+        "blr x9",
+        "b {served}",
+        complete = sym complete,
+        behind = sym dispatch::BEHIND_LANES,
+        served = sym served,
+    )
+}
+
+/// A call's lane has done it, with the result in x0, and something asks for attention.
+#[unsafe(naked)]
+unsafe extern "C" fn lane_attended() -> ! {
+    naked_asm!("bl {complete}", "b {served}", complete = sym complete, served = sym served)
+}
+
+/// Make the frame whole of a linked call that has been through its lane, which has preserved what C preserves; x18 is in it. What the call
+/// changes anyway, x6, x7 and x9 to x15, stays as the frame before had it. Changes x9, x16, x17 and the flags.
+#[unsafe(naked)]
+unsafe extern "C" fn complete() {
+    naked_asm!(
+        "mrs x16, tpidrro_el0",
+        "mrs x9, nzcv",
+        "str x9, [x16, #{flags}]",
+        "ldr x9, [x16, #{pc}]",
+        "adr x17, {leave}",
+        "str x19, [sp, #152]",
+        "stp x20, x21, [sp, #160]",
+        "stp x22, x23, [sp, #176]",
+        "stp x24, x25, [sp, #192]",
+        "stp x26, x27, [sp, #208]",
+        "stp x28, x29, [sp, #224]",
+        "stp x9, x17, [sp, #240]",
+        "ret",
+        flags = const offset_of!(UpcallPage, syscall.flags),
+        pc = const offset_of!(UpcallPage, syscall.pc),
+        leave = sym leave_linked,
+    )
+}
 
 // `__chitin_barrier(address, length, cards)`: 0, or a negative errno. A call like the others, by a number that Linux does not have.
 global_asm!(
@@ -234,6 +315,19 @@ unsafe extern "C" fn serve() -> ! {
         "mov x0, sp",
         "mov w1, w8",
         "blr x9",
+        "b {served}",
+        stack = const words::SYSCALL_STACK,
+        frame = const FRAME_BYTES,
+        thunks = const words::THUNKS,
+        numbers = const NUMBERS,
+        served = sym served,
+    )
+}
+
+/// A call was served, with the result in x0.
+#[unsafe(naked)]
+unsafe extern "C" fn served() -> ! {
+    naked_asm!(
         "mrs x16, tpidrro_el0",
         "ldr x9, [x16, #{pending}]",
         "ldrb w9, [x9]",
@@ -243,10 +337,6 @@ unsafe extern "C" fn serve() -> ! {
         "2: bl {deliver}",
         "mrs x16, tpidrro_el0",
         "b 1b",
-        stack = const words::SYSCALL_STACK,
-        frame = const FRAME_BYTES,
-        thunks = const words::THUNKS,
-        numbers = const NUMBERS,
         pending = const words::PENDING,
         leave = const offset_of!(Frame, leave),
         deliver = sym dispatch::deliver,

@@ -14,12 +14,13 @@ use core::arch::naked_asm;
 
 pub use attempt::{attempt, attempt_refused};
 pub use calls::{Frame, foreign, rewritten};
-pub use copies::{copy, exchange, load};
+pub use copies::{copy, exchange, fixup, load, load_long};
 pub use faults::fault;
 pub use machine::{capabilities, clock, entropy, read_thread_pointer, signal_return, write_thread_pointer};
 pub use resume::{CONTEXT_BYTES, can_resume, resume, resume_context};
 pub use switch::{proceed, suspend};
-pub use vectors::{clear_vectors, frame_vector_bytes, pop_vectors, push_vectors, reload_vectors, save_vectors, signal_frame_bytes};
+pub use vectors::{clear_vectors, frame_vector_bytes, load_frame_vectors, pop_vectors, reload_vectors};
+pub use vectors::{save_vectors, signal_frame_bytes, store_frame_vectors};
 
 use crate::entry::start;
 
