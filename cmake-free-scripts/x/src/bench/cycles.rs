@@ -92,7 +92,7 @@ fn in_machine(column: Column) -> Result<String> {
     let isa = Isa::host();
     OpenOptions::new().read(true).write(true).open("/dev/kvm").context("no KVM here: /dev/kvm")?;
     let machine = Machine { icount: false, kvm: true, ..column.machine(isa) };
-    let outcome = boot_while_it_talks(&machine, &column.kernel(isa), &column.image(isa, &words(), None)?, SILENCE)?;
+    let outcome = boot_while_it_talks(&machine, &column.kernel(isa), &column.image(isa, &words(), None, &[])?, SILENCE)?;
     let text = String::from_utf8_lossy(&outcome.output).into_owned();
     if !text.lines().any(|line| line.trim() == "end") {
         bail!("KVM is here, but a machine of it does not get through: {}", outcome.end);
