@@ -8,6 +8,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
 use core::ptr::NonNull;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use abi::PAGE_SIZE;
 use spin::Mutex;
@@ -28,8 +29,16 @@ pub trait Source: Send + Sync {
 /// Frames that are mapped at a time while there is plenty: neighbours, as the pages of a file that grows should be.
 const BATCH: usize = 8;
 
-/// A stretch of the address space that pages come from.
+/// Pages to be had: those of a stretch of the address space, or so many of them.
 pub struct Pool {
+    stretch: Arc<Stretch>,
+    /// How many there may be, and how many there are.
+    most: AtomicUsize,
+    used: AtomicUsize,
+}
+
+/// A stretch of the address space that pages come from.
+struct Stretch {
     source: Box<dyn Source>,
     addresses: Mutex<Addresses>,
 }
@@ -48,18 +57,46 @@ impl Pool {
     #[must_use]
     pub fn new(source: Box<dyn Source>, range: Range<usize>) -> Arc<Pool> {
         let addresses = Addresses { ready: range.start..range.start, fresh: range, free: Vec::new() };
-        Arc::new(Pool { source, addresses: Mutex::new(addresses) })
+        Pool::over(Arc::new(Stretch { source, addresses: Mutex::new(addresses) }))
+    }
+
+    fn over(stretch: Arc<Stretch>) -> Arc<Pool> {
+        Arc::new(Pool { stretch, most: AtomicUsize::new(usize::MAX), used: AtomicUsize::new(0) })
+    }
+
+    /// Another that takes pages from where this one does, and counts its own.
+    #[must_use]
+    pub fn beside(&self) -> Arc<Pool> {
+        Pool::over(self.stretch.clone())
+    }
+
+    /// Give no more than so many pages at a time.
+    pub fn limit(&self, most: usize) {
+        self.most.store(most, Ordering::Relaxed);
+    }
+
+    /// How many pages there may be, if that is limited, and how many there are.
+    #[must_use]
+    pub fn counts(&self) -> (Option<usize>, usize) {
+        let most = self.most.load(Ordering::Relaxed);
+        ((most != usize::MAX).then_some(most), self.used.load(Ordering::Relaxed))
     }
 
     /// A page of zeros.
     ///
     /// # Errors
-    /// `ENOSPC`: there is no frame for it.
+    /// `ENOSPC`: there is no frame for it, or there are as many as there may be.
     pub fn page(self: &Arc<Pool>) -> Result<Arc<Page>> {
-        let address = self.take().ok_or(Errno::ENOSPC)?;
-        Ok(Arc::new(Page { bytes: self.source.bytes(address), address, pool: self.clone() }))
+        if self.used.load(Ordering::Relaxed) >= self.most.load(Ordering::Relaxed) {
+            return Err(Errno::ENOSPC);
+        }
+        let address = self.stretch.take().ok_or(Errno::ENOSPC)?;
+        self.used.fetch_add(1, Ordering::Relaxed);
+        Ok(Arc::new(Page { bytes: self.stretch.source.bytes(address), address, pool: self.clone() }))
     }
+}
 
+impl Stretch {
     fn take(&self) -> Option<usize> {
         let mut addresses = self.addresses.lock();
         if addresses.ready.is_empty() {
@@ -148,7 +185,8 @@ impl Page {
 
 impl Drop for Page {
     fn drop(&mut self) {
-        self.pool.source.unmap(self.address);
-        self.pool.addresses.lock().free.push(self.address);
+        self.pool.used.fetch_sub(1, Ordering::Relaxed);
+        self.pool.stretch.source.unmap(self.address);
+        self.pool.stretch.addresses.lock().free.push(self.address);
     }
 }

@@ -100,6 +100,9 @@ pub struct Options {
     /// Have this host folder for the guest's root file system, in place of the usual one
     #[arg(long, value_name = "FOLDER")]
     pub rootfs: Option<PathBuf>,
+    /// Mount the root file system so: size=SIZE, nr_inodes=COUNT, ro, with commas between them
+    #[arg(long, value_name = "OPTIONS", default_value = "")]
+    pub root_options: String,
     /// When the run has ended, bring a file of the guest's out to the host (repeatable)
     #[arg(long = "get", value_name = "GUEST:HOST")]
     pub get: Vec<String>,
@@ -143,6 +146,8 @@ pub struct Guest {
     pub slices: u32,
     /// The program's input, where it is no terminal.
     pub input: Vec<u8>,
+    /// Mount options of the guest's root file system, with commas between them.
+    pub root_options: String,
     /// What runs beside it, on the same files.
     pub beside: Vec<Guest>,
 }
@@ -183,6 +188,7 @@ impl Guest {
             Content { name: "copies", bytes: copies.to_le_bytes().to_vec() },
             Content { name: "beside", bytes: beside.map(|name| native_image(isa, name)).transpose()?.unwrap_or_default() },
             Content { name: "window", bytes: window.iter().flatten().flat_map(|size| size.to_le_bytes()).collect() },
+            Content { name: exo::image::ROOT_OPTIONS, bytes: self.root_options.clone().into_bytes() },
             Content { name: exo::results::MODULE, bytes: fetch.map_or_else(Vec::new, Fetch::module) },
         ];
         ensure!(images.len() < exo::command::IMAGES_MOST, "apps with more than {} images of the library OS", exo::command::IMAGES_MOST);
@@ -328,7 +334,7 @@ fn guest(options: &Options, machine: &Machine) -> Result<Guest> {
     }
     let beside = guests.split_off(1);
     let first = guests.remove(0);
-    Ok(Guest { files, beside, ..first })
+    Ok(Guest { files, beside, root_options: options.root_options.clone(), ..first })
 }
 
 /// A program that is started, but for the files.

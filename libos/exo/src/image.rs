@@ -2,6 +2,9 @@
 
 use abi::{IMAGE_BASE, IMAGE_MAGIC, ImageHeader};
 
+/// The module that holds mount options of the root file system.
+pub const ROOT_OPTIONS: &str = "rootflags";
+
 /// The image's header.
 ///
 /// # Panics

@@ -434,7 +434,7 @@ pub fn tree(archive: &'static [u8], pool: &Arc<Pool>, now: Time, mounts: impl Fn
 /// # Errors
 /// `ENODEV`: the root is no file system that could hold it.
 pub fn input_entry(root: &Arc<Entry>, input: &'static [u8], now: Time) -> Result<Arc<Entry>> {
-    let inode = inode_of(root).ok_or(Errno::ENODEV)?.from_image(input, 0o400, now);
+    let inode = inode_of(root).ok_or(Errno::ENODEV)?.from_image(input, 0o400, now)?;
     let place = Entry::new(inode, root, b"stdin");
     place.set_removed();
     Ok(place)

@@ -12,6 +12,7 @@ pub mod epoll;
 pub mod event;
 pub mod files;
 pub mod inotify;
+mod interface;
 pub mod locks;
 pub mod pidfd;
 pub mod pipe;

@@ -1,4 +1,4 @@
-//! Sockets of the Unix domain: handles of `unixd`'s.
+//! Sockets: handles of `unixd`'s.
 #![forbid(unsafe_code)]
 
 use alloc::sync::Arc;
@@ -9,6 +9,7 @@ use unix::message::{BYTES, BYTES_MOST, CREDENTIALS, NAME, NAME_MOST, NO_PLACE, P
 use unix::{Operation, Request};
 
 use crate::errno::{Errno, Result};
+use crate::file::interface;
 use crate::file::remote::{Handle, RemoteFile, SOCKET};
 use crate::file::{Blocking, Edges, File, Input, Output, Place, Readiness};
 use crate::server::Server;
@@ -21,7 +22,7 @@ const SIGPIPE: u32 = 13;
 const MSG_PEEK: u32 = 2;
 const MSG_WAITALL: u32 = 0x100;
 
-/// A socket's name: the bytes of `sun_path`, and what a path leads to.
+/// A socket's name: the bytes of `sun_path`, and what a path leads to; or those of an address of the Internet.
 #[derive(Clone, Default)]
 pub struct Name {
     /// The bytes.
@@ -77,6 +78,8 @@ pub struct Timeouts {
 /// A socket.
 pub struct Socket {
     remote: RemoteFile,
+    /// The number of the family of its addresses.
+    domain: u16,
     /// Whether it is a stream: bytes without borders.
     is_stream: bool,
     /// The longest waits.
@@ -86,14 +89,20 @@ pub struct Socket {
 impl Socket {
     /// The socket behind a handle.
     #[must_use]
-    pub fn new(handle: Handle, is_stream: bool) -> Socket {
-        Socket { remote: RemoteFile::new(handle, SOCKET), is_stream, timeouts: Mutex::new(Timeouts::default()) }
+    pub fn new(handle: Handle, domain: u16, is_stream: bool) -> Socket {
+        Socket { remote: RemoteFile::new(handle, SOCKET), domain, is_stream, timeouts: Mutex::new(Timeouts::default()) }
     }
 
     /// The handle.
     #[must_use]
     pub fn handle(&self) -> &Handle {
         self.remote.handle()
+    }
+
+    /// The number of the family of its addresses.
+    #[must_use]
+    pub fn domain(&self) -> u16 {
+        self.domain
     }
 
     /// Whether it is a stream.
@@ -106,9 +115,9 @@ impl Socket {
     ///
     /// # Errors
     /// What `unixd` answers.
-    pub fn ask_with_name(&self, operation: Operation, name: &Name) -> Result<[u64; 4]> {
+    pub fn ask_with_name(&self, operation: Operation, name: &Name, more: u64) -> Result<[u64; 4]> {
         self.handle().server().post(NAME, &name.bytes);
-        self.handle().ask(operation, [name.bytes.len() as u64, u64::from(name.handle()), 0])
+        self.handle().ask(operation, [name.bytes.len() as u64, u64::from(name.handle()), more])
     }
 
     /// Ask for a name.
@@ -302,6 +311,9 @@ impl File for Socket {
     }
 
     fn control(&self, world: &dyn World, request: u32, argument: usize) -> Result<usize> {
+        if let Some(outcome) = interface::control(world, request, argument) {
+            return outcome.map(|()| 0);
+        }
         self.remote.control(world, request, argument)
     }
 

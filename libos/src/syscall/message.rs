@@ -17,7 +17,8 @@ use crate::file::{Access, Blocking, Description, File, Input, Output};
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::syscall::Arguments;
-use crate::syscall::socket::{address_of, deadline, describe, find_name, read_name, wait, with_socket, write_name};
+use crate::syscall::address::{AF_UNIX, Naming, address_of, find_name, read_name, write_name};
+use crate::syscall::socket::{deadline, describe, wait, with_socket};
 use crate::user::{MOST_BYTES, Stretch, UserMemory};
 use crate::vfs::attributes::Kind;
 use crate::vfs::world::World;
@@ -77,19 +78,21 @@ fn receive<K: Kernel>(process: &Process<K>, fd: i32, output: &mut Output, flags:
 }
 
 /// The name that a message goes to, if one is given.
-fn destination<K: Kernel>(process: &Process<K>, address: usize, length: usize) -> Result<Option<crate::file::socket::Name>> {
-    if address == 0 || length == 0 {
+fn destination<K: Kernel>(process: &Process<K>, fd: i32, address: usize, length: usize) -> Result<Option<crate::file::socket::Name>> {
+    let (domain, is_stream) = with_socket(process, fd, |socket, _| Ok((socket.domain(), socket.is_stream())))?;
+    // A connection of the Internet's needs no name, and does not look at one.
+    if address == 0 || length == 0 || domain != AF_UNIX && is_stream {
         return Ok(None);
     }
-    read_name(process, address, length)?.ok_or(Errno::EINVAL).and_then(|bytes| find_name(process, bytes)).map(Some)
+    let bytes = read_name(process, domain, address, length, Naming::Sending)?.ok_or(Errno::EINVAL)?;
+    find_name(process, domain, bytes).map(Some)
 }
 
 /// sendto(2)
 pub fn sendto<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    with_socket(process, arguments.int(0), |_, _| Ok(()))?;
     let along = Along {
         flags: arguments.unsigned(3),
-        to: destination(process, arguments.word(4), arguments.unsigned(5) as usize)?,
+        to: destination(process, arguments.int(0), arguments.word(4), arguments.unsigned(5) as usize)?,
         ..Along::default()
     };
     transmit(process, arguments.int(0), &mut Input::user(process, arguments.word(1), arguments.word(2).min(MOST_BYTES)), along)
@@ -100,14 +103,15 @@ pub fn recvfrom<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Resul
     let mut output = Output::user(process, arguments.word(1), arguments.word(2).min(MOST_BYTES));
     let received = receive(process, arguments.int(0), &mut output, arguments.unsigned(3), 0)?;
     if arguments.word(4) != 0 && arguments.word(5) != 0 {
-        write_sender(process, &received.from, arguments.word(4), arguments.word(5))?;
+        let domain = with_socket(process, arguments.int(0), |socket, _| Ok(socket.domain()))?;
+        write_sender(process, domain, &received.from, arguments.word(4), arguments.word(5))?;
     }
     Ok(received.count)
 }
 
 /// Tell who sent, if it has a name.
-fn write_sender<K: Kernel>(process: &Process<K>, from: &[u8], address: usize, length: usize) -> Result<()> {
-    if from.is_empty() { process.write_value(length, &0u32) } else { write_name(process, from, address, length) }
+fn write_sender<K: Kernel>(process: &Process<K>, domain: u16, from: &[u8], address: usize, length: usize) -> Result<()> {
+    if from.is_empty() { process.write_value(length, &0u32) } else { write_name(process, domain, from, address, length) }
 }
 
 /// What the control messages of a message say.
@@ -157,9 +161,14 @@ fn send_message<K: Kernel>(process: &Process<K>, fd: i32, address: usize, flags:
     with_socket(process, fd, |_, _| Ok(()))?;
     let header: Header = process.read_value(address)?;
     let stretches = read_stretches(process, &header)?;
-    let to = destination(process, header[NAME], header[NAME_LENGTH] as u32 as usize)?;
+    let to = destination(process, fd, header[NAME], header[NAME_LENGTH] as u32 as usize)?;
     let mut along = Along { flags, to, ..Along::default() };
-    let kept = read_control(process, &header, &mut along)?;
+    let mut kept = read_control(process, &header, &mut along)?;
+    // Only sockets of one machine carry these, and others say nothing of it.
+    if with_socket(process, fd, |socket, _| Ok(socket.domain() != AF_UNIX))? {
+        (along.rights, along.credentials) = (Vec::new(), None);
+        kept.clear();
+    }
     let outcome = transmit(process, fd, &mut Input::vectors(process, &stretches), along);
     drop(kept);
     outcome
@@ -258,7 +267,7 @@ fn write_control<K: Kernel>(process: &Process<K>, header: &Header, received: &mu
 }
 
 fn receive_message<K: Kernel>(process: &Process<K>, fd: i32, address: usize, flags: u32) -> Result<usize> {
-    with_socket(process, fd, |_, _| Ok(()))?;
+    let domain = with_socket(process, fd, |socket, _| Ok(socket.domain()))?;
     let mut header: Header = process.read_value(address)?;
     let stretches = read_stretches(process, &header)?;
     // As many descriptors as fit behind a header, and behind the credentials if they come.
@@ -267,7 +276,7 @@ fn receive_message<K: Kernel>(process: &Process<K>, fd: i32, address: usize, fla
     let rights = header[CONTROL_LENGTH].saturating_sub(used + HEADER) / 4;
     let mut received = receive(process, fd, &mut Output::vectors(process, &stretches), flags, rights)?;
     if header[NAME] != 0 {
-        let name = if received.from.is_empty() { Vec::new() } else { address_of(&received.from) };
+        let name = if received.from.is_empty() { Vec::new() } else { address_of(domain, &received.from) };
         let room = header[NAME_LENGTH] as u32 as usize;
         process.write(header[NAME], &name[..name.len().min(room)])?;
         header[NAME_LENGTH] = name.len();
@@ -282,7 +291,7 @@ fn receive_message<K: Kernel>(process: &Process<K>, fd: i32, address: usize, fla
 
 fn passes_credentials(socket: &Socket, _: &Description) -> Result<bool> {
     const SO_PASSCRED: u64 = 16;
-    Ok(socket.handle().ask(Operation::SocketOption, [SO_PASSCRED, 0, 0])?[0] != 0)
+    Ok(socket.handle().ask(Operation::SocketOption, [SO_PASSCRED, u64::from(SOL_SOCKET), 0])?[0] != 0)
 }
 
 /// recvmsg(2)

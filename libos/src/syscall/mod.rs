@@ -4,6 +4,7 @@
 //! crashes: a pointer goes through `user`, a number is checked.
 #![forbid(unsafe_code)]
 
+pub mod address;
 pub mod capability;
 pub mod descriptor;
 pub mod directory;
@@ -25,6 +26,7 @@ pub mod pidfd;
 pub mod poll;
 pub mod process;
 pub mod queue;
+pub mod resolve;
 pub mod schedule;
 pub mod signal;
 pub mod socket;

@@ -12,9 +12,10 @@ use crate::file::terminal::TerminalFile;
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::syscall::Arguments;
-use crate::syscall::path::{find_at, path, permissions, with_short};
+use crate::syscall::path::{path, permissions, with_short};
 use crate::vfs::attributes::Kind;
 use crate::vfs::opening::{self, Opening};
+use crate::vfs::walk::{Last, Start, walk};
 
 /// openat(2)
 pub fn openat<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
@@ -66,18 +67,30 @@ pub(super) fn open_peer<K: Kernel>(process: &Process<K>, number: u32, flags: u32
 }
 
 fn open_description<K: Kernel>(process: &Process<K>, directory: i32, name: &[u8], flags: u32, mode: u32) -> Result<Arc<Description>> {
+    if name.is_empty() {
+        return Err(Errno::ENOENT);
+    }
+    open_resolved(process, &process.files.start(directory, name)?, name, flags, mode)
+}
+
+/// Open a path from where it begins.
+pub(super) fn open_resolved<K: Kernel>(
+    process: &Process<K>,
+    start: &Start,
+    name: &[u8],
+    flags: u32,
+    mode: u32,
+) -> Result<Arc<Description>> {
     if flags & O_PATH != 0 {
-        let entry = find_at(process, directory, name, flags & O_NOFOLLOW == 0)?;
+        let last = if flags & O_NOFOLLOW == 0 { Last::Follow } else { Last::Keep };
+        let entry = walk(process, start, name, last)?.existing()?;
         if flags & O_DIRECTORY != 0 && entry.node.kind() != Kind::Directory {
             return Err(Errno::ENOTDIR);
         }
         return Ok(Description::path_only(entry, flags & (O_PATH | O_DIRECTORY | O_NOFOLLOW)));
     }
-    if name.is_empty() {
-        return Err(Errno::ENOENT);
-    }
     let opening = Opening { flags, permissions: permissions(process, mode) };
-    let (entry, file) = opening::open(process, &process.files.start(directory, name)?, name, &opening)?;
+    let (entry, file) = opening::open(process, start, name, &opening)?;
     if flags & O_NOCTTY == 0
         && let Some(terminal) = file.of_type::<TerminalFile>()
     {

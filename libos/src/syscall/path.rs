@@ -170,7 +170,7 @@ fn remove<K: Kernel>(process: &Process<K>, directory: i32, address: usize, is_di
     let name = path(process, address)?;
     let found = process.files.walk(process, directory, &name, Last::Name)?;
     check_name(&found, is_directory)?;
-    let entry = found.entry.ok_or(Errno::ENOENT)?;
+    let entry = found.entry.ok_or_else(|| absent(process, &found.parent))?;
     if entry.mount {
         return Err(Errno::EBUSY);
     }
@@ -187,6 +187,11 @@ fn remove<K: Kernel>(process: &Process<K>, directory: i32, address: usize, is_di
         return Err(errno);
     }
     found.parent.node.unlink(&found.name, is_directory, &process.actor()).map(|()| 0)
+}
+
+/// What those calls say that change directories where there is no such name in one: that it may not be changed comes first.
+fn absent<K: Kernel>(process: &Process<K>, parent: &Arc<Entry>) -> Errno {
+    if parent.node.statistics(process).read_only { Errno::EROFS } else { Errno::ENOENT }
 }
 
 /// What rmdir(2) and unlink(2) say of `.`, `..` and `/`.
@@ -232,7 +237,7 @@ fn rename_at<K: Kernel>(process: &Process<K>, from: (i32, usize), to: (i32, usiz
     if old.ending != Ending::Name || new.ending != Ending::Name {
         return Err(if how == Rename::Keep && new.ending != Ending::Name { Errno::EEXIST } else { Errno::EBUSY });
     }
-    let entry = old.entry.ok_or(Errno::ENOENT)?;
+    let entry = old.entry.ok_or_else(|| absent(process, &old.parent))?;
     match (&new.entry, how) {
         (Some(_), Rename::Keep) => return Err(Errno::EEXIST),
         (None, Rename::Exchange) => return Err(Errno::ENOENT),

@@ -5,7 +5,6 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use linux_raw_sys::general::{AT_FDCWD, O_CLOEXEC, O_NONBLOCK, O_RDWR};
-use unix::message::NAME_MOST;
 use unix::{Operation, Request};
 
 use crate::errno::{Errno, Result};
@@ -15,6 +14,7 @@ use crate::file::socket::{Name, Socket};
 use crate::file::{Access, Blocking, Description, File};
 use crate::kernel::Kernel;
 use crate::process::Process;
+use crate::syscall::address::{AF_INET, AF_INET6, AF_UNIX, Naming, find_name, read_name, write_name};
 use crate::syscall::path::permissions;
 use crate::syscall::{Arguments, poll};
 use crate::user::UserMemory;
@@ -23,37 +23,55 @@ use crate::vfs::node::New;
 use crate::vfs::walk::Last;
 use crate::vfs::world::World;
 
-/// `AF_UNSPEC`, `AF_UNIX`, and one more than any family's number.
-const AF_UNSPEC: u16 = 0;
-const AF_UNIX: u16 = 1;
 /// `SOCK_STREAM`, and what is not a type.
 const SOCK_STREAM: u32 = 1;
 const TYPE_MASK: u32 = 0xf;
 const TYPES: u32 = 11;
-/// Bytes of a `struct sockaddr_un` before `sun_path`.
-const FAMILY_BYTES: usize = 2;
+/// Where a domain stands above a type.
+const DOMAIN_SHIFT: u32 = 8;
 const SOL_SOCKET: i32 = 1;
 
-/// A description of a socket, with the flags of its type.
+/// A description of a socket, of a type and above it a domain, with flags.
 pub fn describe<K: Kernel>(process: &Process<K>, handle: Handle, kind: u32, inode: u64, flags: u32) -> Arc<Description> {
-    let socket: Arc<dyn File> = Arc::new(Socket::new(handle, kind == SOCK_STREAM));
+    let socket: Arc<dyn File> = Arc::new(Socket::new(handle, (kind >> DOMAIN_SHIFT) as u16, kind & TYPE_MASK == SOCK_STREAM));
     let entry = AnonymousNode::entry(socket.clone(), Kind::Socket, inode, format!("socket:[{inode}]").as_bytes(), process.now());
     Description::new(entry, socket, Access::READ | Access::WRITE, flags & O_NONBLOCK | O_RDWR)
 }
 
-/// Domain, type and protocol as socket(2) and socketpair(2) take them; gives the type and its flags.
+/// Domain, type and protocol as socket(2) and socketpair(2) take them; gives the type, with the domain above it, and its flags.
 fn kind<K: Kernel>(arguments: &Arguments, process: &Process<K>) -> Result<(u32, u32)> {
     let (domain, kind, protocol) = (arguments.int(0), arguments.unsigned(1), arguments.int(2));
     let (kind, flags) = (kind & TYPE_MASK, kind & !TYPE_MASK);
     if flags & !(O_CLOEXEC | O_NONBLOCK) != 0 || kind >= TYPES {
         return Err(Errno::EINVAL);
     }
-    if domain != i32::from(AF_UNIX) || process.kernel.server().is_none() {
+    if process.kernel.server().is_none() {
         return Err(Errno::EAFNOSUPPORT);
     }
-    match protocol {
-        0 | 1 => Ok((kind, flags)),
-        _ => Err(Errno::EPROTONOSUPPORT),
+    match u16::try_from(domain).map_err(|_| Errno::EAFNOSUPPORT)? {
+        AF_UNIX if protocol == 0 || protocol == 1 => {}
+        AF_UNIX => return Err(Errno::EPROTONOSUPPORT),
+        AF_INET | AF_INET6 => check_protocol(kind, protocol)?,
+        _ => return Err(Errno::EAFNOSUPPORT),
+    }
+    Ok((kind | (domain as u32) << DOMAIN_SHIFT, flags))
+}
+
+/// Check that a type of the Internet's has a protocol.
+fn check_protocol(kind: u32, protocol: i32) -> Result<()> {
+    const SOCK_DATAGRAM: u32 = 2;
+    const MESSAGES: i32 = 1;
+    const TCP: i32 = 6;
+    const UDP: i32 = 17;
+    /// One more than the number of any protocol (`IPPROTO_MAX`).
+    const PROTOCOLS: i32 = 263;
+    match (kind, protocol) {
+        (_, protocol) if !(0..PROTOCOLS).contains(&protocol) => Err(Errno::EINVAL),
+        (SOCK_STREAM, 0 | TCP) | (SOCK_DATAGRAM, 0 | UDP) => Ok(()),
+        // Nobody's group may (`net.ipv4.ping_group_range`).
+        (SOCK_DATAGRAM, MESSAGES) => Err(Errno::EACCES),
+        (SOCK_STREAM | SOCK_DATAGRAM, _) => Err(Errno::EPROTONOSUPPORT),
+        _ => Err(Errno::ESOCKTNOSUPPORT),
     }
 }
 
@@ -70,9 +88,12 @@ pub fn socket<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<
 /// socketpair(2)
 pub fn socketpair<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
     let (kind, flags) = kind(arguments, process)?;
+    if kind >> DOMAIN_SHIFT != u32::from(AF_UNIX) {
+        return Err(Errno::EOPNOTSUPP);
+    }
     let server = process.kernel.server().ok_or(Errno::EAFNOSUPPORT)?;
     let inodes = [process.files.next_inode(), process.files.next_inode()];
-    let numbers = server.call(Request::new(Operation::MakeSockets, [u64::from(kind), inodes[0], 0]))?[0];
+    let numbers = server.call(Request::new(Operation::MakeSockets, [u64::from(kind & TYPE_MASK), inodes[0], 0]))?[0];
     let handles = [numbers as u32, (numbers >> 32) as u32].map(|number| Handle::new(server, number));
     let mut fds = [0; 2];
     let undo = |fds: &[i32]| fds.iter().for_each(|&fd| drop(process.files.with_table(|table| table.remove(fd))));
@@ -94,56 +115,13 @@ pub fn with_socket<K: Kernel, T>(process: &Process<K>, fd: i32, work: impl FnOnc
     work(file.socket().ok_or(Errno::ENOTSOCK)?, &description)
 }
 
-/// The `sun_path` of an address; `None` for `AF_UNSPEC`.
-///
-/// # Errors
-/// `EINVAL`: of another family, or of a length that none has. `EFAULT`.
-pub fn read_name<K: Kernel>(process: &Process<K>, address: usize, length: usize) -> Result<Option<Vec<u8>>> {
-    const MOST: usize = 128;
-    if !(FAMILY_BYTES..=MOST).contains(&length) {
-        return Err(Errno::EINVAL);
-    }
-    let mut bytes = alloc::vec![0; length];
-    process.read(address, &mut bytes)?;
-    let family = u16::from_ne_bytes([bytes[0], bytes[1]]);
-    let mut name = bytes.split_off(FAMILY_BYTES);
-    match family {
-        AF_UNSPEC => return Ok(None),
-        AF_UNIX if name.len() <= NAME_MOST => {}
-        _ => return Err(Errno::EINVAL),
-    }
-    // A path ends at its NUL; a name that begins with one is as long as it says.
-    if name.first().is_some_and(|&first| first != 0) {
-        let end = name.iter().position(|&byte| byte == 0).unwrap_or(name.len());
-        name.truncate(end);
-    }
-    Ok(Some(name))
-}
-
-/// A name that something is to be found by.
-///
-/// # Errors
-/// `EINVAL`: no name. `ECONNREFUSED`: a path to something that is no socket. Others are the walk's.
-pub fn find_name<K: Kernel>(process: &Process<K>, bytes: Vec<u8>) -> Result<Name> {
-    match bytes.first() {
-        None => Err(Errno::EINVAL),
-        Some(0) => Ok(Name { bytes, place: None }),
-        Some(_) => {
-            let entry = process.files.find(process, &bytes)?;
-            if entry.node.kind() != Kind::Socket {
-                return Err(Errno::ECONNREFUSED);
-            }
-            Ok(Name { bytes, place: Some(entry) })
-        }
-    }
-}
-
 /// bind(2)
 pub fn bind<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
     with_socket(process, arguments.int(0), |socket, _| {
-        let bytes = read_name(process, arguments.word(1), arguments.unsigned(2) as usize)?.ok_or(Errno::EINVAL)?;
-        if bytes.first().is_none_or(|&first| first == 0) {
-            return socket.ask_with_name(Operation::Bind, &Name { bytes, place: None }).map(|_| 0);
+        let domain = socket.domain();
+        let bytes = read_name(process, domain, arguments.word(1), arguments.unsigned(2) as usize, Naming::Binding)?.ok_or(Errno::EINVAL)?;
+        if domain != AF_UNIX || bytes.first().is_none_or(|&first| first == 0) {
+            return socket.ask_with_name(Operation::Bind, &Name { bytes, place: None }, 0).map(|_| 0);
         }
         if !socket.name(false)?.is_empty() {
             return Err(Errno::EINVAL);
@@ -155,7 +133,7 @@ pub fn bind<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<us
         const MODE: u32 = 0o777;
         let new = New { kind: Kind::Socket, permissions: permissions(process, MODE), special: 0, target: &[] };
         let entry = found.parent.node.create(&found.parent, &found.name, &new, &process.actor())?;
-        socket.ask_with_name(Operation::Bind, &Name { bytes, place: Some(entry) }).map(|_| 0)
+        socket.ask_with_name(Operation::Bind, &Name { bytes, place: Some(entry) }, 0).map(|_| 0)
     })
 }
 
@@ -185,18 +163,23 @@ pub fn wait<K: Kernel>(process: &Process<K>, blocking: Blocking, deadline_ns: Op
 /// connect(2)
 pub fn connect<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
     with_socket(process, arguments.int(0), |socket, description| {
-        let bytes = read_name(process, arguments.word(1), arguments.unsigned(2) as usize)?;
+        let domain = socket.domain();
+        let naming = if socket.is_stream() { Naming::Connecting } else { Naming::Directing };
+        let bytes = read_name(process, domain, arguments.word(1), arguments.unsigned(2) as usize, naming)?;
         let Some(bytes) = bytes else {
-            if socket.is_stream() {
+            if socket.is_stream() && domain == AF_UNIX {
                 return Err(Errno::EINVAL);
             }
-            return socket.ask_with_name(Operation::Connect, &Name::default()).map(|_| 0);
+            return socket.ask_with_name(Operation::Connect, &Name::default(), 0).map(|_| 0);
         };
-        let name = find_name(process, bytes)?;
+        let name = find_name(process, domain, bytes)?;
         let deadline_ns = deadline(process, socket.timeouts.lock().send_ns);
+        let is_nonblocking = u64::from(description.blocking() == Blocking::Refused);
+        let is_of_internet = domain != AF_UNIX;
         loop {
-            match socket.ask_with_name(Operation::Connect, &name) {
-                Err(Errno::EAGAIN) => wait(process, description.blocking(), deadline_ns)?,
+            match socket.ask_with_name(Operation::Connect, &name, is_nonblocking) {
+                Err(Errno::EAGAIN) => wait(process, description.blocking(), deadline_ns)
+                    .map_err(|errno| if is_of_internet && errno == Errno::EAGAIN { Errno::EINPROGRESS } else { errno })?,
                 outcome => return outcome.map(|_| 0),
             }
         }
@@ -217,11 +200,11 @@ fn accept_with<K: Kernel>(process: &Process<K>, arguments: &Arguments, flags: u3
             }
         };
         let handle = Handle::new(socket.handle().server(), number);
-        let kind = if socket.is_stream() { SOCK_STREAM } else { 0 };
+        let kind = if socket.is_stream() { SOCK_STREAM } else { 0 } | u32::from(socket.domain()) << DOMAIN_SHIFT;
         let accepted = describe(process, handle, kind, inode, flags);
         if arguments.word(1) != 0 {
             let name = accepted.file()?.socket().ok_or(Errno::ENOTSOCK)?.name(true)?;
-            write_name(process, &name, arguments.word(1), arguments.word(2))?;
+            write_name(process, socket.domain(), &name, arguments.word(1), arguments.word(2))?;
         }
         process.files.insert(accepted, flags & O_CLOEXEC != 0).map(|fd| fd as usize)
     })
@@ -237,38 +220,16 @@ pub fn accept4<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result
     accept_with(process, arguments, arguments.unsigned(3))
 }
 
-/// An address as programs read it: of a path with its NUL.
-#[must_use]
-pub fn address_of(name: &[u8]) -> Vec<u8> {
-    let mut bytes = AF_UNIX.to_ne_bytes().to_vec();
-    bytes.extend_from_slice(name);
-    if name.first().is_some_and(|&first| first != 0) && name.len() < NAME_MOST {
-        bytes.push(0);
-    }
-    bytes
-}
-
-/// Tell a name where a program wants it, as much as there is room for, and its whole length.
-///
-/// # Errors
-/// `EINVAL`: a negative room. `EFAULT`.
-pub fn write_name<K: Kernel>(process: &Process<K>, name: &[u8], address: usize, length: usize) -> Result<()> {
-    let room = usize::try_from(process.read_value::<i32>(length)?).map_err(|_| Errno::EINVAL)?;
-    let bytes = address_of(name);
-    process.write(address, &bytes[..bytes.len().min(room)])?;
-    process.write_value(length, &(bytes.len() as u32))
-}
-
 /// getsockname(2)
 pub fn getsockname<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    let name = with_socket(process, arguments.int(0), |socket, _| socket.name(false))?;
-    write_name(process, &name, arguments.word(1), arguments.word(2)).map(|()| 0)
+    let (domain, name) = with_socket(process, arguments.int(0), |socket, _| Ok((socket.domain(), socket.name(false)?)))?;
+    write_name(process, domain, &name, arguments.word(1), arguments.word(2)).map(|()| 0)
 }
 
 /// getpeername(2)
 pub fn getpeername<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    let name = with_socket(process, arguments.int(0), |socket, _| socket.name(true))?;
-    write_name(process, &name, arguments.word(1), arguments.word(2)).map(|()| 0)
+    let (domain, name) = with_socket(process, arguments.int(0), |socket, _| Ok((socket.domain(), socket.name(true)?)))?;
+    write_name(process, domain, &name, arguments.word(1), arguments.word(2)).map(|()| 0)
 }
 
 /// shutdown(2)
@@ -286,19 +247,23 @@ const SO_SNDTIMEO: [i32; 2] = [21, 67];
 pub fn getsockopt<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
     let (level, option, address, length) = (arguments.int(1), arguments.int(2), arguments.word(3), arguments.word(4));
     with_socket(process, arguments.int(0), |socket, _| {
-        if level != SOL_SOCKET {
+        if level != SOL_SOCKET && socket.domain() == AF_UNIX {
             return Err(Errno::EOPNOTSUPP);
         }
         let room = usize::try_from(process.read_value::<i32>(length)?).map_err(|_| Errno::EINVAL)?;
-        let bytes: Vec<u8> = if SO_RCVTIMEO.contains(&option) || SO_SNDTIMEO.contains(&option) {
+        let is_own = level == SOL_SOCKET;
+        let bytes: Vec<u8> = if is_own && (SO_RCVTIMEO.contains(&option) || SO_SNDTIMEO.contains(&option)) {
             let timeouts = *socket.timeouts.lock();
             let ns = if SO_RCVTIMEO.contains(&option) { timeouts.receive_ns } else { timeouts.send_ns };
             crate::time::timeval(ns).iter().flat_map(|word| word.to_ne_bytes()).collect()
-        } else if option == SO_LINGER {
-            alloc::vec![0; 8]
         } else {
-            let [first, second, third, _] = socket.handle().ask(Operation::SocketOption, [option as u64, 0, 0])?;
-            let words = if option == SO_PEERCRED { 3 } else { 1 };
+            let [first, second, third, _] =
+                socket.handle().ask(Operation::SocketOption, [u64::from(option as u32), u64::from(level as u32), 0])?;
+            let words = match option {
+                SO_PEERCRED if is_own => 3,
+                SO_LINGER if is_own => 2,
+                _ => 1,
+            };
             [first, second, third].iter().take(words).flat_map(|&word| (word as u32).to_ne_bytes()).collect()
         };
         let count = bytes.len().min(room);
@@ -311,20 +276,25 @@ pub fn getsockopt<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Res
 pub fn setsockopt<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
     let (level, option, address, length) = (arguments.int(1), arguments.int(2), arguments.word(3), arguments.int(4));
     with_socket(process, arguments.int(0), |socket, _| {
-        if level != SOL_SOCKET {
+        if level != SOL_SOCKET && socket.domain() == AF_UNIX {
             return Err(Errno::EOPNOTSUPP);
         }
         if length < 4 {
             return Err(Errno::EINVAL);
         }
-        if SO_RCVTIMEO.contains(&option) || SO_SNDTIMEO.contains(&option) {
+        let is_own = level == SOL_SOCKET;
+        if is_own && (SO_RCVTIMEO.contains(&option) || SO_SNDTIMEO.contains(&option)) {
             return set_timeout(process, socket, option, address, length);
         }
         let value: i32 = process.read_value(address)?;
-        if option == SO_LINGER {
-            return if length < 8 { Err(Errno::EINVAL) } else { Ok(0) };
+        let mut value = u64::from(value as u32);
+        if is_own && option == SO_LINGER {
+            if length < 8 {
+                return Err(Errno::EINVAL);
+            }
+            value |= u64::from(process.read_value::<u32>(address.wrapping_add(4))?) << 32;
         }
-        socket.handle().ask(Operation::SetSocketOption, [option as u64, value as u32 as u64, 0]).map(|_| 0)
+        socket.handle().ask(Operation::SetSocketOption, [u64::from(option as u32), value, u64::from(level as u32)]).map(|_| 0)
     })
 }
 

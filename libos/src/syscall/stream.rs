@@ -198,16 +198,20 @@ pub fn sendfile<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Resul
             Err(_) if done > 0 => break,
             count => count?,
         };
-        let written = match to.write(process, &mut Input::own(&buffer[..count])) {
-            Err(_) if done > 0 => break,
-            written => written?,
-        };
+        let outcome = to.write(process, &mut Input::own(&buffer[..count]));
+        let written = *outcome.as_ref().unwrap_or(&0);
         done += written;
         offset = offset.map(|offset| offset + written as i64);
         if written < count {
-            if offset.is_none() {
+            // What did not go out is read again.
+            if offset.is_none() && !is_stream {
                 from.set_offset(from.offset() - (count - written) as u64);
             }
+            if done > 0 {
+                break;
+            } else {
+                outcome?
+            };
             break;
         }
     }

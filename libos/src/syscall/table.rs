@@ -16,7 +16,8 @@ use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::syscall::{
     Arguments, Handler, capability, descriptor, directory, epoll, exec, family, futex, identity, inotify, lock, memory, message, notice,
-    open, path, pidfd, poll, process, queue, schedule, signal, socket, splice, stat, stream, system_v, thread, time, timer, times, wait,
+    open, path, pidfd, poll, process, queue, resolve, schedule, signal, socket, splice, stat, stream, system_v, thread, time, timer, times,
+    wait,
 };
 
 /// How much of a call works.
@@ -600,7 +601,7 @@ rows! {
     fremovexattr: 199, 16, stat::descriptor_attribute, Stub("no file system keeps any"), [Fd, Path];
 
     // Known by name, so that the log can tell what a program missed.
-    openat2: 437, 437, absent, Absent, [DirectoryFd, Path, Pointer, Unsigned];
+    openat2: 437, 437, resolve::openat2, Full, [DirectoryFd, Path, Pointer, Unsigned];
     inotify_init: 253, -, inotify::inotify_init, Full, [];
     inotify_init1: 294, 26, inotify::inotify_init1, Full, [Hex];
     inotify_add_watch: 254, 27, inotify::inotify_add_watch, Partial("stores through mappings and /proc are not told of"), [Fd, Path, Hex];
@@ -610,7 +611,7 @@ rows! {
     vmsplice: 278, 75, splice::vmsplice, Partial("bytes are copied: what the program changes later stays as it was"), [Fd, VectorIn, Unsigned, Hex];
     mount: 165, 40, absent, Absent, [Path, Path, Path, Hex, Pointer];
     umount2: 166, 39, absent, Absent, [Path, Hex];
-    socket: 41, 198, socket::socket, Partial("of the Unix domain only"), [Int, Int, Int];
+    socket: 41, 198, socket::socket, Partial("of the Unix domain, and of the Internet over the loopback; no raw ones"), [Int, Int, Int];
     socketpair: 53, 199, socket::socketpair, Full, [Int, Int, Int, Pointer];
     connect: 42, 203, socket::connect, Full, [Fd, Pointer, Unsigned];
     accept: 43, 202, socket::accept, Full, [Fd, Pointer, Pointer];
@@ -626,8 +627,8 @@ rows! {
     listen: 50, 201, socket::listen, Full, [Fd, Int];
     getsockname: 51, 204, socket::getsockname, Full, [Fd, Pointer, Pointer];
     getpeername: 52, 205, socket::getpeername, Full, [Fd, Pointer, Pointer];
-    setsockopt: 54, 208, socket::setsockopt, Partial("of the level SOL_SOCKET only"), [Fd, Int, Int, Pointer, Int];
-    getsockopt: 55, 209, socket::getsockopt, Partial("of the level SOL_SOCKET only"), [Fd, Int, Int, Pointer, Pointer];
+    setsockopt: 54, 208, socket::setsockopt, Partial("of the Internet's protocols, what streams and datagrams have; no ancillary data of theirs"), [Fd, Int, Int, Pointer, Int];
+    getsockopt: 55, 209, socket::getsockopt, Partial("of the Internet's protocols, what streams and datagrams have; no TCP_INFO"), [Fd, Int, Int, Pointer, Pointer];
     io_uring_setup: 425, 425, absent, Absent, [Unsigned, Pointer];
 }
 

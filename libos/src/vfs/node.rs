@@ -73,6 +73,8 @@ pub struct Statistics {
     pub inodes: u64,
     /// Inodes free.
     pub inodes_free: u64,
+    /// Whether nothing in it may be changed.
+    pub read_only: bool,
 }
 
 /// An inode.
@@ -106,6 +108,11 @@ pub trait Node: Any + Send + Sync {
     /// Where its changes are counted, and the counts, if they are.
     fn counts(&self) -> Option<(u16, &'static ChangeCounts)> {
         None
+    }
+
+    /// Whether its file system may not be changed.
+    fn is_read_only(&self) -> bool {
+        false
     }
 
     /// What its file system says of itself.

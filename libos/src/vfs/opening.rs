@@ -158,6 +158,7 @@ fn wanted(opening: &Opening) -> Wanted {
 
 /// Check whether what is there may be opened so.
 fn check(world: &dyn World, node: &Arc<dyn Node>, opening: &Opening) -> Result<()> {
+    check_writable(node, wanted(opening))?;
     let subject = world.subject();
     if subject.is_privileged() {
         return Ok(());
@@ -165,4 +166,14 @@ fn check(world: &dyn World, node: &Arc<dyn Node>, opening: &Opening) -> Result<(
     let attributes = node.attributes();
     subject.may(&attributes, wanted(opening))?;
     if opening.has(O_NOATIME) && !subject.owns(&attributes) { Err(Errno::EPERM) } else { Ok(()) }
+}
+
+/// Check that what is wanted of an inode leaves a read-only file system as it is. What stands for something else, such as a device, may be
+/// written there too.
+///
+/// # Errors
+/// `EROFS`: it does not.
+pub fn check_writable(node: &Arc<dyn Node>, wanted: Wanted) -> Result<()> {
+    let changes = wanted.contains(Wanted::WRITE) && node.is_read_only();
+    if changes && matches!(node.kind(), Kind::Regular | Kind::Directory | Kind::Link) { Err(Errno::EROFS) } else { Ok(()) }
 }

@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::errno::{Errno, Result};
+use crate::file::Files;
 use crate::vfs::attributes::{Time, device_number};
 use crate::vfs::node::{Entry, Target};
 use crate::vfs::text::{Body, Item, mount};
@@ -12,6 +13,10 @@ use crate::vfs::world::{Report, Table, World};
 
 const fn fixed(name: &'static str, text: &'static str) -> Item {
     Item { name, body: Body::Fixed(text) }
+}
+
+const fn text(name: &'static str, text: fn(&dyn World) -> Vec<u8>) -> Item {
+    Item { name, body: Body::Text(text) }
 }
 
 const fn report(name: &'static str, report: Report) -> Item {
@@ -59,8 +64,16 @@ fn to_root(world: &dyn World) -> Result<Target> {
 }
 
 /// The mounts, as fstab(5) lays them out.
-const MOUNTS: &str = "tmpfs / tmpfs rw,relatime 0 0\ndevtmpfs /dev devtmpfs rw,relatime 0 0\nproc /proc proc rw,relatime 0 0\n\
-                      sysfs /sys sysfs rw,relatime 0 0\n";
+fn mounts(world: &dyn World) -> Vec<u8> {
+    const OTHERS: &str = "devtmpfs /dev devtmpfs rw,relatime 0 0\nproc /proc proc rw,relatime 0 0\nsysfs /sys sysfs rw,relatime 0 0\n";
+    format!("tmpfs / tmpfs {},relatime 0 0\n{OTHERS}", root_mode(world)).into_bytes()
+}
+
+/// Whether the root may be written.
+fn root_mode(world: &dyn World) -> &'static str {
+    let root = world.files().map(Files::root);
+    if root.is_some_and(|root| root.node.statistics(world).read_only) { "ro" } else { "rw" }
+}
 /// The terminals' drivers, as procps(3)'s `ps` looks for their names.
 const TERMINAL_DRIVERS: &str = "/dev/tty             /dev/tty        5       0 system:/dev/tty\n\
      /dev/console         /dev/console    5       1 system:console\n\
@@ -69,8 +82,12 @@ const TERMINAL_DRIVERS: &str = "/dev/tty             /dev/tty        5       0 s
      pty_slave            /dev/pts      136 0-1048575 pty:slave\n\
      pty_master           /dev/ptm      128 0-1048575 pty:master\n";
 /// The mounts, as `/proc/self/mountinfo` has them.
-const MOUNT_INFO: &str = "1 1 0:1 / / rw,relatime - tmpfs tmpfs rw\n2 1 0:5 / /dev rw,relatime - devtmpfs devtmpfs rw\n\
-                          3 1 0:4 / /proc rw,relatime - proc proc rw\n4 1 0:6 / /sys rw,relatime - sysfs sysfs rw\n";
+fn mount_info(world: &dyn World) -> Vec<u8> {
+    const OTHERS: &str = "2 1 0:5 / /dev rw,relatime - devtmpfs devtmpfs rw\n3 1 0:4 / /proc rw,relatime - proc proc rw\n\
+                          4 1 0:6 / /sys rw,relatime - sysfs sysfs rw\n";
+    let mode = root_mode(world);
+    format!("1 1 0:1 / / {mode},relatime - tmpfs tmpfs {mode}\n{OTHERS}").into_bytes()
+}
 
 /// What a thread's directory and its process's have in common.
 macro_rules! thread_items {
@@ -88,8 +105,8 @@ macro_rules! thread_items {
             table("pagemap", Table::Pages),
             report("io", Report::InputOutput),
             report("ledger", Report::Ledger),
-            fixed("mounts", MOUNTS),
-            fixed("mountinfo", MOUNT_INFO),
+            text("mounts", mounts),
+            text("mountinfo", mount_info),
             fixed("cgroup", "0::/\n"),
             fixed("oom_score", "0\n"),
             fixed("oom_score_adj", "0\n"),

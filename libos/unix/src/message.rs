@@ -4,6 +4,8 @@
 pub const NAME: usize = 0;
 /// The most bytes of a name: `sun_path`'s.
 pub const NAME_MOST: usize = 108;
+/// Bytes of a name of the Internet: an address of IPv6, or of IPv4 mapped into those, and a port, its high byte first.
+pub const ENDPOINT_BYTES: usize = 18;
 /// Where the credentials are: process, user and group, a word of 32 bits each.
 pub const CREDENTIALS: usize = 112;
 /// Where the handles are that go along, a word of 32 bits each.

@@ -69,7 +69,7 @@ fn hand_modules_over(unixd: EnvId) {
     exo::page_map(unixd, header.addr(), header.addr(), 1, Rights::READ_ONLY).expect("memory for the header");
     // Files are mapped for programs as they lie there: never to be written, but maybe to be executed.
     let file = Rights::READ_ONLY | Rights::MAY_EXECUTE;
-    let files = ["initramfs", "command", "stdin", "copies", "window"].map(|name| (name, file));
+    let files = ["initramfs", "command", "stdin", "copies", "window", image::ROOT_OPTIONS].map(|name| (name, file));
     let images = (0..IMAGES_MOST).map(|number| (image_name(number as u32), Rights::READ_WRITE));
     let results = (exo::results::MODULE, Rights::READ_WRITE);
     for (name, rights) in images.chain(files).chain([results]) {

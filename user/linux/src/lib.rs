@@ -4,6 +4,7 @@
 //! the test.
 
 pub mod family;
+pub mod ground;
 
 use std::fmt::Debug;
 
@@ -40,6 +41,7 @@ const ERRORS: &[(i32, &str)] = &[
     (libc::EMFILE, "EMFILE"),
     (libc::EMSGSIZE, "EMSGSIZE"),
     (libc::ENAMETOOLONG, "ENAMETOOLONG"),
+    (libc::ENETUNREACH, "ENETUNREACH"),
     (libc::ENFILE, "ENFILE"),
     (libc::ENOBUFS, "ENOBUFS"),
     (libc::ENODEV, "ENODEV"),

@@ -10,7 +10,7 @@ mod image {
     use exo::image::module;
     use libos::entry::heap::Heap;
     use libos::vfs::attributes::Time;
-    use libos::vfs::tmpfs::counts;
+    use libos::vfs::tmpfs::{Options, counts};
     use unix::{Operation, Request, SERVER_CONTEXT};
     use unixd::memory::Counted;
     use unixd::terminal::{Pairs, Terminals, console};
@@ -53,6 +53,7 @@ mod image {
         let pairs = Pairs::default();
         counts::count_in(channel::make_changes().expect("a page for counts"));
         let tree = Tree::new(files("initramfs"), files("stdin"), &libos::entry::native::file_pool(), now, &pairs);
+        hold_root(&tree);
         // Slots that `init` kept for another are not for processes.
         let is_own = |slot: &usize| exo::slice_set(0, *slot, EnvId::SELF, machine::UNUSED).is_ok();
         let end = (FIRST_SLOT..MAX_SLICES).find(|slot| !is_own(slot)).unwrap_or(MAX_SLICES);
@@ -82,6 +83,16 @@ mod image {
                 continue;
             };
             to = (message.sender, message.context, server.serve(&message));
+        }
+    }
+
+    /// Hold the root file system to the options that the machine was started with.
+    fn hold_root(tree: &Tree) {
+        let Some(text) = module(exo::image::ROOT_OPTIONS).filter(|text| !text.is_empty()) else { return };
+        let options = core::str::from_utf8(text).ok().and_then(Options::parse);
+        if options.is_none_or(|options| tree.set_options(&options).is_err()) {
+            exo::println!("unixd: no options of a root file system: {}", text.escape_ascii());
+            fail();
         }
     }
 

@@ -75,6 +75,10 @@ pub struct Case {
     pub timeout: Duration,
     /// The machine's memory, if it is to have less than usual.
     pub memory: Option<&'static str>,
+    /// Whether it is to find the loopback alone: on Linux, in a name space of its own.
+    pub networked: bool,
+    /// Mount options of the file system that it runs in: in the guest the root, on Linux a tmpfs of a name space of its own.
+    pub mounted: Option<&'static str>,
 }
 
 impl Case {
@@ -93,6 +97,8 @@ impl Case {
             rewritten: false,
             timeout: Duration::from_secs(60),
             memory: None,
+            mounted: None,
+            networked: false,
             program,
         }
     }
@@ -141,7 +147,17 @@ impl Case {
             return program.command(isa, directory);
         }
         if isa == Isa::host() {
-            let mut command = Command::new(self.binary(isa)?);
+            let binary = self.binary(isa)?;
+            if let Some(options) = self.mounted {
+                return Ok(mounted(&binary, directory, options));
+            }
+            if self.networked {
+                const SCRIPT: &str = "ip link set lo up 2>&- || ifconfig lo up 2>&-; exec \"$@\"";
+                let mut command = Command::new("unshare");
+                command.args(["-Urn", "sh", "-c", SCRIPT, "sh"]).arg(binary);
+                return Ok(command);
+            }
+            let mut command = Command::new(binary);
             command.arg0(self.guest_path());
             return Ok(command);
         }
@@ -237,6 +253,7 @@ impl Case {
             environment,
             flags,
             input: self.input.clone(),
+            root_options: self.mounted.unwrap_or_default().to_owned(),
             settings: self.policies.iter().map(|&setting| setting.to_owned()).collect(),
             ..Guest::default()
         };
@@ -250,6 +267,7 @@ impl Case {
         fs::create_dir(&directory)?;
         for (name, contents) in &self.files {
             let path = directory.join(name);
+            fs::create_dir_all(path.parent().context("a file's folder")?)?;
             fs::write(&path, contents)?;
             fs::set_permissions(&path, fs::Permissions::from_mode(0o644))?;
         }
@@ -270,6 +288,17 @@ impl Case {
         let status = wait(&mut command, self.timeout)?;
         Ok(Truth { status: status_byte(status), output: fs::read(scratch.path("output"))? })
     }
+}
+
+/// A program in a copy of a directory, in a tmpfs that is mounted over it in a name space of its own.
+fn mounted(binary: &Path, directory: &Path, options: &str) -> Command {
+    /// Filled before it is read-only.
+    const SCRIPT: &str = "program=$1 directory=$2 options=$3; shift 3; cd \"$directory\" && exec 3<. && \
+        mount -t tmpfs -o mode=755 none \"$directory\" && cd \"$directory\" && cp -R /proc/self/fd/3/. . && exec 3<&- && \
+        mount -o \"remount,$options\" \"$directory\" && exec \"$program\" \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["-Urm", "sh", "-c", SCRIPT, "sh"]).arg(binary).arg(directory).arg(options);
+    command
 }
 
 /// What Linux gave.

@@ -103,6 +103,10 @@ fn ours() -> Vec<Case> {
     // What takes all memory is done sooner where there is little.
     let in_little_memory = |name| Case { memory: Some("160M"), timeout: LONG, ..Case::new(Program::Ours(name), &[]) };
     cases.extend(["bombs", "pressure"].map(in_little_memory));
+    let mounted = |name, options| Case { mounted: Some(options), ..Case::new(Program::Ours(name), &[]) };
+    cases.push(mounted("full_disk", "size=1m,nr_inodes=64"));
+    let files = ["file", "script", "folder/inner"].map(|name| (format!("ground/{name}"), format!("{name} has this.\n").into_bytes()));
+    cases.push(Case { files: files.into(), ..mounted("read_only", "ro") });
     cases.extend(["children", "hostile", "killings"].map(|name| Case { timeout: LONG, ..Case::new(Program::Ours(name), &[]) }));
     cases
 }

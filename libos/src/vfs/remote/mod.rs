@@ -335,7 +335,15 @@ impl Tree {
             }
             released.pop().map_or(0, |handle| handle + 1)
         };
-        self.server.call(Request { operation, small, large, words })
+        let outcome = self.server.call(Request { operation, small, large, words });
+        if outcome == Err(Errno::ENOSPC) { self.ask_with_nothing_held(Request { operation, small, large: 0, words }) } else { outcome }
+    }
+
+    /// Ask again where there was no room: what the process does not need any more may take some.
+    #[cold]
+    fn ask_with_nothing_held(&self, request: Request) -> Result<[u64; 4]> {
+        self.flush();
+        self.server.call(request)
     }
 
     /// The process has other rights than it had.

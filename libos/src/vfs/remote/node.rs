@@ -206,7 +206,11 @@ impl Node for RemoteNode {
     fn statistics(&self, _: &dyn World) -> Statistics {
         self.ask(Operation::Statistics, 0, [self.number(), 0, 0]).map_or_else(
             |_| Statistics::default(),
-            |[magic, blocks, free, inodes]| Statistics { magic, blocks, free, inodes, inodes_free: free },
+            |[magic, blocks, inodes, read_only]| {
+                let [blocks, inodes] = [blocks, inodes].map(|pair| (u64::from(pair as u32), pair >> 32));
+                let ((blocks, free), (inodes, inodes_free)) = (blocks, inodes);
+                Statistics { magic, blocks, free, inodes, inodes_free, read_only: read_only != 0 }
+            },
         )
     }
 

@@ -348,8 +348,17 @@ impl Contents {
         }
         let mut state = self.state.lock();
         let shown = state.image.len().div_ceil(PAGE_SIZE) as u64;
-        for index in shown.max(offset / PAGE_SIZE as u64)..end.div_ceil(PAGE_SIZE as u64) {
-            state.own(&self.pool, index)?;
+        let mut made = Vec::new();
+        for index in shown.max(offset / PAGE)..end.div_ceil(PAGE) {
+            if state.pages.contains_key(&index) {
+                continue;
+            }
+            // All of it or nothing.
+            if let Err(errno) = state.own(&self.pool, index) {
+                made.iter().for_each(|index| drop(state.pages.remove(index)));
+                return Err(errno);
+            }
+            made.push(index);
         }
         if !keep {
             state.size = state.size.max(end);

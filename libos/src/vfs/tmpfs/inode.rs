@@ -11,20 +11,24 @@ use crate::errno::{Errno, Result};
 use crate::file::pipe::Pipe;
 use crate::file::{Access, Blocking, File, Input, Output, Place, Seek, Seeking};
 use crate::memory::backing::{Backing, Frames, Purpose};
-use crate::pool::Pool;
+use crate::pool::{Page, Pool};
 use crate::vfs::attributes::{Attributes, Change, Kind, Time};
 use crate::vfs::device;
 use crate::vfs::listing::DirectoryFile;
 use crate::vfs::node::{Entry, New, Node, Rename, Statistics, Target, Visitor};
 use crate::vfs::permission::Actor;
-use crate::vfs::tmpfs::Tmpfs;
 use crate::vfs::tmpfs::contents::Contents;
 use crate::vfs::tmpfs::counts;
 use crate::vfs::tmpfs::directory::{Names, visit_from};
+use crate::vfs::tmpfs::{Options, Tmpfs};
 use crate::vfs::world::World;
 
 /// What `statfs` calls a tmpfs.
 const MAGIC: u64 = 0x0102_1994;
+/// `st_blocks` of a page.
+const BLOCKS_OF_A_PAGE: u64 = 8;
+/// From how many bytes on a symbolic link's path is long (`SHORT_SYMLINK_LEN`).
+const LONG_LINK: usize = 128;
 /// What a name adds to a directory's size, on Linux too.
 pub(super) const NAME_SIZE: u64 = 20;
 
@@ -41,14 +45,19 @@ pub struct Inode {
 pub(super) enum Body {
     Regular(Contents),
     Directory(Mutex<Names>),
-    Link(Box<[u8]>),
+    /// A symbolic link: a long one has a page of the file system's, as on Linux.
+    Link(Box<[u8]>, Option<Arc<Page>>),
     Fifo(Arc<Pipe>),
     /// A device, or a socket's name.
     Special,
 }
 
 impl Inode {
-    pub(super) fn new(system: &Arc<Tmpfs>, kind: Kind, permissions: u32, special: u64, target: &[u8], now: Time) -> Arc<Inode> {
+    /// # Errors
+    /// `ENOSPC`: the file system has no inode more, or no page for a long link.
+    pub(super) fn new(system: &Arc<Tmpfs>, kind: Kind, permissions: u32, special: u64, target: &[u8], now: Time) -> Result<Arc<Inode>> {
+        let page = if target.len() >= LONG_LINK { Some(system.pool.page()?) } else { None };
+        system.take_inode()?;
         let mut attributes = Attributes::new(system.device, system.next_inode(), kind, permissions, now);
         attributes.special = special;
         let body = match kind {
@@ -60,22 +69,29 @@ impl Inode {
             }
             Kind::Link => {
                 attributes.size = target.len() as u64;
-                Body::Link(target.into())
+                Body::Link(target.into(), page)
             }
             Kind::Fifo => Body::Fifo(Pipe::new(attributes.inode)),
             _ => Body::Special,
         };
         let counts = counts::of(attributes.device, attributes.inode);
-        Arc::new(Inode { system: system.clone(), attributes: Mutex::new(attributes), counts, body })
+        Ok(Arc::new(Inode { system: system.clone(), attributes: Mutex::new(attributes), counts, body }))
     }
 
     /// A regular file that shows an image until it is written, in no directory yet.
-    #[must_use]
-    pub fn from_image(&self, image: &'static [u8], permissions: u32, now: Time) -> Arc<Inode> {
-        let inode = Inode::new(&self.system, Kind::Regular, permissions, 0, &[], now);
+    ///
+    /// # Errors
+    /// `ENOSPC`: the file system has no inode more.
+    pub fn from_image(&self, image: &'static [u8], permissions: u32, now: Time) -> Result<Arc<Inode>> {
+        let inode = Inode::new(&self.system, Kind::Regular, permissions, 0, &[], now)?;
         inode.alter(|attributes| attributes.links = 0);
         inode.show_image(image);
-        inode
+        Ok(inode)
+    }
+
+    /// Hold its file system to options from now on.
+    pub fn set_options(&self, options: &Options) {
+        self.system.set_options(options);
     }
 
     /// Let a regular file show an image in place of what it holds.
@@ -162,6 +178,9 @@ impl Inode {
     /// Note a read, as the mount option `relatime` does: only the first one after a change.
     pub fn note_read(&self, world: &dyn World) {
         let attributes = *self.attributes.lock();
+        if self.system.is_read_only() {
+            return;
+        }
         if attributes.accessed <= attributes.modified || attributes.accessed <= attributes.changed {
             self.alter(|attributes| attributes.accessed = world.now());
         }
@@ -171,9 +190,13 @@ impl Inode {
 impl Node for Inode {
     fn attributes(&self) -> Attributes {
         let mut attributes = *self.attributes.lock();
-        if let Body::Regular(contents) = &self.body {
-            attributes.size = contents.size();
-            attributes.blocks = contents.pages() as u64 * 8;
+        match &self.body {
+            Body::Regular(contents) => {
+                attributes.size = contents.size();
+                attributes.blocks = contents.pages() as u64 * BLOCKS_OF_A_PAGE;
+            }
+            Body::Link(_, Some(_)) => attributes.blocks = BLOCKS_OF_A_PAGE,
+            _ => {}
         }
         attributes
     }
@@ -182,7 +205,7 @@ impl Node for Inode {
         match &self.body {
             Body::Regular(_) => Kind::Regular,
             Body::Directory(_) => Kind::Directory,
-            Body::Link(_) => Kind::Link,
+            Body::Link(..) => Kind::Link,
             Body::Fifo(_) => Kind::Fifo,
             Body::Special => self.attributes.lock().kind,
         }
@@ -195,7 +218,15 @@ impl Node for Inode {
 
     fn statistics(&self, world: &dyn World) -> Statistics {
         let (free, all) = world.frames();
-        Statistics { magic: MAGIC, blocks: all as u64, free: free as u64, inodes: all as u64, inodes_free: free as u64 }
+        let ((pages, used), (inodes, inodes_used)) = (self.system.pool.counts(), self.system.inode_counts());
+        Statistics {
+            magic: MAGIC,
+            blocks: pages.unwrap_or(all) as u64,
+            free: pages.map_or(free, |most| (most - used.min(most)).min(free)) as u64,
+            inodes: inodes.unwrap_or(all as u64),
+            inodes_free: inodes.map_or(free as u64, |most| most.saturating_sub(inodes_used)),
+            read_only: self.system.is_read_only(),
+        }
     }
 
     fn lookup(&self, _: &Arc<Entry>, name: &[u8], _: &dyn World) -> Result<Arc<Entry>> {
@@ -217,7 +248,8 @@ impl Node for Inode {
         if self.names()?.lock().dead {
             return Err(Errno::ENOENT);
         }
-        let inode = self.from_image(&[], permissions, actor.now);
+        self.system.check_writable()?;
+        let inode = self.from_image(&[], permissions, actor.now)?;
         inode.belong(self, actor);
         let number = alloc::format!("#{}", inode.attributes.lock().inode);
         let entry = Entry::new(inode, here, if name.is_empty() { number.as_bytes() } else { name });
@@ -238,12 +270,13 @@ impl Node for Inode {
     }
 
     fn target(&self, world: &dyn World) -> Result<Target> {
-        let Body::Link(target) = &self.body else { return Err(Errno::EINVAL) };
+        let Body::Link(target, _) = &self.body else { return Err(Errno::EINVAL) };
         self.note_read(world);
         Ok(Target::Path(target.to_vec()))
     }
 
     fn change(&self, change: &Change, actor: &Actor) -> Result<()> {
+        self.system.check_writable()?;
         // Even the times: a change of them alone is rare.
         let outcome = self.alter(|attributes| actor.change(change, attributes));
         self.counts.note_ways();
@@ -253,6 +286,7 @@ impl Node for Inode {
     fn truncate(&self, world: &dyn World, size: u64) -> Result<()> {
         match &self.body {
             Body::Regular(contents) => {
+                self.system.check_writable()?;
                 let outcome = contents.truncate(size);
                 self.settle(world, contents);
                 outcome?;
@@ -269,7 +303,7 @@ impl Node for Inode {
             Body::Regular(_) => Ok(self),
             Body::Directory(_) => Ok(Arc::new(DirectoryFile::new(entry.clone()))),
             Body::Fifo(pipe) => Ok(pipe.open(access)),
-            Body::Link(_) => Err(Errno::ELOOP),
+            Body::Link(..) => Err(Errno::ELOOP),
             Body::Special => {
                 let attributes = *self.attributes.lock();
                 if attributes.kind == Kind::Character { device::open(attributes.special, access, world) } else { Err(Errno::ENXIO) }
@@ -279,6 +313,16 @@ impl Node for Inode {
 
     fn backing(self: Arc<Self>) -> Option<Arc<dyn Backing>> {
         if self.contents().is_some() { Some(self) } else { None }
+    }
+
+    fn is_read_only(&self) -> bool {
+        self.system.is_read_only()
+    }
+}
+
+impl Drop for Inode {
+    fn drop(&mut self) {
+        self.system.give_inode();
     }
 }
 

@@ -46,11 +46,12 @@ impl Inode {
     pub(super) fn create_named(&self, here: &Arc<Entry>, name: &[u8], new: &New, actor: &Actor) -> Result<Arc<Entry>> {
         let mut names = self.names()?.lock();
         names.check_free(name)?;
+        self.system.check_writable()?;
         actor.subject.may_add(&self.attributes())?;
         if matches!(new.kind, Kind::Character | Kind::Block) && !actor.subject.is_privileged() {
             return Err(Errno::EPERM);
         }
-        let inode = Inode::new(&self.system, new.kind, new.permissions, new.special, new.target, actor.now);
+        let inode = Inode::new(&self.system, new.kind, new.permissions, new.special, new.target, actor.now)?;
         inode.belong(self, actor);
         let entry = Entry::new(inode, here, name);
         names.insert(name, entry.clone());
@@ -81,12 +82,24 @@ impl Inode {
         if !Arc::ptr_eq(&self.system, &inode_of(node)?.system) {
             return Err(Errno::EXDEV);
         }
+        self.names()?.lock().check_free(name)?;
+        self.system.check_writable()?;
         actor.subject.may_link(&node.attributes())?;
         actor.subject.may_add(&self.attributes())?;
-        self.adopt(&Entry::new(node.clone(), here, name), actor.now)
+        // The first name is the inode's own.
+        let is_more = node.attributes().links > 0;
+        if is_more {
+            self.system.take_inode()?;
+        }
+        self.adopt(&Entry::new(node.clone(), here, name), actor.now).inspect_err(|_| {
+            if is_more {
+                self.system.give_inode();
+            }
+        })
     }
 
     pub(super) fn unlink_named(&self, name: &[u8], directory: bool, actor: &Actor) -> Result<()> {
+        self.system.check_writable()?;
         let mut names = self.names()?.lock();
         let entry = names.get(name).ok_or(Errno::ENOENT)?.clone();
         let inode = removable(&entry)?;
@@ -100,6 +113,9 @@ impl Inode {
         names.remove(name);
         drop(names);
         entry.set_removed();
+        if !directory && inode.attributes().links > 1 {
+            self.system.give_inode();
+        }
         inode.count_links(if directory { -2 } else { -1 }, actor.now);
         self.count_names(-1, -i32::from(directory), actor.now);
         Ok(())
@@ -110,6 +126,7 @@ impl Inode {
         if !Arc::ptr_eq(&self.system, &target.system) {
             return Err(Errno::EXDEV);
         }
+        self.system.check_writable()?;
         let _moving = self.system.moving.lock();
         let entry = self.names()?.lock().get(name).ok_or(Errno::ENOENT)?.clone();
         let over = {

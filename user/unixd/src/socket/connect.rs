@@ -6,6 +6,7 @@ use core::sync::atomic::Ordering;
 
 use libos::errno::Errno;
 
+use crate::socket::internet::Ports;
 use crate::socket::{Credentials, Kind, Name, Names, Role, Socket};
 
 /// The most connections that wait (`net.core.somaxconn`).
@@ -76,6 +77,24 @@ impl Socket {
         state.role = Role::Idle;
     }
 
+    /// The same, of whichever domain.
+    pub fn disconnect_at(&self, ports: &Ports) {
+        match (self.is_of_internet(), self.kind) {
+            (false, _) => self.disconnect(),
+            (true, Kind::Stream) => self.dissolve(ports),
+            (true, _) => {
+                self.disconnect();
+                self.loosen(ports);
+            }
+        }
+    }
+
+    /// Whether it takes connections.
+    #[must_use]
+    pub fn is_listening(&self) -> bool {
+        matches!(self.state.lock().role, Role::Listening(..))
+    }
+
     /// Whether it can be connected.
     fn check_idle(&self) -> Result<(), Errno> {
         match self.state.lock().role {
@@ -119,6 +138,7 @@ impl Socket {
             state.peer_credentials = credentials;
         }
         waiting.push_back(server);
+        at_listener.edges.note_input();
         drop(at_listener);
         listener.watchers.tell();
         self.tell();
@@ -159,6 +179,12 @@ impl Socket {
     /// `ENOTCONN`: it has no peer.
     pub fn name(&self, of_peer: bool) -> Result<Option<Name>, Errno> {
         let state = self.state.lock();
+        if self.is_of_internet() && of_peer {
+            let is_over = self.kind == Kind::Stream && state.no_input && state.no_output;
+            let has_port = state.peer_name.as_ref().and_then(Name::endpoint).is_some_and(|peer| peer.port != 0);
+            let is_there = matches!(state.role, Role::Connected) && !is_over && has_port;
+            return if is_there { Ok(state.peer_name.clone()) } else { Err(Errno::ENOTCONN) };
+        }
         match (of_peer, &state.peer) {
             (false, _) => Ok(state.name.clone()),
             (true, None) => Err(Errno::ENOTCONN),

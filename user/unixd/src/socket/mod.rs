@@ -1,10 +1,11 @@
-//! Sockets of the Unix domain, unix(7).
+//! Sockets: of the Unix domain, unix(7), and of the [Internet](internet).
 //!
 //! A socket's messages wait at the one that is to receive them. Who sends is bound by its own buffer's size: what may wait at the receiver.
 //! Two connected sockets know each other weakly, so that each is gone with its last handle; a message holds what was sent along with it.
 
 mod connect;
 pub mod flight;
+mod internet;
 mod message;
 mod name;
 mod options;
@@ -17,9 +18,10 @@ use alloc::sync::{Arc, Weak};
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use libos::errno::Errno;
-use libos::file::Watchers;
+use libos::file::{Edges, Watchers};
 use spin::Mutex;
 
+pub use internet::{Domain, Endpoint};
 pub use message::{Credentials, Message};
 pub use name::{Name, Names};
 
@@ -90,11 +92,14 @@ struct State {
     /// Nothing goes any more.
     no_output: bool,
     error: Option<Errno>,
+    edges: Edges,
     options: options::Options,
+    internet: internet::Internet,
 }
 
 /// A socket.
 pub struct Socket {
+    domain: Domain,
     kind: Kind,
     /// Its inode's number; that of a connection that waits to be accepted is 0.
     inode: AtomicU64,
@@ -105,9 +110,15 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// A socket that nobody knows.
+    /// A socket of the Unix domain that nobody knows.
     #[must_use]
     pub fn new(kind: Kind, inode: u64) -> Arc<Socket> {
+        Socket::of_domain(Domain::Unix, kind, inode)
+    }
+
+    /// A socket that nobody knows.
+    #[must_use]
+    pub fn of_domain(domain: Domain, kind: Kind, inode: u64) -> Arc<Socket> {
         let state = State {
             role: Role::Idle,
             name: None,
@@ -119,10 +130,12 @@ impl Socket {
             no_input: false,
             no_output: false,
             error: None,
+            edges: Edges::default(),
             options: options::Options::default(),
+            internet: internet::Internet::default(),
         };
         let (inode, state) = (AtomicU64::new(inode), Mutex::new(state));
-        let socket = Arc::new(Socket { kind, inode, state, watchers: Watchers::new(), senders: Watchers::new() });
+        let socket = Arc::new(Socket { domain, kind, inode, state, watchers: Watchers::new(), senders: Watchers::new() });
         flight::note_socket(&socket);
         socket
     }
@@ -133,10 +146,20 @@ impl Socket {
         self.inode.load(Ordering::Relaxed)
     }
 
-    /// The number of its type.
+    /// The numbers of its type and, above it, of its domain.
     #[must_use]
     pub fn kind_number(&self) -> u32 {
-        self.kind.number()
+        self.kind.number() | u32::from(self.domain.number()) << 8
+    }
+
+    /// Which addresses it has.
+    #[must_use]
+    pub fn domain(&self) -> Domain {
+        self.domain
+    }
+
+    fn is_of_internet(&self) -> bool {
+        self.domain != Domain::Unix
     }
 
     /// Two that are connected, made by one process.
@@ -159,6 +182,7 @@ impl Socket {
 
     /// Something changed that the one side or the other may wait for.
     fn tell(&self) {
+        self.state.lock().edges.note_both();
         self.watchers.tell();
         self.senders.tell();
     }
@@ -175,7 +199,11 @@ impl Socket {
             state.no_input |= input;
             state.no_output |= output;
         }
-        if self.is_connecting()
+        if self.is_of_internet() {
+            if output && let Some(peer) = self.peer() {
+                peer.end();
+            }
+        } else if self.is_connecting()
             && let Some(peer) = self.peer()
         {
             let mut state = peer.state.lock();
@@ -192,16 +220,24 @@ impl Drop for Socket {
     fn drop(&mut self) {
         let state = self.state.get_mut();
         let unread = !state.incoming.is_empty();
+        let is_abrupt = unread || state.options.linger == Some(0);
         let peer = state.peer.take().and_then(|peer| peer.upgrade());
         // Those who wait to be accepted find that they are not.
         if let Role::Listening(_, waiting) = &mut state.role {
             for socket in waiting.drain(..) {
-                if let Some(peer) = socket.peer() {
-                    peer.state.lock().error = Some(Errno::ECONNRESET);
+                match socket.peer() {
+                    Some(peer) if self.domain == Domain::Unix => peer.state.lock().error = Some(Errno::ECONNRESET),
+                    Some(peer) => {
+                        socket.state.lock().peer = None;
+                        peer.reset();
+                    }
+                    None => {}
                 }
             }
         }
-        if let Some(peer) = peer {
+        if let Some(peer) = peer.as_ref().filter(|_| self.domain != Domain::Unix) {
+            if is_abrupt { peer.reset() } else { peer.end() }
+        } else if let Some(peer) = peer {
             if self.kind != Kind::Datagram {
                 let mut other = peer.state.lock();
                 other.no_input = true;

@@ -9,7 +9,8 @@ use libos::errno::Errno;
 use spin::Mutex;
 use unix::message::NAME_MOST;
 
-use crate::socket::{Kind, Socket};
+use crate::socket::internet::Ports;
+use crate::socket::{Endpoint, Kind, Socket};
 
 /// A name: `sun_path`, and what it is found by.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -25,6 +26,8 @@ enum Key {
     Abstract(u32, Vec<u8>),
     /// The inode of a path, by its device and number.
     Inode(u64, u64),
+    /// Of the Internet: found by its port.
+    Port,
 }
 
 impl Name {
@@ -42,9 +45,25 @@ impl Name {
     }
 }
 
+impl Name {
+    /// A name of the Internet.
+    #[must_use]
+    pub fn of_endpoint(endpoint: &Endpoint) -> Name {
+        Name { bytes: endpoint.bytes().to_vec(), key: Key::Port }
+    }
+
+    /// The place in the Internet that it is.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<Endpoint> {
+        if self.key == Key::Port { Endpoint::from_bytes(&self.bytes) } else { None }
+    }
+}
+
 /// All sockets that have a name.
 #[derive(Default)]
 pub struct Names {
+    /// Those of the Internet.
+    pub ports: Ports,
     sockets: Mutex<BTreeMap<Key, Weak<Socket>>>,
     /// The last number that a name was made of.
     last: Mutex<u32>,

@@ -1,7 +1,7 @@
 //! A socket as a file: poll(2), ioctl(2).
 
 use libos::errno::{Errno, Result};
-use libos::file::{File, Readiness, Watchers};
+use libos::file::{Edges, File, Readiness, Watchers};
 use libos::vfs::world::World;
 
 use crate::socket::{Kind, Role, Socket};
@@ -40,6 +40,11 @@ impl File for Socket {
 
     fn is_pollable(&self) -> bool {
         true
+    }
+
+    fn edges(&self, _: &dyn World) -> Edges {
+        // Those of the Unix domain go by what became ready.
+        if self.is_of_internet() { self.state.lock().edges } else { Edges::default() }
     }
 
     fn watchers(&self) -> Option<&Watchers> {

@@ -14,11 +14,13 @@ use unix::{Object, Operation, Request};
 use crate::handles::{Held, Opened};
 use crate::machine;
 use crate::server::{Answer, Server, value};
+use crate::socket::internet::Joining;
 use crate::socket::transfer::Sending;
-use crate::socket::{Credentials, Kind, Name, Socket};
+use crate::socket::{Credentials, Domain, Endpoint, Kind, Name, Socket};
 
 const MSG_TRUNC: u32 = 0x20;
 const MSG_CTRUNC: u32 = 8;
+const SOL_SOCKET: u32 = 1;
 
 fn word(letter: &[u8], at: usize) -> u32 {
     u32::from_ne_bytes([letter[at], letter[at + 1], letter[at + 2], letter[at + 3]])
@@ -31,15 +33,20 @@ impl Server {
     /// `EBADF`: no such handle. `ENOTSOCK`: no socket's. Others are the call's.
     pub fn serve_socket(&mut self, id: u32, request: &Request) -> Answer {
         let number = request.large;
-        let [first, second, _] = request.words;
+        let [first, second, third] = request.words;
         match request.operation {
             Operation::MakeSocket => {
-                let kind = Kind::from_number(first as u32)?;
-                self.hold_socket(id, Socket::new(kind, inode_of(id, second))).and_then(|handle| value(u64::from(handle)))
+                let (domain, kind) = (Domain::from_number((first >> 8) as u16)?, Kind::from_number(first as u32 & 0xff)?);
+                self.hold_socket(id, Socket::of_domain(domain, kind, inode_of(id, second))).and_then(|handle| value(u64::from(handle)))
             }
             Operation::MakeSockets => self.make_sockets(id, first as u32, second),
             Operation::Bind => self.bind(id, request),
-            Operation::Listen => self.socket(id, number)?.listen(first as usize, self.credentials(id)?).and(value(0)),
+            Operation::Listen => {
+                let (socket, own) = (self.socket(id, number)?, self.credentials(id)?);
+                let is_stream = socket.domain() != Domain::Unix && socket.kind == Kind::Stream;
+                let backlog = first as usize;
+                if is_stream { socket.listen_at(&self.names.ports, backlog, own) } else { socket.listen(backlog, own) }.and(value(0))
+            }
             Operation::Connect => self.connect(id, request),
             Operation::Accept => {
                 let socket = self.socket(id, number)?.accept(id, inode_of(id, first))?;
@@ -47,16 +54,23 @@ impl Server {
             }
             Operation::Send => self.send(id, request),
             Operation::Receive => self.receive(id, request),
-            Operation::Shutdown if first <= 2 => {
-                self.socket(id, number)?.shut_down(first != 1, first != 0);
-                value(0)
-            }
+            Operation::Shutdown if first <= 2 => self.shut_down(id, number, first != 1, first != 0),
             Operation::SocketName => self.socket_name(id, number, first != 0),
             Operation::SocketOption => {
-                let [value, second, third] = self.socket(id, number)?.option(first as u32)?;
+                let (socket, level) = (self.socket(id, number)?, second as u32);
+                if level != SOL_SOCKET {
+                    return socket.protocol_option(level, first as u32).and_then(|number| value(u64::from(number as u32)));
+                }
+                let [value, second, third] = socket.option(first as u32)?;
                 Ok([value, second, third, 0])
             }
-            Operation::SetSocketOption => self.socket(id, number)?.set_option(first as u32, second as u32).and(value(0)),
+            Operation::SetSocketOption => {
+                let (socket, level) = (self.socket(id, number)?, third as u32);
+                if level != SOL_SOCKET {
+                    return socket.set_protocol_option(level, first as u32, second as i32).and(value(0));
+                }
+                socket.set_option(first as u32, second as u32, (second >> 32) as u32).and(value(0))
+            }
             _ => Err(Errno::EINVAL),
         }
     }
@@ -69,6 +83,9 @@ impl Server {
             1..=NAME_MOST => &letter[NAME..NAME + length],
             _ => return Err(Errno::EINVAL),
         };
+        if socket.domain() != Domain::Unix {
+            return Endpoint::from_bytes(bytes).map(|endpoint| Some(Name::of_endpoint(&endpoint))).ok_or(Errno::EINVAL);
+        }
         let mut inode = (0, 0);
         if bytes[0] != 0 {
             let entry = self.handles(id)?.entry(place)?;
@@ -116,8 +133,9 @@ impl Server {
     fn bind(&mut self, id: u32, request: &Request) -> Answer {
         let [length, place, _] = request.words;
         let letter = self.process(id)?.channel.letter(NAME_MOST).ok_or(Errno::EINVAL)?;
-        let socket = self.socket(id, request.large)?;
+        let (socket, own) = (self.socket(id, request.large)?, self.credentials(id)?);
         match self.name(id, &socket, &letter, length as usize, place as u32, Wanted::empty())? {
+            Some(name) if let Some(endpoint) = name.endpoint() => self.names.ports.bind(&socket, endpoint, own.user == 0)?,
             Some(name) => self.names.bind(&socket, name)?,
             None => self.names.bind_automatically(&socket)?,
         }
@@ -125,13 +143,39 @@ impl Server {
     }
 
     fn connect(&mut self, id: u32, request: &Request) -> Answer {
-        let [length, place, _] = request.words;
+        let [length, place, is_nonblocking] = request.words;
         let letter = self.process(id)?.channel.letter(NAME_MOST).ok_or(Errno::EINVAL)?;
         let socket = self.socket(id, request.large)?;
         match self.name(id, &socket, &letter, length as usize, place as u32, Wanted::WRITE)? {
-            Some(name) => socket.connect(&self.names, &name, self.credentials(id)?, id)?,
-            None => socket.disconnect(),
+            Some(name) => self.connect_to(id, &socket, &name, is_nonblocking != 0)?,
+            None => socket.disconnect_at(&self.names.ports),
         }
+        value(0)
+    }
+
+    fn connect_to(&self, id: u32, socket: &Arc<Socket>, name: &Name, is_nonblocking: bool) -> Result<(), Errno> {
+        let own = self.credentials(id)?;
+        match name.endpoint() {
+            None => socket.connect(&self.names, name, own, id),
+            Some(to) if socket.kind == Kind::Stream => {
+                socket.connect_stream(&self.names.ports, &Joining { to, own, is_nonblocking, watcher: id })
+            }
+            Some(to) => socket.direct_to(&self.names.ports, to),
+        }
+    }
+
+    fn shut_down(&mut self, id: u32, number: u32, input: bool, output: bool) -> Answer {
+        let socket = self.socket(id, number)?;
+        if socket.domain() != Domain::Unix {
+            if input && socket.is_listening() {
+                socket.dissolve(&self.names.ports);
+                return value(0);
+            }
+            let is_connected = socket.name(true).is_ok();
+            socket.shut_down(input, output);
+            return if is_connected { value(0) } else { Err(Errno::ENOTCONN) };
+        }
+        socket.shut_down(input, output);
         value(0)
     }
 

@@ -56,6 +56,11 @@ impl Socket {
     /// # Errors
     /// Those of sendmsg(2). `EAGAIN`: there is no room; `watcher` is told when there is.
     pub fn send(self: &Arc<Socket>, names: &Names, sending: Sending, watcher: u32) -> Result<usize, Errno> {
+        match self.kind {
+            Kind::Stream if self.is_of_internet() => return self.send_bytes(sending, watcher),
+            _ if self.is_of_internet() => return self.send_packet(&names.ports, sending),
+            _ => {}
+        }
         if sending.flags & MSG_OOB != 0 {
             return Err(Errno::EOPNOTSUPP);
         }
@@ -80,7 +85,7 @@ impl Socket {
         if state.no_input {
             return Err(Errno::EPIPE);
         }
-        let room = most.saturating_sub(state.waiting);
+        let room = room(&state, most);
         if room == 0 {
             peer.senders.subscribe(watcher);
             return Err(Errno::EAGAIN);
@@ -149,6 +154,11 @@ impl Socket {
     /// # Errors
     /// Those of recvmsg(2). `EAGAIN`: nothing is there; `watcher` is told when something comes.
     pub fn receive(&self, flags: u32, room: usize, watcher: u32) -> Result<Received, Errno> {
+        match self.kind {
+            Kind::Stream if self.is_of_internet() => return self.receive_bytes(flags, room, watcher),
+            _ if self.is_of_internet() => return self.receive_packet(flags, room, watcher),
+            _ => {}
+        }
         if flags & MSG_OOB != 0 {
             return Err(Errno::EOPNOTSUPP);
         }
@@ -172,27 +182,39 @@ impl Socket {
         let received =
             if self.kind == Kind::Stream { take_stream(&mut state, flags, room)? } else { take_message(&mut state, flags, room)? };
         drop(state);
+        self.note_taken(flags);
+        Ok(received)
+    }
+
+    /// Something was received with these flags: there may be room.
+    pub(super) fn note_taken(&self, flags: u32) {
         if flags & MSG_PEEK == 0 {
             self.senders.tell();
             if let Some(peer) = self.peer() {
+                peer.state.lock().edges.note_output();
                 peer.watchers.tell();
             }
         }
-        Ok(received)
     }
 }
 
-fn copy(bytes: &[u8]) -> Result<Vec<u8>, Errno> {
+pub(super) fn copy(bytes: &[u8]) -> Result<Vec<u8>, Errno> {
     let mut copy = Vec::new();
     copy.try_reserve_exact(bytes.len()).map_err(|_| Errno::ENOBUFS)?;
     copy.extend_from_slice(bytes);
     Ok(copy)
 }
 
-fn put(state: &mut State, bytes: Vec<u8>, rights: Vec<Held>, credentials: Credentials, from: Option<Name>) {
+pub(super) fn put(state: &mut State, bytes: Vec<u8>, rights: Vec<Held>, credentials: Credentials, from: Option<Name>) {
     let message = Message { bytes, read: 0, rights: Luggage::new(rights), credentials, from };
     state.waiting += message.weight();
+    state.edges.note_input();
     state.incoming.push_back(message);
+}
+
+/// Bytes of a stream that there is room for, of so many.
+pub(super) fn room(state: &State, most: usize) -> usize {
+    most.saturating_sub(state.waiting)
 }
 
 /// What a receiver is told of a message besides its bytes.
@@ -205,7 +227,7 @@ fn about(state: &State, message: &Message) -> Received {
     }
 }
 
-fn take_message(state: &mut State, flags: u32, room: usize) -> Result<Received, Errno> {
+pub(super) fn take_message(state: &mut State, flags: u32, room: usize) -> Result<Received, Errno> {
     let message = state.incoming.front().ok_or(Errno::EAGAIN)?;
     let count = message.bytes.len().min(room);
     let bytes = copy(&message.bytes[..count])?;
@@ -228,7 +250,7 @@ fn drop_front(state: &mut State) {
 }
 
 /// Bytes of one part of the stream after the other, up to one that something came along with, or that somebody else sent.
-fn take_stream(state: &mut State, flags: u32, room: usize) -> Result<Received, Errno> {
+pub(super) fn take_stream(state: &mut State, flags: u32, room: usize) -> Result<Received, Errno> {
     let front = state.incoming.front().ok_or(Errno::EAGAIN)?;
     let sender = front.credentials;
     let mut received = about(state, front);

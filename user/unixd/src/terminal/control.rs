@@ -10,8 +10,9 @@ use linux_raw_sys::{general as linux, ioctl};
 use unix::{Request, TerminalFlags};
 
 use super::end::{End, Side};
+use super::pair::Happened;
 use super::termios::{TERMIO_BYTES, TERMIOS_BYTES, TERMIOS2_BYTES, Termios};
-use super::{Terminal, console};
+use super::{State, Terminal, console};
 use crate::server::{Answer, Server, value};
 
 /// The most bytes that a request takes or gives.
@@ -114,7 +115,12 @@ impl Server {
             }
             let mut echo = Vec::new();
             let (was_stopped, was_ready) = (state.line.is_stopped(), state.line.is_readable());
-            state.line.set_termios(new, &mut echo);
+            let old = state.line.termios();
+            state.with_flow(|state| state.line.set_termios(new, &mut echo));
+            if let Some(pair) = state.pair.as_mut().filter(|_| flows_as_usual(&old) != flows_as_usual(&new)) {
+                let both = [Happened::FLOW_IS_OFF, Happened::FLOW_IS_ON];
+                pair.note(both[usize::from(flows_as_usual(&new))], Happened::FLOW_IS_OFF | Happened::FLOW_IS_ON);
+            }
             state.put_out(&echo);
             if was_stopped && !state.line.is_stopped() {
                 state.edges.note_output();
@@ -214,17 +220,24 @@ fn modes_of(terminal: &Terminal) -> Termios {
     terminal.with(|state| state.line.termios())
 }
 
+/// Whether `^S` and `^Q` stop and start output.
+fn flows_as_usual(termios: &Termios) -> bool {
+    const STOP: u8 = 0o23;
+    const START: u8 = 0o21;
+    termios.input & linux::IXON != 0 && termios.character(linux::VSTOP) == STOP && termios.character(linux::VSTART) == START
+}
+
 /// `TCXONC`
 fn control_flow(terminal: &Terminal, action: usize) -> Told {
     terminal.change(|state| {
         let character = |index| state.line.termios().character(index);
         let sent = match u32::try_from(action) {
             Ok(linux::TCOOFF) => {
-                state.line.stop();
+                state.with_flow(|state| state.line.stop());
                 return Ok(Vec::new());
             }
             Ok(linux::TCOON) => {
-                state.start_output();
+                state.with_flow(State::start_output);
                 return Ok(Vec::new());
             }
             Ok(linux::TCIOFF) => character(linux::VSTOP),
@@ -256,10 +269,11 @@ fn control_pair(end: &End, asked: &Asked) -> Told {
                 Ok(Vec::new())
             }
             ioctl::TIOCGPTLCK => number(u32::from(pair.is_locked)),
-            // Packet mode is not there: it is off, and stays so.
-            ioctl::TIOCGPKT => number(0),
-            ioctl::TIOCPKT if asked.number() == 0 => Ok(Vec::new()),
-            ioctl::TIOCPKT => Err(Errno::EINVAL),
+            ioctl::TIOCGPKT => number(u32::from(pair.is_in_packets())),
+            ioctl::TIOCPKT => {
+                pair.set_packets(asked.number() != 0);
+                Ok(Vec::new())
+            }
             _ => Err(Errno::ENOTTY),
         }
     })

@@ -106,7 +106,8 @@ impl File for End {
             }
             let mut ready = Readiness::empty();
             if let Some(pair) = &state.pair {
-                ready.set(Readiness::READABLE, pair.waiting() > 0);
+                ready.set(Readiness::READABLE, pair.waiting() > 0 || pair.has_news());
+                ready.set(Readiness::PRIORITY, pair.has_news());
                 ready.set(Readiness::WRITABLE, pair.input_room() > 0);
                 ready.set(Readiness::HANG_UP, pair.is_closed);
             }

@@ -34,7 +34,7 @@ use spin::Mutex;
 pub use devpts::Pairs;
 pub use end::{End, Side};
 use line::Line;
-use pair::Pair;
+use pair::{Happened, Pair};
 pub use serve::Terminals;
 use termios::Termios;
 
@@ -140,7 +140,12 @@ impl State {
                 break;
             }
             count += 1;
-            signals.extend(self.line.receive(byte, &mut echo));
+            let signal = self.with_flow(|state| state.line.receive(byte, &mut echo));
+            let flushes = signal.is_some() && !self.line.termios().has(linux::NOFLSH);
+            if let Some(pair) = self.pair.as_mut().filter(|_| flushes) {
+                pair.note(Happened::INPUT_FLUSHED | Happened::OUTPUT_FLUSHED, Happened::empty());
+            }
+            signals.extend(signal);
         }
         if count > 0 && (self.line.available() != before || self.line.is_readable()) {
             self.edges.note_input();

@@ -3,6 +3,8 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
+use bitflags::bitflags;
+
 use libos::file::edge::Edges;
 
 use super::Signals;
@@ -26,13 +28,42 @@ pub struct Pair {
     pub is_closed: bool,
     /// The master's edges.
     pub edges: Edges,
+    /// In packet mode (`TIOCPKT`), what happened since the master was last told.
+    packets: Option<Happened>,
+}
+
+bitflags! {
+    /// What a master in packet mode is told: `TIOCPKT_…`, ioctl_tty(2).
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub struct Happened: u8 {
+        /// What was typed was dropped.
+        const INPUT_FLUSHED = 1;
+        /// What was written was dropped.
+        const OUTPUT_FLUSHED = 2;
+        /// Output was stopped.
+        const STOPPED = 4;
+        /// It goes on.
+        const STARTED = 8;
+        /// `^S` and `^Q` do not stop and start it any more.
+        const FLOW_IS_OFF = 16;
+        /// They do.
+        const FLOW_IS_ON = 32;
+    }
 }
 
 impl Pair {
     /// An open master of a locked slave.
     #[must_use]
     pub fn new() -> Pair {
-        Pair { output: VecDeque::new(), input: VecDeque::new(), is_locked: true, is_open: true, is_closed: false, edges: Edges::default() }
+        Pair {
+            output: VecDeque::new(),
+            input: VecDeque::new(),
+            is_locked: true,
+            is_open: true,
+            is_closed: false,
+            edges: Edges::default(),
+            packets: None,
+        }
     }
 
     /// How many bytes can be written to the slave.
@@ -58,8 +89,39 @@ impl Pair {
         self.output.len()
     }
 
-    /// Take bytes for the master.
-    pub fn take(&mut self, most: usize) -> Vec<u8> {
+    /// Whether it is in packet mode.
+    pub fn is_in_packets(&self) -> bool {
+        self.packets.is_some()
+    }
+
+    /// Let packet mode begin or end.
+    pub fn set_packets(&mut self, on: bool) {
+        self.packets = on.then(|| self.packets.unwrap_or(Happened::empty()));
+    }
+
+    /// Whether the master is to be told that something happened.
+    pub fn has_news(&self) -> bool {
+        self.packets.is_some_and(|happened| !happened.is_empty())
+    }
+
+    /// Something happened, and takes back what happened before.
+    pub fn note(&mut self, happened: Happened, back: Happened) {
+        if let Some(known) = &mut self.packets {
+            *known = known.difference(back) | happened;
+            self.edges.note_input();
+        }
+    }
+
+    /// Take what a read of the master gives: in packet mode what happened, or bytes behind a 0.
+    pub fn read(&mut self, most: usize) -> Vec<u8> {
+        let Some(happened) = &mut self.packets else { return self.take(most) };
+        if !happened.is_empty() {
+            return Vec::from([core::mem::replace(happened, Happened::empty()).bits()]);
+        }
+        if self.output.is_empty() { Vec::new() } else { [&[0][..], &self.take(most.saturating_sub(1))].concat() }
+    }
+
+    fn take(&mut self, most: usize) -> Vec<u8> {
         let count = self.output.len().min(most);
         self.output.drain(..count).collect()
     }
@@ -67,6 +129,7 @@ impl Pair {
     /// Forget what the master has not read.
     pub fn flush_output(&mut self) {
         self.output.clear();
+        self.note(Happened::OUTPUT_FLUSHED, Happened::empty());
     }
 
     /// How many bytes the master can write.
@@ -112,6 +175,19 @@ impl State {
         if let Some(pair) = &mut self.pair {
             pair.input.clear();
             pair.edges.note_output();
+            pair.note(Happened::INPUT_FLUSHED, Happened::empty());
         }
+    }
+
+    /// Do something, and let a master in packet mode know if output was stopped by it, or started.
+    pub(super) fn with_flow<T>(&mut self, work: impl FnOnce(&mut State) -> T) -> T {
+        let was_stopped = self.line.is_stopped();
+        let done = work(self);
+        let is_stopped = self.line.is_stopped();
+        if let Some(pair) = self.pair.as_mut().filter(|_| was_stopped != is_stopped) {
+            let both = [Happened::STARTED, Happened::STOPPED];
+            pair.note(both[usize::from(is_stopped)], both[usize::from(was_stopped)]);
+        }
+        done
     }
 }

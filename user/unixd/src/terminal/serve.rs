@@ -158,7 +158,7 @@ impl Server {
         let (bytes, is_closed) = end.terminal.with(|state| match &mut state.pair {
             Some(pair) => {
                 let was_full = pair.room() == 0;
-                let bytes = pair.take(room);
+                let bytes = pair.read(room);
                 let is_closed = pair.is_closed;
                 if was_full {
                     state.edges.note_output();

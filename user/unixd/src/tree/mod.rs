@@ -25,10 +25,10 @@ use libos::file::Access;
 use libos::file::event::AnonymousNode;
 use libos::file::inotify::{Happening, Inotify};
 use libos::pool::Pool;
-use libos::vfs::attributes::{Attributes, Kind, Time};
+use libos::vfs::attributes::{Attributes, Kind, Time, device_number};
 use libos::vfs::node::Entry;
 use libos::vfs::permission::{Subject, Wanted};
-use libos::vfs::tmpfs::Inode;
+use libos::vfs::tmpfs::{Inode, Options, Tmpfs};
 use libos::vfs::world::World;
 use unix::{MAILBOX_BYTES, Object, OpenPurpose, Operation, Request, place};
 
@@ -46,10 +46,14 @@ use world::RequestWorld;
 
 /// No handle.
 const NONE: u32 = u32::MAX;
+/// The device of the file system whose files have no names.
+const NAMELESS_DEVICE: u64 = device_number(0, 7);
 
 /// The tree.
 pub struct Tree {
     root: Arc<Entry>,
+    /// Of the file system that holds what never had a name: segments of shared memory, and memfd_create(2)'s files.
+    nameless: Arc<Entry>,
     /// What standard input reads in a batch run.
     input: Option<Arc<Entry>>,
     showcase: Arc<Showcase>,
@@ -91,7 +95,16 @@ impl Tree {
             let _ = inode_of(devices).and_then(|inode| inode.adopt(&pairs.directory(devices, now), now));
         }
         let input = libos::file::files::input_entry(&root, input, now).ok();
-        Tree { root, input, showcase: Arc::default(), watches: Arc::default() }
+        let nameless = Entry::detached(Tmpfs::create(NAMELESS_DEVICE, pool, 0o755, now), b"");
+        Tree { root, nameless, input, showcase: Arc::default(), watches: Arc::default() }
+    }
+
+    /// Hold the root's file system to options from now on.
+    ///
+    /// # Errors
+    /// `EINVAL`: it takes none.
+    pub fn set_options(&self, options: &Options) -> Result<()> {
+        inode_of(&self.root).map(|root| root.set_options(options))
     }
 
     /// The handles that a process begins with: the root.
@@ -133,7 +146,7 @@ impl Tree {
         let now = Time::from_nanoseconds(machine::realtime_ns());
         let world = RequestWorld::new(Subject::ROOT, &OPEN, now, memory::frames_for_files());
         let name = alloc::format!("SYSV{key:08x}");
-        let file = self.root.node.create_unnamed(&self.root, name.as_bytes(), PERMISSIONS, &world.actor())?;
+        let file = self.nameless.node.create_unnamed(&self.nameless, name.as_bytes(), PERMISSIONS, &world.actor())?;
         file.node.truncate(&world, bytes)?;
         Ok(file)
     }
@@ -179,7 +192,7 @@ impl Tree {
             Operation::Statistics => names::statistics(asked, world, handle),
             Operation::List => self.list(asked, world, handle, words[1]),
             Operation::Create => self.create(asked, world, request),
-            Operation::CreateUnnamed => names::create_unnamed(asked, world, request),
+            Operation::CreateUnnamed => self.create_unnamed(asked, world, request),
             Operation::Link => self.link(asked, world, words),
             Operation::Unlink => self.unlink(asked, world, handle, words[1], request.small != 0),
             Operation::Rename => self.rename(asked, world, request),

@@ -328,21 +328,28 @@ fn send_way(asked: &Asked, world: &RequestWorld, at: usize) -> Result<u64> {
 pub(super) fn permits(asked: &Asked, world: &RequestWorld, handle: u32, small: u16) -> Answer {
     let subject = if small & unix::REAL_IDS != 0 { asked.credentials.real() } else { world.subject };
     let wanted = Wanted::from_bits_truncate(u32::from(small));
-    subject.may(&asked.handles.entry(handle)?.node.attributes(), wanted).and_then(|()| value(0))
+    let entry = asked.handles.entry(handle)?;
+    opening::check_writable(&entry.node, wanted)?;
+    subject.may(&entry.node.attributes(), wanted).and_then(|()| value(0))
 }
 
 pub(super) fn statistics(asked: &Asked, world: &RequestWorld, handle: u32) -> Answer {
     let found = asked.handles.entry(handle)?.node.statistics(world);
-    Ok([found.magic, found.blocks, found.free, found.inodes])
+    let pair = |[low, high]: [u64; 2]| low.min(u64::from(u32::MAX)) | high.min(u64::from(u32::MAX)) << 32;
+    Ok([found.magic, pair([found.blocks, found.free]), pair([found.inodes, found.inodes_free]), u64::from(found.read_only)])
 }
 
-pub(super) fn create_unnamed(asked: &mut Asked, world: &RequestWorld, request: &Request) -> Answer {
-    let [handle, length, _] = request.words;
-    let bytes = letter(asked, (length as usize).min(NAME_MAX + 1))?;
-    let parent = directory(asked, handle as u32)?;
-    world.may_use(&parent, b"", Wanted::WRITE)?;
-    let entry = parent.node.create_unnamed(&parent, &bytes, u32::from(request.small) & 0o7777, &world.actor())?;
-    asked.handles.insert(Held::Entry(entry)).and_then(|handle| value(u64::from(handle)))
+impl Tree {
+    /// Make a file that has no name: in a directory's file system, or, called so, in that of such files.
+    pub(super) fn create_unnamed(&self, asked: &mut Asked, world: &RequestWorld, request: &Request) -> Answer {
+        let [handle, length, _] = request.words;
+        let bytes = letter(asked, (length as usize).min(NAME_MAX + 1))?;
+        let parent = directory(asked, handle as u32)?;
+        world.may_use(&parent, b"", Wanted::WRITE)?;
+        let parent = if bytes.is_empty() { parent } else { self.nameless.clone() };
+        let entry = parent.node.create_unnamed(&parent, &bytes, u32::from(request.small) & 0o7777, &world.actor())?;
+        asked.handles.insert(Held::Entry(entry)).and_then(|handle| value(u64::from(handle)))
+    }
 }
 
 pub(super) fn target(asked: &Asked, world: &RequestWorld, handle: u32) -> Answer {
