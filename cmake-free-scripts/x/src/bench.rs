@@ -8,6 +8,7 @@
 //! | `column` | the columns, and what boots for each |
 //! | `own` | a user's own program |
 //! | `parts` | where an operation's instructions go, by the profile |
+//! | `cycles` | the second clock: cycles, where the host gives them |
 //! | `primitives` | what the exokernel's own primitives cost |
 //! | `operation` | what the program can measure, as it says itself |
 //! | `session` | a column's measurement, boot by boot |
@@ -23,6 +24,7 @@
 mod baseline;
 mod column;
 mod csv;
+mod cycles;
 pub mod gate;
 mod history;
 mod kept;
@@ -76,6 +78,9 @@ pub struct Options {
     /// Look into where instructions go, though only some operations are wanted
     #[arg(long)]
     parts: bool,
+    /// Measure by the second clock too, though only some operations are wanted: cycles of the host's processor
+    #[arg(long)]
+    cycles: bool,
     /// Measure Linux again, though its figures are kept from the last time that the same booted
     #[arg(long)]
     fresh: bool,
@@ -129,8 +134,9 @@ pub fn bench(options: &Options) -> Result<ExitCode> {
     let mut measured = measure(&isas, &work, options)?;
     let primitives = add_primitives(&isas, &mut measured, options)?;
     let parts = if options.filter.is_empty() || options.parts { parts(&isas, &operation::all()?, options) } else { BTreeMap::new() };
+    let cycles = if options.filter.is_empty() && !options.quick || options.cycles { cycles(&isas, options) } else { BTreeMap::new() };
     let results = Results::new([operations, primitives].concat(), measured, options.quick)?;
-    show(&Results { parts, ..results }, options)
+    show(&Results { parts, cycles, ..results }, options)
 }
 
 /// Measure the exokernel's own primitives; they stand in the first of Chitin's columns, since no entry has to do with them.
@@ -156,7 +162,9 @@ fn parts(isas: &[Isa], known: &[Operation], options: &Options) -> results::AllPa
     let columns = columns(options);
     let mut all = results::AllParts::new();
     for &isa in isas {
-        for column in parts::COLUMNS.into_iter().filter(|column| columns.contains(column)) {
+        // Linux's boot is long.
+        let is_wanted = |column: &Column| columns.contains(column) && !(options.quick && matches!(column, Column::Linux(_)));
+        for column in parts::COLUMNS.into_iter().filter(is_wanted) {
             let spinner = progress::spinner(&format!("{isa} {}: where instructions go", column.name()));
             let divisor = if matches!(column, Column::Chitin(_)) { 1 } else { 4 };
             let parts = parts::measure(isa, column, known, divisor);
@@ -171,6 +179,22 @@ fn parts(isas: &[Isa], known: &[Operation], options: &Options) -> results::AllPa
         }
     }
     all
+}
+
+/// Cycles, where the host's own instruction set and all columns are wanted.
+fn cycles(isas: &[Isa], options: &Options) -> cycles::AllCycles {
+    if !isas.contains(&Isa::host()) || options.no_linux {
+        return BTreeMap::new();
+    }
+    let spinner = progress::spinner("cycles, by the host's processor");
+    let cycles = cycles::measure();
+    spinner.finish_and_clear();
+    for (column, on_clock) in &cycles {
+        if let cycles::OnClock::Missing { reason } = on_clock {
+            eprintln!("cargo x bench: no cycles of {column}: {reason}");
+        }
+    }
+    cycles
 }
 
 /// A user's own program, as a whole and by the figures that it prints.

@@ -1,4 +1,4 @@
-/* Measures: `bench [--list] [--divide BY] [NAME]...`, all operations where none is named; `bench --program PATH [ARGUMENT]...`, a program
+/* Measures: `bench [--list] [--cycles] [--divide BY] [NAME]...`, all operations where none is named; `bench --program PATH [ARGUMENT]...`, a program
  * of the user's, whose lines of two words, a name and a number, are figures of its own. Lines of output:
  *
  *   operation GROUP NAME "TITLE" "KIN" ROUNDS   what there is, with --list
@@ -7,9 +7,12 @@
  *   NAME - REASON                          it cannot be measured here
  *   end                                    nothing is left
  *
+ * With `--cycles 1` the clock is the other one, of cycles.h: `clock NAME`, then lines of a name, cycles hot, cold, and the spread of the hot ones.
+ *
  * As process 1 of a Linux it makes the file systems that it needs first, and powers the machine off at the end. Its words are then in
  * /etc/bench, as a kernel's command line has no room for them. */
 #include "bench.h"
+#include "cycles.h"
 #include "mark.h"
 
 #include <errno.h>
@@ -106,6 +109,9 @@ static void run_passes(const struct operation *operation, long rounds)
 	       (double)ticks[PASSES - 1] / rounds);
 }
 
+/* Whether the clock is that of cycles. */
+static int in_cycles;
+
 static long rounds_of(const struct operation *operation, long divisor)
 {
 	long least = operation->rounds < 2 ? operation->rounds : 2, rounds = operation->rounds / divisor;
@@ -118,8 +124,10 @@ static void measure(const struct operation *operation, long divisor)
 	printf("begin %s\n", operation->name);
 	say();
 	errno = 0;
-	if (!setjmp(given_up)) run_passes(operation, rounds_of(operation, divisor));
-	else printf("%s - %s%s%s\n", operation->name, reason, error ? ": " : "", error ? strerror(error) : "");
+	if (!setjmp(given_up)) {
+		if (in_cycles) measure_cycles(operation);
+		else run_passes(operation, rounds_of(operation, divisor));
+	} else printf("%s - %s%s%s\n", operation->name, reason, error ? ": " : "", error ? strerror(error) : "");
 	say();
 }
 
@@ -133,6 +141,15 @@ static int is_wanted(const char *name, int count, char **wanted)
 
 static void measure_all(long divisor, int count, char **names)
 {
+	if (in_cycles) {
+		const char *clock = cycle_clock();
+		printf("clock %s\n", clock ? clock : "-");
+		if (!clock) {
+			printf("end\n");
+			say();
+			return;
+		}
+	}
 	for (int i = 0; i < TABLES; i++)
 		for (const struct operation *operation = tables[i].operations; operation->name; operation++)
 			if (operation->run && is_wanted(operation->name, count, names)) measure(operation, divisor);
@@ -232,8 +249,9 @@ int main(int count, char **arguments)
 			measure_own(arguments + i + 1);
 			return 0;
 		}
-		if (strcmp(arguments[i], "--divide")) return 2;
-		divisor = atol(arguments[++i]);
+		if (!strcmp(arguments[i], "--cycles")) in_cycles = atol(arguments[++i]);
+		else if (!strcmp(arguments[i], "--divide")) divisor = atol(arguments[++i]);
+		else return 2;
 	}
 	measure_all(divisor > 0 ? divisor : 1, count - i, arguments + i);
 	return 0;

@@ -41,7 +41,7 @@ pub const COLUMNS: [Column; 3] = [Column::Chitin(Entry::Linked), Column::Chitin(
 /// Passes of an operation; the first one warms.
 const PASSES: usize = 4;
 /// How far what the plugin counts may be from what the clock does, as a part of it: of a block whose instruction faults it counts the rest too.
-const TOLERANCE: f64 = 0.05;
+const TOLERANCE: f64 = 0.1;
 
 /// Whose instruction it is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]

@@ -25,7 +25,7 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 /// What stands before a name, so that no operation of the other tables has it.
 const PREFIX: &str = "exo.";
 /// What stands behind a name whose figure is that of a single round.
-const COLD: &str = ".cold";
+pub const COLD: &str = ".cold";
 
 /// The operations, and an ISA's figures.
 pub fn measure(isa: Isa) -> Result<(Vec<Operation>, Figures)> {

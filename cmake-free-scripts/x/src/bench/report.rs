@@ -5,11 +5,13 @@
 //! | `bars` | operations, on a logarithmic scale |
 //! | `curves` | what grows, and the history over commits |
 //! | `stacks` | where instructions go |
+//! | `cycles` | the second clock |
 //! | `numbers` | every figure |
 //! | `report.css` | how it looks |
 
 mod bars;
 mod curves;
+mod cycles;
 mod numbers;
 mod stacks;
 
@@ -75,6 +77,8 @@ pub fn write(results: &Results, history: &History) -> String {
     html += &curves::growth(results, &isas);
     html += &curves::history(history, &isas);
     html += &numbers::tables(results, &isas);
+    html += &numbers::baseline(results, &isas);
+    html += &cycles::card(results);
     html += &method(results, &isas);
     html += "</main></body></html>\n";
     html

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use super::column::Column;
+use super::cycles::AllCycles;
 use super::history::History;
 use super::operation::Operation;
 use super::parts::Parts;
@@ -39,6 +40,9 @@ pub struct Results {
     /// Where instructions go.
     #[serde(default)]
     pub parts: AllParts,
+    /// By the second clock.
+    #[serde(default)]
+    pub cycles: AllCycles,
 }
 
 /// By ISA, by column, by operation.
@@ -77,6 +81,7 @@ impl Results {
             operations,
             isas,
             parts: AllParts::new(),
+            cycles: AllCycles::new(),
         })
     }
 

@@ -51,7 +51,7 @@ fn lives() {
             count += 1;
         }
         let cost = average_of(100, |_| end(exo::env_create(EMPTY, native::NONE).expect("one more")));
-        point("env_life", most, cost, "an environment is made, ended and reaped, by how many there are");
+        point("env_life", most, cost, "an environment's life, by how many there are");
     }
     crowd.into_iter().for_each(end);
 }
@@ -69,7 +69,7 @@ fn ring() {
         let round = || exo::yield_to(last, 0).expect("it can run");
         round();
         let cost = average_of(10, |_| round()) / (count as u64 + 1);
-        point("yield_ring", most, cost, "directed yields round a ring of environments, a step, by how many are in it");
+        point("yield_ring", most, cost, "a directed yield, by environments in the ring");
     }
     ring[1..].iter().for_each(|child| child.end());
 }

@@ -5,13 +5,14 @@ use std::fmt::Write;
 use super::{OURS, advantage, escape, round, short};
 use crate::bench::column::{Column, Tuning};
 use crate::bench::operation::Operation;
+use crate::bench::primitives::COLD;
 use crate::bench::results::Results;
 use crate::bench::transcript::Measured;
 use crate::entry::Entry;
 use crate::isa::Isa;
 
 /// The part of a chart's width that the longest bar takes, in percent: the figure is behind it.
-const WIDEST: f64 = 72.0;
+const WIDEST: f64 = 62.0;
 
 /// A logarithmic scale.
 struct Scale {
@@ -46,6 +47,8 @@ pub fn group(results: &Results, isas: &[Isa], group: &str, title: &str, text: &s
         results.operations.iter().filter(|operation| operation.group == group && operation.name != "loop").collect();
     // Booting is another order of magnitude, and has its place above.
     let operations: Vec<&Operation> = operations.into_iter().filter(|operation| operation.name != "boot").collect();
+    // A cold figure is below its hot one.
+    let operations: Vec<&Operation> = operations.into_iter().filter(|operation| !operation.name.ends_with(COLD)).collect();
     let mut figures = Vec::new();
     for operation in &operations {
         for &isa in isas {
@@ -56,7 +59,7 @@ pub fn group(results: &Results, isas: &[Isa], group: &str, title: &str, text: &s
     let mut html =
         format!("<section class=card><h2>{title}</h2><p class=note>{text}</p><div class=\"rows rows-{}\"><div></div>", isas.len());
     isas.iter().for_each(|isa| {
-        let _ = write!(html, "<div class=isa>{isa}</div>");
+        let _ = write!(html, "<div class=isa>{isa} <small>instructions, logarithmic</small></div>");
     });
     for operation in operations {
         let kin = if operation.kin.is_empty() { String::new() } else { format!("<small>{}</small>", escape(&operation.kin)) };
@@ -81,8 +84,11 @@ fn chart(results: &Results, isa: Isa, operation: &Operation, scale: &Scale) -> S
     for decade in scale.decades() {
         let _ = write!(svg, "<line class=grid x1=\"{0:.2}%\" x2=\"{0:.2}%\" y1=0 y2=40 />", scale.at(decade));
     }
-    svg += &bar(&ours, scale, 4, "ours");
-    svg += &bar(&theirs, scale, 22, "theirs");
+    svg += &bar(&ours, scale, 4, "ours", "");
+    match results.figure(isa, OURS, &format!("{}{COLD}", operation.name)) {
+        Some(cold) => svg += &bar(&[Some(cold)], scale, 22, "ours-more", " cold"),
+        None => svg += &bar(&theirs, scale, 22, "theirs", ""),
+    }
     if let (None, Some(Measured::Missing { reason })) = (ours.iter().flatten().next(), results.measured(isa, OURS, &operation.name)) {
         let _ = write!(svg, "<text class=why x=4 y=15>– {}</text>", escape(reason));
     }
@@ -93,7 +99,7 @@ fn chart(results: &Results, isa: Isa, operation: &Operation, scale: &Scale) -> S
 }
 
 /// A bar to the first figure, and a lighter one on to the greatest of the others, with a notch at each.
-fn bar(figures: &[Option<f64>], scale: &Scale, y: u32, class: &str) -> String {
+fn bar(figures: &[Option<f64>], scale: &Scale, y: u32, class: &str, word: &str) -> String {
     let Some(first) = figures.iter().flatten().next().copied() else { return String::new() };
     let most = figures.iter().flatten().copied().fold(first, f64::max);
     let (start, end) = (scale.at(first).max(0.4), scale.at(most).max(0.4));
@@ -105,7 +111,11 @@ fn bar(figures: &[Option<f64>], scale: &Scale, y: u32, class: &str) -> String {
     for figure in figures.iter().flatten().skip(1).filter(|&&figure| figure > first && figure < most) {
         let _ = write!(svg, "<line class=notch x1=\"{0:.2}%\" x2=\"{0:.2}%\" y1={y} y2={1} />", scale.at(*figure), y + 14);
     }
-    let range = if most > first * 1.2 { format!("<tspan class=range dx=4>to {}</tspan>", short(most)) } else { String::new() };
+    let range = if most > first * 1.2 {
+        format!("<tspan class=range dx=4>to {}</tspan>", short(most))
+    } else {
+        format!("<tspan class=range>{word}</tspan>")
+    };
     let _ = write!(svg, "<text class=value x=\"{end:.2}%\" dx=5 y={}>{}{range}</text>", y + 11, short(first));
     svg
 }

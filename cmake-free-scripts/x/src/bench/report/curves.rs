@@ -13,6 +13,9 @@ use crate::isa::Isa;
 const SIZE: (f64, f64) = (360.0, 230.0);
 const SPACE: (f64, f64, f64, f64) = (48.0, 14.0, 12.0, 26.0);
 
+/// How wide a digit on an axis is, at the most.
+const WIDTH_OF_DIGIT: f64 = 8.0;
+
 /// A line: its class, its points.
 struct Line {
     class: &'static str,
@@ -43,7 +46,8 @@ pub fn growth(results: &Results, isas: &[Isa]) -> String {
         return html;
     }
     format!(
-        "<section class=card><h2>How costs grow</h2><p class=note>Both axes are logarithmic.</p>{LINES}<div class=curves>{html}</div></section>"
+        "<section class=card><h2>How costs grow</h2><p class=note>Instructions, by what stands below each drawing; both axes are logarithmic. A line that ends early could not be measured \
+         further: the reason is among the figures below.</p>{LINES}<div class=curves>{html}</div></section>"
     )
 }
 
@@ -111,7 +115,14 @@ fn draw(lines: &[Line], by_size: bool) -> Option<String> {
     }
     if by_size {
         let places: BTreeSet<u64> = points().map(|&(x, _)| x as u64).collect();
+        let mut free = f64::MIN;
         for &place in &places {
+            // One that would stand on its neighbour is left out.
+            let half = WIDTH_OF_DIGIT * size(place).len() as f64 / 2.0;
+            if x(place as f64) - half < free {
+                continue;
+            }
+            free = x(place as f64) + half + WIDTH_OF_DIGIT;
             let _ = write!(svg, "<text class=tick x={:.1} y={}>{}</text>", x(place as f64), SIZE.1 - 8.0, size(place));
         }
     }
