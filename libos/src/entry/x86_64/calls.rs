@@ -121,6 +121,7 @@ global_asm!(
     "push rsi",
     "push rdi",
     "mov rcx, r10",
+    "cld",
     "call r11",
     "test edx, edx",
     "jz {refused}",
