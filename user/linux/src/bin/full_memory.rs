@@ -111,10 +111,13 @@ fn take_all() -> (usize, usize) {
     }
 }
 
+/// A call's name, the call, and the errors that it may end in.
+type Expected = (&'static str, fn() -> i32, &'static [i32]);
+
 /// Calls with all memory taken: each does what it is to, or is refused by one of these.
 fn by_machine() {
     let told = shared();
-    let calls: [(&str, fn() -> i32, &[i32]); 12] = [
+    let calls: [Expected; 12] = [
         ("mmap", || if map(1 << 20, BOTH, PRIVATE) == usize::MAX { error() } else { 0 }, &[libc::ENOMEM]),
         (
             "mmap, shared",

@@ -1,4 +1,4 @@
-//! Sockets: of the Unix domain, unix(7), and of the [Internet](internet).
+//! Sockets: of the Unix domain, unix(7), and of the Internet (`internet`).
 //!
 //! A socket's messages wait at the one that is to receive them. Who sends is bound by its own buffer's size: what may wait at the receiver.
 //! Two connected sockets know each other weakly, so that each is gone with its last handle; a message holds what was sent along with it.

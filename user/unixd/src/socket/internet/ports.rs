@@ -16,11 +16,13 @@ const COUNT: u16 = 28_232;
 /// Ports below this are root's (`net.ipv4.ip_unprivileged_port_start`).
 const FREE_FOR_ALL: u16 = 1024;
 
+/// Sockets by whether they are streams, and by their ports.
+type ByPort = BTreeMap<(bool, u16), Vec<Weak<Socket>>>;
+
 /// All sockets that have a port.
 #[derive(Default)]
 pub struct Ports {
-    /// By whether they are streams, and by the port.
-    bound: Mutex<BTreeMap<(bool, u16), Vec<Weak<Socket>>>>,
+    bound: Mutex<ByPort>,
     last: Mutex<u16>,
 }
 
