@@ -195,7 +195,7 @@ impl Walk {
                 b".." => self.go_up(process)?,
                 _ => {
                     let is_last = left.is_empty();
-                    let found = walk(process, &self.here(), &component, Last::Keep)?;
+                    let found = walk(process, &self.here(), &component, Last::Name)?;
                     match found.entry {
                         None if is_last => return Ok((self.here(), component)),
                         None => return Err(Errno::ENOENT),

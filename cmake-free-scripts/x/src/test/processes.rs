@@ -18,7 +18,7 @@ pub fn tests(isa: Isa) -> Vec<Test> {
     cases
         .into_iter()
         .chain(rewritten)
-        .chain([thousand_files(), write_ahead_log(), compiler()])
+        .chain([thousand_files(), write_ahead_log(), compiler(), loopback()])
         .map(|case| {
             let machine = Machine::default_for(isa);
             let name = case.name.clone();
@@ -74,6 +74,13 @@ fn thousand_files() -> Case {
 fn write_ahead_log() -> Case {
     let script: &[(&str, &[u8])] = &[("wal.sh", include_bytes!("scripts/wal.sh"))];
     starting("world/write-ahead-log", "busybox", &["sh", "wal.sh"], &["sqlite3"], script)
+}
+
+/// Servers and clients, over the loopback.
+fn loopback() -> Case {
+    let script: &[(&str, &[u8])] = &[("loopback.sh", include_bytes!("scripts/loopback.sh"))];
+    let case = starting("world/loopback", "busybox", &["sh", "loopback.sh"], &["busybox"], script);
+    Case { networked: true, seen_by_host: true, ..case }
 }
 
 /// A C compiler compiles programs and itself; make builds Lua with it.

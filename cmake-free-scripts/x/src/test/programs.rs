@@ -88,6 +88,7 @@ fn ours() -> Vec<Case> {
         "fork",
         "terminals",
         "seen",
+        "openat2",
     ];
     let mut cases: Vec<Case> = simple.iter().map(|&name| Case::new(Program::Ours(name), &[])).collect();
     let long = "x".repeat(100_000);
@@ -104,6 +105,11 @@ fn ours() -> Vec<Case> {
     let in_little_memory = |name| Case { memory: Some("160M"), timeout: LONG, ..Case::new(Program::Ours(name), &[]) };
     cases.extend(["bombs", "pressure"].map(in_little_memory));
     let mounted = |name, options| Case { mounted: Some(options), ..Case::new(Program::Ours(name), &[]) };
+    let networked = |case: Case| Case { networked: true, timeout: LONG, ..case };
+    cases.extend(
+        [Case::new(Program::Ours("internet"), &[]), Case { name: "go/internet".into(), ..Case::new(Program::Go("internet"), &[]) }]
+            .map(networked),
+    );
     cases.push(mounted("full_disk", "size=1m,nr_inodes=64"));
     let files = ["file", "script", "folder/inner"].map(|name| (format!("ground/{name}"), format!("{name} has this.\n").into_bytes()));
     cases.push(Case { files: files.into(), ..mounted("read_only", "ro") });

@@ -30,8 +30,13 @@ type Work = fn(Isa) -> Result<()>;
 
 /// All tests.
 pub fn tests(isa: Isa) -> Vec<Test> {
-    let works: [(&str, Work); 4] =
-        [("world/greeting", greeting), ("world/boot", boot), ("world/fetch", fetch), ("world/rootfs", folder_for_root)];
+    let works: [(&str, Work); 5] = [
+        ("world/greeting", greeting),
+        ("world/boot", boot),
+        ("world/fetch", fetch),
+        ("world/rootfs", folder_for_root),
+        ("world/missing", missing),
+    ];
     works
         .into_iter()
         .map(|(name, work)| Test {
@@ -153,5 +158,35 @@ fn folder_for_root(isa: Isa) -> Result<()> {
     let expected = "bin\ndata\ndev\nproc\nsys\ntmp\nfrom the host\n750\na script of ours\n";
     ensure!(outcome.end == End::Exit(3) && output == expected, "{}; it printed:\n{output}", outcome.end);
     ensure!(rootfs::folder(&scratch.path("nowhere")).is_err(), "a folder that is not there");
+    Ok(())
+}
+
+/// A root with nothing in it, or not what is asked for, is told, and how the run ends says which it was.
+fn missing(isa: Isa) -> Result<()> {
+    const NOT_FOUND: u8 = 127;
+    const NOT_EXECUTABLE: u8 = 126;
+    const FAILED: u8 = 125;
+    let file = |path: &str, mode, contents: &[u8]| {
+        let mut files = Files::new();
+        files.add(path, Node::File(mode, contents.to_vec()));
+        files
+    };
+    let absent = "chitin: /bin/sh: ENOENT (No such file or directory)\n";
+    let cases = [
+        ("nothing", Files::new(), "", NOT_FOUND, absent),
+        ("no program", file("/etc/motd", 0o644, b"hello"), "", NOT_FOUND, absent),
+        ("a file for a folder", file("/bin", 0o644, b"no folder"), "", NOT_EXECUTABLE, "chitin: /bin/sh: ENOTDIR (Not a directory)\n"),
+        ("no interpreter", file("/bin/sh", 0o755, b"#!/bin/none\n"), "", NOT_FOUND, absent),
+        ("nothing that runs", file("/bin/sh", 0o755, b"text"), "", NOT_EXECUTABLE, "chitin: /bin/sh: ENOEXEC (Exec format error)\n"),
+        ("not to be run", file("/bin/sh", 0o644, b"text"), "", NOT_EXECUTABLE, "chitin: /bin/sh: EACCES (Permission denied)\n"),
+        ("nothing, read-only", Files::new(), "ro", NOT_FOUND, absent),
+        ("no options", Files::new(), "size=much", FAILED, "unixd: no options of a root file system: size=much\n"),
+    ];
+    for (name, files, options, status, says) in cases {
+        let guest = Guest { root_options: options.into(), ..guest(files, &["/bin/sh"], CommandFlags::BATCH) };
+        let outcome = boot_captured(&Machine::default_for(isa), &build::kernel(isa), &guest.image(isa)?, TIMEOUT)?;
+        let output = String::from_utf8_lossy(&outcome.output).into_owned();
+        ensure!(outcome.end == End::Exit(status) && output == says, "{name}: {}; it printed:\n{output}", outcome.end);
+    }
     Ok(())
 }

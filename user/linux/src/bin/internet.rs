@@ -502,7 +502,7 @@ fn interfaces() {
         println!("{:#x}", request.ifr_ifru.ifru_flags);
         println!("{} {}", libc::ioctl(fd, libc::SIOCGIFINDEX as _, &raw mut request), request.ifr_ifru.ifru_ifindex);
         println!("{} {}", libc::ioctl(fd, libc::SIOCGIFMTU as _, &raw mut request), request.ifr_ifru.ifru_mtu);
-        println!("{} {}", libc::ioctl(fd, libc::SIOCGIFNETMASK as _, &raw mut request), request.ifr_ifru.ifru_addr.sa_data[2]);
+        println!("{} {}", libc::ioctl(fd, libc::SIOCGIFNETMASK as _, &raw mut request), request.ifr_ifru.ifru_addr.sa_data[2] as u8);
         request.ifr_name[0] = b'x' as _;
         println!("{}", called(libc::ioctl(fd, libc::SIOCGIFFLAGS as _, &raw mut request)));
         close(fd);
