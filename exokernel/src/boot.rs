@@ -61,9 +61,9 @@ impl<M: Machine> Kernel<M> {
             for frame in (range.first..range.first + range.count).rev() {
                 let within = |range: &FrameRange| frame.wrapping_sub(range.first) < range.count;
                 if within(&info) || boot.reserved.iter().any(within) {
-                    self.frames.mark(frame, FrameKind::Kernel);
+                    self.frames.known(frame).expect("the table has all memory").kind = FrameKind::Kernel as u32;
                 } else if within(&boot.image) {
-                    self.frames.mark(frame, FrameKind::User);
+                    self.frames.known(frame).expect("the table has all memory").kind = FrameKind::User as u32;
                 } else {
                     self.frames.free(frame, false);
                 }

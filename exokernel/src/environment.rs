@@ -6,7 +6,7 @@
 use core::cell::Cell;
 
 use abi::{EnvEntry, EnvId, EnvState, Error, FrameKind, MAX_CONTEXTS, PAGE_SIZE, Privileges, USER_BOTTOM, USER_TOP};
-use arch::{Cpu, EXIT_FAULT, Machine, Paging};
+use arch::{EXIT_FAULT, Machine};
 
 use crate::context::{ContextRef, Run};
 use crate::{Kernel, Result};
@@ -196,11 +196,8 @@ impl<M: Machine> Kernel<M> {
         let slot = id.slot();
         let env = self.env(slot);
         let pages = (USER_TOP - USER_BOTTOM) / PAGE_SIZE as u64;
-        let done = self.for_leaves(id, USER_BOTTOM, pages, |kernel, word, level, _| {
-            // SAFETY: a word of a table.
-            kernel.let_leaf_go(<M as Cpu>::Paging::frame(unsafe { word.replace(0) }), level);
-            Ok(())
-        })?;
+        let done =
+            self.for_leaves(id, USER_BOTTOM, pages, |kernel, word, level, _, behind| Ok(kernel.let_leaves_go(word, level, behind)))?;
         if done < pages {
             return Ok(false);
         }

@@ -102,13 +102,6 @@ impl Frames {
             .then_some(frames)
     }
 
-    /// Set what a frame is, at boot.
-    pub(crate) fn mark(&mut self, frame: u64, kind: FrameKind) {
-        if let Some(entry) = self.known(frame) {
-            entry.kind = kind as u32;
-        }
-    }
-
     /// One more mapping or entry. Device and info frames are not counted: they are never freed.
     pub(crate) fn hold(&mut self, frame: u64) {
         let Some(index) = self.index(frame) else { return };

@@ -47,7 +47,7 @@ pub(crate) fn batch(pages: u64, mut step: impl FnMut(u64) -> Result<[u64; 2]>) -
     Ok(done)
 }
 
-fn index(address: u64, level: usize) -> usize {
+pub(crate) fn index(address: u64, level: usize) -> usize {
     (address >> (12 + 9 * level)) as usize % TABLE_ENTRIES
 }
 
@@ -153,7 +153,7 @@ impl<M: Machine> Kernel<M> {
         }
         // SAFETY: the slot is of this environment's tables, and no table was freed since it was found.
         unsafe { slot.word.write(leaf) };
-        self.hold_entry(&slot, address);
+        self.hold_entries(&slot, index(address, level), 1);
         self.frames.hold_leaf(<M as Cpu>::Paging::frame(leaf), level);
         Ok(())
     }
@@ -163,15 +163,16 @@ impl<M: Machine> Kernel<M> {
     fn add_table(&mut self, slot: &Slot, address: u64) -> Slot {
         let table = self.take_zeroed(FrameKind::Table);
         self.write(slot, Entry::Table(table));
-        self.hold_entry(slot, address);
+        self.hold_entries(slot, index(address, slot.level), 1);
         self.slot(table, address, slot.level - 1)
     }
 
-    /// One more entry of a table.
+    /// So many more entries of a table, from a number on.
     #[inline(always)]
-    fn hold_entry(&mut self, slot: &Slot, address: u64) {
-        self.frames.hold(slot.table);
-        *self.frames.entry_groups(slot.table) |= 1 << (index(address, slot.level) / ENTRY_GROUP);
+    pub(crate) fn hold_entries(&mut self, slot: &Slot, first: usize, count: usize) {
+        self.frames.known(slot.table).expect("tables are made of memory").count += count as u32;
+        let [from, to] = [first, first + count - 1].map(|number| number.min(TABLE_ENTRIES - 1) / ENTRY_GROUP);
+        *self.frames.entry_groups(slot.table) |= u64::MAX << from & u64::MAX >> (63 - to);
     }
 
     /// So many entries less in a table: one that is empty goes, and with it those above that it leaves empty.
@@ -191,6 +192,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// A mapping or pin of a frame less, charges aside: who sleeps on the frame's count is woken.
+    #[inline(always)]
     pub(crate) fn let_go(&mut self, frame: u64) {
         if let Some(count) = self.frames.release(frame) {
             self.wake_word(count, usize::MAX);
@@ -203,18 +205,28 @@ impl<M: Machine> Kernel<M> {
         self.frames.free(table, is_empty);
     }
 
-    /// A leaf less; the last of 2 MiB lets go of all frames.
-    #[inline(always)]
-    pub(crate) fn let_leaf_go(&mut self, first: u64, level: usize) {
-        if level == 0 {
-            self.let_go(first);
-        } else if self.frames.release_run(first) {
-            (first..first + leaf_pages(level)).for_each(|frame| self.let_go(frame));
+    /// Take away a leaf, and of 4 KiB those right behind it; answers how many of these. The last of 2 MiB lets go of all frames.
+    #[inline(never)]
+    pub(crate) fn let_leaves_go(&mut self, word: *mut u64, level: usize, behind: usize) -> usize {
+        let mut gone = 0;
+        loop {
+            // SAFETY: a word of a table, with `behind` others behind it.
+            let first = <M as Cpu>::Paging::frame(unsafe { word.add(gone).replace(0) });
+            if level == 0 {
+                self.let_go(first);
+            } else if self.frames.release_run(first) {
+                (first..first + leaf_pages(level)).for_each(|frame| self.let_go(frame));
+            }
+            gone += 1;
+            // SAFETY: likewise.
+            if gone > behind || unsafe { word.add(gone).read() } == 0 {
+                return gone - 1;
+            }
         }
     }
 
-    /// Do `step` for the leaves of a range, in order: see [`batch`]. It gets a leaf's word, level and address. It may take the leaf away: it
-    /// writes 0 and lets go of the frames. A 2 MiB leaf that the range covers in part is `Occupied`.
+    /// Do `step` for the leaves of a range, in order: see [`batch`]. It gets a leaf's word, level and address, and how many words of leaves
+    /// of 4 KiB are behind it; and answers how many leaves right behind it are done too. It may take leaves away: it writes 0 and lets go of the frames. A 2 MiB leaf that the range covers in part is `Occupied`.
     ///
     /// A table is walked to once for all of its leaves.
     #[inline(always)]
@@ -223,7 +235,7 @@ impl<M: Machine> Kernel<M> {
         id: EnvId,
         address: u64,
         pages: u64,
-        mut step: impl FnMut(&mut Self, *mut u64, usize, u64) -> Result<()>,
+        mut step: impl FnMut(&mut Self, *mut u64, usize, u64, usize) -> Result<usize>,
     ) -> Result<u64> {
         let end = (address >> 12) + pages;
         batch(pages, |done| {
@@ -245,12 +257,14 @@ impl<M: Machine> Kernel<M> {
                 if page < start || page + span > end {
                     break Err(Error::Occupied);
                 }
-                if let Err(error) = step(self, word, slot.level, page << 12) {
-                    break Err(error);
-                }
+                let behind = if slot.level == 0 { to - at - 1 } else { 0 };
+                let done = match step(self, word, slot.level, page << 12, behind) {
+                    Ok(more) => 1 + more,
+                    Err(error) => break Err(error),
+                };
                 // SAFETY: likewise.
-                gone += u32::from(unsafe { word.read() } == 0);
-                (at, used) = (at + 1, used + span);
+                gone += if unsafe { word.read() } == 0 { done as u32 } else { 0 };
+                (at, used) = (at + done, used + done as u64 * span);
             };
             if gone > 0 {
                 self.let_entries_go(id, slot, start << 12, gone);

@@ -219,7 +219,12 @@ pub fn short_name(name: &[u8]) -> &[u8] {
 }
 
 fn with_ends(strings: &[Vec<u8>]) -> Vec<u8> {
-    strings.iter().flat_map(|string| string.iter().copied().chain([0])).collect()
+    let mut all = Vec::with_capacity(strings.iter().map(|string| string.len() + 1).sum());
+    for string in strings {
+        all.extend_from_slice(string);
+        all.push(0);
+    }
+    all
 }
 
 impl<K: Kernel> UserMemory for Process<K> {

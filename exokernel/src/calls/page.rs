@@ -1,11 +1,10 @@
 //! Calls on pages.
 
-use abi::Rights;
-use abi::{ANY_FRAME, BATCH_PAGES, CloneMode, CloneRange, EnvId, Error, FrameKind, LARGE_PAGES, MAX_CLONE_RANGES, PAGE_SIZE, Privileges};
-use arch::{Cpu, Entry, Leaf, Machine, Paging};
+use abi::{ANY_FRAME, CloneMode, CloneRange, EnvId, Error, FrameKind, LARGE_PAGES, MAX_CLONE_RANGES, PAGE_SIZE, Privileges, Rights};
+use arch::{Cpu, Entry, Leaf, Machine, Paging, TABLE_ENTRIES};
 
 use super::Caller;
-use crate::space::{batch, check_range, leaf_pages};
+use crate::space::{batch, check_range, index, leaf_pages};
 use crate::{Kernel, Result};
 
 const BYTES: u64 = PAGE_SIZE as u64;
@@ -33,6 +32,17 @@ fn derive(held: Rights, asked: Rights) -> Result<Rights> {
     if !held.maximum().contains(asked.maximum()) || executable_device { Err(Error::BadRights) } else { Ok(rights) }
 }
 
+/// A leaf's word as a clone and its original have it; none if the page is to be copied.
+#[inline(always)]
+fn shared<M: Machine>(word: u64, mode: CloneMode) -> Option<u64> {
+    let rights = <M as Cpu>::Paging::leaf(word).rights & (Rights::MAY_WRITE | Rights::DEVICE);
+    match mode {
+        CloneMode::CopyOnWrite if rights == Rights::MAY_WRITE => Some(<M as Cpu>::Paging::copy_on_write(word)),
+        CloneMode::Copy if rights == Rights::MAY_WRITE => None,
+        _ => Some(word),
+    }
+}
+
 impl<M: Machine> Kernel<M> {
     /// Map free frames, zeroed, here.
     ///
@@ -46,11 +56,10 @@ impl<M: Machine> Kernel<M> {
         let rights = rights_argument(rights, Rights::LARGE)?;
         let level = usize::from(rights.contains(Rights::LARGE));
         let rights = rights - Rights::LARGE;
-        let large = LARGE_PAGES as u64;
-        if level == 1 && !(pages | frame).is_multiple_of(large) {
+        if level == 1 && !(pages | frame).is_multiple_of(LARGE_PAGES as u64) {
             return Err(Error::BadArgument);
         }
-        if level == 1 && !address.is_multiple_of(large * BYTES) {
+        if level == 1 && !address.is_multiple_of(LARGE_PAGES as u64 * BYTES) {
             return Err(Error::BadAddress);
         }
         batch(pages, |done| {
@@ -132,14 +141,14 @@ impl<M: Machine> Kernel<M> {
     pub(super) fn page_unmap(&mut self, caller: Caller, env: u64, address: u64, pages: u64) -> Result<u64> {
         let id = self.under(caller.id, env)?;
         check_range(address, pages)?;
-        let done = self.for_leaves(id, address, pages, |kernel, word, level, at| {
-            // SAFETY: a word of a table.
-            let frame = <M as Cpu>::Paging::frame(unsafe { word.replace(0) });
-            if id != caller.id {
-                kernel.write_down(id, caller.id, at | u64::from(level > 0), frame);
+        let done = self.for_leaves(id, address, pages, |kernel, word, level, at, behind| {
+            if id == caller.id {
+                return Ok(kernel.let_leaves_go(word, level, behind));
             }
-            kernel.let_leaf_go(frame, level);
-            Ok(())
+            // SAFETY: a word of a table.
+            let frame = <M as Cpu>::Paging::frame(unsafe { word.read() });
+            kernel.write_down(id, caller.id, at | u64::from(level > 0), frame);
+            Ok(kernel.let_leaves_go(word, level, 0))
         })?;
         self.flush(id, address, done);
         Ok(done)
@@ -149,7 +158,7 @@ impl<M: Machine> Kernel<M> {
     pub(super) fn page_skip(&mut self, caller: Caller, env: u64, address: u64, pages: u64) -> Result<u64> {
         let id = self.under(caller.id, env)?;
         check_range(address, pages)?;
-        Ok(self.for_leaves(id, address, pages, |_, _, _, _| Err(Error::Occupied)).unwrap_or(0))
+        Ok(self.for_leaves(id, address, pages, |_, _, _, _, _| Err(Error::Occupied)).unwrap_or(0))
     }
 
     /// Set current rights and lower the maximum; pages not mapped are passed over.
@@ -161,7 +170,7 @@ impl<M: Machine> Kernel<M> {
         let id = self.under(caller.id, env)?;
         check_range(address, pages)?;
         let asked = rights_argument(rights, Rights::empty())?;
-        let done = self.for_leaves(id, address, pages, |kernel, word, level, _| {
+        let done = self.for_leaves(id, address, pages, |kernel, word, level, _, _| {
             // SAFETY: a word of a table.
             let leaf = <M as Cpu>::Paging::leaf(unsafe { word.read() });
             let asked = asked.current() | (asked.maximum() & leaf.rights.maximum());
@@ -172,7 +181,7 @@ impl<M: Machine> Kernel<M> {
             kernel.becomes_executable(leaf.frame, leaf_pages(level), leaf.rights, rights);
             // SAFETY: likewise.
             unsafe { word.write(<M as Cpu>::Paging::encode(Entry::Leaf(Leaf { rights, ..leaf }), level)) };
-            Ok(())
+            Ok(0)
         })?;
         self.flush(id, address, done);
         Ok(done)
@@ -190,18 +199,14 @@ impl<M: Machine> Kernel<M> {
         if count > MAX_CLONE_RANGES as u64 || index > count {
             return Err(Error::BadArgument);
         }
-        let mut passed = 0;
-        while index < count && passed < BATCH_PAGES as u64 {
-            match self.clone_range(caller, id, list.wrapping_add(index * size_of::<CloneRange>() as u64), done) {
-                Ok((pages, more)) => {
-                    passed += pages + 1;
-                    (index, done) = if more { (index, done + pages) } else { (index + 1, 0) };
-                }
-                Err(error) if passed == 0 => return Err(error),
-                Err(_) => break,
-            }
-        }
+        let cloned = batch(count - index, |ranges| {
+            let at = list.wrapping_add((index + ranges) * size_of::<CloneRange>() as u64);
+            let (pages, more) = self.clone_range(caller, id, at, done)?;
+            done = if more { done + pages } else { 0 };
+            Ok([u64::from(!more), pages + 1])
+        });
         self.flush(caller.id, 0, u64::MAX);
+        index += cloned?;
         Ok(if index == count { u64::MAX } else { index << 40 | done })
     }
 
@@ -212,33 +217,49 @@ impl<M: Machine> Kernel<M> {
         check_range(range.target, range.pages)?;
         let mode = CloneMode::try_from(range.mode).map_err(|_| Error::BadArgument)?;
         let left = range.pages.checked_sub(done).ok_or(Error::BadArgument)?;
-        let pages = self.for_leaves(caller.id, range.source + done * BYTES, left, |kernel, word, level, source| {
-            kernel.clone_leaf(id, word, level, range.target + (source - range.source), mode)
+        let pages = self.for_leaves(caller.id, range.source + done * BYTES, left, |kernel, word, level, source, behind| {
+            kernel.clone_leaves(id, word, level, behind, range.target + (source - range.source), mode)
         })?;
         Ok((pages, pages < left))
     }
 
-    fn clone_leaf(&mut self, id: EnvId, source: *mut u64, level: usize, target: u64, mode: CloneMode) -> Result<()> {
+    /// Clone a leaf, and those right behind it as far as both page tables go and none is to be copied: most of a fork's work. Answers how many
+    /// of these.
+    #[inline(never)]
+    fn clone_leaves(&mut self, id: EnvId, source: *mut u64, level: usize, behind: usize, target: u64, mode: CloneMode) -> Result<usize> {
         if level > 0 && (mode == CloneMode::Copy || !target.is_multiple_of(LARGE_PAGES as u64 * BYTES)) {
             return Err(Error::Occupied);
         }
         // SAFETY: a word of a table.
         let word = unsafe { source.read() };
-        let leaf = <M as Cpu>::Paging::leaf(word);
-        let writable = leaf.rights & (Rights::MAY_WRITE | Rights::DEVICE) == Rights::MAY_WRITE;
-        if mode == CloneMode::Copy && writable {
-            let rights = leaf.rights - Rights::COW;
+        let Some(cloned) = shared::<M>(word, mode) else {
+            let Leaf { frame: from, rights } = <M as Cpu>::Paging::leaf(word);
+            let rights = rights - Rights::COW;
             let frame = self.insert_any(id, target, rights, false)?;
             // SAFETY: both are whole frames; the second was just taken.
-            unsafe { self.machine.copy_frame(leaf.frame, frame) };
+            unsafe { self.machine.copy_frame(from, frame) };
             self.becomes_executable(frame, 1, Rights::empty(), rights);
-            return Ok(());
-        }
-        let shared = if mode == CloneMode::Share || !writable { word } else { <M as Cpu>::Paging::copy_on_write(word) };
-        self.insert_word(id, target, level, shared)?;
+            return Ok(0);
+        };
+        self.insert_word(id, target, level, cloned)?;
         // SAFETY: likewise.
-        unsafe { source.write(shared) };
-        Ok(())
+        unsafe { source.write(cloned) };
+        let slot = self.find(self.env(id.slot()).root.get(), target, level);
+        let (first, entry) = (index(target, level) + 1, self.entry(id.slot()));
+        let (most, mut more) = (behind.min(TABLE_ENTRIES - first).min((entry.quota - entry.used) as usize), 0);
+        while more < most {
+            let [from, to] = [source, slot.word].map(|word| word.wrapping_add(more + 1));
+            // SAFETY: words of the two tables, here and below.
+            let (word, there) = unsafe { (from.read(), to.read()) };
+            let Some(cloned) = shared::<M>(word, mode).filter(|_| word != 0 && there == 0) else { break };
+            // SAFETY: likewise.
+            unsafe { (from.write(cloned), to.write(cloned)) };
+            self.frames.hold(<M as Cpu>::Paging::frame(cloned));
+            more += 1;
+        }
+        self.hold_entries(&slot, first, more);
+        self.entry(id.slot()).used += more as u64;
+        Ok(more)
     }
 
     /// Make a copy-on-write page the caller's own and writable: take the frame over if nobody else maps it, else copy it.
@@ -260,8 +281,8 @@ impl<M: Machine> Kernel<M> {
         let rights = (leaf.rights - Rights::COW - Rights::EXECUTE) | Rights::READ | Rights::WRITE;
         let mut own = Leaf { rights, ..leaf };
         if !sole {
-            let taken = self.frames.take_any(FrameKind::User, false);
-            own.frame = taken.expect("every frame in use has a payer, this mapping's charge too").0;
+            (own.frame, _) =
+                self.frames.take_any(FrameKind::User, false).expect("each use of a frame has a payer, and so has this mapping");
             // SAFETY: both are whole frames; the second was just taken.
             unsafe { self.machine.copy_frame(leaf.frame, own.frame) };
             self.frames.hold(own.frame);

@@ -136,18 +136,11 @@ boot:
     br x2
 .ltorg
 "#,
-    SCTLR_ONES = const SCTLR_ONES,
-    SCTLR = const SCTLR,
-    TCR = const TCR,
-    MAIR = const MAIR,
-    TABLE = const TABLE,
+    SCTLR_ONES = const SCTLR_ONES, SCTLR = const SCTLR, TCR = const TCR, MAIR = const MAIR, TABLE = const TABLE,
     IDENTITY_BLOCK = const encode_kernel(0, ATTRIBUTE_NORMAL, true, true, true),
     TEXT_PAGE = const encode_kernel(0, ATTRIBUTE_NORMAL, false, true, false),
     RODATA_PAGE = const encode_kernel(0, ATTRIBUTE_NORMAL, false, false, false),
     DATA_PAGE = const encode_kernel(0, ATTRIBUTE_NORMAL, true, false, false),
-    ROOT = sym ROOT,
-    IDENTITY = sym IDENTITY,
-    IMAGE_LARGE = sym IMAGE_LARGE,
-    IMAGE_SMALL = sym IMAGE_SMALL,
+    ROOT = sym ROOT, IDENTITY = sym IDENTITY, IMAGE_LARGE = sym IMAGE_LARGE, IMAGE_SMALL = sym IMAGE_SMALL,
     start = sym super::board::start,
 );

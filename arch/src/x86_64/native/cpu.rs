@@ -259,12 +259,7 @@ fn gate(vector: usize) -> Entry<HandlerFunc> {
 
 /// Turn on what the CPU has, x87, SSE, AVX and AVX-512 among it.
 fn enable_features() -> Cr4Flags {
-    const VECTORS: XCr0Flags = XCr0Flags::X87
-        .union(XCr0Flags::SSE)
-        .union(XCr0Flags::AVX)
-        .union(XCr0Flags::OPMASK)
-        .union(XCr0Flags::ZMM_HI256)
-        .union(XCr0Flags::HI16_ZMM);
+    let vectors = XCr0Flags::X87 | XCr0Flags::SSE | XCr0Flags::AVX | XCr0Flags::OPMASK | XCr0Flags::ZMM_HI256 | XCr0Flags::HI16_ZMM;
     let structured = (__cpuid(0).eax >= 7).then(|| __cpuid_count(7, 0));
     let (ebx, ecx) = structured.map_or((0, 0), |leaf| (leaf.ebx, leaf.ecx));
     let optional = [
@@ -283,7 +278,7 @@ fn enable_features() -> Cr4Flags {
     unsafe { Cr4::write(control) };
     if control.contains(Cr4Flags::OSXSAVE) {
         // SAFETY: CPUID has these components, and a CPU has those of AVX-512 together.
-        unsafe { XCr0::write(XCr0Flags::from_bits_truncate(__cpuid_count(0xd, 0).eax.into()) & VECTORS) };
+        unsafe { XCr0::write(XCr0Flags::from_bits_truncate(__cpuid_count(0xd, 0).eax.into()) & vectors) };
         assert!(__cpuid_count(0xd, 0).ebx as usize <= VECTOR_BYTES, "vector state larger than a context has room for");
     }
     control
