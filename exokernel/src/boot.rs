@@ -17,6 +17,7 @@ impl<M: Machine> Kernel<M> {
     ///
     /// # Panics
     /// If the boot image is missing or is none, or there is no room for it.
+    #[inline(never)]
     pub fn new(machine: M, boot: &Boot) -> Self {
         let first = boot.memory.iter().map(|range| range.first).min().expect("a machine has memory");
         let end = boot.memory.iter().map(|range| range.first + range.count).max().expect("a machine has memory");

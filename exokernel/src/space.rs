@@ -159,7 +159,6 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// A page table in an empty slot, which was charged; gives the slot of the address in it.
-    #[inline(never)]
     fn add_table(&mut self, slot: &Slot, address: u64) -> Slot {
         let table = self.take_zeroed(FrameKind::Table);
         self.write(slot, Entry::Table(table));
