@@ -225,7 +225,8 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Do `step` for the leaves of a range, in order: see [`batch`]. It gets a leaf's word, level and address, and how many words of leaves
-    /// of 4 KiB are behind it; and answers how many leaves right behind it are done too. It may take leaves away: it writes 0 and lets go of the frames. A 2 MiB leaf that the range covers in part is `Occupied`.
+    /// of 4 KiB are behind it; and answers how many leaves right behind it are done too. It may take leaves away: it writes 0 and lets go of the
+    /// frames. A 2 MiB leaf that the range covers in part is `Occupied`.
     ///
     /// A table is walked to once for all of its leaves.
     #[inline(always)]
