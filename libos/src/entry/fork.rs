@@ -16,7 +16,6 @@
 //! once are copied too, since that is cheaper than two faults. Of stacks only what is in use is; the rest comes where it is touched,
 //! of the fault stack ahead of that.
 
-use alloc::vec::Vec;
 use core::cell::UnsafeCell;
 use core::ops::Range;
 
@@ -28,12 +27,13 @@ use crate::entry::thread::{self, Machine};
 use crate::entry::{channel, descriptions, dispatch, heap, isa, place, placed};
 use crate::errno::{Errno, Result};
 use crate::kernel::{Kernel, Side};
+use crate::memory::cloning::CloneRanges;
 use crate::process::Process;
 
 /// Frames that a copy may use beside those that its original does.
 const SLACK: usize = 64;
 /// What is written to below the stack pointer on the way back.
-const STACK_MARGIN: usize = PAGE_SIZE;
+const STACK_MARGIN: usize = 1024;
 
 unsafe extern "C" {
     /// The image's data.
@@ -45,19 +45,18 @@ unsafe extern "C" {
 }
 
 /// A fork on its way.
-struct Attempt {
+struct Attempt<'a> {
     machine: &'static Machine,
-    ranges: Vec<CloneRange>,
+    ranges: &'a [CloneRange],
     kin: Kin,
     outcome: UnsafeCell<Result<Side>>,
 }
 
 /// See [`Kernel::fork`].
-pub fn fork(machine: &'static Machine, program: Vec<CloneRange>, kin: Kin) -> Result<Side> {
+pub fn fork(machine: &'static Machine, ranges: &mut CloneRanges, kin: Kin) -> Result<Side> {
     dispatch::note_fork();
-    placed::part_ends(&program).map_err(errno)?;
-    let mut ranges = program;
-    add_library(&mut ranges, machine);
+    placed::part_ends(ranges).map_err(errno)?;
+    add_library(ranges, machine);
     let attempt = Attempt { machine, ranges, kin, outcome: UnsafeCell::new(Err(Errno::EAGAIN)) };
     // SAFETY: 1. The machine is that of the thread that runs. 2. `divide` and `born` come back by the stack pointer that is stored, with this
     // stack as it is now; `attempt` is on it until then.
@@ -75,7 +74,7 @@ fn range(pages: Range<usize>, mode: CloneMode) -> CloneRange {
 }
 
 /// What the copy gets of the library.
-fn add_library(ranges: &mut Vec<CloneRange>, machine: &'static Machine) {
+fn add_library(ranges: &mut CloneRanges, machine: &'static Machine) {
     let image = exo::start::LIBOS_BASE;
     let data = (&raw const DATA).addr()..(&raw const DATA_END).addr();
     let stack = machine.stack();
@@ -84,11 +83,8 @@ fn add_library(ranges: &mut Vec<CloneRange>, machine: &'static Machine) {
     let [first, more] = descriptions::ranges();
     let shared = [image..image + LARGE_PAGES * PAGE_SIZE, place::INFO..place::INFO + PAGE_SIZE, native::file_pages(), first, more];
     ranges.extend(shared.into_iter().map(|part| range(part, CloneMode::Share)).filter(|range| range.pages > 0));
-    // What the allocator keeps in its first page, and the list of ranges, which both sides free.
-    ranges.reserve(16);
+    // What the allocator keeps in its first page.
     let allocator = place::HEAP..place::HEAP + 1;
-    let start = ranges.as_ptr().addr();
-    let list = start..start + ranges.capacity() * size_of::<CloneRange>();
     let heap = heap::range();
     let [first, second, third, fourth] = dispatch::stored_pages().map(|page| if heap.contains(&page) { page..page + 1 } else { 0..0 });
     let mut copied = [
@@ -99,7 +95,6 @@ fn add_library(ranges: &mut Vec<CloneRange>, machine: &'static Machine) {
         process..process + size_of::<Process<Native>>(),
         machine.place(),
         allocator,
-        list,
         first,
         second,
         third,
@@ -111,7 +106,7 @@ fn add_library(ranges: &mut Vec<CloneRange>, machine: &'static Machine) {
 }
 
 /// What is copied at once, in order, and the rest of the heap, copied on write.
-fn add_private(ranges: &mut Vec<CloneRange>, heap: Range<usize>, copied: &[Range<usize>]) {
+fn add_private(ranges: &mut CloneRanges, heap: Range<usize>, copied: &[Range<usize>]) {
     // One past what was copied last, and how far the heap was come to.
     let (mut at, mut rest) = (0, heap.start);
     for part in copied {
@@ -132,7 +127,9 @@ fn add_private(ranges: &mut Vec<CloneRange>, heap: Range<usize>, copied: &[Range
             rest = at;
         }
     }
-    ranges.push(range(rest..heap.end, CloneMode::CopyOnWrite));
+    if rest < heap.end {
+        ranges.push(range(rest..heap.end, CloneMode::CopyOnWrite));
+    }
 }
 
 /// Below the stack of the one that forks: make the copy, and go back.
@@ -149,7 +146,7 @@ unsafe extern "C" fn divide(attempt: usize) -> ! {
     }
 }
 
-fn make(attempt: &Attempt) -> Result<Side> {
+fn make(attempt: &Attempt<'_>) -> Result<Side> {
     let process = dispatch::process();
     let frames = process.kernel.quota().1 + SLACK;
     let env = channel::with_quota(2, || exo::env_create(2, Privileges::CONSOLE)).map_err(errno)?;
@@ -175,7 +172,7 @@ fn errno(error: Error) -> Errno {
 }
 
 /// Make an environment the copy, and hand it to `unixd`; gives its context.
-fn fill(env: EnvId, frames: usize, attempt: &Attempt) -> exo::Result<usize> {
+fn fill(env: EnvId, frames: usize, attempt: &Attempt<'_>) -> exo::Result<usize> {
     exo::env_quota(env, frames)?;
     let context = exo::context_create(env)?;
     native::map_entry(env, env)?;
@@ -195,7 +192,7 @@ fn fill(env: EnvId, frames: usize, attempt: &Attempt) -> exo::Result<usize> {
 struct Beginning(Registers);
 
 /// A call of [`born`], below what [`isa::suspend`] kept.
-fn beginning(attempt: &Attempt) -> Registers {
+fn beginning(attempt: &Attempt<'_>) -> Registers {
     // SAFETY: `suspend` stored it.
     let below = unsafe { attempt.machine.stopped_at().read() } & !15;
     let tls = dispatch::process().kernel.thread_pointer();

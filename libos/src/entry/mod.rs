@@ -44,8 +44,8 @@ pub mod place {
     pub const FAULT_STACK: usize = 0x7e00_0029_0000;
     /// Bytes of it. A fault in a fault (a signal frame for a lazy stack) goes on below.
     pub const FAULT_STACK_BYTES: usize = 0x1_0000;
-    /// Bytes of it, at its top, that are always mapped: a fault is resolved in them, or comes to where more is made ready.
-    pub const FAULT_STACK_READY: usize = 4 * abi::PAGE_SIZE;
+    /// Bytes of it, at its top, that are always mapped: a fault that is no signal is resolved in them, with a fault of the library's own in it.
+    pub const FAULT_STACK_READY: usize = 2 * abi::PAGE_SIZE;
     /// The first info page, and behind it the one with the environment's own entry.
     pub const INFO: usize = 0x7e00_002c_0000;
     /// A page of the frame table, while it is looked at.

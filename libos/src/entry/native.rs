@@ -9,8 +9,8 @@ use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use abi::{
-    CloneRange, EnvEntry, EnvId, FrameEntry, FrameKind, INFO_ENVS_PAGE, INFO_LEDGER_PAGE, INFO_SLICES_PAGE, InfoPage, LEDGER_ENTRIES,
-    LedgerEntry, PAGE_SIZE, Registers, Rights, RunState, UpcallPage, WaitWord,
+    EnvEntry, EnvId, FrameEntry, FrameKind, INFO_ENVS_PAGE, INFO_LEDGER_PAGE, INFO_SLICES_PAGE, InfoPage, LEDGER_ENTRIES, LedgerEntry,
+    PAGE_SIZE, Registers, Rights, RunState, UpcallPage, WaitWord,
 };
 
 use spin::Mutex;
@@ -28,6 +28,7 @@ use crate::errno::{Errno, Result};
 use crate::file::description::CommonPage;
 use crate::identity::Identity;
 use crate::kernel::{Kernel, Side};
+use crate::memory::cloning::CloneRanges;
 use crate::pool::{Pool, Source};
 use crate::server::Server;
 use crate::user::{PROGRAM_TOP, Plain, UserMemory};
@@ -375,7 +376,7 @@ impl Kernel for Native {
         unsafe { thread::enter(to) }
     }
 
-    fn fork(&self, machine: &'static Machine, program: Vec<CloneRange>, kin: Kin) -> Result<Side> {
+    fn fork(&self, machine: &'static Machine, program: &mut CloneRanges, kin: Kin) -> Result<Side> {
         fork::fork(machine, program, kin)
     }
 

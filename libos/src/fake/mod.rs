@@ -12,7 +12,7 @@ use core::ops::Range;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use abi::{CloneRange, InfoPage, LedgerEntry, PAGE_SIZE, Registers, Rights, WaitWord};
+use abi::{InfoPage, LedgerEntry, PAGE_SIZE, Registers, Rights, WaitWord};
 use exo::command::CommandFlags;
 use spin::Mutex;
 use unix::{Bulletin, Kin, Operation, Request};
@@ -22,6 +22,7 @@ use crate::file::description::{Common, CommonPage};
 use crate::identity::Identity;
 use crate::kernel::{Kernel, Side};
 use crate::limits::Limits;
+use crate::memory::cloning::CloneRanges;
 use crate::memory::fault::Access;
 use crate::pool::{Pool, Source};
 use crate::process::Process;
@@ -328,7 +329,7 @@ impl Kernel for FakeKernel {
         panic!("{SWITCHED}")
     }
 
-    fn fork(&self, (): &'static (), _: Vec<CloneRange>, _: Kin) -> Result<Side> {
+    fn fork(&self, (): &'static (), _: &mut CloneRanges, _: Kin) -> Result<Side> {
         Err(Errno::EAGAIN)
     }
 

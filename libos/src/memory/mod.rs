@@ -6,7 +6,7 @@
 
 pub mod backing;
 mod barrier;
-mod cloning;
+pub mod cloning;
 pub mod fault;
 #[cfg(test)]
 mod files_tests;
