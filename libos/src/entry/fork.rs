@@ -73,7 +73,8 @@ fn range(pages: Range<usize>, mode: CloneMode) -> CloneRange {
     CloneRange { source: start as u64, target: start as u64, pages, mode: mode as u64 }
 }
 
-/// What the copy gets of the library.
+/// What the copy gets of the library. A frame of its own, below that of who forks: what is on the stack ends here.
+#[inline(never)]
 fn add_library(ranges: &mut CloneRanges, machine: &'static Machine) {
     let image = exo::start::LIBOS_BASE;
     let data = (&raw const DATA).addr()..(&raw const DATA_END).addr();
