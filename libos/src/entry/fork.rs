@@ -82,8 +82,13 @@ fn add_library(ranges: &mut CloneRanges, machine: &'static Machine) {
     let in_use = (core::ptr::from_ref(&stack).addr() - STACK_MARGIN).max(stack.start)..stack.end;
     let process = core::ptr::from_ref(dispatch::process()).addr();
     let [first, more] = descriptions::ranges();
-    let shared = [image..image + LARGE_PAGES * PAGE_SIZE, place::INFO..place::INFO + PAGE_SIZE, native::file_pages(), first, more];
-    ranges.extend(shared.into_iter().map(|part| range(part, CloneMode::Share)).filter(|range| range.pages > 0));
+    // The words of inodes are the last of what the program's part shows of files, and between the two is nothing else.
+    match ranges.last_mut().filter(|last| !first.is_empty() && last.source as usize == unix::place::INODES) {
+        Some(inodes) => *inodes = range(first.start..unix::place::INODES + inodes.pages as usize * PAGE_SIZE, CloneMode::Share),
+        None => ranges.extend(Some(first).filter(|first| !first.is_empty()).map(|first| range(first, CloneMode::Share))),
+    }
+    let shared = [image..image + LARGE_PAGES * PAGE_SIZE, native::file_pages(), more];
+    ranges.extend(shared.into_iter().filter(|part| !part.is_empty()).map(|part| range(part, CloneMode::Share)));
     // What the allocator keeps in its first page.
     let allocator = place::HEAP..place::HEAP + 1;
     let heap = heap::range();
@@ -104,6 +109,8 @@ fn add_library(ranges: &mut CloneRanges, machine: &'static Machine) {
     .map(|part| part.start & !(PAGE_SIZE - 1)..part.end.next_multiple_of(PAGE_SIZE));
     copied.sort_unstable_by_key(|part| part.start);
     add_private(ranges, heap, &copied);
+    // The last: the second page may not be the copy's (`fill`).
+    ranges.push(range(place::INFO..place::INFO + 2 * PAGE_SIZE, CloneMode::Share));
 }
 
 /// What is copied at once, in order, and the rest of the heap, copied on write.
@@ -176,9 +183,14 @@ fn errno(error: Error) -> Errno {
 fn fill(env: EnvId, frames: usize, attempt: &Attempt<'_>) -> exo::Result<usize> {
     exo::env_quota(env, frames)?;
     let context = exo::context_create(env)?;
-    native::map_entry(env, env)?;
-    for ranges in attempt.ranges.chunks(MAX_CLONE_RANGES) {
+    let (info, rest) = attempt.ranges.split_last().expect("it was added");
+    let has_own_entry = native::shares_entry_page(env);
+    for ranges in if has_own_entry { attempt.ranges } else { rest }.chunks(MAX_CLONE_RANGES) {
         exo::page_clone(env, ranges)?;
+    }
+    if !has_own_entry {
+        exo::page_clone(env, &[CloneRange { pages: 1, ..*info }])?;
+        native::map_entry(env, env)?;
     }
     let registers = Beginning(beginning(attempt));
     exo::context_set(env, context, Some(&registers.0), RunState::Runnable)?;

@@ -5,6 +5,7 @@
 //! keeps nothing but a [`Fork`]; a process that dies there leaves an environment that nobody knows any more, which is ended with it.
 
 use abi::{EnvId, EnvState, MAX_ENVS};
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use libos::errno::Errno;
 use libos::signal::SIGNALS;
@@ -139,7 +140,7 @@ impl Server {
     }
 
     /// What a child needs before it can run.
-    fn admit(&mut self, id: u32, fork: Fork, context: usize) -> Result<Process, Errno> {
+    fn admit(&mut self, id: u32, fork: Fork, context: usize) -> Result<Box<Process>, Errno> {
         let handles = self.handles(id).map(|handles| handles.clone())?;
         let parent = self.processes.get(id).ok_or(Errno::ESRCH)?;
         let (share, words_pages, sandbox) = (parent.share.of_child(fork.slot), parent.words_pages, parent.sandbox.clone());
@@ -148,7 +149,7 @@ impl Server {
             self.channels.give(channel);
             return Err(Errno::EAGAIN);
         }
-        Ok(Process { maker: id, sandbox, ..Process::child_of(fork, share, context, channel, handles, words_pages) })
+        Ok(Box::new(Process { maker: id, sandbox, ..Process::child_of(fork, share, context, channel, handles, words_pages) }))
     }
 
     /// Whether an environment is alive, a child of this one and no process.
