@@ -67,6 +67,8 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn abandon(&self, from: Option<&'static Self::Machine>, to: &'static Self::Machine) -> !;
     /// Whether a process that this one made has ended, or runs another program: `unixd` tells.
     fn is_released(&self, id: u32) -> bool;
+    /// Let other processes have the rest of the slice.
+    fn yield_slice(&self);
     /// Ask for an upcall where the counter passes `ticks`, if the process runs then, or for none.
     fn set_deadline(&self, ticks: Option<u64>);
     /// Make a process that is a copy of this one, but for its threads: it has the one that runs, whose machine this is. `program` is what it gets

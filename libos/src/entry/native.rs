@@ -437,6 +437,10 @@ impl Kernel for Native {
         channel::bulletin()
     }
 
+    fn yield_slice(&self) {
+        exo::yield_now();
+    }
+
     fn set_deadline(&self, ticks: Option<u64>) {
         let page = place::UPCALL_PAGE as *mut UpcallPage;
         let new = ticks.unwrap_or(0);
