@@ -68,8 +68,15 @@ impl Server {
         if process.share.left(0) < frames {
             return Err(Errno::ENOMEM);
         }
-        if self.admission.grant(Asking { wanted: frames, used, available: memory::available().saturating_sub(FORKS_LEAVE) }) < frames {
-            return Err(Errno::ENOMEM);
+        let granted = || {
+            let available = memory::available().saturating_sub(FORKS_LEAVE);
+            self.admission.grant(Asking { wanted: frames, used, available })
+        };
+        if granted() < frames {
+            self.take_all_slack(id);
+            if granted() < frames {
+                return Err(Errno::ENOMEM);
+            }
         }
         let slot = self.processes.take_slot().ok_or(Errno::EAGAIN)?;
         if exo::env_quota(env, quota + frames).is_err() {
