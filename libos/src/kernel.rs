@@ -136,6 +136,8 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn ran(&self) -> u64;
     /// Sleep until a word differs or is woken, or the counter passes `deadline`.
     fn wait(&self, words: &[WaitWord], deadline: Option<u64>) -> exo::Result<usize>;
+    /// Let other processes have the rest of the time that this one has.
+    fn give_way(&self) {}
     /// Wake at most `most` contexts that sleep on the word at an address of the program; gives how many.
     fn wake(&self, address: usize, most: usize) -> usize;
     /// Whether this process would get so many frames more, if it asked for them now.

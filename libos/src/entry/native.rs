@@ -556,6 +556,10 @@ impl Kernel for Native {
         exo::wait(words, deadline)
     }
 
+    fn give_way(&self) {
+        exo::yield_now();
+    }
+
     fn wake(&self, address: usize, most: usize) -> usize {
         exo::wake(address as *const u32, most).unwrap_or(0)
     }
