@@ -70,6 +70,8 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn abandon(&self, from: Option<&'static Self::Machine>, to: &'static Self::Machine) -> !;
     /// Whether a process that this one made has ended, or runs another program: `unixd` tells.
     fn is_released(&self, id: u32) -> bool;
+    /// Let other processes have the rest of the slice.
+    fn yield_slice(&self);
     /// Ask for an upcall where the counter passes `ticks`, if the process runs then, or for none.
     fn set_deadline(&self, ticks: Option<u64>);
     /// Make a process that is a copy of this one, but for its threads: it has the one that runs, whose machine this is. `program` is what it gets
@@ -137,6 +139,8 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn ran(&self) -> u64;
     /// Sleep until a word differs or is woken, or the counter passes `deadline`.
     fn wait(&self, words: &[WaitWord], deadline: Option<u64>) -> exo::Result<usize>;
+    /// Let other processes have the rest of the time that this one has.
+    fn give_way(&self) {}
     /// Wake at most `most` contexts that sleep on the word at an address of the program; gives how many.
     fn wake(&self, address: usize, most: usize) -> usize;
     /// Whether this process would get so many frames more, if it asked for them now.

@@ -438,6 +438,10 @@ impl Kernel for Native {
         channel::bulletin()
     }
 
+    fn yield_slice(&self) {
+        exo::yield_now();
+    }
+
     fn set_deadline(&self, ticks: Option<u64>) {
         let page = place::UPCALL_PAGE as *mut UpcallPage;
         let new = ticks.unwrap_or(0);
@@ -551,6 +555,10 @@ impl Kernel for Native {
 
     fn wait(&self, words: &[WaitWord], deadline: Option<u64>) -> exo::Result<usize> {
         exo::wait(words, deadline)
+    }
+
+    fn give_way(&self) {
+        exo::yield_now();
     }
 
     fn wake(&self, address: usize, most: usize) -> usize {

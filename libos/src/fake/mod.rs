@@ -111,6 +111,8 @@ pub struct FakeKernel {
     thread_pointer: AtomicU64,
     /// What the kernel is asked to tell of, in ticks; 0 for nothing.
     pub deadline: AtomicU64,
+    /// How often others were let have the rest of a slice.
+    pub yields: AtomicU64,
     registers: Mutex<Registers>,
     on_fault: Mutex<Option<OnFault>>,
     /// What `unixd` answers.
@@ -154,6 +156,7 @@ impl FakeKernel {
             slept: AtomicU64::new(0),
             thread_pointer: AtomicU64::new(0),
             deadline: AtomicU64::new(0),
+            yields: AtomicU64::new(0),
             registers: Mutex::new(Registers::default()),
             on_fault: Mutex::new(None),
             on_ask: Mutex::new(Box::new(alone)),
@@ -371,6 +374,10 @@ impl Kernel for FakeKernel {
 
     fn bulletin(&self) -> &Bulletin {
         &self.bulletin
+    }
+
+    fn yield_slice(&self) {
+        self.yields.fetch_add(1, Ordering::Relaxed);
     }
 
     fn set_deadline(&self, ticks: Option<u64>) {

@@ -35,12 +35,20 @@ impl Processes {
 
     /// Give a slot back.
     pub fn give_slot(&mut self, slot: usize) {
-        self.slots.push(slot);
+        // The first ones are taken first: the kernel walks the vector up to the last that is in use.
+        let place = self.slots.partition_point(|&other| other > slot);
+        self.slots.insert(place, slot);
     }
 
     /// Add a process.
     pub fn insert(&mut self, process: Box<Process>) {
         self.by_env[process.env.slot()] = process.id;
+        if !self.by_id.is_empty() {
+            process.tell_company(true);
+        }
+        if let (1, Some(other)) = (self.by_id.len(), self.by_id.values().next()) {
+            other.tell_company(true);
+        }
         self.by_id.insert(process.id, process);
     }
 
@@ -48,6 +56,9 @@ impl Processes {
     pub fn remove(&mut self, id: u32) -> Option<Box<Process>> {
         let process = self.by_id.remove(&id)?;
         self.by_env[process.env.slot()] = 0;
+        if let (1, Some(last)) = (self.by_id.len(), self.by_id.values().next()) {
+            last.tell_company(false);
+        }
         Some(process)
     }
 
