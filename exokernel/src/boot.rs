@@ -48,7 +48,6 @@ impl<M: Machine> Kernel<M> {
             cpus: 1,
             features: boot.features,
             console_irq: boot.console_irq as u64,
-            device_tree: boot.device_tree,
             ..*kernel.info_page()
         };
         kernel.start(boot.image, usable_frames);

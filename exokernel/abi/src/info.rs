@@ -55,12 +55,10 @@ pub struct InfoPage {
     pub console_irq: u64,
     /// Offset 112: traps handled since boot, by way of the kernel's loop (a reflected syscall is not one).
     pub traps: u64,
-    /// Offset 120: aarch64: the physical address of the device tree; else 0.
-    pub device_tree: u64,
-    /// Offset 128: how many entries of the ledger were ever written; the newest is number `taken - 1`. Counts up, wakes, and wraps.
+    /// Offset 120: how many entries of the ledger were ever written; the newest is number `taken - 1`. Counts up, wakes, and wraps.
     pub taken: u32,
-    /// Offset 132: zero.
-    pub reserved: [u32; 31],
+    /// Offset 124: zero.
+    pub reserved: [u32; 33],
     /// Offset 256: how often each interrupt came; wait on it, then `irq_ack`.
     pub irqs: [u32; MAX_IRQS],
 }

@@ -49,6 +49,7 @@ impl<K: Kernel> Process<K> {
         }
         let end = deadline_ns.map(|ns| ticks_at(self.kernel.info(), ns));
         let earliest = [end, self.timers.due_asleep()].into_iter().flatten().min();
+        self.rest_turn();
         self.wait_for_rings(self.unheard(), earliest);
         self.threads.watches.lock().clear();
         self.run_timers();
@@ -161,6 +162,7 @@ impl<K: Kernel> Process<K> {
     /// Sleep up to the first deadline, in ticks.
     fn idle(&self, earliest: Option<u64>) {
         let earliest = [earliest, self.timers.due_asleep()].into_iter().flatten().min();
+        self.rest_turn();
         self.wait_for_others(earliest);
         self.hear();
     }
