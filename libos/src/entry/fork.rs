@@ -92,15 +92,17 @@ fn add_library(ranges: &mut CloneRanges, machine: &'static Machine) {
     // What the allocator keeps in its first page.
     let allocator = place::HEAP..place::HEAP + 1;
     let heap = heap::range();
-    let [first, second, third, fourth] = dispatch::stored_pages().map(|page| if heap.contains(&page) { page..page + 1 } else { 0..0 });
+    let stored = |page| if heap.contains(&page) { page..page + 1 } else { heap.end..heap.end };
+    let [first, second, third, fourth] = dispatch::stored_pages().map(stored);
+    // In order as a rule, which sorts them soonest.
     let mut copied = [
         data,
         // The upcall page is above the fault stack.
         place::UPCALL_PAGE - place::FAULT_STACK_READY..place::UPCALL_PAGE + PAGE_SIZE,
-        in_use,
-        process..process + size_of::<Process<Native>>(),
         machine.place(),
+        in_use,
         allocator,
+        process..process + size_of::<Process<Native>>(),
         first,
         second,
         third,
