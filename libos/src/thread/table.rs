@@ -118,11 +118,14 @@ impl<M> Table<M> {
     /// In a new process: the thread that runs is the only one, with this id, and has not run before `now`.
     pub fn keep_only_current(&mut self, id: u32, now: u64) {
         let current = self.slots[self.current].take();
+        if self.slots.len() > 1 {
+            // Those that wait are others.
+            self.futexes.clear();
+        }
         self.slots.clear();
         self.current = 0;
         self.schedule.clear();
         self.deadlines.clear();
-        self.futexes.clear();
         self.shared.clear();
         self.since = now;
         self.slots.push(current.map(|thread| Thread { id, used: 0, robust_list: 0, unmap_at_end: None, ..thread }));
