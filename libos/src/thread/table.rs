@@ -118,7 +118,7 @@ impl<M> Table<M> {
     /// In a new process: the thread that runs is the only one, with this id, and has not run before `now`.
     pub fn keep_only_current(&mut self, id: u32, now: u64) {
         let current = self.slots[self.current].take();
-        if self.slots.len() > 1 {
+        if self.slots.iter().any(Option::is_some) {
             // Those that wait are others.
             self.futexes.clear();
         }
