@@ -157,14 +157,14 @@ fn slices(isa: Isa) -> Result<()> {
 fn turns(isa: Isa) -> Result<()> {
     let median = |settings: Vec<&str>| -> Result<u64> {
         let hog = Guest {
-            arguments: words(vec!["/bin/lua", "-e", "while true do end"]),
+            arguments: words(vec!["/bin/lua", "-e", "while os.clock() < 0.25 do end"]),
             settings: words(settings),
             flags: CommandFlags::BATCH,
             ..Guest::default()
         };
         let mut files = lua(isa, Entry::Linked)?;
         files.add_program("/bin/latency", std::fs::read(build::linux(isa, Flavour::Shim, "latency"))?);
-        let arguments = words(vec!["/bin/latency", "40", "0"]);
+        let arguments = words(vec!["/bin/latency", "20", "0"]);
         let guest = Guest { files, arguments, flags: CommandFlags::BATCH, beside: vec![hog], ..Guest::default() };
         let output = output_of(&Machine { icount: true, ..Machine::default_for(isa) }, &guest)?;
         let line = output.lines().find_map(|line| line.strip_prefix("median ")).with_context(|| format!("no median:\n{output}"))?;

@@ -84,8 +84,4 @@ fn grow(folder: &Path) {
     print_ledger("grower");
     blocks.iter().for_each(|&block| assert_eq!(unsafe { libc::munmap(block.cast(), BLOCK) }, 0));
     tell(&folder.join("grown"));
-    // The run ends with the first program.
-    loop {
-        std::thread::sleep(Duration::from_secs(1));
-    }
 }

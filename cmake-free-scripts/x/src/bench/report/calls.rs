@@ -79,7 +79,7 @@ fn chart(results: &Results, isa: Isa, operation: &Operation) -> String {
             html,
             "<g><title>{0}: {1} calls, {2} in vain, {3} instructions</title><text class=\"tick end\" x=\"{4:.1}%\" dx=-6 y={base}>{0}</text>\
              <rect class={class} x=\"{4:.1}%\" y={top} width=\"{width:.2}%\" height={5} rx=2 /><text class=value x=\"{6:.2}%\" dx=5 y={base}>{7} \
-             <tspan class=range>{8} × {9}</tspan></text></g>",
+             <tspan class=each>{8} × {9}</tspan></text></g>",
             escape(name),
             count.calls,
             count.errors,
