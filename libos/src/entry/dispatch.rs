@@ -15,7 +15,7 @@ use crate::memory::fault::{Access, Refusal};
 use crate::process::Process;
 use crate::signal::{Trap, attention};
 use crate::syscall::Arguments;
-use crate::syscall::table::{self, Entered, Handlers, LaneThunk, QUICK_NUMBERS, Thunk, Thunks};
+use crate::syscall::table::{self, Entered, Handlers, LightThunk, QUICK_NUMBERS, Thunk, Thunks};
 use crate::user::PROGRAM_TOP;
 
 /// The process, once there is one. It is never freed.
@@ -70,12 +70,10 @@ extern "C" fn watched(arguments: &Arguments, number: u64) -> i64 {
 /// The thunks of a process whose calls are printed, or come by a policy.
 pub static WATCHED: [Thunk; table::NUMBERS + 1] = [watched; table::NUMBERS + 1];
 
-/// The lanes, where calls are not watched.
-pub static LANES: [Option<LaneThunk>; QUICK_NUMBERS] = Thunks::<Native>::LANES;
-/// The lanes, where they are.
-pub static NO_LANES: [Option<LaneThunk>; QUICK_NUMBERS] = [None; QUICK_NUMBERS];
-/// What serves a call whose lane has not done it.
-pub static BEHIND_LANES: [Thunk; QUICK_NUMBERS] = Thunks::<Native>::BEHIND_LANES;
+/// The thunks of light calls, where calls are not watched.
+pub static LIGHT: [Option<LightThunk>; QUICK_NUMBERS] = Thunks::<Native>::LIGHT;
+/// Those where they are.
+pub static NONE_LIGHT: [Option<LightThunk>; QUICK_NUMBERS] = [None; QUICK_NUMBERS];
 
 /// What asked for attention on the way out of a call, which answers `result` if it comes back.
 pub extern "C" fn deliver(result: u64) -> u64 {

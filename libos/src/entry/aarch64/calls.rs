@@ -2,8 +2,8 @@
 //!
 //! A call that answers a word of the upcall page is answered on the spot: no stack, no frame, and no flag changed. Every other call
 //! saves pc, sp and flags in the upcall page as the kernel does for a foreign syscall, builds a [`Frame`] and takes one path, so that
-//! what is behind it (signals, sigreturn) sees one kind of call. A linked call that has a lane (`syscall::table::Lane`) tries that first, with the
-//! arguments alone in the frame: it is completed where more turns out to be needed.
+//! what is behind it (signals, sigreturn) sees one kind of call. A light linked call (`syscall::table`) has the arguments alone in its
+//! frame, which is completed where something asks for attention behind it.
 
 use core::arch::{global_asm, naked_asm};
 use core::mem::offset_of;
@@ -102,8 +102,8 @@ pub unsafe extern "C" fn foreign() -> ! {
 // `__chitin_syscall`: called, with x8 = number and x0 to x5 = arguments. Changes x0 to x17, x30 and the flags.
 //
 // 1. A quick call: answer it.
-// 2. One with a lane: to the syscall stack, the arguments and the number where a frame has them, and through the lane, `extern "C" fn(x0 to x5) ->
-//    Passed`. Back, if it is done and nothing asks for attention.
+// 2. A light one: to the syscall stack, the arguments and the number where a frame has them, and to its thunk, `extern "C" fn(x0 to x5) -> result`.
+//    Back, if nothing asks for attention.
 // 3. Else save the program's state as it is to be after the call, and to the syscall stack.
 global_asm!(
     ".pushsection .text.vdso, \"ax\"",
@@ -121,7 +121,7 @@ global_asm!(
     "cbz w17, 2f",
     "ldr w0, [x16, x17, lsl #2]",
     "ret",
-    "2: ldr x17, [x16, #{lanes}]",
+    "2: ldr x17, [x16, #{light}]",
     "ldr x17, [x17, x8, lsl #3]",
     "cbz x17, 1f",
     "mov x9, sp",
@@ -134,17 +134,15 @@ global_asm!(
     "str x8, [sp, #64]",
     "str x18, [sp, #144]",
     "blr x17",
-    "cbz x1, 3f",
     "mrs x16, tpidrro_el0",
     "ldr x9, [x16, #{pending}]",
     "ldrb w9, [x9]",
-    "cbnz w9, 4f",
+    "cbnz w9, 3f",
     "ldr x18, [sp, #144]",
     "ldp x30, x17, [x16, #{pc}]",
     "mov sp, x17",
     "ret",
-    "3: b {refused}",
-    "4: b {attended}",
+    "3: b {attended}",
     "1: mov x17, sp",
     "stp x30, x17, [x16, #{pc}]",
     "mrs x17, nzcv",
@@ -154,46 +152,24 @@ global_asm!(
     ".size __chitin_syscall, . - __chitin_syscall",
     ".popsection",
     quick = const words::QUICK,
-    lanes = const words::LANES,
+    light = const words::LIGHT,
     pending = const words::PENDING,
     stack = const words::SYSCALL_STACK,
     frame = const FRAME_BYTES,
     pc = const offset_of!(UpcallPage, syscall.pc),
     flags = const offset_of!(UpcallPage, syscall.flags),
     leave = sym leave_linked,
-    refused = sym lane_refused,
-    attended = sym lane_attended,
+    attended = sym light_attended,
     serve = sym serve,
 );
 
-/// A call's lane has not done it: to what serves it behind the lane.
+/// A light call was served, which has preserved what C preserves, with the result in x0; and something asks for attention.
+///
+/// 1. The frame is made whole, and what the upcall page has of a call. What the call changes anyway, x6, x7 and x9 to x15, stays as the frame
+///    before had it.
+/// 2. `extern "C" fn deliver(result) -> result`, and back.
 #[unsafe(naked)]
-unsafe extern "C" fn lane_refused() -> ! {
-    naked_asm!(
-        "bl {complete}",
-        "adrp x9, {behind}",
-        "add x9, x9, :lo12:{behind}",
-        "ldr x1, [sp, #64]",
-        "ldr x9, [x9, x1, lsl #3]",
-        "mov x0, sp",
-        "blr x9",
-        "b {served}",
-        complete = sym complete,
-        behind = sym dispatch::BEHIND_LANES,
-        served = sym served,
-    )
-}
-
-/// A call's lane has done it, with the result in x0, and something asks for attention.
-#[unsafe(naked)]
-unsafe extern "C" fn lane_attended() -> ! {
-    naked_asm!("bl {complete}", "b {served}", complete = sym complete, served = sym served)
-}
-
-/// Make the frame whole of a linked call that has been through its lane, which has preserved what C preserves; x18 is in it. What the call
-/// changes anyway, x6, x7 and x9 to x15, stays as the frame before had it. Changes x9, x16, x17 and the flags.
-#[unsafe(naked)]
-unsafe extern "C" fn complete() {
+unsafe extern "C" fn light_attended() -> ! {
     naked_asm!(
         "mrs x16, tpidrro_el0",
         "mrs x9, nzcv",
@@ -207,9 +183,12 @@ unsafe extern "C" fn complete() {
         "stp x26, x27, [sp, #208]",
         "stp x28, x29, [sp, #224]",
         "stp x9, x17, [sp, #240]",
-        "ret",
+        "bl {deliver}",
+        "mrs x16, tpidrro_el0",
+        "b {leave}",
         flags = const offset_of!(UpcallPage, syscall.flags),
         pc = const offset_of!(UpcallPage, syscall.pc),
+        deliver = sym dispatch::deliver,
         leave = sym leave_linked,
     )
 }
@@ -315,19 +294,6 @@ unsafe extern "C" fn serve() -> ! {
         "mov x0, sp",
         "mov w1, w8",
         "blr x9",
-        "b {served}",
-        stack = const words::SYSCALL_STACK,
-        frame = const FRAME_BYTES,
-        thunks = const words::THUNKS,
-        numbers = const NUMBERS,
-        served = sym served,
-    )
-}
-
-/// A call was served, with the result in x0.
-#[unsafe(naked)]
-unsafe extern "C" fn served() -> ! {
-    naked_asm!(
         "mrs x16, tpidrro_el0",
         "ldr x9, [x16, #{pending}]",
         "ldrb w9, [x9]",
@@ -337,6 +303,10 @@ unsafe extern "C" fn served() -> ! {
         "2: bl {deliver}",
         "mrs x16, tpidrro_el0",
         "b 1b",
+        stack = const words::SYSCALL_STACK,
+        frame = const FRAME_BYTES,
+        thunks = const words::THUNKS,
+        numbers = const NUMBERS,
         pending = const words::PENDING,
         leave = const offset_of!(Frame, leave),
         deliver = sym dispatch::deliver,

@@ -2,8 +2,8 @@
 //!
 //! A call that answers a word of the upcall page is answered on the spot: no stack, no frame, and no flag changed (`jrcxz` and byte moves
 //! stand where a comparison would). Every other call saves pc, sp and flags in the upcall page as the kernel does for a foreign syscall,
-//! builds a [`Frame`] and takes one path, so that what is behind it (signals, sigreturn) sees one kind of call. A linked call that has a lane
-//! (`syscall::table::Lane`) tries that first, with the arguments alone in the frame: it is completed where more turns out to be needed.
+//! builds a [`Frame`] and takes one path, so that what is behind it (signals, sigreturn) sees one kind of call. A light linked call
+//! (`syscall::table`) has the arguments alone in its frame, which is completed where something asks for attention behind it.
 
 use core::arch::{global_asm, naked_asm};
 use core::mem::offset_of;
@@ -92,8 +92,8 @@ pub unsafe extern "C" fn foreign() -> ! {
 // flags.
 //
 // 1. A quick call: answer it.
-// 2. One with a lane: to the syscall stack, the arguments and the number where a frame has them, and through the lane, `extern "C" fn(rdi, rsi,
-//    rdx, r10, r8, r9) -> Passed`. Back, if it is done and nothing asks for attention.
+// 2. A light one: to the syscall stack, the arguments and the number where a frame has them, and to its thunk, `extern "C" fn(rdi, rsi, rdx, r10,
+//    r8, r9) -> result`. Back, if nothing asks for attention.
 // 3. Else save the program's state as it is to be after the call, and to the syscall stack.
 global_asm!(
     ".pushsection .text.vdso, \"ax\"",
@@ -106,7 +106,7 @@ global_asm!(
     "jrcxz 2f",
     "mov eax, gs:[rcx * 4]",
     "ret",
-    "2: mov r11, gs:[{lanes}]",
+    "2: mov r11, gs:[{light}]",
     "mov r11, [r11 + rax * 8]",
     "test r11, r11",
     "jz 1f",
@@ -122,8 +122,6 @@ global_asm!(
     "push rdi",
     "mov rcx, r10",
     "call r11",
-    "test edx, edx",
-    "jz {refused}",
     "mov rcx, gs:[{pending}]",
     "cmp byte ptr [rcx], 0",
     "jne {attended}",
@@ -141,69 +139,49 @@ global_asm!(
     ".popsection",
     stack = const words::SYSCALL_STACK,
     quick = const words::QUICK,
-    lanes = const words::LANES,
+    light = const words::LIGHT,
     pending = const words::PENDING,
     behind = const size_of::<Frame>() - offset_of!(Frame, preserved),
     pc = const offset_of!(UpcallPage, syscall.pc),
     sp = const offset_of!(UpcallPage, syscall.sp),
     flags = const offset_of!(UpcallPage, syscall.flags),
     leave = sym leave_linked,
-    refused = sym lane_refused,
-    attended = sym lane_attended,
+    attended = sym light_attended,
     serve = sym serve,
 );
 
-/// A call's lane has not done it: to what serves it behind the lane.
+/// A light call was served, which has preserved what C preserves, with the result in rax; and something asks for attention.
+///
+/// 1. The frame is made whole, and what the upcall page has of a call.
+/// 2. `extern "C" fn deliver(result) -> result`, and back.
 #[unsafe(naked)]
-unsafe extern "C" fn lane_refused() -> ! {
+unsafe extern "C" fn light_attended() -> ! {
     naked_asm!(
-        "call {complete}",
-        "mov rsi, [rsp + {number}]",
-        "lea r11, [rip + {behind}]",
-        "mov rdi, rsp",
-        "call [r11 + rsi * 8]",
-        "jmp {served}",
-        complete = sym complete,
-        number = const offset_of!(Frame, number),
-        behind = sym dispatch::BEHIND_LANES,
-        served = sym served,
-    )
-}
-
-/// A call's lane has done it, with the result in rax, and something asks for attention.
-#[unsafe(naked)]
-unsafe extern "C" fn lane_attended() -> ! {
-    naked_asm!("call {complete}", "jmp {served}", complete = sym complete, served = sym served)
-}
-
-/// Make the frame whole of a linked call that has been through its lane, which has preserved what C preserves. Called with the frame above the
-/// return address; changes rcx, rdx, r11 and the flags.
-#[unsafe(naked)]
-unsafe extern "C" fn complete() {
-    naked_asm!(
-        "mov [rsp + 8 + {preserved}], rbx",
-        "mov [rsp + 8 + {preserved} + 8], rbp",
-        "mov [rsp + 8 + {preserved} + 16], r12",
-        "mov [rsp + 8 + {preserved} + 24], r13",
-        "mov [rsp + 8 + {preserved} + 32], r14",
-        "mov [rsp + 8 + {preserved} + 40], r15",
+        "mov [rsp + {preserved}], rbx",
+        "mov [rsp + {preserved} + 8], rbp",
+        "mov [rsp + {preserved} + 16], r12",
+        "mov [rsp + {preserved} + 24], r13",
+        "mov [rsp + {preserved} + 32], r14",
+        "mov [rsp + {preserved} + 40], r15",
         "lea rcx, [rip + {leave_linked}]",
-        "mov [rsp + 8 + {leave}], rcx",
+        "mov [rsp + {leave}], rcx",
         "pushfq",
         "pop gs:[{flags}]",
-        "pop rdx",
-        "mov r11, rsp",
+        "mov rcx, rsp",
         "mov rsp, gs:[{sp}]",
         "pop gs:[{pc}]",
         "mov gs:[{sp}], rsp",
-        "mov rsp, r11",
-        "jmp rdx",
+        "mov rsp, rcx",
+        "mov rdi, rax",
+        "call {deliver}",
+        "jmp {leave_linked}",
         preserved = const offset_of!(Frame, preserved),
         leave = const offset_of!(Frame, leave),
         leave_linked = sym leave_linked,
         flags = const offset_of!(UpcallPage, syscall.flags),
         sp = const offset_of!(UpcallPage, syscall.sp),
         pc = const offset_of!(UpcallPage, syscall.pc),
+        deliver = sym dispatch::deliver,
     )
 }
 
@@ -290,17 +268,6 @@ unsafe extern "C" fn serve() -> ! {
         "cmovb ecx, eax",
         "mov rdi, rsp",
         "call [r11 + rcx * 8]",
-        "jmp {served}",
-        thunks = const words::THUNKS,
-        numbers = const NUMBERS,
-        served = sym served,
-    )
-}
-
-/// A call was served, with the result in rax.
-#[unsafe(naked)]
-unsafe extern "C" fn served() -> ! {
-    naked_asm!(
         "mov rcx, gs:[{pending}]",
         "cmp byte ptr [rcx], 0",
         "jne 2f",
@@ -308,6 +275,8 @@ unsafe extern "C" fn served() -> ! {
         "2: mov rdi, rax",
         "call {deliver}",
         "jmp 1b",
+        thunks = const words::THUNKS,
+        numbers = const NUMBERS,
         pending = const words::PENDING,
         leave = const offset_of!(Frame, leave),
         deliver = sym dispatch::deliver,
