@@ -2,6 +2,9 @@
  * names: its address, how often it ran, its instructions, its first bytes. Addresses alone say little, since each process has its own
  * memory; with the bytes the reader finds the image that the block is from.
  *
+ * A program may mark sections of its run by two instructions that do nothing (user/c/bench/mark.h): what ran in a section goes, behind a line
+ * `section`, to the file of the same name with `.sections` behind it.
+ *
  * The declarations are those of QEMU's qemu-plugin.h, interface version 4 (QEMU 9.2 and later), which distributions do not package. */
 #include <inttypes.h>
 #include <stdio.h>
@@ -25,6 +28,8 @@ uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t index);
 size_t qemu_plugin_insn_data(const struct qemu_plugin_insn *insn, void *to, size_t length);
 size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
+void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn, void (*callback)(unsigned int vcpu, void *data),
+					    enum qemu_plugin_cb_flags flags, void *data);
 
 EXPORT int qemu_plugin_version = 4;
 
@@ -32,13 +37,55 @@ enum { BYTES = 32 };
 
 struct block {
 	struct block *next;
-	uint64_t address, runs;
+	/* `before`: runs at a section's beginning. */
+	uint64_t address, runs, before;
 	size_t instructions, length;
 	unsigned char bytes[BYTES];
 };
 
 static struct block *blocks;
 static char *path;
+static FILE *sections;
+
+/* The marks on x86_64 (nopl with a far displacement) and on aarch64 (movz xzr), as they stand in memory: beginning, end. */
+static const unsigned char marks[2][2][8] = {
+	{{7, 0x0f, 0x1f, 0x80, 'o', 'p', 'e', 'n'}, {7, 0x0f, 0x1f, 0x80, 's', 'h', 'u', 't'}},
+	{{4, 0xff, 0x82, 0x98, 0xd2}, {4, 0x1f, 0x83, 0x98, 0xd2}},
+};
+
+static void print(FILE *file, const struct block *block, uint64_t runs)
+{
+	if (!runs) return;
+	fprintf(file, "%" PRIx64 " %" PRIu64 " %zu ", block->address, runs, block->instructions);
+	for (size_t i = 0; i < block->length; i++) fprintf(file, "%02x", block->bytes[i]);
+	fputc('\n', file);
+}
+
+static void on_beginning(unsigned int vcpu, void *data)
+{
+	(void)vcpu, (void)data;
+	for (struct block *block = blocks; block; block = block->next) block->before = block->runs;
+}
+
+static void on_end(unsigned int vcpu, void *data)
+{
+	char name[4096];
+	(void)vcpu, (void)data;
+	snprintf(name, sizeof name, "%s.sections", path);
+	if (!sections && !(sections = fopen(name, "w"))) abort();
+	fputs("section\n", sections);
+	for (struct block *block = blocks; block; block = block->next) print(sections, block, block->runs - block->before);
+	fflush(sections);
+}
+
+static void look_for_marks(struct qemu_plugin_insn *insn, const unsigned char *bytes, size_t size)
+{
+	static void (*const callbacks[2])(unsigned int, void *) = {on_beginning, on_end};
+	for (int isa = 0; isa < 2; isa++)
+		for (int end = 0; end < 2; end++)
+			if (size == marks[isa][end][0] && !memcmp(bytes, marks[isa][end] + 1, size))
+				qemu_plugin_register_vcpu_insn_exec_cb(insn, callbacks[end], QEMU_PLUGIN_CB_NO_REGS, 0);
+}
 
 static void on_run(unsigned int vcpu, void *data)
 {
@@ -51,14 +98,20 @@ static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 {
 	struct block *block = calloc(1, sizeof *block);
 	(void)id;
+	int is_full = 0;
 	if (!block) abort();
 	block->address = qemu_plugin_tb_vaddr(tb);
 	block->instructions = qemu_plugin_tb_n_insns(tb);
 	for (size_t i = 0; i < block->instructions; i++) {
 		struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
 		size_t size = qemu_plugin_insn_size(insn);
-		if (block->length + size > BYTES) break;
-		block->length += qemu_plugin_insn_data(insn, block->bytes + block->length, size);
+		unsigned char bytes[16];
+		if (size > sizeof bytes) break;
+		qemu_plugin_insn_data(insn, bytes, size);
+		look_for_marks(insn, bytes, size);
+		if (is_full || (is_full = block->length + size > BYTES)) continue;
+		memcpy(block->bytes + block->length, bytes, size);
+		block->length += size;
 	}
 	block->next = blocks;
 	blocks = block;
@@ -70,12 +123,7 @@ static void at_end(qemu_plugin_id_t id, void *data)
 	FILE *file = fopen(path, "w");
 	(void)id, (void)data;
 	if (!file) return;
-	for (struct block *block = blocks; block; block = block->next) {
-		if (!block->runs) continue;
-		fprintf(file, "%" PRIx64 " %" PRIu64 " %zu ", block->address, block->runs, block->instructions);
-		for (size_t i = 0; i < block->length; i++) fprintf(file, "%02x", block->bytes[i]);
-		fputc('\n', file);
-	}
+	for (struct block *block = blocks; block; block = block->next) print(file, block, block->runs);
 	fclose(file);
 }
 

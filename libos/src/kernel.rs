@@ -16,7 +16,7 @@ use crate::file::description::CommonPage;
 use crate::identity::Identity;
 use crate::pool::Pool;
 use crate::server::Server;
-use crate::user::UserMemory;
+use crate::user::{Plain, UserMemory};
 
 /// Room for the vector state of a program, as the CPU's own instructions align it.
 #[derive(Clone, Debug)]
@@ -97,6 +97,13 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
 
     /// Map zeroed frames. On an error none is mapped.
     fn page_alloc(&self, address: usize, pages: usize, rights: Rights) -> exo::Result<()>;
+    /// The same with frames by number, that one and those behind it, all of which are free; with `LARGE`, as large pages. On an error none is
+    /// mapped.
+    fn page_alloc_named(&self, address: usize, pages: usize, rights: Rights, frame: u64) -> exo::Result<()>;
+    /// Whether nobody has a frame.
+    fn is_free(&self, frame: u64) -> bool;
+    /// Have `frames` frames of zeros ready, for whoever takes some next.
+    fn zero_ahead(&self, frames: usize);
     /// Give frames back; pages that are not mapped are passed over.
     fn page_unmap(&self, address: usize, pages: usize);
     /// Set current rights; pages that are not mapped are passed over.
@@ -152,9 +159,16 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     /// Bytes of the program's vector state as a signal frame has it. x86_64: an `fxsave` or `xsave` area with what marks it; aarch64: a record with
     /// q0 to q31, FPSR and FPCR.
     fn vector_bytes(&self) -> usize;
-    /// Write the vector state so to an address of the program, a multiple of 64 (x86_64) or 16.
-    fn push_vectors(&self, address: usize) -> Result<()>;
-    /// Load the vector state that was written there, reduced to what the CPU takes.
+    /// Write a signal frame: what `fill` sets, as [`UserMemory::write_with`], and the vector state at `vectors`, a multiple of 64 (x86_64) or 16.
+    fn write_frame<T: Plain>(&self, address: usize, vectors: usize, fill: impl FnOnce(&mut T)) -> Result<()>
+    where
+        Self: Sized;
+    /// Look at a signal frame, as [`UserMemory::read_with`], and load the vector state that is where `look` says (0: there is none), reduced to what the
+    /// CPU takes.
+    fn read_frame<T: Plain, R: Copy>(&self, address: usize, look: impl Fn(&T) -> (R, usize)) -> Result<R>
+    where
+        Self: Sized;
+    /// Load the vector state at an address of the program, reduced to what the CPU takes.
     fn pop_vectors(&self, address: usize) -> Result<()>;
     /// `AT_HWCAP` and `AT_HWCAP2`.
     fn capabilities(&self) -> (u64, u64);

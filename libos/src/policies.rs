@@ -10,7 +10,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use policy::Set;
 use policy::admission::{Admission, Verdict};
@@ -37,6 +37,9 @@ pub struct Policies {
     apps: Mutex<Vec<App>>,
     /// Whether the next program is not to have what the table says of it: it was told what it is to have.
     is_told: AtomicBool,
+    /// Frames of zeros that are to be ready after a fork, and whether they are to be made.
+    ahead: AtomicUsize,
+    is_to_zero: AtomicBool,
 }
 
 /// Who is asked about calls, or told of them.
@@ -84,8 +87,14 @@ impl<K: Kernel> Process<K> {
 
     /// Take on policies in place of those that there are. An admission policy stays once it is there, and others come beside it.
     fn take_on(&self, set: Set) {
-        let Set { paging, own_paging, scheduling, caching, names, admission, tracing, recovery } = set;
-        self.memory.lock().set_paging(paging, own_paging);
+        let Set { paging, own_paging, placement, scheduling, caching, names, admission, tracing, recovery } = set;
+        let ahead = paging.as_ref().map_or(0, |paging| paging.zero_ahead());
+        self.policies.ahead.store(ahead, Ordering::Relaxed);
+        self.policies.is_to_zero.store(ahead > 0, Ordering::Relaxed);
+        let mut memory = self.memory.lock();
+        memory.set_paging(paging, own_paging);
+        memory.set_placement(placement);
+        drop(memory);
         self.files.set_policies(caching, names);
         let mut watch = self.policies.watch.lock();
         let schedule = scheduling.unwrap_or_else(|| Box::new(ByPriority::default()));
@@ -176,6 +185,20 @@ impl<K: Kernel> Process<K> {
         }
         self.pass_point();
         outcome
+    }
+
+    /// The process has nothing to do: zero frames for those who will fault, once after each fork.
+    pub fn zero_ahead(&self) {
+        if self.policies.is_to_zero.swap(false, Ordering::Relaxed) {
+            self.kernel.zero_ahead(self.policies.ahead.load(Ordering::Relaxed));
+        }
+    }
+
+    /// The process has made another, which takes fresh frames.
+    pub fn note_birth(&self) {
+        if self.policies.ahead.load(Ordering::Relaxed) > 0 {
+            self.policies.is_to_zero.store(true, Ordering::Relaxed);
+        }
     }
 
     /// The process is a copy of another.

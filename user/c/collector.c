@@ -1,10 +1,12 @@
 /* A generational collector over two spaces, whose write barrier is the pages' protection (Appel and Li, "Virtual memory primitives for user
- * programs", 1991): `collector direct` or `collector signal`; direct where there is __chitin_barrier, else by signals too.
+ * programs", 1991): `collector direct` or `collector signal`; direct where there is __chitin_barrier, else by signals too. With a second argument,
+ * `fork`, a child is made in between; or, `figures`, what a cycle takes is printed, and what the first store to a page does.
  *
  * Objects are born in a nursery. A minor collection copies those into the old space that the roots or *old objects that were stored to* reach,
  * and the barrier says on which pages those are. What the program prints depends on neither way nor system: how much was live, and that a
  * heap without a barrier, which is traced as a whole, has the same in it. */
 #include "barrier.h"
+#include "counter.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -129,20 +131,36 @@ static void mutate(uint64_t *shadow)
 	}
 }
 
-static void run(barrier_function *barrier, int to_fork)
+/* What the first store to a page takes, the page's part of setting the barrier included: all old pages, one after the other. */
+static uint64_t first_store(barrier_function *barrier)
+{
+	size_t pages = old_count / PER_PAGE;
+	memset(cards, 0, sizeof cards);
+	uint64_t start = counter();
+	if (barrier(old, (size_t)OLD_PAGES * BARRIER_PAGE, cards)) fail("no barrier");
+	for (size_t page = 0; page < pages; page++) *(struct object *volatile *)&at(old, page * PER_PAGE)->copy = 0;
+	return (counter() - start) / pages;
+}
+
+/* Cycles are measured as a program has them: the barrier, the mutator and the collection. */
+static void run(barrier_function *barrier, int to_fork, int figures)
 {
 	uint64_t *shadow = memory((size_t)(CYCLES + 1) * STORES * FIELDS * sizeof *shadow / BARRIER_PAGE + 1);
 	size_t dirty = 0, all = 0;
+	uint64_t ticks = 0;
 	for (int cycle = 0; cycle < CYCLES; cycle++) {
+		uint64_t start = counter();
 		memset(cards, 0, sizeof cards);
 		if (barrier(old, (size_t)OLD_PAGES * BARRIER_PAGE, cards)) fail("no barrier");
 		/* A child has the same cards, and its own from then on. */
 		if (cycle == to_fork && !fork()) to_fork = -2;
 		mutate(shadow);
 		dirty += collect();
+		ticks += counter() - start;
 		all += old_count / PER_PAGE + 1;
 		check(shadow);
 	}
+	uint64_t store = figures ? first_store(barrier) : 0;
 	if (barrier(old, 0, 0)) fail("the barrier stays");
 	memset(cards, 0, sizeof cards);
 	at(old, 0)->fields[0] = 0;
@@ -151,6 +169,7 @@ static void run(barrier_function *barrier, int to_fork)
 	int status = 7 << 8;
 	if (to_fork >= 0) wait(&status);
 	if (status != 7 << 8) fail("the child");
+	if (figures) printf("cycle %llu\nfirst_store %llu\n", (unsigned long long)(ticks / CYCLES), (unsigned long long)store);
 	printf("%zu objects grew old, %zu of %zu old pages were looked at\n", old_count, dirty, all);
 }
 
@@ -189,6 +208,7 @@ int main(int count, char **arguments)
 	old = memory(OLD_PAGES), nursery = memory(NURSERY_PAGES);
 	read_into(barrier);
 	refusals(barrier);
-	run(barrier, count > 2 ? CYCLES / 2 : -1);
+	const char *more = count > 2 ? arguments[2] : "";
+	run(barrier, !strcmp(more, "fork") ? CYCLES / 2 : -1, !strcmp(more, "figures"));
 	return 0;
 }

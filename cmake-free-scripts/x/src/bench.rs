@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `column` | the columns, and what boots for each |
 //! | `own` | a user's own program |
+//! | `parts` | where an operation's instructions go, by the profile |
 //! | `primitives` | what the exokernel's own primitives cost |
 //! | `operation` | what the program can measure, as it says itself |
 //! | `session` | a column's measurement, boot by boot |
@@ -27,6 +28,7 @@ mod history;
 mod kept;
 mod operation;
 mod own;
+mod parts;
 pub mod policy;
 mod primitives;
 mod report;
@@ -71,6 +73,9 @@ pub struct Options {
     /// Fewer rounds, fewer points of curves
     #[arg(long)]
     quick: bool,
+    /// Look into where instructions go, though only some operations are wanted
+    #[arg(long)]
+    parts: bool,
     /// Measure Linux again, though its figures are kept from the last time that the same booted
     #[arg(long)]
     fresh: bool,
@@ -120,10 +125,12 @@ pub fn bench(options: &Options) -> Result<ExitCode> {
         kept::forget()?;
     }
     let names = operations.iter().map(|operation| operation.name.as_str()).collect();
-    let work = Work { names, divisor: if options.quick { 3 } else { 1 }, own: None };
+    let work = Work { names, divisor: if options.quick { 3 } else { 1 }, own: None, settings: &[] };
     let mut measured = measure(&isas, &work, options)?;
     let primitives = add_primitives(&isas, &mut measured, options)?;
-    show(&Results::new([operations, primitives].concat(), measured, options.quick)?, options)
+    let parts = if options.filter.is_empty() || options.parts { parts(&isas, &operation::all()?, options) } else { BTreeMap::new() };
+    let results = Results::new([operations, primitives].concat(), measured, options.quick)?;
+    show(&Results { parts, ..results }, options)
 }
 
 /// Measure the exokernel's own primitives; they stand in the first of Chitin's columns, since no entry has to do with them.
@@ -144,11 +151,33 @@ fn add_primitives(isas: &[Isa], measured: &mut BTreeMap<(Isa, Column), Figures>,
     Ok(known)
 }
 
+/// Where the instructions of some operations go, on each ISA.
+fn parts(isas: &[Isa], known: &[Operation], options: &Options) -> results::AllParts {
+    let columns = columns(options);
+    let mut all = results::AllParts::new();
+    for &isa in isas {
+        for column in parts::COLUMNS.into_iter().filter(|column| columns.contains(column)) {
+            let spinner = progress::spinner(&format!("{isa} {}: where instructions go", column.name()));
+            let divisor = if matches!(column, Column::Chitin(_)) { 1 } else { 4 };
+            let parts = parts::measure(isa, column, known, divisor);
+            spinner.finish_and_clear();
+            match parts {
+                Ok(parts) => {
+                    all.entry(isa.name().into()).or_default().insert(column.name().into(), parts);
+                }
+                // The figures are there without.
+                Err(error) => eprintln!("cargo x bench: {isa} {}, where instructions go: {error:#}", column.name()),
+            }
+        }
+    }
+    all
+}
+
 /// A user's own program, as a whole and by the figures that it prints.
 fn bench_own(own: &Own, isas: &[Isa], options: &Options) -> Result<ExitCode> {
     let isas: Vec<Isa> = isas.iter().copied().filter(|&isa| own.runs_on(isa)).collect();
     isas.iter().try_for_each(|&isa| own.build(isa))?;
-    let measured = measure(&isas, &Work { names: vec![&own.name], divisor: 1, own: Some(own) }, options)?;
+    let measured = measure(&isas, &Work { names: vec![&own.name], divisor: 1, own: Some(own), settings: &[] }, options)?;
     let mut names: Vec<&String> = vec![&own.name];
     for name in measured.values().flat_map(BTreeMap::keys) {
         if !names.contains(&name) && name != "boot" && name != "loop" {
@@ -156,7 +185,8 @@ fn bench_own(own: &Own, isas: &[Isa], options: &Options) -> Result<ExitCode> {
         }
     }
     let title = |name: &String| if *name == own.name { "the whole program, from fork to wait".to_owned() } else { name.clone() };
-    let operation = |name: &String| Operation { group: "own".into(), name: name.clone(), title: title(name), kin: String::new() };
+    let operation =
+        |name: &String| Operation { group: "own".into(), name: name.clone(), title: title(name), kin: String::new(), rounds: 0 };
     show(&Results::new(names.into_iter().map(operation).collect(), measured, false)?, options)
 }
 

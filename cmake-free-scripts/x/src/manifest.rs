@@ -19,7 +19,10 @@
 //! row = "touch"                         # a figure that the program prints as a line of a name and a number
 //! times = 2.0                           # how many times it must be less than without them
 //! against = ["paging=prefault,pages=8"] # or than with these
+//! without = ["4096"]                    # what its arguments are there, if others
 //! ```
+//!
+//! The comment that it begins with says what it is about, in the report too.
 //!
 //! The command line goes before the manifest: arguments after `--` take the place of the manifest's, `--entry` that of its entry.
 
@@ -43,6 +46,9 @@ const FOLDER: &str = "user/apps";
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
+    /// What it is about: the comment that it begins with.
+    #[serde(skip)]
+    pub about: String,
     /// The program: a path in the guest, or one of the host's.
     pub program: String,
     /// Its arguments, without the zeroth.
@@ -116,11 +122,13 @@ fn slices<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<u32>, D::E
 pub struct Measure {
     /// A figure that the program prints as a line of its name and a number, less being better.
     pub row: String,
-    /// How many times it must be less than without the policies.
+    /// How many times it must be less than without the policies; below 1: what part they may make of it.
     pub times: f64,
     /// What the program has in their place, if that is not the defaults: another policy with the same means.
     #[serde(default)]
     pub against: Vec<String>,
+    /// The program's arguments there and on Linux, if they are others.
+    pub without: Option<Vec<String>>,
 }
 
 /// The manifests of `user/apps`, by name.
@@ -180,7 +188,13 @@ fn parse(text: &str) -> Result<Manifest, Fault> {
         Some(DeValue::Table(policies)) => policies.iter().map(|(kind, choice)| setting(kind, choice)).collect::<Result<_, _>>()?,
         _ => Vec::new(),
     };
-    Ok(Manifest { settings, ..manifest })
+    Ok(Manifest { settings, about: about(text), ..manifest })
+}
+
+/// The comment that a file begins with, in one line.
+fn about(text: &str) -> String {
+    let lines = text.lines().map_while(|line| line.strip_prefix('#'));
+    lines.map(str::trim).collect::<Vec<_>>().join(" ")
 }
 
 /// A policy as a setting: `KIND=NAME,PARAMETER=VALUE`.
@@ -285,10 +299,13 @@ mod tests {
 
     #[test]
     fn policies_become_settings() {
-        let manifest = parse("program = \"a\"\n[policies]\ntracing = \"counts\"\npaging = { name = \"prefault\", pages = 64 }\n");
+        let manifest =
+            parse("# one\n# two\nprogram = \"a\"\n[policies]\ntracing = \"counts\"\npaging = { name = \"prefault\", pages = 64 }\n");
         let share = parse("program = \"a\"\nquota = \"64M\"\nslices = 3\n").expect("a manifest");
         assert_eq!((share.quota, share.slices), (Some(Quota { frames: 16384 }), Some(3)));
-        assert_eq!(manifest.expect("a manifest").settings, ["paging=prefault,pages=64", "tracing=counts"]);
+        let manifest = manifest.expect("a manifest");
+        assert_eq!(manifest.settings, ["paging=prefault,pages=64", "tracing=counts"]);
+        assert_eq!(manifest.about, "one two");
     }
 
     #[test]

@@ -55,7 +55,8 @@ pub fn policies(options: &Options) -> Result<()> {
         list(options);
         return Ok(());
     }
-    let mut apps = manifest::all()?;
+    let known = manifest::all()?;
+    let mut apps = known.clone();
     apps.retain(|(name, manifest)| if options.measure == ["all"] { manifest.measure.is_some() } else { options.measure.contains(name) });
     ensure!(!apps.is_empty(), "no app is called {}: user/apps has them", options.measure.join(" or "));
     let mut all = Vec::new();
@@ -63,16 +64,18 @@ pub fn policies(options: &Options) -> Result<()> {
         for (name, manifest) in &apps {
             policy::prepare(isa, manifest, !options.no_linux)?;
             let comparison = policy::compare(name, manifest, isa, !options.no_linux)?;
-            let written = comparison.write()?;
+            comparison.write()?;
             if !options.json {
                 println!("{}", comparison.text());
-                written.iter().for_each(|path| println!("  {}", path.display()));
             }
-            all.push(comparison.json());
+            all.push(comparison);
         }
     }
+    let page = policy::report(&known)?;
     if options.json {
         println!("{:#}", json!(all));
+    } else {
+        println!("{}, and the figures beside it as JSON", page.display());
     }
     Ok(())
 }

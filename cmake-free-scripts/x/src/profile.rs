@@ -19,7 +19,16 @@ use crate::isa::Isa;
 use crate::qemu::Scratch;
 use crate::run::Guest;
 use crate::{build, tree};
-use image::{Image, Images};
+use image::{ELSEWHERE, Image, Images};
+
+/// The kernel's name in stacks, and the library OS's, the server's, and what programs have where their symbols are not asked for.
+pub const KERNEL: &str = "kernel";
+pub const LIBRARY: &str = "libos";
+pub const SERVER: &str = "unixd";
+const PROGRAM: &str = "program";
+
+/// Where the kernel's half of the address space begins, on both ISAs.
+const KERNEL_HALF: u64 = 1 << 63;
 
 /// A profile in the making.
 pub struct Profile {
@@ -49,6 +58,30 @@ impl Profile {
     /// The emulator's option.
     pub fn option(&self) -> String {
         format!("file={},out={}", self.plugin.display(), self.scratch.path("blocks").display())
+    }
+
+    /// What ran in each section that the guest marked, by symbol: stacks as in the graph. `is_ours`: Chitin ran, and not a system that there are
+    /// no symbols of.
+    pub fn sections(&self, isa: Isa, is_ours: bool) -> Result<Vec<BTreeMap<String, u64>>> {
+        let counted = std::fs::read_to_string(self.scratch.path("blocks.sections")).context("no section was marked: QEMU 9.2 is needed")?;
+        let mut images = Images::new(if is_ours { system(isa)? } else { Vec::new() });
+        let (mut sections, mut known) = (Vec::new(), BTreeMap::new());
+        for line in counted.lines() {
+            if line == "section" {
+                sections.push(BTreeMap::new());
+                continue;
+            }
+            let block = block(line).with_context(|| format!("{line}: no block"))?;
+            let section: &mut BTreeMap<String, u64> = sections.last_mut().context("a block before the first section")?;
+            let place = (block.address, block.bytes);
+            let stack = known.entry(place).or_insert_with_key(|(address, bytes)| match images.stack(*address, bytes) {
+                stack if !stack.starts_with(ELSEWHERE) => stack,
+                _ if *address >= KERNEL_HALF => KERNEL.into(),
+                _ => PROGRAM.into(),
+            });
+            *section.entry(stack.clone()).or_default() += block.instructions;
+        }
+        Ok(sections)
     }
 
     /// Draw what was counted. `guest`: whose files ran, where it was not a program of the bare kernel's.
@@ -100,17 +133,31 @@ fn block(line: &str) -> Option<Block> {
     Some(Block { address, instructions: runs * length, bytes })
 }
 
+/// What every guest has below its programs.
+fn system(isa: Isa) -> Result<Vec<Image>> {
+    let parts = [
+        (KERNEL, build::kernel_symbols(isa), 0),
+        ("init", build::native(isa, "init"), 0),
+        (LIBRARY, build::libos_symbols(isa), LIBOS_BASE),
+        (SERVER, build::unixd_symbols(isa), LIBOS_BASE),
+    ];
+    let image = |(name, path, base): (&str, PathBuf, u64)| {
+        Image::new(name, &std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?, base)
+    };
+    parts.into_iter().map(image).collect()
+}
+
 /// All that may have run, with its symbols as far as there are any.
 fn images(isa: Isa, guest: Option<&Guest>, native: Option<&str>) -> Result<Vec<Image>> {
     let read = |path: &Path| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
-    let mut images = vec![Image::new("kernel", &read(&build::kernel_symbols(isa))?, 0)?];
-    if let Some(name) = native {
-        images.push(Image::new(name, &read(&build::native(isa, name))?, 0)?);
-    }
-    let Some(guest) = guest else { return Ok(images) };
-    images.push(Image::new("init", &read(&build::native(isa, "init"))?, 0)?);
-    images.push(Image::new("libos", &read(&build::libos_symbols(isa))?, LIBOS_BASE)?);
-    images.push(Image::new("unixd", &read(&build::unixd_symbols(isa))?, LIBOS_BASE)?);
+    let Some(guest) = guest else {
+        let mut images = vec![Image::new(KERNEL, &read(&build::kernel_symbols(isa))?, 0)?];
+        if let Some(name) = native {
+            images.push(Image::new(name, &read(&build::native(isa, name))?, 0)?);
+        }
+        return Ok(images);
+    };
+    let mut images = system(isa)?;
     let mut programs: Vec<(&str, &[u8])> = guest.files.regular().filter(|(_, contents)| contents.starts_with(b"\x7fELF")).collect();
     // Where several have the same bytes, they are the first one's: that is the program that was asked for.
     programs.sort_by_key(|(path, _)| guest.arguments.first().is_none_or(|first| first != path));

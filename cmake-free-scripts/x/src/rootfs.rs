@@ -73,6 +73,15 @@ fn read(path: PathBuf) -> Result<Vec<u8>> {
     fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
 }
 
+/// Put a host's file or folder into the guest: `HOST:GUEST`.
+///
+/// # Errors
+/// It is none such, or cannot be read.
+pub fn add_pair(files: &mut Files, pair: &str) -> Result<()> {
+    let (host, guest) = pair.split_once(':').with_context(|| format!("--add {pair}: HOST:GUEST is wanted"))?;
+    add_tree(files, Path::new(host), guest)
+}
+
 /// A host file, folder or link with all that is below it. Devices, sockets and FIFOs are left out: their contents are not the host's to give.
 pub fn add_tree(files: &mut Files, host: &Path, guest: &str) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;

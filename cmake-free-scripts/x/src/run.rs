@@ -18,7 +18,7 @@ use crate::isa::Isa;
 use crate::manifest::Manifest;
 use crate::profile::Profile;
 use crate::qemu::{Kind, Machine, Scratch, boot_on_terminal};
-use crate::rootfs::{self, add_tree, standard_files};
+use crate::rootfs::{self, add_pair, standard_files};
 use crate::{build, manifest, policies, rewrite, setup, symbols, trace};
 
 /// What runs where nothing is named: a shell that greets.
@@ -303,8 +303,7 @@ fn guest(options: &Options, machine: &Machine) -> Result<Guest> {
     };
     let installed = options.install.iter().map(|name| manifest::read(name)).collect::<Result<Vec<_>>>()?;
     for pair in manifests.iter().chain(&installed).flat_map(|manifest| &manifest.add).chain(&options.add) {
-        let (host, guest) = pair.split_once(':').with_context(|| format!("--add {pair}: HOST:GUEST is wanted"))?;
-        add_tree(&mut files, Path::new(host), guest)?;
+        add_pair(&mut files, pair)?;
     }
     let mut apps = String::new();
     for manifest in &installed {

@@ -13,6 +13,12 @@ pub fn paging() -> Paging {
     Paging::new(&Values::defaults(paging_policy()))
 }
 
+/// Whether a policy brings in what the image's own would.
+#[must_use]
+pub fn is_brought_by_own(chosen: &dyn crate::paging::Paging) -> bool {
+    PAGING.is_none() && chosen.brings_in_order()
+}
+
 /// What that policy is in the table.
 #[must_use]
 pub fn paging_policy() -> &'static Policy {

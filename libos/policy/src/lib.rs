@@ -7,6 +7,7 @@
 //! | file | the question |
 //! |---|---|
 //! | `paging` | which pages come in at a fault |
+//! | `placement` | which frames pages get, and where mappings are |
 //! | `scheduling` | which thread runs next |
 //! | `caching` | which pages of files are kept at hand |
 //! | `names` | which names are looked up in the process itself |
@@ -43,6 +44,7 @@ pub mod image;
 pub mod library;
 pub mod names;
 pub mod paging;
+pub mod placement;
 pub mod recovery;
 pub mod rules;
 pub mod scheduling;
@@ -117,6 +119,8 @@ pub enum Domain {
 pub enum Make {
     /// One that says which pages come in.
     Paging(fn(&Values) -> Box<dyn paging::Paging>),
+    /// One that says which frames pages get.
+    Placement(fn(&Values) -> Box<dyn placement::Placement>),
     /// One that says which thread runs next.
     Scheduling(fn(&Values) -> Box<dyn scheduling::Schedule>),
     /// One that says which pages of files are kept.
@@ -136,6 +140,8 @@ pub enum Make {
 pub enum Kind {
     /// Which pages come in at a fault.
     Paging,
+    /// Which frames pages get.
+    Placement,
     /// Which thread runs next.
     Scheduling,
     /// Which pages of files are kept at hand.
@@ -152,13 +158,15 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 7] = [Kind::Paging, Kind::Scheduling, Kind::Caching, Kind::Names, Kind::Admission, Kind::Tracing, Kind::Recovery];
+    pub const ALL: [Kind; 8] =
+        [Kind::Paging, Kind::Placement, Kind::Scheduling, Kind::Caching, Kind::Names, Kind::Admission, Kind::Tracing, Kind::Recovery];
 
     /// What it is called in settings.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Kind::Paging => "paging",
+            Kind::Placement => "placement",
             Kind::Scheduling => "scheduling",
             Kind::Caching => "caching",
             Kind::Names => "names",
@@ -173,6 +181,7 @@ impl Kind {
     pub const fn question(self) -> &'static str {
         match self {
             Kind::Paging => "which pages come in at a fault",
+            Kind::Placement => "which frames pages get, and where mappings are",
             Kind::Scheduling => "which thread runs next",
             Kind::Caching => "which pages of files are kept at hand",
             Kind::Names => "which names are looked up in the process itself",
@@ -200,6 +209,7 @@ impl Policy {
     pub const fn kind(&self) -> Kind {
         match self.make {
             Make::Paging(_) => Kind::Paging,
+            Make::Placement(_) => Kind::Placement,
             Make::Scheduling(_) => Kind::Scheduling,
             Make::Caching(_) => Kind::Caching,
             Make::Names(_) => Kind::Names,

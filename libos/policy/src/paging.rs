@@ -61,11 +61,22 @@ pub trait Paging: Send {
     /// are not enough frames.
     fn bring(&mut self, fault: &Fault) -> Range<usize>;
 
+    /// Whether `bring` answers as [`InOrder`] does, so that it need not be asked.
+    fn brings_in_order(&self) -> bool {
+        false
+    }
+
     /// What is given back, in this order, until it is so many frames: others need them. Who has nothing to spare says so; what is not
     /// answered in time is taken by force.
     fn give_back(&mut self, frames: usize) -> &'static [Spare] {
         let _ = frames;
         &[Spare::Cache, Spare::Shown, Spare::Zeros]
+    }
+
+    /// How many frames of zeros are to be ready for this process and others when it sleeps or polls after a fork: they are zeroed while nobody waits
+    /// for that.
+    fn zero_ahead(&self) -> usize {
+        0
     }
 
     /// The range of addresses that a first store behind a write barrier opens: of those of its pages that are there all are marked.

@@ -8,6 +8,7 @@ use crate::admission::Admission;
 use crate::caching::Caching;
 use crate::names::Names;
 use crate::paging::Paging;
+use crate::placement::Placement;
 use crate::recovery::Recovery;
 use crate::scheduling::Schedule;
 use crate::setting::Setting;
@@ -21,6 +22,8 @@ pub struct Set {
     pub paging: Option<Box<dyn Paging>>,
     /// The same, where it is the policy that is compiled into the image, with what was set of it.
     pub own_paging: Option<image::Paging>,
+    /// Which frames pages get.
+    pub placement: Option<Box<dyn Placement>>,
     /// Which thread runs next.
     pub scheduling: Option<Box<dyn Schedule>>,
     /// Which pages of files are kept.
@@ -50,6 +53,7 @@ impl Set {
                     set.paging = paging(&values);
                     set.own_paging = set.paging.is_none().then(|| image::Paging::new(&values));
                 }
+                Make::Placement(make) => set.placement = is_chosen.then(|| make(&values)),
                 Make::Scheduling(make) => set.scheduling = is_chosen.then(|| make(&values)),
                 Make::Caching(make) => set.caching = is_chosen.then(|| make(&values)),
                 Make::Names(make) => set.names = is_chosen.then(|| make(&values)),

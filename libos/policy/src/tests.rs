@@ -4,6 +4,7 @@ use abi::PAGE_SIZE;
 
 use crate::caching::{Page, Recency};
 use crate::paging::{Access, Contents, Fault};
+use crate::placement::{Frames, Table};
 use crate::setting::Setting;
 use crate::tracing::{Call, Profile};
 use crate::{Domain, Kind, Make, Set, Values, image, library};
@@ -29,6 +30,7 @@ fn every_policy_has_a_name_of_its_own_and_parameters_that_it_can_be_made_of() {
         let values = Values::defaults(policy);
         match policy.make {
             Make::Paging(make) => drop(make(&values)),
+            Make::Placement(make) => drop(make(&values)),
             Make::Scheduling(make) => drop(make(&values)),
             Make::Caching(make) => drop(make(&values)),
             Make::Names(make) => drop(make(&values)),
@@ -152,4 +154,49 @@ fn a_hash_table_has_every_name_that_it_was_told_and_no_other() {
     assert_eq!((names.find(name(7).as_bytes()), names.find(name(5001).as_bytes())), (Some(5000), None));
     names.clear();
     assert_eq!(names.find(name(0).as_bytes()), None);
+}
+
+/// Frames of which some are in use.
+struct Some64(u64);
+
+impl Table for Some64 {
+    fn free_run(&self, from: u64, step: u64, frames: usize) -> Option<u64> {
+        let is_free = |frame: u64| frame < 4096 && (frame >= 64 || self.0 & 1 << frame == 0);
+        (from..4096).step_by(step as usize).find(|&first| (first..first + frames as u64).all(is_free))
+    }
+}
+
+fn placed(setting: &str, runs: &[(usize, usize)], used: u64) -> Vec<Frames> {
+    let mut policy = Set::parse([setting].into_iter()).expect("a policy").placement.expect("it is one");
+    let pages = |&(first, count): &(usize, usize)| first * PAGE_SIZE..(first + count) * PAGE_SIZE;
+    runs.iter().map(|run| policy.frames(&pages(run), &Some64(used))).collect()
+}
+
+#[test]
+fn frames_follow_their_pages_in_a_row_whatever_the_order() {
+    use Frames::{Any, From};
+    assert_eq!(
+        placed("placement=contiguous,pages=8", &[(9, 1), (12, 2), (8, 1), (16, 8), (15, 1)], 0b101),
+        [3, 6, 2, 10, 9].map(|at| From(at + 1))
+    );
+    assert_eq!(placed("placement=contiguous,pages=65536", &[(0, 1)], 0), [Any]);
+}
+
+#[test]
+fn a_page_and_its_frame_have_one_colour() {
+    use Frames::{Apart, From};
+    let all = placed("placement=coloured,colours=4", &[(5, 1), (6, 2), (6, 1), (7, 2), (4, 4)], 0b10);
+    assert_eq!(all, [From(5), From(6), From(6), Apart, From(4)]);
+    let part = placed("placement=coloured,colours=8,kept=2", &[(0, 1), (1, 1), (2, 1), (3, 1), (6, 2), (6, 3)], 0);
+    assert!(part[..5].iter().all(|frames| matches!(frames, From(frame) if frame % 8 < 2)), "{part:?}");
+    assert_eq!(part[5], Apart);
+}
+
+#[test]
+fn a_large_page_is_whole_and_at_its_place() {
+    use Frames::{Any, Large};
+    assert_eq!(
+        placed("placement=large", &[(512, 512), (1024, 512), (512, 511), (513, 512), (0, 1)], 1),
+        [Large(512), Large(1024), Any, Any, Any]
+    );
 }

@@ -25,7 +25,7 @@ use unix::{Kin, Operation, Request};
 
 use crate::entry::native::{self, Native};
 use crate::entry::thread::{self, Machine};
-use crate::entry::{channel, descriptions, dispatch, heap, isa, place};
+use crate::entry::{channel, descriptions, dispatch, heap, isa, place, placed};
 use crate::errno::{Errno, Result};
 use crate::kernel::{Kernel, Side};
 use crate::process::Process;
@@ -55,6 +55,7 @@ struct Attempt {
 /// See [`Kernel::fork`].
 pub fn fork(machine: &'static Machine, program: Vec<CloneRange>, kin: Kin) -> Result<Side> {
     dispatch::note_fork();
+    placed::part_ends(&program).map_err(errno)?;
     let mut ranges = program;
     add_library(&mut ranges, machine);
     let attempt = Attempt { machine, ranges, kin, outcome: UnsafeCell::new(Err(Errno::EAGAIN)) };

@@ -23,6 +23,7 @@ mod dispatch;
 mod fork;
 pub mod heap;
 pub mod native;
+mod placed;
 mod start;
 mod thread;
 mod vdso;
@@ -68,6 +69,11 @@ pub mod place {
     const _: () = assert!(unix::place::INODES >= DESCRIPTIONS + DESCRIPTIONS_FIRST * abi::PAGE_SIZE);
     const _: () = assert!(DESCRIPTIONS_MORE >= unix::place::INODES + unix::place::INODES_PAGES * abi::PAGE_SIZE);
     const _: () = assert!(DESCRIPTIONS_MORE < unix::place::RINGS);
+
+    /// Where large pages are made small ones, at a multiple of their size.
+    pub const PARTS: usize = 0x7e20_0000_0000;
+    /// Where page tables are made to be given up: zeros.
+    pub const ZEROS: usize = 0x7e20_4000_0000;
 
     /// What the library has of threads but the first: their syscall stacks and machine state.
     pub const THREADS: usize = 0x7e30_0000_0000;

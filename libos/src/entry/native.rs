@@ -21,6 +21,7 @@ use crate::entry::descriptions;
 use crate::entry::fork;
 use crate::entry::isa::{self, Frame};
 use crate::entry::place;
+use crate::entry::placed;
 use crate::entry::thread::{self, Machine, Machines};
 use crate::entry::words::LibraryWords;
 use crate::errno::{Errno, Result};
@@ -63,6 +64,27 @@ impl Native {
         self.identity.store(own.0, Ordering::Relaxed);
         crate::mapped_ring::be(own);
         *self.frame_table.lock() = None;
+    }
+
+    /// What the kernel's table has of a frame, if that knows it.
+    fn frame_entry(&self, frame: u64) -> Option<FrameEntry> {
+        const ENTRIES: u64 = (PAGE_SIZE / size_of::<FrameEntry>()) as u64;
+        let info = self.info();
+        let index = frame.checked_sub(info.first_frame).filter(|&index| index < info.frame_count)?;
+        // The whole table is a page for each 256 frames, too much to keep mapped for what is asked this rarely; but whoever asks for one
+        // frame mostly asks for the next.
+        let mut mapped = self.frame_table.lock();
+        let page = info.frames_page + index / ENTRIES;
+        if *mapped != Some(page) {
+            // SAFETY: entries are copied out of the page before the lock is released.
+            let _ = unsafe { exo::page_unmap(EnvId::SELF, place::FRAME_TABLE, 1) };
+            *mapped = None;
+            exo::info_map(EnvId::SELF, place::FRAME_TABLE, page as usize, 1).ok()?;
+            *mapped = Some(page);
+        }
+        let entry = (place::FRAME_TABLE as *const FrameEntry).wrapping_add((index % ENTRIES) as usize);
+        // SAFETY: 1. The page is mapped, and has this many entries. 2. The kernel changes it behind our back, hence volatile.
+        Some(unsafe { entry.read_volatile() })
     }
 
     /// Whether user mode may read and set the thread pointer itself.
@@ -424,14 +446,27 @@ impl Kernel for Native {
         channel::page_alloc(address, pages, rights).inspect_err(|_| self.page_unmap(address, pages))
     }
 
+    fn page_alloc_named(&self, address: usize, pages: usize, rights: Rights, frame: u64) -> exo::Result<()> {
+        placed::alloc(address, pages, rights, frame)
+    }
+
+    fn is_free(&self, frame: u64) -> bool {
+        self.frame_entry(frame).is_some_and(|entry| entry.kind == FrameKind::Free as u32)
+    }
+
+    fn zero_ahead(&self, frames: usize) {
+        placed::zero_ahead(frames);
+    }
+
     fn page_unmap(&self, address: usize, pages: usize) {
-        // SAFETY: the range is the program's, in which the library keeps nothing. It was mapped, so the call has nothing to refuse.
-        let _ = unsafe { exo::page_unmap(EnvId::SELF, address, pages) };
+        // It was mapped, so the call has nothing to refuse.
+        // SAFETY: the range is the program's, in which the library keeps nothing.
+        let _ = placed::apart(address, pages, || unsafe { exo::page_unmap(EnvId::SELF, address, pages) });
     }
 
     fn page_protect(&self, address: usize, pages: usize, rights: Rights) -> exo::Result<()> {
         // SAFETY: the range is the program's.
-        unsafe { exo::page_protect(EnvId::SELF, address, pages, rights) }
+        placed::apart(address, pages, || unsafe { exo::page_protect(EnvId::SELF, address, pages, rights) })
     }
 
     fn page_map(&self, target: usize, source: usize, pages: usize, rights: Rights) -> exo::Result<()> {
@@ -447,7 +482,7 @@ impl Kernel for Native {
     }
 
     fn page_break(&self, address: usize) -> bool {
-        exo::page_break(address).is_ok()
+        placed::apart(address, 1, || exo::page_break(address)).is_ok()
     }
 
     fn page_query(&self, address: usize) -> exo::Result<exo::PageInfo> {
@@ -460,27 +495,11 @@ impl Kernel for Native {
     }
 
     fn frame_uses(&self, frame: u64) -> Option<u32> {
-        const ENTRIES: u64 = (PAGE_SIZE / size_of::<FrameEntry>()) as u64;
-        let info = self.info();
-        let Some(index) = frame.checked_sub(info.first_frame) else { return Some(0) };
-        if index >= info.frame_count {
-            return None;
+        // Below the first there are frames, though nobody's.
+        if frame < self.info().first_frame {
+            return Some(0);
         }
-        // The whole table is a page for each 256 frames, too much to keep mapped for what is asked this rarely; but whoever asks for one
-        // frame mostly asks for the next.
-        let mut mapped = self.frame_table.lock();
-        let page = info.frames_page + index / ENTRIES;
-        if *mapped != Some(page) {
-            // SAFETY: entries are copied out of the page before the lock is released.
-            let _ = unsafe { exo::page_unmap(EnvId::SELF, place::FRAME_TABLE, 1) };
-            *mapped = None;
-            exo::info_map(EnvId::SELF, place::FRAME_TABLE, page as usize, 1).ok()?;
-            *mapped = Some(page);
-        }
-        let entry = (place::FRAME_TABLE as *const FrameEntry).wrapping_add((index % ENTRIES) as usize);
-        // SAFETY: 1. The page is mapped, and has this many entries. 2. The kernel changes it behind our back, hence volatile.
-        let entry = unsafe { entry.read_volatile() };
-        Some(if entry.kind == FrameKind::User as u32 { entry.count } else { 0 })
+        self.frame_entry(frame).map(|entry| if entry.kind == FrameKind::User as u32 { entry.count } else { 0 })
     }
 
     fn copy_pages(&self, to: usize, from: usize, pages: usize) {
@@ -601,8 +620,45 @@ impl Kernel for Native {
         isa::frame_vector_bytes()
     }
 
-    fn push_vectors(&self, address: usize) -> Result<()> {
-        if is_programs(address, isa::frame_vector_bytes()) { isa::push_vectors(address) } else { Err(Errno::EFAULT) }
+    #[inline(always)]
+    fn write_frame<T: Plain>(&self, address: usize, vectors: usize, fill: impl FnOnce(&mut T)) -> Result<()> {
+        let fits = is_programs(address, size_of::<T>()) && is_programs(vectors, isa::frame_vector_bytes());
+        if !fits || !address.is_multiple_of(align_of::<T>()) {
+            return Err(Errno::EFAULT);
+        }
+        attempt(|| {
+            // SAFETY: as in `write_with`, for both; they are written one after the other.
+            unsafe {
+                fill(&mut *(address as *mut T));
+                isa::store_frame_vectors(vectors);
+            }
+        })
+    }
+
+    #[inline(always)]
+    fn read_frame<T: Plain, R: Copy>(&self, address: usize, look: impl Fn(&T) -> (R, usize)) -> Result<R> {
+        let mut seen = None;
+        if is_programs(address, size_of::<T>()) && address.is_multiple_of(align_of::<T>()) {
+            let attempted = attempt(|| {
+                // SAFETY: as in `read_with`.
+                let (result, vectors) = look(unsafe { &*(address as *const T) });
+                let is_in_place = vectors != 0 && is_programs(vectors, isa::frame_vector_bytes());
+                // SAFETY: the range is the program's; what the CPU does not take of it, or may not read, breaks the attempt off.
+                if vectors == 0 || is_in_place && unsafe { isa::load_frame_vectors(vectors) } {
+                    seen = Some(result);
+                }
+            });
+            if attempted.is_ok()
+                && let Some(seen) = seen
+            {
+                return Ok(seen);
+            }
+        }
+        let (result, vectors) = look(&self.read_value(address)?);
+        if vectors != 0 {
+            self.pop_vectors(vectors)?;
+        }
+        Ok(result)
     }
 
     fn pop_vectors(&self, address: usize) -> Result<()> {

@@ -26,7 +26,7 @@ use crate::memory::fault::Access;
 use crate::pool::{Pool, Source};
 use crate::process::Process;
 use crate::strace::Trace;
-use crate::user::UserMemory;
+use crate::user::{Plain, UserMemory};
 
 /// A frame: bytes that several pages may show.
 struct Frame(UnsafeCell<[u8; PAGE_SIZE]>);
@@ -122,6 +122,10 @@ pub struct FakeKernel {
     pub bulletin: Bulletin,
     /// What was taken by force.
     pub ledger: Mutex<Vec<LedgerEntry>>,
+    /// Pages whose frames were asked for by number: where, how many, whether they are large, and the first frame.
+    pub named: Mutex<Vec<(usize, usize, bool, u64)>>,
+    /// Frames that were zeroed ahead.
+    pub zeroed: core::sync::atomic::AtomicUsize,
     /// What was written to the console.
     pub output: Mutex<Vec<u8>>,
 }
@@ -135,7 +139,13 @@ impl FakeKernel {
         FakeKernel {
             pages: Pages::default(),
             quota,
-            info: InfoPage { clock_hz: 1_000_000_000, clock_mult: 1 << 32, boot_unix_ns: 1_700_000_000_000_000_000, ..zeroed },
+            info: InfoPage {
+                clock_hz: 1_000_000_000,
+                clock_mult: 1 << 32,
+                frame_count: 1 << 16,
+                boot_unix_ns: 1_700_000_000_000_000_000,
+                ..zeroed
+            },
             identity: {
                 let identity = Identity::default();
                 identity.begin(1, 0);
@@ -151,6 +161,8 @@ impl FakeKernel {
             on_ask: Mutex::new(Box::new(alone)),
             mailbox: Mutex::new([0; unix::MAILBOX_BYTES]),
             bulletin: Bulletin::default(),
+            named: Mutex::default(),
+            zeroed: core::sync::atomic::AtomicUsize::default(),
             ledger: Mutex::new(Vec::new()),
             output: Mutex::new(Vec::new()),
         }
@@ -381,11 +393,27 @@ impl Kernel for FakeKernel {
         Ok(())
     }
 
-    fn page_unmap(&self, address: usize, pages: usize) {
-        let mut map = self.pages.lock();
-        for page in address / PAGE_SIZE..address / PAGE_SIZE + pages {
-            map.remove(&page);
+    fn page_alloc_named(&self, address: usize, pages: usize, rights: Rights, frame: u64) -> exo::Result<()> {
+        if !(frame..frame + pages as u64).all(|frame| self.is_free(frame)) {
+            return Err(abi::Error::NoFrame);
         }
+        self.page_alloc(address, pages, rights - Rights::LARGE)?;
+        self.named.lock().push((address, pages, rights.contains(Rights::LARGE), frame));
+        Ok(())
+    }
+
+    fn is_free(&self, frame: u64) -> bool {
+        let is_in = |&(_, pages, _, first): &(usize, usize, bool, u64)| (first..first + pages as u64).contains(&frame);
+        !self.named.lock().iter().any(is_in)
+    }
+
+    fn zero_ahead(&self, frames: usize) {
+        self.zeroed.fetch_add(frames, Ordering::Relaxed);
+    }
+
+    fn page_unmap(&self, address: usize, pages: usize) {
+        let first = address / PAGE_SIZE;
+        self.pages.lock().retain(|page, _| !(first..first + pages).contains(page));
     }
 
     fn page_protect(&self, address: usize, pages: usize, rights: Rights) -> exo::Result<()> {
@@ -516,12 +544,21 @@ impl Kernel for FakeKernel {
         VECTOR_BYTES
     }
 
-    fn push_vectors(&self, address: usize) -> Result<()> {
+    fn write_frame<T: Plain>(&self, address: usize, vectors: usize, fill: impl FnOnce(&mut T)) -> Result<()> {
+        self.write_with(address, fill)?;
         let mut record = [0; VECTOR_BYTES];
         if cfg!(target_arch = "aarch64") {
             record[..8].copy_from_slice(&[0x01, 0x80, 0x50, 0x46, 0x10, 0x02, 0, 0]);
         }
-        self.write(address, &record)
+        self.write(vectors, &record)
+    }
+
+    fn read_frame<T: Plain, R: Copy>(&self, address: usize, look: impl Fn(&T) -> (R, usize)) -> Result<R> {
+        let (seen, vectors) = look(&self.read_value(address)?);
+        if vectors != 0 {
+            self.pop_vectors(vectors)?;
+        }
+        Ok(seen)
     }
 
     fn pop_vectors(&self, address: usize) -> Result<()> {

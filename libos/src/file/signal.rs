@@ -108,7 +108,7 @@ fn layout(information: &Information) -> Layout {
 pub fn record(information: &Information) -> [u8; RECORD_BYTES] {
     let mut bytes = [0; RECORD_BYTES];
     let mut put = |offset: usize, value: u64, length: usize| bytes[offset..][..length].copy_from_slice(&value.to_le_bytes()[..length]);
-    let [first, second, third, fourth, ..] = information.payload;
+    let [first, second, third, fourth] = information.payload;
     put(0, information.signal as u64, 4);
     put(4, information.errno as u64, 4);
     put(8, information.code as u64, 4);

@@ -1,5 +1,6 @@
 //! A program's segments as regions.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -112,7 +113,7 @@ fn map_segment<K: Kernel>(
         let offset = segment.p_offset - inside as u64;
         let text = text.filter(|_| protection.contains(Protection::EXECUTE) && !protection.contains(Protection::WRITE));
         let backing = Arc::clone(text.unwrap_or(&file.backing));
-        let contents = Contents::File(FileMapping { backing, offset, path: Arc::clone(&file.path), may_write: false });
+        let contents = Contents::File(Box::new(FileMapping { backing, offset, path: Arc::clone(&file.path), may_write: false }));
         let region = Region { end: pages_end, protection, shared: false, locked: false, contents, label: Label::None };
         memory.map(kernel, place(start), pages_end - start, region)?;
     }

@@ -3,6 +3,7 @@
 use core::ops::Range;
 
 use abi::{PAGE_SIZE, Rights};
+use policy::image;
 pub use policy::paging::Access;
 use policy::paging::{Contents as Start, Fault, Paging};
 
@@ -48,20 +49,29 @@ impl Memory {
     /// [`Memory::resolve`], but for the region that the last fault was in.
     #[cold]
     fn resolve_anywhere<K: Kernel>(&mut self, kernel: &K, page: usize, access: Access) -> Result<(), Refusal> {
-        if self.regions.find(page).is_none() {
-            self.grow_stack(page).ok_or(Refusal::Unmapped)?;
-        }
-        let (start, region) = self.regions.find(page).ok_or(Refusal::Unmapped)?;
+        let (start, region) = match self.regions.find(page) {
+            Some(found) => found,
+            None => {
+                self.grow_stack(page).ok_or(Refusal::Unmapped)?;
+                self.regions.find(page).ok_or(Refusal::Unmapped)?
+            }
+        };
         let (protection, range) = (region.protection, start..region.end);
         let Contents::File(file) = &region.contents else {
             if let Some(card) = self.card_of(page) {
                 return self.resolve_with_card(kernel, page, access, protection, card);
             }
+            let is_stack = region.label == Label::Stack;
             // A chosen policy is asked here, where those that did not choose do not come each time.
-            if self.paging.is_none() && self.barriers.is_empty() {
-                self.regions.note_recent(start);
+            let is_asked = self.paging.as_deref().is_some_and(|chosen| !image::is_brought_by_own(chosen));
+            if !is_asked && self.placement.is_none() && self.barriers.is_empty() {
+                self.regions.note_recent(range.clone(), protection);
             }
             let fault = self.fault(page, access, range, Start::Zeros);
+            if self.placement.is_some() && allows(protection, access) && !self.resident.contains(page) {
+                // What a child gets of a stack may be a copy at once, which there is none of a large page.
+                return self.resolve_placed(kernel, &fault, rights_for(protection, access), !is_stack);
+            }
             return self.resolve_zeros(kernel, &fault, protection, Memory::bring);
         };
         if !allows(protection, access) {
@@ -79,7 +89,7 @@ impl Memory {
         if self.resident.contains(page) {
             if !is_shown || access != Access::Write {
                 if access == Access::Write && kernel.page_break(page) {
-                    self.broken.note(page);
+                    self.note_broken(page);
                     return Ok(());
                 }
                 let rights = if is_shown && !shared { shown(protection) } else { rights_for(protection, access) };
@@ -96,13 +106,20 @@ impl Memory {
         self.bring_file(kernel, page, &Wanted { file: &file, offset, most, shared, protection, access })
     }
 
+    /// A page that was copied on write was stored to. Of large pages no child gets copies at once.
+    fn note_broken(&mut self, page: usize) {
+        if self.placement.is_none() {
+            self.broken.note(page);
+        }
+    }
+
     #[inline(always)]
     fn fault(&self, page: usize, access: Access, region: Range<usize>, contents: Start) -> Fault {
         Fault { page, access, region, contents, in_order: self.sequential == page }
     }
 
     /// What the paging policy wants: the chosen one, or the image's own.
-    fn bring(&mut self, fault: &Fault) -> Range<usize> {
+    pub(super) fn bring(&mut self, fault: &Fault) -> Range<usize> {
         match &mut self.paging {
             Some(chosen) => chosen.bring(fault),
             None => self.own_paging.bring(fault),
@@ -126,7 +143,7 @@ impl Memory {
         if self.resident.contains(page) {
             // A frame that is shared since a fork: rights alone would not make it writable.
             if access == Access::Write && kernel.page_break(page) {
-                self.broken.note(page);
+                self.note_broken(page);
                 return Ok(());
             }
             if self.is_taken(kernel, page) {
@@ -195,7 +212,7 @@ impl Memory {
 
     /// The run of pages around that of a fault which are wanted, in its region, and not resident.
     #[inline(always)]
-    fn missing(&self, fault: &Fault, wanted: Range<usize>) -> Range<usize> {
+    pub(super) fn missing(&self, fault: &Fault, wanted: Range<usize>) -> Range<usize> {
         let next = fault.page + PAGE_SIZE;
         let start = wanted.start.clamp(fault.region.start, fault.page) & !(PAGE_SIZE - 1);
         let end = (wanted.end & !(PAGE_SIZE - 1)).clamp(next, fault.region.end);

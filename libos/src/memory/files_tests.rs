@@ -279,3 +279,19 @@ proptest! {
         prop_assert_eq!(caller.process.memory.lock().shown.pages(), 0);
     }
 }
+
+#[test]
+fn what_is_shown_is_given_back_as_far_as_it_is_wanted_and_comes_again() {
+    let archive = paged_cpio(&[("file", FILE, &[7; 64 * PAGE_SIZE])]);
+    let caller = Caller::new(archive);
+    let fd = caller.open("/file", READ_ONLY).unwrap();
+    let at = caller.map(fd, 64, READ, false).unwrap();
+    assert!((0..64).all(|page| caller.byte(at + page * PAGE_SIZE) == Ok(7)));
+    let kernel = &caller.process.kernel;
+    let give = |wanted| caller.process.memory.lock().give_back_shown(kernel, wanted);
+    let shown = || (0..64).filter(|page| kernel.rights(at + page * PAGE_SIZE).is_some()).count();
+    assert_eq!((give(5), shown()), (5, 59));
+    assert_eq!((give(0), shown()), (0, 59));
+    assert_eq!((give(100), shown()), (59, 0), "no more than there is");
+    assert!((0..64).all(|page| caller.byte(at + page * PAGE_SIZE) == Ok(7)));
+}

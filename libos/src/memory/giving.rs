@@ -78,7 +78,7 @@ impl Memory {
         zeros.into_iter().for_each(|range| self.discard(kernel, range));
     }
 
-    /// Give back frames that show files, at least `wanted` if there are so many: they come again with the next access. Gives how many.
+    /// Give back frames that show files, `wanted` if there are so many: they come again with the next access. Gives how many.
     pub fn give_back_shown<K: Kernel>(&mut self, kernel: &K, wanted: usize) -> usize {
         // What is executed is used all the time, and locked memory is not to be touched.
         let spare = |region: &super::Region| {
@@ -86,14 +86,15 @@ impl Memory {
         };
         let ranges: Vec<Range<usize>> =
             self.regions.iter().filter(|(_, region)| spare(region)).map(|(start, region)| start..region.end).collect();
-        let before = self.resident.pages();
+        let mut given = 0;
         for range in ranges {
-            if before - self.resident.pages() >= wanted {
-                break;
+            while let Some(run) = self.shown.first_run(range.clone()).filter(|_| given < wanted) {
+                let part = run.start..run.end.min(run.start + (wanted - given) * PAGE_SIZE);
+                given += part.len() / PAGE_SIZE;
+                self.discard_shown(kernel, part);
             }
-            self.discard_shown(kernel, range);
         }
-        before - self.resident.pages()
+        given
     }
 }
 

@@ -12,6 +12,8 @@ pub mod fault;
 mod files_tests;
 mod giving;
 pub mod maps;
+mod ordered;
+mod placement;
 pub mod region;
 pub mod resident;
 pub mod rewritten;
@@ -29,6 +31,7 @@ use abi::{PAGE_SIZE, Rights};
 
 use policy::image;
 use policy::paging::Paging;
+use policy::placement::{Anywhere, Placement as Frames};
 
 use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
@@ -144,6 +147,8 @@ pub struct Memory {
     paging: Option<Box<dyn Paging>>,
     /// The image's own.
     own_paging: image::Paging,
+    /// Which frames pages get, and where mappings are: the policy that was chosen, if one was.
+    placement: Option<Box<dyn Frames>>,
     /// The end of the last faults' run: where a fault counts as sequential.
     sequential: usize,
     /// What is known of pages that were taken by force.
@@ -187,6 +192,7 @@ impl Memory {
             faults: 0,
             paging: None,
             own_paging: image::paging(),
+            placement: None,
             sequential: 0,
             losses: giving::Losses::NONE,
             barriers: barrier::NONE,
@@ -244,8 +250,10 @@ impl Memory {
                 return Ok(hint);
             }
             let low = PROGRAM_BOTTOM.max(0x1_0000);
-            // A large mapping on a large page's boundary, so that it may have large pages.
-            let alignment = if length >= 4 << 20 { 2 << 20 } else { PAGE_SIZE };
+            let alignment = match &mut self.placement {
+                Some(chosen) => chosen.alignment(length),
+                None => Anywhere.alignment(length),
+            };
             let mut gap = |alignment| self.regions.gap(length, alignment, low..MAPPING_TOP);
             return gap(alignment).or_else(|| gap(PAGE_SIZE)).ok_or(Errno::ENOMEM);
         }
@@ -281,9 +289,14 @@ impl Memory {
 
     /// Give back everything: the program goes. What the regions referred to is the caller's to drop, outside the lock.
     pub fn clear<K: Kernel>(&mut self, kernel: &K) -> Remains {
-        self.discard(kernel, 0..PROGRAM_TOP);
+        // In one go: a run at a time costs more than the kernel's way past what is empty.
+        kernel.page_unmap(PROGRAM_BOTTOM, (PROGRAM_TOP - PROGRAM_BOTTOM) / PAGE_SIZE);
+        self.resident.clear();
+        self.shown.clear();
         self.heap = 0..0;
         self.sequential = 0;
+        self.may_have_copies = false;
+        self.broken = cloning::Broken::new();
         self.barriers.clear();
         Remains {
             _regions: core::mem::take(&mut self.regions),
@@ -330,23 +343,27 @@ impl Memory {
     /// # Errors
     /// `ENOMEM`: a part of the range is in no region. `EACCES`: stores are not for a file that it shows. What comes before it was changed.
     pub fn protect<K: Kernel>(&mut self, kernel: &K, range: Range<usize>, protection: Protection) -> Result<()> {
-        let refused =
-            self.regions.overlapping(range.clone()).find(|(_, region)| !region.may_become(protection)).map(|(part, _)| part.start);
-        let range = range.start..refused.unwrap_or(range.end);
-        let outcome = self.regions.protect(range.clone(), protection);
-        let mut at = range.start;
-        while let Some(run) = self.resident.first_run(at..range.end) {
-            let next = self.regions.overlapping(run.start..range.end).next();
-            let Some((part, has_it, shared)) = next.map(|(part, region)| (part, region.protection == protection, region.shared)) else {
-                break;
-            };
-            at = part.end;
-            if has_it {
-                self.protect_part(kernel, part, protection, shared);
+        // The exokernel is told of several regions at once.
+        let mut part = range.start..range.start;
+        let mut is_part_shared = false;
+        let mut outcome = Ok(());
+        while part.end < range.end {
+            match self.regions.protect_first(part.end..range.end, protection) {
+                Ok((end, is_shared)) => {
+                    if is_shared != is_part_shared {
+                        self.protect_part(kernel, part.clone(), protection, is_part_shared);
+                        (part.start, is_part_shared) = (part.end, is_shared);
+                    }
+                    part.end = end;
+                }
+                Err(errno) => {
+                    outcome = Err(errno);
+                    break;
+                }
             }
         }
-        outcome?;
-        if refused.is_some() { Err(Errno::EACCES) } else { Ok(()) }
+        self.protect_part(kernel, part, protection, is_part_shared);
+        outcome
     }
 
     /// Give what is there of a part of a region the rights that it is to have.

@@ -1,6 +1,6 @@
 //! The map of regions: what the program has asked to be where. Pure: no page is touched here.
 
-use alloc::collections::BTreeMap;
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::ops::Range;
 
@@ -8,6 +8,7 @@ use bitflags::bitflags;
 
 use crate::errno::{Errno, Result};
 use crate::memory::backing::Backing;
+use crate::memory::ordered::{Ordered, Place};
 
 bitflags! {
     /// What a region allows, as mmap(2)'s `PROT_*`.
@@ -40,8 +41,8 @@ pub struct FileMapping {
 pub enum Contents {
     /// Zeros.
     Anonymous,
-    /// A file's.
-    File(FileMapping),
+    /// A file's. Elsewhere, so that a region is small: most have no file, and the map moves them about.
+    File(Box<FileMapping>),
 }
 
 /// What `/proc/self/maps` calls a region that has no file.
@@ -110,8 +111,12 @@ impl Region {
             }
             _ => false,
         };
-        let attributes = |region: &Region| (region.protection, region.shared, region.locked, region.label);
-        same_contents && attributes(self) == attributes(next)
+        self.attributes() == next.attributes() && same_contents
+    }
+
+    #[inline(always)]
+    fn attributes(&self) -> (Protection, bool, bool, Label) {
+        (self.protection, self.shared, self.locked, self.label)
     }
 }
 
@@ -125,7 +130,7 @@ struct Dense {
 /// The regions of an address space, by first address. They never overlap and are never empty.
 #[derive(Default)]
 pub struct Regions {
-    map: BTreeMap<usize, Region>,
+    map: Ordered<Region>,
     /// Where the next search for room need not look: without it, a program with many mappings would pay for all of them at each new one.
     dense: Option<Dense>,
     /// The anonymous region that the last fault was in: most faults are where the one before was. Empty when the map changed since.
@@ -136,13 +141,13 @@ impl Regions {
     /// An empty address space.
     #[must_use]
     pub const fn new() -> Regions {
-        Regions { map: BTreeMap::new(), dense: None, recent: None }
+        Regions { map: Ordered::new(), dense: None, recent: None }
     }
 
     /// The region that holds an address, and where it starts.
     #[must_use]
     pub fn find(&self, address: usize) -> Option<(usize, &Region)> {
-        let (&start, region) = self.map.range(..=address).next_back()?;
+        let (start, region) = self.map.get(self.map.at_or_below(address)?);
         (address < region.end).then_some((start, region))
     }
 
@@ -159,31 +164,30 @@ impl Regions {
         self.recent = None;
     }
 
-    /// Remember the region that starts at `start`, if it is anonymous.
-    pub fn note_recent(&mut self, start: usize) {
-        self.recent = self.map.get(&start).and_then(|region| match region.contents {
-            Contents::Anonymous => Some((start..region.end, region.protection)),
-            Contents::File(_) => None,
-        });
+    /// Remember where an anonymous region is and what it allows.
+    pub fn note_recent(&mut self, range: Range<usize>, protection: Protection) {
+        self.recent = Some((range, protection));
     }
 
     /// The first region that starts above an address.
     #[must_use]
     pub fn next_above(&self, address: usize) -> Option<(usize, &Region)> {
-        self.map.range(address.checked_add(1)?..).next().map(|(&start, region)| (start, region))
+        self.map.above(self.map.at_or_below(address)).map(|place| self.map.get(place))
     }
 
     /// All regions, in order.
     pub fn iter(&self) -> impl Iterator<Item = (usize, &Region)> {
-        self.map.iter().map(|(&start, region)| (start, region))
+        self.map.iter()
     }
 
     /// The parts of regions that lie in a range, in order.
     pub fn overlapping(&self, range: Range<usize>) -> impl Iterator<Item = (Range<usize>, &Region)> {
-        let from = self.find(range.start).map_or(range.start, |(start, _)| start);
-        self.map
-            .range(from..range.end.max(from))
-            .map(move |(&start, region)| (start.max(range.start)..region.end.min(range.end), region))
+        let first = self.map.at_or_below(range.start).or_else(|| self.map.above(None));
+        first
+            .into_iter()
+            .flat_map(|first| self.map.iter_from(first))
+            .map(move |(start, region)| (start.max(range.start)..region.end.min(range.end), region))
+            .take_while(move |(part, _)| part.start < range.end)
             .filter(|(part, _)| !part.is_empty())
     }
 
@@ -213,32 +217,50 @@ impl Regions {
     }
 
     /// Put a region at `start`, where nothing is, joined with neighbours that it continues.
-    pub fn insert_free(&mut self, start: usize, mut region: Region) {
+    pub fn insert_free(&mut self, start: usize, region: Region) {
         self.recent = None;
-        if let Some((&before, previous)) = self.map.range_mut(..start).next_back()
-            && previous.end == start
-            && previous.continues(start - before, &region)
-        {
-            let middle = core::mem::replace(&mut previous.end, region.end);
-            if let Some(next) = self.map.get(&region.end)
-                && region.continues(region.end - middle, next)
-            {
-                let end = self.map.remove(&region.end).expect("just found").end;
-                self.map.get_mut(&before).expect("just found").end = end;
+        let below = self.map.at_or_below(start);
+        self.put(below, start, region);
+    }
+
+    /// Put a region at `start`, where nothing is, right after the region at a place, joined with neighbours that it continues.
+    fn put(&mut self, below: Option<Place>, start: usize, region: Region) {
+        let end = region.end;
+        let joins_above = self.map.above(below).filter(|&above| {
+            let (next, above) = self.map.get(above);
+            next == end && region.continues(end - start, above)
+        });
+        let joins_below = below.filter(|&below| {
+            let (before, below) = self.map.get(below);
+            below.end == start && below.continues(start - before, &region)
+        });
+        match (joins_below, joins_above) {
+            (Some(below), Some(above)) => {
+                let end = self.map.remove(above).end;
+                self.map.get_mut(below).1.end = end;
             }
-            return;
+            (Some(below), None) => self.map.get_mut(below).1.end = end,
+            (None, Some(above)) => {
+                let (next, above) = self.map.get_mut(above);
+                let end = above.end;
+                (*next, *above) = (start, Region { end, ..region });
+            }
+            (None, None) => {
+                self.map.insert_above(below, start, region);
+            }
         }
-        if let Some(next) = self.map.get(&region.end)
-            && region.continues(region.end - start, next)
-        {
-            region.end = self.map.remove(&region.end).expect("just found").end;
-        }
-        self.map.insert(start, region);
     }
 
     /// Take a range out: of the last region in it first.
     pub fn remove(&mut self, range: Range<usize>) {
-        while let Some((&start, region)) = self.map.range_mut(..range.end).next_back() {
+        if range.is_empty() {
+            return;
+        }
+        let mut next = self.map.at_or_below(range.end - 1);
+        while let Some(place) = next {
+            next = self.map.below(place);
+            let (start, region) = self.map.get_mut(place);
+            let start = *start;
             if region.end <= range.start {
                 return;
             }
@@ -248,13 +270,17 @@ impl Regions {
                 self.dense = None;
             }
             let upper = (range.end < region.end).then(|| region.advanced(range.end - start));
-            if start < range.start {
-                region.end = range.start;
-            } else {
-                self.map.remove(&start);
-            }
-            if let Some(upper) = upper {
-                self.map.insert(range.end, upper);
+            match upper {
+                Some(upper) if start < range.start => {
+                    region.end = range.start;
+                    self.map.insert_above(Some(place), range.end, upper);
+                }
+                Some(upper) => {
+                    let (start, region) = self.map.get_mut(place);
+                    (*start, *region) = (range.end, upper);
+                }
+                None if start < range.start => region.end = range.start,
+                None => drop(self.map.remove(place)),
             }
             // What is below is in no part of the range.
             if start <= range.start {
@@ -266,39 +292,103 @@ impl Regions {
     /// How many there are.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.map.len()
+        self.map.count()
     }
 
-    /// Set what a range allows, as `change`.
-    pub fn protect(&mut self, range: Range<usize>, protection: Protection) -> Result<()> {
-        self.change(range, |region| region.protection = protection)
+    /// Set what a range allows as far as one region goes. Gives where that ends, and whether it is shared.
+    ///
+    /// # Errors
+    /// `ENOMEM`: the range begins in no region. `EACCES`: in one that may not come to allow this.
+    pub fn protect_first(&mut self, range: Range<usize>, protection: Protection) -> Result<(usize, bool)> {
+        let mut is_shared = false;
+        let end = self.change_first(range, |region| {
+            is_shared = region.shared;
+            region.protection = protection;
+            if region.may_become(protection) { Ok(()) } else { Err(Errno::EACCES) }
+        })?;
+        Ok((end, is_shared))
     }
 
-    /// Lock or unlock a range, as `change`.
+    /// Lock or unlock a range. As with mprotect(2), the part before a hole is changed even though the whole fails with `ENOMEM`.
     pub fn lock(&mut self, range: Range<usize>, locked: bool) -> Result<()> {
-        self.change(range, |region| region.locked = locked)
-    }
-
-    /// Change attributes of a range. As mprotect(2), the part before a hole is changed even though the whole fails with `ENOMEM`.
-    fn change(&mut self, range: Range<usize>, change: impl Fn(&mut Region)) -> Result<()> {
         let mut at = range.start;
         while at < range.end {
-            let Some((start, region)) = self.find(at) else { return Err(Errno::ENOMEM) };
-            let mut part = region.advanced(at - start);
-            part.end = region.end.min(range.end);
-            change(&mut part);
-            let next = part.end;
-            self.insert(at, part);
-            at = next;
+            at = self.change_first(at..range.end, |region| {
+                region.locked = locked;
+                Ok(())
+            })?;
         }
         Ok(())
+    }
+
+    /// Change attributes of a range as far as one region goes; gives where that ends.
+    fn change_first(&mut self, range: Range<usize>, change: impl FnOnce(&mut Region) -> Result<()>) -> Result<usize> {
+        let at = range.start;
+        let place = self.map.at_or_below(at).ok_or(Errno::ENOMEM)?;
+        let (&mut start, region) = self.map.get_mut(place);
+        if region.end <= at {
+            return Err(Errno::ENOMEM);
+        }
+        let end = region.end.min(range.end);
+        let mut part = region.advanced(at - start);
+        part.end = end;
+        change(&mut part)?;
+        if part.attributes() == region.attributes() {
+            return Ok(end);
+        }
+        self.recent = None;
+        // What is left of the region above the part, and below it; the part then takes the place between.
+        let above = (end < region.end).then(|| region.advanced(end - start));
+        let below = if start < at {
+            region.end = at;
+            match above {
+                Some(above) => {
+                    let above = self.map.insert_above(Some(place), end, above);
+                    self.map.below(above)
+                }
+                None => Some(place),
+            }
+        } else if let Some(above) = above {
+            let (start, region) = self.map.get_mut(place);
+            (*start, *region) = (end, above);
+            self.map.below(place)
+        } else {
+            return Ok(self.change_whole(place, part));
+        };
+        self.put(below, at, part);
+        Ok(end)
+    }
+
+    /// Let a region be another one with the same addresses, joined with neighbours that it continues; gives where it ended.
+    fn change_whole(&mut self, place: Place, changed: Region) -> usize {
+        let end = changed.end;
+        let below = self.map.below(place);
+        let (start, region) = self.map.get(place);
+        let joins = |below: Place| {
+            let (before, below) = self.map.get(below);
+            below.end == start && below.continues(start - before, &changed)
+        };
+        let joins_above = self.map.above(Some(place)).is_some_and(|above| {
+            let (next, above) = self.map.get(above);
+            next == end && changed.continues(end - start, above)
+        });
+        if joins_above || below.is_some_and(joins) {
+            debug_assert_eq!(region.end, end, "all of it is changed");
+            self.map.remove(place);
+            self.put(below, start, changed);
+        } else {
+            *self.map.get_mut(place).1 = changed;
+        }
+        end
     }
 
     /// Lower the start of the region at `start`: a stack that grows.
     pub fn grow_down(&mut self, start: usize, new_start: usize) {
         self.recent = None;
-        if let Some(region) = self.map.remove(&start) {
-            self.map.insert(new_start, region);
+        if let Some(place) = self.map.at_or_below(start)
+            && self.map.get(place).0 == start
+        {
+            *self.map.get_mut(place).0 = new_start;
         }
     }
 
@@ -312,7 +402,10 @@ impl Regions {
             (start >= low).then_some(start)
         };
         let mut found = None;
-        for (&start, region) in self.map.range(..dense.range.start).rev() {
+        let mut next = dense.range.start.checked_sub(1).and_then(|last| self.map.at_or_below(last));
+        while let Some(place) = next {
+            next = self.map.below(place);
+            let (start, region) = self.map.get(place);
             let low = region.end.max(within.start);
             found = fits(low, dense.range.start);
             if found.is_some() || dense.range.start <= within.start {

@@ -90,6 +90,12 @@ impl Resident {
         })
     }
 
+    /// Take all pages out.
+    pub fn clear(&mut self) {
+        let removed = self.added();
+        *self = Resident { removed, ..Resident::new() };
+    }
+
     /// Add the pages of a range.
     #[inline(always)]
     pub fn insert(&mut self, range: Range<usize>) {
@@ -106,8 +112,11 @@ impl Resident {
     #[must_use]
     pub fn first_run(&self, range: Range<usize>) -> Option<Range<usize>> {
         let (first, last) = (range.start / PAGE_SIZE, range.end.div_ceil(PAGE_SIZE));
-        if first >= last {
+        if first >= last || self.pages == 0 {
             return None;
+        }
+        if last - first == 1 {
+            return self.contains(range.start).then(|| first * PAGE_SIZE..last * PAGE_SIZE);
         }
         if first / CHUNK_PAGES == (last - 1) / CHUNK_PAGES {
             let bits = &self.bits[self.place(first / CHUNK_PAGES)?];
@@ -145,7 +154,9 @@ impl Resident {
     /// Call `work` for each run of resident pages in a range.
     pub fn for_runs(&self, range: Range<usize>, mut work: impl FnMut(Range<usize>)) {
         let mut at = range.start;
-        while let Some(run) = self.first_run(at..range.end) {
+        while at < range.end
+            && let Some(run) = self.first_run(at..range.end)
+        {
             at = run.end;
             work(run);
         }
@@ -154,7 +165,9 @@ impl Resident {
     /// Take the pages of a range out, and call `work` for each run.
     pub fn remove(&mut self, range: Range<usize>, mut work: impl FnMut(Range<usize>)) {
         let mut at = range.start;
-        while let Some(run) = self.first_run(at..range.end) {
+        while at < range.end
+            && let Some(run) = self.first_run(at..range.end)
+        {
             at = run.end;
             for page in run.start / PAGE_SIZE..run.end / PAGE_SIZE {
                 let Some(place) = self.place(page / CHUNK_PAGES) else { continue };

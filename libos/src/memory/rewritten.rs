@@ -11,6 +11,7 @@
 #[cfg(test)]
 mod tests;
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -232,8 +233,14 @@ impl Memory {
         for (run, at) in runs {
             let file = FileMapping { backing: Arc::clone(&trampolines), offset: at as u64, path: Arc::clone(&path), may_write: false };
             let protection = Protection::READ | Protection::EXECUTE;
-            let region =
-                Region { end: run.end, protection, shared: false, locked: false, contents: Contents::File(file), label: Label::None };
+            let region = Region {
+                end: run.end,
+                protection,
+                shared: false,
+                locked: false,
+                contents: Contents::File(Box::new(file)),
+                label: Label::None,
+            };
             self.regions.insert(run.start, region);
         }
         let shown: Arc<dyn Backing> = text.clone();

@@ -12,6 +12,7 @@ use super::*;
 use crate::fake::FakeKernel;
 use crate::kernel::Kernel;
 use crate::memory::backing::Backing;
+use crate::memory::ordered::Ordered;
 use crate::user::UserMemory;
 
 const PAGES: usize = 24;
@@ -45,6 +46,14 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..40)
 }
 
+fn protect(regions: &mut Regions, range: Range<usize>, protection: Protection) -> Result<()> {
+    let mut at = range.start;
+    while at < range.end {
+        at = regions.protect_first(at..range.end, protection)?.0;
+    }
+    Ok(())
+}
+
 fn check(regions: &Regions, model: &Model) {
     for (page, expected) in model.iter().enumerate() {
         assert_eq!(regions.find(address(page) + 7).map(|(_, region)| region.protection), *expected, "page {page}");
@@ -72,7 +81,7 @@ proptest! {
                 }
                 Step::Protect(pages, bits) => {
                     let protection = Protection::from_bits_truncate(bits);
-                    let outcome = regions.protect(span(pages.clone()), protection);
+                    let outcome = protect(&mut regions, span(pages.clone()), protection);
                     let hole = pages.clone().find(|&page| model[page].is_none());
                     prop_assert_eq!(outcome.is_err(), hole.is_some());
                     model[pages.start..hole.unwrap_or(pages.end)].fill(Some(protection));
@@ -92,11 +101,43 @@ proptest! {
                     regions.insert(address(pages.start), Region::anonymous(address(pages.end), protection, Label::None));
                 }
                 Step::Remove(pages) => regions.remove(span(pages)),
-                Step::Protect(pages, bits) => drop(regions.protect(span(pages), Protection::from_bits_truncate(bits))),
+                Step::Protect(pages, bits) => drop(protect(&mut regions, span(pages), Protection::from_bits_truncate(bits))),
             }
             // What a search leaves behind must not mislead the next one.
             let expected = (0..=PAGES - length).rev().map(address).find(|&start| regions.is_free(start..start + length * PAGE_SIZE));
             prop_assert_eq!(regions.gap(length * PAGE_SIZE, PAGE_SIZE, span(0..PAGES)), expected);
+        }
+    }
+
+    #[test]
+    fn an_ordered_map_is_a_map_whose_entries_know_their_neighbours(steps in prop::collection::vec((any::<bool>(), 0..1000usize), 1..600)) {
+        let mut ordered = Ordered::new();
+        let mut model = alloc::collections::BTreeMap::new();
+        for (number, (insert, key)) in steps.into_iter().enumerate() {
+            let place = ordered.at_or_below(key);
+            let found = place.map(|place| ordered.get(place)).map(|(key, &value)| (key, value));
+            prop_assert_eq!(found, model.range(..=key).next_back().map(|(&key, &value)| (key, value)));
+            let next = ordered.above(place);
+            prop_assert_eq!(next.map(|next| ordered.get(next).0), model.range(key + 1..).next().map(|(&key, _)| key));
+            prop_assert!(next.is_none_or(|next| ordered.below(next) == place));
+            if let Some(place) = place {
+                prop_assert!(ordered.iter_from(place).map(|(key, _)| key).eq(model.range(found.unwrap().0..).map(|(&key, _)| key)));
+            }
+            match place {
+                Some(place) if found.unwrap().0 == key => {
+                    if !insert {
+                        prop_assert_eq!(Some(ordered.remove(place)), model.remove(&key));
+                    }
+                }
+                // Three of four are put in, so that there come to be several chunks.
+                _ if insert || number % 2 == 0 => {
+                    ordered.insert_above(place, key, number);
+                    model.insert(key, number);
+                }
+                _ => {}
+            }
+            prop_assert_eq!(ordered.count(), model.len());
+            prop_assert!(ordered.iter().map(|(key, &value)| (key, value)).eq(model.iter().map(|(&key, &value)| (key, value))));
         }
     }
 
@@ -119,6 +160,31 @@ proptest! {
             prop_assert!((0..2200).all(|page| resident.contains(address(page)) == model.contains(&page)));
         }
     }
+}
+
+#[test]
+fn many_regions_split_and_join_where_they_are() {
+    const MANY: usize = 700;
+    let mut regions = Regions::new();
+    regions.insert(address(0), Region::anonymous(address(MANY), READ_WRITE, Label::None));
+    let mut expected = [READ_WRITE; MANY];
+    // Pages in an order that reaches them all, and no two neighbours after each other: first for one protection, then for another.
+    for protection in [Protection::READ, Protection::EXECUTE, READ_WRITE] {
+        for page in (0..MANY).map(|number| number * 303 % MANY) {
+            protect(&mut regions, span(page..page + 1), protection).unwrap();
+            expected[page] = protection;
+            let found = |page: usize| regions.find(address(page)).map(|(_, region)| region.protection);
+            assert!((0..MANY).all(|page| found(page) == Some(expected[page])), "page {page}");
+            let changes = expected.windows(2).filter(|pair| pair[0] != pair[1]).count();
+            assert_eq!(regions.count(), changes + 1, "page {page}");
+        }
+    }
+    for page in (0..MANY).map(|number| number * 303 % MANY).take(MANY / 2) {
+        regions.remove(span(page..page + 1));
+        assert!(regions.find(address(page)).is_none() && regions.is_free(span(page..page + 1)), "page {page}");
+    }
+    let left = MANY - MANY / 2;
+    assert_eq!(regions.bytes(), left * PAGE_SIZE);
 }
 
 fn data(protection: Protection) -> Region {
@@ -220,7 +286,7 @@ fn a_mapped_file_is_read_zeros_follow_and_past_its_pages_is_a_bus_error() {
         path: Arc::from(&b"/file"[..]),
         may_write: false,
     };
-    let region = Region { contents: Contents::File(file), ..data(Protection::READ) };
+    let region = Region { contents: Contents::File(Box::new(file)), ..data(Protection::READ) };
     let at = memory.map(&kernel, Placement::Hint(0), 3 * PAGE_SIZE, region).unwrap();
     memory.resolve(&kernel, at, Access::Read).unwrap();
     let mut bytes = [0; PAGE_SIZE];
@@ -295,7 +361,7 @@ fn maps_reads_as_procs() {
     let kernel = FakeKernel::new(64);
     let mut memory = Memory::new();
     let file = FileMapping { backing: Arc::new(Bytes(alloc::vec![1])), offset: 0x1000, path: Arc::from(&b"/bin/it"[..]), may_write: false };
-    let text = Region { contents: Contents::File(file), ..data(Protection::READ | Protection::EXECUTE) };
+    let text = Region { contents: Contents::File(Box::new(file)), ..data(Protection::READ | Protection::EXECUTE) };
     memory.map(&kernel, Placement::Fixed(0x40_0000), PAGE_SIZE, text).unwrap();
     memory.regions.insert(STACK_TOP - STACK_FIRST, Region::anonymous(STACK_TOP, READ_WRITE, Label::Stack));
     let text = alloc::string::String::from_utf8(memory.maps()).unwrap();
@@ -450,4 +516,28 @@ fn pages_of_zeros_are_given_back_and_are_zeros_again() {
         kernel.read(at + page * PAGE_SIZE + 4095, &mut byte).unwrap();
         assert_eq!(byte, [expected]);
     }
+}
+
+#[test]
+fn frames_are_those_that_a_policy_names_and_any_where_they_are_taken() {
+    let kernel = FakeKernel::new(4096);
+    let mut memory = Memory::new();
+    let set = policy::Set::parse(["placement=large", "paging=prefault,pages=512"].into_iter()).expect("policies");
+    memory.set_paging(set.paging, set.own_paging);
+    memory.set_placement(set.placement);
+    let at = memory.map(&kernel, Placement::Hint(0), 5 << 20, data(READ_WRITE)).unwrap();
+    assert!(at.is_multiple_of(2 << 20));
+    for page in [700, 3, 1030] {
+        memory.resolve(&kernel, at + page * PAGE_SIZE, Access::Write).unwrap();
+    }
+    let named = core::mem::take(&mut *kernel.named.lock());
+    assert_eq!(named, [(at + (2 << 20), 512, true, 0), (at, 512, true, 512)], "what is not whole is no large page");
+    assert_eq!(kernel.used(), 512 + 512 + 256);
+    memory.set_placement(policy::Set::parse(["placement=coloured,colours=4"].into_iter()).expect("a policy").placement);
+    memory.set_paging(None, None);
+    let other = memory.map(&kernel, Placement::Hint(0), 8 * PAGE_SIZE, data(READ_WRITE)).unwrap();
+    (0..4).for_each(|page| memory.resolve(&kernel, other + page * PAGE_SIZE, Access::Write).unwrap());
+    let colours = |&(at, _, is_large, frame): &(usize, usize, bool, u64)| !is_large && (at / PAGE_SIZE) as u64 % 4 == frame % 4;
+    let named = kernel.named.lock();
+    assert!(!named.is_empty() && named.iter().all(colours), "{named:?}");
 }

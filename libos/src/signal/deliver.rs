@@ -94,7 +94,7 @@ impl<K: Kernel> Process<K> {
             crate::post_mortem::tell(self, registers, &information);
             self.end(Ending::Signal(signal));
         };
-        self.start_handler(registers, &information, &action, &entering, trap.words());
+        self.start_handler(registers, &information, &action, &entering, &trap.words());
     }
 
     /// Whether a signal is pending that breaks off a wait. A stop does not: the wait goes on where the process does, as if there had been none
@@ -146,7 +146,7 @@ impl<K: Kernel> Process<K> {
                     self.end(Ending::Signal(signal));
                 }
                 _ => {
-                    self.start_handler(registers, information, &action, &entering, [0; 3]);
+                    self.start_handler(registers, information, &action, &entering, &[0; 3]);
                     changed = true;
                 }
             }
@@ -155,7 +155,7 @@ impl<K: Kernel> Process<K> {
     }
 
     /// Write the frame and point `registers` at the handler.
-    fn start_handler(&self, registers: &mut Registers, information: &Information, action: &Action, entering: &Entering, words: [u64; 3]) {
+    fn start_handler(&self, registers: &mut Registers, information: &Information, action: &Action, entering: &Entering, words: &[u64; 3]) {
         let Entering { mask, alternate, held_back } = entering;
         if frame::push(&self.kernel, registers, information, action, *mask, alternate, words).is_err() {
             // Linux sends SIGSEGV for a frame that cannot be written, whose handler's frame could not be written either.

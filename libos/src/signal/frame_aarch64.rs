@@ -12,7 +12,7 @@ use static_assertions::const_assert_eq;
 use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::signal::deliver::{recorded, stack_for};
-use crate::signal::{Action, AlternateStack, Information, Returned, Set};
+use crate::signal::{Action, AlternateStack, Information, Returned, Set, Told};
 use crate::user::Plain;
 
 /// Bytes for records in the context, all of them together.
@@ -22,7 +22,7 @@ const RECORDS: usize = 4096;
 #[derive(Clone, Copy)]
 #[repr(C)]
 struct Frame {
-    information: Information,
+    information: Told,
     flags: u64,
     link: u64,
     alternate: AlternateStack,
@@ -43,14 +43,39 @@ const_assert_eq!(offset_of!(Frame, flags), 128);
 const_assert_eq!(offset_of!(Frame, fault_address), 128 + 176);
 const_assert_eq!(size_of::<Frame>(), 128 + 176 + 288);
 
+/// All of it.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Whole {
+    frame: Frame,
+    vectors: [u64; VECTOR_BYTES / 8],
+    /// The record of a fault's syndrome, if there is one, and the end, which is zeros.
+    syndrome: [u64; 4],
+    record_room: [u64; (RECORDS - VECTOR_BYTES) / 8 - 4],
+    /// x29 and x30.
+    link: [u64; 2],
+}
+// SAFETY: as for `Frame`.
+unsafe impl Plain for Whole {}
+const_assert_eq!(offset_of!(Whole, link), size_of::<Frame>() + RECORDS);
+
+/// What is looked at of it on the way back.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Opened {
+    frame: Frame,
+    /// The first record's.
+    header: [u32; 2],
+}
+// SAFETY: as for `Frame`.
+unsafe impl Plain for Opened {}
+
 /// The vector record: header, FPSR, FPCR, q0 to q31.
 pub const VECTOR_MAGIC: u32 = 0x4650_8001;
 /// Its bytes.
 pub const VECTOR_BYTES: usize = 528;
 /// The fault's syndrome.
-const SYNDROME_MAGIC: u32 = 0x4553_5201;
-const SYNDROME_BYTES: u64 = 16;
-const RECORD_BYTES: usize = 16;
+const SYNDROME_HEADER: u64 = 0x4553_5201 | 16 << 32;
 
 /// Set the register in which a call's result is.
 pub fn set_result(registers: &mut Registers, result: u64) {
@@ -68,47 +93,38 @@ pub fn push<K: Kernel>(
     action: &Action,
     mask: Set,
     alternate: &AlternateStack,
-    words: [u64; 3],
+    words: &[u64; 3],
 ) -> Result<()> {
     let top = stack_for(action, alternate, registers.sp, 0);
-    let record = (top & !15).checked_sub(RECORD_BYTES as u64).ok_or(Errno::EFAULT)?;
-    let sp = record.checked_sub((size_of::<Frame>() + RECORDS) as u64).ok_or(Errno::EFAULT)?;
-    kernel.write_with(sp as usize, |frame: &mut Frame| {
-        frame.information = *information;
+    let sp = (top & !15).checked_sub(size_of::<Whole>() as u64).ok_or(Errno::EFAULT)?;
+    let saved: &Registers = registers;
+    let part = |offset: usize| sp + offset as u64;
+    kernel.write_frame(sp as usize, part(offset_of!(Whole, vectors)) as usize, |whole: &mut Whole| {
+        let frame = &mut whole.frame;
+        frame.information.tell(information);
         frame.flags = 0;
         frame.link = 0;
-        frame.alternate = recorded(alternate, registers.sp);
+        frame.alternate = recorded(alternate, saved.sp);
         frame.mask = mask;
         frame.mask_room = [0; 16];
         frame.fault_address = words[2];
-        frame.x = registers.x;
-        frame.sp = registers.sp;
-        frame.pc = registers.pc;
-        frame.flags_register = registers.flags;
+        frame.x = saved.x;
+        frame.sp = saved.sp;
+        frame.pc = saved.pc;
+        frame.flags_register = saved.flags;
         frame.record_room = 0;
+        let has_syndrome = words[0] != 0;
+        whole.syndrome = if has_syndrome { [SYNDROME_HEADER, words[0], 0, 0] } else { [0; 4] };
+        whole.link = [saved.x[29], saved.x[30]];
     })?;
-    let records = sp as usize + size_of::<Frame>();
-    kernel.push_vectors(records)?;
-    push_syndrome(kernel, records + VECTOR_BYTES, words[0])?;
-    kernel.write_value(record as usize, &[registers.x[29], registers.x[30]])?;
     registers.x[0] = information.signal as u64;
     registers.x[1] = sp;
-    registers.x[2] = sp + offset_of!(Frame, flags) as u64;
-    registers.x[29] = record;
+    registers.x[2] = part(offset_of!(Frame, flags));
+    registers.x[29] = part(offset_of!(Whole, link));
     registers.x[30] = if action.flags & Action::RESTORER != 0 { action.restorer } else { kernel.signal_return() as u64 };
     registers.sp = sp;
     registers.pc = action.handler;
     Ok(())
-}
-
-/// The record of a fault's syndrome, if there is one, and the end, which is zeros.
-fn push_syndrome<K: Kernel>(kernel: &K, address: usize, syndrome: u64) -> Result<()> {
-    const END: [u64; 2] = [0; 2];
-    if syndrome == 0 {
-        return kernel.write_value(address, &END);
-    }
-    let record = [u64::from(SYNDROME_MAGIC) | SYNDROME_BYTES << 32, syndrome, END[0], END[1]];
-    kernel.write_value(address, &record)
 }
 
 /// Read the frame that a handler returned to with this stack pointer, its registers excepted, and load its vector state.
@@ -120,14 +136,15 @@ pub fn open<K: Kernel>(kernel: &K, sp: u64) -> Result<Returned> {
     if !address.is_multiple_of(16) {
         return Err(Errno::EFAULT);
     }
-    restore(kernel, address.wrapping_add(size_of::<Frame>()))?;
-    let [alternate_address, alternate_flags, alternate_size, mask]: [u64; 4] =
-        kernel.read_value(address.wrapping_add(offset_of!(Frame, alternate)))?;
-    Ok(Returned {
-        mask,
-        alternate: AlternateStack { address: alternate_address, flags: alternate_flags as u32, reserved: 0, size: alternate_size },
-        context: address.wrapping_add(offset_of!(Frame, x)),
-    })
+    let (mask, alternate, is_first) = kernel.read_frame(address, |opened: &Opened| {
+        let is_first = opened.header == [VECTOR_MAGIC, VECTOR_BYTES as u32];
+        let vectors = if is_first { address + size_of::<Frame>() } else { 0 };
+        ((opened.frame.mask, opened.frame.alternate, is_first), vectors)
+    })?;
+    if !is_first {
+        restore(kernel, address + size_of::<Frame>())?;
+    }
+    Ok(Returned { mask, alternate, context: address.wrapping_add(offset_of!(Frame, x)) })
 }
 
 /// Read the registers of a frame's context.
@@ -142,6 +159,7 @@ pub fn load<K: Kernel>(kernel: &K, context: usize, registers: &mut Registers) ->
 }
 
 /// Load the vector state among the records at `address`.
+#[cold]
 fn restore<K: Kernel>(kernel: &K, address: usize) -> Result<()> {
     let mut at = 0;
     while at + 8 <= RECORDS {

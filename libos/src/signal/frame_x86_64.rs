@@ -12,7 +12,7 @@ use static_assertions::const_assert_eq;
 use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::signal::deliver::{recorded, stack_for};
-use crate::signal::{Action, AlternateStack, Information, Returned, Set};
+use crate::signal::{Action, AlternateStack, Information, Returned, Set, Told};
 use crate::user::Plain;
 
 /// What lies at the handler's stack pointer.
@@ -44,7 +44,7 @@ struct Frame {
     vectors: u64,
     reserved: [u64; 8],
     mask: Set,
-    information: Information,
+    information: Told,
 }
 // SAFETY: 64-bit words and structs that are whole in them, no padding.
 unsafe impl Plain for Frame {}
@@ -57,9 +57,9 @@ struct Contents<'a> {
     registers: &'a Registers,
     information: &'a Information,
     restorer: u64,
-    alternate: AlternateStack,
+    alternate: &'a AlternateStack,
     mask: Set,
-    words: [u64; 3],
+    words: &'a [u64; 3],
     vectors: u64,
 }
 
@@ -70,7 +70,7 @@ impl Contents<'_> {
         frame.return_address = self.restorer;
         frame.flags = CONTEXT_FLAGS;
         frame.link = 0;
-        frame.alternate = self.alternate;
+        frame.alternate = recorded(self.alternate, registers.sp);
         frame.r = registers.r;
         frame.rdi = registers.rdi;
         frame.rsi = registers.rsi;
@@ -90,7 +90,7 @@ impl Contents<'_> {
         frame.vectors = self.vectors;
         frame.reserved = [0; 8];
         frame.mask = self.mask;
-        frame.information = *self.information;
+        frame.information.tell(self.information);
     }
 }
 
@@ -116,7 +116,7 @@ pub fn push<K: Kernel>(
     action: &Action,
     mask: Set,
     alternate: &AlternateStack,
-    words: [u64; 3],
+    words: &[u64; 3],
 ) -> Result<()> {
     if action.flags & Action::RESTORER == 0 {
         return Err(Errno::EFAULT);
@@ -124,10 +124,8 @@ pub fn push<K: Kernel>(
     let top = stack_for(action, alternate, registers.sp, RED_ZONE);
     let vectors = top.checked_sub(kernel.vector_bytes() as u64).ok_or(Errno::EFAULT)? & !63;
     let sp = (vectors.checked_sub(size_of::<Frame>() as u64).ok_or(Errno::EFAULT)? & !15) - 8;
-    kernel.push_vectors(vectors as usize)?;
-    let contents =
-        Contents { registers, information, restorer: action.restorer, alternate: recorded(alternate, registers.sp), mask, words, vectors };
-    kernel.write_with(sp as usize, |frame| contents.fill(frame))?;
+    let contents = Contents { registers, information, restorer: action.restorer, alternate, mask, words, vectors };
+    kernel.write_frame(sp as usize, vectors as usize, |frame| contents.fill(frame))?;
     registers.rdi = information.signal as u64;
     registers.rsi = sp + offset_of!(Frame, information) as u64;
     registers.rdx = sp + offset_of!(Frame, flags) as u64;
@@ -146,10 +144,7 @@ pub fn push<K: Kernel>(
 pub fn open<K: Kernel>(kernel: &K, sp: u64) -> Result<Returned> {
     // The handler's return took the return address.
     let address = (sp as usize).wrapping_sub(size_of::<u64>());
-    let (mask, alternate, vectors) = kernel.read_with(address, |frame: &Frame| (frame.mask, frame.alternate, frame.vectors as usize))?;
-    if vectors != 0 {
-        kernel.pop_vectors(vectors)?;
-    }
+    let (mask, alternate) = kernel.read_frame(address, |frame: &Frame| ((frame.mask, frame.alternate), frame.vectors as usize))?;
     Ok(Returned { mask, alternate, context: address.wrapping_add(offset_of!(Frame, r)) })
 }
 

@@ -1,8 +1,12 @@
 //! What is known of a signal that was sent.
 
+use static_assertions::const_assert_eq;
+
+use crate::errno::{Errno, Result};
+use crate::signal::{SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS};
 use crate::user::Plain;
 
-/// `siginfo_t`: three numbers and what depends on them.
+/// `siginfo_t` as Linux keeps it: three numbers and what depends on them, up to the last word that any layout has (its `kernel_siginfo`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Information {
@@ -15,7 +19,7 @@ pub struct Information {
     /// Zero.
     pub reserved: i32,
     /// The sender (process id, user id << 32) and value, or a fault's address.
-    pub payload: [u64; 14],
+    pub payload: [u64; 4],
 }
 // SAFETY: four 32-bit words and 64-bit words at offset 16, no padding.
 unsafe impl Plain for Information {}
@@ -33,9 +37,25 @@ impl Information {
     /// A signal with a code and the first word of its payload.
     #[must_use]
     pub fn new(signal: u32, code: i32, word: u64) -> Information {
-        let mut payload = [0; 14];
-        payload[0] = word;
-        Information { signal: signal as i32, errno: 0, code, reserved: 0, payload }
+        Information { signal: signal as i32, errno: 0, code, reserved: 0, payload: [word, 0, 0, 0] }
+    }
+
+    /// Whether Linux has a layout for what comes with the code.
+    fn is_layout_known(&self) -> bool {
+        /// `SI_DETHREAD`: the least of the codes that are the same for all signals, but for the next one.
+        const LEAST: i32 = -7;
+        /// `SI_ASYNCNL`
+        const NAME_LOOKUP: i32 = -60;
+        let most = match self.signal as u32 {
+            SIGILL => 11,
+            SIGFPE => 15,
+            SIGSEGV => 10,
+            SIGBUS => 5,
+            SIGSYS => 2,
+            // `NSIGTRAP`, `NSIGCHLD` and, for all others, `NSIGPOLL`.
+            _ => 6,
+        };
+        self.code == Self::KERNEL || self.code == NAME_LOOKUP || (LEAST..=most).contains(&self.code)
     }
 
     /// As it lies in memory.
@@ -50,5 +70,44 @@ impl Information {
     pub fn from_bytes(bytes: [u8; size_of::<Information>()]) -> Information {
         // SAFETY: every bit pattern of a `Plain` type is a value.
         unsafe { core::mem::transmute(bytes) }
+    }
+}
+
+/// `siginfo_t` as a program has it: behind what is kept there are zeros.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Told {
+    /// What is kept.
+    pub information: Information,
+    /// Zeros.
+    pub rest: [u64; 10],
+}
+// SAFETY: two structs of whole 64-bit words, no padding.
+unsafe impl Plain for Told {}
+const_assert_eq!(size_of::<Told>(), 128);
+
+impl Told {
+    /// Tell it in place.
+    #[inline(always)]
+    pub fn tell(&mut self, information: &Information) {
+        self.information = *information;
+        self.rest = [0; 10];
+    }
+}
+
+impl From<Information> for Told {
+    fn from(information: Information) -> Told {
+        Told { information, rest: [0; 10] }
+    }
+}
+
+impl Told {
+    /// What a program says to send.
+    ///
+    /// # Errors
+    /// `E2BIG`: more than is kept, with a code whose layout nobody knows (`known_siginfo_layout` in Linux's `kernel/signal.c`).
+    pub fn check(&self) -> Result<Information> {
+        let is_more = self.rest.iter().any(|&word| word != 0);
+        if is_more && !self.information.is_layout_known() { Err(Errno::E2BIG) } else { Ok(self.information) }
     }
 }

@@ -26,7 +26,7 @@ use spin::Mutex;
 
 pub use action::{Action, AlternateStack, DEFAULT, IGNORE};
 pub use deliver::{Ending, Returned, set_alternate};
-pub use information::Information;
+pub use information::{Information, Told};
 use number::is_ignored_by_default;
 pub use number::*;
 pub use pending::Pending;

@@ -41,7 +41,7 @@ pub fn text(information: &Information) -> String {
         name => name.into(),
     };
     let code = information.code;
-    let [first, second, third, fourth, ..] = information.payload;
+    let [first, second, third, fourth] = information.payload;
     let (id, user) = (first as u32, (first >> 32) as u32);
     let (code_name, rest) = match (SENT.iter().find(|(known, _)| *known == code), fault_code(signal, code)) {
         (Some((Information::KERNEL, name)), _) => ((*name).into(), String::new()),

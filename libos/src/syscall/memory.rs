@@ -1,5 +1,6 @@
 //! Calls of the address space: brk, mmap and their like.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::ops::Range;
 
@@ -127,7 +128,7 @@ fn file_contents<K: Kernel>(
     let backing = Arc::clone(file).backing().ok_or(Errno::ENODEV)?;
     file.note_mapped(process)?;
     let may_write = description.access().contains(Access::WRITE);
-    Ok(Contents::File(FileMapping { backing, offset, path: Arc::from(description.entry.path()), may_write }))
+    Ok(Contents::File(Box::new(FileMapping { backing, offset, path: Arc::from(description.entry.path()), may_write })))
 }
 
 /// munmap(2)

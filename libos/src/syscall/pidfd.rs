@@ -10,7 +10,7 @@ use crate::file::pidfd::Pidfd;
 use crate::file::{Access, Description};
 use crate::kernel::Kernel;
 use crate::process::Process;
-use crate::signal::Information;
+use crate::signal::{Information, Told};
 use crate::syscall::Arguments;
 use crate::syscall::signal::{number, send_away};
 use crate::user::UserMemory;
@@ -66,7 +66,7 @@ pub fn pidfd_send_signal<K: Kernel>(process: &Process<K>, arguments: &Arguments)
     let (pidfd, _) = pidfd(process, arguments.int(0))?;
     let information = match arguments.word(2) {
         0 => None,
-        address => Some(process.read_value::<Information>(address)?),
+        address => Some(process.read_value::<Told>(address)?.check()?),
     };
     let signal = arguments.int(1);
     if let Some(information) = &information {

@@ -45,6 +45,7 @@ fn look_at_many<K: Kernel>(process: &Process<K>, watched: &[Watched]) -> Vec<Opt
 
 /// Wait until something that may concern readiness happens, the monotonic clock passes `deadline_ns`, or a signal comes.
 pub(super) fn await_change<K: Kernel>(process: &Process<K>, deadline_ns: Option<u64>) -> Result<()> {
+    process.zero_ahead();
     match process.block(Waits::Change, deadline_ns) {
         Err(Errno::ETIMEDOUT) => Ok(()),
         outcome => outcome,

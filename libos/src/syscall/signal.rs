@@ -6,7 +6,7 @@ use crate::errno::{Errno, Result};
 use crate::identity::Word;
 use crate::kernel::Kernel;
 use crate::process::Process;
-use crate::signal::{Action, AlternateStack, FIRST_REAL_TIME, IGNORE, Information, SIGNALS, Set, UNSTOPPABLE, bit, set_alternate};
+use crate::signal::{Action, AlternateStack, FIRST_REAL_TIME, IGNORE, Information, SIGNALS, Set, Told, UNSTOPPABLE, bit, set_alternate};
 use crate::syscall::Arguments;
 use crate::time::Timespec;
 use crate::user::UserMemory;
@@ -168,7 +168,7 @@ pub fn rt_sigtimedwait<K: Kernel>(process: &Process<K>, arguments: &Arguments) -
     process.signals.with(|state| state.own.awaited = 0);
     let information = outcome?;
     if arguments.word(1) != 0 {
-        process.write_value(arguments.word(1), &information)?;
+        process.write_value(arguments.word(1), &Told::from(information))?;
     }
     Ok(information.signal as usize)
 }
@@ -307,7 +307,7 @@ pub fn tgkill<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<
 
 /// rt_sigqueueinfo(2)
 pub fn rt_sigqueueinfo<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    let information: Information = process.read_value(arguments.word(2))?;
+    let information = process.read_value::<Told>(arguments.word(2))?.check()?;
     if arguments.unsigned(0) == process.id() {
         return queue(process, Target::Process, arguments.int(1), information);
     }
@@ -320,7 +320,7 @@ pub fn rt_sigqueueinfo<K: Kernel>(process: &Process<K>, arguments: &Arguments) -
 
 /// rt_tgsigqueueinfo(2)
 pub fn rt_tgsigqueueinfo<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    let information: Information = process.read_value(arguments.word(3))?;
+    let information = process.read_value::<Told>(arguments.word(3))?.check()?;
     if arguments.int(0) <= 0 || arguments.int(1) <= 0 {
         return Err(Errno::EINVAL);
     }

@@ -122,6 +122,7 @@ fn sleep_by<K: Kernel>(process: &Process<K>, clock: Clock, until_ns: u64) -> Res
 
 /// Sleep; what is left of it goes to `remaining` if a signal breaks it off.
 fn sleep<K: Kernel>(process: &Process<K>, deadline_ns: u64, remaining: usize) -> Result<usize> {
+    process.zero_ahead();
     match process.sleep_until(Some(deadline_ns)) {
         Err(Errno::ETIMEDOUT) => Ok(0),
         Err(Errno::EINTR) => {

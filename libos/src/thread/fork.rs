@@ -69,6 +69,7 @@ impl<K: Kernel> Process<K> {
         let kin = Kin { exit_signal: birth.exit_signal, thread, is_sibling: birth.is_sibling };
         match self.kernel.fork(machine, program, kin)? {
             Side::Parent(id) => {
+                self.note_birth();
                 if birth.parent_id != 0 {
                     // Linux goes on where it cannot be written.
                     let _ = self.write_value(birth.parent_id, &id);

@@ -224,5 +224,5 @@ pub mod wait_status {
     }
 }
 
-/// Bytes that a signal takes in the mailbox: a `siginfo_t`, and the thread that it is for (0: any) as eight more.
-pub const SIGNAL_BYTES: usize = 136;
+/// Bytes that a signal takes in the mailbox: what is kept of a `siginfo_t`, and the thread that it is for (0: any) as eight more.
+pub const SIGNAL_BYTES: usize = 56;

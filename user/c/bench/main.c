@@ -1,7 +1,7 @@
 /* Measures: `bench [--list] [--divide BY] [NAME]...`, all operations where none is named; `bench --program PATH [ARGUMENT]...`, a program
  * of the user's, whose lines of two words, a name and a number, are figures of its own. Lines of output:
  *
- *   operation GROUP NAME "TITLE" "KIN"     what there is, with --list
+ *   operation GROUP NAME "TITLE" "KIN" ROUNDS   what there is, with --list
  *   begin NAME                             it is about to run: where the machine ends, this is what ended it
  *   NAME MEDIAN LEAST MOST                 ticks a round, of three passes
  *   NAME - REASON                          it cannot be measured here
@@ -10,6 +10,7 @@
  * As process 1 of a Linux it makes the file systems that it needs first, and powers the machine off at the end. Its words are then in
  * /etc/bench, as a kernel's command line has no room for them. */
 #include "bench.h"
+#include "mark.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -80,9 +81,11 @@ static void say(void)
 static uint64_t pass(const struct operation *operation, long rounds)
 {
 	if (operation->begin) operation->begin(rounds);
+	mark_beginning();
 	uint64_t start = counter();
 	operation->run(rounds);
 	uint64_t ticks = counter() - start;
+	mark_end();
 	if (operation->end) operation->end(rounds);
 	return ticks;
 }
@@ -153,8 +156,8 @@ static void list(void)
 {
 	for (int i = 0; i < TABLES; i++)
 		for (const struct operation *operation = tables[i].operations; operation->name; operation++)
-			printf("operation %s %s \"%s\" \"%s\"\n", tables[i].group, operation->name, operation->title,
-			       operation->kin ? operation->kin : "");
+			printf("operation %s %s \"%s\" \"%s\" %ld\n", tables[i].group, operation->name, operation->title,
+			       operation->kin ? operation->kin : "", operation->rounds);
 }
 
 static void become_init(void)

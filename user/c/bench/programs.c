@@ -31,6 +31,7 @@ PROGRAM(sort, "/bin/busybox", "sort", "/data/text")
 PROGRAM(digest, "/bin/busybox", "sha256sum", "/data/text")
 PROGRAM(pipelines, "/bin/sh", "/data/pipelines.sh")
 PROGRAM(interpret, "/bin/lua", "/data/benchmark.lua")
+PROGRAM(compile, "/usr/bin/tcc", "-c", "-o", "/tmp/tcc.o", "/usr/src/tcc/tcc.c")
 PROGRAM(query, "/bin/sqlite3", ":memory:", ".read /data/queries.sql")
 
 static void begin_database(long rounds)
@@ -52,6 +53,7 @@ const struct operation programs[] = {
 	{"sort", "sort of 128 KiB of text", 0, 1, sort, 0, 0, 0},
 	{"sha256sum", "sha256sum of 128 KiB of text", 0, 1, digest, 0, 0, 0},
 	{"lua", "Lua: tables, strings, closures", 0, 1, interpret, 0, 0, 0},
+	{"tcc", "tcc compiles itself to an object file", 0, 1, compile, 0, 0, 0},
 	{"sqlite_memory", "SQLite in memory: 500 rows, an index, queries", 0, 1, query, 0, 0, 0},
 	{"sqlite_file", "SQLite in a file: the same", 0, 1, query_file, begin_database, 0, 0},
 	{0},

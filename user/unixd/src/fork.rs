@@ -111,7 +111,7 @@ impl Server {
         // What the bulletin says of it stands there before it runs.
         self.settle();
         if exo::slice_set(0, fork.slot, fork.env, context).is_err() {
-            let _ = exo::env_destroy(fork.env, 0);
+            machine::end(fork.env, 0);
             self.bury(fork.id, KILLED, 0);
             return Err(Errno::EINVAL);
         }
@@ -158,7 +158,7 @@ impl Server {
 
     /// End environments that came to this one because who made them died, and that nobody will make a process of.
     pub(crate) fn end_strays(&self) {
-        let own = exo::identify().slot() as u32;
+        let own = machine::own().slot() as u32;
         let mut slot = 0;
         while slot < MAX_ENVS {
             let entry = machine::entry(EnvId::new(slot, 0));
@@ -170,7 +170,7 @@ impl Server {
             let is_child = entry.parent == own && entry.state != EnvState::Free as u32;
             slot += 1;
             if is_child && self.processes.id_of(env).is_none() && !self.is_being_made(env) {
-                let _ = exo::env_destroy(env, 0);
+                machine::end(env, 0);
                 let _ = exo::env_reap(env);
                 // Its own children came here now.
                 slot = 0;

@@ -1,5 +1,7 @@
 //! What is asked of the exokernel about oneself and about everybody.
 
+use core::sync::atomic::{AtomicU32, Ordering};
+
 use abi::{
     EnvEntry, EnvId, FrameEntry, FrameKind, INFO_ENVS_PAGE, INFO_SLICES_PAGE, InfoPage, MAX_ENVS, MAX_SLICES, PAGE_SIZE, SliceEntry,
 };
@@ -15,6 +17,20 @@ pub const INFO: usize = 0x7e0f_0000_0000;
 pub fn info() -> InfoPage {
     // SAFETY: mapped read-only before anything else ran; the kernel changes it behind our back, hence volatile.
     unsafe { (INFO as *const InfoPage).read_volatile() }
+}
+
+/// Ticks of the clock a second.
+#[must_use]
+pub fn clock_hz() -> u64 {
+    // SAFETY: as above; this word stays what it is.
+    unsafe { (&raw const (*(INFO as *const InfoPage)).clock_hz).read_volatile() }
+}
+
+/// The console's interrupt.
+#[must_use]
+pub fn console_irq() -> usize {
+    // SAFETY: likewise.
+    unsafe { (&raw const (*(INFO as *const InfoPage)).console_irq).read_volatile() as usize }
 }
 
 /// Nanoseconds since boot.
@@ -100,7 +116,7 @@ pub fn cpu_ns(env: EnvId) -> u64 {
     let ran = entry(env).ran as i64;
     // Less the counter while it runs: see `EnvEntry::ran`.
     let ticks = if ran < 0 { ran.wrapping_add(clock() as i64) } else { ran };
-    (u128::from(ticks.max(0) as u64) * 1_000_000_000 / u128::from(info().clock_hz.max(1))) as u64
+    (u128::from(ticks.max(0) as u64) * 1_000_000_000 / u128::from(clock_hz().max(1))) as u64
 }
 
 /// The owner of a slot of the slice vector.
@@ -122,6 +138,24 @@ pub fn is_over(over: EnvId, under: EnvId) -> bool {
         slot = entry(EnvId::new(slot, 0)).parent as usize;
     }
     true
+}
+
+/// Children that this environment ended itself, and will reap: their deaths are no news.
+static ENDED: AtomicU32 = AtomicU32::new(0);
+
+/// End a child, with this status.
+pub fn end(env: EnvId, status: u32) {
+    if exo::env_destroy(env, u64::from(status)).is_ok() {
+        ENDED.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Count of children's deaths, the word that changes with it, and how many of them came by nobody's hand here.
+#[must_use]
+pub fn deaths() -> (u32, *const u32, u32) {
+    let word = entry_address(own()) + core::mem::offset_of!(EnvEntry, deaths);
+    let count = entry(own()).deaths;
+    (count, word as *const u32, count.wrapping_sub(ENDED.load(Ordering::Relaxed)))
 }
 
 /// This environment.

@@ -5,7 +5,7 @@
 mod image {
     use core::panic::PanicInfo;
 
-    use abi::{EnvEntry, EnvId, Error, INFO_SLICES_PAGE, MAX_SLICES, Registers, RunState, TransferFlags, WaitWord};
+    use abi::{EnvId, Error, INFO_SLICES_PAGE, MAX_SLICES, Registers, RunState, TransferFlags, WaitWord};
     use exo::command::{blocks, image_name};
     use exo::image::module;
     use libos::entry::heap::Heap;
@@ -114,17 +114,17 @@ mod image {
 
     /// The second context: sleep until the kernel has something to say, and say it to the first.
     extern "C" fn watch_start() -> ! {
-        let deaths = machine::entry_address(exo::identify()) + core::mem::offset_of!(EnvEntry, deaths);
-        let mut seen = 0;
+        let mut told = 0;
         loop {
             let (changes, change) = alarm::word();
-            let words = [(deaths as u64, seen), (changes as u64, change), (console::word() as u64, console::seen())]
+            let (count, deaths, unforeseen) = machine::deaths();
+            let words = [(deaths as u64, count), (changes as u64, change), (console::word() as u64, console::seen())]
                 .map(|(address, value)| WaitWord { address, value, reserved: 0 });
-            // An earlier deadline alone is no reason to look.
-            if exo::wait(&words, alarm::deadline()) == Ok(1) {
+            // An earlier deadline alone is no reason to look, nor are deaths alone, which are looked at again.
+            if unforeseen == told && matches!(exo::wait(&words, alarm::deadline()), Ok(0 | 1)) {
                 continue;
             }
-            seen = machine::entry(exo::identify()).deaths;
+            told = unforeseen;
             // Busy: a process's call is being served, and goes on in what is left of this slice.
             while let Err(Error::Busy) = exo::transfer_call(EnvId::SELF, SERVER_CONTEXT, Request::new(Operation::Look, [0; 3]).pack()) {
                 let _ = exo::yield_to(EnvId::SELF, SERVER_CONTEXT);

@@ -152,7 +152,7 @@ impl Server {
                 Effect::Destroy(id) => {
                     if let Some(process) = self.processes.get(id) {
                         // It may be dead already, and then is buried as it died.
-                        let _ = exo::env_destroy(process.env, u64::from(KILLED));
+                        machine::end(process.env, KILLED);
                         // What others end has ended.
                         let spare = self.processes.get_mut(id).and_then(|process| process.spare.take());
                         self.drop_spare(spare);

@@ -89,7 +89,7 @@ impl Server {
             queues: Queues::default(),
             system_v: SystemV::default(),
             terminals,
-            family: Family::new(machine::info().clock_hz),
+            family: Family::new(machine::clock_hz()),
             admission: SmallFirst,
             revocation: LargestFirst,
             rounds: Rounds::default(),
@@ -235,7 +235,7 @@ impl Server {
     fn exit(&mut self, id: u32, status: u32, memory: u64) {
         let status = wait_status::of_end(status);
         if let Some(process) = self.processes.get(id) {
-            let _ = exo::env_destroy(process.env, u64::from(status));
+            machine::end(process.env, status);
         }
         self.bury(id, status, memory);
     }
@@ -299,7 +299,7 @@ impl Server {
     fn end_run(&mut self) -> ! {
         let left: Vec<u32> = self.processes.iter().map(|process| process.id).collect();
         for process in left.into_iter().filter_map(|id| self.processes.remove(id)) {
-            let _ = exo::env_destroy(process.env, u64::from(KILLED));
+            machine::end(process.env, KILLED);
             exo::env_reap(process.env).expect("it is dead");
         }
         self.end_strays();

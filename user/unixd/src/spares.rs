@@ -59,7 +59,7 @@ impl Server {
     pub(crate) fn drop_spare(&mut self, spare: Option<u32>) {
         if let Some(process) = spare.and_then(|spare| self.processes.get(spare)) {
             let (id, env) = (process.id, process.env);
-            let _ = exo::env_destroy(env, u64::from(KILLED));
+            machine::end(env, KILLED);
             self.bury(id, KILLED, 0);
         }
     }

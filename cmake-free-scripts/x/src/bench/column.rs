@@ -12,9 +12,10 @@ use crate::entry::{Entry, Flavour};
 use crate::initramfs::{Files, Node};
 use crate::isa::Isa;
 use crate::qemu::Machine;
+use crate::rootfs::add_pair;
 use crate::run::Guest;
 use crate::test::text::prose;
-use crate::{build, setup, tree};
+use crate::{build, rootfs, setup, tree};
 
 /// How a stock Linux is set.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -115,17 +116,22 @@ impl Column {
         Machine { icount: true, append: self.command_line(isa), ..Machine::default_for(isa) }
     }
 
-    /// What boots behind the kernel: the program with these words, and what it runs.
-    pub fn image(self, isa: Isa, words: &[String], own: Option<&Own>) -> Result<Vec<u8>> {
+    /// What boots behind the kernel: the program with these words and, on Chitin, policies, and what it runs.
+    pub fn image(self, isa: Isa, words: &[String], own: Option<&Own>, settings: &[String]) -> Result<Vec<u8>> {
         let read = |path: PathBuf| fs::read(&path).with_context(|| format!("cannot read {}", path.display()));
         let program = |name| read(c_program(isa, self.flavour(), name, Form::Static));
         let mut files = Files::new();
         if let Some(own) = own {
             files.add_program(&own.guest_path(), own.contents(isa, self.flavour())?);
+            own.add.iter().try_for_each(|pair| add_pair(&mut files, pair))?;
         }
         files.add_program("/bin/nothing", program("nothing")?);
         for name in ["busybox", "lua", "sqlite3"] {
             files.add_program(&format!("/bin/{name}"), read(tree::distribution_program(isa, self.flavour(), name))?);
+        }
+        // The compiler, what it compiles, and the headers of that.
+        for path in ["/usr/bin/tcc", "/usr/lib/tcc", "/usr/include", "/usr/src/tcc"] {
+            rootfs::add_tree(&mut files, &tree::system(isa, self.flavour()).join(&path[1..]), path)?;
         }
         for path in setup::busybox_applets(isa)?.into_iter().filter(|path| path.starts_with("/bin/") || path.starts_with("/usr/bin/")) {
             if !files.contains(&path) {
@@ -146,7 +152,7 @@ impl Column {
                 files.add_program("/bin/bench", program(BENCH)?);
                 let arguments = [&["/bin/bench".to_owned()], words].concat();
                 let flags = CommandFlags::BATCH | entry.flags();
-                let settings = own.map_or(Vec::new(), |own| own.settings.clone());
+                let settings = settings.to_vec();
                 let environment = ENVIRONMENT.map(str::to_owned).into();
                 Guest { files, arguments, environment, settings, flags, ..Guest::default() }.image(isa)
             }

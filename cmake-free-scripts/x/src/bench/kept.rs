@@ -52,7 +52,7 @@ pub fn or_measured(isa: Isa, column: Column, work: &Work, bar: &ProgressBar, mea
 fn key(isa: Isa, column: Column, work: &Work) -> Result<u64> {
     let mut hasher = DefaultHasher::new();
     fs::read(column.kernel(isa))?.hash(&mut hasher);
-    column.image(isa, &[], None)?.hash(&mut hasher);
+    column.image(isa, &[], None, &[])?.hash(&mut hasher);
     work.divisor.hash(&mut hasher);
     let machine = column.machine(isa);
     format!("{machine:?}").hash(&mut hasher);

@@ -20,9 +20,17 @@ pub struct Operation {
     pub title: String,
     /// The benchmark by others that measures the same.
     pub kin: String,
+    /// Rounds of a pass that is not divided.
+    #[serde(default)]
+    pub rounds: u64,
 }
 
 impl Operation {
+    /// Rounds of a pass, as the program divides them.
+    pub fn rounds(&self, divisor: usize) -> u64 {
+        (self.rounds / divisor.max(1) as u64).max(self.rounds.min(2))
+    }
+
     /// The curve that it is a point of, and where.
     pub fn point(&self) -> Option<(&str, f64)> {
         let (curve, at) = self.name.split_once('@')?;
@@ -35,7 +43,8 @@ impl Operation {
         ensure_word(&mut words, "operation")?;
         let (group, name) = (words.next()?.to_owned(), words.next()?.to_owned());
         let title = quoted.next()?.to_owned();
-        Some(Operation { group, name, title, kin: quoted.nth(1)?.to_owned() })
+        let kin = quoted.nth(1)?.to_owned();
+        Some(Operation { group, name, title, kin, rounds: quoted.next()?.trim().parse().ok()? })
     }
 }
 
@@ -58,12 +67,13 @@ mod tests {
 
     #[test]
     fn a_line_gives_its_words_and_strings() {
-        let operation = Operation::parse(r#"operation growth fork_size@64 "fork, by pages" "lat_proc fork""#).unwrap();
+        let operation = Operation::parse(r#"operation growth fork_size@64 "fork, by pages" "lat_proc fork" 4"#).unwrap();
         assert_eq!(operation.point(), Some(("fork_size", 64.0)));
         assert_eq!(
             (operation.group.as_str(), operation.title.as_str(), operation.kin.as_str()),
             ("growth", "fork, by pages", "lat_proc fork")
         );
+        assert_eq!([1, 2, 100].map(|divisor| operation.rounds(divisor)), [4, 2, 2]);
         assert_eq!(Operation::parse("begin fork"), None);
     }
 }

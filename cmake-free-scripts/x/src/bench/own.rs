@@ -34,8 +34,8 @@ pub struct Own {
     pub name: String,
     /// Its arguments.
     pub arguments: Vec<String>,
-    /// The policies that it has on Chitin.
-    pub settings: Vec<String>,
+    /// What the guest has besides: `HOST:GUEST`.
+    pub add: Vec<String>,
 }
 
 impl Own {
@@ -54,14 +54,15 @@ impl Own {
             (Source::Program(elf.header.e_machine), path.file_name().unwrap_or_default().to_string_lossy().into_owned())
         };
         ensure!(!name.contains(char::is_whitespace), "{name}: a name without spaces is wanted");
-        Ok(Some(Own { path, source, name, arguments: arguments.to_vec(), settings: Vec::new() }))
+        Ok(Some(Own { path, source, name, arguments: arguments.to_vec(), add: Vec::new() }))
     }
 
-    /// An app's program, with these policies.
-    pub fn of_app(manifest: &Manifest, settings: &[String]) -> Own {
+    /// An app's program.
+    pub fn of_app(manifest: &Manifest, arguments: &[String]) -> Own {
         let path = PathBuf::from(&manifest.program);
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Own { path, source: Source::Guests, name, arguments: manifest.arguments.clone(), settings: settings.to_vec() }
+        let (arguments, add) = (arguments.to_vec(), manifest.add.clone());
+        Own { path, source: Source::Guests, name, arguments, add }
     }
 
     /// Whether there is one for an ISA.

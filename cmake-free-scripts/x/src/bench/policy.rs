@@ -1,16 +1,22 @@
 //! What an app's policies change: its program with them, without them, and on Linux.
 
+mod page;
+
+use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
-use serde_json::json;
+use indicatif::ProgressBar;
+use serde::{Deserialize, Serialize};
 
 use super::column::Column;
 use super::own::Own;
 use super::session::{self, Figures, Work};
 use super::table::amount;
 use super::transcript::Measured;
+use crate::entry::Entry;
 use crate::isa::Isa;
 use crate::manifest::Manifest;
 use crate::{build, c_programs, progress, setup, tree};
@@ -18,14 +24,29 @@ use crate::{build, c_programs, progress, setup, tree};
 /// Width of the longest bar, in characters.
 const BAR: f64 = 40.0;
 
+/// What is measured, in the order of every table.
+const COLUMNS: [&str; 3] = [DEFAULT, POLICY, LINUX];
+/// Without the policies, or with those that the manifest names in their place.
+pub const DEFAULT: &str = "default";
+/// With them.
+const POLICY: &str = "policy";
+/// On a tuned Linux.
+pub const LINUX: &str = "linux";
+
 /// An app's figures on an ISA.
+#[derive(Serialize, Deserialize)]
 pub struct Comparison {
-    /// The app.
-    pub name: String,
-    isa: Isa,
+    app: String,
+    isa: String,
+    /// What it is about.
+    about: String,
     settings: Vec<String>,
-    /// What was measured, by column: without policies, with them, on Linux.
-    columns: Vec<(&'static str, Figures)>,
+    /// What the program has in their place; none: the defaults.
+    against: Vec<String>,
+    /// The figure that the app is about.
+    row: String,
+    /// The figures, in instructions, by column.
+    columns: BTreeMap<String, Figures>,
 }
 
 /// Set up and build what a comparison needs.
@@ -49,24 +70,50 @@ pub fn prepare(isa: Isa, manifest: &Manifest, linux: bool) -> Result<()> {
 /// # Errors
 /// A machine does not reach its end, or does not count instructions.
 pub fn compare(name: &str, manifest: &Manifest, isa: Isa, linux: bool) -> Result<Comparison> {
-    let against = manifest.measure.as_ref().map_or(&[][..], |measure| &measure.against);
+    let measure = manifest.measure.as_ref();
+    let against = measure.map_or(&[][..], |measure| &measure.against);
+    let without = measure.and_then(|measure| measure.without.as_ref()).unwrap_or(&manifest.arguments);
     let ours = Column::Chitin(manifest.entry.unwrap_or_default());
-    let jobs = [("default", ours, against), ("policy", ours, &manifest.settings[..]), ("linux", Column::TRUTH, &[])];
+    let jobs = [
+        (DEFAULT, ours, without, against),
+        (POLICY, ours, &manifest.arguments, &manifest.settings[..]),
+        (LINUX, Column::TRUTH, without, &[]),
+    ];
     let bar = progress::bar(jobs.len());
-    let mut columns = Vec::new();
-    for (title, column, settings) in jobs.into_iter().filter(|(_, column, _)| linux || *column == ours) {
+    let mut columns = BTreeMap::new();
+    for (title, column, arguments, settings) in jobs.into_iter().filter(|(_, column, ..)| linux || *column == ours) {
         bar.set_message(format!("{isa} {name}: {title}"));
-        let own = Own::of_app(manifest, settings);
-        columns.push((title, session::measure(isa, column, &Work { names: vec![&own.name], divisor: 1, own: Some(&own) }, &bar)?));
+        let own = Own::of_app(manifest, arguments);
+        let work = Work { names: vec![&own.name], divisor: 1, own: Some(&own), settings };
+        columns.insert(title.to_owned(), session::measure(isa, column, &work, &bar)?);
     }
     bar.finish_and_clear();
-    Ok(Comparison { name: name.to_owned(), isa, settings: manifest.settings.clone(), columns })
+    Ok(Comparison {
+        app: name.to_owned(),
+        isa: isa.name().to_owned(),
+        about: manifest.about.clone(),
+        settings: manifest.settings.clone(),
+        against: against.to_vec(),
+        row: measure.map_or_else(String::new, |measure| measure.row.clone()),
+        columns,
+    })
+}
+
+/// What these operations of the benchmark cost a process with these policies.
+///
+/// # Errors
+/// A machine does not reach its end, or an operation is not measured.
+pub fn costs(isa: Isa, names: &[&str], settings: &[String]) -> Result<Vec<f64>> {
+    let work = Work { names: names.to_vec(), divisor: 1, own: None, settings };
+    let figures = session::measure(isa, Column::Chitin(Entry::Linked), &work, &ProgressBar::hidden())?;
+    let figure = |name: &&str| figures.get(*name).and_then(Measured::median).with_context(|| format!("no figure of {name}"));
+    names.iter().map(figure).collect()
 }
 
 impl Comparison {
     /// A figure of a column.
     fn figure(&self, column: &str, row: &str) -> Option<f64> {
-        self.columns.iter().find(|(title, _)| *title == column)?.1.get(row).and_then(Measured::median)
+        self.columns.get(column)?.get(row).and_then(Measured::median)
     }
 
     /// How many times less a figure is with the policies than on another column.
@@ -75,28 +122,31 @@ impl Comparison {
     /// It was not measured on both.
     pub fn times(&self, column: &str, row: &str) -> Result<f64> {
         let figure =
-            |column| self.figure(column, row).with_context(|| format!("{} on {}: no figure {row} of {column}", self.name, self.isa));
-        let (other, ours) = (figure(column)?, figure("policy")?);
+            |column| self.figure(column, row).with_context(|| format!("{} on {}: no figure {row} of {column}", self.app, self.isa));
+        let (other, ours) = (figure(column)?, figure(POLICY)?);
         ensure!(ours > 0.0, "{row} is {ours}");
         Ok(other / ours)
     }
 
-    /// The rows, the program's own figures first.
+    /// The rows: the one that the app is about, the program's other figures, and the whole of it.
     fn rows(&self) -> Vec<&str> {
-        let all = self.columns.first().map(|(_, figures)| figures.keys()).into_iter().flatten();
-        all.map(String::as_str).filter(|name| !["boot", "loop"].contains(name)).collect()
+        let all = self.columns.values().next().into_iter().flat_map(Figures::keys);
+        let mut rows: Vec<&str> = all.map(String::as_str).filter(|name| !["boot", "loop"].contains(name)).collect();
+        rows.sort_by_key(|&row| row != self.row);
+        rows
     }
 
     /// The table and a chart, for a terminal.
     pub fn text(&self) -> String {
-        let mut text = format!("{} on {}: {}\n", self.name, self.isa, self.settings.join(" "));
+        let mut text = format!("{} on {}: {}\n", self.app, self.isa, self.settings.join(" "));
         for row in self.rows() {
-            let most = self.columns.iter().filter_map(|(title, _)| self.figure(title, row)).fold(1.0, f64::max);
+            let figures = COLUMNS.map(|title| (title, self.figure(title, row)));
+            let most = figures.iter().filter_map(|(_, figure)| *figure).fold(1.0, f64::max);
             let _ = writeln!(text, "  {row}, in instructions");
-            for (title, _) in &self.columns {
-                let Some(figure) = self.figure(title, row) else { continue };
+            for (title, figure) in figures {
+                let Some(figure) = figure else { continue };
                 let bar = "#".repeat((figure / most * BAR).ceil() as usize);
-                let times = self.times(title, row).ok().filter(|_| *title != "policy");
+                let times = self.times(title, row).ok().filter(|_| title != POLICY);
                 let times = times.map_or(String::new(), |times| format!("  {times:.2} times the policy's"));
                 let _ = writeln!(text, "    {title:<8}{:>14}  {bar}{times}", amount(figure));
             }
@@ -104,57 +154,37 @@ impl Comparison {
         text
     }
 
-    /// As JSON.
-    pub fn json(&self) -> serde_json::Value {
-        let column = |(title, figures): &(&str, Figures)| ((*title).to_owned(), json!(figures));
-        let columns: serde_json::Map<_, _> = self.columns.iter().map(column).collect();
-        json!({ "app": self.name, "isa": self.isa.name(), "settings": self.settings, "columns": columns })
-    }
-
-    /// Write the figures and a drawing of them; gives the paths.
+    /// Write the figures where [`report`] finds them; gives the path.
     ///
     /// # Errors
     /// The folder cannot be written to.
-    pub fn write(&self) -> Result<Vec<PathBuf>> {
-        let folder = tree::target().join("chitin/policies");
-        std::fs::create_dir_all(&folder)?;
-        let files = [("json", format!("{:#}", self.json())), ("svg", self.drawing())];
-        let write = |(extension, text): (&str, String)| {
-            let path = folder.join(format!("{}-{}.{extension}", self.name, self.isa));
-            std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
-            Ok(path)
-        };
-        files.into_iter().map(write).collect()
+    pub fn write(&self) -> Result<PathBuf> {
+        fs::create_dir_all(folder())?;
+        let path = folder().join(format!("{}-{}.json", self.app, self.isa));
+        fs::write(&path, serde_json::to_string_pretty(self)? + "\n").with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(path)
     }
+}
 
-    /// Bars, a group for each row.
-    fn drawing(&self) -> String {
-        const LINE: usize = 22;
-        const LABEL: usize = 150;
-        const WIDTH: f64 = 420.0;
-        let mut bars = String::new();
-        let mut y = 30;
-        for row in self.rows() {
-            let most = self.columns.iter().filter_map(|(title, _)| self.figure(title, row)).fold(1.0, f64::max);
-            let _ = write!(bars, "<text x=\"8\" y=\"{y}\" font-weight=\"bold\">{row}</text>");
-            for (title, _) in &self.columns {
-                let Some(figure) = self.figure(title, row) else { continue };
-                y += LINE;
-                let (top, colour, long) = (y - 13, if *title == "policy" { "#0b7a75" } else { "#9aa5b1" }, figure / most * WIDTH);
-                let _ = write!(
-                    bars,
-                    "<text x=\"24\" y=\"{y}\">{title}</text><rect x=\"{LABEL}\" y=\"{top}\" width=\"{long:.1}\" height=\"16\" fill=\"{colour}\"/>\
-                     <text x=\"{:.1}\" y=\"{y}\">{}</text>",
-                    LABEL as f64 + long + 6.0,
-                    amount(figure)
-                );
-            }
-            y += LINE + 8;
+fn folder() -> PathBuf {
+    tree::target().join("chitin/policies")
+}
+
+/// Draw all that was measured, now and before, of apps that there still are; gives the path.
+///
+/// # Errors
+/// The folder cannot be read or written to.
+pub fn report(apps: &[(String, Manifest)]) -> Result<PathBuf> {
+    let mut all: Vec<Comparison> = Vec::new();
+    for entry in fs::read_dir(folder()).with_context(|| format!("cannot list {}", folder().display()))?.flatten() {
+        if entry.path().extension().is_some_and(|extension| extension == "json") {
+            // What an older tool wrote is measured again when it is wanted.
+            all.extend(serde_json::from_str::<Comparison>(&fs::read_to_string(entry.path())?).ok());
         }
-        let title = format!("{}, {}: guest instructions", self.name, self.isa);
-        format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 680 {y}\" font-family=\"sans-serif\" font-size=\"13\">\
-             <title>{title}</title><rect width=\"680\" height=\"{y}\" fill=\"white\"/>{bars}</svg>\n"
-        )
     }
+    all.retain(|one| apps.iter().any(|(name, _)| *name == one.app));
+    all.sort_by(|one, other| (&one.app, &one.isa).cmp(&(&other.app, &other.isa)));
+    let path = folder().join("index.html");
+    fs::write(&path, page::write(&all)).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(path)
 }

@@ -4,12 +4,14 @@
 //! |---|---|
 //! | `bars` | operations, on a logarithmic scale |
 //! | `curves` | what grows, and the history over commits |
+//! | `stacks` | where instructions go |
 //! | `numbers` | every figure |
 //! | `report.css` | how it looks |
 
 mod bars;
 mod curves;
 mod numbers;
+mod stacks;
 
 use std::fmt::Write;
 
@@ -69,6 +71,7 @@ pub fn write(results: &Results, history: &History) -> String {
     for (group, title, text) in GROUPS {
         html += &bars::group(results, &isas, group, title, text);
     }
+    html += &stacks::card(results, &isas);
     html += &curves::growth(results, &isas);
     html += &curves::history(history, &isas);
     html += &numbers::tables(results, &isas);
@@ -78,7 +81,7 @@ pub fn write(results: &Results, history: &History) -> String {
 }
 
 /// Text as HTML has it.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
@@ -117,7 +120,7 @@ fn headlines(results: &Results, isas: &[Isa]) -> String {
 }
 
 /// How a part of Linux's figure reads, and its class.
-fn advantage(part: f64) -> (String, &'static str) {
+pub(super) fn advantage(part: f64) -> (String, &'static str) {
     let digits = |times: f64| if times >= 9.95 { format!("{times:.0}") } else { format!("{times:.1}") };
     match part {
         _ if part < 0.98 && part > 0.9 => (format!("{:.0} % less", 100.0 * (1.0 - part)), "win"),
@@ -129,7 +132,7 @@ fn advantage(part: f64) -> (String, &'static str) {
 }
 
 /// A figure in few characters.
-fn short(figure: f64) -> String {
+pub(super) fn short(figure: f64) -> String {
     match figure {
         _ if figure >= 1e9 => format!("{:.2} G", figure / 1e9),
         _ if figure >= 1e7 => format!("{:.1} M", figure / 1e6),

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::column::Column;
 use super::history::History;
 use super::operation::Operation;
+use super::parts::Parts;
 use super::session::Figures;
 use super::transcript::Measured;
 use super::{baseline, csv, report};
@@ -35,7 +36,13 @@ pub struct Results {
     pub operations: Vec<Operation>,
     /// By ISA, then by column.
     pub isas: BTreeMap<String, BTreeMap<String, OnColumn>>,
+    /// Where instructions go.
+    #[serde(default)]
+    pub parts: AllParts,
 }
+
+/// By ISA, by column, by operation.
+pub type AllParts = BTreeMap<String, BTreeMap<String, BTreeMap<String, Parts>>>;
 
 /// A column's part.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -69,6 +76,7 @@ impl Results {
             quick,
             operations,
             isas,
+            parts: AllParts::new(),
         })
     }
 

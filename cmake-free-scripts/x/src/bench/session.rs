@@ -12,7 +12,7 @@ use super::kept;
 use super::own::Own;
 use super::transcript::{Measured, Transcript};
 use crate::isa::Isa;
-use crate::qemu::boot_watched;
+use crate::qemu::{Machine, boot_watched};
 
 /// A machine that has printed nothing for so long is stuck.
 const SILENCE: Duration = Duration::from_secs(300);
@@ -32,6 +32,8 @@ pub struct Work<'a> {
     pub divisor: usize,
     /// A program of the user's, in place of the operations.
     pub own: Option<&'a Own>,
+    /// The policies of the process that measures, on Chitin.
+    pub settings: &'a [String],
 }
 
 impl Work<'_> {
@@ -84,9 +86,21 @@ pub fn measure(isa: Isa, column: Column, work: &Work, bar: &ProgressBar) -> Resu
     Ok(figures)
 }
 
+/// One boot with a plugin, whose transcript must be whole.
+pub fn boot_profiled(isa: Isa, column: Column, work: &Work, plugin: String) -> Result<Transcript> {
+    let names = work.names.iter().copied().collect();
+    let machine = Machine { plugin: Some(plugin), ..column.machine(isa) };
+    let image = column.image(isa, &work.words(&names), None, work.settings)?;
+    let outcome = boot_watched(&machine, &column.kernel(isa), &image, SILENCE, |_| {})?;
+    let transcript = Transcript::read(&outcome.output);
+    ensure!(transcript.ended, "{}; it printed:\n{}", outcome.end, String::from_utf8_lossy(&outcome.output));
+    prove(&transcript)?;
+    Ok(transcript)
+}
+
 /// One boot. Where the machine does not reach the end, the operation that ran gets the blame for a figure.
 fn boot(isa: Isa, column: Column, names: &VecDeque<&str>, work: &Work, bar: &ProgressBar) -> Result<Transcript> {
-    let image = column.image(isa, &work.words(names), work.own)?;
+    let image = column.image(isa, &work.words(names), work.own, work.settings)?;
     let mut shown = 0;
     let watch = |output: &[u8]| {
         let transcript = Transcript::read(output);

@@ -13,7 +13,7 @@ const PAGE: u64 = 4096;
 /// How many bytes of a block tell where it is from, where its image's base is not known.
 const LEAST_BYTES: usize = 8;
 /// The stack of what is in no file.
-const ELSEWHERE: &str = "elsewhere;(in no file: firmware, trampolines, code made at run time)";
+pub const ELSEWHERE: &str = "elsewhere;(in no file: firmware, trampolines, code made at run time)";
 
 /// A linked file.
 pub struct Image {

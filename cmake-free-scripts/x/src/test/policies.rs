@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use ::policy::Kind;
 use anyhow::{Context, Result, bail, ensure};
 use exo::command::CommandFlags;
 
@@ -27,6 +28,8 @@ pub fn tests(isa: Isa) -> Vec<Test> {
     let mut tests: Vec<Test> =
         Entry::ALL.map(|entry| test(isa, format!("side-by-side-{}", entry.name()), move || side_by_side(isa, entry))).into();
     tests.extend(Entry::ALL.map(|entry| test(isa, format!("checkpoint-{}", entry.name()), move || checkpoint(isa, entry))));
+    tests.push(test(isa, "defaults-cost-nothing".into(), move || defaults_cost_nothing(isa)));
+    tests.push(test(isa, "placement".into(), move || placement(isa)));
     tests.push(test(isa, "scans".into(), move || scans(isa)));
     tests.push(test(isa, "guide".into(), move || guide(isa)));
     tests.push(test(isa, "table".into(), move || table(isa)));
@@ -37,7 +40,7 @@ pub fn tests(isa: Isa) -> Vec<Test> {
         if let Some(measure) = manifest.measure.clone() {
             tests.push(test(isa, format!("wins-{name}"), move || {
                 policy::prepare(isa, &manifest, false)?;
-                let times = policy::compare(&name, &manifest, isa, false)?.times("default", &measure.row)?;
+                let times = policy::compare(&name, &manifest, isa, false)?.times(policy::DEFAULT, &measure.row)?;
                 ensure!(times >= measure.times, "{} is {times:.2} times less than by default, not {}", measure.row, measure.times);
                 Ok(())
             }));
@@ -206,6 +209,55 @@ fn side_by_side(isa: Isa, entry: Entry) -> Result<()> {
 
 /// What paging changes.
 const MEMORY: [&str; 6] = ["pid", "faults", "pages", "resident", "misses", "switches"];
+
+/// A process for which all defaults are named pays what one pays that knows of no policies, to the instruction; one that has others does not.
+fn defaults_cost_nothing(isa: Isa) -> Result<()> {
+    const NAMES: [&str; 5] = ["null_call", "null_call_instruction", "page_fault", "mmap_touch_munmap", "pread_1"];
+    build::build_kernel(isa)?;
+    build::build_personality(isa)?;
+    c_programs::build(isa)?;
+    let costs = |settings: &[String]| policy::costs(isa, &NAMES, settings);
+    let defaults: Vec<String> = Kind::ALL.iter().map(|kind| format!("{}={}", kind.name(), kind.default().name)).collect();
+    let (without, named) = (costs(&[])?, costs(&defaults)?);
+    ensure!(without == named, "of {NAMES:?} without policies {without:?}, with {defaults:?} {named:?}");
+    let others = costs(&words(vec!["paging=prefault,pages=1", "tracing=counts"]))?;
+    ensure!(others[0] > without[0] && others[2] > without[2], "{others:?} with others, which are asked, {without:?} without");
+    Ok(())
+}
+
+/// Pages of a program whose frames are looked at.
+const PLACED: u64 = 2048;
+
+/// Frames are those that a policy names, and memory is what it was whatever happens to parts of large pages.
+fn placement(isa: Isa) -> Result<()> {
+    const NAME: &str = "frames";
+    let pages = PLACED.to_string();
+    let host = c_programs::c_program(Isa::host(), Flavour::Stock, NAME, Form::Static);
+    let linux = std::process::Command::new(host).arg(&pages).output()?;
+    let expected: Vec<String> = String::from_utf8(linux.stdout)?.lines().skip(1).map(str::to_owned).collect();
+    ensure!(linux.status.success() && expected.len() == 2, "Linux printed {expected:?}");
+    let described = |settings: &[&str]| -> Result<Profile> {
+        let mut files = Files::new();
+        files.add_program("/bin/frames", std::fs::read(c_programs::c_program(isa, Flavour::Shim, NAME, Form::Static))?);
+        let (arguments, settings) = (words(vec!["/bin/frames", &pages]), words(settings.to_vec()));
+        let output = output(isa, &Guest { arguments, settings, files, flags: CommandFlags::BATCH, ..Guest::default() })?;
+        let mut lines = output.lines().map(str::trim_end);
+        let first = lines.next().unwrap_or_default().split_whitespace().collect::<Vec<_>>();
+        ensure!(lines.eq(expected.iter().map(String::as_str)), "it printed:\n{output}and Linux {expected:?}");
+        Ok(first.chunks_exact(2).filter_map(|pair| Some((pair[0].to_owned(), pair[1].parse().ok()?))).collect())
+    };
+    let usual = described(&[])?;
+    ensure!(usual["rows"] > PLACED / 4 && usual["large"] == 0, "by default: {usual:?}");
+    let rows = described(&["placement=contiguous,pages=2048"])?;
+    ensure!(rows["rows"] <= 4, "in rows: {rows:?}");
+    let all = described(&["placement=coloured,colours=16"])?;
+    ensure!(all["same-colour"] == PLACED && all["colours"] == 16, "of one colour: {all:?}");
+    let few = described(&["placement=coloured,colours=16,kept=4"])?;
+    ensure!(few["colours"] == 4, "of four colours: {few:?}");
+    let large = described(&["placement=large", "paging=prefault,pages=512"])?;
+    ensure!(large["large"] == PLACED && large["rows"] <= PLACED / 512, "large: {large:?}");
+    Ok(())
+}
 
 /// Pages of the file that is scanned, passes, and pages that are kept of it.
 const SCAN: [u64; 3] = [160, 6, 128];

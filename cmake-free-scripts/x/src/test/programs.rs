@@ -45,7 +45,9 @@ fn under_policies() -> Vec<Case> {
     let case = |name| Case::new(Program::Ours(name), &[]);
     let on_time = ["threads", "futexes", "timers", "scheduling"].map(|name| case(name).with_policy("scheduling=deadline,turns=8"));
     let held = ["numbers"].map(|name| case(name).with_policy("admission=sandbox,rules=pure"));
-    on_time.into_iter().chain(held).collect()
+    let large = ["memory", "fork"].map(|name| case(name).with_policy("placement=large").with_policy("paging=prefault,pages=512"));
+    let ahead = [Case::new(Program::C("commands", Flavour::Stock), &["20", "101"]).with_policy("paging=zero-ahead,frames=64")];
+    on_time.into_iter().chain(held).chain(large).chain(ahead).collect()
 }
 
 fn ours() -> Vec<Case> {

@@ -30,6 +30,10 @@ impl Paging for Coarse {
         self.usual.bring(fault)
     }
 
+    fn brings_in_order(&self) -> bool {
+        true
+    }
+
     fn open(&mut self, page: usize) -> Range<usize> {
         let start = page - page % self.bytes;
         start..start + self.bytes

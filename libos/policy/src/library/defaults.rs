@@ -6,6 +6,7 @@ use crate::admission::All;
 use crate::caching::Everything;
 use crate::names::Asked;
 use crate::paging::InOrder;
+use crate::placement::Anywhere;
 use crate::recovery::Never;
 use crate::scheduling::ByPriority;
 use crate::tracing::Nothing;
@@ -16,6 +17,13 @@ pub(crate) static IN_ORDER: Policy = Policy {
     summary: "16 pages where the program walks through memory in order or reads a file, else one",
     parameters: &[],
     make: Make::Paging(|_| Box::new(InOrder)),
+};
+
+pub(super) static ANYWHERE: Policy = Policy {
+    name: "anywhere",
+    summary: "the frames that the kernel has next; mappings of 4 MiB and more at multiples of 2 MiB",
+    parameters: &[],
+    make: Make::Placement(|_| Box::new(Anywhere)),
 };
 
 pub(super) static BY_PRIORITY: Policy = Policy {

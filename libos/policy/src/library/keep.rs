@@ -21,6 +21,10 @@ impl Paging for Keep {
         self.0.bring(fault)
     }
 
+    fn brings_in_order(&self) -> bool {
+        true
+    }
+
     fn give_back(&mut self, _: usize) -> &'static [Spare] {
         &[]
     }

@@ -2,15 +2,19 @@
 
 mod barrier;
 mod checkpoint;
+mod coloured;
+mod contiguous;
 mod counts;
 mod deadline;
 mod defaults;
 mod hash_table;
 mod keep;
+mod large;
 mod lru;
 mod mru;
 mod prefault;
 mod sandbox;
+mod zero_ahead;
 
 use crate::Policy;
 pub(crate) use defaults::IN_ORDER;
@@ -21,6 +25,11 @@ pub const ALL: &[&Policy] = &[
     &prefault::POLICY,
     &barrier::POLICY,
     &keep::POLICY,
+    &zero_ahead::POLICY,
+    &defaults::ANYWHERE,
+    &contiguous::POLICY,
+    &coloured::POLICY,
+    &large::POLICY,
     &defaults::BY_PRIORITY,
     &deadline::POLICY,
     &defaults::EVERYTHING,

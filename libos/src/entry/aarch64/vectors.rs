@@ -2,13 +2,12 @@
 
 use core::arch::naked_asm;
 
-use super::copies;
-use crate::errno::{Errno, Result};
+use crate::errno::Result;
 use crate::kernel::VectorState;
-use crate::signal::frame::VECTOR_BYTES as RECORD_BYTES;
+use crate::signal::frame::{VECTOR_BYTES as RECORD_BYTES, VECTOR_MAGIC};
 use crate::user::UserMemory;
 
-/// Store q0 to q31, FPSR and FPCR.
+/// Store FPSR, FPCR and q0 to q31 where a signal frame's record has them: from its ninth byte on.
 ///
 /// # Safety
 /// `state` has room for them.
@@ -17,31 +16,30 @@ unsafe extern "C" fn store_vectors(state: *mut u8) {
     naked_asm!(
         ".arch_extension fp",
         ".arch_extension simd",
-        "stp q0, q1, [x0, #0]",
-        "stp q2, q3, [x0, #32]",
-        "stp q4, q5, [x0, #64]",
-        "stp q6, q7, [x0, #96]",
-        "stp q8, q9, [x0, #128]",
-        "stp q10, q11, [x0, #160]",
-        "stp q12, q13, [x0, #192]",
-        "stp q14, q15, [x0, #224]",
-        "stp q16, q17, [x0, #256]",
-        "stp q18, q19, [x0, #288]",
-        "stp q20, q21, [x0, #320]",
-        "stp q22, q23, [x0, #352]",
-        "stp q24, q25, [x0, #384]",
-        "stp q26, q27, [x0, #416]",
-        "stp q28, q29, [x0, #448]",
-        "stp q30, q31, [x0, #480]",
+        "stp q0, q1, [x0, #16]",
+        "stp q2, q3, [x0, #48]",
+        "stp q4, q5, [x0, #80]",
+        "stp q6, q7, [x0, #112]",
+        "stp q8, q9, [x0, #144]",
+        "stp q10, q11, [x0, #176]",
+        "stp q12, q13, [x0, #208]",
+        "stp q14, q15, [x0, #240]",
+        "stp q16, q17, [x0, #272]",
+        "stp q18, q19, [x0, #304]",
+        "stp q20, q21, [x0, #336]",
+        "stp q22, q23, [x0, #368]",
+        "stp q24, q25, [x0, #400]",
+        "stp q26, q27, [x0, #432]",
+        "stp q28, q29, [x0, #464]",
+        "stp q30, q31, [x0, #496]",
         "mrs x1, fpsr",
         "mrs x2, fpcr",
-        "str w1, [x0, #512]",
-        "str w2, [x0, #516]",
+        "stp w1, w2, [x0, #8]",
         "ret",
     )
 }
 
-/// Load q0 to q31, FPSR and FPCR.
+/// Load FPSR, FPCR and q0 to q31 off where [`store_vectors`] stores them.
 ///
 /// # Safety
 /// `state` holds them. The library uses no vector register.
@@ -50,24 +48,23 @@ unsafe extern "C" fn load_vectors(state: *const u8) {
     naked_asm!(
         ".arch_extension fp",
         ".arch_extension simd",
-        "ldp q0, q1, [x0, #0]",
-        "ldp q2, q3, [x0, #32]",
-        "ldp q4, q5, [x0, #64]",
-        "ldp q6, q7, [x0, #96]",
-        "ldp q8, q9, [x0, #128]",
-        "ldp q10, q11, [x0, #160]",
-        "ldp q12, q13, [x0, #192]",
-        "ldp q14, q15, [x0, #224]",
-        "ldp q16, q17, [x0, #256]",
-        "ldp q18, q19, [x0, #288]",
-        "ldp q20, q21, [x0, #320]",
-        "ldp q22, q23, [x0, #352]",
-        "ldp q24, q25, [x0, #384]",
-        "ldp q26, q27, [x0, #416]",
-        "ldp q28, q29, [x0, #448]",
-        "ldp q30, q31, [x0, #480]",
-        "ldr w1, [x0, #512]",
-        "ldr w2, [x0, #516]",
+        "ldp q0, q1, [x0, #16]",
+        "ldp q2, q3, [x0, #48]",
+        "ldp q4, q5, [x0, #80]",
+        "ldp q6, q7, [x0, #112]",
+        "ldp q8, q9, [x0, #144]",
+        "ldp q10, q11, [x0, #176]",
+        "ldp q12, q13, [x0, #208]",
+        "ldp q14, q15, [x0, #240]",
+        "ldp q16, q17, [x0, #272]",
+        "ldp q18, q19, [x0, #304]",
+        "ldp q20, q21, [x0, #336]",
+        "ldp q22, q23, [x0, #368]",
+        "ldp q24, q25, [x0, #400]",
+        "ldp q26, q27, [x0, #432]",
+        "ldp q28, q29, [x0, #464]",
+        "ldp q30, q31, [x0, #496]",
+        "ldp w1, w2, [x0, #8]",
         "msr fpsr, x1",
         "msr fpcr, x2",
         "ret",
@@ -144,14 +141,35 @@ pub fn frame_vector_bytes() -> usize {
     RECORD_BYTES
 }
 
-/// Write the vector state to the program, as a signal frame has it.
-pub fn push_vectors(address: usize) -> Result<()> {
-    // SAFETY: the address is the caller's promise.
-    if unsafe { copies::push_vectors(address) } == 0 { Ok(()) } else { Err(Errno::EFAULT) }
+/// Store the vector state as a signal frame has it: its record.
+///
+/// # Safety
+/// `address` is a multiple of 16, with room for [`frame_vector_bytes`] that nobody refers to.
+#[inline(always)]
+pub unsafe fn store_frame_vectors(address: usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        (address as *mut [u32; 2]).write([VECTOR_MAGIC, RECORD_BYTES as u32]);
+        store_vectors(address as *mut u8);
+    }
 }
 
-/// Load the vector state of a frame. Any bits are one.
-pub fn pop_vectors<U: UserMemory>(_: &U, address: usize) -> Result<()> {
-    // SAFETY: the address is the caller's promise.
-    if unsafe { copies::pop_vectors(address) } == 0 { Ok(()) } else { Err(Errno::EFAULT) }
+/// Load what [`store_frame_vectors`] stored. Any bits are a vector state: the CPU ignores those of FPSR and FPCR that are reserved.
+///
+/// # Safety
+/// As [`store_frame_vectors`].
+#[inline(always)]
+pub unsafe fn load_frame_vectors(address: usize) -> bool {
+    // SAFETY: the caller's promise. The library uses no vector register.
+    unsafe { load_vectors(address as *const u8) };
+    true
+}
+
+/// Load the vector state of a record wherever it is.
+#[cold]
+pub fn pop_vectors<U: UserMemory>(program: &U, address: usize) -> Result<()> {
+    let mut state = VectorState::new();
+    program.read(address, &mut state.bytes[..RECORD_BYTES])?;
+    reload_vectors(&state);
+    Ok(())
 }

@@ -2,24 +2,23 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use super::copies;
-use crate::errno::{Errno, Result};
+use crate::errno::Result;
 use crate::kernel::VectorState;
 use crate::user::UserMemory;
 
 /// Bytes of the legacy area, which every CPU has.
-pub(super) const LEGACY_BYTES: usize = 512;
+const LEGACY_BYTES: usize = 512;
 /// Offset in the legacy area of MXCSR.
 const MXCSR: usize = 24;
 /// Offset in the legacy area of what software may use: in a signal frame `struct _fpx_sw_bytes`.
-pub(super) const SOFTWARE: usize = 464;
+const SOFTWARE: usize = 464;
 /// The extended area's header follows the legacy area: what is in the area, and words that must be zero.
-pub(super) const HEADER: usize = LEGACY_BYTES;
+const HEADER: usize = LEGACY_BYTES;
 const HEADER_BYTES: usize = 64;
 /// `FP_XSTATE_MAGIC1`: the first word for software. The frame's bytes, this magic number and the last one included, are its other half.
 const MAGIC_1: u64 = 0x4650_5853;
 /// `FP_XSTATE_MAGIC2`: behind the area.
-pub(super) const MAGIC_2: u32 = 0x4650_5845;
+const MAGIC_2: u32 = 0x4650_5845;
 const MAGIC_2_BYTES: usize = 4;
 
 /// What [`AREA`] holds before anybody asked.
@@ -154,36 +153,60 @@ pub fn frame_vector_bytes() -> usize {
     }
 }
 
-/// Write the vector state to the program, as a signal frame has it, at a multiple of 64 in its half.
-pub fn push_vectors(address: usize) -> Result<()> {
-    let broken_off = match extended_area() {
-        // SAFETY: the address is the caller's promise; the features and their bytes are the CPU's own.
-        Some((bytes, features)) => unsafe { copies::push_vectors(address, features, mark(bytes), bytes) },
-        // SAFETY: the address is the caller's promise.
-        None => unsafe { copies::push_legacy(address) },
+/// Store the vector state as a signal frame has it.
+///
+/// # Safety
+/// `address` is a multiple of 64, with room for [`frame_vector_bytes`] that nobody refers to.
+#[inline(always)]
+pub unsafe fn store_frame_vectors(address: usize) {
+    let area = address as *mut u8;
+    let Some((bytes, features)) = extended_area() else {
+        // SAFETY: the caller's promise; every x86_64 has the instruction.
+        return unsafe { core::arch::asm!("fxsave64 [{}]", in(reg) area, options(nostack)) };
     };
-    if broken_off == 0 { Ok(()) } else { Err(Errno::EFAULT) }
+    // SAFETY: 1. All of this is in the frame's vector state, the caller's promise. 2. XSAVE has these features, in so many bytes; it leaves the
+    // words for software and most of the header as they are.
+    unsafe {
+        area.add(SOFTWARE).cast::<[u64; 6]>().write([mark(bytes), features, bytes as u64, 0, 0, 0]);
+        area.add(HEADER).cast::<[u64; HEADER_BYTES / 8]>().write([0; HEADER_BYTES / 8]);
+        area.add(bytes).cast::<u32>().write(MAGIC_2);
+        core::arch::asm!("xsave64 [{}]", in(reg) area, in("eax") features as u32, in("edx") (features >> 32) as u32, options(nostack));
+    }
+}
+
+/// Load what [`store_frame_vectors`] stored, if all that marks it is there still; whether it is. The CPU refuses a state that is malformed.
+///
+/// # Safety
+/// As [`store_frame_vectors`].
+#[inline(always)]
+pub unsafe fn load_frame_vectors(address: usize) -> bool {
+    let area = address as *const u8;
+    let Some((bytes, features)) = extended_area() else { return false };
+    // SAFETY: 1. All of this is in the frame's vector state, the caller's promise. 2. XRSTOR has these features, in so many bytes. The library
+    // uses no vector register.
+    unsafe {
+        let software = area.add(SOFTWARE).cast::<u64>();
+        let is_whole = software.read_unaligned() == mark(bytes)
+            && software.add(1).read_unaligned() == features
+            && software.add(2).read_unaligned() == bytes as u64
+            && area.add(bytes).cast::<u32>().read_unaligned() == MAGIC_2;
+        if is_whole {
+            core::arch::asm!("xrstor64 [{}]", in(reg) area, in("eax") features as u32, in("edx") (features >> 32) as u32, options(nostack, readonly));
+        }
+        is_whole
+    }
 }
 
 /// What marks a frame with an extended area.
+#[inline(always)]
 fn mark(bytes: usize) -> u64 {
     MAGIC_1 | ((bytes + MAGIC_2_BYTES) as u64) << 32
 }
 
-/// Load the vector state of a frame: all of it if its markers are whole, else the legacy part.
-pub fn pop_vectors<U: UserMemory>(program: &U, address: usize) -> Result<()> {
-    if let Some((bytes, features)) = extended_area()
-        // SAFETY: the caller's promise: the area lies in the program's half, with its markers.
-        && unsafe { copies::pop_vectors(address, features, mark(bytes), bytes) } == 0
-    {
-        return Ok(());
-    }
-    pop_changed(program, address)
-}
-
-/// Of a frame that the program made or changed: what the CPU would not take is cleared.
+/// Load the vector state of a frame that the program made or changed: all of it if its markers are whole, else the legacy part. What the CPU
+/// would not take is cleared.
 #[cold]
-fn pop_changed<U: UserMemory>(program: &U, address: usize) -> Result<()> {
+pub fn pop_vectors<U: UserMemory>(program: &U, address: usize) -> Result<()> {
     let mut state = VectorState::new();
     program.read(address, &mut state.bytes[..LEGACY_BYTES])?;
     let word = |at: usize| u32::from_le_bytes(state.bytes[at..at + 4].try_into().expect("four bytes"));

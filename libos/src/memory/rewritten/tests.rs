@@ -74,7 +74,8 @@ impl Scene {
     /// Map the program's text as mmap(2) does.
     fn map(&mut self, mut placement: Placement, protection: Protection, shared: bool) -> usize {
         let path: Arc<[u8]> = Arc::from(&b"/program"[..]);
-        let contents = Contents::File(FileMapping { backing: self.file.clone(), offset: PAGE_SIZE as u64, path, may_write: false });
+        let contents =
+            Contents::File(Box::new(FileMapping { backing: self.file.clone(), offset: PAGE_SIZE as u64, path, may_write: false }));
         let mut region = Region { end: 0, protection, shared, locked: false, contents, label: Label::None };
         self.memory.rewrite_mapping(&self.kernel, &mut placement, PAGE_SIZE, &mut region);
         self.memory.map(&self.kernel, placement, PAGE_SIZE, region).expect("there is room")

@@ -1,5 +1,6 @@
 //! Segments of shared memory: shmget(2), shmop(2), shmctl(2). Attaching one is mapping a file that `unixd` has for it.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -68,7 +69,7 @@ fn attach<K: Kernel>(process: &Process<K>, handle: u32, bytes: u64, placement: P
     protection.set(Protection::EXECUTE, flags & SHM_EXEC != 0);
     let backing = Arc::clone(&file).backing().ok_or(Errno::EIO)?;
     file.note_mapped(process)?;
-    let contents = Contents::File(FileMapping { backing: backing.clone(), offset: 0, path: Arc::from(entry.path()), may_write });
+    let contents = Contents::File(Box::new(FileMapping { backing: backing.clone(), offset: 0, path: Arc::from(entry.path()), may_write }));
     if let Placement::Fixed(address) = placement {
         process.memory.lock().unmap(&process.kernel, address..address.saturating_add(length).min(PROGRAM_TOP));
         settle_attachments(process);

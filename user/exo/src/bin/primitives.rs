@@ -10,7 +10,7 @@ use native::{
     child::{Child, QUOTA, poke},
     info, isa,
     measure::{average_of, is_calibrated, ticks},
-    place::{FREE, FREE_TOO, page},
+    place::{FREE, FREE_TOO, page, stack_top, upcall_page},
     scene::prepare,
     shared, upcall,
 };
@@ -108,6 +108,9 @@ fn pages() {
     row("page_query", "what is mapped at an address", || {
         let _ = exo::page_query(EnvId::SELF, page(FREE, 100));
     });
+    row("page_skip", "a page that is not mapped is passed over", || {
+        let _ = exo::page_skip(EnvId::SELF, page(FREE, 99), 1);
+    });
     pair(
         [("info_map", "a page of what the kernel knows is mapped"), ("info_unmap", "and goes")],
         |_| exo::info_map(EnvId::SELF, page(FREE, 101), 0, 1).expect("a mapping"),
@@ -115,6 +118,9 @@ fn pages() {
     );
     row("debug_get", "a look for input at the console", || {
         let _ = exo::debug_get(&mut [0; 1]);
+    });
+    row("debug_put", "a byte is written to the console", || {
+        let _ = exo::debug_put(b"\n");
     });
     unmap(FREE, 512);
     unmap(FREE_TOO, 512);
@@ -186,8 +192,66 @@ fn environments() {
         |_| exo::env_quota(child, 8).expect("it holds fewer"),
     );
     row("env_window", "pages are offered to a peer", || exo::env_window(child, FREE, 1).expect("a window"));
-    exo::env_destroy(child, 0).expect("it lives");
-    exo::env_reap(child).expect("it is dead");
+    revocation(child);
+    end(child);
+    hands();
+}
+
+fn end(env: EnvId) {
+    exo::env_destroy(env, 0).expect("it lives");
+    exo::env_reap(env).expect("it is dead");
+}
+
+/// A page is taken from a child by force: the kernel writes it into the ledger.
+fn revocation(child: EnvId) {
+    exo::page_alloc(FREE, 1, Rights::READ_WRITE, None).expect("a page");
+    exo::env_quota(child, 16).expect("there are some");
+    exo::page_map(child, page(FREE, 1), FREE, 1, Rights::READ_WRITE).expect("a neighbour that keeps the tables");
+    let before = info::taken();
+    pair(
+        [
+            ("page_give", "a page is mapped into a child"),
+            ("revocation", "a page is taken from a child by force, and written into the ledger"),
+        ],
+        |_| exo::page_map(child, FREE, FREE, 1, Rights::READ_WRITE).expect("a mapping"),
+        // SAFETY: the child runs nothing.
+        |_| unsafe { exo::page_unmap(child, FREE, 1) }.expect("it is mapped"),
+    );
+    assert!(u64::from(info::taken().wrapping_sub(before)) > ROUNDS, "each is in the ledger");
+    unmap(FREE, 1);
+}
+
+/// What can be done to a child once: a context is made, and it is handed to another parent.
+fn hands() {
+    const CHILDREN: u64 = 50;
+    let empty = ticks(1, |_| ());
+    let mut totals = [0; 2];
+    let mut once = |is_cold: bool| {
+        let (child, other) = (exo::env_create(16, native::NONE).expect("a child"), exo::env_create(64, native::NONE).expect("another"));
+        let cool_if_cold = || {
+            if is_cold {
+                cool();
+            }
+        };
+        cool_if_cold();
+        totals[0] += ticks(1, |_| {
+            exo::context_create(child).expect("a context");
+        }) - empty;
+        cool_if_cold();
+        totals[1] += ticks(1, |_| exo::env_hand(child, other).expect("both are ours")) - empty;
+        // What the other one had is ours again then.
+        end(other);
+        end(child);
+        totals
+    };
+    let mut hot = [0; 2];
+    (0..CHILDREN).for_each(|_| hot = once(false));
+    let all = once(true);
+    for (index, (name, title)) in
+        [("context_create", "a context is made"), ("env_hand", "a child is handed to another parent")].into_iter().enumerate()
+    {
+        line(name, hot[index] / CHILDREN, all[index] - hot[index], title);
+    }
 }
 
 fn contexts() {
@@ -311,6 +375,10 @@ fn traps() {
     cool();
     line("fault", hot, ticks(1, |_| fault()) - empty, "a page fault, to a minimal handler that maps a page, and back");
     unmap(FREE, 512);
+    let entries = upcall::entries();
+    row("upcall_set", "an upcall page and its entries are set", || {
+        exo::upcall_set(EnvId::SELF, 0, upcall_page(0), &entries).expect("a mapped page and good entries");
+    });
     upcalls();
 }
 
@@ -329,4 +397,42 @@ fn upcalls() {
         0,
     );
     child.expect("a child that measures", native::child::End::Exited(0));
+    Child::run(resumes, 0).expect("a child that resumes", native::child::End::Exited(0));
+}
+
+/// What a resumed function finds.
+struct Resumed {
+    registers: Registers,
+    left: u64,
+    start: u64,
+}
+
+/// A function is resumed at its beginning again and again.
+fn resumes(_: u64) -> u64 {
+    let mut state = Resumed { registers: Registers::default(), left: ROUNDS, start: 0 };
+    let place = &raw mut state;
+    // Below what this function has of the stack.
+    let top = (stack_top(0) - 4 * abi::PAGE_SIZE) as u64;
+    // SAFETY: the state lives as long as the environment, since `again` does not return.
+    unsafe {
+        (*place).registers = isa::start(again as *const () as u64, top, [place as u64, 0]);
+        (*place).start = isa::ticks();
+    }
+    again(place)
+}
+
+extern "C" fn again(state: *mut Resumed) -> ! {
+    // SAFETY: `resumes` made it, and runs no more.
+    let state = unsafe { &mut *state };
+    if state.left == 0 {
+        let hot = (isa::ticks() - state.start) / ROUNDS;
+        line("resume", hot, hot, "a full register frame is continued with, and the count of how often");
+        loop {
+            let _ = exo::env_destroy(EnvId::SELF, 0);
+        }
+    }
+    state.left -= 1;
+    // SAFETY: the frame is this function's beginning, on a stack that nothing is on.
+    let error = unsafe { exo::resume(&state.registers) };
+    panic!("resume answered {error:?}");
 }
