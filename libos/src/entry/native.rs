@@ -30,6 +30,7 @@ use crate::identity::Identity;
 use crate::kernel::{Kernel, Side};
 use crate::pool::{Pool, Source};
 use crate::server::Server;
+use crate::syscall::Arguments;
 use crate::user::{PROGRAM_TOP, Plain, UserMemory};
 
 /// The calls of the environment that this runs in.
@@ -189,6 +190,11 @@ fn frame() -> &'static Frame {
     let address = LibraryWords::get().syscall_stack() - size_of::<Frame>();
     // SAFETY: this is only asked while a call is served: its frame is where the entry put it, at the top of the syscall stack.
     unsafe { &*(address as *const Frame) }
+}
+
+/// The arguments of the call that is served.
+pub fn arguments() -> &'static Arguments {
+    &frame().arguments
 }
 
 /// Whether a range is in the program's half.
