@@ -22,7 +22,7 @@ pub mod fake;
 mod paging;
 pub mod x86_64;
 
-pub use paging::{Entry, Leaf, Paging};
+pub use paging::{Leaf, Paging};
 
 #[cfg(all(target_os = "none", target_arch = "aarch64"))]
 pub use aarch64::Native;
@@ -191,6 +191,4 @@ pub struct Boot {
     pub console_irq: usize,
     /// [`abi::InfoPage::features`].
     pub features: u64,
-    /// Physical address of the device tree, or 0.
-    pub device_tree: u64,
 }

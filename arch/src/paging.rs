@@ -12,21 +12,11 @@ pub struct Leaf {
     pub rights: Rights,
 }
 
-/// A page-table entry, as a neutral value.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Entry {
-    /// Nothing: the word 0.
-    Absent,
-    /// The next table's frame number.
-    Table(u64),
-    /// Memory: 4 KiB at level 0, 2 MiB at level 1.
-    Leaf(Leaf),
-}
-
 /// Rights that only the kernel knows.
 const KEPT: Rights = Rights::MAY_ALL.union(Rights::COW);
 
-/// A page-table format, as pure functions on integers. `decode(encode(entry)) == entry` for every consistent entry, and 0 is `Absent`.
+/// A page-table format, as pure functions on integers. `leaf(encode(leaf)) == leaf` for every consistent leaf, `next(table(frame))` is the frame, and
+/// the word 0 is nothing.
 ///
 /// `WRITE` and `EXECUTE` imply `READ`, and device memory is never executable. `LARGE` is a matter of the level and is not kept.
 pub trait Paging: 'static {
@@ -46,7 +36,7 @@ pub trait Paging: 'static {
     /// Those of them that give the right where they are clear.
     const REFUSALS: u64;
 
-    /// The next table's frame number, if the word in a table of level 1 to 3 means one: the short form of `decode` for walks.
+    /// The next table's frame number, if the word in a table of level 1 to 3 means one.
     #[inline(always)]
     fn next(word: u64) -> Option<u64> {
         (word & Self::KIND == Self::TABLE & Self::KIND).then_some(Self::frame(word))
@@ -58,6 +48,11 @@ pub trait Paging: 'static {
         (word & Self::ADDRESS) >> 12
     }
 
+    /// The word that names the next table.
+    fn table(frame: u64) -> u64 {
+        frame << 12 | Self::TABLE
+    }
+
     /// What a leaf's word means.
     #[inline(always)]
     fn leaf(word: u64) -> Leaf {
@@ -67,15 +62,6 @@ pub trait Paging: 'static {
         Leaf { frame: Self::frame(word), rights: Rights::from_bits_retain(rights) }
     }
 
-    /// What the word means, at any level: a leaf has bits that no table has.
-    fn decode(word: u64) -> Entry {
-        if word == 0 {
-            return Entry::Absent;
-        }
-        let is_table = word & Self::LEAF[0] & !Self::TABLE == 0;
-        if is_table { Entry::Table(Self::frame(word)) } else { Entry::Leaf(Self::leaf(word)) }
-    }
-
     /// A leaf's word, to be written to no more until it is broken.
     #[inline(always)]
     fn copy_on_write(word: u64) -> u64 {
@@ -83,13 +69,8 @@ pub trait Paging: 'static {
         word & !write | write & Self::REFUSALS | Rights::COW.bits() << Self::KEPT
     }
 
-    /// The word that means `entry` in a table of `level`.
-    fn encode(entry: Entry, level: usize) -> u64 {
-        let Leaf { frame, mut rights } = match entry {
-            Entry::Absent => return 0,
-            Entry::Table(frame) => return frame << 12 | Self::TABLE,
-            Entry::Leaf(leaf) => leaf,
-        };
+    /// A leaf's word in a table of `level`: 4 KiB at level 0, 2 MiB at level 1.
+    fn encode(Leaf { frame, mut rights }: Leaf, level: usize) -> u64 {
         rights.set(Rights::READ, !rights.current().is_empty());
         rights.set(Rights::EXECUTE, rights & (Rights::EXECUTE | Rights::DEVICE) == Rights::EXECUTE);
         let kept = (rights & KEPT).bits() << Self::KEPT;

@@ -21,7 +21,7 @@ impl<M: Machine> Kernel<M> {
     pub fn new(machine: M, boot: &Boot) -> Self {
         let first = boot.memory.iter().map(|range| range.first).min().expect("a machine has memory");
         let end = boot.memory.iter().map(|range| range.first + range.count).max().expect("a machine has memory");
-        let frames_page = INFO_SLICES_PAGE as u64 + 1;
+        let frames_page = (INFO_SLICES_PAGE + abi::INFO_SLICES_PAGES) as u64;
         let pages = frames_page + ((end - first) * size_of::<FrameEntry>() as u64).div_ceil(PAGE_SIZE as u64);
         let info = carve(boot, pages);
         // SAFETY: `carve` found the pages in RAM, and apart from all that is taken.
@@ -48,7 +48,6 @@ impl<M: Machine> Kernel<M> {
             cpus: 1,
             features: boot.features,
             console_irq: boot.console_irq as u64,
-            device_tree: boot.device_tree,
             ..*kernel.info_page()
         };
         kernel.start(boot.image, usable_frames);

@@ -5,8 +5,8 @@
 
 use core::cell::Cell;
 
-use abi::{EnvEntry, EnvId, EnvState, Error, FrameKind, MAX_CONTEXTS, PAGE_SIZE, Privileges, USER_BOTTOM, USER_TOP};
-use arch::{EXIT_FAULT, Machine};
+use abi::{BATCH_PAGES, EnvEntry, EnvId, EnvState, Error, FrameKind, MAX_CONTEXTS, Privileges};
+use arch::{EXIT_FAULT, LEVELS, Machine};
 
 use crate::context::{ContextRef, Run};
 use crate::{Kernel, Result};
@@ -79,7 +79,12 @@ impl<M: Machine> Kernel<M> {
     /// The same, which `caller` must be over.
     pub(crate) fn under(&mut self, caller: EnvId, name: u64) -> Result<EnvId> {
         let id = self.living(caller, name)?;
-        if self.is_over(caller.slot(), id.slot()) { Ok(id) } else { Err(Error::Denied) }
+        self.check_over(caller, id).map(|()| id)
+    }
+
+    /// `Denied` if one environment is not another's ancestor, nor it.
+    pub(crate) fn check_over(&mut self, over: EnvId, under: EnvId) -> Result<()> {
+        if self.is_over(over.slot(), under.slot()) { Ok(()) } else { Err(Error::Denied) }
     }
 
     /// Whether one slot's environment is another's, or an ancestor of it.
@@ -137,9 +142,10 @@ impl<M: Machine> Kernel<M> {
         self.wake_word(word, usize::MAX);
     }
 
-    /// Whether an environment has a privilege.
-    pub(crate) fn has(&mut self, id: EnvId, privilege: Privileges) -> bool {
-        Privileges::from_bits_truncate(self.entry(id.slot()).privileges.into()).contains(privilege)
+    /// `Denied` if an environment lacks a privilege.
+    pub(crate) fn check_privilege(&mut self, id: EnvId, privilege: Privileges) -> Result<()> {
+        let held = Privileges::from_bits_truncate(self.entry(id.slot()).privileges.into());
+        if held.contains(privilege) { Ok(()) } else { Err(Error::Denied) }
     }
 
     /// End an environment: nothing of it runs afterwards, its time and its children go to its parent. The first environment's end is the
@@ -195,10 +201,8 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn reap(&mut self, id: EnvId) -> Result<bool> {
         let slot = id.slot();
         let env = self.env(slot);
-        let pages = (USER_TOP - USER_BOTTOM) / PAGE_SIZE as u64;
-        let done =
-            self.for_leaves(id, USER_BOTTOM, pages, |kernel, word, level, _, behind| Ok(kernel.let_leaves_go(word, level, behind)))?;
-        if done < pages {
+        let mut work = BATCH_PAGES;
+        if !self.fell(env.root.get(), LEVELS - 1, &mut work) {
             return Ok(false);
         }
         for context in env.contexts.iter().filter_map(Cell::take) {

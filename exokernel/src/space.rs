@@ -6,7 +6,7 @@
 use core::cell::Cell;
 
 use abi::{EnvId, Error, FrameKind, PAGE_SIZE, Rights, USER_BOTTOM, USER_TOP};
-use arch::{Cpu, Entry, LEVELS, Leaf, Machine, Paging, TABLE_ENTRIES};
+use arch::{Cpu, LEVELS, Leaf, Machine, Paging, TABLE_ENTRIES};
 
 use crate::frame::ENTRY_GROUP;
 use crate::{Kernel, Result};
@@ -110,16 +110,17 @@ impl<M: Machine> Kernel<M> {
         Slot { table, word: self.word(table, address, level), level }
     }
 
-    /// What a slot's word means.
-    pub(crate) fn entry_of(&self, slot: &Slot) -> Entry {
+    /// The leaf in a slot that `find` gave for level 0, which has no table.
+    pub(crate) fn leaf_in(&self, slot: &Slot) -> Option<Leaf> {
         // SAFETY: the slot came from `find` in this call, and no table was freed in between.
-        <M as Cpu>::Paging::decode(unsafe { slot.word.read() })
+        let word = unsafe { slot.word.read() };
+        (word != 0).then(|| <M as Cpu>::Paging::leaf(word))
     }
 
     /// The leaf around `address`, as if it were of one page.
     pub(crate) fn leaf(&self, root: u64, address: u64) -> Option<(Leaf, usize)> {
         let slot = self.find(root, address, 0);
-        let Entry::Leaf(mut leaf) = self.entry_of(&slot) else { return None };
+        let mut leaf = self.leaf_in(&slot)?;
         if slot.level > 0 {
             leaf.frame += index(address, 0) as u64;
         }
@@ -127,23 +128,23 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Change what an entry says, not how often frames are held. A leaf that was there is to be flushed.
-    pub(crate) fn write(&mut self, slot: &Slot, entry: Entry) {
+    pub(crate) fn write(&mut self, slot: &Slot, word: u64) {
         // SAFETY: the slot came from `find` in this call, and no table was freed in between.
-        unsafe { slot.word.write(<M as Cpu>::Paging::encode(entry, slot.level)) };
+        unsafe { slot.word.write(word) };
     }
 
     /// Add a leaf at `level` to an environment's space, with the tables that it needs. The frames are held once more.
     ///
     /// `Occupied`: something is mapped there. `Quota`: for the pages or the tables.
     pub(crate) fn insert(&mut self, id: EnvId, address: u64, level: usize, leaf: Leaf) -> Result<()> {
-        self.insert_word(id, address, level, <M as Cpu>::Paging::encode(Entry::Leaf(leaf), level))
+        self.insert_word(id, address, level, <M as Cpu>::Paging::encode(leaf, level))
     }
 
     /// The same, with a leaf as a table has it.
     #[inline(always)]
     pub(crate) fn insert_word(&mut self, id: EnvId, address: u64, level: usize, leaf: u64) -> Result<()> {
         let mut slot = self.find(self.env(id.slot()).root.get(), address, level);
-        // SAFETY: as for `entry_of`.
+        // SAFETY: as for `leaf_in`.
         if unsafe { slot.word.read() } != 0 {
             return Err(Error::Occupied);
         }
@@ -151,8 +152,7 @@ impl<M: Machine> Kernel<M> {
         while slot.level > level {
             slot = self.add_table(&slot, address);
         }
-        // SAFETY: the slot is of this environment's tables, and no table was freed since it was found.
-        unsafe { slot.word.write(leaf) };
+        self.write(&slot, leaf);
         self.hold_entries(&slot, index(address, level), 1);
         self.frames.hold_leaf(<M as Cpu>::Paging::frame(leaf), level);
         Ok(())
@@ -161,7 +161,7 @@ impl<M: Machine> Kernel<M> {
     /// A page table in an empty slot, which was charged; gives the slot of the address in it.
     fn add_table(&mut self, slot: &Slot, address: u64) -> Slot {
         let table = self.take_zeroed(FrameKind::Table);
-        self.write(slot, Entry::Table(table));
+        self.write(slot, <M as Cpu>::Paging::table(table));
         self.hold_entries(slot, index(address, slot.level), 1);
         self.slot(table, address, slot.level - 1)
     }
@@ -184,7 +184,7 @@ impl<M: Machine> Kernel<M> {
             }
             self.free_table(slot.table, true);
             slot = self.find(self.env(id.slot()).root.get(), address, slot.level + 1);
-            self.write(&slot, Entry::Absent);
+            self.write(&slot, 0);
             (entries, credit) = (1, credit + 1);
         }
         self.credit(id.slot(), credit);
@@ -222,6 +222,33 @@ impl<M: Machine> Kernel<M> {
                 return gone - 1;
             }
         }
+    }
+
+    /// Take away all that a table of `level` maps, and the tables below it, but `work` leaves and tables at most; answers whether that was all.
+    /// The table's count stays what it was.
+    pub(crate) fn fell(&mut self, table: u64, level: usize, work: &mut usize) -> bool {
+        let (words, groups) = (self.machine.frame(table).cast::<u64>(), *self.frames.entry_groups(table));
+        let end = index(USER_TOP, level) + 1;
+        let mut at = next_used(words, groups, 0, end);
+        while at < end && *work > 0 {
+            let word = words.wrapping_add(at);
+            // SAFETY: a word of the table, here and below.
+            let (below, behind) = if level == 0 { (None, end - at - 1) } else { (<M as Cpu>::Paging::next(unsafe { word.read() }), 0) };
+            let gone = if let Some(below) = below {
+                if !self.fell(below, level - 1, work) {
+                    return false;
+                }
+                self.free_table(below, true);
+                // SAFETY: likewise.
+                unsafe { word.write(0) };
+                1
+            } else {
+                1 + self.let_leaves_go(word, level, behind)
+            };
+            *work = work.saturating_sub(gone);
+            at = next_used(words, groups, at + gone, end);
+        }
+        at == end
     }
 
     /// Do `step` for the leaves of a range, in order: see [`batch`]. It gets a leaf's word, level and address, and how many words of leaves

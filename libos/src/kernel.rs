@@ -7,13 +7,14 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::convert::Infallible;
 
-use abi::{CloneRange, InfoPage, LedgerEntry, Registers, Rights, WaitWord};
+use abi::{InfoPage, LedgerEntry, Registers, Rights, WaitWord};
 
 use unix::{Bulletin, Kin, Request};
 
 use crate::errno::Result;
 use crate::file::description::CommonPage;
 use crate::identity::Identity;
+use crate::memory::cloning::CloneRanges;
 use crate::pool::Pool;
 use crate::server::Server;
 use crate::user::{Plain, UserMemory};
@@ -66,11 +67,13 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn abandon(&self, from: Option<&'static Self::Machine>, to: &'static Self::Machine) -> !;
     /// Whether a process that this one made has ended, or runs another program: `unixd` tells.
     fn is_released(&self, id: u32) -> bool;
+    /// Let other processes have the rest of the slice.
+    fn yield_slice(&self);
     /// Ask for an upcall where the counter passes `ticks`, if the process runs then, or for none.
     fn set_deadline(&self, ticks: Option<u64>);
     /// Make a process that is a copy of this one, but for its threads: it has the one that runs, whose machine this is. `program` is what it gets
     /// of the program's memory, `kin` how the two are related. Returns in both.
-    fn fork(&self, machine: &'static Self::Machine, program: Vec<CloneRange>, kin: Kin) -> Result<Side>;
+    fn fork(&self, machine: &'static Self::Machine, program: &mut CloneRanges, kin: Kin) -> Result<Side>;
     /// In the new process: the machines of all threads but this one's are not there.
     fn keep_only(&self, machine: &'static Self::Machine);
     /// Ask for an upcall when the slice after the next forced end begins. Always asked for: a process that got the CPU back learns there
@@ -133,6 +136,8 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn ran(&self) -> u64;
     /// Sleep until a word differs or is woken, or the counter passes `deadline`.
     fn wait(&self, words: &[WaitWord], deadline: Option<u64>) -> exo::Result<usize>;
+    /// Let other processes have the rest of the time that this one has.
+    fn give_way(&self) {}
     /// Wake at most `most` contexts that sleep on the word at an address of the program; gives how many.
     fn wake(&self, address: usize, most: usize) -> usize;
     /// Whether this process would get so many frames more, if it asked for them now.

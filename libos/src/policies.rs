@@ -98,7 +98,8 @@ impl<K: Kernel> Process<K> {
         self.files.set_policies(caching, names);
         let mut watch = self.policies.watch.lock();
         let schedule = scheduling.unwrap_or_else(|| Box::new(ByPriority::default()));
-        self.timers.set_on_time(schedule.is_on_time());
+        let turn = schedule.turn_us().map_or(0, |turn| (turn * self.kernel.info().clock_hz / 1_000_000).max(1));
+        self.timers.follow(schedule.is_on_time(), turn);
         let counted = tracing.is_some();
         let turns = Arc::clone(&watch.turns);
         self.threads.with(|table| table.set_schedule(if counted { Box::new(Counted::new(schedule, turns)) } else { schedule }));

@@ -1,7 +1,7 @@
 //! The VMSAv8-64 stage 1 translation table format: 4 KiB granule, 48-bit addresses (Arm ARM DDI 0487, D8.3).
 //!
 //! Rights that the hardware does not know are kept in bits 55 to 58, which it ignores. An entry without current rights has its valid bit
-//! clear, so that the hardware ignores all of it, and its access flag set, so that it is not [`Entry::Absent`](crate::Entry::Absent).
+//! clear, so that the hardware ignores all of it, and its access flag set, so that it is not the word 0.
 
 use abi::Rights;
 

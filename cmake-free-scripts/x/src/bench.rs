@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `column` | the columns, and what boots for each |
 //! | `own` | a user's own program |
+//! | `calls` | what whole programs ask of Linux, and what each call costs |
 //! | `parts` | where an operation's instructions go, by the profile |
 //! | `cycles` | the second clock: cycles, where the host gives them |
 //! | `primitives` | what the exokernel's own primitives cost |
@@ -14,6 +15,7 @@
 //! | `session` | a column's measurement, boot by boot |
 //! | `kept` | Linux's figures, kept from the last time |
 //! | `transcript` | reads what the program prints |
+//! | `repeat` | whether a second run gives the same |
 //! | `results` | the figures of a whole run, as JSON has them |
 //! | `baseline` | what Linux was seen to cost before |
 //! | `table`, `csv`, `report` | shows them |
@@ -22,6 +24,7 @@
 //! | `gate` | holds Chitin's counts to the checked-in table |
 
 mod baseline;
+mod calls;
 mod column;
 mod csv;
 mod cycles;
@@ -33,6 +36,7 @@ mod own;
 mod parts;
 pub mod policy;
 mod primitives;
+mod repeat;
 mod report;
 mod results;
 mod session;
@@ -84,6 +88,9 @@ pub struct Options {
     /// Measure Linux again, though its figures are kept from the last time that the same booted
     #[arg(long)]
     fresh: bool,
+    /// Measure all twice, Linux too, and fail if a figure differs by more than one part in a thousand
+    #[arg(long)]
+    repeat: bool,
     /// Machines at a time [default: one for each processor]
     #[arg(long)]
     jobs: Option<usize>,
@@ -130,13 +137,24 @@ pub fn bench(options: &Options) -> Result<ExitCode> {
         kept::forget()?;
     }
     let names = operations.iter().map(|operation| operation.name.as_str()).collect();
-    let work = Work { names, divisor: if options.quick { 3 } else { 1 }, own: None, settings: &[] };
-    let mut measured = measure(&isas, &work, options)?;
-    let primitives = add_primitives(&isas, &mut measured, options)?;
+    let work = Work { divisor: if options.quick { 3 } else { 1 }, anew: options.repeat, ..Work::of(names) };
+    let run = || -> Result<_> {
+        let mut measured = measure(&isas, &work, options)?;
+        let primitives = add_primitives(&isas, &mut measured, options)?;
+        Ok((measured, primitives))
+    };
+    let (measured, primitives) = run()?;
+    let differences = if options.repeat { repeat::differences(&measured, &run()?.0) } else { Vec::new() };
     let parts = if options.filter.is_empty() || options.parts { parts(&isas, &operation::all()?, options) } else { BTreeMap::new() };
+    let calls = if wants_programs(options) { calls(&isas, &operation::all()?) } else { BTreeMap::new() };
     let cycles = if options.filter.is_empty() && !options.quick || options.cycles { cycles(&isas, options) } else { BTreeMap::new() };
     let results = Results::new([operations, primitives].concat(), measured, options.quick)?;
-    show(&Results { parts, cycles, ..results }, options)
+    let shown = show(&Results { parts, calls, cycles, ..results }, options)?;
+    if differences.is_empty() {
+        return Ok(shown);
+    }
+    eprintln!("cargo x bench: a second run differs:\n  {}", differences.join("\n  "));
+    Ok(ExitCode::FAILURE)
 }
 
 /// Measure the exokernel's own primitives; they stand in the first of Chitin's columns, since no entry has to do with them.
@@ -181,6 +199,30 @@ fn parts(isas: &[Isa], known: &[Operation], options: &Options) -> results::AllPa
     all
 }
 
+/// Whether whole programs are looked into: where all is measured, or the entry that they are looked at by and programs are asked for.
+fn wants_programs(options: &Options) -> bool {
+    let is_named = options.parts || options.filter.iter().any(|text| calls::GROUP.contains(text.as_str()));
+    (options.filter.is_empty() || is_named) && columns(options).contains(&calls::COLUMN)
+}
+
+/// What whole programs call, on each ISA.
+fn calls(isas: &[Isa], known: &[Operation]) -> calls::AllCalls {
+    let mut all = calls::AllCalls::new();
+    for &isa in isas {
+        let spinner = progress::spinner(&format!("{isa}: what whole programs call"));
+        let calls = calls::measure(isa, known);
+        spinner.finish_and_clear();
+        match calls {
+            Ok(calls) => {
+                all.insert(isa.name().into(), calls);
+            }
+            // The figures are there without.
+            Err(error) => eprintln!("cargo x bench: {isa}, what whole programs call: {error:#}"),
+        }
+    }
+    all
+}
+
 /// Cycles, where the host's own instruction set and all columns are wanted.
 fn cycles(isas: &[Isa], options: &Options) -> cycles::AllCycles {
     if !isas.contains(&Isa::host()) || options.no_linux {
@@ -201,7 +243,7 @@ fn cycles(isas: &[Isa], options: &Options) -> cycles::AllCycles {
 fn bench_own(own: &Own, isas: &[Isa], options: &Options) -> Result<ExitCode> {
     let isas: Vec<Isa> = isas.iter().copied().filter(|&isa| own.runs_on(isa)).collect();
     isas.iter().try_for_each(|&isa| own.build(isa))?;
-    let measured = measure(&isas, &Work { names: vec![&own.name], divisor: 1, own: Some(own), settings: &[] }, options)?;
+    let measured = measure(&isas, &Work { own: Some(own), ..Work::of(vec![&own.name]) }, options)?;
     let mut names: Vec<&String> = vec![&own.name];
     for name in measured.values().flat_map(BTreeMap::keys) {
         if !names.contains(&name) && name != "boot" && name != "loop" {

@@ -1,6 +1,6 @@
 //! `cargo x run --profile FILE`: which symbols the guest's instructions are of, as a flame graph.
 //!
-//! A plugin in the emulator, `cmake-free-scripts/profile/blocks.c`, counts how often each translated block runs: every instruction is
+//! A plugin in the emulator, `cmake-free-scripts/profile/blocks.c`, counts the instructions of each translated block: every one is
 //! counted, nothing is sampled. A block is found in the image that has its bytes, since the library OS and `unixd` stand at one address.
 //! Above an image's bar in the graph are the modules of its symbols' paths: there are no call stacks.
 
@@ -36,7 +36,7 @@ pub struct Profile {
     plugin: PathBuf,
 }
 
-/// A translated block: where it ran, how many instructions it ran in all, its first bytes.
+/// A translated block: where it ran, how many instructions of it ran, its first bytes.
 struct Block {
     address: u64,
     instructions: u64,
@@ -127,10 +127,10 @@ fn print_shares(stacks: &BTreeMap<String, u64>, total: u64) {
 fn block(line: &str) -> Option<Block> {
     let mut words = line.split(' ');
     let address = u64::from_str_radix(words.next()?, 16).ok()?;
-    let (runs, length): (u64, u64) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    let instructions = words.next()?.parse().ok()?;
     let digits = words.next()?;
     let bytes = (0..digits.len() / 2).map(|index| u8::from_str_radix(&digits[index * 2..index * 2 + 2], 16).ok()).collect::<Option<_>>()?;
-    Some(Block { address, instructions: runs * length, bytes })
+    Some(Block { address, instructions, bytes })
 }
 
 /// What every guest has below its programs.
@@ -181,8 +181,8 @@ mod tests {
 
     #[test]
     fn a_line_gives_a_block() {
-        let block = block("ffffffff80200800 3 5 0f0590").unwrap();
+        let block = block("ffffffff80200800 15 0f0590").unwrap();
         assert_eq!((block.address, block.instructions, block.bytes), (0xffff_ffff_8020_0800, 15, vec![0x0f, 0x05, 0x90]));
-        assert!(super::block("x 1 1 00").is_none());
+        assert!(super::block("x 1 00").is_none());
     }
 }

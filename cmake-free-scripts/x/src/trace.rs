@@ -28,7 +28,7 @@ pub use crash::{Crash, Lookup};
 pub use filter::Filter;
 pub use lines::Lines;
 pub use stream::{Piece, Stream};
-pub use summary::Summary;
+pub use summary::{Count, Summary};
 
 /// What of a run is traced.
 #[derive(Args, Clone, Debug, Default)]

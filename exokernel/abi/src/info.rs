@@ -1,8 +1,8 @@
 //! The pages that show what the kernel knows, mapped read-only wherever an environment asks (`info_map`).
 //!
 //! Page 0 is [`InfoPage`]; pages from [`INFO_ENVS_PAGE`] hold the environment table ([`EnvEntry`] by slot), those from
-//! [`INFO_LEDGER_PAGE`] the ledger ([`LedgerEntry`]), those from [`INFO_SLICES_PAGE`] the slice vectors ([`SliceEntry`], one page per
-//! CPU), and from `frames_page` on the frame table ([`FrameEntry`] by frame number less `first_frame`). Words here can be waited on: an
+//! [`INFO_LEDGER_PAGE`] the ledger ([`LedgerEntry`]), those from [`INFO_SLICES_PAGE`] the slice vectors ([`SliceEntry`],
+//! [`INFO_SLICES_PAGES`] pages per CPU), and from `frames_page` on the frame table ([`FrameEntry`] by frame number less `first_frame`). Words here can be waited on: an
 //! environment's death changes its `state` and its parent's `deaths`, an interrupt its count, a page's unmapping its frame's `count`, a page taken
 //! by force the ledger's `taken`.
 
@@ -16,6 +16,8 @@ pub const INFO_ENVS_PAGE: usize = 1;
 pub const INFO_LEDGER_PAGE: usize = INFO_ENVS_PAGE + MAX_ENVS * size_of::<EnvEntry>() / PAGE_SIZE;
 /// First info page of the slice vectors.
 pub const INFO_SLICES_PAGE: usize = INFO_LEDGER_PAGE + LEDGER_ENTRIES * size_of::<LedgerEntry>() / PAGE_SIZE;
+/// Info pages of one CPU's slice vector.
+pub const INFO_SLICES_PAGES: usize = MAX_SLICES * size_of::<SliceEntry>() / PAGE_SIZE;
 /// Entries of the ledger: number `n` is at `n % LEDGER_ENTRIES`, until as many more are written.
 pub const LEDGER_ENTRIES: usize = 512;
 
@@ -53,12 +55,10 @@ pub struct InfoPage {
     pub console_irq: u64,
     /// Offset 112: traps handled since boot, by way of the kernel's loop (a reflected syscall is not one).
     pub traps: u64,
-    /// Offset 120: aarch64: the physical address of the device tree; else 0.
-    pub device_tree: u64,
-    /// Offset 128: how many entries of the ledger were ever written; the newest is number `taken - 1`. Counts up, wakes, and wraps.
+    /// Offset 120: how many entries of the ledger were ever written; the newest is number `taken - 1`. Counts up, wakes, and wraps.
     pub taken: u32,
-    /// Offset 132: zero.
-    pub reserved: [u32; 31],
+    /// Offset 124: zero.
+    pub reserved: [u32; 33],
     /// Offset 256: how often each interrupt came; wait on it, then `irq_ack`.
     pub irqs: [u32; MAX_IRQS],
 }
@@ -152,7 +152,6 @@ pub struct SliceEntry {
     /// How often the slot's slice ended by force.
     pub expired: u32,
 }
-const_assert_eq!(size_of::<SliceEntry>() * MAX_SLICES, PAGE_SIZE);
 
 /// What a frame is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -33,7 +33,7 @@ pub use call::{Call, Error};
 pub use context::{Registers, RunState, TransferFlags};
 pub use image::{IMAGE_BASE, IMAGE_MAGIC, IMAGE_MODULES, IMAGE_SEGMENTS, ImageHeader, Module, Segment};
 pub use info::{EnvEntry, EnvState, FrameEntry, FrameKind, InfoPage, LedgerEntry, SliceEntry};
-pub use info::{INFO_ENVS_PAGE, INFO_LEDGER_PAGE, INFO_SLICES_PAGE, LEDGER_ENTRIES};
+pub use info::{INFO_ENVS_PAGE, INFO_LEDGER_PAGE, INFO_SLICES_PAGE, INFO_SLICES_PAGES, LEDGER_ENTRIES};
 pub use rights::{CloneMode, CloneRange, Privileges, Rights};
 pub use upcall::{FaultKind, SavedState, UpcallEntries, UpcallPage, WaitWord};
 
@@ -55,7 +55,7 @@ pub const MAX_CONTEXTS: usize = 8;
 /// Words that one `wait` can name.
 pub const MAX_WAIT_WORDS: usize = 8;
 /// Slots in a CPU's slice vector.
-pub const MAX_SLICES: usize = 256;
+pub const MAX_SLICES: usize = 1024;
 /// Interrupt numbers that can be bound: aarch64 SPIs and PPIs by GIC number, x86_64 by IO APIC input.
 pub const MAX_IRQS: usize = 256;
 /// Ranges in one `page_clone` list.

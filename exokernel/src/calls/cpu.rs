@@ -124,9 +124,7 @@ impl<M: Machine> Kernel<M> {
         let id = self.living(caller.id, env)?;
         let context = if index == u64::from(UNUSED) { None } else { Some(self.context_of(id, index)?) };
         let owner = abi::EnvId(self.slice(slot as usize).owner);
-        if !self.is_over(caller.id.slot(), owner.slot()) {
-            return Err(Error::Denied);
-        }
+        self.check_over(caller.id, owner)?;
         self.set_slice(slot as usize, id, context);
         Ok(0)
     }

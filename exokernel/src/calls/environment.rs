@@ -19,9 +19,7 @@ impl<M: Machine> Kernel<M> {
         if quota < FIRST_CHARGE {
             return Err(Error::BadArgument);
         }
-        if !self.has(caller.id, privileges) {
-            return Err(Error::Denied);
-        }
+        self.check_privilege(caller.id, privileges)?;
         let slot = caller.id.slot();
         self.charge(slot, quota)?;
         self.new_env(Some(slot), quota, privileges).inspect_err(|_| self.credit(slot, quota)).map(|id| id.0)
@@ -38,9 +36,7 @@ impl<M: Machine> Kernel<M> {
     /// Give a dead environment's frames back, a piece a call. `Busy`: it lives.
     pub(super) fn env_reap(&mut self, caller: Caller, env: u64) -> Result<u64> {
         let (id, state) = self.known(caller.id, env)?;
-        if !self.is_over(caller.id.slot(), id.slot()) {
-            return Err(Error::Denied);
-        }
+        self.check_over(caller.id, id)?;
         if state == EnvState::Dead as u32 { self.reap(id).map(u64::from) } else { Err(Error::Busy) }
     }
 

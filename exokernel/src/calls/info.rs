@@ -34,9 +34,7 @@ impl<M: Machine> Kernel<M> {
 
     /// Read what the console has. `Denied`: without the privilege. `NotMapped`: not writable. `BadAddress`: not in user space.
     pub(super) fn debug_get(&mut self, caller: Caller, address: u64, length: u64) -> Result<u64> {
-        if !self.has(caller.id, Privileges::CONSOLE) {
-            return Err(Error::Denied);
-        }
+        self.check_privilege(caller.id, Privileges::CONSOLE)?;
         let (bytes, count) = self.console_bytes(caller, address, length, Rights::WRITE)?;
         let mut done = 0;
         while done < count
@@ -57,9 +55,7 @@ impl<M: Machine> Kernel<M> {
 
     /// Stop the machine. `Denied`: without the privilege. `BadArgument`: a code above 255.
     pub(super) fn machine_exit(&mut self, caller: Caller, code: u64) -> Result<u64> {
-        if !self.has(caller.id, Privileges::MACHINE) {
-            return Err(Error::Denied);
-        }
+        self.check_privilege(caller.id, Privileges::MACHINE)?;
         let code = u8::try_from(code).map_err(|_| Error::BadArgument)?;
         self.machine.exit(code)
     }

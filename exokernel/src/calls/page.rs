@@ -1,7 +1,7 @@
 //! Calls on pages.
 
 use abi::{ANY_FRAME, CloneMode, CloneRange, EnvId, Error, FrameKind, LARGE_PAGES, MAX_CLONE_RANGES, PAGE_SIZE, Privileges, Rights};
-use arch::{Cpu, Entry, Leaf, Machine, Paging, TABLE_ENTRIES};
+use arch::{Cpu, Leaf, Machine, Paging, TABLE_ENTRIES};
 
 use super::Caller;
 use crate::space::{batch, check_range, index, leaf_pages};
@@ -78,9 +78,7 @@ impl<M: Machine> Kernel<M> {
     fn alloc_leaf(&mut self, caller: Caller, address: u64, level: usize, rights: Rights, first: u64) -> Result<()> {
         let pages = leaf_pages(level);
         if self.frames.kind(first) == FrameKind::Device as u32 {
-            if !self.has(caller.id, Privileges::DEVICES) {
-                return Err(Error::Denied);
-            }
+            self.check_privilege(caller.id, Privileges::DEVICES)?;
             let rights = derive(Rights::MAY_ALL | Rights::DEVICE, rights)?;
             return if level == 0 { self.insert(caller.id, address, 0, Leaf { frame: first, rights }) } else { Err(Error::BadArgument) };
         }
@@ -180,7 +178,7 @@ impl<M: Machine> Kernel<M> {
             let rights = derive(leaf.rights, asked)?;
             kernel.becomes_executable(leaf.frame, leaf_pages(level), leaf.rights, rights);
             // SAFETY: likewise.
-            unsafe { word.write(<M as Cpu>::Paging::encode(Entry::Leaf(Leaf { rights, ..leaf }), level)) };
+            unsafe { word.write(<M as Cpu>::Paging::encode(Leaf { rights, ..leaf }, level)) };
             Ok(0)
         })?;
         self.flush(id, address, done);
@@ -269,7 +267,7 @@ impl<M: Machine> Kernel<M> {
     pub(super) fn page_break(&mut self, caller: Caller, address: u64) -> Result<u64> {
         check_range(address & !(BYTES - 1), 1)?;
         let slot = self.find(caller.root, address, 0);
-        let Entry::Leaf(leaf) = self.entry_of(&slot) else { return Err(Error::NotMapped) };
+        let leaf = self.leaf_in(&slot).ok_or(Error::NotMapped)?;
         if !leaf.rights.contains(Rights::COW | Rights::MAY_WRITE) {
             return Err(Error::BadRights);
         }
@@ -288,7 +286,7 @@ impl<M: Machine> Kernel<M> {
             self.frames.hold(own.frame);
             self.let_go(leaf.frame);
         }
-        self.write(&slot, Entry::Leaf(own));
+        self.write(&slot, <M as Cpu>::Paging::encode(own, slot.level));
         self.flush(caller.id, address, 1);
         Ok(u64::from(!sole))
     }

@@ -55,8 +55,8 @@ impl<M: Machine> Kernel<M> {
         if owner != caller.id && owner != EnvId::SELF {
             return Err(Error::Busy);
         }
-        if owner == EnvId::SELF && !self.has(caller.id, Privileges::DEVICES) {
-            return Err(Error::Denied);
+        if owner == EnvId::SELF {
+            self.check_privilege(caller.id, Privileges::DEVICES)?;
         }
         self.irqs[irq] = id;
         self.pass_claim(owner, id);

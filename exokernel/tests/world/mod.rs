@@ -8,7 +8,7 @@ use abi::{
     PAGE_SIZE, Rights,
 };
 use arch::fake::{Fake, FakeContext};
-use arch::{Board, Boot, Entry, LEVELS, Leaf, Paging, TABLE_ENTRIES, Trap};
+use arch::{Board, Boot, LEVELS, Leaf, Paging, TABLE_ENTRIES, Trap};
 use exokernel::Kernel;
 
 /// Make each test one that runs over both ISAs' page-table formats.
@@ -172,10 +172,10 @@ impl<P: Paging> World<P> {
         for index in 0..TABLE_ENTRIES {
             let word = self.read::<u64>(table, index * 8);
             let address = base + ((index as u64) << (12 + 9 * level));
-            match P::decode(word) {
-                Entry::Absent => continue,
-                Entry::Table(next) => self.walk(slot, next, level - 1, address, all, tables),
-                Entry::Leaf(leaf) => all.push(Mapping { slot, address, level, leaf }),
+            match P::next(word).filter(|_| level > 0) {
+                _ if word == 0 => continue,
+                Some(next) => self.walk(slot, next, level - 1, address, all, tables),
+                None => all.push(Mapping { slot, address, level, leaf: P::leaf(word) }),
             }
             live += 1;
         }

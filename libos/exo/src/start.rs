@@ -3,8 +3,8 @@
 //! ```text
 //!   0x7dff_0000_0000  the start block, read-only: a `Start`, then the command block
 //!   0x7e00_0000_0000  the library OS's image: what is only read or run, in one large page if there is one to be had
-//!   0x7e00_0020_0000  its data, and from 0x7e00_0028_0000 on what it maps for itself
-//!   0x7e00_002f_0000  its first stack, 64 KiB, nothing mapped around it
+//!   0x7e00_0020_0000  its data, and from 0x7e00_0027_0000 on what it maps for itself
+//!   0x7e00_002f_1000  its first stack, 60 KiB, nothing mapped below it
 //!   0x7e00_0030_0000  its heap
 //! ```
 
@@ -15,7 +15,7 @@ pub const START_BASE: usize = 0x7dff_0000_0000;
 /// Where the library OS's image is mapped: what it is relocated for.
 pub const LIBOS_BASE: usize = 0x7e00_0000_0000;
 /// The lowest address of the first stack.
-pub const STACK_BASE: usize = LIBOS_BASE + 0x2f_0000;
+pub const STACK_BASE: usize = LIBOS_BASE + 0x2f_1000;
 /// Bytes of the first stack.
 pub const STACK_BYTES: usize = 0xf000;
 /// `b"START\0\0\x02"`, little-endian: the last byte is the layout's version.

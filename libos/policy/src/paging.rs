@@ -1,10 +1,12 @@
 //! Which pages come in at a fault, and which go when somebody else needs frames.
 
+use alloc::boxed::Box;
 use core::ops::Range;
 
 use abi::PAGE_SIZE;
 
 use crate::Values;
+use crate::placement::Placement;
 
 /// What the program tried.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -64,6 +66,11 @@ pub trait Paging: Send {
     /// Whether `bring` answers as [`InOrder`] does, so that it need not be asked.
     fn brings_in_order(&self) -> bool {
         false
+    }
+
+    /// Which frames suit it, for who chose it and no placement.
+    fn placement(&self) -> Option<Box<dyn Placement>> {
+        None
     }
 
     /// What is given back, in this order, until it is so many frames: others need them. Who has nothing to spare says so; what is not

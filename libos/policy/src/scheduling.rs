@@ -18,6 +18,10 @@ pub trait Schedule: Send {
     fn is_on_time(&self) -> bool {
         false
     }
+    /// How long the process computes, in microseconds, before other processes have their turn; none: to the end of its slice.
+    fn turn_us(&self) -> Option<u64> {
+        None
+    }
     /// A thread of a real-time policy is to run again before all others of its priority.
     fn ready_first(&mut self, thread: usize, priority: u8);
     /// The thread to run, which is then not ready any more.
@@ -117,6 +121,10 @@ impl Schedule for Counted {
 
     fn is_on_time(&self) -> bool {
         self.inner.is_on_time()
+    }
+
+    fn turn_us(&self) -> Option<u64> {
+        self.inner.turn_us()
     }
 
     fn ready_first(&mut self, thread: usize, priority: u8) {

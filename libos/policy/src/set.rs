@@ -44,6 +44,7 @@ impl Set {
     /// # Errors
     /// A setting makes no sense; the text says why.
     pub fn parse<'a>(settings: impl Iterator<Item = &'a str>) -> Result<Set, String> {
+        let mut is_placed = false;
         let mut set = Set { paging: paging(&Values::defaults(Kind::Paging.default())), ..Set::default() };
         for text in settings {
             let Setting { policy, values } = Setting::parse(text).map_err(|mistake| format!("{text}: {mistake}"))?;
@@ -53,7 +54,10 @@ impl Set {
                     set.paging = paging(&values);
                     set.own_paging = set.paging.is_none().then(|| image::Paging::new(&values));
                 }
-                Make::Placement(make) => set.placement = is_chosen.then(|| make(&values)),
+                Make::Placement(make) => {
+                    set.placement = is_chosen.then(|| make(&values));
+                    is_placed = true;
+                }
                 Make::Scheduling(make) => set.scheduling = is_chosen.then(|| make(&values)),
                 Make::Caching(make) => set.caching = is_chosen.then(|| make(&values)),
                 Make::Names(make) => set.names = is_chosen.then(|| make(&values)),
@@ -61,6 +65,10 @@ impl Set {
                 Make::Tracing(make) => set.tracing = is_chosen.then(|| make(&values)),
                 Make::Recovery(make) => set.recovery = is_chosen.then(|| make(&values)),
             }
+        }
+        if !is_placed {
+            let own = set.own_paging.as_ref().and_then(|own| own.placement());
+            set.placement = set.paging.as_ref().map_or(own, |chosen| chosen.placement());
         }
         Ok(set)
     }

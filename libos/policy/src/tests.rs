@@ -70,6 +70,36 @@ fn a_set_has_what_was_chosen_and_of_a_kind_the_last() {
 }
 
 #[test]
+fn a_paging_policy_has_the_frames_that_suit_it_where_none_are_chosen() {
+    struct Empty;
+    impl Table for Empty {
+        fn free_run(&self, from: u64, step: u64, _: usize) -> Option<u64> {
+            Some(from.next_multiple_of(step))
+        }
+    }
+    const LARGE: usize = 512 * PAGE_SIZE;
+    let frames = |settings: &[&str]| {
+        let placement = Set::parse(settings.iter().copied()).expect("a set").placement;
+        placement.map(|mut placement| [placement.frames(&(LARGE..2 * LARGE), &Empty), placement.frames(&(0..PAGE_SIZE), &Empty)])
+    };
+    assert_eq!(frames(&["paging=prefault,pages=512"]), Some([Frames::Large(0), Frames::Any]));
+    assert_eq!(frames(&["paging=prefault,pages=512", "placement=contiguous"]).map(|[large, _]| large), Some(Frames::From(0)));
+    assert_eq!(frames(&["placement=anywhere", "paging=prefault,pages=512"]), None, "it was named");
+    assert_eq!((frames(&["paging=prefault,pages=64"]), frames(&["tracing=counts"])), (None, None));
+}
+
+#[test]
+fn what_is_zeroed_ahead_comes_in_by_stretches() {
+    let mut paging = Set::parse(["paging=zero-ahead,pages=8"].into_iter()).expect("a set").paging.expect("it was chosen");
+    let mut fault = Fault { page: 0x1_3000, access: Access::Write, region: 0x1_0000..0x9_0000, contents: Contents::Zeros, in_order: false };
+    assert_eq!(paging.bring(&fault), 0x1_0000..0x1_8000);
+    fault.in_order = true;
+    assert_eq!(paging.bring(&fault), 0x1_3000..0x2_3000, "as by default");
+    (fault.in_order, fault.contents) = (false, Contents::Copy);
+    assert_eq!(paging.bring(&fault), 0x1_3000..0x1_4000);
+}
+
+#[test]
 fn prefault_brings_the_stretch_around_a_fault_and_of_a_copy_a_page() {
     let mut paging = Set::parse(["paging=prefault,pages=8"].into_iter()).expect("a set").paging.expect("it was chosen");
     let mut fault = Fault { page: 0x1_3000, access: Access::Write, region: 0x1_0000..0x9_0000, contents: Contents::Zeros, in_order: false };

@@ -221,15 +221,15 @@ pub extern "C" fn trapped(registers: &mut Registers, kind: u64, address: u64, co
     if PROCESS.load(Ordering::Relaxed).is_null() {
         panic!("fault {kind} at {address:#x}, pc {:#x}", registers.pc);
     }
-    if HAS_FORKED.load(Ordering::Relaxed) {
-        ready_stack(registers);
-    }
     let process = process();
     let outcome = match access(kind) {
         Some(access) if outcome == POSTPONED => resolve_program(access, address),
         _ => outcome,
     };
     if outcome != RESOLVED {
+        if HAS_FORKED.load(Ordering::Relaxed) {
+            ready_stack(registers);
+        }
         if kind == SLICE {
             registers.tls = process.kernel.thread_pointer();
             process.hear();

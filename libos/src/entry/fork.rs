@@ -16,7 +16,6 @@
 //! once are copied too, since that is cheaper than two faults. Of stacks only what is in use is; the rest comes where it is touched,
 //! of the fault stack ahead of that.
 
-use alloc::vec::Vec;
 use core::cell::UnsafeCell;
 use core::ops::Range;
 
@@ -28,12 +27,13 @@ use crate::entry::thread::{self, Machine};
 use crate::entry::{channel, descriptions, dispatch, heap, isa, place, placed};
 use crate::errno::{Errno, Result};
 use crate::kernel::{Kernel, Side};
+use crate::memory::cloning::CloneRanges;
 use crate::process::Process;
 
 /// Frames that a copy may use beside those that its original does.
 const SLACK: usize = 64;
 /// What is written to below the stack pointer on the way back.
-const STACK_MARGIN: usize = PAGE_SIZE;
+const STACK_MARGIN: usize = 1024;
 
 unsafe extern "C" {
     /// The image's data.
@@ -45,19 +45,18 @@ unsafe extern "C" {
 }
 
 /// A fork on its way.
-struct Attempt {
+struct Attempt<'a> {
     machine: &'static Machine,
-    ranges: Vec<CloneRange>,
+    ranges: &'a [CloneRange],
     kin: Kin,
     outcome: UnsafeCell<Result<Side>>,
 }
 
 /// See [`Kernel::fork`].
-pub fn fork(machine: &'static Machine, program: Vec<CloneRange>, kin: Kin) -> Result<Side> {
+pub fn fork(machine: &'static Machine, ranges: &mut CloneRanges, kin: Kin) -> Result<Side> {
     dispatch::note_fork();
-    placed::part_ends(&program).map_err(errno)?;
-    let mut ranges = program;
-    add_library(&mut ranges, machine);
+    placed::part_ends(ranges).map_err(errno)?;
+    add_library(ranges, machine);
     let attempt = Attempt { machine, ranges, kin, outcome: UnsafeCell::new(Err(Errno::EAGAIN)) };
     // SAFETY: 1. The machine is that of the thread that runs. 2. `divide` and `born` come back by the stack pointer that is stored, with this
     // stack as it is now; `attempt` is on it until then.
@@ -74,21 +73,24 @@ fn range(pages: Range<usize>, mode: CloneMode) -> CloneRange {
     CloneRange { source: start as u64, target: start as u64, pages, mode: mode as u64 }
 }
 
-/// What the copy gets of the library.
-fn add_library(ranges: &mut Vec<CloneRange>, machine: &'static Machine) {
+/// What the copy gets of the library. A frame of its own, below that of who forks: what is on the stack ends here.
+#[inline(never)]
+fn add_library(ranges: &mut CloneRanges, machine: &'static Machine) {
     let image = exo::start::LIBOS_BASE;
     let data = (&raw const DATA).addr()..(&raw const DATA_END).addr();
     let stack = machine.stack();
     let in_use = (core::ptr::from_ref(&stack).addr() - STACK_MARGIN).max(stack.start)..stack.end;
     let process = core::ptr::from_ref(dispatch::process()).addr();
     let [first, more] = descriptions::ranges();
-    let shared = [image..image + LARGE_PAGES * PAGE_SIZE, place::INFO..place::INFO + PAGE_SIZE, native::file_pages(), first, more];
-    ranges.extend(shared.into_iter().map(|part| range(part, CloneMode::Share)).filter(|range| range.pages > 0));
-    // What the allocator keeps in its first page, and the list of ranges, which both sides free.
-    ranges.reserve(16);
+    // The words of inodes are the last of what the program's part shows of files, and between the two is nothing else.
+    match ranges.last_mut().filter(|last| !first.is_empty() && last.source as usize == unix::place::INODES) {
+        Some(inodes) => *inodes = range(first.start..unix::place::INODES + inodes.pages as usize * PAGE_SIZE, CloneMode::Share),
+        None => ranges.extend(Some(first).filter(|first| !first.is_empty()).map(|first| range(first, CloneMode::Share))),
+    }
+    let shared = [image..image + LARGE_PAGES * PAGE_SIZE, native::file_pages(), more];
+    ranges.extend(shared.into_iter().filter(|part| !part.is_empty()).map(|part| range(part, CloneMode::Share)));
+    // What the allocator keeps in its first page.
     let allocator = place::HEAP..place::HEAP + 1;
-    let start = ranges.as_ptr().addr();
-    let list = start..start + ranges.capacity() * size_of::<CloneRange>();
     let heap = heap::range();
     let [first, second, third, fourth] = dispatch::stored_pages().map(|page| if heap.contains(&page) { page..page + 1 } else { 0..0 });
     let mut copied = [
@@ -99,7 +101,6 @@ fn add_library(ranges: &mut Vec<CloneRange>, machine: &'static Machine) {
         process..process + size_of::<Process<Native>>(),
         machine.place(),
         allocator,
-        list,
         first,
         second,
         third,
@@ -108,10 +109,12 @@ fn add_library(ranges: &mut Vec<CloneRange>, machine: &'static Machine) {
     .map(|part| part.start & !(PAGE_SIZE - 1)..part.end.next_multiple_of(PAGE_SIZE));
     copied.sort_unstable_by_key(|part| part.start);
     add_private(ranges, heap, &copied);
+    // The last: the second page may not be the copy's (`fill`).
+    ranges.push(range(place::INFO..place::INFO + 2 * PAGE_SIZE, CloneMode::Share));
 }
 
 /// What is copied at once, in order, and the rest of the heap, copied on write.
-fn add_private(ranges: &mut Vec<CloneRange>, heap: Range<usize>, copied: &[Range<usize>]) {
+fn add_private(ranges: &mut CloneRanges, heap: Range<usize>, copied: &[Range<usize>]) {
     // One past what was copied last, and how far the heap was come to.
     let (mut at, mut rest) = (0, heap.start);
     for part in copied {
@@ -132,7 +135,9 @@ fn add_private(ranges: &mut Vec<CloneRange>, heap: Range<usize>, copied: &[Range
             rest = at;
         }
     }
-    ranges.push(range(rest..heap.end, CloneMode::CopyOnWrite));
+    if rest < heap.end {
+        ranges.push(range(rest..heap.end, CloneMode::CopyOnWrite));
+    }
 }
 
 /// Below the stack of the one that forks: make the copy, and go back.
@@ -149,7 +154,7 @@ unsafe extern "C" fn divide(attempt: usize) -> ! {
     }
 }
 
-fn make(attempt: &Attempt) -> Result<Side> {
+fn make(attempt: &Attempt<'_>) -> Result<Side> {
     let process = dispatch::process();
     let frames = process.kernel.quota().1 + SLACK;
     let env = channel::with_quota(2, || exo::env_create(2, Privileges::CONSOLE)).map_err(errno)?;
@@ -175,12 +180,17 @@ fn errno(error: Error) -> Errno {
 }
 
 /// Make an environment the copy, and hand it to `unixd`; gives its context.
-fn fill(env: EnvId, frames: usize, attempt: &Attempt) -> exo::Result<usize> {
+fn fill(env: EnvId, frames: usize, attempt: &Attempt<'_>) -> exo::Result<usize> {
     exo::env_quota(env, frames)?;
     let context = exo::context_create(env)?;
-    native::map_entry(env, env)?;
-    for ranges in attempt.ranges.chunks(MAX_CLONE_RANGES) {
+    let (info, rest) = attempt.ranges.split_last().expect("it was added");
+    let has_own_entry = native::shares_entry_page(env);
+    for ranges in if has_own_entry { attempt.ranges } else { rest }.chunks(MAX_CLONE_RANGES) {
         exo::page_clone(env, ranges)?;
+    }
+    if !has_own_entry {
+        exo::page_clone(env, &[CloneRange { pages: 1, ..*info }])?;
+        native::map_entry(env, env)?;
     }
     let registers = Beginning(beginning(attempt));
     exo::context_set(env, context, Some(&registers.0), RunState::Runnable)?;
@@ -195,7 +205,7 @@ fn fill(env: EnvId, frames: usize, attempt: &Attempt) -> exo::Result<usize> {
 struct Beginning(Registers);
 
 /// A call of [`born`], below what [`isa::suspend`] kept.
-fn beginning(attempt: &Attempt) -> Registers {
+fn beginning(attempt: &Attempt<'_>) -> Registers {
     // SAFETY: `suspend` stored it.
     let below = unsafe { attempt.machine.stopped_at().read() } & !15;
     let tls = dispatch::process().kernel.thread_pointer();

@@ -38,21 +38,21 @@ pub mod place {
     pub const FILES: usize = 0x7d80_0000_0000;
     /// The most bytes of them.
     pub const FILES_BYTES: usize = 0x20_0000_0000;
-    /// The upcall page.
-    pub const UPCALL_PAGE: usize = 0x7e00_0028_0000;
-    /// The stack that faults are handled on: its lowest address.
-    pub const FAULT_STACK: usize = 0x7e00_0029_0000;
+    /// The stack that faults are handled on: its lowest address. The upcall page is above it: what is copied by every fork makes few ranges.
+    pub const FAULT_STACK: usize = 0x7e00_0027_0000;
     /// Bytes of it. A fault in a fault (a signal frame for a lazy stack) goes on below.
     pub const FAULT_STACK_BYTES: usize = 0x1_0000;
-    /// Bytes of it, at its top, that are always mapped: a fault is resolved in them, or comes to where more is made ready.
-    pub const FAULT_STACK_READY: usize = 4 * abi::PAGE_SIZE;
+    /// Bytes of it, at its top, that are always mapped: a fault that is no signal is resolved in them, with a fault of the library's own in it.
+    pub const FAULT_STACK_READY: usize = 2 * abi::PAGE_SIZE;
+    /// The upcall page.
+    pub const UPCALL_PAGE: usize = FAULT_STACK + FAULT_STACK_BYTES;
     /// The first info page, and behind it the one with the environment's own entry.
     pub const INFO: usize = 0x7e00_002c_0000;
     /// A page of the frame table, while it is looked at.
     pub const FRAME_TABLE: usize = 0x7e00_002d_0000;
     /// The kernel's ledger, while it is read.
     pub const LEDGER: usize = 0x7e00_002d_4000;
-    /// The heap.
+    /// The heap, above the first stack.
     pub const HEAP: usize = 0x7e00_0030_0000;
     /// The most that the heap may be.
     pub const HEAP_BYTES: usize = 0x1fd0_0000;

@@ -9,8 +9,8 @@ use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use abi::{
-    CloneRange, EnvEntry, EnvId, FrameEntry, FrameKind, INFO_ENVS_PAGE, INFO_LEDGER_PAGE, INFO_SLICES_PAGE, InfoPage, LEDGER_ENTRIES,
-    LedgerEntry, PAGE_SIZE, Registers, Rights, RunState, UpcallPage, WaitWord,
+    EnvEntry, EnvId, FrameEntry, FrameKind, INFO_ENVS_PAGE, INFO_LEDGER_PAGE, INFO_SLICES_PAGE, InfoPage, LEDGER_ENTRIES, LedgerEntry,
+    PAGE_SIZE, Registers, Rights, RunState, UpcallPage, WaitWord,
 };
 
 use spin::Mutex;
@@ -28,6 +28,7 @@ use crate::errno::{Errno, Result};
 use crate::file::description::CommonPage;
 use crate::identity::Identity;
 use crate::kernel::{Kernel, Side};
+use crate::memory::cloning::CloneRanges;
 use crate::pool::{Pool, Source};
 use crate::server::Server;
 use crate::syscall::Arguments;
@@ -142,9 +143,14 @@ impl Native {
         true
     }
 
+    /// This environment's name.
+    fn own(&self) -> EnvId {
+        EnvId(self.identity.load(Ordering::Relaxed))
+    }
+
     fn entry(&self) -> &EnvEntry {
         let page = (place::INFO + PAGE_SIZE) as *const EnvEntry;
-        let slot = EnvId(self.identity.load(Ordering::Relaxed)).slot();
+        let slot = self.own().slot();
         // SAFETY: the page with the environment's own entry is mapped there (`map_entry`), and is full of entries.
         unsafe { &*page.add(slot % ENTRIES) }
     }
@@ -160,7 +166,7 @@ impl Native {
     /// Frames that `unixd` and this process could be charged for, as far as that is seen from here.
     #[inline(always)]
     fn chargeable(&self) -> usize {
-        let (own, server) = (EnvId(self.identity.load(Ordering::Relaxed)), channel::server());
+        let (own, server) = (self.own(), channel::server());
         // The page that is mapped has the entries around the process's own.
         if server == EnvId::SELF || own.slot() / ENTRIES != server.slot() / ENTRIES {
             return usize::MAX;
@@ -183,6 +189,11 @@ const ENTRIES: usize = PAGE_SIZE / size_of::<EnvEntry>();
 /// The kernel's, of `info_map`.
 pub fn map_entry(env: EnvId, own: EnvId) -> exo::Result<()> {
     exo::info_map(env, place::INFO + PAGE_SIZE, INFO_ENVS_PAGE + own.slot() / ENTRIES, 1)
+}
+
+/// Whether the page of another environment's entry is that of this one's.
+pub fn shares_entry_page(other: EnvId) -> bool {
+    crate::entry::dispatch::process().kernel.own().slot() / ENTRIES == other.slot() / ENTRIES
 }
 
 /// What the entry saved of the call that is being served.
@@ -381,7 +392,7 @@ impl Kernel for Native {
         unsafe { thread::enter(to) }
     }
 
-    fn fork(&self, machine: &'static Machine, program: Vec<CloneRange>, kin: Kin) -> Result<Side> {
+    fn fork(&self, machine: &'static Machine, program: &mut CloneRanges, kin: Kin) -> Result<Side> {
         fork::fork(machine, program, kin)
     }
 
@@ -430,6 +441,10 @@ impl Kernel for Native {
 
     fn bulletin(&self) -> &Bulletin {
         channel::bulletin()
+    }
+
+    fn yield_slice(&self) {
+        exo::yield_now();
     }
 
     fn set_deadline(&self, ticks: Option<u64>) {
@@ -545,6 +560,10 @@ impl Kernel for Native {
 
     fn wait(&self, words: &[WaitWord], deadline: Option<u64>) -> exo::Result<usize> {
         exo::wait(words, deadline)
+    }
+
+    fn give_way(&self) {
+        exo::yield_now();
     }
 
     fn wake(&self, address: usize, most: usize) -> usize {

@@ -106,6 +106,8 @@ impl Machines {
         spare.holes = (0..spare.end).rev().filter(|&index| index != kept).collect();
     }
 
+    // Most calls that may come here do not, and need no room on the stack for a machine.
+    #[inline(never)]
     fn make(&self) -> exo::Result<&'static Machine> {
         let mut spare = self.0.lock();
         let index = spare.holes.last().copied().unwrap_or(spare.end);

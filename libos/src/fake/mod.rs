@@ -12,7 +12,7 @@ use core::ops::Range;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use abi::{CloneRange, InfoPage, LedgerEntry, PAGE_SIZE, Registers, Rights, WaitWord};
+use abi::{InfoPage, LedgerEntry, PAGE_SIZE, Registers, Rights, WaitWord};
 use exo::command::CommandFlags;
 use spin::Mutex;
 use unix::{Bulletin, Kin, Operation, Request};
@@ -22,6 +22,7 @@ use crate::file::description::{Common, CommonPage};
 use crate::identity::Identity;
 use crate::kernel::{Kernel, Side};
 use crate::limits::Limits;
+use crate::memory::cloning::CloneRanges;
 use crate::memory::fault::Access;
 use crate::pool::{Pool, Source};
 use crate::process::Process;
@@ -110,6 +111,8 @@ pub struct FakeKernel {
     thread_pointer: AtomicU64,
     /// What the kernel is asked to tell of, in ticks; 0 for nothing.
     pub deadline: AtomicU64,
+    /// How often others were let have the rest of a slice.
+    pub yields: AtomicU64,
     registers: Mutex<Registers>,
     /// Whether the call that is served is one that the registers are at hand for.
     pub has_registers: AtomicBool,
@@ -155,6 +158,7 @@ impl FakeKernel {
             slept: AtomicU64::new(0),
             thread_pointer: AtomicU64::new(0),
             deadline: AtomicU64::new(0),
+            yields: AtomicU64::new(0),
             registers: Mutex::new(Registers::default()),
             has_registers: true.into(),
             on_fault: Mutex::new(None),
@@ -331,7 +335,7 @@ impl Kernel for FakeKernel {
         panic!("{SWITCHED}")
     }
 
-    fn fork(&self, (): &'static (), _: Vec<CloneRange>, _: Kin) -> Result<Side> {
+    fn fork(&self, (): &'static (), _: &mut CloneRanges, _: Kin) -> Result<Side> {
         Err(Errno::EAGAIN)
     }
 
@@ -373,6 +377,10 @@ impl Kernel for FakeKernel {
 
     fn bulletin(&self) -> &Bulletin {
         &self.bulletin
+    }
+
+    fn yield_slice(&self) {
+        self.yields.fetch_add(1, Ordering::Relaxed);
     }
 
     fn set_deadline(&self, ticks: Option<u64>) {

@@ -22,6 +22,10 @@ use crate::memory::{Contents, Memory, Protection, Region};
 
 /// The most barriers of a process.
 const MOST: usize = 64;
+/// The most pages that a store opens.
+const MOST_OPENED: usize = 64;
+/// What their cards become.
+const MARKS: [u8; MOST_OPENED] = [1; MOST_OPENED];
 /// What the program's own data allows.
 const DATA: Protection = Protection::READ.union(Protection::WRITE);
 /// What a page may that has not been stored to yet.
@@ -116,18 +120,30 @@ impl Memory {
             // Without the right to store, so that the first store is seen.
             return self.come(kernel, page, is_there, BEFORE);
         }
-        let neighbours = self.open(page);
-        self.mark(kernel, card)?;
-        self.come(kernel, page, is_there, rights_for(protection, access))?;
-        for other in neighbours.step_by(PAGE_SIZE).filter(|&other| other != page) {
-            if self.resident.contains(other)
-                && let Some(card) = self.card_of(other)
-            {
-                self.mark(kernel, card)?;
-                self.come(kernel, other, true, rights_for(protection, access))?;
-            }
+        let run = self.opened(page, is_there);
+        let first = card - (page - run.start) / PAGE_SIZE;
+        self.mark(kernel, first..first + run.len() / PAGE_SIZE)?;
+        let rights = rights_for(protection, access);
+        if run.len() == PAGE_SIZE || self.may_have_copies {
+            return run.step_by(PAGE_SIZE).try_for_each(|one| self.come(kernel, one, is_there, rights));
         }
-        Ok(())
+        kernel.page_protect(run.start, run.len() / PAGE_SIZE, rights).map_err(|_| Refusal::Denied)
+    }
+
+    /// The pages in a row that a store to one of them opens: those that the paging policy wants, as far as they are there and behind the barrier.
+    fn opened(&mut self, page: usize, is_there: bool) -> Range<usize> {
+        let (wanted, alone) = (self.open(page), page..page + PAGE_SIZE);
+        if !is_there || wanted.len() <= PAGE_SIZE {
+            return alone;
+        }
+        let barrier = self.barriers.iter().find(|barrier| barrier.range.contains(&page));
+        let (Some(barrier), Some((region, Region { end, .. }))) = (barrier, self.regions.find(page)) else { return alone };
+        let start = wanted.start.max(barrier.range.start).max(region);
+        let wanted = start..wanted.end.min(barrier.range.end).min(*end).min(start + MOST_OPENED * PAGE_SIZE);
+        let is_apart = |at: &usize| !self.resident.contains(*at);
+        let before = (wanted.start..page).step_by(PAGE_SIZE).rev().find(is_apart);
+        let behind = (alone.end..wanted.end).step_by(PAGE_SIZE).find(is_apart);
+        before.map_or(wanted.start, |apart| apart + PAGE_SIZE)..behind.unwrap_or(wanted.end.max(alone.end))
     }
 
     /// Let a page be there with rights.
@@ -152,19 +168,22 @@ impl Memory {
         }
     }
 
-    /// Set a card. Where that cannot be done the store is refused: it would go unnoticed.
-    fn mark<K: Kernel>(&mut self, kernel: &K, card: usize) -> core::result::Result<(), Refusal> {
-        if !self.regions.find(card).is_some_and(|(_, region)| is_data(region)) {
+    /// Set cards. Where that cannot be done the store is refused: it would go unnoticed.
+    fn mark<K: Kernel>(&mut self, kernel: &K, cards: Range<usize>) -> core::result::Result<(), Refusal> {
+        if !self.regions.find(cards.start).is_some_and(|(_, region)| is_data(region) && cards.end <= region.end) {
             return Err(Refusal::Denied);
         }
-        // Nothing may fault while a fault is served.
-        if self.may_have_copies || !self.resident.contains(card) {
-            self.resolve(kernel, card, Access::Write)?;
+        let first = cards.start & !(PAGE_SIZE - 1);
+        for page in (first..cards.end).step_by(PAGE_SIZE) {
+            // Nothing may fault while a fault is served.
+            if self.may_have_copies || !self.resident.contains(page) {
+                self.resolve(kernel, page, Access::Write)?;
+            }
+            if self.is_taken(kernel, page) {
+                return Err(Refusal::Taken);
+            }
         }
-        if self.is_taken(kernel, card & !(PAGE_SIZE - 1)) {
-            return Err(Refusal::Taken);
-        }
-        kernel.write(card, &[1]).map_err(|_| Refusal::Denied)
+        kernel.write(cards.start, &MARKS[..cards.len()]).map_err(|_| Refusal::Denied)
     }
 }
 

@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use abi::{CloneMode, CloneRange, PAGE_SIZE};
+use smallvec::SmallVec;
 
 use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
@@ -52,10 +53,13 @@ impl Broken {
     }
 }
 
-/// Ranges in the making, in order. Those of one mode that are in one page table become one, since nothing is mapped between them.
-struct Ranges(Vec<CloneRange>);
+/// A list of what is cloned. That of a usual process is on the stack: both sides of a fork let go of it, and would both write to a heap.
+pub type CloneRanges = SmallVec<[CloneRange; 36]>;
 
-impl Ranges {
+/// Ranges in the making, in order. Those of one mode that are in one page table become one, since nothing is mapped between them.
+struct Ranges<'a>(&'a mut CloneRanges);
+
+impl Ranges<'_> {
     /// What a page table covers, in bytes.
     const NEAR: usize = abi::LARGE_PAGES * PAGE_SIZE;
 
@@ -89,19 +93,18 @@ impl Ranges {
 }
 
 impl Memory {
-    /// The ranges, with everything shared if `shares_all`.
+    /// Add the ranges to a list, with everything shared if `shares_all`.
     ///
     /// # Errors
     /// `ENOMEM`: not all pages of shared anonymous memory are to be had.
-    pub fn clone_ranges<K: Kernel>(&mut self, kernel: &K, shares_all: bool) -> Result<Vec<CloneRange>> {
+    pub fn clone_ranges<K: Kernel>(&mut self, kernel: &K, shares_all: bool, list: &mut CloneRanges) -> Result<()> {
         self.complete_shared(kernel)?;
         if !shares_all {
             self.may_have_copies = true;
         } else if core::mem::take(&mut self.may_have_copies) {
             self.end_copies(kernel);
         }
-        // Room for a usual program's and the library's.
-        let mut ranges = Ranges(Vec::with_capacity(32));
+        let mut ranges = Ranges(list);
         let copied = self.broken.begin_fork();
         let mut copied = copied.as_slice();
         for (start, region) in self.regions.iter() {
@@ -111,7 +114,7 @@ impl Memory {
                 ranges.add_private(start..region.end, &mut copied, &self.resident);
             }
         }
-        Ok(ranges.0)
+        Ok(())
     }
 
     /// Let every page that is copied on write be this address space's own: who got it from here shared would copy it for itself.
@@ -165,18 +168,21 @@ mod tests {
         resident.insert(2 * PAGE_SIZE..6 * PAGE_SIZE);
         let mut broken = Broken::new();
         [5, 3, 5, 6, 40].into_iter().for_each(|page| broken.note(page * PAGE_SIZE));
-        let mut ranges = Ranges(Vec::new());
+        let mut list = CloneRanges::new();
+        let mut ranges = Ranges(&mut list);
         add(&mut ranges, 2..7, &mut broken, &resident);
         assert_eq!(told(&ranges), [(2, 3, WRITE), (3, 4, COPY), (4, 5, WRITE), (5, 6, COPY), (6, 7, WRITE)], "6 is not there");
         (100..100 + Broken::MOST).for_each(|page| broken.note(page * PAGE_SIZE));
-        let mut ranges = Ranges(Vec::new());
+        let mut list = CloneRanges::new();
+        let mut ranges = Ranges(&mut list);
         add(&mut ranges, 2..7, &mut broken, &resident);
         assert_eq!(told(&ranges), [(2, 7, WRITE)], "only the last are known");
     }
 
     #[test]
     fn neighbours_become_one_range() {
-        let (mut ranges, mut broken, resident) = (Ranges(Vec::new()), Broken::new(), Resident::new());
+        let (mut list, mut broken, resident) = (CloneRanges::new(), Broken::new(), Resident::new());
+        let mut ranges = Ranges(&mut list);
         add(&mut ranges, 2..7, &mut broken, &resident);
         add(&mut ranges, 7..9, &mut broken, &resident);
         add(&mut ranges, 100..101, &mut broken, &resident);

@@ -12,6 +12,7 @@ use policy::paging::{Paging, Spare};
 
 use crate::kernel::Kernel;
 use crate::memory::{Contents, Memory, Protection};
+use crate::user::PROGRAM_TOP;
 
 /// What is known of the ledger.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +55,10 @@ impl Memory {
     /// Give back pages of private memory that hold nothing but zeros, at least `wanted` if there are so many: they are zeros again with the next
     /// access.
     pub fn give_back_zeros<K: Kernel>(&mut self, kernel: &K, wanted: usize) {
+        self.give_back_zeros_of(kernel, 0..PROGRAM_TOP, wanted);
+    }
+
+    fn give_back_zeros_of<K: Kernel>(&mut self, kernel: &K, range: Range<usize>, wanted: usize) {
         let spare = |region: &super::Region| {
             matches!(region.contents, Contents::Anonymous)
                 && !region.shared
@@ -62,8 +67,8 @@ impl Memory {
         };
         let mut zeros: Vec<Range<usize>> = Vec::new();
         let mut found = 0;
-        for (start, region) in self.regions.iter().filter(|(_, region)| spare(region)) {
-            self.resident.for_runs(start..region.end, |run| {
+        for (part, _) in self.regions.overlapping(range).filter(|(_, region)| spare(region)) {
+            self.resident.for_runs(part, |run| {
                 for page in run.step_by(PAGE_SIZE) {
                     if found < wanted && is_sole(kernel, page) && is_zeros(kernel, page) {
                         found += 1;
@@ -80,16 +85,25 @@ impl Memory {
 
     /// Give back frames that show files, `wanted` if there are so many: they come again with the next access. Gives how many.
     pub fn give_back_shown<K: Kernel>(&mut self, kernel: &K, wanted: usize) -> usize {
+        self.give_back_shown_of(kernel, 0..PROGRAM_TOP, wanted)
+    }
+
+    /// Give back what comes again by itself of a range, since its program will not need it soon (`MADV_PAGEOUT`).
+    pub fn page_out<K: Kernel>(&mut self, kernel: &K, range: Range<usize>) {
+        self.give_back_shown_of(kernel, range.clone(), usize::MAX);
+        self.give_back_zeros_of(kernel, range, usize::MAX);
+    }
+
+    fn give_back_shown_of<K: Kernel>(&mut self, kernel: &K, range: Range<usize>, wanted: usize) -> usize {
         // What is executed is used all the time, and locked memory is not to be touched.
         let spare = |region: &super::Region| {
             matches!(region.contents, Contents::File(_)) && !region.locked && !region.protection.contains(Protection::EXECUTE)
         };
-        let ranges: Vec<Range<usize>> =
-            self.regions.iter().filter(|(_, region)| spare(region)).map(|(start, region)| start..region.end).collect();
+        let ranges: Vec<Range<usize>> = self.regions.overlapping(range).filter(|(_, region)| spare(region)).map(|(part, _)| part).collect();
         let mut given = 0;
         for range in ranges {
             while let Some(run) = self.shown.first_run(range.clone()).filter(|_| given < wanted) {
-                let part = run.start..run.end.min(run.start + (wanted - given) * PAGE_SIZE);
+                let part = run.start..run.end.min(run.start.saturating_add((wanted - given).saturating_mul(PAGE_SIZE)));
                 given += part.len() / PAGE_SIZE;
                 self.discard_shown(kernel, part);
             }

@@ -6,7 +6,7 @@
 
 pub mod backing;
 mod barrier;
-mod cloning;
+pub mod cloning;
 pub mod fault;
 #[cfg(test)]
 mod files_tests;
@@ -341,14 +341,17 @@ impl Memory {
     /// mprotect(2) of whole pages.
     ///
     /// # Errors
-    /// `ENOMEM`: a part of the range is in no region. `EACCES`: stores are not for a file that it shows. What comes before it was changed.
+    /// `ENOMEM`: a part of the range is in no region, or would be more data than the limit allows. `EACCES`: stores are not for a file that it shows.
+    /// What comes before it was changed.
     pub fn protect<K: Kernel>(&mut self, kernel: &K, range: Range<usize>, protection: Protection) -> Result<()> {
         // The exokernel is told of several regions at once.
         let mut part = range.start..range.start;
         let mut is_part_shared = false;
         let mut outcome = Ok(());
         while part.end < range.end {
-            match self.regions.protect_first(part.end..range.end, protection) {
+            let rest = part.end..range.end;
+            let allowed = if self.is_limited() { self.may_protect_first(&rest, protection) } else { Ok(()) };
+            match allowed.and_then(|()| self.regions.protect_first(rest, protection)) {
                 Ok((end, is_shared)) => {
                     if is_shared != is_part_shared {
                         self.protect_part(kernel, part.clone(), protection, is_part_shared);
@@ -499,6 +502,19 @@ impl Memory {
         let is_data = |region: &Region| !region.shared && region.protection.contains(Protection::WRITE) && region.label != Label::Stack;
         let data = || self.regions.iter().filter(|(_, region)| is_data(region)).map(|(start, region)| region.end - start).sum::<usize>();
         self.size().saturating_add(bytes) <= self.size_limit && (!is_data(like) || data().saturating_add(bytes) <= self.data_limit)
+    }
+
+    /// Whether the limits allow the part of a range that is in its first region to be protected like this: it may become data by that.
+    ///
+    /// # Errors
+    /// `ENOMEM`: they do not.
+    fn may_protect_first(&self, range: &Range<usize>, protection: Protection) -> Result<()> {
+        let Some((_, region)) = self.regions.find(range.start) else { return Ok(()) };
+        let bytes = region.end.min(range.end) - range.start;
+        let changed = Region { protection, ..region.clone() };
+        // What is refused to both is for the size's sake, which stays what it is.
+        let is_refused = region.may_become(protection) && !self.may_grow(bytes, &changed) && self.may_grow(bytes, region);
+        if is_refused { Err(Errno::ENOMEM) } else { Ok(()) }
     }
 
     /// Bytes of a range that are in use.

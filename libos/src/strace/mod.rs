@@ -48,6 +48,8 @@ struct Open {
     is_printed: bool,
     /// Ticks for which the thread waited in it.
     waited: u64,
+    /// When it began.
+    began: u64,
 }
 
 #[derive(Default)]
@@ -102,6 +104,9 @@ pub fn traced<K: Kernel>(process: &Process<K>, number: usize, arguments: &Argume
         process.trace.state.lock().open.insert(thread, Open::default());
     }
     let began = process.kernel.clock();
+    if let Some(open) = process.trace.state.lock().open.get_mut(&thread) {
+        open.began = began;
+    }
     let outcome = handler(process, arguments);
     let ended = process.kernel.clock();
     // In a copy of the process nobody made a call.
@@ -131,7 +136,7 @@ fn open<K: Kernel>(process: &Process<K>, thread: u32, row: Option<&Row>, number:
             text.push_str(", ");
         }
     }
-    let opened = Open { text, arguments: count, is_printed: false, waited: 0 };
+    let opened = Open { text, arguments: count, is_printed: false, waited: 0, began: 0 };
     if matches!(name, "exit" | "exit_group" | "rt_sigreturn") {
         record(process, Kind::Whole, &format!("{}){FIELD}?", opened.text));
         return;
@@ -175,7 +180,8 @@ pub fn executed<K: Kernel>(process: &Process<K>) {
     if process.trace.counts
         && let Some(row) = table::ROWS.iter().find(|row| row.name == "execve")
     {
-        process.trace.state.lock().tally.add(row.number().into(), false, 0);
+        let ticks = process.kernel.clock().wrapping_sub(open.began).saturating_sub(open.waited);
+        process.trace.state.lock().tally.add(row.number().into(), false, ticks);
     }
     if process.trace.prints {
         let head = if open.is_printed { "" } else { open.text.as_str() };

@@ -193,9 +193,13 @@ pub fn madvise<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result
     let mut memory = process.memory.lock();
     let covered = memory.regions.covers(range.clone());
     match arguments.int(2) {
-        // NORMAL, RANDOM, SEQUENTIAL, WILLNEED, DONTFORK, DOFORK, MERGEABLE, UNMERGEABLE, HUGEPAGE, NOHUGEPAGE, DONTDUMP, DODUMP, COLD,
-        // PAGEOUT: advice that may be ignored.
-        0..=3 | 10..=17 | 20 | 21 => {}
+        // NORMAL, RANDOM, SEQUENTIAL, WILLNEED, DONTFORK, DOFORK, MERGEABLE, UNMERGEABLE, HUGEPAGE, NOHUGEPAGE, DONTDUMP, DODUMP: advice that
+        // may be ignored.
+        0..=3 | 10..=17 => {}
+        // COLD, PAGEOUT.
+        20 | 21 if memory.regions.overlapping(range.clone()).any(|(_, region)| region.locked) => return Err(Errno::EINVAL),
+        20 => {}
+        21 => memory.page_out(&process.kernel, range),
         // DONTNEED. FREE may do the same: contents are lost at any time from the call on.
         advice @ (4 | 8) => {
             let anonymous = memory

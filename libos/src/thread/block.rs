@@ -49,6 +49,7 @@ impl<K: Kernel> Process<K> {
         }
         let end = deadline_ns.map(|ns| ticks_at(self.kernel.info(), ns));
         let earliest = [end, self.timers.due_asleep()].into_iter().flatten().min();
+        self.rest_turn();
         self.wait_for_rings(self.unheard(), earliest);
         self.threads.watches.lock().clear();
         self.run_timers();
@@ -161,6 +162,7 @@ impl<K: Kernel> Process<K> {
     /// Sleep up to the first deadline, in ticks.
     fn idle(&self, earliest: Option<u64>) {
         let earliest = [earliest, self.timers.due_asleep()].into_iter().flatten().min();
+        self.rest_turn();
         self.wait_for_others(earliest);
         self.hear();
     }
@@ -221,8 +223,15 @@ impl<K: Kernel> Process<K> {
         !self.timers.is_due(self.kernel.clock()) && self.threads.with(|table| table.is_turn_kept())
     }
 
-    /// Let the others run first.
-    pub fn yield_turn(&self) {
+    /// Whether there are other processes, who may need the time.
+    #[must_use]
+    #[inline(always)]
+    pub fn has_company(&self) -> bool {
+        self.kernel.bulletin().company.load(core::sync::atomic::Ordering::Relaxed) != 0
+    }
+
+    /// Let the other threads run first; gives whether there was one.
+    pub fn yield_turn(&self) -> bool {
         self.run_timers();
         let next = self.threads.with(|table| {
             if table.earliest().is_some() {
@@ -230,9 +239,11 @@ impl<K: Kernel> Process<K> {
             }
             table.take_turn(true)
         });
+        let is_another = next.is_some();
         if let Some(next) = next {
             self.run(next);
         }
+        is_another
     }
 
     /// If a thread that goes before the one that runs was woken, let it run on the way out of the call.

@@ -13,6 +13,7 @@ use unix::Kin;
 use crate::errno::Result;
 use crate::identity::Word;
 use crate::kernel::{Kernel, Side};
+use crate::memory::cloning::CloneRanges;
 use crate::process::Process;
 use crate::signal::{AlternateStack, attention};
 use crate::thread::Waits;
@@ -60,14 +61,15 @@ impl<K: Kernel> Process<K> {
             // Others may wait for files that have just moved.
             self.note_change();
         }
-        let mut program = self.memory.lock().clone_ranges(&self.kernel, birth.shares_memory)?;
+        let mut program = CloneRanges::new();
+        self.memory.lock().clone_ranges(&self.kernel, birth.shares_memory, &mut program)?;
         program.extend(self.files.shown_pages().into_iter().map(|pages| {
             let (start, count) = (pages.start as u64, pages.len().div_ceil(PAGE_SIZE) as u64);
             CloneRange { source: start, target: start, pages: count, mode: CloneMode::Share as u64 }
         }));
         let (machine, thread) = self.threads.with(|table| (table.current().machine, table.current().id));
         let kin = Kin { exit_signal: birth.exit_signal, thread, is_sibling: birth.is_sibling };
-        match self.kernel.fork(machine, program, kin)? {
+        match self.kernel.fork(machine, &mut program, kin)? {
             Side::Parent(id) => {
                 self.note_birth();
                 if birth.parent_id != 0 {

@@ -232,7 +232,7 @@ impl<M> Table<M> {
     #[must_use]
     #[inline(always)]
     pub fn is_turn_kept(&self) -> bool {
-        self.deadlines.is_empty() && self.schedule.is_empty()
+        self.deadlines.is_empty() && (self.slots.len() == 1 || self.schedule.is_empty())
     }
 
     /// The thread to run, which is then not ready any more.

@@ -74,6 +74,10 @@ pub struct Timers {
     on_threads: AtomicU64,
     /// Whether a thread that sleeps is woken when its time comes, though another runs.
     on_time: AtomicBool,
+    /// How long the process computes before others have their turn, in ticks of the counter; 0: to the end of its slice.
+    turn: AtomicU64,
+    /// Where its turn ends; `NEVER`: it has not begun.
+    turn_end: AtomicU64,
 }
 
 impl Default for Timers {
@@ -92,14 +96,30 @@ impl Timers {
             due_asleep: AtomicU64::new(NEVER),
             on_threads: AtomicU64::new(0),
             on_time: AtomicBool::new(false),
+            turn: AtomicU64::new(0),
+            turn_end: AtomicU64::new(NEVER),
         }
     }
 
-    /// Let a thread that sleeps be woken when its time comes, though another runs; or when that one's slice ends.
-    pub fn set_on_time(&self, on_time: bool) {
+    /// Let a thread that sleeps be woken when its time comes, though another runs; or when that one's slice ends. And let others have their turn when
+    /// the process has computed for so many ticks; 0: when its slice ends.
+    pub fn follow(&self, on_time: bool, turn: u64) {
         self.on_time.store(on_time, Ordering::Relaxed);
+        self.turn.store(turn, Ordering::Relaxed);
+        self.turn_end.store(NEVER, Ordering::Relaxed);
         // Until a timer is armed: so that the next switch does.
         self.on_threads.store(u64::from(on_time), Ordering::Relaxed);
+        self.forget_turn();
+    }
+
+    /// The process rests, or is a new one: its turn begins with the next look at timers. Whether there are such turns.
+    pub fn forget_turn(&self) -> bool {
+        let has_turns = self.turn.load(Ordering::Relaxed) > 0;
+        if has_turns {
+            self.turn_end.store(NEVER, Ordering::Relaxed);
+            self.due.store(0, Ordering::Relaxed);
+        }
+        has_turns
     }
 
     /// Whether one may have expired where the counter is `ticks`.

@@ -89,7 +89,35 @@ impl<K: Kernel> Process<K> {
         if changed {
             self.note_change();
         }
+        self.end_turn();
         self.arm_timers();
+    }
+
+    /// If the process has computed for as long as it wants to, let others run.
+    fn end_turn(&self) {
+        let end = self.timers.turn_end.load(Ordering::Relaxed);
+        if end != NEVER && end <= self.kernel.clock() {
+            self.timers.turn_end.store(NEVER, Ordering::Relaxed);
+            self.kernel.yield_slice();
+        }
+    }
+
+    /// Where the turn ends that the process has, from now on if it has not begun; [`NEVER`]: at the end of its slice.
+    fn turn_end(&self) -> u64 {
+        let (turn, end) = (self.timers.turn.load(Ordering::Relaxed), self.timers.turn_end.load(Ordering::Relaxed));
+        if turn == 0 || end != NEVER {
+            return end;
+        }
+        let end = self.kernel.clock() + turn;
+        self.timers.turn_end.store(end, Ordering::Relaxed);
+        end
+    }
+
+    /// The process has nothing to do: nobody waits for its turn's end.
+    pub fn rest_turn(&self) {
+        if self.timers.forget_turn() {
+            self.kernel.set_deadline(None);
+        }
     }
 
     fn send_timer_signal(&self, Signal { information, thread, timer }: Signal) {
@@ -123,6 +151,7 @@ impl<K: Kernel> Process<K> {
             // One whose time has come is seen now: the table is looked at behind the timers.
             due = sleeper.filter(|&sleeper| sleeper > self.kernel.clock()).map_or(due, |sleeper| due.min(sleeper));
         }
+        due = due.min(self.turn_end());
         timers.due.store(due, Ordering::Relaxed);
         timers.due_asleep.store(due_asleep, Ordering::Relaxed);
         timers.on_threads.store(on_threads, Ordering::Relaxed);

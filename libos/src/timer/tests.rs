@@ -4,6 +4,7 @@ use core::sync::atomic::Ordering;
 
 use crate::errno::Errno;
 use crate::fake::calls::{Caller, cpio};
+use crate::kernel::Kernel;
 use crate::signal::{Action, SIGALRM, SIGUSR1, bit};
 use crate::user::UserMemory;
 
@@ -142,4 +143,25 @@ fn a_read_sleeps_until_its_timer_expires() {
     assert_eq!(caller.now_ms(), 30);
     assert_eq!(caller.read(fd, 8), Ok(1u64.to_ne_bytes().to_vec()));
     assert_eq!(caller.now_ms(), 40);
+}
+
+#[test]
+fn a_process_that_has_turns_lets_others_run_when_one_is_over_and_not_when_it_wakes() {
+    let caller = caller();
+    let yields = || caller.process.kernel.yields.load(Ordering::Relaxed);
+    caller.process.timers.follow(true, 5 * MS as u64);
+    caller.process.run_timers();
+    assert_eq!((caller.deadline(), yields()), (5, 0));
+    let _ = caller.process.kernel.wait(&[], Some(4 * MS as u64));
+    caller.process.run_timers();
+    assert_eq!((caller.deadline(), yields()), (5, 0));
+    let _ = caller.process.kernel.wait(&[], Some(6 * MS as u64));
+    caller.process.run_timers();
+    assert_eq!((caller.deadline(), yields()), (11, 1));
+    caller.sleep_ms(20).expect("it sleeps");
+    caller.process.run_timers();
+    assert_eq!((caller.deadline(), yields()), (31, 1));
+    caller.process.timers.follow(false, 0);
+    caller.process.arm_timers();
+    assert_eq!(caller.deadline(), 0);
 }

@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-/// What a process is told without asking. Everything but the doorbell only changes before the doorbell rings.
+/// What a process is told without asking. Everything but the doorbell and `company` only changes before the doorbell rings.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub struct Bulletin {
@@ -32,6 +32,8 @@ pub struct Bulletin {
     pub asked_until: AtomicU64,
     /// Not 0 while others ask something of the process.
     pub questions: AtomicU32,
+    /// Not 0 while there are other processes, who could use the time that this one does not need.
+    pub company: AtomicU32,
 }
 
 impl Bulletin {

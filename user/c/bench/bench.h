@@ -44,6 +44,8 @@ extern long at;
  * from a child process. */
 void require(int holds, const char *what);
 
+void sort_ascending(double *figures, long count);
+
 /* A child process that runs `work` and exits; and its end. */
 pid_t child(void (*work)(void));
 void reap(pid_t pid);

@@ -4,21 +4,20 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { HOT = 31, COLD = 9, EVICTED = 32 << 20, READS = 1000 };
 
 static inline uint64_t cycles(void)
 {
-#ifdef __x86_64__
-	uint32_t low, high;
-	__asm__ __volatile__("lfence\n\trdtsc\n\tlfence" : "=a"(low), "=d"(high) : : "memory");
-	return (uint64_t)high << 32 | low;
-#else
 	uint64_t count;
+#ifdef __x86_64__
+	__asm__ __volatile__("lfence" : : : "memory");
+	count = counter();
+	__asm__ __volatile__("lfence" : : : "memory");
+#else
 	__asm__ __volatile__("isb\n\tmrs %0, pmccntr_el0\n\tisb" : "=r"(count) : : "memory");
-	return count;
 #endif
+	return count;
 }
 
 static sigjmp_buf refused;
@@ -44,12 +43,6 @@ const char *cycle_clock(void)
 #else
 	return cycles() > start ? "pmccntr_el0" : 0;
 #endif
-}
-
-static int ascending(const void *left, const void *right)
-{
-	double a = *(const double *)left, b = *(const double *)right;
-	return (a > b) - (a < b);
 }
 
 /* What two reads cost, one after the other, at the least. */
@@ -90,7 +83,7 @@ void measure_cycles(const struct operation *operation)
 	pass(operation, rounds, 0, reading);
 	for (int i = 0; i < HOT; i++) hot[i] = pass(operation, rounds, 0, reading);
 	for (int i = 0; i < COLD; i++) cold[i] = pass(operation, 1, 1, reading);
-	qsort(hot, HOT, sizeof *hot, ascending);
-	qsort(cold, COLD, sizeof *cold, ascending);
+	sort_ascending(hot, HOT);
+	sort_ascending(cold, COLD);
 	printf("%s %.2f %.2f %.2f %.2f\n", operation->name, hot[HOT / 2], cold[COLD / 2], hot[HOT / 10], hot[HOT - 1 - HOT / 10]);
 }

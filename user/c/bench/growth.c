@@ -151,16 +151,29 @@ static void add_member(void (*work)(void))
 	members[number_of_members++] = pid;
 }
 
+static int begun[2];
+
 static void sleep_for_good(void)
 {
+	char token = 0;
+	write(begun[1], &token, 1);
 	for (;;) pause();
 }
 
+/* All of them have run and are asleep before anything is measured. */
 static void begin_alive(long rounds)
 {
+	char token;
 	(void)rounds;
 	handle(SIGUSR1, leave);
-	while (number_of_members < at) add_member(sleep_for_good);
+	require(!pipe(begun), "pipe");
+	while (number_of_members < at) {
+		add_member(sleep_for_good);
+		require(read(begun[0], &token, 1) == 1, "read");
+	}
+	close(begun[0]);
+	close(begun[1]);
+	fork_and_exit(1);
 }
 
 static void end_alive(long rounds)
@@ -207,6 +220,16 @@ static void close_ring(void)
 		}
 }
 
+static void pass_the_token(long rounds)
+{
+	char token = 0;
+	long first = processes_in_ring == 1 ? 0 : 1;
+	for (long i = 0; i < rounds / processes_in_ring; i++) {
+		write(ring[first][1], &token, 1);
+		require(read(ring[0][0], &token, 1) == 1, "read");
+	}
+}
+
 static void begin_ring(long rounds)
 {
 	(void)rounds;
@@ -216,16 +239,8 @@ static void begin_ring(long rounds)
 	handle(SIGUSR1, leave);
 	for (long i = 0; i < processes_in_ring; i++) require(!pipe(ring[i]), "pipe");
 	for (beginning = 1; beginning < processes_in_ring; beginning++) add_member(begin_member);
-}
-
-static void pass_the_token(long rounds)
-{
-	char token = 0;
-	long first = processes_in_ring == 1 ? 0 : 1;
-	for (long i = 0; i < rounds / processes_in_ring; i++) {
-		write(ring[first][1], &token, 1);
-		require(read(ring[0][0], &token, 1) == 1, "read");
-	}
+	/* All of them have run before anything is measured. */
+	pass_the_token(2 * processes_in_ring);
 }
 
 static void end_ring(long rounds)

@@ -81,7 +81,7 @@ static void say(void)
 	tcdrain(1);
 }
 
-static uint64_t pass(const struct operation *operation, long rounds)
+static double pass(const struct operation *operation, long rounds)
 {
 	if (operation->begin) operation->begin(rounds);
 	mark_beginning();
@@ -90,23 +90,27 @@ static uint64_t pass(const struct operation *operation, long rounds)
 	uint64_t ticks = counter() - start;
 	mark_end();
 	if (operation->end) operation->end(rounds);
-	return ticks;
+	return (double)ticks / rounds;
 }
 
 static int ascending(const void *left, const void *right)
 {
-	uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
+	double a = *(const double *)left, b = *(const double *)right;
 	return (a > b) - (a < b);
+}
+
+void sort_ascending(double *figures, long count)
+{
+	qsort(figures, count, sizeof *figures, ascending);
 }
 
 static void run_passes(const struct operation *operation, long rounds)
 {
-	uint64_t ticks[PASSES];
+	double figures[PASSES];
 	pass(operation, rounds);
-	for (int i = 0; i < PASSES; i++) ticks[i] = pass(operation, rounds);
-	qsort(ticks, PASSES, sizeof *ticks, ascending);
-	printf("%s %.2f %.2f %.2f\n", operation->name, (double)ticks[PASSES / 2] / rounds, (double)ticks[0] / rounds,
-	       (double)ticks[PASSES - 1] / rounds);
+	for (int i = 0; i < PASSES; i++) figures[i] = pass(operation, rounds);
+	sort_ascending(figures, PASSES);
+	printf("%s %.2f %.2f %.2f\n", operation->name, figures[PASSES / 2], figures[0], figures[PASSES - 1]);
 }
 
 /* Whether the clock is that of cycles. */

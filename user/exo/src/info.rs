@@ -1,14 +1,14 @@
 //! The info pages, read.
 
 use abi::{
-    EnvEntry, EnvId, FrameEntry, FrameKind, INFO_ENVS_PAGE, INFO_LEDGER_PAGE, INFO_SLICES_PAGE, InfoPage, LEDGER_ENTRIES, LedgerEntry,
-    MAX_SLICES, PAGE_SIZE, SliceEntry,
+    EnvEntry, EnvId, FrameEntry, FrameKind, INFO_ENVS_PAGE, INFO_LEDGER_PAGE, INFO_SLICES_PAGE, INFO_SLICES_PAGES, InfoPage,
+    LEDGER_ENTRIES, LedgerEntry, MAX_SLICES, PAGE_SIZE, SliceEntry,
 };
 
 use crate::place::{INFO, page};
 
 /// Info pages before the frame table.
-pub const FIRST_PAGES: usize = INFO_SLICES_PAGE + 1;
+pub const FIRST_PAGES: usize = INFO_SLICES_PAGE + INFO_SLICES_PAGES;
 
 /// Map all info pages here.
 pub fn map() {

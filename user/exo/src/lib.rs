@@ -13,6 +13,7 @@
 //! | `scene` | evil acts in front of neighbours, with the frames counted |
 //! | `crowd` | actors that make calls with any arguments |
 //! | `shared` | the words that all of a program's environments share |
+//! | `partner` | children that run when somebody turns to them |
 //! | `measure` | instructions of rounds |
 //! | `numbered` | a call by its number |
 //! | `random` | reproducible numbers |
@@ -28,6 +29,7 @@ pub mod isa;
 pub mod measure;
 pub mod numbered;
 pub mod orchard;
+pub mod partner;
 pub mod place;
 pub mod random;
 pub mod scene;

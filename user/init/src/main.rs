@@ -30,8 +30,9 @@ const SIGNALLED: u64 = 128;
 const FAILED: u8 = 125;
 /// Frames that a program beside `unixd` may be charged for, beyond its image.
 const BESIDE_FRAMES: usize = 2048;
-/// The slot of the slice vector that it runs in.
-const BESIDE_SLOT: usize = MAX_SLICES - 1;
+/// The slot of the slice vector that it runs in. `unixd` has those below: the kernel walks the vector as far as it is in use, so the last
+/// slot would be a long way.
+const BESIDE_SLOT: usize = 255;
 /// A slot's context while nobody has it.
 const UNUSED: usize = u32::MAX as usize;
 

@@ -5,6 +5,7 @@
 //! keeps nothing but a [`Fork`]; a process that dies there leaves an environment that nobody knows any more, which is ended with it.
 
 use abi::{EnvId, EnvState, MAX_ENVS};
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use libos::errno::Errno;
 use libos::signal::SIGNALS;
@@ -60,7 +61,7 @@ impl Server {
         let on_the_way: Vec<u32> = self.processes.iter().filter(|process| process.fork.is_some()).map(|process| process.id).collect();
         self.family.may_fork(id, &on_the_way)?;
         let process = self.processes.get(id).ok_or(Errno::ESRCH)?;
-        let (env, (quota, used)) = (process.env, process.frames());
+        let (env, (_, used)) = (process.env, process.frames());
         // Nobody makes a child of what another process makes.
         if !is_child_of(child, env) {
             return Err(Errno::EINVAL);
@@ -68,9 +69,19 @@ impl Server {
         if process.share.left(0) < frames {
             return Err(Errno::ENOMEM);
         }
-        if self.admission.grant(Asking { wanted: frames, used, available: memory::available().saturating_sub(FORKS_LEAVE) }) < frames {
-            return Err(Errno::ENOMEM);
+        let granted = |server: &Server| {
+            let available = memory::available().saturating_sub(FORKS_LEAVE);
+            server.admission.grant(Asking { wanted: frames, used, available })
+        };
+        if granted(self) < frames {
+            // What quotas have that nobody uses is there for it: others' and its own.
+            self.take_all_slack(id);
+            self.take_slack(id);
+            if granted(self) < frames {
+                return Err(Errno::ENOMEM);
+            }
         }
+        let (quota, _) = self.process(id)?.frames();
         let slot = self.processes.take_slot().ok_or(Errno::EAGAIN)?;
         if exo::env_quota(env, quota + frames).is_err() {
             self.processes.give_slot(slot);
@@ -139,7 +150,7 @@ impl Server {
     }
 
     /// What a child needs before it can run.
-    fn admit(&mut self, id: u32, fork: Fork, context: usize) -> Result<Process, Errno> {
+    fn admit(&mut self, id: u32, fork: Fork, context: usize) -> Result<Box<Process>, Errno> {
         let handles = self.handles(id).map(|handles| handles.clone())?;
         let parent = self.processes.get(id).ok_or(Errno::ESRCH)?;
         let (share, words_pages, sandbox) = (parent.share.of_child(fork.slot), parent.words_pages, parent.sandbox.clone());
@@ -148,7 +159,7 @@ impl Server {
             self.channels.give(channel);
             return Err(Errno::EAGAIN);
         }
-        Ok(Process { maker: id, sandbox, ..Process::child_of(fork, share, context, channel, handles, words_pages) })
+        Ok(Box::new(Process { maker: id, sandbox, ..Process::child_of(fork, share, context, channel, handles, words_pages) }))
     }
 
     /// Whether an environment is alive, a child of this one and no process.

@@ -5,7 +5,7 @@
 mod image {
     use core::panic::PanicInfo;
 
-    use abi::{EnvId, Error, INFO_SLICES_PAGE, MAX_SLICES, Registers, RunState, TransferFlags, WaitWord};
+    use abi::{EnvId, Error, INFO_SLICES_PAGE, INFO_SLICES_PAGES, MAX_SLICES, Registers, RunState, TransferFlags, WaitWord};
     use exo::command::{blocks, image_name};
     use exo::image::module;
     use libos::entry::heap::Heap;
@@ -48,7 +48,7 @@ mod image {
 
     #[unsafe(no_mangle)]
     extern "C" fn unixd_main() -> ! {
-        exo::info_map(EnvId::SELF, machine::INFO, 0, INFO_SLICES_PAGE + 1).expect("the info pages");
+        exo::info_map(EnvId::SELF, machine::INFO, 0, INFO_SLICES_PAGE + INFO_SLICES_PAGES).expect("the info pages");
         let files = |name| module(name).unwrap_or_default();
         let now = Time::from_nanoseconds(machine::realtime_ns());
         let pairs = Pairs::default();

@@ -69,6 +69,11 @@ impl Process {
         }
     }
 
+    /// Say whether there are other processes.
+    pub(crate) fn tell_company(&self, is_there: bool) {
+        self.channel.tell(|bulletin| &bulletin.company, u32::from(is_there));
+    }
+
     /// Frames that it may be charged for, and frames that it is charged for.
     #[must_use]
     pub fn frames(&self) -> (usize, usize) {

@@ -3,6 +3,7 @@
 use core::ops::Range;
 
 use abi::{EnvId, MAX_ENVS};
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -11,7 +12,7 @@ use crate::process::Process;
 
 /// See the module.
 pub struct Processes {
-    by_id: BTreeMap<u32, Process>,
+    by_id: BTreeMap<u32, Box<Process>>,
     /// By slot of the environment table; 0: none.
     by_env: Vec<u32>,
     /// Slots of the slice vector that nobody has, the next one last.
@@ -34,31 +35,42 @@ impl Processes {
 
     /// Give a slot back.
     pub fn give_slot(&mut self, slot: usize) {
-        self.slots.push(slot);
+        // The first ones are taken first: the kernel walks the vector up to the last that is in use.
+        let place = self.slots.partition_point(|&other| other > slot);
+        self.slots.insert(place, slot);
     }
 
     /// Add a process.
-    pub fn insert(&mut self, process: Process) {
+    pub fn insert(&mut self, process: Box<Process>) {
         self.by_env[process.env.slot()] = process.id;
+        if !self.by_id.is_empty() {
+            process.tell_company(true);
+        }
+        if let (1, Some(other)) = (self.by_id.len(), self.by_id.values().next()) {
+            other.tell_company(true);
+        }
         self.by_id.insert(process.id, process);
     }
 
     /// Take a process out.
-    pub fn remove(&mut self, id: u32) -> Option<Process> {
+    pub fn remove(&mut self, id: u32) -> Option<Box<Process>> {
         let process = self.by_id.remove(&id)?;
         self.by_env[process.env.slot()] = 0;
+        if let (1, Some(last)) = (self.by_id.len(), self.by_id.values().next()) {
+            last.tell_company(false);
+        }
         Some(process)
     }
 
     /// The process with an id.
     #[must_use]
     pub fn get(&self, id: u32) -> Option<&Process> {
-        self.by_id.get(&id)
+        self.by_id.get(&id).map(Box::as_ref)
     }
 
     /// The same, to change.
     pub fn get_mut(&mut self, id: u32) -> Option<&mut Process> {
-        self.by_id.get_mut(&id)
+        self.by_id.get_mut(&id).map(Box::as_mut)
     }
 
     /// The id of the process that an environment is.
@@ -70,7 +82,7 @@ impl Processes {
 
     /// All of them, by id.
     pub fn iter(&self) -> impl Iterator<Item = &Process> {
-        self.by_id.values()
+        self.by_id.values().map(Box::as_ref)
     }
 
     /// Whether there is none.

@@ -1,6 +1,7 @@
 //! The first programs, as they are started: what `exo::start` promises a process.
 
 use abi::{EnvId, PAGE_SIZE, Privileges, Registers, Rights, RunState};
+use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 use exo::command::{Command, image_name};
@@ -101,7 +102,7 @@ pub fn start(server: &mut Server, block: &[u8], copy: usize, copies: usize) -> e
     share.slots().first().ok_or(abi::Error::Full)?;
     share.slots().iter().try_for_each(|&slot| exo::slice_set(0, slot, env, context))?;
     let handles = server.tree.first_handles();
-    server.processes.insert(Process {
+    server.processes.insert(Box::new(Process {
         id,
         env,
         context,
@@ -117,7 +118,7 @@ pub fn start(server: &mut Server, block: &[u8], copy: usize, copies: usize) -> e
         spare: None,
         sandbox: Default::default(),
         questions: Questions::default(),
-    });
+    }));
     server.family.begin(id);
     server.note_beginning(id);
     server.settle();

@@ -243,7 +243,7 @@ impl Server {
     }
 
     /// Take what a process does not use of its quota, but for what it needs at once. Gives how many frames.
-    fn take_slack(&self, id: u32) -> usize {
+    pub(crate) fn take_slack(&self, id: u32) -> usize {
         // While it makes a child, it has what that needs.
         let Some(process) = self.processes.get(id).filter(|process| process.fork.is_none()) else { return 0 };
         let (quota, used) = process.frames();

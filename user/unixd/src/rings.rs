@@ -8,6 +8,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use abi::{EnvId, Error, PAGE_SIZE, Rights};
 use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use libos::file::pipe::{PIPE_BUF, Pipe};
@@ -37,13 +38,14 @@ struct Places {
     free: Vec<u32>,
     /// How many were ever used.
     used: u32,
-    /// Which processes have which ring mapped.
-    mapped: Vec<(u32, u32)>,
+    /// Processes, and rings that they have mapped.
+    mapped: BTreeSet<(u32, u32)>,
     /// The frames of each place that has pages.
     frames: Vec<[u64; RING_PAGES]>,
 }
 
-static PLACES: Mutex<Places> = Mutex::new(Places { spare: Vec::new(), free: Vec::new(), used: 0, mapped: Vec::new(), frames: Vec::new() });
+static PLACES: Mutex<Places> =
+    Mutex::new(Places { spare: Vec::new(), free: Vec::new(), used: 0, mapped: BTreeSet::new(), frames: Vec::new() });
 
 /// A ring that is used.
 struct Place(MappedRing);
@@ -155,20 +157,25 @@ impl RingPages for Place {
     }
 }
 
+/// What there may be of a process.
+fn of(id: u32) -> core::ops::RangeInclusive<(u32, u32)> {
+    (id, 0)..=(id, u32::MAX)
+}
+
 /// A child has mapped what its parent has.
 pub fn clone_mappings(parent: u32, child: u32) {
     let mapped = &mut PLACES.lock().mapped;
-    let inherited: Vec<(u32, u32)> = mapped.iter().filter(|(_, id)| *id == parent).map(|&(ring, _)| (ring, child)).collect();
+    let inherited: Vec<(u32, u32)> = mapped.range(of(parent)).map(|&(_, ring)| (child, ring)).collect();
     mapped.extend(inherited);
 }
 
 /// A process is gone.
 pub fn forget(id: u32) {
-    PLACES.lock().mapped.retain(|&(_, mapped)| mapped != id);
+    PLACES.lock().mapped.extract_if(of(id), |_| true).for_each(drop);
 }
 
 fn forget_one(index: u32, id: u32) {
-    PLACES.lock().mapped.retain(|&mapped| mapped != (index, id));
+    PLACES.lock().mapped.remove(&(id, index));
 }
 
 fn ring_of(opened: &Opened) -> Option<u32> {
@@ -199,7 +206,7 @@ impl Server {
     fn map_ring(&mut self, id: u32, index: u32) -> bool {
         let Some(env) = self.processes.get(id).map(|process| process.env) else { return false };
         // A child may not have all that its parent had.
-        if PLACES.lock().mapped.contains(&(index, id))
+        if PLACES.lock().mapped.contains(&(id, index))
             && exo::page_query(env, address(index)).is_ok_and(|page| page.rights != Rights::empty())
         {
             return true;
@@ -215,7 +222,7 @@ impl Server {
             unmap(env, index);
             return false;
         }
-        PLACES.lock().mapped.push((index, id));
+        PLACES.lock().mapped.insert((id, index));
         true
     }
 

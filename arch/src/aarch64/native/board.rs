@@ -152,7 +152,7 @@ pub(super) extern "C" fn start(device_tree: u64) -> ! {
     let clock_chip = tree::devices(tree, "arm,pl031").flat_map(windows).next().map(map_device);
     // SAFETY: the device tree says that it is there; reading has no effect.
     let seconds = clock_chip.map_or(0, |registers| unsafe { registers.cast::<u32>().read_volatile() });
-    let mut boot = Boot { clock_hz: CNTFRQ_EL0.get(), unix_ns: u64::from(seconds) * 1_000_000_000, device_tree, ..Boot::default() };
+    let mut boot = Boot { clock_hz: CNTFRQ_EL0.get(), unix_ns: u64::from(seconds) * 1_000_000_000, ..Boot::default() };
     boot.console_irq = tree::interrupt(device).unwrap_or(0);
     boot.memory.extend(tree::memory(tree).map(map_memory).filter(|range| range.count > 0));
     boot.reserved.extend([image_frames(), frames((device_tree, tree.data().len() as u64))]);

@@ -1,5 +1,6 @@
 //! How fast the clocks run, and what time it is.
 
+use time::{Date, Month};
 use x86_64::instructions::port::Port;
 
 use super::apic;
@@ -115,15 +116,7 @@ fn read_cmos() -> u64 {
         return 0;
     }
     let [second, minute, hour, day, month, year] =
-        [0x00, 0x02, 0x04, 0x07, 0x08, 0x09].map(read).map(|value| u64::from((value >> 4) * 10 + (value & 0xf)));
-    ((days_since_1970(2000 + year, month, day) * 24 + hour) * 60 + minute) * 60 + second
-}
-
-/// Days from 1970-01-01 to a date of this century, in which every fourth year is a leap year. Years are taken to begin in March, so that
-/// a leap day is their last: then every five months have 153 days.
-fn days_since_1970(year: u64, month: u64, day: u64) -> u64 {
-    /// The same sum for 1970-01-01.
-    const BEFORE_1970: u64 = 719_484;
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    year * 365 + year / 4 + (153 * month + 2) / 5 + day - BEFORE_1970
+        [0x00, 0x02, 0x04, 0x07, 0x08, 0x09].map(read).map(|value| (value >> 4) * 10 + (value & 0xf));
+    let date = Month::try_from(month).and_then(|month| Date::from_calendar_date(2000 + i32::from(year), month, day));
+    date.and_then(|date| date.with_hms(hour, minute, second)).map_or(0, |time| time.assume_utc().unix_timestamp() as u64)
 }

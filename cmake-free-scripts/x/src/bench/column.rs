@@ -41,6 +41,9 @@ const QUIET: &str = "quiet loglevel=0 panic=-1 rdinit=/init";
 /// isolation, security modules, auditing, preemption in the kernel, accounting of memory to groups.
 const TUNED: &str = "mitigations=off init_on_alloc=0 init_on_free=0 randomize_kstack_offset=off kpti=0 security=none lsm= audit=0 preempt=none cgroup_disable=memory";
 
+/// Memory of the machine that has room for a thousand processes, each of which is charged for what it shares too.
+pub const ROOMY: &str = "6G";
+
 /// Of the text that programs work on.
 const TEXT_BYTES: usize = 128 << 10;
 
@@ -116,8 +119,18 @@ impl Column {
         Machine { icount: true, append: self.command_line(isa), ..Machine::default_for(isa) }
     }
 
+    /// The same with room for a thousand processes.
+    pub fn roomy_machine(self, isa: Isa) -> Machine {
+        Machine { memory: ROOMY.into(), ..self.machine(isa) }
+    }
+
     /// What boots behind the kernel: the program with these words and, on Chitin, policies, and what it runs.
     pub fn image(self, isa: Isa, words: &[String], own: Option<&Own>, settings: &[String]) -> Result<Vec<u8>> {
+        self.image_telling(isa, words, own, settings, CommandFlags::empty())
+    }
+
+    /// The same; Chitin tells of itself as the flags ask.
+    pub fn image_telling(self, isa: Isa, words: &[String], own: Option<&Own>, settings: &[String], told: CommandFlags) -> Result<Vec<u8>> {
         let read = |path: PathBuf| fs::read(&path).with_context(|| format!("cannot read {}", path.display()));
         let program = |name| read(c_program(isa, self.flavour(), name, Form::Static));
         let mut files = Files::new();
@@ -151,7 +164,7 @@ impl Column {
             Column::Chitin(entry) => {
                 files.add_program("/bin/bench", program(BENCH)?);
                 let arguments = [&["/bin/bench".to_owned()], words].concat();
-                let flags = CommandFlags::BATCH | entry.flags();
+                let flags = CommandFlags::BATCH | entry.flags() | told;
                 let settings = settings.to_vec();
                 let environment = ENVIRONMENT.map(str::to_owned).into();
                 Guest { files, arguments, environment, settings, flags, ..Guest::default() }.image(isa)

@@ -39,7 +39,7 @@ pub fn check(isa: Isa, entry: Entry) -> Result<()> {
 
 fn measure(isa: Isa, column: Column, expected: &BTreeMap<String, f64>) -> Result<Figures> {
     let names: Vec<&str> = expected.keys().map(String::as_str).collect();
-    session::measure(isa, column, &Work { names, divisor: 1, own: None, settings: &[] }, &ProgressBar::hidden())
+    session::measure(isa, column, &Work::of(names), &ProgressBar::hidden())
 }
 
 /// A line for each count that grew too much, or is not there any more.

@@ -33,7 +33,7 @@ pub fn or_measured(isa: Isa, column: Column, work: &Work, bar: &ProgressBar, mea
     }
     let path = folder().join(format!("{isa}-{}-{:016x}.json", column.name(), key(isa, column, work)?));
     let mut kept: Figures = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
-    if work.own.is_none() && work.names.iter().all(|&name| kept.contains_key(name)) {
+    if !work.anew && work.own.is_none() && work.names.iter().all(|&name| kept.contains_key(name)) {
         bar.inc(work.names.len() as u64);
         kept.retain(|name, _| work.names.contains(&name.as_str()));
         return Ok(kept);
@@ -54,8 +54,8 @@ fn key(isa: Isa, column: Column, work: &Work) -> Result<u64> {
     fs::read(column.kernel(isa))?.hash(&mut hasher);
     column.image(isa, &[], None, &[])?.hash(&mut hasher);
     work.divisor.hash(&mut hasher);
-    let machine = column.machine(isa);
-    format!("{machine:?}").hash(&mut hasher);
+    let machines = [column.machine(isa), column.roomy_machine(isa)];
+    format!("{machines:?}").hash(&mut hasher);
     Command::new(format!("qemu-system-{isa}")).arg("--version").output()?.stdout.hash(&mut hasher);
     Ok(hasher.finish())
 }

@@ -37,6 +37,11 @@ impl Operation {
         Some((curve, at.parse().ok()?))
     }
 
+    /// Whether it is measured where there is room for a thousand processes; all points of a curve are measured in one machine.
+    pub fn needs_room(name: &str) -> bool {
+        name.split_once('@').is_some_and(|(curve, _)| curve == "fork_alive" || curve.starts_with("switch_processes"))
+    }
+
     fn parse(line: &str) -> Option<Operation> {
         let mut quoted = line.split('"');
         let mut words = quoted.next()?.split_whitespace();
@@ -75,5 +80,9 @@ mod tests {
         );
         assert_eq!([1, 2, 100].map(|divisor| operation.rounds(divisor)), [4, 2, 2]);
         assert_eq!(Operation::parse("begin fork"), None);
+        assert_eq!(
+            ["fork_alive@10", "switch_processes_16k@2", "fork_size@1", "fork"].map(Operation::needs_room),
+            [true, true, false, false]
+        );
     }
 }

@@ -40,8 +40,8 @@ pub const COLUMNS: [Column; 3] = [Column::Chitin(Entry::Linked), Column::Chitin(
 
 /// Passes of an operation; the first one warms.
 const PASSES: usize = 4;
-/// How far what the plugin counts may be from what the clock does, as a part of it: of a block whose instruction faults it counts the rest too.
-const TOLERANCE: f64 = 0.1;
+/// How far what the plugin counts may be from what the clock does, as a part of it: an instruction that faults is counted each time.
+const TOLERANCE: f64 = 0.02;
 
 /// Whose instruction it is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
@@ -113,7 +113,7 @@ pub type Parts = BTreeMap<Part, f64>;
 /// By operation. `known` has how many rounds each has.
 pub fn measure(isa: Isa, column: Column, known: &[Operation], divisor: usize) -> Result<BTreeMap<String, Parts>> {
     let profile = Profile::new()?;
-    let work = Work { names: OPERATIONS.to_vec(), divisor, own: None, settings: &[] };
+    let work = Work { divisor, ..Work::of(OPERATIONS.to_vec()) };
     let transcript = session::boot_profiled(isa, column, &work, profile.option())?;
     let is_ours = matches!(column, Column::Chitin(_));
     let sections = profile.sections(isa, is_ours)?;

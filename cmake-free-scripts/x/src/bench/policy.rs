@@ -84,7 +84,7 @@ pub fn compare(name: &str, manifest: &Manifest, isa: Isa, linux: bool) -> Result
     for (title, column, arguments, settings) in jobs.into_iter().filter(|(_, column, ..)| linux || *column == ours) {
         bar.set_message(format!("{isa} {name}: {title}"));
         let own = Own::of_app(manifest, arguments);
-        let work = Work { names: vec![&own.name], divisor: 1, own: Some(&own), settings };
+        let work = Work { own: Some(&own), settings, ..Work::of(vec![&own.name]) };
         columns.insert(title.to_owned(), session::measure(isa, column, &work, &bar)?);
     }
     bar.finish_and_clear();
@@ -104,7 +104,7 @@ pub fn compare(name: &str, manifest: &Manifest, isa: Isa, linux: bool) -> Result
 /// # Errors
 /// A machine does not reach its end, or an operation is not measured.
 pub fn costs(isa: Isa, names: &[&str], settings: &[String]) -> Result<Vec<f64>> {
-    let work = Work { names: names.to_vec(), divisor: 1, own: None, settings };
+    let work = Work { settings, ..Work::of(names.to_vec()) };
     let figures = session::measure(isa, Column::Chitin(Entry::Linked), &work, &ProgressBar::hidden())?;
     let figure = |name: &&str| figures.get(*name).and_then(Measured::median).with_context(|| format!("no figure of {name}"));
     names.iter().map(figure).collect()

@@ -5,11 +5,13 @@
 //! | `bars` | operations, on a logarithmic scale |
 //! | `curves` | what grows, and the history over commits |
 //! | `stacks` | where instructions go |
+//! | `calls` | what whole programs call |
 //! | `cycles` | the second clock |
 //! | `numbers` | every figure |
 //! | `report.css` | how it looks |
 
 mod bars;
+mod calls;
 mod curves;
 mod cycles;
 mod numbers;
@@ -73,6 +75,7 @@ pub fn write(results: &Results, history: &History) -> String {
     for (group, title, text) in GROUPS {
         html += &bars::group(results, &isas, group, title, text);
     }
+    html += &calls::card(results, &isas);
     html += &stacks::card(results, &isas);
     html += &curves::growth(results, &isas);
     html += &curves::history(history, &isas);

@@ -7,6 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
+use super::calls::AllCalls;
 use super::column::Column;
 use super::cycles::AllCycles;
 use super::history::History;
@@ -40,6 +41,9 @@ pub struct Results {
     /// Where instructions go.
     #[serde(default)]
     pub parts: AllParts,
+    /// What whole programs call.
+    #[serde(default)]
+    pub calls: AllCalls,
     /// By the second clock.
     #[serde(default)]
     pub cycles: AllCycles,
@@ -81,6 +85,7 @@ impl Results {
             operations,
             isas,
             parts: AllParts::new(),
+            calls: AllCalls::new(),
             cycles: AllCycles::new(),
         })
     }

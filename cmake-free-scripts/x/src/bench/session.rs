@@ -5,10 +5,12 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use exo::command::CommandFlags;
 use indicatif::ProgressBar;
 
 use super::column::Column;
 use super::kept;
+use super::operation::Operation;
 use super::own::Own;
 use super::transcript::{Measured, Transcript};
 use crate::isa::Isa;
@@ -34,9 +36,16 @@ pub struct Work<'a> {
     pub own: Option<&'a Own>,
     /// The policies of the process that measures, on Chitin.
     pub settings: &'a [String],
+    /// Whether what is kept of Linux is measured again.
+    pub anew: bool,
 }
 
-impl Work<'_> {
+impl<'a> Work<'a> {
+    /// These operations, nothing special about them.
+    pub fn of(names: Vec<&'a str>) -> Work<'a> {
+        Work { names, divisor: 1, own: None, settings: &[], anew: false }
+    }
+
     /// What the program in the guest is told, with these operations left.
     fn words(&self, left: &VecDeque<&str>) -> Vec<String> {
         match self.own {
@@ -67,10 +76,18 @@ pub fn measure_all(jobs: &[(Isa, Column)], work: &Work, at_a_time: usize, bar: &
 
 /// The figures of one column.
 pub fn measure(isa: Isa, column: Column, work: &Work, bar: &ProgressBar) -> Result<Figures> {
+    let (roomy, usual) = work.names.iter().partition(|name| work.own.is_none() && Operation::needs_room(name));
+    let mut figures = measure_in(&column.roomy_machine(isa), column, roomy, work, bar)?;
+    // What each boot measures is that of the usual one.
+    figures.extend(measure_in(&column.machine(isa), column, usual, work, bar)?);
+    Ok(figures)
+}
+
+/// The figures of these operations, in one kind of machine.
+fn measure_in(machine: &Machine, column: Column, mut left: VecDeque<&str>, work: &Work, bar: &ProgressBar) -> Result<Figures> {
     let mut figures = Figures::new();
-    let mut left: VecDeque<&str> = work.names.iter().copied().collect();
     while !left.is_empty() {
-        let transcript = boot(isa, column, &left, work, bar)?;
+        let transcript = boot(machine, column, &left, work, bar)?;
         prove(&transcript)?;
         for (name, measured) in transcript.measured {
             left.retain(|&other| other != name);
@@ -98,8 +115,19 @@ pub fn boot_profiled(isa: Isa, column: Column, work: &Work, plugin: String) -> R
     Ok(transcript)
 }
 
+/// One boot of Chitin that tells of itself as `flags` ask; gives what it printed, which must be whole.
+pub fn boot_telling(isa: Isa, column: Column, work: &Work, flags: CommandFlags) -> Result<Vec<u8>> {
+    let names = work.names.iter().copied().collect();
+    let image = column.image_telling(isa, &work.words(&names), None, work.settings, flags)?;
+    let outcome = boot_watched(&column.machine(isa), &column.kernel(isa), &image, SILENCE, |_| {})?;
+    let transcript = Transcript::read(&outcome.output);
+    ensure!(transcript.ended, "{}; it printed:\n{}", outcome.end, String::from_utf8_lossy(&outcome.output));
+    Ok(outcome.output)
+}
+
 /// One boot. Where the machine does not reach the end, the operation that ran gets the blame for a figure.
-fn boot(isa: Isa, column: Column, names: &VecDeque<&str>, work: &Work, bar: &ProgressBar) -> Result<Transcript> {
+fn boot(machine: &Machine, column: Column, names: &VecDeque<&str>, work: &Work, bar: &ProgressBar) -> Result<Transcript> {
+    let isa = machine.isa;
     let image = column.image(isa, &work.words(names), work.own, work.settings)?;
     let mut shown = 0;
     let watch = |output: &[u8]| {
@@ -111,7 +139,7 @@ fn boot(isa: Isa, column: Column, names: &VecDeque<&str>, work: &Work, bar: &Pro
             bar.set_message(format!("{isa} {}: {name}", column.name()));
         }
     };
-    let outcome = boot_watched(&column.machine(isa), &column.kernel(isa), &image, SILENCE, watch)?;
+    let outcome = boot_watched(machine, &column.kernel(isa), &image, SILENCE, watch)?;
     let mut transcript = Transcript::read(&outcome.output);
     let printed = || String::from_utf8_lossy(&outcome.output[outcome.output.len().saturating_sub(2000)..]).into_owned();
     if !transcript.ended {

@@ -36,6 +36,8 @@ pub fn tests(isa: Isa) -> Vec<Test> {
     tests.push(test(isa, "mistake".into(), move || mistake(isa)));
     tests.push(test(isa, "quota".into(), move || quota(isa)));
     tests.push(test(isa, "slices".into(), move || slices(isa)));
+    tests.push(test(isa, "turns".into(), move || turns(isa)));
+    tests.push(test(isa, "trade".into(), move || trade(isa)));
     for (name, manifest) in manifest::all().unwrap_or_default() {
         if let Some(measure) = manifest.measure.clone() {
             tests.push(test(isa, format!("wins-{name}"), move || {
@@ -148,6 +150,58 @@ fn slices(isa: Isa) -> Result<()> {
     };
     let (one, four) = (count("one\t")?, count("four\t")?);
     ensure!(four >= 2 * one, "{one} rounds with a slice, {four} with four");
+    Ok(())
+}
+
+/// A program that wakes once a millisecond is on time beside one that computes and lets others have their turn, and late beside one that does not.
+fn turns(isa: Isa) -> Result<()> {
+    let median = |settings: Vec<&str>| -> Result<u64> {
+        let hog = Guest {
+            arguments: words(vec!["/bin/lua", "-e", "while true do end"]),
+            settings: words(settings),
+            flags: CommandFlags::BATCH,
+            ..Guest::default()
+        };
+        let mut files = lua(isa, Entry::Linked)?;
+        files.add_program("/bin/latency", std::fs::read(build::linux(isa, Flavour::Shim, "latency"))?);
+        let arguments = words(vec!["/bin/latency", "40", "0"]);
+        let guest = Guest { files, arguments, flags: CommandFlags::BATCH, beside: vec![hog], ..Guest::default() };
+        let output = output_of(&Machine { icount: true, ..Machine::default_for(isa) }, &guest)?;
+        let line = output.lines().find_map(|line| line.strip_prefix("median ")).with_context(|| format!("no median:\n{output}"))?;
+        line.trim().parse().with_context(|| line.to_owned())
+    };
+    let (usual, sharing) = (median(vec![])?, median(vec!["scheduling=deadline,slice=100"])?);
+    ensure!(usual > 5_000_000, "{usual} ns late beside one that computes: less than its slice, which was to be shown");
+    ensure!(sharing < 200_000, "{sharing} ns late beside one that shares, {usual} beside another");
+    Ok(())
+}
+
+/// Of two apps in too little memory one gives back what it does not use, the other gets it, and both see that in their ledgers; if the first one's policy
+/// is to keep it, the other is refused earlier.
+fn trade(isa: Isa) -> Result<()> {
+    let machine = Machine { memory: "160M".into(), ..Machine::default_for(isa) };
+    let traded = |settings: Vec<&str>| -> Result<(u64, [u64; 3], String)> {
+        let mut files = Files::new();
+        files.add_program("/bin/trade", std::fs::read(build::linux(isa, Flavour::Shim, "trade"))?);
+        let guest = |side| Guest { arguments: words(vec!["/bin/trade", side, "/tmp"]), flags: CommandFlags::BATCH, ..Guest::default() };
+        let keeper = Guest { settings: words(settings), files, beside: vec![guest("grow")], ..guest("keep") };
+        let output = output_of(&machine, &keeper)?;
+        ensure!(output.contains("keeper: what it used is as it was"), "it printed:\n{output}");
+        ensure!(output.contains("grower: its ledger: asked 0 times for 0 frames, gave 0"), "who asks is not asked:\n{output}");
+        let numbers = |start: &str| -> Result<Vec<u64>> {
+            let line = output.lines().find_map(|line| line.strip_prefix(start)).with_context(|| format!("no {start}:\n{output}"))?;
+            Ok(line.split([' ', ',']).filter_map(|word| word.trim().parse().ok()).collect())
+        };
+        let (grown, ledger) = (numbers("grower: ")?, numbers("keeper: its ledger: ")?);
+        ensure!(!output.contains(" taken at "), "nothing is taken from who answers:\n{output}");
+        Ok((grown[0], [ledger[0], ledger[1], ledger[2]], output.clone()))
+    };
+    let (given, [asked, frames, gave], output) = traded(vec![])?;
+    ensure!(asked > 0 && frames > 0 && gave > 0, "it printed:\n{output}");
+    let (kept, [asked, _, none], output) = traded(vec!["paging=keep"])?;
+    ensure!(asked > 0 && none == 0, "by a policy that keeps all it printed:\n{output}");
+    // A MiB more or less is where the last block ends.
+    ensure!((given - kept).abs_diff(gave / 256) <= 1, "{given} MiB where {gave} frames were given, {kept} where none were");
     Ok(())
 }
 
@@ -310,7 +364,13 @@ fn lua(isa: Isa, entry: Entry) -> Result<Files> {
 
 /// What a guest prints that ends well.
 fn output(isa: Isa, guest: &Guest) -> Result<String> {
-    let outcome = boot_captured(&Machine::default_for(isa), &build::kernel(isa), &guest.image(isa)?, Duration::from_secs(60))?;
+    output_of(&Machine::default_for(isa), guest)
+}
+
+/// The same, on another machine.
+fn output_of(machine: &Machine, guest: &Guest) -> Result<String> {
+    let isa = machine.isa;
+    let outcome = boot_captured(machine, &build::kernel(isa), &guest.image(isa)?, Duration::from_secs(60))?;
     if outcome.end != End::Exit(0) {
         bail!("{}; it printed:\n{}", outcome.end, tail(&outcome.output));
     }

@@ -103,7 +103,7 @@ fn ours() -> Vec<Case> {
     cases.push(mappings);
     // What takes all memory is done sooner where there is little.
     let in_little_memory = |name| Case { memory: Some("160M"), timeout: LONG, ..Case::new(Program::Ours(name), &[]) };
-    cases.extend(["bombs", "pressure"].map(in_little_memory));
+    cases.extend(["bombs", "pressure", "full_memory"].map(in_little_memory));
     let mounted = |name, options| Case { mounted: Some(options), ..Case::new(Program::Ours(name), &[]) };
     let networked = |case: Case| Case { networked: true, timeout: LONG, ..case };
     cases.extend(

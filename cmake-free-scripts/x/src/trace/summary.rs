@@ -5,10 +5,10 @@ use std::fmt;
 
 use anyhow::Result;
 use exo::trace::FIELD;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What a call came to.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Count {
     /// How often it was made.
     pub calls: u64,
@@ -51,6 +51,13 @@ impl Summary {
     /// What a call came to.
     pub fn count(&self, name: &str) -> Option<Count> {
         self.calls.get(name).copied()
+    }
+
+    /// All calls, of one of so many runs that were alike.
+    pub fn of_one(self, runs: u64) -> BTreeMap<String, Count> {
+        let part = |sum: u64| (sum + runs / 2) / runs;
+        let average = |count: Count| Count { calls: part(count.calls), errors: part(count.errors), instructions: part(count.instructions) };
+        self.calls.into_iter().map(|(name, count)| (name, average(count))).collect()
     }
 
     /// Whether nothing was told.

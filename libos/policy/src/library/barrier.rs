@@ -15,7 +15,7 @@ pub static POLICY: Policy = Policy {
     parameters: &[Parameter {
         name: "pages",
         summary: "how many a store opens",
-        domain: Domain::Number { unit: "pages", least: 1, most: 512, default: 4 },
+        domain: Domain::Number { unit: "pages", least: 1, most: 64, default: 4 },
     }],
     make: Make::Paging(|values| Box::new(Coarse { usual: InOrder, bytes: values.count("pages") * PAGE_SIZE })),
 };

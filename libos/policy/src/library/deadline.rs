@@ -10,12 +10,21 @@ use crate::{Domain, Make, Parameter, Policy};
 pub static POLICY: Policy = Policy {
     name: "deadline",
     summary: "a thread that sleeps runs when its time comes, before those that compute: for latency beside load",
-    parameters: &[Parameter {
-        name: "turns",
-        summary: "how often in a row such threads go before those that compute",
-        domain: Domain::Number { unit: "turns", least: 1, most: 1 << 20, default: 64 },
-    }],
-    make: Make::Scheduling(|values| Box::new(Deadline { most: values.number("turns"), ..Deadline::default() })),
+    parameters: &[
+        Parameter {
+            name: "turns",
+            summary: "how often in a row such threads go before those that compute",
+            domain: Domain::Number { unit: "turns", least: 1, most: 1 << 20, default: 64 },
+        },
+        Parameter {
+            name: "slice",
+            summary: "how long the process computes before other processes have their turn; 0: as long as the kernel's slice",
+            domain: Domain::Number { unit: "microseconds", least: 0, most: 1_000_000, default: 0 },
+        },
+    ],
+    make: Make::Scheduling(|values| {
+        Box::new(Deadline { most: values.number("turns"), slice_us: values.number("slice"), ..Deadline::default() })
+    }),
 };
 
 /// Those who woke in the order in which they did, then the others by their priority.
@@ -26,6 +35,8 @@ struct Deadline {
     /// Turns of those who woke while others were ready, and the most of them.
     turns: u64,
     most: u64,
+    /// What it lets others have their turn after; 0: nothing.
+    slice_us: u64,
 }
 
 impl Schedule for Deadline {
@@ -39,6 +50,10 @@ impl Schedule for Deadline {
 
     fn is_on_time(&self) -> bool {
         true
+    }
+
+    fn turn_us(&self) -> Option<u64> {
+        (self.slice_us > 0).then_some(self.slice_us)
     }
 
     fn ready_first(&mut self, thread: usize, priority: u8) {

@@ -13,10 +13,12 @@ pub static POLICY: Policy = Policy {
     name: "large",
     summary: "a large page where all of its 512 pages come at once, as paging=prefault,pages=512 has them",
     parameters: &[],
-    make: Make::Placement(|_| Box::new(Large { next: 0 })),
+    make: Make::Placement(|_| Box::new(Large::default())),
 };
 
-struct Large {
+/// Large pages of the first frames that there are for them.
+#[derive(Default)]
+pub(super) struct Large {
     /// Where frames are looked for: behind the last that were found.
     next: u64,
 }

@@ -5,13 +5,15 @@ use core::ops::Range;
 
 use abi::PAGE_SIZE;
 
+use super::large::Large;
 use crate::paging::{Contents, Fault, Paging};
+use crate::placement::{LARGE_PAGES, Placement};
 use crate::{Domain, Make, Parameter, Policy};
 
 /// The policy.
 pub static POLICY: Policy = Policy {
     name: "prefault",
-    summary: "the whole stretch of memory around a fault, for programs that use what they map",
+    summary: "the whole stretch of memory around a fault, of 512 pages a large one: for programs that use what they map",
     parameters: &[Parameter {
         name: "pages",
         summary: "how many come in at a fault",
@@ -32,5 +34,10 @@ impl Paging for Prefault {
         }
         let start = fault.page - fault.page % self.bytes;
         start..start + self.bytes
+    }
+
+    fn placement(&self) -> Option<Box<dyn Placement>> {
+        // As many as that are one entry, one zeroing and one call.
+        (self.bytes == LARGE_PAGES * PAGE_SIZE).then(|| Box::new(Large::default()) as Box<dyn Placement>)
     }
 }

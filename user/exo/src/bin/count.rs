@@ -5,11 +5,12 @@
 #![no_std]
 #![no_main]
 
-use abi::{Call, CloneMode, CloneRange, EnvId, Rights, TransferFlags, WaitWord};
+use abi::{Call, CloneMode, CloneRange, EnvId, Rights, WaitWord};
 use native::{
     child::{Child, QUOTA, poke},
     isa,
     measure::{average_of, is_calibrated, ticks},
+    partner::{partner, serve},
     place::{FREE, FREE_TOO, page},
     scene::prepare,
     shared, upcall,
@@ -127,28 +128,6 @@ fn zeroed_bytes() -> usize {
     // SAFETY: reads the size, in words, as a power of two.
     unsafe { core::arch::asm!("mrs {}, dczid_el0", out(reg) block, options(nomem, nostack)) };
     4 << (block & 0xf)
-}
-
-/// Answers calls for good.
-fn serve(_: u64) -> u64 {
-    const ANSWER: u64 = TransferFlags::REPLY.union(TransferFlags::ACCEPT).bits() << 32;
-    let mut message = [0; 4];
-    let (mut env, mut context) = (0, TransferFlags::ACCEPT.bits() << 32);
-    loop {
-        let [a, b, c, d] = message;
-        // SAFETY: the call changes nothing but the registers that `raw_call` declares.
-        let (_, sender) = unsafe { exo::raw_call::<{ Call::TransferReply as u16 }>([env, context, a, b, c, d], &mut message) };
-        (env, context) = (sender << 8 >> 8, sender >> 56 | ANSWER);
-    }
-}
-
-/// A child that has no slice: it runs when it is yielded to, or called.
-fn partner(function: fn(u64) -> u64, argument: u64) -> Child {
-    let child = Child::new(QUOTA, native::NONE);
-    let context = child.context(function, argument);
-    exo::context_set(child.id, context, None, abi::RunState::Runnable).expect("ours");
-    exo::yield_to(child.id, 0).expect("it can run");
-    child
 }
 
 fn transfer(report: &mut Report) {

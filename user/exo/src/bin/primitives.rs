@@ -5,11 +5,12 @@
 #![no_std]
 #![no_main]
 
-use abi::{Call, CloneMode, CloneRange, EnvId, Error, Registers, Rights, RunState, TransferFlags, UpcallPage, WaitWord};
+use abi::{Call, CloneMode, CloneRange, EnvId, Error, Registers, Rights, RunState, UpcallPage, WaitWord};
 use native::{
     child::{Child, QUOTA, poke},
     info, isa,
     measure::{average_of, is_calibrated, ticks},
+    partner::{partner, serve},
     place::{FREE, FREE_TOO, page, stack_top, upcall_page},
     scene::prepare,
     shared, upcall,
@@ -270,28 +271,6 @@ fn contexts() {
     let irq = info::header().console_irq as usize;
     row("irq_bind", "an interrupt is bound", || exo::irq_bind(irq, EnvId::SELF).expect("ours"));
     row("irq_ack", "an interrupt is acknowledged", || exo::irq_ack(irq).expect("ours"));
-}
-
-/// Answers calls for good.
-fn serve(_: u64) -> u64 {
-    const ANSWER: u64 = TransferFlags::REPLY.union(TransferFlags::ACCEPT).bits() << 32;
-    let mut message = [0; 4];
-    let (mut env, mut context) = (0, TransferFlags::ACCEPT.bits() << 32);
-    loop {
-        let [a, b, c, d] = message;
-        // SAFETY: the call changes nothing but the registers that `raw_call` declares.
-        let (_, sender) = unsafe { exo::raw_call::<{ Call::TransferReply as u16 }>([env, context, a, b, c, d], &mut message) };
-        (env, context) = (sender << 8 >> 8, sender >> 56 | ANSWER);
-    }
-}
-
-/// A child that has no slice: it runs when it is yielded to, or called.
-fn partner(function: fn(u64) -> u64, argument: u64) -> Child {
-    let child = Child::new(QUOTA, native::NONE);
-    let context = child.context(function, argument);
-    exo::context_set(child.id, context, None, RunState::Runnable).expect("ours");
-    exo::yield_to(child.id, 0).expect("it can run");
-    child
 }
 
 fn time() {

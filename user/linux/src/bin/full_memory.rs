@@ -23,8 +23,17 @@ fn map(bytes: usize, protection: i32, flags: i32) -> usize {
     unsafe { libc::mmap(ptr::null_mut(), bytes, protection, flags, -1, 0).addr() }
 }
 
+/// How a mapping went: 0, or the errno.
+fn mapping(place: usize) -> i32 {
+    if place == usize::MAX { error() } else { 0 }
+}
+
+fn shown(outcome: i32) -> String {
+    if outcome == 0 { "done".into() } else { error_name(outcome) }
+}
+
 fn mapped(place: usize) -> String {
-    if place == usize::MAX { called(-1) } else { "mapped".into() }
+    shown(mapping(place))
 }
 
 fn limit(resource: libc::c_int, value: u64) {
@@ -32,21 +41,55 @@ fn limit(resource: libc::c_int, value: u64) {
     assert_eq!(unsafe { libc::setrlimit(resource as _, &raw const limit) }, 0);
 }
 
-/// The mappings, as the process sees them: where, and how protected.
-fn maps() -> Vec<String> {
-    let text = std::fs::read_to_string("/proc/self/maps").expect("the maps");
-    text.lines().map(|line| line.split(' ').take(2).collect::<Vec<_>>().join(" ")).collect()
+/// The mappings, as the process sees them: how many there are, and a hash of where and how protected. Nothing is allocated on the way, which could
+/// make a mapping.
+fn maps() -> (usize, u64) {
+    /// The FNV-1a hash's parameters.
+    const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+    const PRIME: u64 = 0x100_0000_01b3;
+    let fd = unsafe { libc::open(c"/proc/self/maps".as_ptr(), libc::O_RDONLY) };
+    assert!(fd >= 0, "no maps: {}", error());
+    let (mut lines, mut hash, mut field) = (0, BASIS, 0);
+    loop {
+        let mut bytes = [0u8; 1024];
+        let count = unsafe { libc::read(fd, bytes.as_mut_ptr().cast(), bytes.len()) };
+        assert!(count >= 0, "the maps are not read: {}", error());
+        if count == 0 {
+            break;
+        }
+        for &byte in &bytes[..count as usize] {
+            match byte {
+                b'\n' => (lines, field) = (lines + 1, 0),
+                b' ' => field += 1,
+                _ if field < 2 => hash = (hash ^ u64::from(byte)).wrapping_mul(PRIME),
+                _ => {}
+            }
+        }
+    }
+    unsafe { libc::close(fd) };
+    (lines, hash)
 }
 
 /// Make a call that is to fail; whether the mappings are as before.
-fn refused(label: &str, call: impl FnOnce() -> String) {
+fn refused(label: &str, call: impl FnOnce() -> i32) {
     let before = maps();
     let outcome = call();
-    println!("{label}: {outcome}, {}", if maps() == before { "nothing changed" } else { "something changed" });
+    let after = maps();
+    println!("{label}: {}, {}", shown(outcome), if after == before { "nothing changed" } else { "something changed" });
 }
 
 fn brk(to: usize) -> usize {
     unsafe { libc::syscall(libc::SYS_brk, to) as usize }
+}
+
+/// Let the program's break be further on: 0, or ENOMEM where it stays.
+fn grow(by: usize) -> i32 {
+    let end = brk(0);
+    match brk(end + by) {
+        to if to == end + by => 0,
+        to if to == end => libc::ENOMEM,
+        _ => panic!("a break that is neither"),
+    }
 }
 
 /// The limit of the address space.
@@ -54,20 +97,17 @@ fn by_limit() {
     const MUCH: usize = 256 << 20;
     let small = map(1 << 20, BOTH, PRIVATE);
     let reserved = map(1 << 20, libc::PROT_NONE, PRIVATE);
-    // What the lines about mappings need.
-    drop(maps());
     limit(libc::RLIMIT_AS as _, 64 << 20);
-    refused("mmap", || mapped(map(MUCH, BOTH, PRIVATE)));
-    refused("mmap, shared", || mapped(map(MUCH, BOTH, libc::MAP_SHARED | libc::MAP_ANONYMOUS)));
-    refused("mmap, reserved", || mapped(map(MUCH, libc::PROT_NONE, PRIVATE | libc::MAP_NORESERVE)));
+    refused("mmap", || mapping(map(MUCH, BOTH, PRIVATE)));
+    refused("mmap, shared", || mapping(map(MUCH, BOTH, libc::MAP_SHARED | libc::MAP_ANONYMOUS)));
+    refused("mmap, reserved", || mapping(map(MUCH, libc::PROT_NONE, PRIVATE | libc::MAP_NORESERVE)));
     refused("mmap, there", || unsafe {
         let place = libc::mmap(ptr::without_provenance_mut(small), MUCH, BOTH, PRIVATE | libc::MAP_FIXED, -1, 0);
-        mapped(place.addr())
+        mapping(place.addr())
     });
-    refused("mremap", || unsafe { mapped(libc::mremap(ptr::without_provenance_mut(small), 1 << 20, MUCH, libc::MREMAP_MAYMOVE).addr()) });
-    refused("mremap in place", || unsafe { mapped(libc::mremap(ptr::without_provenance_mut(small), 1 << 20, MUCH, 0).addr()) });
-    let end = brk(0);
-    refused("brk", || format!("{}", brk(end + MUCH) == end));
+    refused("mremap", || unsafe { mapping(libc::mremap(ptr::without_provenance_mut(small), 1 << 20, MUCH, libc::MREMAP_MAYMOVE).addr()) });
+    refused("mremap in place", || unsafe { mapping(libc::mremap(ptr::without_provenance_mut(small), 1 << 20, MUCH, 0).addr()) });
+    refused("brk", || grow(MUCH));
     println!("mprotect: {}", called(unsafe { libc::mprotect(ptr::without_provenance_mut(reserved), 1 << 20, BOTH) }));
     println!("a thread: {}", {
         let builder = std::thread::Builder::new().stack_size(MUCH);
@@ -85,14 +125,12 @@ fn by_limit() {
 /// The limit of data: private memory that can be written.
 fn by_data() {
     let reserved = map(64 << 20, libc::PROT_NONE, PRIVATE);
-    drop(maps());
     limit(libc::RLIMIT_DATA as _, 16 << 20);
-    refused("mmap", || mapped(map(64 << 20, BOTH, PRIVATE)));
+    refused("mmap", || mapping(map(64 << 20, BOTH, PRIVATE)));
     println!("mmap to read: {}", mapped(map(64 << 20, libc::PROT_READ, PRIVATE)));
     println!("mmap, shared: {}", mapped(map(64 << 20, BOTH, libc::MAP_SHARED | libc::MAP_ANONYMOUS)));
-    refused("mprotect", || called(unsafe { libc::mprotect(ptr::without_provenance_mut(reserved), 64 << 20, BOTH) }));
-    let end = brk(0);
-    refused("brk", || format!("{}", brk(end + (64 << 20)) == end));
+    refused("mprotect", || outcome(unsafe { libc::mprotect(ptr::without_provenance_mut(reserved), 64 << 20, BOTH) }));
+    refused("brk", || grow(64 << 20));
 }
 
 /// Take all memory that the machine gives, in pieces, each of which says where the one before is; gives the last, and how many.
@@ -118,13 +156,13 @@ type Expected = (&'static str, fn() -> i32, &'static [i32]);
 fn by_machine() {
     let told = shared();
     let calls: [Expected; 12] = [
-        ("mmap", || if map(1 << 20, BOTH, PRIVATE) == usize::MAX { error() } else { 0 }, &[libc::ENOMEM]),
+        ("mmap", || mapping(map(1 << 20, BOTH, PRIVATE)), &[libc::ENOMEM]),
         (
             "mmap, shared",
             || if map(1 << 20, BOTH, libc::MAP_SHARED | libc::MAP_ANONYMOUS) == usize::MAX { error() } else { 0 },
             &[libc::ENOMEM],
         ),
-        ("brk", || if brk(brk(0) + (8 << 20)) == brk(0) { 0 } else { libc::ENOMEM }, &[libc::ENOMEM]),
+        ("brk", || grow(8 << 20), &[libc::ENOMEM]),
         ("fork", fork, &[libc::ENOMEM, libc::EAGAIN]),
         ("pipe", || outcome(unsafe { libc::pipe([0; 2].as_mut_ptr()) }), &[libc::ENOMEM, libc::ENFILE]),
         ("socket", || outcome(unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_STREAM, 0) }), &[libc::ENOMEM, libc::ENOBUFS, libc::ENFILE]),
@@ -149,8 +187,10 @@ fn by_machine() {
                 unsafe { libc::munmap(ptr::without_provenance_mut(place), 64 << 10) };
                 place = next;
             }
-            let failing = calls.iter().position(|(_, call, _)| call() != 0);
-            told[13].store(failing.map_or(1, |index| 100 + index as i32), Ordering::SeqCst);
+            let failing = calls.iter().enumerate().find_map(|(index, (_, call, _))| Some((index, call())).filter(|&(_, error)| error != 0));
+            let (index, error) = failing.unwrap_or((calls.len(), 0));
+            told[13].store(index as i32, Ordering::SeqCst);
+            told[14].store(error, Ordering::SeqCst);
             unsafe { libc::_exit(0) }
         });
         let end = end_of(id);
@@ -159,10 +199,12 @@ fn by_machine() {
             let is_good = value == 0 || allowed.contains(&value);
             println!("{label}: {}", if is_good { "done or refused".into() } else { error_name(value) });
         }
-        println!("took some: {}, then all work: {}, {end}", told[12].load(Ordering::SeqCst) > 10, told[13].load(Ordering::SeqCst));
+        let failing = calls.get(told[13].load(Ordering::SeqCst) as usize).map_or("none", |(label, ..)| label);
+        println!("took some: {}, {end}", told[12].load(Ordering::SeqCst) > 10);
+        println!("fails then: {failing}, {}", shown(told[14].load(Ordering::SeqCst)));
     } else {
         calls.iter().for_each(|(label, _, _)| println!("{label}: done or refused"));
-        println!("took some: true, then all work: 1, exit 0");
+        println!("took some: true, exit 0\nfails then: none, done");
     }
 }
 

@@ -115,6 +115,13 @@ fn advice() {
     answer("do not need two", libc::SYS_madvise, &[area + PAGE, 2 * PAGE, libc::MADV_DONTNEED as usize]);
     println!("after that: {} {} {} {}", get(area), get(area + PAGE), get(area + 2 * PAGE), get(area + 3 * PAGE));
     answer("will need", libc::SYS_madvise, &[area, 4 * PAGE, libc::MADV_WILLNEED as usize]);
+    for (name, advice) in [("cold", libc::MADV_COLD), ("page out", libc::MADV_PAGEOUT)] {
+        answer(name, libc::SYS_madvise, &[area, 4 * PAGE, advice as usize]);
+        println!("after that: {} {} {} {}", get(area), get(area + PAGE), get(area + 2 * PAGE), get(area + 3 * PAGE));
+        answer("lock", libc::SYS_mlock, &[area + PAGE, PAGE]);
+        answer("what is locked", libc::SYS_madvise, &[area, 4 * PAGE, advice as usize]);
+        answer("unlock", libc::SYS_munlock, &[area + PAGE, PAGE]);
+    }
     answer("at an odd address", libc::SYS_madvise, &[area + 1, PAGE, libc::MADV_DONTNEED as usize]);
     answer("unmap", libc::SYS_munmap, &[area, 4 * PAGE]);
 }

@@ -198,6 +198,8 @@ fn private() {
     answer("and back", libc::SYS_mprotect, &[area, 4 * PAGE, READ_WRITE]);
     set(area + 2 * PAGE, b'u');
     println!("after that: {:?} {:?} {:?}", get(area + 1) as char, get(area + 2 * PAGE) as char, byte_at(&file, 2 * PAGE) as char);
+    answer("page out", libc::SYS_madvise, &[area, 4 * PAGE, libc::MADV_PAGEOUT as usize]);
+    println!("what was stored stays: {:?} {:?} {:?}", get(area + 1) as char, get(area + 2 * PAGE) as char, get(area + 3 * PAGE) as char);
     answer("do not need", libc::SYS_madvise, &[area, 4 * PAGE, libc::MADV_DONTNEED as usize]);
     println!("the file's again: {:?} {:?} {:?}", get(area) as char, get(area + 1) as char, get(area + 2 * PAGE) as char);
     unmap(area, 4);

@@ -341,6 +341,83 @@ fn output() {
     }
 }
 
+/// All that a master in packet mode is told until nothing comes: what happened, and what was written. What happened together may be told apart, and
+/// whether bytes come in one packet or in two depends on when Linux's worker moves them.
+fn news(master: c_int) -> String {
+    let (mut happened, mut written) = (0, Vec::new());
+    while ready(master) {
+        match take(master, 99) {
+            Ok(packet) => match packet.split_first() {
+                Some((0, bytes)) => written.extend_from_slice(bytes),
+                Some((bits, [])) => happened |= bits,
+                _ => return format!("no packet: {packet:?}"),
+            },
+            Err(error) => return error,
+        }
+    }
+    format!("{happened:#04x} \"{}\"", written.escape_ascii())
+}
+
+/// `TIOCPKT`: what a master reads in packet mode.
+fn packets() {
+    let Pair { master, slave } = pair();
+    quiet(slave);
+    set_nonblocking(master, true);
+    let mode = |on: c_int| called(unsafe { libc::ioctl(master, libc::TIOCPKT as _, &raw const on) });
+    let is_on = || {
+        let mut on: c_int = -1;
+        let outcome = called(unsafe { libc::ioctl(master, libc::TIOCGPKT as _, &raw mut on) });
+        format!("{outcome} {on}")
+    };
+    let polled = || poll(master, libc::POLLIN | libc::POLLPRI, QUIET_MS);
+    println!("{}, {}, {}, {}", is_on(), mode(1), is_on(), text(master, 9));
+    // Bytes come behind a zero, as many as fit.
+    put(slave, b"abc");
+    println!("{:#x} {} {} {}", polled(), text(master, 9), text(master, 9), ready(slave));
+    put(slave, b"abc");
+    println!("{} {} {} {}", ready(master), text(master, 1), text(master, 2), news(master));
+    // What happened comes before what was written, once, alone.
+    put(slave, b"abc");
+    println!("{}", ready(master));
+    unsafe { libc::tcflush(slave, libc::TCIFLUSH) };
+    println!("{:#x} {} {:#x} {}", polled(), text(master, 9), polled(), news(master));
+    unsafe { libc::tcflush(slave, libc::TCOFLUSH) };
+    println!("{}", news(master));
+    unsafe { libc::tcflush(slave, libc::TCIOFLUSH) };
+    println!("{}", news(master));
+    unsafe { libc::tcflow(slave, libc::TCOOFF) };
+    println!("{} {}", text(master, 9), text(master, 9));
+    unsafe { libc::tcflow(slave, libc::TCOON) };
+    println!("{}", text(master, 9));
+    unsafe {
+        libc::tcflow(slave, libc::TCOOFF);
+        libc::tcflow(slave, libc::TCOON);
+    }
+    println!("the last of two: {} {}", text(master, 9), text(master, 9));
+    set_modes(slave, |modes| modes.c_iflag &= !libc::IXON);
+    println!("no flow: {} {}", text(master, 9), text(master, 9));
+    set_modes(slave, |modes| modes.c_cc[libc::VSTOP] = 1);
+    println!("still none: {}", news(master));
+    set_modes(slave, |modes| {
+        modes.c_iflag |= libc::IXON;
+        modes.c_cc[libc::VSTOP] = 0o23;
+    });
+    println!("flow: {}", news(master));
+    for typed in [b"\x13", b"\x11"] {
+        put(master, typed);
+        println!("{}", news(master));
+    }
+    put(master, b"typed\x03");
+    println!("an interrupt: {}", news(master));
+    // What the master was not told is forgotten with the mode.
+    unsafe { libc::tcflush(slave, libc::TCIFLUSH) };
+    println!("{} {} {}", mode(0), is_on(), text(master, 9));
+    println!("{} {}", mode(1), news(master));
+    println!("{}", control(slave, libc::TIOCPKT as u64, &raw const slave as usize));
+    println!("{}", control(slave, libc::TIOCGPKT as u64, &raw const slave as usize));
+    println!("nowhere: {} {}", control(master, libc::TIOCPKT as u64, 8), control(master, libc::TIOCGPKT as u64, 8));
+}
+
 fn raw_bytes() {
     let Pair { master, slave } = pair();
     raw(slave);
@@ -1014,6 +1091,7 @@ fn main() {
         ("not for terminals", not_for_terminals),
         ("edges", edges),
         ("controlling", controlling),
+        ("packets", packets),
         ("claims", claims),
         ("leaving", leaving),
         ("interrupts", interrupts),

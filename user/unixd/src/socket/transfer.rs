@@ -81,19 +81,27 @@ impl Socket {
         if sending.bytes.is_empty() {
             return Ok(0);
         }
-        let mut state = peer.state.lock();
-        if state.no_input {
+        if peer.state.lock().no_input {
             return Err(Errno::EPIPE);
         }
+        peer.take_piece(sending, most, watcher)
+    }
+
+    /// A stream's end gets as much of what the other one sends as there is room for, of `most` bytes; gives how many.
+    ///
+    /// # Errors
+    /// `EAGAIN`: there is none; `watcher` is told when there is. `ENOMEM`: no memory.
+    pub(super) fn take_piece(&self, sending: Sending, most: usize, watcher: u32) -> Result<usize, Errno> {
+        let mut state = self.state.lock();
         let room = room(&state, most);
         if room == 0 {
-            peer.senders.subscribe(watcher);
+            self.senders.subscribe(watcher);
             return Err(Errno::EAGAIN);
         }
         let count = sending.bytes.len().min(room);
         put(&mut state, copy(&sending.bytes[..count])?, sending.rights, sending.credentials, None);
         drop(state);
-        peer.watchers.tell();
+        self.watchers.tell();
         Ok(count)
     }
 

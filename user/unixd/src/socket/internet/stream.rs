@@ -9,7 +9,7 @@ use alloc::sync::{Arc, Weak};
 use libos::errno::Errno;
 
 use super::{Endpoint, Ports};
-use crate::socket::transfer::{Sending, copy, put, room, take_stream};
+use crate::socket::transfer::{Sending, take_stream};
 use crate::socket::{Credentials, Kind, Name, Role, Socket, transfer::Received};
 
 const MSG_OOB: u32 = 1;
@@ -194,17 +194,7 @@ impl Socket {
             self.tell();
             return Ok(sending.bytes.len());
         };
-        let mut state = peer.state.lock();
-        let room = room(&state, most);
-        if room == 0 {
-            peer.senders.subscribe(watcher);
-            return Err(Errno::EAGAIN);
-        }
-        let count = sending.bytes.len().min(room);
-        put(&mut state, copy(&sending.bytes[..count])?, sending.rights, sending.credentials, None);
-        drop(state);
-        peer.watchers.tell();
-        Ok(count)
+        peer.take_piece(sending, most, watcher)
     }
 
     pub(in crate::socket) fn receive_bytes(&self, flags: u32, most: usize, watcher: u32) -> Result<Received, Errno> {
