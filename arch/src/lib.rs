@@ -138,10 +138,7 @@ pub trait Board {
     ///
     /// # Safety
     /// Both are RAM, and `to` is nobody else's.
-    unsafe fn copy_frame(&self, from: u64, to: u64) {
-        // SAFETY: the caller's promise; what is nobody else's is not `from`.
-        unsafe { self.frame(to).copy_from_nonoverlapping(self.frame(from), abi::PAGE_SIZE) };
-    }
+    unsafe fn copy_frame(&self, from: u64, to: u64);
     /// Take the interrupt that is waiting, if one is: acknowledged, and masked if a device's.
     fn interrupt(&mut self) -> Option<Interrupt>;
     /// Let a device's interrupt come, or not.

@@ -62,11 +62,6 @@ impl<C: Context> Record<C> {
         // executes while it does.
         unsafe { &mut *self.machine.get() }
     }
-
-    /// The name under which a transfer's other side sees it.
-    pub(crate) fn sender(&self) -> u64 {
-        self.env.get().0 | (self.index.get() as u64) << 56
-    }
 }
 
 impl<M: Machine> Kernel<M> {
@@ -82,7 +77,7 @@ impl<M: Machine> Kernel<M> {
         let env = self.env(id.slot());
         let index = env.contexts.iter().position(|context| context.get().is_none()).ok_or(abi::Error::Full)?;
         self.charge(id.slot(), 1)?;
-        let (frame, _) = self.frames.take_any(abi::FrameKind::Kernel, false).expect("an accepted charge finds a frame");
+        let frame = self.take_charged(abi::FrameKind::Kernel, false);
         let record = Record::<<M as Cpu>::Context> {
             // SAFETY: a context's zeroed bytes are what `Context::init` expects.
             machine: unsafe { core::mem::zeroed() },

@@ -61,10 +61,7 @@ impl<M: Machine> Kernel<M> {
     /// The state of the environment that `name` names for `caller`.
     pub(crate) fn known(&mut self, caller: EnvId, name: u64) -> Result<(EnvId, u32)> {
         let id = if name == 0 { caller } else { EnvId(name) };
-        let slot = id.slot();
-        if slot >= abi::MAX_ENVS {
-            return Err(Error::NoEnv);
-        }
+        let slot = id.slot().min(abi::MAX_ENVS - 1);
         let EnvEntry { generation, state, .. } = *self.entry(slot);
         let known = id == EnvId::new(slot, generation) && state != EnvState::Free as u32;
         if known { Ok((id, state)) } else { Err(Error::NoEnv) }
@@ -117,8 +114,8 @@ impl<M: Machine> Kernel<M> {
     /// A new environment with an empty space; two frames are charged to itself. The parent's charge is the caller's business.
     pub(crate) fn new_env(&mut self, parent: Option<usize>, quota: u64, privileges: Privileges) -> Result<EnvId> {
         let slot = self.records.iter().position(|&record| record == 0).ok_or(Error::Full)?;
-        let (frame, _) = self.frames.take_any(FrameKind::Kernel, false).expect("the parent's charge finds a frame");
-        let root = self.take_zeroed(FrameKind::Table);
+        let frame = self.take_charged(FrameKind::Kernel, false);
+        let root = self.take_charged(FrameKind::Table, true);
         self.machine.init_root(root);
         let env = Env { frame, slot: Cell::new(slot), root: Cell::new(root), ..Env::default() };
         let place = self.machine.frame(frame).cast::<Env>();

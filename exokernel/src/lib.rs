@@ -90,13 +90,6 @@ pub struct Kernel<M: Machine> {
 }
 
 impl<M: Machine> Kernel<M> {
-    /// Run the machine for good.
-    pub fn run(&mut self) -> ! {
-        loop {
-            self.step();
-        }
-    }
-
     /// Run one context until it traps, and do what the trap asks for.
     pub fn step(&mut self) {
         let context = self.next_context();

@@ -9,7 +9,10 @@ mod start {
     /// Called by the machine's boot code, once, on its first CPU, with interrupts off and the direct map in place.
     #[unsafe(no_mangle)]
     extern "Rust" fn kernel_main(machine: Native, boot: Boot) -> ! {
-        Kernel::new(machine, &boot).run()
+        let mut kernel = Kernel::new(machine, &boot);
+        loop {
+            kernel.step();
+        }
     }
 
     #[panic_handler]

@@ -160,7 +160,7 @@ impl<M: Machine> Kernel<M> {
 
     /// A page table in an empty slot, which was charged; gives the slot of the address in it.
     fn add_table(&mut self, slot: &Slot, address: u64) -> Slot {
-        let table = self.take_zeroed(FrameKind::Table);
+        let table = self.take_charged(FrameKind::Table, true);
         self.write(slot, <M as Cpu>::Paging::table(table));
         self.hold_entries(slot, index(address, slot.level), 1);
         self.slot(table, address, slot.level - 1)
@@ -315,14 +315,20 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// A frame for which a charge was accepted, zeroed.
-    pub(crate) fn take_zeroed(&mut self, kind: FrameKind) -> u64 {
-        let (frame, is_zero) = self.frames.take_any(kind, true).expect("an accepted charge finds a frame");
-        if !is_zero {
+    /// A free frame, zeroed or as it is.
+    #[inline(always)]
+    pub(crate) fn take(&mut self, kind: FrameKind, zeroed: bool) -> Option<u64> {
+        let (frame, is_zero) = self.frames.take_any(kind, zeroed)?;
+        if zeroed && !is_zero {
             // SAFETY: the frame was just taken: nobody else has it.
             unsafe { self.machine.zero_frame(frame) };
         }
-        frame
+        Some(frame)
+    }
+
+    /// The same, for which a charge was accepted.
+    pub(crate) fn take_charged(&mut self, kind: FrameKind, zeroed: bool) -> u64 {
+        self.take(kind, zeroed).expect("an accepted charge finds a frame")
     }
 
     /// Whether a new mapping makes a frame executable that the mapping it comes from did not.

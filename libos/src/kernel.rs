@@ -19,19 +19,22 @@ use crate::pool::Pool;
 use crate::server::Server;
 use crate::user::{Plain, UserMemory};
 
+/// Bytes of a vector state: on x86_64 what XSAVE stores of x87, SSE, AVX and AVX-512 in its standard format, on aarch64 a signal frame's record.
+const VECTOR_BYTES: usize = if cfg!(target_arch = "x86_64") { 2816 } else { 528 };
+
 /// Room for the vector state of a program, as the CPU's own instructions align it.
 #[derive(Clone, Debug)]
 #[repr(C, align(64))]
 pub struct VectorState {
     /// The state, and room for what a signal frame adds.
-    pub bytes: [u8; 4096],
+    pub bytes: [u8; VECTOR_BYTES + 64],
 }
 
 impl VectorState {
     /// Zeros.
     #[must_use]
     pub const fn new() -> VectorState {
-        VectorState { bytes: [0; 4096] }
+        VectorState { bytes: [0; VECTOR_BYTES + 64] }
     }
 }
 

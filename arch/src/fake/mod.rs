@@ -210,6 +210,11 @@ impl<P: Paging> Board for Fake<P> {
         unsafe { self.frame(frame).write_bytes(0, abi::PAGE_SIZE) };
     }
 
+    unsafe fn copy_frame(&self, from: u64, to: u64) {
+        // SAFETY: the caller's promise; what is nobody else's is not `from`.
+        unsafe { self.frame(to).copy_from_nonoverlapping(self.frame(from), abi::PAGE_SIZE) };
+    }
+
     fn interrupt(&mut self) -> Option<Interrupt> {
         let interrupt = self.interrupts.pop_front()?;
         if let Interrupt::Device(irq) = interrupt {

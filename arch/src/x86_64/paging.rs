@@ -33,7 +33,3 @@ impl Paging for PageFormat {
     ];
     const REFUSALS: u64 = Flags::NO_EXECUTE.bits();
 }
-
-#[cfg(test)]
-#[path = "../../tests/codec/x86_64.rs"]
-mod tests;

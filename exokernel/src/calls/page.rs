@@ -94,12 +94,8 @@ impl<M: Machine> Kernel<M> {
     /// Map any free frame, zeroed or as it is; answers which.
     #[inline(always)]
     fn insert_any(&mut self, id: EnvId, address: u64, rights: Rights, zeroed: bool) -> Result<u64> {
-        let (frame, is_zero) = self.frames.take_any(FrameKind::User, zeroed).ok_or(Error::NoFrame)?;
-        self.insert(id, address, 0, Leaf { frame, rights }).inspect_err(|_| self.frames.free(frame, is_zero))?;
-        if zeroed && !is_zero {
-            // SAFETY: the frame was just taken: nobody else has it.
-            unsafe { self.machine.zero_frame(frame) };
-        }
+        let frame = self.take(FrameKind::User, zeroed).ok_or(Error::NoFrame)?;
+        self.insert(id, address, 0, Leaf { frame, rights }).inspect_err(|_| self.frames.free(frame, zeroed))?;
         Ok(frame)
     }
 
@@ -279,8 +275,8 @@ impl<M: Machine> Kernel<M> {
         let rights = (leaf.rights - Rights::COW - Rights::EXECUTE) | Rights::READ | Rights::WRITE;
         let mut own = Leaf { rights, ..leaf };
         if !sole {
-            (own.frame, _) =
-                self.frames.take_any(FrameKind::User, false).expect("each use of a frame has a payer, and so has this mapping");
+            // Each use of a frame has a payer, and so has this mapping.
+            own.frame = self.take_charged(FrameKind::User, false);
             // SAFETY: both are whole frames; the second was just taken.
             unsafe { self.machine.copy_frame(leaf.frame, own.frame) };
             self.frames.hold(own.frame);

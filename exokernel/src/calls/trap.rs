@@ -118,9 +118,8 @@ impl<M: Machine> Kernel<M> {
 
     /// Give a message to a context, which then can run.
     fn deliver(&mut self, from: ContextRef, to: ContextRef, words: [u64; 4]) {
-        let sender = self.context(from).sender();
-        let record = self.context(to);
-        record.machine().set_result(0, sender);
+        let [from, record] = [from, to].map(|context| self.context(context));
+        record.machine().set_result(0, from.env.get().0 | (from.index.get() as u64) << 56);
         record.machine().set_message(words);
         record.run.set(Run::Runnable);
     }

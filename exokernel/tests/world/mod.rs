@@ -25,7 +25,7 @@ macro_rules! on_both_formats {
 }
 
 pub const FIRST_FRAME: u64 = 0x100;
-pub const FRAMES: u64 = 96;
+pub const FRAMES: u64 = 99;
 pub const IMAGE_FRAMES: u64 = 6;
 
 /// The kernel, its machine, and where its info pages are.

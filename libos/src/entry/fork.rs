@@ -92,15 +92,17 @@ fn add_library(ranges: &mut CloneRanges, machine: &'static Machine) {
     // What the allocator keeps in its first page.
     let allocator = place::HEAP..place::HEAP + 1;
     let heap = heap::range();
-    let [first, second, third, fourth] = dispatch::stored_pages().map(|page| if heap.contains(&page) { page..page + 1 } else { 0..0 });
+    let stored = |page| if heap.contains(&page) { page..page + 1 } else { heap.end..heap.end };
+    let [first, second, third, fourth] = dispatch::stored_pages().map(stored);
+    // In order as a rule, which sorts them soonest.
     let mut copied = [
         data,
-        place::UPCALL_PAGE..place::UPCALL_PAGE + PAGE_SIZE,
-        place::FAULT_STACK + place::FAULT_STACK_BYTES - place::FAULT_STACK_READY..place::FAULT_STACK + place::FAULT_STACK_BYTES,
-        in_use,
-        process..process + size_of::<Process<Native>>(),
+        // The upcall page is above the fault stack.
+        place::UPCALL_PAGE - place::FAULT_STACK_READY..place::UPCALL_PAGE + PAGE_SIZE,
         machine.place(),
+        in_use,
         allocator,
+        process..process + size_of::<Process<Native>>(),
         first,
         second,
         third,
@@ -109,8 +111,8 @@ fn add_library(ranges: &mut CloneRanges, machine: &'static Machine) {
     .map(|part| part.start & !(PAGE_SIZE - 1)..part.end.next_multiple_of(PAGE_SIZE));
     copied.sort_unstable_by_key(|part| part.start);
     add_private(ranges, heap, &copied);
-    // The last: the second page may not be the copy's (`fill`).
-    ranges.push(range(place::INFO..place::INFO + 2 * PAGE_SIZE, CloneMode::Share));
+    // The last: the last page may not be the copy's (`fill`). Nothing is between what is counted of files and the info pages.
+    ranges.push(range(unix::place::CHANGES..place::INFO + 2 * PAGE_SIZE, CloneMode::Share));
 }
 
 /// What is copied at once, in order, and the rest of the heap, copied on write.
@@ -189,7 +191,7 @@ fn fill(env: EnvId, frames: usize, attempt: &Attempt<'_>) -> exo::Result<usize> 
         exo::page_clone(env, ranges)?;
     }
     if !has_own_entry {
-        exo::page_clone(env, &[CloneRange { pages: 1, ..*info }])?;
+        exo::page_clone(env, &[CloneRange { pages: info.pages - 1, ..*info }])?;
         native::map_entry(env, env)?;
     }
     let registers = Beginning(beginning(attempt));

@@ -367,7 +367,8 @@ impl Kernel for Native {
     type Machine = Machine;
 
     fn first_machine(&self) -> &'static Machine {
-        Machine::first()
+        // SAFETY: this is asked once, by the process that is made after `start` has mapped the page.
+        unsafe { Machine::first() }
     }
 
     fn new_machine(&self, registers: &Registers) -> exo::Result<&'static Machine> {

@@ -3,14 +3,13 @@
 //! A thread stopped in one of two places: in a call, on its own syscall stack, with what C preserves on that stack; or in the program, with all
 //! of its registers. The library uses no vector register, so that those are the program's in both.
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::cell::UnsafeCell;
 
 use abi::{EnvId, PAGE_SIZE, Registers, Rights, SavedState, UpcallPage};
 use spin::Mutex;
 
-use crate::entry::words::LibraryWords;
+use crate::entry::words::{self, LibraryWords};
 use crate::entry::{channel, dispatch, isa, place};
 use crate::kernel::{Kernel, VectorState};
 use crate::signal::attention;
@@ -47,9 +46,18 @@ impl State {
 }
 
 impl Machine {
-    /// The machine of the first thread, which runs on the first stack.
-    pub fn first() -> &'static Machine {
-        Box::leak(Box::new(Machine(UnsafeCell::new(State::new(place::SYSCALL_STACK_TOP)))))
+    /// The machine of the first thread, which runs on the first stack: at the end of the upcall page, since a fork copies both.
+    ///
+    /// # Safety
+    /// The upcall page is mapped, and this is called once.
+    pub unsafe fn first() -> &'static Machine {
+        const { assert!(words::END <= PAGE_SIZE - size_of::<Machine>()) };
+        let machine = (place::UPCALL_PAGE + PAGE_SIZE - size_of::<Machine>()) as *mut Machine;
+        // SAFETY: the caller's promise; the machine is behind the words, and as aligned as it is large.
+        unsafe {
+            machine.write(Machine(UnsafeCell::new(State::new(place::SYSCALL_STACK_TOP))));
+            &*machine
+        }
     }
 }
 

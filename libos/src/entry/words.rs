@@ -38,8 +38,9 @@ pub struct LibraryWords {
 }
 
 const LIBRARY: usize = offset_of!(UpcallPage, library);
-const _: () = assert!(size_of::<LibraryWords>() <= size_of::<UpcallPage>() - LIBRARY);
 
+/// Offset in the upcall page of what is behind the words.
+pub const END: usize = LIBRARY + size_of::<LibraryWords>();
 /// Offset in the upcall page of the top of the syscall stack.
 pub const SYSCALL_STACK: usize = LIBRARY + offset_of!(LibraryWords, syscall_stack);
 /// Offset of the top of the fault stack.

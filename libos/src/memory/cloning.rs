@@ -22,6 +22,7 @@ pub struct Broken {
     pages: [usize; Broken::MOST],
     next: usize,
     forks: usize,
+    is_sorted: bool,
 }
 
 impl Broken {
@@ -31,7 +32,7 @@ impl Broken {
 
     /// None were.
     pub const fn new() -> Broken {
-        Broken { pages: [0; Broken::MOST], next: 0, forks: 0 }
+        Broken { pages: [0; Broken::MOST], next: 0, forks: 0, is_sorted: true }
     }
 
     /// One was.
@@ -39,6 +40,7 @@ impl Broken {
         if !self.pages.contains(&page) {
             self.pages[self.next % Broken::MOST] = page;
             self.next += 1;
+            self.is_sorted = false;
         }
     }
 
@@ -48,7 +50,9 @@ impl Broken {
         if self.forks.is_multiple_of(Broken::FORKS) {
             self.pages = [0; Broken::MOST];
         }
-        self.pages.sort_unstable();
+        if !core::mem::replace(&mut self.is_sorted, true) {
+            self.pages.sort_unstable();
+        }
         self.pages
     }
 }

@@ -283,13 +283,13 @@ pub fn membarrier<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Res
 /// The lane of [`sched_yield`]: there is nobody else.
 #[inline(always)]
 pub fn sched_yield_alone<K: Kernel>(process: &Process<K>, _: &Arguments) -> Option<usize> {
-    (!process.has_company() && process.is_turn_kept()).then_some(0)
+    (process.is_turn_kept() && !process.gives_way()).then_some(0)
 }
 
 /// sched_yield(2)
 pub fn sched_yield<K: Kernel>(process: &Process<K>, _: &Arguments) -> Result<usize> {
     // The threads of a process are one to the others: it keeps its time while one of its own can use it.
-    if !process.yield_turn() && process.has_company() {
+    if !process.yield_turn() && process.gives_way() {
         process.kernel.give_way();
         process.hear();
     }

@@ -223,11 +223,13 @@ impl<K: Kernel> Process<K> {
         !self.timers.is_due(self.kernel.clock()) && self.threads.with(|table| table.is_turn_kept())
     }
 
-    /// Whether there are other processes, who may need the time.
+    /// Whether a yield lets other processes run first: `SCHED_FIFO` and `SCHED_RR` say so. A process of the usual policy keeps its slice, for
+    /// one that yields with a lock held would hold it whenever others have the CPU.
     #[must_use]
     #[inline(always)]
-    pub fn has_company(&self) -> bool {
-        self.kernel.bulletin().company.load(core::sync::atomic::Ordering::Relaxed) != 0
+    pub fn gives_way(&self) -> bool {
+        let has_company = self.kernel.bulletin().company.load(core::sync::atomic::Ordering::Relaxed) != 0;
+        has_company && self.threads.with(|table| table.current().scheduling.priority > 0)
     }
 
     /// Let the other threads run first; gives whether there was one.

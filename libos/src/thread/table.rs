@@ -21,6 +21,8 @@ pub struct Table<M: 'static> {
     pub(super) futexes: Futexes,
     /// Who waits on words that other processes may change.
     pub(super) shared: Vec<SharedWait>,
+    /// Whether it was seen that no thread is ready, and none became so since.
+    nobody_is_ready: bool,
     /// Whether a thread became ready that goes before the one that runs.
     preempts: bool,
     /// When the current thread began to run, in ticks that the process has run.
@@ -38,6 +40,7 @@ impl<M> Table<M> {
             deadlines: BTreeSet::new(),
             futexes: Futexes::default(),
             shared: Vec::new(),
+            nobody_is_ready: true,
             preempts: false,
             since: now,
         }
@@ -180,6 +183,7 @@ impl<M> Table<M> {
             let running = self.slots[self.current].as_ref().map_or(0, |thread| thread.scheduling.priority);
             self.preempts |= priority > running;
         }
+        self.nobody_is_ready = false;
         self.schedule.ready(slot, priority);
     }
 
@@ -190,6 +194,7 @@ impl<M> Table<M> {
             let running = self.slots[self.current].as_ref().map_or(0, |thread| thread.scheduling.priority);
             self.preempts |= priority > running;
         }
+        self.nobody_is_ready = false;
         self.schedule.woke(slot, priority);
     }
 
@@ -215,7 +220,10 @@ impl<M> Table<M> {
     /// that runs wants that.
     pub fn take_turn(&mut self, yields: bool) -> Option<usize> {
         let mine = self.current().scheduling;
-        let highest = self.schedule.highest()?;
+        let Some(highest) = self.schedule.highest() else {
+            self.nobody_is_ready = true;
+            return None;
+        };
         if highest < mine.priority || highest == mine.priority && !yields && mine.policy == Scheduling::FIFO {
             return None;
         }
@@ -228,11 +236,11 @@ impl<M> Table<M> {
         next
     }
 
-    /// Whether no thread is ready, or waits for a time.
+    /// Whether no thread is ready, as far as that was seen, or waits for a time.
     #[must_use]
     #[inline(always)]
     pub fn is_turn_kept(&self) -> bool {
-        self.deadlines.is_empty() && (self.slots.len() == 1 || self.schedule.is_empty())
+        self.deadlines.is_empty() && self.nobody_is_ready
     }
 
     /// The thread to run, which is then not ready any more.

@@ -24,6 +24,14 @@ pub fn make_changes() -> exo::Result<&'static Changes> {
     Ok(unsafe { &*(CHANGES as *const Changes) })
 }
 
+/// Let a first process read it. Others have the page from the process that made them.
+///
+/// # Errors
+/// The kernel's, of `page_map`.
+pub fn show_changes(env: EnvId) -> exo::Result<()> {
+    exo::page_map(env, place::CHANGES, CHANGES, 1, Rights::READ_ONLY)
+}
+
 /// A process's channel.
 #[derive(Debug)]
 pub struct Channel {
@@ -31,13 +39,12 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// Let the process have its ends: the bulletin and what is counted of files to read, the mailbox to write.
+    /// Let the process have its ends: the bulletin to read, the mailbox to write.
     ///
     /// # Errors
     /// The kernel's, of `page_map`.
     pub fn show(&self, env: EnvId) -> exo::Result<()> {
         exo::page_map(env, place::BULLETIN, self.address, 1, Rights::READ_ONLY)?;
-        exo::page_map(env, place::CHANGES, CHANGES, 1, Rights::READ_ONLY)?;
         let both = Rights::READ | Rights::WRITE | Rights::MAY_READ | Rights::MAY_WRITE;
         exo::page_map(env, place::MAILBOX, self.address + PAGE_SIZE, MAILBOX_PAGES, both)
     }

@@ -6,7 +6,6 @@
 
 use abi::{EnvId, EnvState, MAX_ENVS};
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 use libos::errno::Errno;
 use libos::signal::SIGNALS;
 use unix::{Kin, Request};
@@ -58,8 +57,8 @@ impl Server {
         if kin.exit_signal > SIGNALS {
             return Err(Errno::EINVAL);
         }
-        let on_the_way: Vec<u32> = self.processes.iter().filter(|process| process.fork.is_some()).map(|process| process.id).collect();
-        self.family.may_fork(id, &on_the_way)?;
+        let on_the_way = self.processes.iter().filter(|process| process.fork.is_some()).map(|process| process.id);
+        self.family.may_fork(id, on_the_way)?;
         let process = self.processes.get(id).ok_or(Errno::ESRCH)?;
         let (env, (_, used)) = (process.env, process.frames());
         // Nobody makes a child of what another process makes.

@@ -116,7 +116,9 @@ pub fn cpu_ns(env: EnvId) -> u64 {
     let ran = entry(env).ran as i64;
     // Less the counter while it runs: see `EnvEntry::ran`.
     let ticks = if ran < 0 { ran.wrapping_add(clock() as i64) } else { ran };
-    (u128::from(ticks.max(0) as u64) * 1_000_000_000 / u128::from(clock_hz().max(1))) as u64
+    // SAFETY: the page is mapped, and the word is not changed.
+    let scale = unsafe { (&raw const (*(INFO as *const InfoPage)).clock_mult).read_volatile() };
+    (u128::from(ticks.max(0) as u64) * u128::from(scale) >> 32) as u64
 }
 
 /// The owner of a slot of the slice vector.

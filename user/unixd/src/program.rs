@@ -9,6 +9,7 @@ use exo::image;
 use exo::libos_image::map_into;
 use exo::start::{STACK_BASE, STACK_BYTES, START_BASE, START_MAGIC, Start};
 
+use crate::channel::show_changes;
 use crate::fork::Release;
 use crate::large::LARGE_BYTES;
 use crate::process::Process;
@@ -92,6 +93,7 @@ pub fn start(server: &mut Server, block: &[u8], copy: usize, copies: usize) -> e
     give(env, STACK_BASE, pages(STACK_BYTES), &[], Rights::READ_WRITE)?;
     let channel = server.channels.take()?;
     channel.show(env)?;
+    show_changes(env)?;
 
     let slices = asked.map_or(1, |command| command.slices).clamp(1, SLICES_MOST);
     let slots: Vec<usize> = (0..slices).filter_map(|_| server.processes.take_slot()).collect();

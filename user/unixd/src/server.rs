@@ -260,8 +260,9 @@ impl Server {
         rings::forget(id);
         let used = machine::entry(process.env).used as u32;
         let most_resident = if memory == 0 { used } else { memory as u32 };
-        self.load.note_end(machine::cpu_ns(process.env));
-        let usage = Usage { cpu_ns: machine::cpu_ns(process.env), most_resident, faults: (memory >> 32) as u32 };
+        let cpu_ns = machine::cpu_ns(process.env);
+        self.load.note_end(cpu_ns);
+        let usage = Usage { cpu_ns, most_resident, faults: (memory >> 32) as u32 };
         exo::env_reap(process.env).expect("it is dead, and nobody else's child");
         self.channels.give(process.channel);
         process.share.slots().iter().for_each(|&slot| self.processes.give_slot(slot));

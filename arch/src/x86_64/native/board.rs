@@ -4,6 +4,7 @@ use core::arch::asm;
 use core::fmt::Write;
 use core::panic::PanicInfo;
 
+use abi::PAGE_SIZE;
 use uart_16550::{Config, Uart16550, Uart16550Tty, backend::PioBackend, spec::registers::IER};
 use x86_64::instructions::{hlt, interrupts, port::Port};
 
@@ -45,29 +46,51 @@ fn exit(code: u8) -> ! {
     }
 }
 
+/// Do `$step` for each 32 bytes of frames: those at {0} + \at from the ends that the operands are; or, on a CPU without AVX, `$otherwise`: the
+/// core library's string instructions, eight bytes a step. The vector register is user mode's, and gets back what was in it.
+macro_rules! by_width {
+    ($machine:ident, $otherwise:expr, $first:literal, $step:literal, $($end:tt)*) => {
+        match $machine.has_avx {
+            false => $otherwise,
+            true => asm!(
+                "sub rsp, 32",
+                "vmovups [rsp], ymm0",
+                $first,
+                "2: .irp at, 0, 32, 64, 96, 128, 160, 192, 224",
+                $step,
+                ".endr",
+                "add {0}, 256",
+                "jne 2b",
+                "vmovups ymm0, [rsp]",
+                "add rsp, 32",
+                inout(reg) -(PAGE_SIZE as isize) => _, $($end)*
+            ),
+        }
+    };
+}
+
 impl Board for Native {
     #[inline]
     fn frame(&self, frame: u64) -> *mut u8 {
         memory::direct(frame << 12)
     }
 
-    // The core library's way is a string instruction, eight bytes a step.
     unsafe fn zero_frame(&self, frame: u64) {
-        // SAFETY: the caller's promise. 32 rounds of 128 bytes are a frame; the vector register is user mode's, and gets back what was in it.
+        let to = self.frame(frame);
+        // SAFETY: the caller's promise.
         unsafe {
-            asm!(
-                "sub rsp, 16",
-                "movups [rsp], xmm0",
-                "xorps xmm0, xmm0",
-                "2: .irp at, 0, 16, 32, 48, 64, 80, 96, 112",
-                "movaps [{0} + \\at], xmm0",
-                ".endr",
-                "add {0}, 128",
-                "sub {1:e}, 1",
-                "jne 2b",
-                "movups xmm0, [rsp]",
-                "add rsp, 16",
-                inout(reg) self.frame(frame) => _, inout(reg) 32 => _,
+            by_width!(self, to.write_bytes(0, PAGE_SIZE), "vxorps ymm0, ymm0, ymm0", "vmovaps [{1} + {0} + \\at], ymm0", in(reg) to.add(PAGE_SIZE))
+        };
+    }
+
+    unsafe fn copy_frame(&self, from: u64, to: u64) {
+        let (from, to) = (self.frame(from), self.frame(to));
+        // SAFETY: the caller's promise; what is nobody else's is not `from`.
+        unsafe {
+            by_width!(
+                self, to.copy_from_nonoverlapping(from, PAGE_SIZE), "",
+                "vmovaps ymm0, [{1} + {0} + \\at]; vmovaps [{2} + {0} + \\at], ymm0",
+                in(reg) from.add(PAGE_SIZE), in(reg) to.add(PAGE_SIZE)
             );
         }
     }

@@ -5,7 +5,8 @@
 
 use core::arch::global_asm;
 
-use abi::PAGE_SIZE;
+use abi::{InfoPage, PAGE_SIZE};
+use x86_64::registers::control::Cr4Flags;
 
 use super::memory::{DIRECT_FRAMES, IMAGE_OFFSET, direct};
 use super::{apic, board, clock, cpu::Native, memory};
@@ -130,6 +131,6 @@ extern "C" fn chitin_boot(start_info: u64) -> ! {
     let machine = Native::new(clock::Rates::measure(), board::console());
     boot.clock_hz = machine.rates.counter_hz;
     boot.unix_ns = clock::unix_ns();
-    boot.features = machine.features();
+    boot.features = if machine.features.contains(Cr4Flags::FSGSBASE) { InfoPage::FSGSBASE } else { 0 };
     kernel_main(machine, boot)
 }

@@ -3,7 +3,6 @@
 use core::arch::{asm, x86_64::__cpuid, x86_64::__cpuid_count};
 use core::cell::{Cell, UnsafeCell};
 
-use abi::InfoPage;
 use spin::Once;
 use uart_16550::{Uart16550, backend::PioBackend};
 use x86_64::instructions::tables::{lidt, load_tss};
@@ -66,7 +65,9 @@ static GATES: Once<[Entry<HandlerFunc>; VECTORS]> = Once::new();
 pub struct Native {
     pub(super) cpu: &'static PerCpu,
     /// What the CPU has, as far as the kernel turned it on.
-    features: Cr4Flags,
+    pub(super) features: Cr4Flags,
+    /// Whether user mode, and so the kernel, may use AVX.
+    pub(super) has_avx: bool,
     /// Physical address of the root table that has the kernel's half and nothing else.
     kernel_root: u64,
     pub(super) rates: clock::Rates,
@@ -96,12 +97,9 @@ impl Native {
         cpu.root.set(kernel_root);
         // SAFETY: this is called once, at boot.
         unsafe { cpu.load_tables() };
-        Native { cpu, features: enable_features(), kernel_root, rates, console }
-    }
-
-    /// [`abi::InfoPage::features`].
-    pub(super) fn features(&self) -> u64 {
-        if self.features.contains(Cr4Flags::FSGSBASE) { InfoPage::FSGSBASE } else { 0 }
+        let features = enable_features();
+        let has_avx = features.contains(Cr4Flags::OSXSAVE) && XCr0::read().contains(XCr0Flags::AVX);
+        Native { cpu, features, has_avx, kernel_root, rates, console }
     }
 
     /// Load an address space, unless it is.

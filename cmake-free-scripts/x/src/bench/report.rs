@@ -71,20 +71,36 @@ pub fn write(results: &Results, history: &History) -> String {
     );
     html += &header(results, &isas);
     html += &headlines(results, &isas);
+    let cards = cards(results, history, &isas);
+    html += &contents(&cards);
     html += LEGEND;
+    html + &cards + "</main></body></html>\n"
+}
+
+fn cards(results: &Results, history: &History, isas: &[Isa]) -> String {
+    let mut html = String::new();
     for (group, title, text) in GROUPS {
-        html += &bars::group(results, &isas, group, title, text);
+        html += &bars::group(results, isas, group, title, text);
     }
-    html += &calls::card(results, &isas);
-    html += &stacks::card(results, &isas);
-    html += &curves::growth(results, &isas);
-    html += &curves::history(history, &isas);
-    html += &numbers::tables(results, &isas);
-    html += &numbers::baseline(results, &isas);
+    html += &calls::card(results, isas);
+    html += &stacks::card(results, isas);
+    html += &curves::growth(results, isas);
+    html += &curves::history(history, isas);
+    html += &numbers::tables(results, isas);
+    html += &numbers::baseline(results, isas);
     html += &cycles::card(results);
-    html += &method(results, &isas);
-    html += "</main></body></html>\n";
-    html
+    html + &method(results, isas)
+}
+
+/// A link to each card, by the card's own heading.
+fn contents(cards: &str) -> String {
+    let link = |card: &str| {
+        let (id, rest) = card.split_once("><h2>")?;
+        let (title, _) = rest.split_once("</h2>")?;
+        Some(format!("<a href=\"#{id}\">{title}</a>"))
+    };
+    let links: Vec<String> = cards.split("<section class=card id=").skip(1).filter_map(link).collect();
+    format!("<nav aria-label=Contents>{}</nav>", links.concat())
 }
 
 /// Text as HTML has it.
@@ -165,7 +181,7 @@ const LEGEND: &str = "<div class=legend><span><i class=\"key ours\"></i>Chitin, 
 
 fn method(results: &Results, isas: &[Isa]) -> String {
     let mut html = format!(
-        "<section class=card><h2>How it was measured</h2><p class=note>One static program of musl's, the same source for every column, in the \
+        "<section class=card id=method><h2>How it was measured</h2><p class=note>One static program of musl's, the same source for every column, in the \
          same virtual machine. A tick of the guest's clock is one guest instruction; in each boot a loop of known length proves it, or the run \
          fails. Instructions are not cycles: a cache miss, a flushed translation buffer and a mispredicted branch cost nothing here. Figures are \
          the median of three passes after one that warms. <i>Linux, tuned</i> has every mitigation and hardening off that a word on its command \
@@ -183,4 +199,15 @@ fn method(results: &Results, isas: &[Isa]) -> String {
         }
     }
     html + "</dl></section>"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_card_has_a_link() {
+        let cards = "<section class=card id=a><h2>One</h2></section><section class=card id=b><h2>Two</h2><p>…</p></section>";
+        assert_eq!(contents(cards), "<nav aria-label=Contents><a href=\"#a\">One</a><a href=\"#b\">Two</a></nav>");
+    }
 }

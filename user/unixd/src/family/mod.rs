@@ -158,14 +158,16 @@ impl Family {
     ///
     /// # Errors
     /// `EAGAIN`: its user has as many processes as `RLIMIT_NPROC` allows.
-    pub fn may_fork(&self, id: u32, on_the_way: &[u32]) -> Result<()> {
+    pub fn may_fork(&self, id: u32, on_the_way: impl Iterator<Item = u32>) -> Result<()> {
         let member = self.member(id)?;
+        if member.credentials.user.effective == 0 {
+            return Ok(());
+        }
         let user = member.credentials.user.real;
         let most = member.limits.get(libos::limits::PROCESSES)?[0];
         let made = self.members.values().filter(|other| other.id != unix::SERVER_ID && other.credentials.user.real == user).count();
-        let made_soon = on_the_way.iter().filter_map(|id| self.members.get(id)).filter(|maker| maker.credentials.user.real == user).count();
-        let count = (made + made_soon) as u64;
-        if count >= most && member.credentials.user.effective != 0 { Err(Errno::EAGAIN) } else { Ok(()) }
+        let made_soon = on_the_way.filter_map(|id| self.members.get(&id)).filter(|maker| maker.credentials.user.real == user).count();
+        if (made + made_soon) as u64 >= most { Err(Errno::EAGAIN) } else { Ok(()) }
     }
 
     /// `id` is a copy of `from`, whose thread `thread` made it, and sends its parent `exit_signal` at its end. With `as_sibling`, its parent is

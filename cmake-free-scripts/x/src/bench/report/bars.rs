@@ -56,8 +56,10 @@ pub fn group(results: &Results, isas: &[Isa], group: &str, title: &str, text: &s
         }
     }
     let Some(scale) = Scale::of(&figures) else { return String::new() };
-    let mut html =
-        format!("<section class=card><h2>{title}</h2><p class=note>{text}</p><div class=\"rows rows-{}\"><div></div>", isas.len());
+    let mut html = format!(
+        "<section class=card id={group}><h2>{title}</h2><p class=note>{text}</p><div class=\"rows rows-{}\"><div></div>",
+        isas.len()
+    );
     isas.iter().for_each(|isa| {
         let _ = write!(html, "<div class=isa>{isa} <small>instructions, logarithmic</small></div>");
     });

@@ -24,7 +24,7 @@ pub fn card(results: &Results, isas: &[Isa]) -> String {
         return String::new();
     }
     let mut html = format!(
-        "<section class=card id=calls-of-programs><h2>What programs ask for</h2><p class=note>The calls of each whole program that cost most: the instructions of all of \
+        "<section class=card id=asked><h2>What programs ask for</h2><p class=note>The calls of each whole program that cost most: the instructions of all of \
          them in one run, how often the call is made, and what one costs. The library OS counts them itself, from a handler's start to its end, the server's part \
          included and waiting left out. Chitin, linked.</p><div class=\"rows rows-{}\"><div></div>",
         isas.len()

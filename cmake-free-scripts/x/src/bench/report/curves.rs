@@ -46,7 +46,7 @@ pub fn growth(results: &Results, isas: &[Isa]) -> String {
         return html;
     }
     format!(
-        "<section class=card><h2>How costs grow</h2><p class=note>Instructions, by what stands below each drawing; both axes are logarithmic. A line that ends early could not be measured \
+        "<section class=card id=curves><h2>How costs grow</h2><p class=note>Instructions, by what stands below each drawing; both axes are logarithmic. A line that ends early could not be measured \
          further: the reason is among the figures below.</p>{LINES}<div class=curves>{html}</div></section>"
     )
 }
@@ -80,7 +80,7 @@ pub fn history(history: &History, isas: &[Isa]) -> String {
         return html;
     }
     format!(
-        "<section class=card><h2>By commit</h2><p class=note>Chitin, linked, at each commit that was measured here, in order.</p>\
+        "<section class=card id=history><h2>By commit</h2><p class=note>Chitin, linked, at each commit that was measured here, in order.</p>\
          <div class=curves>{html}</div></section>"
     )
 }

@@ -22,7 +22,7 @@ pub fn card(results: &Results) -> String {
         }
     }
     let mut html = format!(
-        "<section class=card><h2>The second clock: cycles</h2><p class=note>On the host's own processor, in machines of KVM where there are such, \
+        "<section class=card id=cycles><h2>The second clock: cycles</h2><p class=note>On the host's own processor, in machines of KVM where there are such, \
          read between barriers, what reading costs taken off. Hot: the median of 31 passes, below it where eight tenths of them lie; cold: the median of \
          single rounds after 32 MiB of other memory. Ticks of the counter, whose rate may not be the core's. <i>{HOST}</i> is the Linux that all this \
          ran on, in no machine: for orientation. Not to be compared with instructions.</p>{missing}"

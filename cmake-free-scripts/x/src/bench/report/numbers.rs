@@ -13,7 +13,7 @@ use crate::isa::Isa;
 /// A table for each ISA.
 pub fn tables(results: &Results, isas: &[Isa]) -> String {
     let mut html =
-        "<section class=card><h2>Every figure</h2><p class=note>Guest instructions; small: Chitin's part of the tuned Linux's.</p>"
+        "<section class=card id=figures><h2>Every figure</h2><p class=note>Guest instructions; small: Chitin's part of the tuned Linux's.</p>"
             .to_owned();
     for &isa in isas {
         let columns = results.columns(isa);
@@ -66,7 +66,7 @@ pub fn baseline(results: &Results, isas: &[Isa]) -> String {
         return String::new();
     }
     format!(
-        "<section class=card><h2>Is it the Linux that others see?</h2><p class=note>{all} figures of Linux are held against what another program \
+        "<section class=card id=baseline><h2>Is it the Linux that others see?</h2><p class=note>{all} figures of Linux are held against what another program \
          saw of the same kernel; these are more than {:.0} % from it.</p><details><summary>what differs, and why</summary><div class=scroll><table>\
          <thead><tr><th>operation</th><th></th><th></th><th>seen before</th><th>here</th><th></th><th class=why>because</th></tr></thead>\
          <tbody>{far}</tbody></table></div></details></section>",

@@ -22,7 +22,7 @@ pub fn card(results: &Results, isas: &[Isa]) -> String {
         return String::new();
     }
     let mut html = format!(
-        "<section class=card><h2>Where the instructions go</h2><p class=note>Each instruction of an operation, counted by the translator's plugin and \
+        "<section class=card id=parts><h2>Where the instructions go</h2><p class=note>Each instruction of an operation, counted by the translator's plugin and \
          found in the image that has it: nothing is sampled. From above: Chitin linked, Chitin reflected, Linux tuned; one linear scale for the \
          three. Of Linux the kernel is one piece.</p>{}<div class=\"rows rows-{}\"><div></div>",
         legend(),

@@ -1,7 +1,8 @@
 //! The x86_64 page-table format: every entry comes back, and the hardware's bits are where the manual has them.
 
-use super::*;
-use crate::Leaf;
+use abi::Rights;
+use arch::x86_64::PageFormat;
+use arch::{Leaf, Paging};
 
 const PRESENT: u64 = 1 << 0;
 const WRITABLE: u64 = 1 << 1;
