@@ -186,14 +186,15 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn signal_return(&self) -> usize;
     /// Address of the ELF image that programs take their vDSO's functions from; 0 if none.
     fn vdso(&self) -> usize;
-    /// The program's registers at the syscall that is being served, its result register as the call found it.
+    /// The program's registers at the syscall that is being served, its result register as the call found it. For calls whose row says that they
+    /// need them, and on the way out of any.
     fn registers(&self) -> Registers;
-    /// The program's stack pointer at the syscall that is being served.
+    /// The program's stack pointer at the syscall that is being served. As [`Kernel::registers`].
     fn stack_pointer(&self) -> u64;
     /// Continue the program with the registers of a signal frame, from where they are in its memory. `EFAULT`: that cannot be, and they are to be
     /// read first.
     fn resume_context(&self, context: usize) -> Result<Infallible>;
-    /// Where the program made the call that is being served: from there it makes it again.
+    /// Where the program made the call that is being served: from there it makes it again. As [`Kernel::registers`].
     fn call_site(&self) -> u64;
     /// Whether a thread that does not run was left in the program, so that nothing of the library is on its stack.
     fn is_in_program(&self, machine: &'static Self::Machine) -> bool;

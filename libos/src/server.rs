@@ -4,7 +4,7 @@
 use unix::{Changes, InodeWords, Request};
 
 use crate::errno::Result;
-use crate::file::Output;
+use crate::file::{Input, Output};
 use crate::mapped_ring::MappedRing;
 use crate::user::UserMemory;
 
@@ -37,6 +37,9 @@ pub trait Server: Send + Sync {
     /// Whether somebody watches files, so that it matters when they are closed.
     fn is_watched(&self) -> bool;
 
+    /// How often the process was told that something it had asked about changed.
+    fn rings(&self) -> u32;
+
     /// How often files lost their last names that the process had opened.
     fn removals(&self) -> u32;
 
@@ -48,6 +51,12 @@ pub trait Server: Send + Sync {
     /// # Errors
     /// `EFAULT`: as [`Output::put`].
     fn put(&self, output: &mut Output, address: usize, length: usize) -> Result<usize>;
+
+    /// Take bytes into pages that were mapped here for the process to store to.
+    ///
+    /// # Errors
+    /// `EFAULT`: not all of them could be taken; some may have been.
+    fn take(&self, input: &mut Input, address: usize, length: usize) -> Result<()>;
 
     /// Copy bytes of pages that were mapped here for the process to the program.
     ///

@@ -6,7 +6,7 @@ use abi::{EnvId, Error, PAGE_SIZE, Rights, WaitWord};
 use unix::{Bulletin, Changes, InodeWords, MAILBOX_BYTES, Operation, Request, SERVER_CONTEXT, place};
 
 use crate::errno::{Errno, Result};
-use crate::file::Output;
+use crate::file::{Input, Output};
 use crate::mapped_ring::MappedRing;
 use crate::server::Server;
 use crate::user::UserMemory;
@@ -128,6 +128,10 @@ impl Server for Channel {
         bulletin().watched.load(Ordering::Relaxed) != 0
     }
 
+    fn rings(&self) -> u32 {
+        bulletin().rings()
+    }
+
     fn removals(&self) -> u32 {
         bulletin().removals.load(Ordering::Relaxed)
     }
@@ -142,6 +146,11 @@ impl Server for Channel {
         // SAFETY: `unixd` mapped the range for this process, and it stays mapped until the caller has it unmapped, which it does not while it
         // copies. Others may store to the file meanwhile; nothing is concluded from the bytes' values.
         output.put(unsafe { core::slice::from_raw_parts(address as *const u8, length) })
+    }
+
+    fn take(&self, input: &mut Input, address: usize, length: usize) -> Result<()> {
+        // SAFETY: as in `put`; the pages are ones that may be stored to.
+        input.take_exactly(unsafe { core::slice::from_raw_parts_mut(address as *mut u8, length) })
     }
 
     fn copy_out(&self, memory: &dyn UserMemory, to: usize, address: usize, length: usize) -> Result<()> {

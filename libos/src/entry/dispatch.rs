@@ -9,14 +9,14 @@ use crate::entry::native::Native;
 use crate::entry::thread::Machine;
 use crate::entry::vdso;
 use crate::entry::words::LibraryWords;
-use crate::entry::{channel, place};
+use crate::entry::{channel, isa, native, place};
 use crate::errno::Errno;
 use crate::kernel::Kernel;
 use crate::memory::fault::{Access, Refusal};
 use crate::process::Process;
 use crate::signal::{Trap, attention};
 use crate::syscall::Arguments;
-use crate::syscall::table::{self, Entered, Handlers, LaneThunk, QUICK_NUMBERS, Thunk, Thunks};
+use crate::syscall::table::{self, Entered, Handlers, LinkedThunk, QUICK_NUMBERS, Thunk, Thunks};
 use crate::user::PROGRAM_TOP;
 
 /// The process, once there is one. It is never freed.
@@ -47,6 +47,10 @@ impl Entered for Native {
         process()
     }
 
+    fn arguments() -> &'static Arguments {
+        native::arguments()
+    }
+
     #[cold]
     fn refused(number: u64, errno: Errno) -> i64 {
         if errno == Errno::ENOSYS {
@@ -71,12 +75,31 @@ extern "C" fn watched(arguments: &Arguments, number: u64) -> i64 {
 /// The thunks of a process whose calls are printed, or come by a policy.
 pub static WATCHED: [Thunk; table::NUMBERS + 1] = [watched; table::NUMBERS + 1];
 
-/// The lanes, where calls are not watched.
-pub static LANES: [Option<LaneThunk>; QUICK_NUMBERS] = Thunks::<Native>::LANES;
-/// The lanes, where they are.
-pub static NO_LANES: [Option<LaneThunk>; QUICK_NUMBERS] = [None; QUICK_NUMBERS];
-/// What serves a call whose lane has not done it.
-pub static BEHIND_LANES: [Thunk; QUICK_NUMBERS] = Thunks::<Native>::BEHIND_LANES;
+/// Where the linked entry goes, by number, where calls are not watched.
+pub static LINKED: [LinkedThunk; table::NUMBERS + 1] = linked();
+/// Where it goes where they are.
+pub static LINKED_WATCHED: [LinkedThunk; table::NUMBERS + 1] = [isa::by_frame; table::NUMBERS + 1];
+
+const fn linked() -> [LinkedThunk; table::NUMBERS + 1] {
+    let mut linked: [LinkedThunk; table::NUMBERS + 1] = [isa::by_frame; table::NUMBERS + 1];
+    let mut number = 0;
+    while number < QUICK_NUMBERS {
+        linked[number] = match Thunks::<Native>::LANES[number] {
+            Some(lane) => lane,
+            None => isa::by_arguments,
+        };
+        number += 1;
+    }
+    let mut index = 0;
+    while index < table::ROWS.len() {
+        let row = &table::ROWS[index];
+        if row.needs_registers && row.number() != table::NONE {
+            linked[row.number() as usize] = isa::by_frame;
+        }
+        index += 1;
+    }
+    linked
+}
 
 /// What asked for attention on the way out of a call, which answers `result` if it comes back.
 pub extern "C" fn deliver(result: u64) -> u64 {

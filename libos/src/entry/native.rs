@@ -31,6 +31,7 @@ use crate::kernel::{Kernel, Side};
 use crate::memory::cloning::CloneRanges;
 use crate::pool::{Pool, Source};
 use crate::server::Server;
+use crate::syscall::Arguments;
 use crate::user::{PROGRAM_TOP, Plain, UserMemory};
 
 /// The calls of the environment that this runs in.
@@ -200,6 +201,11 @@ fn frame() -> &'static Frame {
     let address = LibraryWords::get().syscall_stack() - size_of::<Frame>();
     // SAFETY: this is only asked while a call is served: its frame is where the entry put it, at the top of the syscall stack.
     unsafe { &*(address as *const Frame) }
+}
+
+/// The arguments of the call that is served.
+pub fn arguments() -> &'static Arguments {
+    &frame().arguments
 }
 
 /// Whether a range is in the program's half.

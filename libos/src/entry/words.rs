@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use abi::UpcallPage;
 
-use crate::entry::dispatch::{LANES as LANES_BY_NUMBER, NO_LANES, WATCHED};
+use crate::entry::dispatch::{LINKED as LINKED_BY_NUMBER, LINKED_WATCHED, WATCHED};
 use crate::entry::native::Native;
 use crate::entry::{isa, place};
 use crate::identity::Identity;
@@ -33,8 +33,8 @@ pub struct LibraryWords {
     pub identity: Identity,
     /// By number: which word of this page, counted from its start, the call answers; 0 if it does more than that.
     quick: [u8; QUICK_NUMBERS],
-    /// The lanes by number, or none.
-    lanes: u64,
+    /// Where the linked entry goes, by number.
+    linked: u64,
 }
 
 const LIBRARY: usize = offset_of!(UpcallPage, library);
@@ -53,8 +53,8 @@ pub const PENDING: usize = LIBRARY + offset_of!(LibraryWords, pending);
 pub const RECOVERY: usize = LIBRARY + offset_of!(LibraryWords, recovery);
 /// Offset of the quick calls' words, one byte a number.
 pub const QUICK: usize = LIBRARY + offset_of!(LibraryWords, quick);
-/// Offset of the lanes' address.
-pub const LANES: usize = LIBRARY + offset_of!(LibraryWords, lanes);
+/// Offset of the address of the table that the linked entry goes by.
+pub const LINKED: usize = LIBRARY + offset_of!(LibraryWords, linked);
 
 const IDENTITY: usize = LIBRARY + offset_of!(LibraryWords, identity);
 // A debugger reads it there.
@@ -117,16 +117,17 @@ impl LibraryWords {
     /// Let calls be served through [`WATCHED`], or by the shortest way.
     pub fn choose_way(watched: bool) {
         let words = (place::UPCALL_PAGE + LIBRARY) as *mut LibraryWords;
-        let (thunks, lanes): (&[Thunk], _) = if watched { (&WATCHED, &NO_LANES) } else { (Thunks::<Native>::TABLE, &LANES_BY_NUMBER) };
+        let (thunks, linked): (&[Thunk], _) =
+            if watched { (&WATCHED, &LINKED_WATCHED) } else { (Thunks::<Native>::TABLE, &LINKED_BY_NUMBER) };
         let quick = |row: &Row| match row.word {
             Some(word) if !watched => (IDENTITY / 4) as u8 + word as u8,
             _ => 0,
         };
         // SAFETY: 1. The words are read by the entries' assembly alone, which does not run while the library does. 2. Each value is one that the
-        // assembly may find there: a table of thunks, one of lanes, and words of this page.
+        // assembly may find there: tables of thunks, and words of this page.
         unsafe {
             (&raw mut (*words).thunks).write_volatile(thunks.as_ptr() as u64);
-            (&raw mut (*words).lanes).write_volatile(lanes.as_ptr() as u64);
+            (&raw mut (*words).linked).write_volatile(linked.as_ptr() as u64);
             for row in ROWS.iter().filter(|row| (row.number() as usize) < QUICK_NUMBERS) {
                 (&raw mut (*words).quick[row.number() as usize]).write_volatile(quick(row));
             }

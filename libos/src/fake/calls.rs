@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
 
 use abi::PAGE_SIZE;
 
@@ -43,8 +44,12 @@ impl Caller {
 
     /// Make a call.
     pub fn call(&self, name: &str, arguments: [u64; 6]) -> Result<usize> {
-        let number = ROWS.iter().find(|row| row.name == name).expect("a row").number();
-        Handlers::TABLE.get(number.into())(self.process, &Arguments(arguments))
+        let row = ROWS.iter().find(|row| row.name == name).expect("a row");
+        let has_registers = &self.process.kernel.has_registers;
+        has_registers.store(row.needs_registers, Ordering::Relaxed);
+        let outcome = Handlers::TABLE.get(row.number().into())(self.process, &Arguments(arguments));
+        has_registers.store(true, Ordering::Relaxed);
+        outcome
     }
 
     fn put(&self, at: usize, path: &str) -> u64 {

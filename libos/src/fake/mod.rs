@@ -10,7 +10,7 @@ use core::cell::UnsafeCell;
 use core::convert::Infallible;
 use core::ops::Range;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use abi::{InfoPage, LedgerEntry, PAGE_SIZE, Registers, Rights, WaitWord};
 use exo::command::CommandFlags;
@@ -114,6 +114,8 @@ pub struct FakeKernel {
     /// How often others were let have the rest of a slice.
     pub yields: AtomicU64,
     registers: Mutex<Registers>,
+    /// Whether the call that is served is one that the registers are at hand for.
+    pub has_registers: AtomicBool,
     on_fault: Mutex<Option<OnFault>>,
     /// What `unixd` answers.
     pub on_ask: Mutex<OnAsk>,
@@ -158,6 +160,7 @@ impl FakeKernel {
             deadline: AtomicU64::new(0),
             yields: AtomicU64::new(0),
             registers: Mutex::new(Registers::default()),
+            has_registers: true.into(),
             on_fault: Mutex::new(None),
             on_ask: Mutex::new(Box::new(alone)),
             mailbox: Mutex::new([0; unix::MAILBOX_BYTES]),
@@ -587,11 +590,12 @@ impl Kernel for FakeKernel {
     }
 
     fn registers(&self) -> Registers {
+        assert!(self.has_registers.load(Ordering::Relaxed), "a call whose row does not say so needs registers");
         *self.registers.lock()
     }
 
     fn stack_pointer(&self) -> u64 {
-        self.registers.lock().sp
+        self.registers().sp
     }
 
     fn resume_context(&self, _: usize) -> Result<Infallible> {
@@ -599,7 +603,7 @@ impl Kernel for FakeKernel {
     }
 
     fn call_site(&self) -> u64 {
-        self.registers.lock().pc
+        self.registers().pc
     }
 
     fn is_in_program(&self, (): &'static ()) -> bool {

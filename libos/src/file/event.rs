@@ -7,7 +7,7 @@ use unix::{Operation, Request};
 
 use crate::errno::{Errno, Result};
 use crate::file::remote::{Handle, RemoteFile, traits_of};
-use crate::file::{Access, Blocking, Edges, File, Input, Output, Place, Readiness, Seeking, Watchers};
+use crate::file::{Access, Blocking, Edges, File, Input, Output, Place, Readiness, Seeking, Telling, Watchers};
 use crate::server::Server;
 use crate::vfs::attributes::{Attributes, Kind, Time, device_number};
 use crate::vfs::node::{Entry, Node, Statistics};
@@ -117,6 +117,7 @@ impl File for Event {
             let request = Request { small: u16::from(self.semaphore), ..Request::new(Operation::MakeEvent, words) };
             let handle = Handle::new(server, server.call(request)?[0] as u32);
             self.remote.call_once(|| RemoteFile::new(handle, traits_of(self)));
+            self.watchers.tell();
         }
         Ok(self.remote.get().map(|remote| remote.handle().number()))
     }
@@ -134,6 +135,10 @@ impl File for Event {
             Some(remote) => remote.state(world),
             None => (self.readiness(world), self.edges(world)),
         }
+    }
+
+    fn telling(&self) -> Telling<'_> {
+        if self.remote.get().is_some() { Telling::Server } else { Telling::Watchers(&self.watchers) }
     }
 
     fn polled(&self) -> Option<&Handle> {

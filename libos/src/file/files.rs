@@ -381,6 +381,13 @@ impl Files {
         self.here(directory, path, |at, root| at.node.open_again(&Journey { root, path, last, links: 0 }, opening))?
     }
 
+    /// Take a path's name away in one step; `None`: the path does not begin in a tree that is kept elsewhere, or does not stay there.
+    pub fn remove(&self, directory: i32, path: &[u8], is_directory: bool) -> Option<Result<()>> {
+        let start = if path.is_empty() { return None } else { self.start(directory, path).ok()? };
+        let at = if path.first() == Some(&b'/') { &start.root } else { &start.from };
+        at.node.remove_on(&Journey { root: &start.root, path, last: Last::Name, links: 0 }, is_directory)
+    }
+
     /// Work on where a path begins, if that is the root or the current directory, and the root.
     #[inline(always)]
     fn here<T>(&self, directory: i32, path: &[u8], work: impl FnOnce(&Arc<Entry>, &Arc<Entry>) -> T) -> Option<T> {

@@ -147,6 +147,17 @@ pub enum Blocking {
     Refused,
 }
 
+/// How who watches a file learns that its readiness or its edges changed. May become another way, which is told as a change.
+#[derive(Clone, Copy)]
+pub enum Telling<'a> {
+    /// By looking.
+    Nobody,
+    /// These are told of each change.
+    Watchers(&'a Watchers),
+    /// `unixd` rings the doorbell at the next one that makes it more ready, when it was asked for its state ([`File::polled`]).
+    Server,
+}
+
 /// What lseek(2) looks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seek {
@@ -221,6 +232,11 @@ pub trait File: Any + Send + Sync {
     /// Who is to hear when its readiness changes. A file that is always ready has nobody.
     fn watchers(&self) -> Option<&Watchers> {
         None
+    }
+
+    /// How who watches it learns of its changes.
+    fn telling(&self) -> Telling<'_> {
+        Telling::Nobody
     }
 
     /// Its last edges, for those who wait for changes. A file that does not count them shows none, and its watchers go by what became

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use unix::{MAILBOX_BYTES, Operation, Request};
 
 use crate::errno::{Errno, Result};
-use crate::file::{Blocking, Edges, File, Input, Output, Place, Readiness, Seeking};
+use crate::file::{Blocking, Edges, File, Input, Output, Place, Readiness, Seeking, Telling};
 use crate::server::Server;
 use crate::vfs::world::World;
 
@@ -349,6 +349,10 @@ impl File for RemoteFile {
             world.write(argument, &bytes[..outgoing])?;
         }
         Ok(answer[0] as usize)
+    }
+
+    fn telling(&self) -> Telling<'_> {
+        if self.is_pollable() { Telling::Server } else { Telling::Nobody }
     }
 
     fn polled(&self) -> Option<&Handle> {

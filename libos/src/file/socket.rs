@@ -11,7 +11,7 @@ use unix::{Operation, Request};
 use crate::errno::{Errno, Result};
 use crate::file::interface;
 use crate::file::remote::{Handle, RemoteFile, SOCKET};
-use crate::file::{Blocking, Edges, File, Input, Output, Place, Readiness};
+use crate::file::{Blocking, Edges, File, Input, Output, Place, Readiness, Telling};
 use crate::server::Server;
 use crate::vfs::node::Entry;
 use crate::vfs::remote::handle_of;
@@ -292,6 +292,10 @@ impl File for Socket {
 
     fn is_pollable(&self) -> bool {
         true
+    }
+
+    fn telling(&self) -> Telling<'_> {
+        self.remote.telling()
     }
 
     fn polled(&self) -> Option<&Handle> {

@@ -1,10 +1,13 @@
 //! Who is to hear when a file's readiness changes.
 //!
-//! A thread of the process that the file lives in waits by `World::await_change`. In `unixd` nobody waits: a process that found a file not
-//! ready is written down here, and told once when the file changes. Whom to tell is collected in one list for all files, which the server
-//! empties after each request: a file that is dropped in the middle of one can say so too.
+//! A thread of the process that the file lives in waits by `World::await_change`, and a set of files that it is in ([`super::epoll`]) has a
+//! [`Mark`] here. In `unixd` nobody waits: a process that found a file not ready is written down here, and told once when the file changes.
+//! Whom to tell is collected in one list for all files, which the server empties after each request: a file that is dropped in the middle of
+//! one can say so too.
 
+use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use spin::Mutex;
 
@@ -20,37 +23,98 @@ pub fn take_told() -> Vec<u32> {
     core::mem::take(&mut TOLD.lock())
 }
 
-/// The processes that wait for a file to change, by id.
+/// What changed of a set of files since that was last asked, by numbers of the set's.
 #[derive(Debug, Default)]
-pub struct Watchers(Mutex<Vec<u32>>);
+pub struct Changed(Mutex<Vec<u32>>);
+
+impl Changed {
+    /// Move the numbers to the end of `into`.
+    pub fn take(&self, into: &mut Vec<u32>) {
+        into.append(&mut self.0.lock());
+    }
+}
+
+/// Which file of a set it is whose changes are told.
+#[derive(Debug)]
+pub struct Mark {
+    set: Arc<Changed>,
+    number: u32,
+    /// Whether the set's owner is to look.
+    is_told: AtomicBool,
+}
+
+impl Mark {
+    /// The file with that number of a set.
+    #[must_use]
+    pub fn new(set: &Arc<Changed>, number: u32) -> Arc<Mark> {
+        Arc::new(Mark { set: set.clone(), number, is_told: AtomicBool::new(false) })
+    }
+
+    /// The owner is about to look: what changes from now on is told again.
+    pub fn begin_look(&self) {
+        self.is_told.store(false, Ordering::Relaxed);
+    }
+
+    fn tell(&self) {
+        if !self.is_told.swap(true, Ordering::Relaxed) {
+            self.set.0.lock().push(self.number);
+        }
+    }
+}
+
+/// Who waits for a file to change.
+#[derive(Debug, Default)]
+struct State {
+    /// Processes, by id: until they are told.
+    processes: Vec<u32>,
+    /// Sets that the file is in: as long as it is.
+    marks: Vec<Weak<Mark>>,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Watchers(Mutex<State>);
 
 impl Watchers {
     /// Nobody.
     #[must_use]
     pub const fn new() -> Watchers {
-        Watchers(Mutex::new(Vec::new()))
+        Watchers(Mutex::new(State { processes: Vec::new(), marks: Vec::new() }))
     }
 
     /// Let a process be told of the next change.
     pub fn subscribe(&self, id: u32) {
-        let mut watchers = self.0.lock();
-        if !watchers.contains(&id) {
-            watchers.push(id);
+        let processes = &mut self.0.lock().processes;
+        if !processes.contains(&id) {
+            processes.push(id);
         }
     }
 
     /// Forget a process; whether it would have been told.
     pub fn forget(&self, id: u32) -> bool {
-        let mut watchers = self.0.lock();
-        let place = watchers.iter().position(|&other| other == id);
-        place.map(|place| watchers.swap_remove(place)).is_some()
+        let processes = &mut self.0.lock().processes;
+        let place = processes.iter().position(|&other| other == id);
+        place.map(|place| processes.swap_remove(place)).is_some()
     }
 
-    /// Tell processes that the file has changed.
+    /// Let a set hear of all changes, for as long as it has the mark.
+    pub fn mark(&self, mark: &Arc<Mark>) {
+        let marks = &mut self.0.lock().marks;
+        marks.retain(|other| other.strong_count() > 0);
+        marks.push(Arc::downgrade(mark));
+    }
+
+    /// Tell processes and sets that the file has changed.
+    #[inline]
     pub fn tell(&self) {
-        let mut watchers = self.0.lock();
-        if !watchers.is_empty() {
-            TOLD.lock().append(&mut watchers);
+        let mut state = self.0.lock();
+        if !state.processes.is_empty() {
+            TOLD.lock().append(&mut state.processes);
+        }
+        for mark in &state.marks {
+            if let Some(mark) = mark.upgrade() {
+                mark.tell();
+            }
         }
     }
 

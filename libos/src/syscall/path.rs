@@ -15,7 +15,8 @@ use crate::user::UserMemory;
 use crate::vfs::attributes::Kind;
 use crate::vfs::node::{Entry, New, Rename, Target};
 use crate::vfs::permission::Wanted;
-use crate::vfs::walk::{Ending, Found, Last, PATH_MAX};
+use crate::vfs::removal;
+use crate::vfs::walk::{Ending, Last, PATH_MAX};
 use crate::vfs::world::World;
 
 const AT_REMOVEDIR: u32 = 0x200;
@@ -167,42 +168,17 @@ pub fn linkat<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<
 }
 
 fn remove<K: Kernel>(process: &Process<K>, directory: i32, address: usize, is_directory: bool) -> Result<usize> {
+    let removed = with_short(process, address, |name| process.files.remove(directory, name, is_directory));
+    if let Some(outcome) = removed.flatten() {
+        return outcome.map(|()| 0);
+    }
     let name = path(process, address)?;
     let found = process.files.walk(process, directory, &name, Last::Name)?;
-    check_name(&found, is_directory)?;
-    let entry = found.entry.ok_or_else(|| absent(process, &found.parent))?;
-    if entry.mount {
-        return Err(Errno::EBUSY);
-    }
-    let errno = match (entry.node.kind() == Kind::Directory, is_directory) {
-        (true, false) => Some(Errno::EISDIR),
-        (false, true) => Some(Errno::ENOTDIR),
-        _ => None,
-    };
-    if !is_directory && found.slash {
-        return Err(errno.unwrap_or(Errno::ENOTDIR));
-    }
-    // A tree that is kept elsewhere says so itself, when it has looked whether the caller may.
-    if let Some(errno) = errno.filter(|_| found.parent.node.elsewhere().is_none()) {
-        return Err(errno);
+    removal::check(process, &found, is_directory)?;
+    if let Some(entry) = found.entry.as_ref().filter(|_| found.parent.node.elsewhere().is_none()) {
+        removal::check_kind(entry, is_directory)?;
     }
     found.parent.node.unlink(&found.name, is_directory, &process.actor()).map(|()| 0)
-}
-
-/// What those calls say that change directories where there is no such name in one: that it may not be changed comes first.
-fn absent<K: Kernel>(process: &Process<K>, parent: &Arc<Entry>) -> Errno {
-    if parent.node.statistics(process).read_only { Errno::EROFS } else { Errno::ENOENT }
-}
-
-/// What rmdir(2) and unlink(2) say of `.`, `..` and `/`.
-fn check_name(found: &Found, is_directory: bool) -> Result<()> {
-    match found.ending {
-        Ending::Name => Ok(()),
-        _ if !is_directory => Err(Errno::EISDIR),
-        Ending::Dot => Err(Errno::EINVAL),
-        Ending::DotDot => Err(Errno::ENOTEMPTY),
-        Ending::Root => Err(Errno::EBUSY),
-    }
 }
 
 /// unlink(2)
@@ -237,7 +213,7 @@ fn rename_at<K: Kernel>(process: &Process<K>, from: (i32, usize), to: (i32, usiz
     if old.ending != Ending::Name || new.ending != Ending::Name {
         return Err(if how == Rename::Keep && new.ending != Ending::Name { Errno::EEXIST } else { Errno::EBUSY });
     }
-    let entry = old.entry.ok_or_else(|| absent(process, &old.parent))?;
+    let entry = old.entry.ok_or_else(|| removal::absent(process, &old.parent))?;
     match (&new.entry, how) {
         (Some(_), Rename::Keep) => return Err(Errno::EEXIST),
         (None, Rename::Exchange) => return Err(Errno::ENOENT),

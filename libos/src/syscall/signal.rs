@@ -59,18 +59,18 @@ pub fn rt_sigprocmask_plain<K: Kernel>(process: &Process<K>, arguments: &Argumen
         return None;
     }
     let set: Set = process.read_value(arguments.word(1)).ok()?;
-    let new = |old| masked(old, arguments.int(0), set).ok();
+    let how = arguments.int(0);
     if arguments.word(2) != 0 {
-        tell_mask(process, arguments.word(2), &new)?;
+        tell_mask(process, arguments.word(2), how)?;
     }
-    process.signals.set_mask_quietly(new).then_some(0)
+    process.signals.set_mask_quietly(|old| masked(old, how, set).ok()).then_some(0)
 }
 
-/// Write what the mask is to the program, if it can become something else.
+/// Write what the mask is to the program, if there is such a way to change it.
 #[inline(never)]
-fn tell_mask<K: Kernel>(process: &Process<K>, address: usize, new: &dyn Fn(Set) -> Option<Set>) -> Option<()> {
+fn tell_mask<K: Kernel>(process: &Process<K>, address: usize, how: i32) -> Option<()> {
     let old = process.signals.mask();
-    new(old)?;
+    masked(old, how, 0).ok()?;
     process.write_value(address, &old).ok()
 }
 

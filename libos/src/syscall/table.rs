@@ -3,12 +3,12 @@
 //! Dispatch, the names that `--strace` prints and the README's list of what is covered all come from here.
 //!
 //! A row: `name: x86_64 number, aarch64 number, handler, support, [argument formats];` with `-` for a call that an ISA does not have. A
-//! row that ends in `word W` answers that word of the process's identity and nothing else: the entries do so themselves. One that ends in
-//! `lane F` is mostly done by that [`Lane`]. Numbers are those of the kernel's `arch/x86/entry/syscalls/syscall_64.tbl` and
+//! row that ends in `word W` answers that word of the process's identity and nothing else: the entries do so themselves. `lane F`: it is mostly
+//! done by that [`Lane`]. `needs registers`: its handler looks at the program's registers, or sets them. All others the linked entry
+//! serves without a frame of registers, which it makes where a signal, say, is delivered behind the call. Numbers are those of the kernel's `arch/x86/entry/syscalls/syscall_64.tbl` and
 //! `include/uapi/asm-generic/unistd.h`.
 
 use core::marker::PhantomData;
-use core::mem::MaybeUninit;
 
 use crate::errno::{Errno, Result};
 use crate::identity::Word;
@@ -129,8 +129,8 @@ pub struct Row {
     pub formats: &'static [Format],
     /// The word that it answers, if that is all it does.
     pub word: Option<Word>,
-    /// Whether it has a [`Lane`].
-    pub has_lane: bool,
+    /// Whether its handler looks at the program's registers.
+    pub needs_registers: bool,
 }
 
 /// "No such call on this ISA".
@@ -139,7 +139,7 @@ pub const NONE: u16 = u16::MAX;
 pub const NUMBERS: usize = 512;
 /// The number behind the vDSO's `__chitin_barrier`: Linux has no such call, and the numbers of its own are far below.
 pub const BARRIER: u32 = 511;
-/// One past the highest number of a call that may be answered by a word alone, or by a lane.
+/// One past the highest number of a call that may be answered by a word alone, or that the linked entry serves without a frame.
 pub const QUICK_NUMBERS: usize = 256;
 
 impl Row {
@@ -179,29 +179,19 @@ impl<K: Kernel> Handlers<K> {
 /// A call as the entries make it: the arguments in memory, the number; what is to be in the result register comes back.
 pub type Thunk = extern "C" fn(&Arguments, u64) -> i64;
 
-/// What a call mostly is, where that needs its arguments and nothing else: not the program's registers, and no rest. It has done all of the call,
-/// which succeeded and has this value; or nothing of it, and the handler is to do it, errors included.
-///
-/// The linked entry serves a lane without the frame that a handler finds the program's registers in.
+/// What a call mostly is, where that takes little. It has done all of the call, which succeeded and has this value; or nothing of it, and the
+/// handler is to do it, errors included.
 pub type Lane<K> = fn(&Process<K>, &Arguments) -> Option<usize>;
 
-/// What is in the result registers when a lane was passed.
-#[derive(Clone, Copy, Debug)]
-#[repr(C)]
-pub struct Passed {
-    /// The call's value, if it is done.
-    value: MaybeUninit<usize>,
-    /// 0 if it is not.
-    is_done: usize,
-}
-
-/// A lane as the linked entry takes it: the arguments in registers.
-pub type LaneThunk = extern "C" fn(u64, u64, u64, u64, u64, u64) -> Passed;
+/// A call as the linked entry makes it: the arguments in registers, and in memory too; what is to be in the result register comes back.
+pub type LinkedThunk = extern "C" fn(u64, u64, u64, u64, u64, u64) -> i64;
 
 /// A kernel whose foreign syscalls arrive here.
 pub trait Entered: Kernel {
     /// The process that the calls are for.
     fn process() -> &'static Process<Self>;
+    /// The arguments of the call that is served.
+    fn arguments() -> &'static Arguments;
     /// What a refused call leaves in the result register.
     fn refused(number: u64, errno: Errno) -> i64;
 }
@@ -212,10 +202,8 @@ pub struct Thunks<K: Entered>(PhantomData<K>);
 impl<K: Entered> Thunks<K> {
     /// The one table.
     pub const TABLE: &'static [Thunk; NUMBERS + 1] = &thunks::<K>();
-    /// The lanes.
-    pub const LANES: [Option<LaneThunk>; QUICK_NUMBERS] = lanes::<K>();
-    /// What serves a call whose lane has not done it.
-    pub const BEHIND_LANES: [Thunk; QUICK_NUMBERS] = behind_lanes::<K>();
+    /// Those that begin with a lane, its arguments in registers.
+    pub const LANES: [Option<LinkedThunk>; QUICK_NUMBERS] = lanes::<K>();
 }
 
 #[inline(always)]
@@ -235,24 +223,11 @@ macro_rules! word {
     };
 }
 
-/// Pass a lane.
-#[inline(always)]
-fn pass<K: Entered>(lane: Lane<K>, arguments: [u64; 6]) -> Passed {
-    match lane(K::process(), &Arguments(arguments)) {
-        Some(value) => Passed { value: MaybeUninit::new(value), is_done: 1 },
-        None => Passed { value: MaybeUninit::uninit(), is_done: 0 },
-    }
-}
-
-extern "C" fn without_row<K: Entered>(_: &Arguments, number: u64) -> i64 {
-    K::refused(number, Errno::ENOSYS)
-}
-
-macro_rules! has_lane {
+macro_rules! is_said {
     () => {
         false
     };
-    ($lane:path) => {
+    ($($what:tt)+) => {
         true
     };
 }
@@ -267,7 +242,7 @@ macro_rules! number {
 }
 
 macro_rules! rows {
-    ($($name:ident: $x86_64:tt, $aarch64:tt, $handler:path, $support:expr, [$($format:ident),*] $(word $word:ident)? $(lane $lane:path)?;)*) => {
+    ($($name:ident: $x86_64:tt, $aarch64:tt, $handler:path, $support:expr, [$($format:ident),*] $(word $word:ident)? $(needs $needs:ident)? $(lane $lane:path)?;)*) => {
         /// Every call that the table knows.
         pub const ROWS: &[Row] = &[$(Row {
             name: stringify!($name),
@@ -276,7 +251,7 @@ macro_rules! rows {
             support: { use Support::*; $support },
             formats: &[$(Format::$format),*],
             word: word!($($word)?),
-            has_lane: has_lane!($($lane)?),
+            needs_registers: is_said!($($needs)?),
         },)*];
 
         const fn handlers<K: Kernel>() -> [Handler<K>; NUMBERS] {
@@ -297,6 +272,9 @@ macro_rules! rows {
         }
 
         const fn thunks<K: Entered>() -> [Thunk; NUMBERS + 1] {
+            extern "C" fn without_row<K: Entered>(_: &Arguments, number: u64) -> i64 {
+                K::refused(number, Errno::ENOSYS)
+            }
             let mut table: [Thunk; NUMBERS + 1] = [without_row::<K>; NUMBERS + 1];
             $({
                 extern "C" fn thunk<K: Entered>(arguments: &Arguments, number: u64) -> i64 {
@@ -313,27 +291,22 @@ macro_rules! rows {
             table
         }
 
-        const fn lanes<K: Entered>() -> [Option<LaneThunk>; QUICK_NUMBERS] {
-            let mut table: [Option<LaneThunk>; QUICK_NUMBERS] = [None; QUICK_NUMBERS];
+        const fn lanes<K: Entered>() -> [Option<LinkedThunk>; QUICK_NUMBERS] {
+            let mut table: [Option<LinkedThunk>; QUICK_NUMBERS] = [None; QUICK_NUMBERS];
             $($({
-                extern "C" fn passed<K: Entered>(a: u64, b: u64, c: u64, d: u64, e: u64, f: u64) -> Passed {
-                    pass::<K>($lane, [a, b, c, d, e, f])
+                const NUMBER: u16 = if cfg!(target_arch = "x86_64") { number!($x86_64) } else { number!($aarch64) };
+                // Out of the frame, so that a lane need not keep them.
+                #[inline(never)]
+                extern "C" fn behind<K: Entered>() -> i64 {
+                    finish::<K>(u64::from(NUMBER), $handler(K::process(), K::arguments()))
                 }
-                let number = if cfg!(target_arch = "x86_64") { number!($x86_64) } else { number!($aarch64) };
-                table[number as usize] = Some(passed::<K>);
-            })?)*
-            table
-        }
-
-        const fn behind_lanes<K: Entered>() -> [Thunk; QUICK_NUMBERS] {
-            let mut table: [Thunk; QUICK_NUMBERS] = [without_row::<K>; QUICK_NUMBERS];
-            $($({
-                const _: bool = has_lane!($lane);
-                extern "C" fn behind<K: Entered>(arguments: &Arguments, number: u64) -> i64 {
-                    finish::<K>(number, $handler(K::process(), arguments))
+                extern "C" fn passed<K: Entered>(a: u64, b: u64, c: u64, d: u64, e: u64, f: u64) -> i64 {
+                    match $lane(K::process(), &Arguments([a, b, c, d, e, f])) {
+                        Some(value) => value as i64,
+                        None => behind::<K>(),
+                    }
                 }
-                let number = if cfg!(target_arch = "x86_64") { number!($x86_64) } else { number!($aarch64) };
-                table[number as usize] = behind::<K>;
+                table[NUMBER as usize] = Some(passed::<K>);
             })?)*
             table
         }
@@ -342,14 +315,14 @@ macro_rules! rows {
 
 rows! {
     // Processes.
-    clone: 56, 220, thread::clone, Partial("no namespaces"), [Hex, Pointer, Pointer, Pointer, Pointer];
-    clone3: 435, 435, thread::clone3, Partial("no namespaces"), [Pointer, Unsigned];
-    fork: 57, -, thread::fork, Full, [];
-    vfork: 58, -, thread::vfork, Full, [];
-    execve: 59, 221, exec::execve, Full, [Path, Strings, Variables];
-    execveat: 322, 281, exec::execveat, Full, [DirectoryFd, Path, Strings, Variables, AtFlags];
-    exit: 60, 93, thread::exit, Full, [Int];
-    exit_group: 231, 94, process::exit_group, Full, [Int];
+    clone: 56, 220, thread::clone, Partial("no namespaces"), [Hex, Pointer, Pointer, Pointer, Pointer] needs registers;
+    clone3: 435, 435, thread::clone3, Partial("no namespaces"), [Pointer, Unsigned] needs registers;
+    fork: 57, -, thread::fork, Full, [] needs registers;
+    vfork: 58, -, thread::vfork, Full, [] needs registers;
+    execve: 59, 221, exec::execve, Full, [Path, Strings, Variables] needs registers;
+    execveat: 322, 281, exec::execveat, Full, [DirectoryFd, Path, Strings, Variables, AtFlags] needs registers;
+    exit: 60, 93, thread::exit, Full, [Int] needs registers;
+    exit_group: 231, 94, process::exit_group, Full, [Int] needs registers;
     wait4: 61, 260, wait::wait4, Full, [Int, Pointer, Hex, Pointer];
     waitid: 247, 95, wait::waitid, Full, [Int, Int, Pointer, Hex, Pointer];
     getpid: 39, 172, identity::getpid, Full, [] word Process;
@@ -388,7 +361,7 @@ rows! {
     set_robust_list: 273, 99, thread::set_robust_list, Full, [Pointer, Unsigned];
     get_robust_list: 274, 100, thread::get_robust_list, Full, [Int, Pointer, Pointer];
     prctl: 157, 167, process::prctl, Partial("names, dumpable, no_new_privs, death signals, subreapers"), [PrctlOption, Hex, Hex, Hex, Hex];
-    arch_prctl: 158, -, process::arch_prctl, Partial("FS only"), [ArchPrctlCode, Pointer];
+    arch_prctl: 158, -, process::arch_prctl, Partial("FS only"), [ArchPrctlCode, Pointer] needs registers;
     sched_yield: 24, 124, schedule::sched_yield, Full, [] lane schedule::sched_yield_alone;
     sched_getaffinity: 204, 123, schedule::sched_getaffinity, Full, [Int, Unsigned, Pointer];
     sched_setaffinity: 203, 122, schedule::sched_setaffinity, Partial("one CPU"), [Int, Unsigned, Pointer];
@@ -414,7 +387,7 @@ rows! {
     // Memory.
     brk: 12, 214, memory::brk, Full, [Pointer];
     mmap: 9, 222, memory::mmap, Partial("MAP_GROWSDOWN does not grow"), [Pointer, Unsigned, Protection, MapFlags, Fd, Hex];
-    munmap: 11, 215, memory::munmap, Full, [Pointer, Unsigned];
+    munmap: 11, 215, memory::munmap, Full, [Pointer, Unsigned] needs registers;
     mprotect: 10, 226, memory::mprotect, Partial("no protection keys"), [Pointer, Unsigned, Protection];
     mremap: 25, 216, memory::mremap, Partial("no DONTUNMAP, no second mapping"), [Pointer, Unsigned, Unsigned, Hex, Pointer];
     madvise: 28, 233, memory::madvise, Partial("no REMOVE, no poisoning"), [Pointer, Unsigned, Advice];
@@ -449,12 +422,12 @@ rows! {
     rt_sigaction: 13, 134, signal::rt_sigaction, Full, [Signal, SignalAction, Pointer, Unsigned];
     rt_sigprocmask: 14, 135, signal::rt_sigprocmask, Full, [SignalHow, SignalSet, Pointer, Unsigned] lane signal::rt_sigprocmask_plain;
     rt_sigpending: 127, 136, signal::rt_sigpending, Full, [Pointer, Unsigned];
-    rt_sigreturn: 15, 139, signal::rt_sigreturn, Full, [];
+    rt_sigreturn: 15, 139, signal::rt_sigreturn, Full, [] needs registers;
     rt_sigsuspend: 130, 133, signal::rt_sigsuspend, Full, [SignalSet, Unsigned];
     rt_sigtimedwait: 128, 137, signal::rt_sigtimedwait, Full, [SignalSet, Pointer, TimeIn, Unsigned];
     rt_sigqueueinfo: 129, 138, signal::rt_sigqueueinfo, Full, [Int, Signal, Pointer];
     rt_tgsigqueueinfo: 297, 240, signal::rt_tgsigqueueinfo, Full, [Int, Int, Signal, Pointer];
-    sigaltstack: 131, 132, signal::sigaltstack, Full, [Pointer, Pointer];
+    sigaltstack: 131, 132, signal::sigaltstack, Full, [Pointer, Pointer] needs registers;
     pause: 34, -, signal::pause, Full, [];
     kill: 62, 129, signal::kill, Full, [Int, Signal];
     tkill: 200, 130, signal::tkill, Full, [Int, Signal];

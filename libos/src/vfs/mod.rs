@@ -27,6 +27,7 @@ pub mod opening;
 pub mod permission;
 pub mod proc;
 pub mod remote;
+pub mod removal;
 pub mod status;
 #[cfg(test)]
 mod tests;

@@ -218,6 +218,12 @@ pub trait Node: Any + Send + Sync {
         None
     }
 
+    /// Walk on from this directory and take the name away that the way ends at, if its tree is kept elsewhere and the way stays there.
+    fn remove_on(&self, journey: &Journey, is_directory: bool) -> Option<Result<()>> {
+        let _ = (journey, is_directory);
+        None
+    }
+
     /// Let an instance of inotify(7), by its handle, be told of what happens here; gives the watch's number.
     ///
     /// # Errors

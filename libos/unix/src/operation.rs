@@ -94,8 +94,12 @@ operations! {
     Unwatch = 0x5d,
     /// `(handle; small: access(2)'s mode, [`REAL_IDS`])`. Whether the process may use an inode so. `EACCES`: no.
     Permits = 0x5e,
-    /// `(handle)`. The file was stored into through a mapping: its times are to be set. Words only.
+    /// `(handle, generation, bytes)`. The file was stored into: its times are to be set. Through a mapping, if there are no bytes; else by write(2)
+    /// into pages that the process has mapped. `EAGAIN`: at another generation; they may not be the file's any more. Words only.
     NoteStored = 0x5f,
+    /// As `Walk` to a name, small: whether a directory's is meant `→ 0`. One name less. `→ FOREIGN`, and nothing done: the way leads into a
+    /// file system that the process keeps.
+    Remove = 0x60,
     // Files and objects: 0x80. A handle is in the argument of 32 bits.
     /// `(handle; small: 1 if they stay there, of a pipe; offset, bytes) → bytes`, in the mailbox. `EAGAIN`: none yet; the process is told when it may try again.
     Read = 0x80,

@@ -79,6 +79,13 @@ impl Channel {
         let _ = exo::wake(doorbell.as_ptr(), usize::MAX);
     }
 
+    /// The first bytes of the mailbox, to be copied to where they are a file's: the process may change them meanwhile.
+    #[must_use]
+    pub fn posted(&self, length: usize) -> Option<&[u8]> {
+        // SAFETY: the mailbox is mapped as long as the channel exists and holds so many bytes; nothing is concluded from their values.
+        (length <= MAILBOX_BYTES).then(|| unsafe { core::slice::from_raw_parts((self.address + PAGE_SIZE) as *const u8, length) })
+    }
+
     /// The first bytes of the mailbox, as the process left them.
     #[must_use]
     pub fn letter(&self, length: usize) -> Option<Vec<u8>> {

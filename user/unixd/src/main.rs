@@ -20,11 +20,12 @@ mod image {
     #[global_allocator]
     static HEAP: Counted<Heap> = Counted(libos::entry::heap::new());
 
-    // The stack is aligned as the creator of the environment left it; `start` does not return.
+    // The stack is aligned as the creator of the environment left it; `start` does not return. A section of its own: one that it shared with the
+    // library's start would keep all of that in the image.
     #[cfg(target_arch = "aarch64")]
-    core::arch::global_asm!(".section .text.start, \"ax\"", ".global unixd_start", "unixd_start: bl unixd_main", "brk #1");
+    core::arch::global_asm!(".section .text.unixd_start, \"ax\"", ".global unixd_start", "unixd_start: bl unixd_main", "brk #1");
     #[cfg(target_arch = "x86_64")]
-    core::arch::global_asm!(".section .text.start, \"ax\"", ".global unixd_start", "unixd_start: call unixd_main", "ud2");
+    core::arch::global_asm!(".section .text.unixd_start, \"ax\"", ".global unixd_start", "unixd_start: call unixd_main", "ud2");
 
     unsafe extern "C" {
         fn unixd_start() -> !;

@@ -2,8 +2,8 @@
 //!
 //! A call that answers a word of the upcall page is answered on the spot: no stack, no frame, and no flag changed. Every other call
 //! saves pc, sp and flags in the upcall page as the kernel does for a foreign syscall, builds a [`Frame`] and takes one path, so that
-//! what is behind it (signals, sigreturn) sees one kind of call. A linked call that has a lane (`syscall::table::Lane`) tries that first, with the
-//! arguments alone in the frame: it is completed where more turns out to be needed.
+//! what is behind it (signals, sigreturn) sees one kind of call. Of a linked call the frame has the arguments alone at first: it is made whole for
+//! those that need registers (`syscall::table`), and where something asks for attention behind one.
 
 use core::arch::{global_asm, naked_asm};
 use core::mem::offset_of;
@@ -102,9 +102,9 @@ pub unsafe extern "C" fn foreign() -> ! {
 // `__chitin_syscall`: called, with x8 = number and x0 to x5 = arguments. Changes x0 to x17, x30 and the flags.
 //
 // 1. A quick call: answer it.
-// 2. One with a lane: to the syscall stack, the arguments and the number where a frame has them, and through the lane, `extern "C" fn(x0 to x5) ->
-//    Passed`. Back, if it is done and nothing asks for attention.
-// 3. Else save the program's state as it is to be after the call, and to the syscall stack.
+// 2. Else to the syscall stack, the arguments and the number where a frame has them, and to what the table has for the number (those above share
+//    the last place), `extern "C" fn(x0 to x5) -> result`.
+// 3. Back, if nothing asks for attention.
 global_asm!(
     ".pushsection .text.vdso, \"ax\"",
     ".globl __chitin_syscall",
@@ -121,9 +121,15 @@ global_asm!(
     "cbz w17, 2f",
     "ldr w0, [x16, x17, lsl #2]",
     "ret",
-    "2: ldr x17, [x16, #{lanes}]",
+    "1: mov w9, #{numbers}",
+    "cmp w8, w9",
+    "csel w9, w8, w9, lo",
+    "ldr x17, [x16, #{linked}]",
+    "ldr x17, [x17, x9, lsl #3]",
+    "b 4f",
+    "2: ldr x17, [x16, #{linked}]",
     "ldr x17, [x17, x8, lsl #3]",
-    "cbz x17, 1f",
+    "4:",
     "mov x9, sp",
     "stp x30, x9, [x16, #{pc}]",
     "ldr x16, [x16, #{stack}]",
@@ -134,64 +140,64 @@ global_asm!(
     "str x8, [sp, #64]",
     "str x18, [sp, #144]",
     "blr x17",
-    "cbz x1, 3f",
     "mrs x16, tpidrro_el0",
     "ldr x9, [x16, #{pending}]",
     "ldrb w9, [x9]",
-    "cbnz w9, 4f",
+    "cbnz w9, 3f",
     "ldr x18, [sp, #144]",
     "ldp x30, x17, [x16, #{pc}]",
     "mov sp, x17",
     "ret",
-    "3: b {refused}",
-    "4: b {attended}",
-    "1: mov x17, sp",
-    "stp x30, x17, [x16, #{pc}]",
-    "mrs x17, nzcv",
-    "str x17, [x16, #{flags}]",
-    "adr x17, {leave}",
-    "b {serve}",
+    "3: b {attended}",
     ".size __chitin_syscall, . - __chitin_syscall",
     ".popsection",
     quick = const words::QUICK,
-    lanes = const words::LANES,
+    linked = const words::LINKED,
+    numbers = const NUMBERS,
     pending = const words::PENDING,
     stack = const words::SYSCALL_STACK,
     frame = const FRAME_BYTES,
     pc = const offset_of!(UpcallPage, syscall.pc),
-    flags = const offset_of!(UpcallPage, syscall.flags),
-    leave = sym leave_linked,
-    refused = sym lane_refused,
-    attended = sym lane_attended,
-    serve = sym serve,
+    attended = sym attended,
 );
 
-/// A call's lane has not done it: to what serves it behind the lane.
+/// A linked call was served, with the result in x0, and something asks for attention.
 #[unsafe(naked)]
-unsafe extern "C" fn lane_refused() -> ! {
+unsafe extern "C" fn attended() -> ! {
     naked_asm!(
         "bl {complete}",
-        "adrp x9, {behind}",
-        "add x9, x9, :lo12:{behind}",
-        "ldr x1, [sp, #64]",
-        "ldr x9, [x9, x1, lsl #3]",
-        "mov x0, sp",
-        "blr x9",
-        "b {served}",
+        "bl {deliver}",
+        "mrs x16, tpidrro_el0",
+        "b {leave}",
         complete = sym complete,
-        behind = sym dispatch::BEHIND_LANES,
-        served = sym served,
+        deliver = sym dispatch::deliver,
+        leave = sym leave_linked,
     )
 }
 
-/// A call's lane has done it, with the result in x0, and something asks for attention.
+/// A linked call that needs its arguments and the number alone, which is below 256: to its thunk.
 #[unsafe(naked)]
-unsafe extern "C" fn lane_attended() -> ! {
-    naked_asm!("bl {complete}", "b {served}", complete = sym complete, served = sym served)
+pub extern "C" fn by_arguments(_: u64, _: u64, _: u64, _: u64, _: u64, _: u64) -> i64 {
+    naked_asm!(
+        "mrs x16, tpidrro_el0",
+        "ldr x9, [x16, #{thunks}]",
+        "mov w1, w8",
+        "ldr x9, [x9, x1, lsl #3]",
+        "mov x0, sp",
+        "br x9",
+        thunks = const words::THUNKS,
+    )
 }
 
-/// Make the frame whole of a linked call that has been through its lane, which has preserved what C preserves; x18 is in it. What the call
-/// changes anyway, x6, x7 and x9 to x15, stays as the frame before had it. Changes x9, x16, x17 and the flags.
+/// A linked call that needs the program's registers, or that comes by a policy: its frame is made whole, and it goes on as those of the other
+/// entries. Does not return here.
+#[unsafe(naked)]
+pub extern "C" fn by_frame(_: u64, _: u64, _: u64, _: u64, _: u64, _: u64) -> i64 {
+    naked_asm!("bl {complete}", "b chitin_in_frame", complete = sym complete)
+}
+
+/// Make the frame of a linked call whole, and what the upcall page has of a call: what C preserves is the program's still; x18 is in it. What the
+/// call changes anyway, x6, x7 and x9 to x15, stays as the frame before had it. Changes x9, x16, x17 and the flags.
 #[unsafe(naked)]
 unsafe extern "C" fn complete() {
     naked_asm!(
@@ -306,6 +312,9 @@ unsafe extern "C" fn serve() -> ! {
         "stp x26, x27, [sp, #208]",
         "stp x28, x29, [sp, #224]",
         "stp x30, x17, [sp, #240]",
+        ".globl chitin_in_frame",
+        ".hidden chitin_in_frame",
+        "chitin_in_frame:",
         "mrs x16, tpidrro_el0",
         "ldr x9, [x16, #{thunks}]",
         "mov w10, #{numbers}",
@@ -315,19 +324,6 @@ unsafe extern "C" fn serve() -> ! {
         "mov x0, sp",
         "mov w1, w8",
         "blr x9",
-        "b {served}",
-        stack = const words::SYSCALL_STACK,
-        frame = const FRAME_BYTES,
-        thunks = const words::THUNKS,
-        numbers = const NUMBERS,
-        served = sym served,
-    )
-}
-
-/// A call was served, with the result in x0.
-#[unsafe(naked)]
-unsafe extern "C" fn served() -> ! {
-    naked_asm!(
         "mrs x16, tpidrro_el0",
         "ldr x9, [x16, #{pending}]",
         "ldrb w9, [x9]",
@@ -337,6 +333,10 @@ unsafe extern "C" fn served() -> ! {
         "2: bl {deliver}",
         "mrs x16, tpidrro_el0",
         "b 1b",
+        stack = const words::SYSCALL_STACK,
+        frame = const FRAME_BYTES,
+        thunks = const words::THUNKS,
+        numbers = const NUMBERS,
         pending = const words::PENDING,
         leave = const offset_of!(Frame, leave),
         deliver = sym dispatch::deliver,

@@ -2,8 +2,8 @@
 //!
 //! A call that answers a word of the upcall page is answered on the spot: no stack, no frame, and no flag changed (`jrcxz` and byte moves
 //! stand where a comparison would). Every other call saves pc, sp and flags in the upcall page as the kernel does for a foreign syscall,
-//! builds a [`Frame`] and takes one path, so that what is behind it (signals, sigreturn) sees one kind of call. A linked call that has a lane
-//! (`syscall::table::Lane`) tries that first, with the arguments alone in the frame: it is completed where more turns out to be needed.
+//! builds a [`Frame`] and takes one path, so that what is behind it (signals, sigreturn) sees one kind of call. Of a linked call the frame has the
+//! arguments alone at first: it is made whole for those that need registers (`syscall::table`), and where something asks for attention behind one.
 
 use core::arch::{global_asm, naked_asm};
 use core::mem::offset_of;
@@ -92,9 +92,9 @@ pub unsafe extern "C" fn foreign() -> ! {
 // flags.
 //
 // 1. A quick call: answer it.
-// 2. One with a lane: to the syscall stack, the arguments and the number where a frame has them, and through the lane, `extern "C" fn(rdi, rsi,
-//    rdx, r10, r8, r9) -> Passed`. Back, if it is done and nothing asks for attention.
-// 3. Else save the program's state as it is to be after the call, and to the syscall stack.
+// 2. Else to the syscall stack, the arguments and the number where a frame has them, and to what the table has for the number (those above share
+//    the last place), `extern "C" fn(rdi, rsi, rdx, r10, r8, r9) -> result`.
+// 3. Back, if nothing asks for attention.
 global_asm!(
     ".pushsection .text.vdso, \"ax\"",
     ".globl __chitin_syscall",
@@ -106,10 +106,15 @@ global_asm!(
     "jrcxz 2f",
     "mov eax, gs:[rcx * 4]",
     "ret",
-    "2: mov r11, gs:[{lanes}]",
+    "1: mov ecx, {numbers}",
+    "cmp eax, ecx",
+    "cmovb ecx, eax",
+    "mov r11, gs:[{linked}]",
+    "mov r11, [r11 + rcx * 8]",
+    "jmp 3f",
+    "2: mov r11, gs:[{linked}]",
     "mov r11, [r11 + rax * 8]",
-    "test r11, r11",
-    "jz 1f",
+    "3:",
     "mov gs:[{sp}], rsp",
     "mov rsp, gs:[{stack}]",
     "sub rsp, {behind}",
@@ -123,62 +128,58 @@ global_asm!(
     "mov rcx, r10",
     "cld",
     "call r11",
-    "test edx, edx",
-    "jz {refused}",
     "mov rcx, gs:[{pending}]",
     "cmp byte ptr [rcx], 0",
     "jne {attended}",
     "mov rsp, gs:[{sp}]",
     "ret",
-    "1: pop gs:[{pc}]",
-    "mov gs:[{sp}], rsp",
-    "mov rsp, gs:[{stack}]",
-    "pushfq",
-    "pop gs:[{flags}]",
-    "lea rcx, [rip + {leave}]",
-    "push rcx",
-    "jmp {serve}",
     ".size __chitin_syscall, . - __chitin_syscall",
     ".popsection",
     stack = const words::SYSCALL_STACK,
     quick = const words::QUICK,
-    lanes = const words::LANES,
+    linked = const words::LINKED,
+    numbers = const NUMBERS,
     pending = const words::PENDING,
     behind = const size_of::<Frame>() - offset_of!(Frame, preserved),
-    pc = const offset_of!(UpcallPage, syscall.pc),
     sp = const offset_of!(UpcallPage, syscall.sp),
-    flags = const offset_of!(UpcallPage, syscall.flags),
-    leave = sym leave_linked,
-    refused = sym lane_refused,
-    attended = sym lane_attended,
-    serve = sym serve,
+    attended = sym attended,
 );
 
-/// A call's lane has not done it: to what serves it behind the lane.
+/// A linked call was served, with the result in rax, and something asks for attention.
 #[unsafe(naked)]
-unsafe extern "C" fn lane_refused() -> ! {
+unsafe extern "C" fn attended() -> ! {
     naked_asm!(
         "call {complete}",
-        "mov rsi, [rsp + {number}]",
-        "lea r11, [rip + {behind}]",
-        "mov rdi, rsp",
-        "call [r11 + rsi * 8]",
-        "jmp {served}",
+        "mov rdi, rax",
+        "call {deliver}",
+        "jmp {leave_linked}",
         complete = sym complete,
-        number = const offset_of!(Frame, number),
-        behind = sym dispatch::BEHIND_LANES,
-        served = sym served,
+        deliver = sym dispatch::deliver,
+        leave_linked = sym leave_linked,
     )
 }
 
-/// A call's lane has done it, with the result in rax, and something asks for attention.
+/// A linked call that needs its arguments and the number alone, which is below 256: to its thunk.
 #[unsafe(naked)]
-unsafe extern "C" fn lane_attended() -> ! {
-    naked_asm!("call {complete}", "jmp {served}", complete = sym complete, served = sym served)
+pub extern "C" fn by_arguments(_: u64, _: u64, _: u64, _: u64, _: u64, _: u64) -> i64 {
+    naked_asm!(
+        "mov r11, gs:[{thunks}]",
+        "mov esi, eax",
+        "lea rdi, [rsp + 8]",
+        "jmp [r11 + rsi * 8]",
+        thunks = const words::THUNKS,
+    )
 }
 
-/// Make the frame whole of a linked call that has been through its lane, which has preserved what C preserves. Called with the frame above the
-/// return address; changes rcx, rdx, r11 and the flags.
+/// A linked call that needs the program's registers, or that comes by a policy: its frame is made whole, and it goes on as those of the other
+/// entries. Does not return here.
+#[unsafe(naked)]
+pub extern "C" fn by_frame(_: u64, _: u64, _: u64, _: u64, _: u64, _: u64) -> i64 {
+    naked_asm!("add rsp, 8", "call {complete}", "jmp chitin_in_frame", complete = sym complete)
+}
+
+/// Make the frame of a linked call whole, and what the upcall page has of a call: what C preserves is the program's still. Called with the frame above
+/// the return address; changes rcx, rdx, r11 and the flags.
 #[unsafe(naked)]
 unsafe extern "C" fn complete() {
     naked_asm!(
@@ -284,6 +285,9 @@ unsafe extern "C" fn serve() -> ! {
         "push rsi",
         "push rdi",
         "cld",
+        ".globl chitin_in_frame",
+        ".hidden chitin_in_frame",
+        "chitin_in_frame:",
         "mov r11, gs:[{thunks}]",
         "mov esi, eax",
         "mov ecx, {numbers}",
@@ -291,17 +295,6 @@ unsafe extern "C" fn serve() -> ! {
         "cmovb ecx, eax",
         "mov rdi, rsp",
         "call [r11 + rcx * 8]",
-        "jmp {served}",
-        thunks = const words::THUNKS,
-        numbers = const NUMBERS,
-        served = sym served,
-    )
-}
-
-/// A call was served, with the result in rax.
-#[unsafe(naked)]
-unsafe extern "C" fn served() -> ! {
-    naked_asm!(
         "mov rcx, gs:[{pending}]",
         "cmp byte ptr [rcx], 0",
         "jne 2f",
@@ -309,6 +302,8 @@ unsafe extern "C" fn served() -> ! {
         "2: mov rdi, rax",
         "call {deliver}",
         "jmp 1b",
+        thunks = const words::THUNKS,
+        numbers = const NUMBERS,
         pending = const words::PENDING,
         leave = const offset_of!(Frame, leave),
         deliver = sym dispatch::deliver,

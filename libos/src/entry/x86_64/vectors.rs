@@ -51,6 +51,7 @@ fn find_area() -> u64 {
         // SAFETY: OSXSAVE is set, so that the instruction exists; it reads XCR0.
         unsafe { core::arch::asm!("xgetbv", in("ecx") 0, out("eax") low, out("edx") high, options(nomem, nostack, preserves_flags)) };
         FEATURES.store(u64::from(low) | u64::from(high) << 32, Ordering::Relaxed);
+        super::copies::note_features(u64::from(low));
         // Room stays for a signal frame's marker.
         if area.ebx as usize <= size_of::<VectorState>() - 64 { u64::from(area.ebx) } else { ABSENT }
     };

@@ -3,8 +3,8 @@
 use alloc::sync::{Arc, Weak};
 
 use crate::file::remote::State;
-use crate::file::{Description, Edges, File, Readiness};
-use crate::vfs::world::World;
+use crate::file::watchers::{Changed, Mark};
+use crate::file::{Description, Edges, File, Readiness, Telling};
 
 /// `EPOLLET`
 pub(super) const EDGE: u32 = 1 << 31;
@@ -45,6 +45,17 @@ impl Found {
     const NOTHING: Found = Found { ready: Readiness::empty(), edges: Edges { input: 0, output: 0 } };
 }
 
+/// When a file is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// Each time.
+    Each,
+    /// When it told of a change.
+    Told,
+    /// When the doorbell rang, and as long as it is in the queue.
+    Rung,
+}
+
 /// A file that is watched, by the descriptor that it was added by.
 pub(super) struct Item {
     pub(super) fd: i32,
@@ -54,24 +65,53 @@ pub(super) struct Item {
     pub(super) found: Found,
     /// What was so when an edge was last told of; none if the next readiness is one.
     pub(super) seen: Option<Found>,
-    /// Its place in the queue of those that are ready.
-    pub(super) place: Option<u64>,
+    /// Whether it is in the queue of those that are ready.
+    pub(super) is_queued: bool,
+    pub(super) source: Source,
+    mark: Arc<Mark>,
 }
 
 impl Item {
-    /// A file that nothing was told of.
-    pub(super) fn new(fd: i32, target: &Arc<Description>, wanted: Event) -> Item {
-        let target = Arc::downgrade(target);
-        Item { fd, target, wanted: with_always(wanted), found: Found::NOTHING, seen: None, place: None }
+    /// A file that nothing was told of, by its number in the set that `changed` is of.
+    pub(super) fn new(fd: i32, target: &Arc<Description>, wanted: Event, changed: &Arc<Changed>, number: u32) -> Item {
+        Item {
+            fd,
+            target: Arc::downgrade(target),
+            wanted: with_always(wanted),
+            found: Found::NOTHING,
+            seen: None,
+            is_queued: false,
+            source: Source::Each,
+            mark: Mark::new(changed, number),
+        }
+    }
+
+    /// Before the file is looked at: let it tell of what changes from then on, if it does that.
+    #[inline]
+    pub(super) fn begin_look(&mut self, file: &Arc<dyn File>) {
+        self.mark.begin_look();
+        let before = self.source;
+        self.source = match file.telling() {
+            Telling::Watchers(watchers) => {
+                if before != Source::Told {
+                    watchers.mark(&self.mark);
+                }
+                Source::Told
+            }
+            Telling::Server => Source::Rung,
+            Telling::Nobody => Source::Each,
+        };
+    }
+
+    /// Whether it is looked at where nothing told of it: a file that counts no edges may be less ready and again more so meanwhile, of which
+    /// the first is not told.
+    pub(super) fn falls_unseen(&self) -> bool {
+        self.wanted.events & EDGE != 0 && self.found.edges == Edges::default()
     }
 
     /// Watch it for something else. What is ready is news.
     pub(super) fn set(&mut self, wanted: Event) {
         (self.wanted, self.seen) = (with_always(wanted), None);
-    }
-
-    pub(super) fn is_target(&self, fd: i32, target: &Arc<Description>) -> bool {
-        self.fd == fd && core::ptr::eq(self.target.as_ptr(), Arc::as_ptr(target))
     }
 
     /// What it is to be told of.
@@ -94,11 +134,6 @@ impl Item {
         edges.input.max(edges.output)
     }
 
-    /// Look at the file; whether it is to be queued now.
-    pub(super) fn look(&mut self, world: &dyn World, file: &Arc<dyn File>) -> bool {
-        self.note(file.state(world))
-    }
-
     /// Note what a look at the file found; whether it is to be queued now.
     pub(super) fn note(&mut self, (ready, edges): State) -> bool {
         let ready = ready & self.mask();
@@ -112,7 +147,7 @@ impl Item {
         if let Some(seen) = &mut self.seen {
             seen.ready &= ready;
         }
-        self.place.is_none() && is_new && !ready.is_empty()
+        !self.is_queued && is_new && !ready.is_empty()
     }
 
     /// Note that it was told of; whether it stays in the queue.

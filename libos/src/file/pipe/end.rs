@@ -11,7 +11,7 @@ use super::{CAPACITY_MAX, PIPE_BUF, Peers, Pipe, readiness};
 use crate::errno::{Errno, Result};
 use crate::file::remote::{Handle, RemoteFile, traits_of};
 use crate::file::ring::{Ring, Step, Wish};
-use crate::file::{Access, Blocking, Edges, File, Input, Output, Place, Readiness, Watchers};
+use crate::file::{Access, Blocking, Edges, File, Input, Output, Place, Readiness, Telling, Watchers};
 use crate::mapped_ring::MappedRing;
 use crate::server::Server;
 use crate::vfs::world::World;
@@ -189,6 +189,7 @@ impl End {
             ring.set_capacity(capacity);
         }
         state.capacity = capacity;
+        self.pipe.watchers.tell();
         Ok(capacity)
     }
 
@@ -491,6 +492,11 @@ impl File for End {
         };
         world.write(argument, &(count as i32).to_ne_bytes())?;
         Ok(0)
+    }
+
+    fn telling(&self) -> Telling<'_> {
+        // Bytes that go through a ring nobody is told of but who sleeps.
+        if self.remote.get().is_some() { Telling::Nobody } else { Telling::Watchers(&self.pipe.watchers) }
     }
 
     fn polled(&self) -> Option<&Handle> {

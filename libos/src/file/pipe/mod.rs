@@ -212,6 +212,7 @@ impl Pipe {
             end.move_to(handle);
         }
         self.state.lock().bytes = VecDeque::new();
+        self.watchers.tell();
         Ok(())
     }
 

@@ -236,7 +236,16 @@ impl Tree {
 
     fn regular_file(self: &Arc<Tree>, handle: Arc<Handle>, answer: &[u64; 4]) -> Arc<RegularFile> {
         let (place, identity) = self.shown(answer);
-        Arc::new(RegularFile { handle, place, identity, pages: Once::new(), is_kept: AtomicBool::new(false), lent: None })
+        Arc::new(RegularFile {
+            handle,
+            place,
+            words: self.server.inode(place),
+            identity,
+            pages: Once::new(),
+            lent: None,
+            is_kept: AtomicBool::new(false),
+            is_sent: AtomicBool::new(false),
+        })
     }
 
     /// Where the words are of an inode that was just opened, and which it is.

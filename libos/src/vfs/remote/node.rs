@@ -321,6 +321,18 @@ impl Node for RemoteNode {
         Some(self.state(journey))
     }
 
+    fn remove_on(&self, journey: &Journey, is_directory: bool) -> Option<Result<()>> {
+        // What was the last name's is to be free when this returns.
+        self.tree().let_go();
+        match self.travel(Operation::Remove, journey, u16::from(is_directory), 0) {
+            Ok([FOREIGN, ..]) => None,
+            outcome => {
+                self.tree().note_name_changed();
+                Some(outcome.map(drop))
+            }
+        }
+    }
+
     fn open_on(&self, journey: &Journey, opening: &Opening, world: &dyn World) -> Option<Result<Opened>> {
         Some(self.open_path(journey, opening, world))
     }

@@ -28,6 +28,8 @@ const WINDOW_BYTES: usize = WINDOW_PAGES as usize * PAGE_SIZE;
 const PAGE: u64 = PAGE_SIZE as u64;
 /// What pages are mapped for, besides a [`Purpose`]: to be read. Holes then get no frames.
 const TO_READ: u16 = 3;
+/// [`Purpose::Stored`]
+const TO_STORE: u16 = 2;
 
 /// Addresses for windows.
 pub(super) struct Windows {
@@ -87,8 +89,10 @@ struct State {
     windows: BTreeMap<u64, Window>,
     /// Windows of an older generation, out of which somebody may still copy.
     retired: Vec<Window>,
-    /// How many copy out of windows: more than one where a copy faults.
+    /// How many copy out of windows or into them: more than one where a copy faults.
     readers: usize,
+    /// One past the number of the window that was last written to.
+    stored: u64,
     /// The pages that were last copied out of, as bytes of the file and where they are; as long as windows show what they did.
     recent: (Range<u64>, usize),
 }
@@ -158,6 +162,48 @@ impl Pages {
         let from = address + (offset - bytes.start) as usize;
         state.readers += 1;
         Some(from)
+    }
+
+    /// Where `length` bytes from `offset` on may be stored to, and at which generation; to be followed by [`Pages::end_plain`]. `None`: `unixd` is to
+    /// do it. That who writes to a window for the first time asks so keeps those that are written to once from being mapped.
+    ///
+    /// # Errors
+    /// Those of mapping the pages. `EBADF`: the handle was not opened for reading too.
+    pub(super) fn begin_store(&self, handle: &Handle, offset: u64, length: usize) -> Result<Option<(usize, u32)>> {
+        let (page, within) = (offset / PAGE, (offset % PAGE) as usize);
+        let (first, bit) = (page / WINDOW_PAGES, page % WINDOW_PAGES);
+        let pages = (within + length).div_ceil(PAGE_SIZE) as u64;
+        if pages == 0 || bit + pages > WINDOW_PAGES || handle.tree.chooses_pages() {
+            return Ok(None);
+        }
+        let wanted = (u64::MAX >> (WINDOW_PAGES - pages)) << bit;
+        let mut state = self.state.lock();
+        self.settle(&mut state, handle);
+        let is_first = core::mem::replace(&mut state.stored, first + 1) != first + 1;
+        loop {
+            let window = state.windows.get(&first).copied();
+            let missing = wanted & !window.map_or(0, |window| window.writable);
+            if let (0, Some(window)) = (missing, window) {
+                // What was mapped now may have moved others.
+                if handle.tree.server.inode(self.place).generation() != state.shown {
+                    return Ok(None);
+                }
+                state.readers += 1;
+                return Ok(Some((window.address + bit as usize * PAGE_SIZE + within, state.shown)));
+            }
+            if is_first || state.readers > 0 {
+                return Ok(None);
+            }
+            let at = u64::from(missing.trailing_zeros());
+            let read_only = window.map_or(0, |window| window.mapped & !window.writable) & (u64::MAX << at);
+            if read_only != 0 {
+                make_way(&mut state, &handle.tree, (self.place, first), read_only);
+            }
+            let brought = self.bring(&mut state, handle, first * WINDOW_PAGES + at, WINDOW_PAGES - at, TO_STORE)?;
+            if brought.is_ok_and(|window| window.writable >> at & 1 == 0) {
+                return Ok(None);
+            }
+        }
     }
 
     pub(super) fn end_plain(&self) {

@@ -24,8 +24,9 @@ const END: u64 = u64::MAX;
 /// An open regular file of the tree.
 pub(super) struct RegularFile {
     pub(super) handle: Arc<Handle>,
-    /// Its place among the words that `unixd` shows.
+    /// Its place among the words that `unixd` shows, and those.
     pub(super) place: u32,
+    pub(super) words: &'static InodeWords,
     /// Device and inode.
     pub(super) identity: (u64, u64),
     /// What is mapped of it, once anything is.
@@ -34,6 +35,8 @@ pub(super) struct RegularFile {
     pub(super) lent: Option<Once<Arc<Handle>>>,
     /// Whether [`Names`](super::names::Names) keeps it, to be opened again.
     pub(super) is_kept: AtomicBool,
+    /// Whether bytes that are written are sent, because its pages cannot be mapped to be stored to.
+    pub(super) is_sent: AtomicBool,
 }
 
 impl RegularFile {
@@ -53,10 +56,6 @@ impl RegularFile {
         }
     }
 
-    fn words(&self) -> &InodeWords {
-        self.handle.tree.server.inode(self.place)
-    }
-
     fn pages(&self) -> &Pages {
         self.pages.call_once(|| self.handle.tree.pages(self.place, self.identity))
     }
@@ -70,7 +69,7 @@ impl RegularFile {
 
     /// Copy out what is mapped or can be.
     fn copy_out(&self, output: &mut Output, offset: u64) -> Result<usize> {
-        let words = self.words();
+        let words = self.words;
         let before = output.done();
         let mut outcome = Ok(());
         while output.room() > 0 {
@@ -90,6 +89,28 @@ impl RegularFile {
             }
         }
         moved(output.done() - before, outcome)
+    }
+
+    /// Write into the contents where they are mapped, and tell of it; gives how many bytes. `None`: they are to be sent.
+    fn store(&self, input: &mut Input, offset: u64) -> Option<usize> {
+        let count = input.left();
+        if offset.checked_add(count as u64)? > self.words.size() || self.is_sent.load(Ordering::Relaxed) {
+            return None;
+        }
+        let begun = self.pages().begin_store(&self.handle, offset, count);
+        if begun == Err(Errno::EBADF) {
+            self.is_sent.store(true, Ordering::Relaxed);
+        }
+        let (address, generation) = begun.ok()??;
+        let mark = input.mark();
+        let taken = self.handle.tree.server.take(input, address, count);
+        self.pages().end_plain();
+        let told = taken.and_then(|()| self.ask(Operation::NoteStored, 0, [u64::from(generation), count as u64]));
+        if told.is_err() {
+            // What cannot be taken, or went where the file is no more, goes the long way, all of it.
+            input.go_back(mark);
+        }
+        told.ok().map(|_| count)
     }
 
     /// Send bytes that go to one place: what the mailbox holds, page by page, so that a fault in one keeps those before it.
@@ -133,7 +154,7 @@ impl File for RegularFile {
     }
 
     fn read_plain(&self, memory: &dyn UserMemory, address: usize, length: usize, offset: u64) -> Option<usize> {
-        let (server, words) = (self.handle.tree.server, self.words());
+        let (server, words) = (self.handle.tree.server, self.words);
         if words.is_unread() {
             return None;
         }
@@ -147,14 +168,19 @@ impl File for RegularFile {
     }
 
     fn read(&self, _: &dyn World, output: &mut Output, offset: u64, _: Blocking) -> Result<usize> {
-        if self.words().is_unread() {
-            let any = output.room() > 0 && offset < self.words().size();
+        if self.words.is_unread() {
+            let any = output.room() > 0 && offset < self.words.size();
             self.ask(Operation::NoteRead, 0, [u64::from(any), 0])?;
         }
         self.copy_out(output, offset)
     }
 
     fn write(&self, world: &dyn World, input: &mut Input, place: Place, _: Blocking) -> Result<(usize, u64)> {
+        if let Place::At(offset) = place
+            && let Some(count) = self.store(input, offset)
+        {
+            return Ok((count, offset + count as u64));
+        }
         let mut place = place;
         let mut end = if let Place::At(offset) = place { offset } else { File::size(self) };
         let mut done = 0;
@@ -185,7 +211,7 @@ impl File for RegularFile {
     }
 
     fn size(&self) -> u64 {
-        self.words().size()
+        self.words.size()
     }
 
     fn seek(&self, offset: u64, what: Seek) -> Result<u64> {
@@ -217,7 +243,7 @@ impl File for RegularFile {
     }
 
     fn note_mapped(&self, _: &dyn World) -> Result<()> {
-        if self.words().is_unread() { self.ask(Operation::NoteRead, 0, [0; 2]).map(drop) } else { Ok(()) }
+        if self.words.is_unread() { self.ask(Operation::NoteRead, 0, [0; 2]).map(drop) } else { Ok(()) }
     }
 
     fn share(&self, _: &'static dyn Server) -> Result<Option<u32>> {
@@ -247,7 +273,7 @@ impl Backing for RegularFile {
     }
 
     fn size(&self) -> u64 {
-        self.words().size()
+        self.words.size()
     }
 
     fn identity(&self) -> (u64, u64) {

@@ -58,9 +58,11 @@ impl Kept {
         let file = RegularFile {
             handle: self.handle.clone(),
             place: self.place,
+            words: self.handle.tree.server.inode(self.place),
             identity: self.identity,
             pages: Once::initialized(self.pages.clone()),
             is_kept: AtomicBool::new(false),
+            is_sent: AtomicBool::new(false),
             lent: Some(Once::new()),
         };
         (self.entry.clone(), Arc::new(file))

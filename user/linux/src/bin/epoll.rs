@@ -404,6 +404,72 @@ fn processes() {
     println!("alone again: {} {}", wait(&set), wait(&set));
 }
 
+/// As [`wait`], in the order of the words: which of several sockets came first is not told everywhere.
+fn sorted(epoll: &Fd) -> String {
+    let told = wait_for(epoll, 100, 0);
+    let mut told: Vec<&str> = told.trim_matches(['[', ']']).split_whitespace().collect();
+    told.sort_unstable();
+    told.join(" ")
+}
+
+fn socket_pair() -> (Fd, Fd) {
+    let mut ends = [0; 2];
+    // SAFETY: the array is the call's to fill.
+    unsafe { libc::socketpair(libc::AF_UNIX, libc::SOCK_STREAM | libc::SOCK_NONBLOCK, 0, ends.as_mut_ptr()) };
+    (Fd(ends[0]), Fd(ends[1]))
+}
+
+/// Many that are quiet, and some that are not, of this process and of another.
+fn crowds() {
+    let pairs: Vec<(Fd, Fd)> = (0..50).map(|_| socket_pair()).collect();
+    let (level, edge) = (epoll(), epoll());
+    for (index, (near, _)) in pairs.iter().enumerate() {
+        add(&level, near, INPUT, 100 + index as u64);
+        add(&edge, near, INPUT | EDGE, 100 + index as u64);
+    }
+    println!("a quiet crowd: {:?} {:?}", sorted(&level), sorted(&edge));
+    for index in [31, 4, 17] {
+        write(&pairs[index].1, b"a");
+    }
+    println!("three of fifty: {} | {} | {} | {:?}", sorted(&level), sorted(&level), sorted(&edge), sorted(&edge));
+    read(&pairs[31].0, 8);
+    println!("one was read: {} | {:?}", sorted(&level), sorted(&edge));
+    read(&pairs[4].0, 8);
+    println!("another was read: {} | {:?}", sorted(&level), sorted(&edge));
+    for index in [31, 4] {
+        write(&pairs[index].1, b"b");
+    }
+    println!("both written to again: {} | {}", sorted(&level), sorted(&edge));
+    let mut status = 0;
+    // SAFETY: the process has one thread; the child ends.
+    unsafe {
+        let child = libc::fork();
+        if child == 0 {
+            let mut byte = 0u8;
+            libc::read(pairs[17].0.0, (&raw mut byte).cast(), 1);
+            libc::write(pairs[20].1.0, (&raw const byte).cast(), 1);
+            println!("the other finds: {}", sorted(&level));
+            libc::_exit(0);
+        }
+        libc::waitpid(child, &raw mut status, 0);
+    }
+    println!("read and written by another: {} | {}", sorted(&level), sorted(&edge));
+    read(&pairs[20].0, 8);
+    println!("read again: {} | {:?}", sorted(&level), sorted(&edge));
+    let counters: Vec<Fd> = (0..200).map(|_| event(0, 0)).collect();
+    for (index, counter) in counters.iter().enumerate() {
+        add(&level, counter, INPUT, 200 + index as u64);
+    }
+    for index in [150, 3, 150, 99] {
+        write(&counters[index], &1u64.to_ne_bytes());
+    }
+    println!("counters too: {}", sorted(&level));
+    read(&counters[150], 8);
+    drop(counters);
+    drop(pairs);
+    println!("all closed: {:?} {:?}", sorted(&level), sorted(&edge));
+}
+
 fn main() {
     // SAFETY: the call takes no memory.
     println!("no size: {}", unsafe { libc::epoll_create(0) });
@@ -416,4 +482,5 @@ fn main() {
     nesting();
     sleeps();
     processes();
+    crowds();
 }

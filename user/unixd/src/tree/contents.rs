@@ -13,7 +13,7 @@ use libos::vfs::world::World;
 use unix::{Request, place};
 
 use super::world::RequestWorld;
-use super::{Asked, Tree, inode_of, letter, map};
+use super::{Asked, Tree, inode_of, map};
 use crate::handles::Opened;
 use crate::server::{Answer, value};
 
@@ -117,9 +117,9 @@ impl Tree {
     pub(super) fn write(&self, asked: &mut Asked, world: &RequestWorld, words: [u64; 3]) -> Answer {
         let [handle, offset, length] = words;
         let opened = opened(asked, handle as u32, Access::WRITE)?;
-        let bytes = letter(asked, usize::try_from(length).unwrap_or(usize::MAX))?;
+        let bytes = asked.channel.posted(usize::try_from(length).unwrap_or(usize::MAX)).ok_or(Errno::EINVAL)?;
         let place = if offset == END { Place::End } else { Place::At(offset) };
-        let outcome = inode_of(&opened.entry)?.write(world, &mut Input::own(&bytes), place, Blocking::Refused);
+        let outcome = inode_of(&opened.entry)?.write(world, &mut Input::own(bytes), place, Blocking::Refused);
         self.settle(&opened.entry);
         if outcome.as_ref().is_ok_and(|&(count, _)| count > 0) {
             self.watches.tell(&opened.entry, Happening::MODIFY);
@@ -137,10 +137,17 @@ impl Tree {
         value(0)
     }
 
-    /// Note a store through a mapping.
-    pub(super) fn note_stored(&self, asked: &mut Asked, world: &RequestWorld, handle: u32) -> Answer {
-        let opened = opened(asked, handle, Access::WRITE)?;
-        touch(inode_of(&opened.entry)?, world);
+    /// Note a store through a mapping, or by write(2) into what is mapped.
+    pub(super) fn note_stored(&self, asked: &mut Asked, world: &RequestWorld, [handle, generation, bytes]: [u64; 3]) -> Answer {
+        let opened = opened(asked, handle as u32, Access::WRITE)?;
+        if bytes == 0 {
+            touch(inode_of(&opened.entry)?, world);
+        } else if opened.shown.as_ref().is_some_and(|shown| u64::from(shown.generation()) == generation) {
+            inode_of(&opened.entry)?.touch(&world.actor());
+            self.watches.tell(&opened.entry, Happening::MODIFY);
+        } else {
+            return Err(Errno::EAGAIN);
+        }
         self.settle(&opened.entry);
         value(0)
     }

@@ -10,6 +10,7 @@ use libos::vfs::listing::DirectoryFile;
 use libos::vfs::node::{Entry, New, Node, Rename, Target};
 use libos::vfs::opening::{self, Opening};
 use libos::vfs::permission::Wanted;
+use libos::vfs::removal;
 use libos::vfs::walk::{Ending, Found, Last, NAME_MAX, PATH_MAX, Start, walk_on};
 use libos::vfs::wire;
 use libos::vfs::world::World;
@@ -52,6 +53,15 @@ fn directory(asked: &Asked, handle: u32) -> Result<Arc<Entry>> {
     if entry.node.kind() == Kind::Directory { Ok(entry) } else { Err(Errno::ENOTDIR) }
 }
 
+/// Check that the process may know what a walk came to.
+fn check_reach(world: &RequestWorld, found: &Found) -> Result<()> {
+    match &found.entry {
+        _ if found.rest.is_some() => Ok(()),
+        Some(entry) => world.may_use(entry, b"", Wanted::empty()),
+        None => world.may_use(&found.parent, &found.name, Wanted::empty()),
+    }
+}
+
 impl Tree {
     fn read_walk(&self, asked: &Asked, words: [u64; 3]) -> Result<Walk> {
         let from = directory(asked, words[0] as u32)?;
@@ -74,11 +84,7 @@ impl Tree {
     pub(super) fn walk(&self, asked: &mut Asked, world: &RequestWorld, words: [u64; 3], is_stat: bool) -> Answer {
         let walk = self.read_walk(asked, words)?;
         let found = walk_on(world, &walk.start, &walk.path, walk.last, walk.links)?;
-        match &found.entry {
-            _ if found.rest.is_some() => {}
-            Some(entry) => world.may_use(entry, b"", Wanted::empty())?,
-            None => world.may_use(&found.parent, &found.name, Wanted::empty())?,
-        }
+        check_reach(world, &found)?;
         // Only what the inode says of itself is asked for: nothing is to be held.
         if is_stat && found.rest.is_none() {
             let [first, state, ..] = send_attributes(asked, &found.existing()?)?;
@@ -202,14 +208,29 @@ impl Tree {
     pub(super) fn unlink(&self, asked: &Asked, world: &RequestWorld, handle: u32, length: u64, is_directory: bool) -> Answer {
         let bytes = letter(asked, length as u16 as usize)?;
         let (parent, name) = (directory(asked, handle)?, name(&bytes)?);
-        world.may_use(&parent, name, Wanted::WRITE)?;
-        let before = parent.node.lookup(&parent, name, world).ok().filter(|_| !is_directory);
+        self.unlink_name(world, &parent, name, is_directory)
+    }
+
+    pub(super) fn remove(&self, asked: &Asked, world: &RequestWorld, request: &Request) -> Answer {
+        let (walk, is_directory) = (self.read_walk(asked, request.words)?, request.small != 0);
+        let found = walk_on(world, &walk.start, &walk.path, Last::Name, walk.links)?;
+        if found.rest.is_some() {
+            return value(FOREIGN);
+        }
+        check_reach(world, &found)?;
+        removal::check(world, &found, is_directory)?;
+        self.unlink_name(world, &found.parent, &found.name, is_directory)
+    }
+
+    fn unlink_name(&self, world: &RequestWorld, parent: &Arc<Entry>, name: &[u8], is_directory: bool) -> Answer {
+        world.may_use(parent, name, Wanted::WRITE)?;
+        let before = parent.node.lookup(parent, name, world).ok().filter(|_| !is_directory);
         parent.node.unlink(name, is_directory, &world.actor())?;
         if let Some(entry) = before {
             self.watches.tell_inode(&entry.node, Happening::ATTRIBUTES);
             self.note_removed(world, &entry.node);
         }
-        self.watches.tell_name(&parent, name, Happening::DELETE, is_directory, 0);
+        self.watches.tell_name(parent, name, Happening::DELETE, is_directory, 0);
         value(0)
     }
 
