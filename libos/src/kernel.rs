@@ -5,7 +5,6 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::convert::Infallible;
 
 use abi::{InfoPage, LedgerEntry, Registers, Rights, WaitWord};
 
@@ -81,6 +80,8 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn arm_slice(&self);
     /// Have the program's calls come by [`Process::watched`](crate::process::Process::watched) from now on, or not.
     fn watch_calls(&self, watched: bool);
+    /// Whether somebody watches calls come and go.
+    fn are_calls_watched(&self) -> bool;
 
     /// A page of zeros that those who inherit an open file description share.
     fn common_page(&self) -> Result<Arc<dyn CommonPage>>;
@@ -187,9 +188,15 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn registers(&self) -> Registers;
     /// The program's stack pointer at the syscall that is being served.
     fn stack_pointer(&self) -> u64;
-    /// Continue the program with the registers of a signal frame, from where they are in its memory. `EFAULT`: that cannot be, and they are to be
-    /// read first.
-    fn resume_context(&self, context: usize) -> Result<Infallible>;
+    /// The same, where a linked call is in its lane.
+    fn stack_pointer_in_lane(&self) -> u64;
+    /// Continue the program with the vector state and the registers of a signal frame, which are where `look` says, from where they are in its
+    /// memory. Returns if `look` gives nothing, or if that cannot be: then they are to be read first.
+    fn resume_frame<T: Plain>(&self, address: usize, look: impl FnOnce(&T) -> Option<(usize, usize)>)
+    where
+        Self: Sized;
+    /// Start a handler of the program with these registers.
+    fn start(&self, registers: &Registers) -> !;
     /// Where the program made the call that is being served: from there it makes it again.
     fn call_site(&self) -> u64;
     /// Whether a thread that does not run was left in the program, so that nothing of the library is on its stack.

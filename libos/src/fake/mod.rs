@@ -346,6 +346,10 @@ impl Kernel for FakeKernel {
 
     fn watch_calls(&self, _: bool) {}
 
+    fn are_calls_watched(&self) -> bool {
+        true
+    }
+
     fn common_page(&self) -> Result<Arc<dyn CommonPage>> {
         Ok(Arc::new(OnePage(Common::default())))
     }
@@ -594,8 +598,14 @@ impl Kernel for FakeKernel {
         self.registers.lock().sp
     }
 
-    fn resume_context(&self, _: usize) -> Result<Infallible> {
-        Err(Errno::EFAULT)
+    fn stack_pointer_in_lane(&self) -> u64 {
+        self.stack_pointer()
+    }
+
+    fn resume_frame<T: Plain>(&self, _: usize, _: impl FnOnce(&T) -> Option<(usize, usize)>) {}
+
+    fn start(&self, registers: &Registers) -> ! {
+        self.resume(registers)
     }
 
     fn call_site(&self) -> u64 {

@@ -130,6 +130,13 @@ pub fn sigaltstack<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Re
     Ok(0)
 }
 
+/// The lane of [`rt_sigreturn`]: it does not come back where it does the call.
+#[inline(always)]
+pub fn rt_sigreturn_straight<K: Kernel>(process: &Process<K>, _: &Arguments) -> Option<usize> {
+    process.sigreturn_straight(process.kernel.stack_pointer_in_lane());
+    None
+}
+
 /// rt_sigreturn(2)
 pub fn rt_sigreturn<K: Kernel>(process: &Process<K>, _: &Arguments) -> Result<usize> {
     process.sigreturn()
@@ -273,6 +280,9 @@ pub fn send_away<K: Kernel>(
 pub fn kill<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
     let signal = arguments.int(1);
     if arguments.unsigned(0) == process.id() {
+        if (1..FIRST_REAL_TIME as i32).contains(&signal) {
+            process.signal_at_once(&plain(process, signal as u32, Information::USER));
+        }
         return send_plain(process, Target::Process, signal, Information::USER);
     }
     if arguments.int(0) > 0 && process.find_thread(arguments.unsigned(0)).is_ok() {

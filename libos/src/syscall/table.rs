@@ -4,7 +4,7 @@
 //!
 //! A row: `name: x86_64 number, aarch64 number, handler, support, [argument formats];` with `-` for a call that an ISA does not have. A
 //! row that ends in `word W` answers that word of the process's identity and nothing else: the entries do so themselves. One that ends in
-//! `lane F` is mostly done by that [`Lane`]. Numbers are those of the kernel's `arch/x86/entry/syscalls/syscall_64.tbl` and
+//! `lane F` is mostly done by that [`Lane`]; with `linked lane F` where the call is a linked one. Numbers are those of the kernel's `arch/x86/entry/syscalls/syscall_64.tbl` and
 //! `include/uapi/asm-generic/unistd.h`.
 
 use core::marker::PhantomData;
@@ -267,7 +267,7 @@ macro_rules! number {
 }
 
 macro_rules! rows {
-    ($($name:ident: $x86_64:tt, $aarch64:tt, $handler:path, $support:expr, [$($format:ident),*] $(word $word:ident)? $(lane $lane:path)?;)*) => {
+    ($($name:ident: $x86_64:tt, $aarch64:tt, $handler:path, $support:expr, [$($format:ident),*] $(word $word:ident)? $(lane $lane:path)? $(, linked lane $linked:path)?;)*) => {
         /// Every call that the table knows.
         pub const ROWS: &[Row] = &[$(Row {
             name: stringify!($name),
@@ -276,7 +276,7 @@ macro_rules! rows {
             support: { use Support::*; $support },
             formats: &[$(Format::$format),*],
             word: word!($($word)?),
-            has_lane: has_lane!($($lane)?),
+            has_lane: has_lane!($($lane)? $($linked)?),
         },)*];
 
         const fn handlers<K: Kernel>() -> [Handler<K>; NUMBERS] {
@@ -321,6 +321,12 @@ macro_rules! rows {
                 }
                 let number = if cfg!(target_arch = "x86_64") { number!($x86_64) } else { number!($aarch64) };
                 table[number as usize] = Some(passed::<K>);
+            })? $({
+                extern "C" fn passed<K: Entered>(a: u64, b: u64, c: u64, d: u64, e: u64, f: u64) -> Passed {
+                    pass::<K>($linked, [a, b, c, d, e, f])
+                }
+                let number = if cfg!(target_arch = "x86_64") { number!($x86_64) } else { number!($aarch64) };
+                table[number as usize] = Some(passed::<K>);
             })?)*
             table
         }
@@ -329,6 +335,13 @@ macro_rules! rows {
             let mut table: [Thunk; QUICK_NUMBERS] = [without_row::<K>; QUICK_NUMBERS];
             $($({
                 const _: bool = has_lane!($lane);
+                extern "C" fn behind<K: Entered>(arguments: &Arguments, number: u64) -> i64 {
+                    finish::<K>(number, $handler(K::process(), arguments))
+                }
+                let number = if cfg!(target_arch = "x86_64") { number!($x86_64) } else { number!($aarch64) };
+                table[number as usize] = behind::<K>;
+            })? $({
+                const _: bool = has_lane!($linked);
                 extern "C" fn behind<K: Entered>(arguments: &Arguments, number: u64) -> i64 {
                     finish::<K>(number, $handler(K::process(), arguments))
                 }
@@ -449,7 +462,7 @@ rows! {
     rt_sigaction: 13, 134, signal::rt_sigaction, Full, [Signal, SignalAction, Pointer, Unsigned];
     rt_sigprocmask: 14, 135, signal::rt_sigprocmask, Full, [SignalHow, SignalSet, Pointer, Unsigned] lane signal::rt_sigprocmask_plain;
     rt_sigpending: 127, 136, signal::rt_sigpending, Full, [Pointer, Unsigned];
-    rt_sigreturn: 15, 139, signal::rt_sigreturn, Full, [];
+    rt_sigreturn: 15, 139, signal::rt_sigreturn, Full, [], linked lane signal::rt_sigreturn_straight;
     rt_sigsuspend: 130, 133, signal::rt_sigsuspend, Full, [SignalSet, Unsigned];
     rt_sigtimedwait: 128, 137, signal::rt_sigtimedwait, Full, [SignalSet, Pointer, TimeIn, Unsigned];
     rt_sigqueueinfo: 129, 138, signal::rt_sigqueueinfo, Full, [Int, Signal, Pointer];
