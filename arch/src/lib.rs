@@ -13,7 +13,7 @@
 //! | `fake/` | memory in a `Vec`, traps off a list |
 #![cfg_attr(target_os = "none", no_std)]
 
-use abi::{FaultKind, Registers, UpcallPage};
+use abi::{FaultKind, Registers, UpcallEntries, UpcallPage};
 use arrayvec::ArrayVec;
 
 pub mod aarch64;
@@ -41,7 +41,7 @@ pub enum Trap {
     Call(u16),
     /// A syscall that is not the kernel's, when no upcall page is set (else the entry assembly reflects it itself).
     Foreign,
-    /// A fault.
+    /// A fault. (Where the library has an entry for faults, the entry assembly reflects loads and stores that a page refused by itself.)
     Fault(Fault),
     /// An interrupt is waiting: ask [`Board::interrupt`].
     Interrupt,
@@ -73,9 +73,9 @@ pub trait Context {
     fn registers(&self) -> Registers;
     /// Set all registers, after reducing `pc`, `tls` and flags to what user mode may have.
     fn set_registers(&mut self, registers: &Registers);
-    /// Set the upcall page: its frame's direct-map address and its user address (for GS base or TPIDRRO_EL0), and the entry for foreign
-    /// syscalls (0: none, [`Trap::Foreign`] is reported).
-    fn set_upcall(&mut self, page: *mut UpcallPage, address: u64, syscall_entry: u64);
+    /// Set the upcall page, by its frame's direct-map address and its user address (for GS base or TPIDRRO_EL0), and the entries for
+    /// foreign syscalls and for faults. For one that is 0, [`Trap::Foreign`] or [`Trap::Fault`] is reported each time.
+    fn set_upcall(&mut self, page: *mut UpcallPage, address: u64, entries: UpcallEntries);
     /// Save pc, sp, flags and scratch registers in `page.fault` and continue at `entry`.
     fn enter_fault(&mut self, page: &mut UpcallPage, entry: u64);
 }

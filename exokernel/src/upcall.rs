@@ -1,7 +1,7 @@
 //! Traps sent back to their own library, through the context's upcall page.
 //!
-//! A foreign syscall usually never gets here: the entry assembly reflects it. What is here is the rest, and the end of those who cannot
-//! take their own faults.
+//! A foreign syscall, or a load or store that a page refused, usually never gets here: the entry assembly reflects it. What is here is the rest,
+//! and the end of those who cannot take their own faults.
 
 use abi::{EnvEntry, FaultKind, UpcallPage};
 use arch::{Context, Fault, Machine};

@@ -5,7 +5,6 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::convert::Infallible;
 
 use abi::{InfoPage, LedgerEntry, Registers, Rights, WaitWord};
 
@@ -84,6 +83,8 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn arm_slice(&self);
     /// Have the program's calls come by [`Process::watched`](crate::process::Process::watched) from now on, or not.
     fn watch_calls(&self, watched: bool);
+    /// Whether somebody watches calls come and go.
+    fn are_calls_watched(&self) -> bool;
 
     /// A page of zeros that those who inherit an open file description share.
     fn common_page(&self) -> Result<Arc<dyn CommonPage>>;
@@ -191,9 +192,13 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn registers(&self) -> Registers;
     /// The program's stack pointer at the syscall that is being served. As [`Kernel::registers`].
     fn stack_pointer(&self) -> u64;
-    /// Continue the program with the registers of a signal frame, from where they are in its memory. `EFAULT`: that cannot be, and they are to be
-    /// read first.
-    fn resume_context(&self, context: usize) -> Result<Infallible>;
+    /// Continue the program with the vector state and the registers of a signal frame, which are where `look` says, from where they are in its
+    /// memory. Returns if `look` gives nothing, or if that cannot be: then they are to be read first.
+    fn resume_frame<T: Plain>(&self, address: usize, look: impl FnOnce(&T) -> Option<(usize, usize)>)
+    where
+        Self: Sized;
+    /// Start a handler of the program with these registers.
+    fn start(&self, registers: &Registers) -> !;
     /// Where the program made the call that is being served: from there it makes it again. As [`Kernel::registers`].
     fn call_site(&self) -> u64;
     /// Whether a thread that does not run was left in the program, so that nothing of the library is on its stack.

@@ -6,7 +6,7 @@
 //! | `trap.rs` | what an exception syndrome means, as a pure function | on any host |
 //! | `native/boot.rs` | image header, first page tables, the way into the high half | for the machine |
 //! | `native/memory.rs` | the kernel's own address space: direct map and image | for the machine |
-//! | `native/entry.rs` | vectors, entering and leaving user mode, the two short paths | for the machine |
+//! | `native/entry.rs` | vectors, entering and leaving user mode, the three short paths | for the machine |
 //! | `native/context.rs` | registers and vector state of a stopped context | for the machine |
 //! | `native/cpu.rs` | switching, TLB and cache upkeep, generic timer | for the machine |
 //! | `native/tree.rs` | what the device tree says | for the machine |

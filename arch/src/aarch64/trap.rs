@@ -9,6 +9,9 @@ pub const SVC: u64 = 0x15 << 26 | 1 << 25;
 /// What the entry code gives in place of a syndrome when an interrupt is waiting: no syndrome has all bits set.
 pub const INTERRUPT: u64 = u64::MAX;
 
+/// The exception class of a load or store by user mode that was refused.
+pub const DATA_ABORT: u64 = 0x24;
+
 /// The trap that `ESR_EL1` describes; `address` reads `FAR_EL1`, which calls and interrupts leave alone.
 #[inline(always)]
 #[must_use]
@@ -25,8 +28,8 @@ fn fault(syndrome: u64, address: u64) -> Fault {
     let kind = match syndrome >> 26 & 0x3f {
         0x20 => abort(syndrome, FaultKind::Execute),
         // Cache maintenance sets WnR but needs no right to write (DC ZVA is not cache maintenance here).
-        0x24 if syndrome >> 6 & 1 == 1 && syndrome >> 8 & 1 == 0 => abort(syndrome, FaultKind::Write),
-        0x24 => abort(syndrome, FaultKind::Read),
+        DATA_ABORT if syndrome >> 6 & 1 == 1 && syndrome >> 8 & 1 == 0 => abort(syndrome, FaultKind::Write),
+        DATA_ABORT => abort(syndrome, FaultKind::Read),
         0x22 | 0x26 => FaultKind::Alignment,
         0x2c => FaultKind::FloatingPoint,
         0x2f => FaultKind::Bus,

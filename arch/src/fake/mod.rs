@@ -7,7 +7,7 @@ use std::cell::{Cell, UnsafeCell};
 use std::collections::VecDeque;
 use std::marker::PhantomData;
 
-use abi::{PAGE_SIZE, Registers, USER_TOP, UpcallPage};
+use abi::{PAGE_SIZE, Registers, USER_TOP, UpcallEntries, UpcallPage};
 use arrayvec::ArrayVec;
 
 use crate::{Board, Boot, Context, Cpu, FrameRange, Interrupt, Paging, Trap};
@@ -70,8 +70,8 @@ impl Context for FakeContext {
         self.registers.pc = registers.pc.min(USER_TOP - 1);
     }
 
-    fn set_upcall(&mut self, page: *mut UpcallPage, address: u64, syscall_entry: u64) {
-        self.upcall = (page as usize, address, syscall_entry);
+    fn set_upcall(&mut self, page: *mut UpcallPage, address: u64, entries: UpcallEntries) {
+        self.upcall = (page as usize, address, entries.syscall);
     }
 
     fn enter_fault(&mut self, page: &mut UpcallPage, entry: u64) {

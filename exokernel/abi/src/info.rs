@@ -53,7 +53,7 @@ pub struct InfoPage {
     pub features: u64,
     /// Offset 104: the interrupt number of the console's input.
     pub console_irq: u64,
-    /// Offset 112: traps handled since boot, by way of the kernel's loop (a reflected syscall is not one).
+    /// Offset 112: traps handled since boot, by way of the kernel's loop (a reflected syscall or page fault is not one).
     pub traps: u64,
     /// Offset 120: how many entries of the ledger were ever written; the newest is number `taken - 1`. Counts up, wakes, and wraps.
     pub taken: u32,

@@ -31,7 +31,7 @@ impl<M: Machine> Kernel<M> {
         self.unpin(record.upcall.replace(frame));
         record.entries.set(entries);
         let address = self.machine.frame(frame).cast();
-        record.machine().set_upcall(address, page, entries.syscall);
+        record.machine().set_upcall(address, page, entries);
         if self.schedule.loaded == Some(context) {
             self.machine.reload(record.machine());
         }

@@ -205,9 +205,12 @@ fn resolve_program(access: Access, address: u64) -> u64 {
     let Some(mut memory) = process.memory.try_lock() else { return UNEXPLAINED };
     match memory.resolve(&process.kernel, address as usize, access) {
         Ok(()) => RESOLVED,
-        Err(refusal) => refusal_code(refusal),
+        Err(refusal) => refusal_code(refusal) | if memory.has_texts() { TEXTS } else { 0 },
     }
 }
+
+/// Set in a refusal's answer where rewritten text is mapped, which may be what was refused.
+const TEXTS: u64 = 0x200;
 
 const REFUSALS: [Refusal; 6] =
     [Refusal::Unmapped, Refusal::Denied, Refusal::PastEnd, Refusal::Unreadable, Refusal::Taken, Refusal::NoMemory];
@@ -231,21 +234,28 @@ pub extern "C" fn trapped(registers: &mut Registers, kind: u64, address: u64, co
             ready_stack(registers);
         }
         if kind == SLICE {
-            registers.tls = process.kernel.thread_pointer();
-            process.hear();
-            process.preempt(registers);
-            process.deliver(registers);
+            take_turns(process, registers);
         // The vDSO's functions are the library's code on the program's stack: their faults are the program's.
         } else if registers.pc >= abi::IMAGE_BASE && registers.sp >= PROGRAM_TOP as u64 {
             unresolved_inside(registers, kind, address);
-        } else if !resumes_rewritten(process, registers, kind, address) {
+        } else if access(kind).is_some() && outcome & TEXTS == 0 || !resumes_rewritten(process, registers, kind, address) {
             registers.tls = process.kernel.thread_pointer();
-            let refusal = outcome.checked_sub(UNEXPLAINED + 1).map(|index| REFUSALS[index as usize]);
+            let refusal = (outcome & !TEXTS).checked_sub(UNEXPLAINED + 1).map(|index| REFUSALS[index as usize]);
             process.raise_fault(registers, &Trap { kind, address, code, refusal });
+            process.kernel.start(registers);
         }
     }
     // SAFETY: the fault saved where the program was; what it needs to go on is mapped now, or it is sent to a handler or a fixup.
     unsafe { process.kernel.resume_unsafely(registers) }
+}
+
+/// The slice ended in the program.
+#[inline(never)]
+fn take_turns(process: &'static Process<Native>, registers: &mut Registers) {
+    registers.tls = process.kernel.thread_pointer();
+    process.hear();
+    process.preempt(registers);
+    process.deliver(registers);
 }
 
 /// Touch what this work will use of the fault stack, whose lower pages a copy of a process does not have yet. A fault there is resolved further

@@ -3,7 +3,6 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::convert::Infallible;
 use core::mem::{ManuallyDrop, MaybeUninit};
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -409,6 +408,10 @@ impl Kernel for Native {
         LibraryWords::choose_way(watched);
     }
 
+    fn are_calls_watched(&self) -> bool {
+        LibraryWords::get().are_calls_watched()
+    }
+
     fn arm_slice(&self) {
         let page = place::UPCALL_PAGE as *mut UpcallPage;
         // SAFETY: `start` mapped the page; the word is for the library to write and for the kernel to read.
@@ -740,12 +743,34 @@ impl Kernel for Native {
         self.upcall_page().syscall.sp
     }
 
-    fn resume_context(&self, context: usize) -> Result<Infallible> {
-        if self.has_thread_pointer_access() && is_programs(context, isa::CONTEXT_BYTES) {
-            // SAFETY: the range is the program's; what is loaded from it is checked or the program's own to choose.
-            unsafe { isa::resume_context(context) };
+    #[inline(always)]
+    fn resume_frame<T: Plain>(&self, address: usize, look: impl FnOnce(&T) -> Option<(usize, usize)>) {
+        if !self.has_thread_pointer_access() || !is_programs(address, size_of::<T>()) || !address.is_multiple_of(align_of::<T>()) {
+            return;
         }
-        Err(Errno::EFAULT)
+        // Broken off or not, who called this has the rest to do if it comes back.
+        let _ = attempt(|| {
+            // SAFETY: as in `read_with`.
+            let Some((vectors, context)) = look(unsafe { &*(address as *const T) }) else { return };
+            if is_programs(vectors, isa::frame_vector_bytes()) && is_programs(context, isa::CONTEXT_BYTES) {
+                // SAFETY: 1. Both ranges are the program's: what the CPU does not take of them, or may not read, breaks the attempt off. 2. What is
+                // loaded is checked or the program's own to choose. 3. Nothing is held that somebody waits for.
+                unsafe {
+                    if isa::load_frame_vectors(vectors) {
+                        isa::resume_context(context);
+                    }
+                }
+            }
+        });
+    }
+
+    #[inline(always)]
+    fn start(&self, registers: &Registers) -> ! {
+        if self.has_thread_pointer_access() {
+            // SAFETY: the caller made it from a state of the program.
+            unsafe { isa::start(registers) }
+        }
+        self.resume(registers)
     }
 
     fn resume_elsewhere(&self, registers: &Registers) -> ! {

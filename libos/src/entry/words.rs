@@ -84,6 +84,12 @@ impl LibraryWords {
         self.recovery.load(Ordering::Relaxed) != 0
     }
 
+    /// Whether calls are served through [`WATCHED`].
+    #[must_use]
+    pub fn are_calls_watched(&self) -> bool {
+        self.linked == LINKED_WATCHED.as_ptr() as u64
+    }
+
     /// Let calls be served on another stack.
     pub fn set_syscall_stack(&self, top: usize) {
         self.syscall_stack.store(top as u64, Ordering::Relaxed);

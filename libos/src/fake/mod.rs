@@ -7,7 +7,6 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::UnsafeCell;
-use core::convert::Infallible;
 use core::ops::Range;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -349,6 +348,10 @@ impl Kernel for FakeKernel {
 
     fn watch_calls(&self, _: bool) {}
 
+    fn are_calls_watched(&self) -> bool {
+        true
+    }
+
     fn common_page(&self) -> Result<Arc<dyn CommonPage>> {
         Ok(Arc::new(OnePage(Common::default())))
     }
@@ -598,8 +601,10 @@ impl Kernel for FakeKernel {
         self.registers().sp
     }
 
-    fn resume_context(&self, _: usize) -> Result<Infallible> {
-        Err(Errno::EFAULT)
+    fn resume_frame<T: Plain>(&self, _: usize, _: impl FnOnce(&T) -> Option<(usize, usize)>) {}
+
+    fn start(&self, registers: &Registers) -> ! {
+        self.resume(registers)
     }
 
     fn call_site(&self) -> u64 {

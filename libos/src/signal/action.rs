@@ -69,6 +69,14 @@ impl AlternateStack {
     /// No alternate stack.
     pub const NONE: AlternateStack = AlternateStack { address: 0, flags: Self::DISABLED, reserved: 0, size: 0 };
 
+    /// Whether a frame that records this one leaves it as it is.
+    #[must_use]
+    #[inline(always)]
+    pub fn is_recorded_as(&self, recorded: &AlternateStack) -> bool {
+        let as_set = recorded.flags & !Self::ON_STACK;
+        self.address == recorded.address && self.size == recorded.size && self.flags == as_set && self.reserved == recorded.reserved
+    }
+
     /// Whether a stack pointer is on it.
     #[must_use]
     pub fn holds(&self, sp: u64) -> bool {

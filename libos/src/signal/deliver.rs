@@ -9,7 +9,7 @@ use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::signal::state::Entering;
 use crate::signal::{
-    Action, AlternateStack, DEFAULT, IGNORE, Information, SIGKILL, SIGSEGV, STOPS, Set, State, Trap, bit, frame, is_ignored_by_default,
+    Action, AlternateStack, DEFAULT, IGNORE, Information, SIGSEGV, STOPS, Set, State, Trap, bit, frame, is_ignored_by_default,
 };
 use crate::syscall::table;
 
@@ -84,12 +84,7 @@ impl<K: Kernel> Process<K> {
         if self.trace.is_on {
             crate::strace::delivered(self, &information);
         }
-        let handled = self.signals.with(|state| {
-            let action = state.action(signal);
-            let is_handled = !matches!(action.handler, DEFAULT | IGNORE) && state.own.blocked & bit(signal) == 0 && signal != SIGKILL;
-            is_handled.then(|| (action, state.enter_handler(signal, &action)))
-        });
-        let Some((action, entering)) = handled else {
+        let Some((action, entering)) = self.signals.enter_of_fault(signal) else {
             self.report_fault(registers, trap, signal);
             crate::post_mortem::tell(self, registers, &information);
             self.end(Ending::Signal(signal));
@@ -120,9 +115,26 @@ impl<K: Kernel> Process<K> {
         } else {
             frame::set_result(&mut registers, result);
         }
-        if self.deliver(&mut registers) || again {
+        if self.deliver(&mut registers) {
+            self.kernel.start(&registers);
+        }
+        if again {
             self.kernel.resume(&registers);
         }
+    }
+
+    /// Send the process a standard signal of its own that the thread that runs takes at once: its handler begins, with the call that is served done
+    /// and its answer 0. Returns, with nothing done, if there is more to it than that.
+    pub fn signal_at_once(&self, information: &Information) {
+        let signal = information.signal as u32;
+        if self.kernel.are_calls_watched() {
+            return;
+        }
+        let Some((action, entering)) = self.signals.enter_at_once(signal) else { return };
+        let mut registers = self.kernel.registers();
+        frame::set_result(&mut registers, 0);
+        self.start_handler(&mut registers, information, &action, &entering, &[0; 3]);
+        self.kernel.start(&registers);
     }
 
     /// Deliver what is pending; whether `registers` were changed.
@@ -170,15 +182,13 @@ impl<K: Kernel> Process<K> {
     /// rt_sigreturn(2): go on with the registers, mask and alternate stack of the frame that the stack pointer is at. If there is none, the
     /// process ends: Linux sends `SIGSEGV` then.
     pub fn sigreturn(&self) -> ! {
-        let Ok(returned) = frame::open(&self.kernel, self.kernel.stack_pointer()) else { self.end(Ending::Signal(SIGSEGV)) };
+        let sp = self.kernel.stack_pointer();
+        self.sigreturn_straight(sp);
+        let Ok(returned) = frame::open(&self.kernel, sp) else { self.end(Ending::Signal(SIGSEGV)) };
         let is_same = self.signals.with(|state| {
             state.set_blocked(returned.mask);
-            let flags = returned.alternate.flags & !AlternateStack::ON_STACK;
-            state.own.alternate == AlternateStack { flags, ..returned.alternate }
+            state.own.alternate.is_recorded_as(&returned.alternate)
         });
-        if is_same && !self.signals.is_pending() {
-            let _ = self.kernel.resume_context(returned.context);
-        }
         let mut registers = self.kernel.registers();
         if frame::load(&self.kernel, returned.context, &mut registers).is_err() {
             self.end(Ending::Signal(SIGSEGV));
@@ -188,6 +198,13 @@ impl<K: Kernel> Process<K> {
         }
         self.deliver(&mut registers);
         self.kernel.resume(&registers)
+    }
+
+    /// [`Process::sigreturn`] to a frame that nothing stands in the way of: as the library wrote it, with nothing pending that the mask lets in.
+    /// Else it returns, and nothing was done that is not to be done again.
+    #[inline(always)]
+    pub fn sigreturn_straight(&self, sp: u64) {
+        frame::resume(&self.kernel, sp, |mask, alternate| self.signals.return_quietly(mask, alternate));
     }
 }
 
@@ -215,7 +232,8 @@ pub(super) fn stack_for(action: &Action, alternate: &AlternateStack, sp: u64, re
 }
 
 /// The alternate stack as a frame records it.
+#[inline(always)]
 pub(super) fn recorded(alternate: &AlternateStack, sp: u64) -> AlternateStack {
-    let on = if alternate.holds(sp) { AlternateStack::ON_STACK } else { 0 };
+    let on = if alternate.flags & AlternateStack::DISABLED == 0 && alternate.holds(sp) { AlternateStack::ON_STACK } else { 0 };
     AlternateStack { flags: alternate.flags | on, ..*alternate }
 }

@@ -5,6 +5,7 @@
 //! ```
 
 use core::mem::offset_of;
+use core::sync::atomic::{Ordering, compiler_fence};
 
 use abi::Registers;
 use static_assertions::const_assert_eq;
@@ -146,6 +147,23 @@ pub fn open<K: Kernel>(kernel: &K, sp: u64) -> Result<Returned> {
         restore(kernel, address + size_of::<Frame>())?;
     }
     Ok(Returned { mask, alternate, context: address.wrapping_add(offset_of!(Frame, x)) })
+}
+
+/// Continue with the frame that a handler returned to with this stack pointer, if `is_meant`, told its mask and alternate stack, says so. Returns
+/// if that does not go.
+#[inline(always)]
+pub fn resume<K: Kernel>(kernel: &K, sp: u64, is_meant: impl FnOnce(Set, &AlternateStack) -> bool) {
+    let address = sp as usize;
+    if !address.is_multiple_of(16) {
+        return;
+    }
+    kernel.resume_frame(address, |opened: &Opened| {
+        let (mask, alternate, header) = (opened.frame.mask, opened.frame.alternate, opened.header);
+        // The frame may turn out to be unreadable, where nothing is held yet.
+        compiler_fence(Ordering::SeqCst);
+        let is_first = header == [VECTOR_MAGIC, VECTOR_BYTES as u32];
+        (is_first && is_meant(mask, &alternate)).then(|| (address + size_of::<Frame>(), address + offset_of!(Frame, x)))
+    });
 }
 
 /// Read the registers of a frame's context.

@@ -5,6 +5,7 @@
 //! ```
 
 use core::mem::offset_of;
+use core::sync::atomic::{Ordering, compiler_fence};
 
 use abi::Registers;
 use static_assertions::const_assert_eq;
@@ -42,6 +43,7 @@ struct Frame {
     old_mask: u64,
     cr2: u64,
     vectors: u64,
+    /// As it was on the stack: Linux does not write it either.
     reserved: [u64; 8],
     mask: Set,
     information: Told,
@@ -88,7 +90,6 @@ impl Contents<'_> {
         frame.old_mask = self.mask;
         frame.cr2 = self.words[2];
         frame.vectors = self.vectors;
-        frame.reserved = [0; 8];
         frame.mask = self.mask;
         frame.information.tell(self.information);
     }
@@ -147,6 +148,19 @@ pub fn open<K: Kernel>(kernel: &K, sp: u64) -> Result<Returned> {
     let address = (sp as usize).wrapping_sub(size_of::<u64>());
     let (mask, alternate) = kernel.read_frame(address, |frame: &Frame| ((frame.mask, frame.alternate), frame.vectors as usize))?;
     Ok(Returned { mask, alternate, context: address.wrapping_add(offset_of!(Frame, r)) })
+}
+
+/// Continue with the frame that a handler returned to with this stack pointer, if `is_meant`, told its mask and alternate stack, says so. Returns
+/// if that does not go.
+#[inline(always)]
+pub fn resume<K: Kernel>(kernel: &K, sp: u64, is_meant: impl FnOnce(Set, &AlternateStack) -> bool) {
+    let address = (sp as usize).wrapping_sub(size_of::<u64>());
+    kernel.resume_frame(address, |frame: &Frame| {
+        let (mask, alternate, vectors) = (frame.mask, frame.alternate, frame.vectors as usize);
+        // The frame may turn out to be unreadable, where nothing is held yet.
+        compiler_fence(Ordering::SeqCst);
+        (vectors != 0 && is_meant(mask, &alternate)).then(|| (vectors, address + offset_of!(Frame, r)))
+    });
 }
 
 /// Read the registers of a frame's context.

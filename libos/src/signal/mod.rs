@@ -142,6 +142,46 @@ impl Signals {
         new.is_some()
     }
 
+    /// A handler is over: set the mask that its frame has, if the alternate stack is as that has it, nothing is pending that comes then, and
+    /// nothing asks for attention. Whether that was done.
+    #[inline(always)]
+    pub fn return_quietly(&self, mask: Set, alternate: &AlternateStack) -> bool {
+        let mut state = self.state.lock();
+        let is_quiet = self.attention.load(Ordering::Relaxed) == 0
+            && state.pending_set() & !(mask & !UNSTOPPABLE) == 0
+            && state.own.alternate.is_recorded_as(alternate);
+        if is_quiet {
+            state.set_blocked(mask);
+        }
+        is_quiet
+    }
+
+    /// Let the handler of a fault's signal begin, if there is one and the signal is not blocked.
+    #[inline(always)]
+    fn enter_of_fault(&self, signal: u32) -> Option<(Action, state::Entering)> {
+        let enter = |state: &mut State| {
+            let action = state.action(signal);
+            let is_handled = !matches!(action.handler, DEFAULT | IGNORE) && state.own.blocked & bit(signal) == 0 && signal != SIGKILL;
+            is_handled.then(|| (action, state.enter_handler(signal, &action)))
+        };
+        // The mask only grows: what was not pending before is not now.
+        if self.is_pending() { self.with(enter) } else { enter(&mut self.state.lock()) }
+    }
+
+    /// Let the handler of a signal begin that nothing stands before: it is not blocked, nothing is pending or asks for attention, nobody reads it from a
+    /// descriptor, and it takes nothing back. Else none.
+    #[inline(always)]
+    fn enter_at_once(&self, signal: u32) -> Option<(Action, state::Entering)> {
+        let mut state = self.state.lock();
+        let action = state.action(signal);
+        let is_plain = self.attention.load(Ordering::Relaxed) == 0
+            && self.watched.load(Ordering::Relaxed) & bit(signal) == 0
+            && (STOPS | bit(SIGCONT) | state.own.blocked) & bit(signal) == 0
+            && state.pending_set() == 0
+            && !matches!(action.handler, DEFAULT | IGNORE);
+        is_plain.then(|| (action, state.enter_handler(signal, &action)))
+    }
+
     /// Send a signal to the process: pending, unless it is ignored. Whether it is, and whether the thread that runs wants it.
     pub fn send(&self, information: &Information) -> (bool, bool) {
         let signal = information.signal as u32;

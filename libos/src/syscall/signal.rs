@@ -273,6 +273,9 @@ pub fn send_away<K: Kernel>(
 pub fn kill<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
     let signal = arguments.int(1);
     if arguments.unsigned(0) == process.id() {
+        if (1..FIRST_REAL_TIME as i32).contains(&signal) {
+            process.signal_at_once(&plain(process, signal as u32, Information::USER));
+        }
         return send_plain(process, Target::Process, signal, Information::USER);
     }
     if arguments.int(0) > 0 && process.find_thread(arguments.unsigned(0)).is_ok() {

@@ -429,7 +429,7 @@ rows! {
     rt_tgsigqueueinfo: 297, 240, signal::rt_tgsigqueueinfo, Full, [Int, Int, Signal, Pointer];
     sigaltstack: 131, 132, signal::sigaltstack, Full, [Pointer, Pointer] needs registers;
     pause: 34, -, signal::pause, Full, [];
-    kill: 62, 129, signal::kill, Full, [Int, Signal];
+    kill: 62, 129, signal::kill, Full, [Int, Signal] needs registers;
     tkill: 200, 130, signal::tkill, Full, [Int, Signal];
     tgkill: 234, 131, signal::tgkill, Full, [Int, Int, Signal];
     pidfd_open: 434, 434, pidfd::pidfd_open, Full, [Int, Hex];

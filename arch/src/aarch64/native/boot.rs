@@ -66,34 +66,27 @@ boot:
     cmp x1, #2 << 2
     b.ne 2f
     set hcr_el2, 1 << 31
-    mrs x1, midr_el1
-    msr vpidr_el2, x1
-    mrs x1, mpidr_el1
-    msr vmpidr_el2, x1
+    mrs x1, midr_el1; msr vpidr_el2, x1
+    mrs x1, mpidr_el1; msr vmpidr_el2, x1
     set cnthctl_el2, 0b11
     msr cntvoff_el2, xzr
     set cptr_el2, 0x33ff
     msr hstr_el2, xzr
-    mrs x1, id_aa64pfr0_el1
-    ubfx x1, x1, #24, #4
+    mrs x1, id_aa64pfr0_el1; ubfx x1, x1, #24, #4
     cbz x1, 1f
     set icc_sre_el2, 0b1111
 1:  set spsr_el2, 0x3c5
-    adr x1, 2f
-    msr elr_el2, x1
+    adr x1, 2f; msr elr_el2, x1
     eret
 
 2:  isb
     adrp x1, __bss_start
     adrp x2, __image_end
-3:  dc ivac, x1
-    stp xzr, xzr, [x1], #16
-    cmp x1, x2
-    b.lo 3b
+3:  dc ivac, x1; stp xzr, xzr, [x1], #16
+    cmp x1, x2; b.lo 3b
 
     adrp x1, _head
-    adrp x2, {IDENTITY}
-    msr ttbr0_el1, x2
+    adrp x2, {IDENTITY}; msr ttbr0_el1, x2
     ldr x3, ={IDENTITY_BLOCK}
     .irp address, x0, x1
     ubfx x4, \address, #30, #9
@@ -101,14 +94,9 @@ boot:
     str x5, [x2, x4, lsl #3]
     .endr
 
-    adrp x2, {ROOT}
-    msr ttbr1_el1, x2
-    adrp x4, {IMAGE_LARGE}
-    adrp x5, {IMAGE_SMALL}
-    orr x6, x4, #{TABLE}
-    str x6, [x2, #511 * 8]
-    orr x6, x5, #{TABLE}
-    str x6, [x4]
+    adrp x2, {ROOT}; msr ttbr1_el1, x2
+    adrp x4, {IMAGE_LARGE}; orr x6, x4, #{TABLE}; str x6, [x2, #511 * 8]
+    adrp x5, {IMAGE_SMALL}; orr x6, x5, #{TABLE}; str x6, [x4]
     pages __text_end, {TEXT_PAGE}
     pages __rodata_end, {RODATA_PAGE}
     pages __stack_guard, {DATA_PAGE}
@@ -117,14 +105,9 @@ boot:
 
     set mair_el1, {MAIR}
     ldr x2, ={TCR}
-    mrs x3, id_aa64mmfr0_el1
-    bfi x2, x3, #32, #3
+    mrs x3, id_aa64mmfr0_el1; bfi x2, x3, #32, #3
     msr tcr_el1, x2
-    dsb sy
-    tlbi vmalle1
-    ic iallu
-    dsb sy
-    isb
+    dsb sy; tlbi vmalle1; ic iallu; dsb sy; isb
     set sctlr_el1, {SCTLR}
     isb
 

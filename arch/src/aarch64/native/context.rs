@@ -1,6 +1,6 @@
 //! The state of a stopped context.
 
-use abi::{Registers, SavedState, UpcallPage};
+use abi::{Registers, SavedState, UpcallEntries, UpcallPage};
 use static_assertions::const_assert;
 
 /// The bits of SPSR_EL1 that user mode decides: NZCV, DIT, SSBS and BTYPE. The rest stays 0: EL0, AArch64, all interrupts on.
@@ -17,6 +17,8 @@ pub struct Context {
     pub(super) upcall_page: *mut UpcallPage,
     /// Where foreign syscalls go, or 0.
     pub(super) syscall_entry: u64,
+    /// Where faults go, or 0.
+    pub(super) fault_entry: u64,
     /// The upcall page in user space: TPIDRRO_EL0.
     pub(super) upcall_address: u64,
     /// The kernel's stack pointer while user mode runs.
@@ -55,10 +57,9 @@ impl crate::Context for Context {
         self.registers = Registers { flags: registers.flags & USER_FLAGS, reserved: 0, ..*registers };
     }
 
-    fn set_upcall(&mut self, page: *mut UpcallPage, address: u64, syscall_entry: u64) {
-        self.upcall_page = page;
-        self.upcall_address = address;
-        self.syscall_entry = if page.is_null() { 0 } else { syscall_entry };
+    fn set_upcall(&mut self, page: *mut UpcallPage, address: u64, entries: UpcallEntries) {
+        (self.upcall_page, self.upcall_address) = (page, address);
+        (self.syscall_entry, self.fault_entry) = (entries.syscall, entries.fault);
     }
 
     fn enter_fault(&mut self, page: &mut UpcallPage, entry: u64) {

@@ -1,7 +1,8 @@
-//! Between kernel and user mode: the vectors, `enter_user`, and the two paths that never reach Rust.
+//! Between kernel and user mode: the vectors, `enter_user`, and the three paths that never reach Rust.
 //!
 //! Reasons: `SP_EL1` points at the loaded [`Context`] while user mode runs, so a trap has somewhere to put two registers without
-//! touching the kernel's stack. A foreign `svc #0` and its `Return` are told from all else with those two, and answered on the spot.
+//! touching the kernel's stack. A foreign `svc #0`, its `Return` and a load or store that a page refused are told from all else with those two, and answered
+//! on the spot.
 
 use core::arch::{asm, global_asm};
 use core::mem::offset_of;
@@ -68,21 +69,17 @@ synchronous:
     movz x17, #({SVC} >> 16), lsl #16
     sub x17, x16, x17
     cbz x17, foreign
-    cmp x17, #{RETURN}
-    b.eq return_call
+    cmp x17, #{RETURN}; b.eq return_call
+    lsr x17, x16, #26; cmp x17, #{DATA_ABORT}; b.eq data_abort
 
 // 1. Store what user mode had, except x16 and x17, which are stored. 2. Back to the kernel's stack. 3. Return the syndrome (x16) out of
 // `enter_user`.
 leave_user:
     each_pair stp
-    mrs x17, sp_el0
-    mrs x18, elr_el1
-    mrs x19, spsr_el1
-    stp x30, x17, [sp, #{X} + 30 * 8]
-    stp x18, x19, [sp, #{PC}]
+    mrs x17, sp_el0; stp x30, x17, [sp, #{X} + 30 * 8]
+    mrs x18, elr_el1; mrs x19, spsr_el1; stp x18, x19, [sp, #{PC}]
     mov x0, x16
-    ldr x17, [sp, #{KERNEL_STACK}]
-    mov sp, x17
+    ldr x17, [sp, #{KERNEL_STACK}]; mov sp, x17
     ldr x19, [sp, #16]
     ldp x29, x30, [sp], #32
     ret
@@ -95,39 +92,46 @@ interrupt:
 // Entered with x16 = syndrome, x17 free. 1. Save pc, sp, flags, x16 and x17 in the upcall page. 2. Continue at the entry, whatever branch
 // came before. No address of the kernel's stays in x16 or x17: they hold what was in x17 and the upcall page's user address.
 foreign:
-    ldr x17, [sp, #{ENTRY}]
-    cbz x17, leave_user
-    mrs x16, elr_el1
-    msr elr_el1, x17
+    ldr x17, [sp, #{ENTRY}]; cbz x17, leave_user
+    mrs x16, elr_el1; msr elr_el1, x17
     ldr x17, [sp, #{UPCALL_PAGE}]
+reflect:
     str x16, [x17, #{SAVED_PC}]
-    mrs x16, sp_el0
-    str x16, [x17, #{SAVED_SP}]
-    mrs x16, spsr_el1
-    str x16, [x17, #{SAVED_FLAGS}]
-    and x16, x16, #~{BRANCH_TYPE}
-    msr spsr_el1, x16
-    ldr x16, [sp, #{X} + 16 * 8]
-    str x16, [x17, #{SAVED_SCRATCH}]
-    ldr x16, [sp, #{X} + 17 * 8]
-    str x16, [x17, #{SAVED_SCRATCH} + 8]
+    mrs x16, sp_el0; str x16, [x17, #{SAVED_SP}]
+    mrs x16, spsr_el1; str x16, [x17, #{SAVED_FLAGS}]
+    and x16, x16, #~{BRANCH_TYPE}; msr spsr_el1, x16
+    ldr x16, [sp, #{X} + 16 * 8]; str x16, [x17, #{SAVED_SCRATCH}]
+    ldr x16, [sp, #{X} + 17 * 8]; str x16, [x17, #{SAVED_SCRATCH} + 8]
     mrs x17, tpidrro_el0
     return_to_user
+
+// Entered with x16 = syndrome, x17 free. 1. Did a page refuse a load or store (the status code says so by two bits; CM, cache maintenance, is
+// unset), and does the library, which has an entry for faults, handle none? 2. Tell it in the upcall page, as `trap::decode` has it; WnR
+// says which it was. 3. On as for a foreign syscall, with the state in the other place.
+data_abort:
+    tst x16, #{NO_MATTER_OF_RIGHTS}; b.ne leave_user; tbnz x16, #{MAINTENANCE}, leave_user
+    ldr x17, [sp, #{FAULT_ENTRY}]; cbz x17, leave_user
+    ldr x17, [sp, #{UPCALL_PAGE}]
+    ldr x16, [x17, #{FAULT_ACTIVE}]; cbnz x16, 3f
+    mov x16, #1; str x16, [x17, #{FAULT_ACTIVE}]
+    mrs x16, esr_el1; str x16, [x17, #{CODE}]
+    ubfx x16, x16, #{WRITE}, #1; add x16, x16, #1; str x16, [x17, #{KIND}]
+    mrs x16, far_el1; sbfx x16, x16, #0, #56; str x16, [x17, #{ADDRESS}]
+    mrs x16, elr_el1
+    ldr x17, [sp, #{FAULT_ENTRY}]; msr elr_el1, x17
+    ldr x17, [sp, #{UPCALL_PAGE}]; add x17, x17, #{FAULT}
+    b reflect
+3:  mrs x16, esr_el1; b leave_user
 
 // Entered with x16 = syndrome, x17 free. 1. From a fault, which then is over, or from a foreign syscall? 2. Take pc, sp, flags, x16 and x17
 // from the upcall page. 3. Reduce the flags, which user mode wrote, to those that are its own (USER_FLAGS: three runs of zeros to
 // clear). 4. Continue.
 return_call:
-    ldr x17, [sp, #{UPCALL_PAGE}]
-    cbz x17, leave_user
-    ldr x16, [x17, #{FAULT_ACTIVE}]
-    cbz x16, 2f
-    str xzr, [x17, #{FAULT_ACTIVE}]
-    add x17, x17, #{FAULT}
-2:  ldr x16, [x17, #{SAVED_PC}]
-    msr elr_el1, x16
-    ldr x16, [x17, #{SAVED_SP}]
-    msr sp_el0, x16
+    ldr x17, [sp, #{UPCALL_PAGE}]; cbz x17, leave_user
+    ldr x16, [x17, #{FAULT_ACTIVE}]; cbz x16, 2f
+    str xzr, [x17, #{FAULT_ACTIVE}]; add x17, x17, #{FAULT}
+2:  ldr x16, [x17, #{SAVED_PC}]; msr elr_el1, x16
+    ldr x16, [x17, #{SAVED_SP}]; msr sp_el0, x16
     ldr x16, [x17, #{SAVED_FLAGS}]
     and x16, x16, #0x00000000fffffc00
     and x16, x16, #~0x0e000000
@@ -142,16 +146,11 @@ return_call:
 // synchronisation event).
 .global enter_user
 enter_user:
-    stp x29, x30, [sp, #-32]!
-    str x19, [sp, #16]
-    mov x1, sp
-    str x1, [x0, #{KERNEL_STACK}]
+    stp x29, x30, [sp, #-32]!; str x19, [sp, #16]
+    mov x1, sp; str x1, [x0, #{KERNEL_STACK}]
     mov sp, x0
-    ldp x18, x19, [sp, #{PC}]
-    ldp x30, x17, [sp, #{X} + 30 * 8]
-    msr elr_el1, x18
-    msr spsr_el1, x19
-    msr sp_el0, x17
+    ldp x18, x19, [sp, #{PC}]; msr elr_el1, x18; msr spsr_el1, x19
+    ldp x30, x17, [sp, #{X} + 30 * 8]; msr sp_el0, x17
     each_pair ldp
     ldp x16, x17, [sp, #{X} + 16 * 8]
     dsb ishst
@@ -164,13 +163,9 @@ enter_user:
 switch_vectors:
     cbz x0, 1f
     each_vector st1, x0
-    mrs x2, fpcr
-    mrs x3, fpsr
-    stp x2, x3, [x0, #{FLOATING}]
+    mrs x2, fpcr; mrs x3, fpsr; stp x2, x3, [x0, #{FLOATING}]
 1:  each_vector ld1, x1
-    ldp x2, x3, [x1, #{FLOATING}]
-    msr fpcr, x2
-    msr fpsr, x3
+    ldp x2, x3, [x1, #{FLOATING}]; msr fpcr, x2; msr fpsr, x3
     ret
 .arch_extension nofp
 "#,
@@ -178,7 +173,9 @@ switch_vectors:
     KERNEL_STACK = const offset_of!(Context, kernel_stack), ENTRY = const offset_of!(Context, syscall_entry),
     UPCALL_PAGE = const offset_of!(Context, upcall_page),
     VECTORS = const offset_of!(Context, vectors), FLOATING = const offset_of!(Context, floating_control),
-    FAULT_ACTIVE = const offset_of!(UpcallPage, fault_active),
+    FAULT_ENTRY = const offset_of!(Context, fault_entry), FAULT_ACTIVE = const offset_of!(UpcallPage, fault_active),
+    KIND = const offset_of!(UpcallPage, kind), ADDRESS = const offset_of!(UpcallPage, address), CODE = const offset_of!(UpcallPage, code),
+    DATA_ABORT = const trap::DATA_ABORT, WRITE = const 6, MAINTENANCE = const 8, NO_MATTER_OF_RIGHTS = const 0x30,
     FAULT = const offset_of!(UpcallPage, fault) - offset_of!(UpcallPage, syscall),
     SAVED_PC = const offset_of!(UpcallPage, syscall.pc), SAVED_SP = const offset_of!(UpcallPage, syscall.sp),
     SAVED_FLAGS = const offset_of!(UpcallPage, syscall.flags), SAVED_SCRATCH = const offset_of!(UpcallPage, syscall.scratch),

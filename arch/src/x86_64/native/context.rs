@@ -2,7 +2,7 @@
 
 use core::cell::Cell;
 
-use abi::{FaultKind, Registers, SavedState, UpcallPage};
+use abi::{FaultKind, Registers, SavedState, UpcallEntries, UpcallPage};
 use static_assertions::const_assert;
 use x86_64::registers::{control::Cr2, rflags::RFlags};
 
@@ -31,6 +31,9 @@ const SYSTEM_FLAGS: u64 = 1 << 9 | 3 << 12 | 1 << 14 | 1 << 17 | 3 << 19;
 
 /// Room for what XSAVE stores of x87, SSE, AVX and AVX-512 in its standard format.
 pub(super) const VECTOR_BYTES: usize = 2816;
+/// Vector of page faults, and the bit of their error code that says it was an instruction fetch (Intel SDM volume 3, section 5.7).
+pub(super) const PAGE_FAULT: u64 = 14;
+pub(super) const FETCH: u64 = 1 << 4;
 const FCW: usize = 0;
 const MXCSR: usize = 24;
 
@@ -64,6 +67,7 @@ pub struct UserContext {
     /// The upcall page in user space.
     pub(super) upcall_address: u64,
     pub(super) syscall_entry: u64,
+    pub(super) fault_entry: u64,
     pub(super) vectors: VectorState,
 }
 /// Where the CPU begins to store when a trap leaves user mode.
@@ -86,20 +90,19 @@ impl UserContext {
 /// Intel SDM volume 3, table 7-1, and section 5.7 for page faults.
 fn fault(vector: u64, error: u64) -> Fault {
     const WRITE: u64 = 1 << 1;
-    const FETCH: u64 = 1 << 4;
     let kind = match vector {
         0 => FaultKind::Divide,
         1 => FaultKind::Debug,
         3 => FaultKind::Breakpoint,
         6 => FaultKind::IllegalInstruction,
-        14 if error & FETCH != 0 => FaultKind::Execute,
-        14 if error & WRITE != 0 => FaultKind::Write,
-        14 => FaultKind::Read,
+        PAGE_FAULT if error & FETCH != 0 => FaultKind::Execute,
+        PAGE_FAULT if error & WRITE != 0 => FaultKind::Write,
+        PAGE_FAULT => FaultKind::Read,
         16 | 19 => FaultKind::FloatingPoint,
         17 => FaultKind::Alignment,
         _ => FaultKind::Protection,
     };
-    let address = if vector == 14 { Cr2::read_raw() } else { 0 };
+    let address = if vector == PAGE_FAULT { Cr2::read_raw() } else { 0 };
     Fault { kind, address, code: vector << 32 | error }
 }
 
@@ -152,10 +155,10 @@ impl Context for UserContext {
         self.tls_changed.set(true);
     }
 
-    fn set_upcall(&mut self, page: *mut UpcallPage, address: u64, syscall_entry: u64) {
-        self.upcall = if syscall_entry == 0 { 0 } else { page.expose_provenance() as u64 };
+    fn set_upcall(&mut self, page: *mut UpcallPage, address: u64, entries: UpcallEntries) {
+        self.upcall = if entries.syscall == 0 { 0 } else { page.expose_provenance() as u64 };
         self.upcall_address = address & LOWER_HALF;
-        self.syscall_entry = syscall_entry & LOWER_HALF;
+        (self.syscall_entry, self.fault_entry) = (entries.syscall & LOWER_HALF, entries.fault & LOWER_HALF);
     }
 
     fn enter_fault(&mut self, page: &mut UpcallPage, entry: u64) {

@@ -10,7 +10,7 @@ use core::mem::offset_of;
 use abi::UpcallPage;
 use x86_64::registers::{control::Cr2, rflags::RFlags};
 
-use super::context::{FIRST_INTERRUPT, FOREIGN, SYSCALL, UserContext};
+use super::context::{FETCH, FIRST_INTERRUPT, FOREIGN, PAGE_FAULT, SYSCALL, UserContext};
 use super::cpu::PerCpu;
 
 /// Vectors that have a gate.
@@ -47,13 +47,16 @@ unsafe extern "C" {
 //   4. Foreign, without one: as 2.
 //
 // chitin_trap: stack = vector, error code, pc, cs, flags, sp, ss
-//   1. From user mode the stack is the end of the loaded context: store the registers below, and return from chitin_enter, with flags
-//      that the user did not choose (interrupt gates leave AC and DF).
-//   2. From kernel mode, an interrupt: only `idle` lets one come, once. Note its vector and go on there, interrupts off.
-//   3. From kernel mode, an exception, and from anywhere the vectors of LAST_WORDS:
+//   1. From user mode the stack is the end of the loaded context. A load or store that a page refused, where the library has entries for
+//      syscalls and for faults and handles no fault: tell it in the upcall page, and continue at the entry, with the trap flag off. This is
+//      the reflection's whole path. rcx and r11 are the fault's address then.
+//   2. All else from user mode: store the registers in the context, and return from chitin_enter, with flags that the user did not choose
+//      (interrupt gates leave AC and DF).
+//   3. From kernel mode, an interrupt: only `idle` lets one come, once. Note its vector and go on there, interrupts off.
+//   4. From kernel mode, an exception, and from anywhere the vectors of LAST_WORDS:
 //      extern "C" fn chitin_broken(frame: &[u64; 7]) -> !
 //
-// Gate n: push an error code of 0 if the CPU pushed none, push n, go on at 1. or 3.
+// Gate n: push an error code of 0 if the CPU pushed none, push n, go on at 1. or 4.
 global_asm!(
     r#"
 .set offset, {general}
@@ -105,9 +108,28 @@ chitin_syscall:
 chitin_trap:
     test byte ptr [rsp + {cs} - {vector}], 3
     jz 4f
-    sub rsp, {vector}
-    store rax, rbx, rdx, rsi, rdi, rbp, r8, r9, r10, r12, r13, r14, r15, rcx, r11
     swapgs
+    sub rsp, {vector}
+    store rcx, r11
+    mov rcx, gs:[{upcall}]; mov r11, [rsp + {fault_entry}]
+    test rcx, rcx; jz 5f; test r11, r11; jz 5f
+    cmp byte ptr [rsp + {vector}], {page_fault}; jne 5f; test byte ptr [rsp + {error}], {fetch}; jnz 5f
+    cmp qword ptr [rcx + {active}], 0; jne 5f
+    mov qword ptr [rcx + {active}], 1
+    mov r11, [rsp + at_rcx]; mov [rcx + {scratch}], r11
+    mov r11, [rsp + at_r11]; mov [rcx + {scratch} + 8], r11
+    mov r11, [rsp + {pc}]; mov [rcx + {fault_pc}], r11
+    mov r11, [rsp + {sp}]; mov [rcx + {fault_sp}], r11
+    mov r11, [rsp + {flags}]; mov [rcx + {fault_flags}], r11
+    btr r11, {trap_flag}; mov [rsp + {flags}], r11
+    mov r11, [rsp + {fault_entry}]; mov [rsp + {pc}], r11
+    mov r11d, [rsp + {error}]; mov [rcx + {code}], r11d; mov dword ptr [rcx + {code} + 4], {page_fault}
+    shr r11d; and r11d, 1; inc r11d; mov [rcx + {kind}], r11
+    mov r11, cr2; mov [rcx + {address}], r11
+    mov ecx, r11d
+    add rsp, {pc}
+    swapgs; iretq
+5:  store rax, rbx, rdx, rsi, rdi, rbp, r8, r9, r10, r12, r13, r14, r15
     mov rsp, gs:[{kernel_sp}]
     push {kernel_flags}; popfq
     ret
@@ -150,6 +172,11 @@ chitin_gates:
     upcall = const offset_of!(PerCpu, upcall), syscall_entry = const offset_of!(PerCpu, syscall_entry),
     saved_pc = const offset_of!(UpcallPage, syscall.pc), saved_sp = const offset_of!(UpcallPage, syscall.sp),
     saved_flags = const offset_of!(UpcallPage, syscall.flags),
+    fault_pc = const offset_of!(UpcallPage, fault.pc), fault_sp = const offset_of!(UpcallPage, fault.sp),
+    fault_flags = const offset_of!(UpcallPage, fault.flags), scratch = const offset_of!(UpcallPage, fault.scratch),
+    kind = const offset_of!(UpcallPage, kind), address = const offset_of!(UpcallPage, address), code = const offset_of!(UpcallPage, code),
+    active = const offset_of!(UpcallPage, fault_active), fault_entry = const offset_of!(UserContext, fault_entry),
+    page_fault = const PAGE_FAULT, fetch = const FETCH,
     trap_flag = const RFlags::TRAP_FLAG.bits().trailing_zeros(), interrupt_flag = const RFlags::INTERRUPT_FLAG.bits(),
     kernel_flags = const KERNEL_FLAGS, syscall = const SYSCALL, foreign = const FOREIGN, first_interrupt = const FIRST_INTERRUPT,
     vectors = const VECTORS, with_error = const WITH_ERROR, last_words = const LAST_WORDS,

@@ -69,24 +69,17 @@ pub unsafe extern "C" fn resume(registers: &Registers) -> ! {
 /// Bytes of a signal frame's registers: x0 to x30, sp, pc, flags (`struct sigcontext`).
 pub const CONTEXT_BYTES: usize = 272;
 
-/// Continue the program with the registers of a signal frame. Returns if they cannot be read.
+/// Continue the program with the registers of a signal frame.
 ///
-/// 1. An attempt. 2. What the kernel gives back goes to the upcall page, where it is for a call's return. 3. All other registers. 4. `Return`.
+/// 1. What the kernel gives back goes to the upcall page, where it is for a call's return. 2. All other registers, and nothing to recover to.
+/// 3. `Return`.
 ///
 /// # Safety
-/// The bytes are in the program's half, and the state is that of the program; the call that is served does not return.
+/// Called in an attempt. The bytes are in the program's half, and the state is that of the program; the call that is served does not return.
 #[unsafe(naked)]
-pub unsafe extern "C" fn resume_context(context: usize) -> usize {
+pub unsafe extern "C" fn resume_context(context: usize) {
     naked_asm!(
-        "stp x29, x30, [sp, #-96]!",
-        "stp x19, x20, [sp, #16]",
-        "stp x21, x22, [sp, #32]",
-        "stp x23, x24, [sp, #48]",
-        "stp x25, x26, [sp, #64]",
-        "stp x27, x28, [sp, #80]",
         "mrs x16, tpidrro_el0",
-        "mov x17, sp",
-        "str x17, [x16, #{recovery}]",
         "ldp x2, x1, [x0, #248]",
         "stp x1, x2, [x16, #{saved_pc}]",
         "ldr x1, [x0, #264]",
@@ -116,5 +109,39 @@ pub unsafe extern "C" fn resume_context(context: usize) -> usize {
         saved_flags = const offset_of!(UpcallPage, syscall.flags),
         saved_scratch = const offset_of!(UpcallPage, syscall.scratch),
         back = const abi::Call::Return as u16,
+    )
+}
+
+/// Start a handler of the program with these registers, the thread pointer excepted: all but x16 and x17, which no function looks at.
+///
+/// # Safety
+/// They are a state of the program at the beginning of a function.
+#[unsafe(naked)]
+pub unsafe extern "C" fn start(registers: &Registers) -> ! {
+    naked_asm!(
+        "ldr x17, [x0, #{flags}]",
+        "msr nzcv, x17",
+        "ldr x17, [x0, #{sp}]",
+        "ldr x16, [x0, #{pc}]",
+        "ldp x2, x3, [x0, #16]",
+        "ldp x4, x5, [x0, #32]",
+        "ldp x6, x7, [x0, #48]",
+        "ldp x8, x9, [x0, #64]",
+        "ldp x10, x11, [x0, #80]",
+        "ldp x12, x13, [x0, #96]",
+        "ldp x14, x15, [x0, #112]",
+        "ldp x18, x19, [x0, #144]",
+        "ldp x20, x21, [x0, #160]",
+        "ldp x22, x23, [x0, #176]",
+        "ldp x24, x25, [x0, #192]",
+        "ldp x26, x27, [x0, #208]",
+        "ldp x28, x29, [x0, #224]",
+        "ldr x30, [x0, #240]",
+        "ldp x0, x1, [x0]",
+        "mov sp, x17",
+        "br x16",
+        pc = const offset_of!(Registers, pc),
+        sp = const offset_of!(Registers, sp),
+        flags = const offset_of!(Registers, flags),
     )
 }

@@ -5,7 +5,6 @@ use core::mem::offset_of;
 
 use abi::Registers;
 
-use super::attempt::attempt_refused;
 use crate::entry::words;
 
 /// The flags that are a program's: the six of arithmetic, TF, DF, NT, RF, AC, ID. The CPU ignores what user mode may not set; VM would make it refuse.
@@ -75,26 +74,19 @@ pub unsafe extern "C" fn resume(registers: &Registers) -> ! {
 /// Bytes of a signal frame's registers: r8 to r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip, flags (`struct sigcontext_64`).
 pub const CONTEXT_BYTES: usize = 144;
 
-/// Continue the program with the registers of a signal frame. Returns if they cannot be read, or `iretq` would refuse them.
+/// Continue the program with the registers of a signal frame. Returns if `iretq` would refuse them.
 ///
-/// 1. An attempt. 2. Where to, and what `iretq` takes. 3. The registers, and go.
+/// 1. Where to. 2. Flags of its own: with NT set, `iretq` refuses. 3. What `iretq` takes. 4. The registers, and nothing to recover to; go.
 ///
 /// # Safety
-/// The bytes are in the program's half, and the state is that of the program.
+/// Called in an attempt. The bytes are in the program's half, and the state is that of the program.
 #[unsafe(naked)]
-pub unsafe extern "C" fn resume_context(context: usize) -> usize {
+pub unsafe extern "C" fn resume_context(context: usize) {
     naked_asm!(
-        "push rbx",
-        "push rbp",
-        "push r12",
-        "push r13",
-        "push r14",
-        "push r15",
-        "mov gs:[{recovery}], rsp",
         "mov rax, [rdi + 128]",
         "mov rcx, rax",
         "shr rcx, 47",
-        "jnz {refused}",
+        "jnz 2f",
         "push 2",
         "popfq",
         "mov ecx, ss",
@@ -124,9 +116,49 @@ pub unsafe extern "C" fn resume_context(context: usize) -> usize {
         "mov rdi, [rdi + 64]",
         "mov qword ptr gs:[{recovery}], 0",
         "iretq",
+        "2: ret",
         recovery = const words::RECOVERY,
-        refused = sym attempt_refused,
         mine = const FLAGS,
         always = const ALWAYS,
+    )
+}
+
+/// Start a handler of the program with these registers, the thread pointer excepted: all but r11, which no function looks at.
+///
+/// # Safety
+/// They are a state of the program at the beginning of a function. The trap flag is clear.
+#[unsafe(naked)]
+pub unsafe extern "C" fn start(registers: &Registers) -> ! {
+    naked_asm!(
+        "push [rdi + {flags}]",
+        "popfq",
+        "mov rax, [rdi + {rax}]",
+        "mov rbx, [rdi + {rbx}]",
+        "mov rcx, [rdi + {rcx}]",
+        "mov rdx, [rdi + {rdx}]",
+        "mov rsi, [rdi + {rsi}]",
+        "mov rbp, [rdi + {rbp}]",
+        "mov r8, [rdi + {r}]",
+        "mov r9, [rdi + {r} + 8]",
+        "mov r10, [rdi + {r} + 16]",
+        "mov r12, [rdi + {r} + 32]",
+        "mov r13, [rdi + {r} + 40]",
+        "mov r14, [rdi + {r} + 48]",
+        "mov r15, [rdi + {r} + 56]",
+        "mov r11, [rdi + {pc}]",
+        "mov rsp, [rdi + {sp}]",
+        "mov rdi, [rdi + {rdi}]",
+        "jmp r11",
+        rax = const offset_of!(Registers, rax),
+        rbx = const offset_of!(Registers, rbx),
+        rcx = const offset_of!(Registers, rcx),
+        rdx = const offset_of!(Registers, rdx),
+        rsi = const offset_of!(Registers, rsi),
+        rdi = const offset_of!(Registers, rdi),
+        rbp = const offset_of!(Registers, rbp),
+        r = const offset_of!(Registers, r),
+        sp = const offset_of!(Registers, sp),
+        pc = const offset_of!(Registers, pc),
+        flags = const offset_of!(Registers, flags),
     )
 }

@@ -166,10 +166,11 @@ pub unsafe fn store_frame_vectors(address: usize) {
         return unsafe { core::arch::asm!("fxsave64 [{}]", in(reg) area, options(nostack)) };
     };
     // SAFETY: 1. All of this is in the frame's vector state, the caller's promise. 2. XSAVE has these features, in so many bytes; it leaves the
-    // words for software and most of the header as they are.
+    // words for software as they are, and of the header's those that XRSTOR wants to be zero, which are among the first three (Intel SDM volume
+    // 1, sections 13.7 and 13.8.1).
     unsafe {
         area.add(SOFTWARE).cast::<[u64; 6]>().write([mark(bytes), features, bytes as u64, 0, 0, 0]);
-        area.add(HEADER).cast::<[u64; HEADER_BYTES / 8]>().write([0; HEADER_BYTES / 8]);
+        area.add(HEADER).cast::<[u64; 3]>().write([0; 3]);
         area.add(bytes).cast::<u32>().write(MAGIC_2);
         core::arch::asm!("xsave64 [{}]", in(reg) area, in("eax") features as u32, in("edx") (features >> 32) as u32, options(nostack));
     }
