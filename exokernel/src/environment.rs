@@ -133,9 +133,8 @@ impl<M: Machine> Kernel<M> {
 
     /// Change an environment's public state, and wake who waits for that.
     fn set_state(&mut self, slot: usize, state: EnvState) {
-        let word = &mut self.entry(slot).state;
-        *word = state as u32;
-        let word = &raw const *word;
+        self.entry(slot).state = state as u32;
+        let word = &raw const self.entry(slot).state;
         self.wake_word(word, usize::MAX);
     }
 

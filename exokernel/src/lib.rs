@@ -101,7 +101,9 @@ impl<M: Machine> Kernel<M> {
         match trap {
             Trap::Call(number) => self.call(context, number),
             Trap::Interrupt => self.interrupt(),
-            Trap::Fault(fault) => self.fault(context, fault),
+            Trap::Fault(fault) if self.send(context, fault) => {}
+            // One that the library has no entry for, or that it takes while it handles another.
+            Trap::Fault(fault) => self.fatal(context, fault.kind as u32, fault.address),
             // One that has no entry: else the entry assembly would have reflected it.
             Trap::Foreign => self.fatal(context, EnvEntry::FOREIGN, 0),
         }

@@ -12,13 +12,6 @@ use crate::{Kernel, context::ContextRef};
 pub(crate) const SLICE: Fault = Fault { kind: FaultKind::Slice, address: 0, code: 0 };
 
 impl<M: Machine> Kernel<M> {
-    /// Send a fault to the context's library. One that has no entry for it, or that still handles a fault, dies.
-    pub(crate) fn fault(&mut self, context: ContextRef, fault: Fault) {
-        if !self.send(context, fault) {
-            self.fatal(context, fault.kind as u32, fault.address);
-        }
-    }
-
     /// The end of a context's environment by a trap that it cannot take.
     pub(crate) fn fatal(&mut self, context: ContextRef, kind: u32, address: u64) {
         let record = self.context(context);

@@ -32,6 +32,8 @@ use crate::process::Process;
 
 /// Frames that a copy may use beside those that its original does.
 const SLACK: usize = 64;
+/// The most ranges that the library's own part makes: 5 that are shared, 10 that are copied, and of the heap 7 between them.
+const LIBRARY_MOST: usize = 22;
 /// What is written to below the stack pointer on the way back.
 const STACK_MARGIN: usize = 1024;
 
@@ -76,6 +78,8 @@ fn range(pages: Range<usize>, mode: CloneMode) -> CloneRange {
 /// What the copy gets of the library. A frame of its own, below that of who forks: what is on the stack ends here.
 #[inline(never)]
 fn add_library(ranges: &mut CloneRanges, machine: &'static Machine) {
+    // A list that is on the heap does not grow below, where the heap's end is known.
+    ranges.reserve(LIBRARY_MOST);
     let image = exo::start::LIBOS_BASE;
     let data = (&raw const DATA).addr()..(&raw const DATA_END).addr();
     let stack = machine.stack();
