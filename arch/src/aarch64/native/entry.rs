@@ -70,7 +70,7 @@ synchronous:
     sub x17, x16, x17
     cbz x17, foreign
     cmp x17, #{RETURN}; b.eq return_call
-    lsr x17, x16, #26; cmp x17, #{DATA_ABORT}; b.eq data_abort
+    tbnz x16, #31, abort
 
 // 1. Store what user mode had, except x16 and x17, which are stored. 2. Back to the kernel's stack. 3. Return the syndrome (x16) out of
 // `enter_user`.
@@ -105,10 +105,11 @@ reflect:
     mrs x17, tpidrro_el0
     return_to_user
 
-// Entered with x16 = syndrome, x17 free. 1. Did a page refuse a load or store (the status code says so by two bits; CM, cache maintenance, is
+// Entered with x16 = syndrome, x17 free. 1. Is it a data abort? Did a page refuse a load or store (the status code says so by two bits; CM, cache maintenance, is
 // unset), and does the library, which has an entry for faults, handle none? 2. Tell it in the upcall page, as `trap::decode` has it; WnR
 // says which it was. 3. On as for a foreign syscall, with the state in the other place.
-data_abort:
+abort:
+    lsr x17, x16, #26; cmp x17, #{DATA_ABORT}; b.ne leave_user
     tst x16, #{NO_MATTER_OF_RIGHTS}; b.ne leave_user; tbnz x16, #{MAINTENANCE}, leave_user
     ldr x17, [sp, #{FAULT_ENTRY}]; cbz x17, leave_user
     ldr x17, [sp, #{UPCALL_PAGE}]
