@@ -236,7 +236,8 @@ impl Tree {
 
     fn regular_file(self: &Arc<Tree>, handle: Arc<Handle>, answer: &[u64; 4]) -> Arc<RegularFile> {
         let (place, identity) = self.shown(answer);
-        Arc::new(RegularFile { handle, place, identity, pages: Once::new(), is_kept: AtomicBool::new(false), lent: None })
+        let gives_ids = answer[1] & unix::GIVES_IDS != 0;
+        Arc::new(RegularFile { handle, place, identity, pages: Once::new(), gives_ids, is_kept: AtomicBool::new(false), lent: None })
     }
 
     /// Where the words are of an inode that was just opened, and which it is.

@@ -32,6 +32,8 @@ pub(super) struct RegularFile {
     pub(super) pages: Once<Arc<Pages>>,
     /// The handle is one that is kept for many: the one of its own, once it has that.
     pub(super) lent: Option<Once<Arc<Handle>>>,
+    /// Whether it was opened to be run, and has a set-id bit.
+    pub(super) gives_ids: bool,
     /// Whether [`Names`](super::names::Names) keeps it, to be opened again.
     pub(super) is_kept: AtomicBool,
 }
@@ -260,6 +262,10 @@ impl Backing for RegularFile {
 
     fn is_present(&self, page: u64) -> bool {
         self.ask(Operation::IsPresent, 0, [page, 0]).is_ok_and(|answer| answer[0] != 0)
+    }
+
+    fn gives_ids(&self) -> bool {
+        self.gives_ids
     }
 
     fn overlay(&self) -> Option<&'static [u8]> {

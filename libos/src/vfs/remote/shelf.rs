@@ -60,6 +60,7 @@ impl Kept {
             place: self.place,
             identity: self.identity,
             pages: Once::initialized(self.pages.clone()),
+            gives_ids: false,
             is_kept: AtomicBool::new(false),
             lent: Some(Once::new()),
         };
