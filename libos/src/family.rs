@@ -34,6 +34,8 @@ pub struct Family {
     pub groups: Mutex<Vec<u32>>,
     /// Saved and file system user ids, saved and file system group ids.
     pub other_ids: Mutex<[u32; 4]>,
+    /// Whether no program that it runs gives it other ids (`PR_SET_NO_NEW_PRIVS`).
+    no_new_privileges: AtomicBool,
 }
 
 impl Family {
@@ -41,6 +43,17 @@ impl Family {
     #[must_use]
     pub fn file_size_limit(&self) -> u64 {
         !self.file_size.load(Ordering::Relaxed)
+    }
+
+    /// Whether no program that it runs gives it other ids (`PR_SET_NO_NEW_PRIVS`).
+    #[must_use]
+    pub fn has_no_new_privileges(&self) -> bool {
+        self.no_new_privileges.load(Ordering::Relaxed)
+    }
+
+    /// So it is from now on, for its children too.
+    pub fn set_no_new_privileges(&self) {
+        self.no_new_privileges.store(true, Ordering::Relaxed);
     }
 
     /// Set it.

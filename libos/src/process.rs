@@ -21,6 +21,7 @@ use crate::kernel::Kernel;
 use crate::limits::Limits;
 use crate::load::Executable;
 use crate::load::auxiliary::Entry as VectorEntry;
+use crate::load::owners::Owners;
 use crate::memory::Memory;
 use crate::policies::Policies;
 use crate::random::Random;
@@ -208,7 +209,8 @@ pub fn executable(entry: &Arc<Entry>) -> Result<Executable> {
         _ => return Err(Errno::EACCES),
     }
     let backing = Arc::clone(&entry.node).backing().ok_or(Errno::EACCES)?;
-    Ok(Executable { backing, path: Arc::from(entry.path()) })
+    let owners = if backing.gives_ids() { Owners::of(&entry.node.attributes()) } else { Owners::default() };
+    Ok(Executable { backing, path: Arc::from(entry.path()), owners })
 }
 
 /// What a process is called that runs a program of this name.

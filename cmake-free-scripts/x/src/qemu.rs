@@ -281,6 +281,18 @@ impl Session {
         self.input.flush().context("the emulator takes no keys")
     }
 
+    /// How much of the host's processors the emulator has used so far, whatever else the host does.
+    pub fn processor_time(&self) -> Result<Duration> {
+        /// `USER_HZ`: what the kernel counts in for proc_pid_stat(5), everywhere.
+        const TICKS_PER_SECOND: u32 = 100;
+        /// Fields behind the name, which is in brackets: user and system time.
+        const TIMES: [usize; 2] = [11, 12];
+        let text = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        let fields: Vec<&str> = text.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let ticks = TIMES.iter().filter_map(|&index| fields.get(index)?.parse::<u32>().ok()).sum::<u32>();
+        Ok(Duration::from_secs(1) * ticks / TICKS_PER_SECOND)
+    }
+
     /// How it ended, if it has.
     pub fn end(&mut self) -> Result<Option<End>> {
         let Some(status) = self.child.try_wait()? else { return Ok(None) };

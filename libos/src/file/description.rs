@@ -209,6 +209,28 @@ impl Description {
         Ok(count)
     }
 
+    /// [`Description::read`] that does not wait (`RWF_NOWAIT`).
+    ///
+    /// # Errors
+    /// `EAGAIN`: it would have to. Others as there.
+    pub fn read_now(&self, world: &dyn World, output: &mut Output) -> Result<usize> {
+        if self.seeking.has_places() {
+            return self.read(world, output);
+        }
+        self.file_for(Access::READ)?.read(world, output, 0, Blocking::Refused)
+    }
+
+    /// [`Description::write`] that does not wait (`RWF_NOWAIT`).
+    ///
+    /// # Errors
+    /// `EAGAIN`: it would have to. Others as there.
+    pub fn write_now(&self, world: &dyn World, input: &mut Input) -> Result<usize> {
+        if self.seeking.has_places() {
+            return self.write(world, input);
+        }
+        self.file_for(Access::WRITE)?.write(world, input, Place::At(0), Blocking::Refused).map(|(count, _)| count)
+    }
+
     /// Read where other processes may, too: nobody gets bytes that another gets.
     fn read_common(&self, file: &Arc<dyn File>, world: &dyn World, output: &mut Output) -> Result<usize> {
         let word = &self.words().offset;
@@ -289,8 +311,8 @@ impl Description {
     /// lseek(2).
     ///
     /// # Errors
-    /// `ESPIPE`: there are no offsets. `EINVAL`: no such whence, or a negative result. `ENXIO`: no data or hole from there on.
-    /// `EOVERFLOW`: past what an offset can be.
+    /// `ESPIPE`: there are no offsets. `EINVAL`: no such whence, or a result that is negative or more than an offset can be. `ENXIO`: no data or
+    /// hole from there on.
     pub fn seek(&self, offset: i64, whence: u32) -> Result<u64> {
         let file = self.file()?;
         if whence > SEEK_HOLE {
@@ -312,8 +334,7 @@ impl Description {
                 return Ok(found);
             }
         };
-        let target = base.checked_add(offset).ok_or(Errno::EOVERFLOW)?;
-        let target = u64::try_from(target).map_err(|_| Errno::EINVAL)?;
+        let target = base.checked_add(offset).and_then(|target| u64::try_from(target).ok()).ok_or(Errno::EINVAL)?;
         self.set_offset(target);
         Ok(target)
     }

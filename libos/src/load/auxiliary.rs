@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use abi::PAGE_SIZE;
 
+use crate::identity::Word;
 use crate::kernel::Kernel;
 use crate::load::elf::Program;
 use crate::load::image::Image;
@@ -39,6 +40,8 @@ const AT_MINSIGSTKSZ: u64 = 51;
 #[must_use]
 pub fn vector<K: Kernel>(kernel: &K, program: &Program, image: &Image, base: usize) -> Vec<Entry> {
     let (capabilities, more_capabilities) = kernel.capabilities();
+    let words = [Word::User, Word::EffectiveUser, Word::UserGroup, Word::EffectiveUserGroup];
+    let [user, effective_user, group, effective_group] = words.map(|word| u64::from(kernel.identity().get(word)));
     let mut vector = Vec::new();
     let vdso = kernel.vdso() as u64;
     if vdso != 0 {
@@ -55,11 +58,11 @@ pub fn vector<K: Kernel>(kernel: &K, program: &Program, image: &Image, base: usi
         (AT_BASE, base as u64),
         (AT_FLAGS, 0),
         (AT_ENTRY, image.entry as u64),
-        (AT_UID, 0),
-        (AT_EUID, 0),
-        (AT_GID, 0),
-        (AT_EGID, 0),
-        (AT_SECURE, 0),
+        (AT_UID, user),
+        (AT_EUID, effective_user),
+        (AT_GID, group),
+        (AT_EGID, effective_group),
+        (AT_SECURE, u64::from(user != effective_user || group != effective_group)),
         (AT_HWCAP2, more_capabilities),
     ]);
     vector

@@ -8,6 +8,7 @@ pub mod auxiliary;
 mod departure;
 pub mod elf;
 pub mod image;
+pub mod owners;
 pub mod script;
 pub mod stack;
 #[cfg(test)]
@@ -28,6 +29,7 @@ use crate::process::{Process, short_name};
 use crate::signal::{Ending, SIGSEGV};
 use elf::Program;
 use image::Image;
+use owners::Owners;
 use stack::Room;
 
 /// What to run, as the environment's creator left it.
@@ -63,6 +65,8 @@ pub struct Executable {
     pub backing: Arc<dyn Backing>,
     /// Its absolute path.
     pub path: Arc<[u8]>,
+    /// Whose rights it gives.
+    pub owners: Owners,
 }
 
 /// What execve(2) is asked, its strings copied and its file found.
@@ -184,6 +188,7 @@ impl<K: Kernel> Process<K> {
             None => None,
             Some((program, file)) => Some(self.map_interpreter(program, file)?),
         };
+        self.take_ids(file.owners);
         let entry = interpreter.as_ref().map_or(image.entry, |interpreter| interpreter.entry);
         let mut random = [0; 16];
         self.random.fill(&mut random);

@@ -54,6 +54,11 @@ pub trait Backing: Send + Sync {
         true
     }
 
+    /// Whether who runs it may get other ids by that: it has a set-user-id or a set-group-id bit.
+    fn gives_ids(&self) -> bool {
+        false
+    }
+
     /// What the boot image's tool prepared for executable mappings of the file: the member `.chitin/rewritten/PATH` of the
     /// initramfs. Page-aligned, in frames that may be mapped like the file's own. Gone once the file is written to.
     fn overlay(&self) -> Option<&'static [u8]> {

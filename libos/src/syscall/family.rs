@@ -50,7 +50,10 @@ pub fn setsid<K: Kernel>(process: &Process<K>, _: &Arguments) -> Result<usize> {
 }
 
 /// Set ids of a kind as the call says.
-fn set_ids<K: Kernel>(process: &Process<K>, how: SetIds, of_groups: bool, ids: [u32; 3]) -> Result<()> {
+///
+/// # Errors
+/// setresuid(2)'s.
+pub fn set_ids<K: Kernel>(process: &Process<K>, how: SetIds, of_groups: bool, ids: [u32; 3]) -> Result<()> {
     let number = how as u16 | if of_groups { SetIds::GROUPS } else { 0 };
     process.files.forget_names();
     let [_, first, second, _] = process.ask(Operation::SetIds, number, 0, ids.map(u64::from))?;

@@ -331,7 +331,10 @@ fn check_access<K: Kernel>(process: &Process<K>, directory: i32, address: usize,
     }
     let name = path(process, address)?;
     let entry = if name.is_empty() && flags & AT_EMPTY_PATH != 0 {
-        process.files.get(directory)?.entry.clone()
+        match directory {
+            AT_FDCWD => process.files.current_directory(),
+            fd => process.files.get(fd)?.entry.clone(),
+        }
     } else {
         find_at(process, directory, &name, flags & NO_FOLLOW == 0)?
     };

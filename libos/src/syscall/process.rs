@@ -109,10 +109,20 @@ pub fn prctl<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<u
         GET_PDEATHSIG => process.write_value(arguments.word(1), &setting(process, Setting::DeathSignal, None)?).map(|()| 0),
         SET_CHILD_SUBREAPER => setting(process, Setting::Subreaper, Some(u32::from(arguments.word(1) != 0))).map(|_| 0),
         GET_CHILD_SUBREAPER => process.write_value(arguments.word(1), &setting(process, Setting::Subreaper, None)?).map(|()| 0),
-        SET_NO_NEW_PRIVS | GET_SECCOMP => Ok(0),
+        GET_SECCOMP => Ok(0),
+        SET_NO_NEW_PRIVS | GET_NO_NEW_PRIVS => {
+            let is_set = arguments.int(0) == SET_NO_NEW_PRIVS;
+            if arguments.word(1) != usize::from(is_set) || (2..5).any(|index| arguments.word(index) != 0) {
+                return Err(Errno::EINVAL);
+            }
+            if is_set {
+                process.family.set_no_new_privileges();
+                return Ok(0);
+            }
+            Ok(usize::from(process.family.has_no_new_privileges()))
+        }
         GET_DUMPABLE => Ok(1),
         SET_DUMPABLE if arguments.word(1) <= 1 => Ok(0),
-        GET_NO_NEW_PRIVS => Ok(0),
         CAPBSET_READ => Ok(1),
         SET_NAME => {
             let name = match process.read_string(arguments.word(1), NAME_MOST) {

@@ -110,7 +110,9 @@ pub fn statx<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<u
     const RESERVED: u32 = 0x8000_0000;
     const BASIC_AND_BIRTH: u64 = 0xfff;
     let flags = arguments.unsigned(2);
-    if flags & !(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | AT_STATX_SYNC_TYPE) != 0 || arguments.unsigned(3) & RESERVED != 0 {
+    let is_known = flags & !(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | AT_STATX_SYNC_TYPE) == 0;
+    // All bits of how fresh it is to be together mean nothing.
+    if !is_known || flags & AT_STATX_SYNC_TYPE == AT_STATX_SYNC_TYPE || arguments.unsigned(3) & RESERVED != 0 {
         return Err(Errno::EINVAL);
     }
     let found = attributes_at(process, arguments.int(0), arguments.word(1), flags)?;
@@ -197,7 +199,7 @@ pub fn fchmodat2<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Resu
 /// The change of owners that a call asks for; -1 leaves one.
 fn owners(user: u32, group: u32) -> Change {
     let given = |id: u32| (id != u32::MAX).then_some(id);
-    Change { user: given(user), group: given(group), ..Change::default() }
+    Change { user: given(user), group: given(group), is_of_owners: true, ..Change::default() }
 }
 
 /// chown(2)

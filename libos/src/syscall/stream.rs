@@ -113,7 +113,14 @@ pub fn preadv2<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result
     if arguments.unsigned(5) & !RWF_IGNORED != 0 {
         return Err(Errno::EOPNOTSUPP);
     }
-    if arguments.signed(3) == -1 { readv(process, arguments) } else { preadv(process, arguments) }
+    match arguments.signed(3) {
+        -1 if arguments.unsigned(5) & RWF_NOWAIT != 0 => {
+            let stretches = process.read_vectors(arguments.word(1), arguments.word(2))?;
+            descriptor(process, arguments)?.read_now(process, &mut Output::vectors(process, &stretches))
+        }
+        -1 => readv(process, arguments),
+        _ => preadv(process, arguments),
+    }
 }
 
 /// pwritev2(2): an offset of -1 is the description's own.
@@ -123,7 +130,14 @@ pub fn pwritev2<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Resul
         return Err(Errno::EOPNOTSUPP);
     }
     if flags & RWF_APPEND == 0 {
-        return if arguments.signed(3) == -1 { writev(process, arguments) } else { pwritev(process, arguments) };
+        return match arguments.signed(3) {
+            -1 if flags & RWF_NOWAIT != 0 => {
+                let stretches = process.read_vectors(arguments.word(1), arguments.word(2))?;
+                descriptor(process, arguments)?.write_now(process, &mut Input::vectors(process, &stretches))
+            }
+            -1 => writev(process, arguments),
+            _ => pwritev(process, arguments),
+        };
     }
     let description = descriptor(process, arguments)?;
     let stretches = process.read_vectors(arguments.word(1), arguments.word(2))?;

@@ -17,6 +17,9 @@ impl Time {
     }
 }
 
+/// The set-user-id and the set-group-id bit of permissions.
+pub const SET_IDS: u32 = 0o6000;
+
 /// What an inode is. The value is the type's nibble of `st_mode` (inode(7)), and shifted by 12 again that of `d_type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]
@@ -167,6 +170,8 @@ pub struct Change {
     pub modified: Option<Time>,
     /// The times are the present one, which others than the owner may set too.
     pub is_present_time: bool,
+    /// It is chown(2)'s: set-id bits go, whether it names owners or not.
+    pub is_of_owners: bool,
 }
 
 impl Change {

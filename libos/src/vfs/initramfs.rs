@@ -153,6 +153,7 @@ fn place(found: &Member, root: &Arc<Entry>, seen: &mut Seen, now: Time) -> Resul
         accessed: Some(time),
         modified: Some(time),
         is_present_time: false,
+        is_of_owners: false,
     };
     let changed = Actor::root(time);
     let Some((directory, name)) = directory_of(found.name, root, now)? else { return root.node.change(&change, &changed) };

@@ -77,6 +77,9 @@ pub struct Statistics {
     pub read_only: bool,
 }
 
+/// Beside permissions: what is made never gets a name (`O_TMPFILE | O_EXCL`).
+pub const NEVER_NAMED: u32 = 1 << 14;
+
 /// An inode.
 pub trait Node: Any + Send + Sync {
     /// What it says of itself.
@@ -136,7 +139,8 @@ pub trait Node: Any + Send + Sync {
         Err(if new.kind == Kind::Regular { Errno::EACCES } else { Errno::EPERM })
     }
 
-    /// Make a regular file in no directory (`O_TMPFILE`). It is called so; with an empty name, by its number.
+    /// Make a regular file in no directory (`O_TMPFILE`). It is called so; with an empty name, by its number, and may get a name in a directory,
+    /// unless the permissions say [`NEVER_NAMED`].
     fn create_unnamed(&self, here: &Arc<Entry>, name: &[u8], permissions: u32, actor: &Actor) -> Result<Arc<Entry>> {
         let _ = (here, name, permissions, actor);
         Err(Errno::EOPNOTSUPP)

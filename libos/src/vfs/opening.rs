@@ -3,17 +3,22 @@
 use alloc::sync::Arc;
 
 use linux_raw_sys::general::{
-    O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_LARGEFILE, O_NOATIME, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_TMPFILE, O_TRUNC,
-    O_WRONLY,
+    O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_LARGEFILE, O_NOATIME, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDWR, O_TMPFILE,
+    O_TRUNC, O_WRONLY,
 };
 
 use crate::errno::{Errno, Result};
 use crate::file::{Access, File};
 use crate::vfs::attributes::Kind;
-use crate::vfs::node::{Entry, New, Node, Opened};
+use crate::vfs::node::{Entry, NEVER_NAMED, New, Node, Opened};
 use crate::vfs::permission::Wanted;
 use crate::vfs::walk::{Ending, Found, Journey, Last, Start, relative, walk_on};
 use crate::vfs::world::World;
+
+/// The bits of what it opens for (`O_ACCMODE`).
+const ACCESS: u32 = 3;
+/// What `O_TMPFILE` has beside `O_DIRECTORY`.
+const NAMELESS: u32 = O_TMPFILE & !O_DIRECTORY;
 
 /// How open(2) opens.
 #[derive(Clone, Copy, Debug)]
@@ -25,21 +30,22 @@ pub struct Opening {
 }
 
 impl Opening {
-    /// What it opens for.
+    /// What it opens for. All bits of that together: for neither, but ioctl(2), of who could have both.
     #[must_use]
     pub fn access(&self) -> Access {
-        match self.flags & 3 {
+        match self.flags & ACCESS {
             0 => Access::READ,
             O_WRONLY => Access::WRITE,
-            _ => Access::READ | Access::WRITE,
+            O_RDWR => Access::READ | Access::WRITE,
+            _ => Access::empty(),
         }
     }
 
     /// Whether it asks for nothing but the file: what it leads to at one time it leads to at another, if nothing changed.
     #[must_use]
     pub fn is_plain(&self) -> bool {
-        const PLAIN: u32 = 3 | O_CLOEXEC | O_LARGEFILE | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK | O_APPEND;
-        self.flags & !PLAIN == 0
+        const PLAIN: u32 = ACCESS | O_CLOEXEC | O_LARGEFILE | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK | O_APPEND;
+        self.flags & !PLAIN == 0 && self.flags & ACCESS != ACCESS
     }
 
     /// Whether it cuts what is there.
@@ -90,7 +96,7 @@ pub fn open(world: &dyn World, start: &Start, path: &[u8], opening: &Opening) ->
 /// open(2)'s.
 pub fn find(world: &dyn World, start: &Start, path: &[u8], opening: &Opening, links: u32) -> Result<Found> {
     let access = opening.access();
-    if opening.has(O_CREAT) && opening.has(O_DIRECTORY) && !opening.has(O_TMPFILE) {
+    if opening.has(O_CREAT | O_DIRECTORY) || opening.has(NAMELESS) && !(opening.has(O_TMPFILE) && access.contains(Access::WRITE)) {
         return Err(Errno::EINVAL);
     }
     let mut found = walk_on(world, start, path, opening.last(path), links)?;
@@ -99,12 +105,13 @@ pub fn find(world: &dyn World, start: &Start, path: &[u8], opening: &Opening, li
     }
     if opening.has(O_TMPFILE) {
         let here = found.entry.ok_or(Errno::ENOENT)?;
-        if !access.contains(Access::WRITE) {
-            return Err(Errno::EINVAL);
+        if here.node.kind() != Kind::Directory {
+            return Err(Errno::ENOTDIR);
         }
         world.may_use(&here, b"", Wanted::WRITE)?;
         world.subject().may_add(&here.node.attributes())?;
-        found.entry = Some(here.node.create_unnamed(&here, b"", opening.permissions, &world.actor())?);
+        let never = if opening.has(O_EXCL) { NEVER_NAMED } else { 0 };
+        found.entry = Some(here.node.create_unnamed(&here, b"", opening.permissions | never, &world.actor())?);
         return Ok(found);
     }
     if opening.has(O_CREAT) {
@@ -117,7 +124,7 @@ pub fn find(world: &dyn World, start: &Start, path: &[u8], opening: &Opening, li
     }
     match kind {
         Kind::Link => return Err(Errno::ELOOP),
-        Kind::Directory if access.contains(Access::WRITE) || opening.has(O_CREAT) => return Err(Errno::EISDIR),
+        Kind::Directory if wanted(opening).contains(Wanted::WRITE) || opening.has(O_CREAT) => return Err(Errno::EISDIR),
         _ => {}
     }
     world.may_use(entry, b"", wanted(opening))?;
@@ -126,7 +133,7 @@ pub fn find(world: &dyn World, start: &Start, path: &[u8], opening: &Opening, li
     }
     match kind {
         Kind::Socket => return Err(Errno::ENXIO),
-        Kind::Regular if opening.has(O_TRUNC) && access.contains(Access::WRITE) => entry.node.truncate(world, 0)?,
+        Kind::Regular if opening.has(O_TRUNC) && !found.made => entry.node.truncate(world, 0)?,
         _ => {}
     }
     Ok(found)
@@ -134,7 +141,7 @@ pub fn find(world: &dyn World, start: &Start, path: &[u8], opening: &Opening, li
 
 /// Make a regular file if nothing is there.
 fn make(world: &dyn World, path: &[u8], opening: &Opening, found: &mut Found) -> Result<()> {
-    if path.ends_with(b"/") && found.ending == Ending::Name {
+    if (path.ends_with(b"/") || found.slash) && found.ending == Ending::Name {
         return Err(Errno::EISDIR);
     }
     match &found.entry {
@@ -151,7 +158,8 @@ fn make(world: &dyn World, path: &[u8], opening: &Opening, found: &mut Found) ->
 
 /// What is wanted of what is opened so.
 fn wanted(opening: &Opening) -> Wanted {
-    let mut wanted = Wanted::from(opening.access());
+    let access = opening.access();
+    let mut wanted = if access.is_empty() { Wanted::READ | Wanted::WRITE } else { Wanted::from(access) };
     wanted.set(Wanted::WRITE, wanted.contains(Wanted::WRITE) || opening.cuts());
     wanted
 }

@@ -199,7 +199,7 @@ impl Subject<'_> {
         if change.permissions.is_some() && !is_root && !self.has_group(change.group.unwrap_or(attributes.group)) {
             permissions &= !SET_GROUP;
         }
-        if change.permissions.is_none() && (change.user.is_some() || change.group.is_some()) && attributes.kind != Kind::Directory {
+        if change.is_of_owners && attributes.kind != Kind::Directory {
             permissions = without_set_ids(permissions);
         }
         Ok(permissions)

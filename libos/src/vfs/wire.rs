@@ -59,8 +59,8 @@ pub fn change_words(change: &Change) -> (u16, [u64; CHANGE_WORDS]) {
         words[2 + 2 * index] = time.seconds as u64;
         words[3 + 2 * index] = u64::from(time.nanoseconds);
     }
-    let times = [change.accessed.is_some(), change.modified.is_some(), change.is_present_time];
-    let parts = [change.permissions.is_some(), change.user.is_some(), change.group.is_some()].into_iter().chain(times);
+    let more = [change.accessed.is_some(), change.modified.is_some(), change.is_present_time, change.is_of_owners];
+    let parts = [change.permissions.is_some(), change.user.is_some(), change.group.is_some()].into_iter().chain(more);
     (parts.enumerate().map(|(bit, part)| u16::from(part) << bit).sum(), words)
 }
 
@@ -75,6 +75,7 @@ pub fn change(parts: u16, words: &[u64; CHANGE_WORDS]) -> Change {
         accessed: has(3).then(|| time(&words[2..])),
         modified: has(4).then(|| time(&words[4..])),
         is_present_time: has(5),
+        is_of_owners: has(6),
     }
 }
 
@@ -116,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_change_survives_its_words() {
-        for parts in 0..64 {
+        for parts in 0..128 {
             let has = |bit: u32| parts & 1 << bit != 0;
             let time = Time { seconds: 11, nanoseconds: 12 };
             let original = Change {
@@ -126,6 +127,7 @@ mod tests {
                 accessed: has(3).then_some(time),
                 modified: has(4).then_some(time),
                 is_present_time: has(5),
+                is_of_owners: has(6),
             };
             let (found, words) = change_words(&original);
             let back = change(found, &words);

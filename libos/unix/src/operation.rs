@@ -58,7 +58,7 @@ operations! {
     Target = 0x4a,
     /// `(handle; which; -; words)`. Change what an inode says of itself.
     Change = 0x4b,
-    /// `(handle, size)`. Cut or stretch the contents.
+    /// `(small: BY_PLACE or 0; handle, size)`. Cut or stretch the contents.
     Resize = 0x4c,
     /// `(handle) → bytes, removed; path`. Where an entry is.
     Path = 0x4d,
@@ -347,6 +347,12 @@ pub const QUIETLY: u32 = 1 << 31;
 
 /// In [`Operation::Permits`]: with the real ids, as access(2) has it.
 pub const REAL_IDS: u16 = 1 << 3;
+
+/// With [`Operation::Resize`]: whatever the handle was opened for, who asks must be allowed to write to what is there.
+pub const BY_PLACE: u16 = 1;
+
+/// In the place that is told of a file that was opened to be run: it has a set-user-id or a set-group-id bit.
+pub const GIVES_IDS: u64 = 1 << 32;
 
 /// What [`Operation::OpenEntry`] opens a file for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -3,6 +3,8 @@
 //! Each program prints the same on every correct Linux: no addresses, no times, no identifiers. That its output is the same on Chitin is
 //! the test.
 
+#[macro_use]
+pub mod calls;
 pub mod family;
 pub mod ground;
 

@@ -94,6 +94,11 @@ impl Screen {
         Ok(Screen { session, emulator })
     }
 
+    /// What [`Session::processor_time`] says.
+    pub fn processor_time(&self) -> Result<Duration> {
+        self.session.processor_time()
+    }
+
     /// Type keys.
     pub fn keys(&mut self, keys: &str) -> Result<()> {
         self.session.keys(keys.as_bytes())
@@ -373,6 +378,12 @@ fn window(screen: &mut Screen) -> Result<()> {
     screen.clear()?;
     screen.keys("vi /tmp/small\r")?;
     screen.wait("small editor", |screen| screen.text().lines().count() == 10)?;
+    screen.keys(":q\r")?;
+    screen.await_prompt_below()?;
+    // What has the screen hears of a change while it has it, and draws anew.
+    screen.clear()?;
+    screen.keys("(sleep 1; stty rows 12) & vi /tmp/small\r")?;
+    screen.wait("larger editor", |screen| screen.text().lines().count() == 12)?;
     screen.keys(":q\r")?;
     screen.await_prompt_below()
 }

@@ -89,6 +89,7 @@ fn ours() -> Vec<Case> {
         "terminals",
         "seen",
         "openat2",
+        "set_ids",
     ];
     let mut cases: Vec<Case> = simple.iter().map(|&name| Case::new(Program::Ours(name), &[])).collect();
     let long = "x".repeat(100_000);
@@ -111,6 +112,8 @@ fn ours() -> Vec<Case> {
             .map(networked),
     );
     cases.push(mounted("full_disk", "size=1m,nr_inodes=64"));
+    // What a tmpfs does, on a tmpfs on Linux too.
+    cases.extend(["openings", "contents", "file_times", "entries"].map(|name| mounted(name, "size=64m")));
     let files = ["file", "script", "folder/inner"].map(|name| (format!("ground/{name}"), format!("{name} has this.\n").into_bytes()));
     cases.push(Case { files: files.into(), ..mounted("read_only", "ro") });
     cases.extend(["children", "hostile", "killings"].map(|name| Case { timeout: LONG, ..Case::new(Program::Ours(name), &[]) }));
@@ -318,6 +321,34 @@ fn database_script() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_and_terminals_have_at_least_180_cases() {
+        const PROGRAMS: [&str; 15] = [
+            include_str!("../../../../user/linux/src/bin/coherence.rs"),
+            include_str!("../../../../user/linux/src/bin/contents.rs"),
+            include_str!("../../../../user/linux/src/bin/entries.rs"),
+            include_str!("../../../../user/linux/src/bin/file_times.rs"),
+            include_str!("../../../../user/linux/src/bin/full_memory.rs"),
+            include_str!("../../../../user/linux/src/bin/inotify.rs"),
+            include_str!("../../../../user/linux/src/bin/internet.rs"),
+            include_str!("../../../../user/linux/src/bin/kept_files.rs"),
+            include_str!("../../../../user/linux/src/bin/locks.rs"),
+            include_str!("../../../../user/linux/src/bin/openings.rs"),
+            include_str!("../../../../user/linux/src/bin/permissions.rs"),
+            include_str!("../../../../user/linux/src/bin/seen.rs"),
+            include_str!("../../../../user/linux/src/bin/set_ids.rs"),
+            include_str!("../../../../user/linux/src/bin/splices.rs"),
+            include_str!("../../../../user/linux/src/bin/terminals.rs"),
+        ];
+        // A case is a row of what a program runs: a name, and a function.
+        let cases_of = |program: &str| {
+            let rows = program.rsplit("run(").next().unwrap_or_default();
+            rows.lines().filter(|line| line.trim_start().starts_with("(\"") || line.contains("run(&[(\"")).count()
+        };
+        let cases: usize = PROGRAMS.into_iter().map(cases_of).sum();
+        assert!(cases >= 180, "{cases} cases");
+    }
 
     #[test]
     fn the_text_is_the_same_each_time_and_large_enough() {

@@ -242,6 +242,7 @@ impl Tree {
             words: self.server.inode(place),
             identity,
             pages: Once::new(),
+            gives_ids: answer[1] & unix::GIVES_IDS != 0,
             lent: None,
             is_kept: AtomicBool::new(false),
             is_sent: AtomicBool::new(false),

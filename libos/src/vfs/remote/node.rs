@@ -288,7 +288,7 @@ impl Node for RemoteNode {
     }
 
     fn truncate(&self, world: &dyn World, size: u64) -> Result<()> {
-        let outcome = self.ask(Operation::Resize, 0, [self.number(), size, 0]);
+        let outcome = self.ask(Operation::Resize, unix::BY_PLACE, [self.number(), size, 0]);
         self.tree().hear(world);
         outcome.map(drop)
     }

@@ -33,6 +33,8 @@ pub(super) struct RegularFile {
     pub(super) pages: Once<Arc<Pages>>,
     /// The handle is one that is kept for many: the one of its own, once it has that.
     pub(super) lent: Option<Once<Arc<Handle>>>,
+    /// Whether it was opened to be run, and has a set-id bit.
+    pub(super) gives_ids: bool,
     /// Whether [`Names`](super::names::Names) keeps it, to be opened again.
     pub(super) is_kept: AtomicBool,
     /// Whether bytes that are written are sent, because its pages cannot be mapped to be stored to.
@@ -286,6 +288,10 @@ impl Backing for RegularFile {
 
     fn is_present(&self, page: u64) -> bool {
         self.ask(Operation::IsPresent, 0, [page, 0]).is_ok_and(|answer| answer[0] != 0)
+    }
+
+    fn gives_ids(&self) -> bool {
+        self.gives_ids
     }
 
     fn overlay(&self) -> Option<&'static [u8]> {

@@ -61,6 +61,7 @@ impl Kept {
             words: self.handle.tree.server.inode(self.place),
             identity: self.identity,
             pages: Once::initialized(self.pages.clone()),
+            gives_ids: false,
             is_kept: AtomicBool::new(false),
             is_sent: AtomicBool::new(false),
             lent: Some(Once::new()),

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use linux_raw_sys::general::{FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE};
 use spin::Mutex;
@@ -12,10 +13,10 @@ use crate::file::pipe::Pipe;
 use crate::file::{Access, Blocking, File, Input, Output, Place, Seek, Seeking};
 use crate::memory::backing::{Backing, Frames, Purpose};
 use crate::pool::{Page, Pool};
-use crate::vfs::attributes::{Attributes, Change, Kind, Time};
+use crate::vfs::attributes::{Attributes, Change, Kind, SET_IDS, Time};
 use crate::vfs::device;
 use crate::vfs::listing::DirectoryFile;
-use crate::vfs::node::{Entry, New, Node, Rename, Statistics, Target, Visitor};
+use crate::vfs::node::{Entry, NEVER_NAMED, New, Node, Rename, Statistics, Target, Visitor};
 use crate::vfs::permission::Actor;
 use crate::vfs::tmpfs::contents::Contents;
 use crate::vfs::tmpfs::counts;
@@ -37,6 +38,8 @@ pub struct Inode {
     pub(super) system: Arc<Tmpfs>,
     /// To be changed by [`Inode::alter`] only.
     attributes: Mutex<Attributes>,
+    /// Whether it has no name and may get one (`O_TMPFILE`).
+    pub(super) may_be_named: AtomicBool,
     /// What is counted of its changes.
     pub(super) counts: &'static ChangeCounts,
     pub(super) body: Body,
@@ -75,7 +78,7 @@ impl Inode {
             _ => Body::Special,
         };
         let counts = counts::of(attributes.device, attributes.inode);
-        Ok(Arc::new(Inode { system: system.clone(), attributes: Mutex::new(attributes), counts, body }))
+        Ok(Arc::new(Inode { system: system.clone(), attributes: Mutex::new(attributes), may_be_named: false.into(), counts, body }))
     }
 
     /// A regular file that shows an image until it is written, in no directory yet.
@@ -245,11 +248,11 @@ impl Node for Inode {
     }
 
     fn create_unnamed(&self, here: &Arc<Entry>, name: &[u8], permissions: u32, actor: &Actor) -> Result<Arc<Entry>> {
-        if self.names()?.lock().dead {
-            return Err(Errno::ENOENT);
-        }
+        // A directory that was removed does as well: nothing gets a name in it.
+        self.names()?;
         self.system.check_writable()?;
-        let inode = self.from_image(&[], permissions, actor.now)?;
+        let inode = self.from_image(&[], permissions & !NEVER_NAMED, actor.now)?;
+        inode.may_be_named.store(name.is_empty() && permissions & NEVER_NAMED == 0, Ordering::Relaxed);
         inode.belong(self, actor);
         let number = alloc::format!("#{}", inode.attributes.lock().inode);
         let entry = Entry::new(inode, here, if name.is_empty() { number.as_bytes() } else { name });
@@ -414,6 +417,10 @@ impl Backing for Inode {
 
     fn is_present(&self, page: u64) -> bool {
         self.contents().is_some_and(|contents| contents.is_present(page))
+    }
+
+    fn gives_ids(&self) -> bool {
+        self.attributes.lock().permissions & SET_IDS != 0
     }
 
     fn overlay(&self) -> Option<&'static [u8]> {

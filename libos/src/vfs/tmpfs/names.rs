@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 use core::any::Any;
+use core::sync::atomic::Ordering;
 
 use spin::Mutex;
 
@@ -79,23 +80,28 @@ impl Inode {
     }
 
     pub(super) fn link_named(&self, here: &Arc<Entry>, name: &[u8], node: &Arc<dyn Node>, actor: &Actor) -> Result<()> {
-        if !Arc::ptr_eq(&self.system, &inode_of(node)?.system) {
+        let inode = inode_of(node)?;
+        if !Arc::ptr_eq(&self.system, &inode.system) {
             return Err(Errno::EXDEV);
         }
         self.names()?.lock().check_free(name)?;
         self.system.check_writable()?;
         actor.subject.may_link(&node.attributes())?;
         actor.subject.may_add(&self.attributes())?;
-        // The first name is the inode's own.
+        // The first name is the inode's own, and the last one that was taken away does not come back.
         let is_more = node.attributes().links > 0;
         if is_more {
             self.system.take_inode()?;
+        } else if !inode.may_be_named.load(Ordering::Relaxed) {
+            return Err(Errno::ENOENT);
         }
         self.adopt(&Entry::new(node.clone(), here, name), actor.now).inspect_err(|_| {
             if is_more {
                 self.system.give_inode();
             }
-        })
+        })?;
+        inode.may_be_named.store(false, Ordering::Relaxed);
+        Ok(())
     }
 
     pub(super) fn unlink_named(&self, name: &[u8], directory: bool, actor: &Actor) -> Result<()> {

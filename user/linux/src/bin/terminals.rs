@@ -122,6 +122,16 @@ fn waiting(fd: c_int) -> c_int {
     count
 }
 
+/// Wait until so many bytes can be read, some seconds at most.
+fn await_waiting(fd: c_int, count: c_int) {
+    for _ in 0..1000 {
+        if waiting(fd) == count {
+            return;
+        }
+        sleep_ms(5);
+    }
+}
+
 fn control(fd: c_int, request: u64, argument: usize) -> String {
     called(unsafe { libc::ioctl(fd, request as _, argument) })
 }
@@ -456,26 +466,30 @@ fn times() {
     let set = |least, tenths| {
         set_modes(slave, |modes| (modes.c_cc[libc::VMIN], modes.c_cc[libc::VTIME]) = (least, tenths));
     };
-    let timed = |most| {
+    // Where a read waits, that is at least so long; where it does not, a busy host may let it seem long, but not as long as it might have waited.
+    let timed = |most, limit_ms| {
         let start = std::time::Instant::now();
         let read = text(slave, most);
-        let ms = start.elapsed().as_millis();
-        println!("{read} {}", if ms < 400 { "at once" } else { "later" });
+        println!("{read} {}", if start.elapsed().as_millis() < limit_ms { "at once" } else { "later" });
     };
+    const WAITED_MS: u128 = 400;
+    const AT_ONCE_MS: u128 = 12_000;
     set(0, 0);
-    timed(9);
+    timed(9, AT_ONCE_MS);
     set(0, 6);
-    timed(9);
+    timed(9, WAITED_MS);
+    set(0, 255);
     put(master, b"a");
     println!("{}", ready(slave));
-    timed(9);
+    timed(9, AT_ONCE_MS);
     set(5, 6);
     put(master, b"bc");
     println!("{}", ready(slave));
-    timed(9);
+    timed(9, WAITED_MS);
+    set(5, 255);
     put(master, b"defgh");
     println!("{}", ready(slave));
-    timed(9);
+    timed(9, AT_ONCE_MS);
 }
 
 fn modes_change_what_waits() {
@@ -788,8 +802,8 @@ fn flushing_by_signals() {
         quiet(slave);
         put(master, b"line\nhalf");
         println!("{}", ready(slave));
-        put(master, b"\x03rest\n");
-        sleep_ms(50);
+        put(master, b"\x03rests\n");
+        await_waiting(slave, 6);
         println!("{} {} {}", ready(slave), text(slave, 99), waiting(slave));
         set_modes(slave, |modes| modes.c_lflag |= libc::NOFLSH);
         put(master, b"line\nhalf");

@@ -215,6 +215,9 @@ impl Family {
         member.exit_signal = libos::signal::SIGCHLD;
         member.threads.clear();
         member.has_will = false;
+        for ids in [&mut member.credentials.user, &mut member.credentials.group] {
+            (ids.saved, ids.file) = (ids.effective, ids.effective);
+        }
         // What was caught is not any more, and what was ignored still is (execve(2)); the flags go.
         member.child_actions &= unix::ChildActions::IGNORED;
         Ok(())

@@ -25,7 +25,7 @@ use libos::file::Access;
 use libos::file::event::AnonymousNode;
 use libos::file::inotify::{Happening, Inotify};
 use libos::pool::Pool;
-use libos::vfs::attributes::{Attributes, Kind, Time, device_number};
+use libos::vfs::attributes::{Attributes, Kind, SET_IDS, Time, device_number};
 use libos::vfs::node::Entry;
 use libos::vfs::permission::{Subject, Wanted};
 use libos::vfs::tmpfs::{Inode, Options, Tmpfs};
@@ -199,7 +199,7 @@ impl Tree {
             Operation::Rename => self.rename(asked, world, request),
             Operation::Target => names::target(asked, world, handle),
             Operation::Change => self.change(asked, world, handle, request.small),
-            Operation::Resize => self.truncate(asked, world, handle, words[1]),
+            Operation::Resize => self.truncate(asked, world, handle, words[1], request.small == unix::BY_PLACE),
             Operation::Path => names::path(asked, handle),
             Operation::OpenEntry => self.open_entry(asked, world, request),
             Operation::Permits => names::permits(asked, world, handle, request.small),
@@ -275,8 +275,14 @@ impl Tree {
         if entry.node.kind() == Kind::Directory && access.contains(Access::WRITE) {
             return Err(Errno::EISDIR);
         }
-        let wanted = if request.small == OpenPurpose::Execute as u16 { Wanted::EXECUTE } else { access.into() };
-        world.subject.may(&entry.node.attributes(), wanted)?;
+        let attributes = entry.node.attributes();
+        if request.small == OpenPurpose::Execute as u16 {
+            world.subject.may(&attributes, Wanted::EXECUTE)?;
+            let mut answer = self.open_new(asked, world, entry, access)?;
+            answer[1] |= if attributes.permissions & SET_IDS != 0 { unix::GIVES_IDS } else { 0 };
+            return Ok(answer);
+        }
+        world.subject.may(&attributes, access.into())?;
         if request.small == OpenPurpose::Keep as u16 {
             return self.open_quietly(asked, world, entry, access, None);
         }

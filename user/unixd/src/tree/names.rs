@@ -137,14 +137,15 @@ impl Tree {
         value(0)
     }
 
-    pub(super) fn truncate(&self, asked: &mut Asked, world: &RequestWorld, handle: u32, size: u64) -> Answer {
+    pub(super) fn truncate(&self, asked: &mut Asked, world: &RequestWorld, handle: u32, size: u64, by_place: bool) -> Answer {
         if let Held::Open(opened) = asked.handles.get(handle)?
+            && !by_place
             && !opened.access.contains(libos::file::Access::WRITE)
         {
             return Err(Errno::EINVAL);
         }
         let entry = asked.handles.entry(handle)?;
-        if matches!(asked.handles.get(handle)?, Held::Entry(_)) && entry.node.kind() == Kind::Regular {
+        if (by_place || matches!(asked.handles.get(handle)?, Held::Entry(_))) && entry.node.kind() == Kind::Regular {
             world.subject.may(&entry.node.attributes(), Wanted::WRITE)?;
         }
         let outcome = entry.node.truncate(world, size);

@@ -20,7 +20,8 @@ pub(super) fn check(request: &Request, asked: &Asked) -> Result<()> {
     let handle = request.words[0] as u32;
     let is_open = || matches!(asked.handles.get(handle), Ok(Held::Open(_)));
     let wanted = match request.operation {
-        Operation::Attributes | Operation::Statistics | Operation::List | Operation::Resize if is_open() => return Ok(()),
+        Operation::Attributes | Operation::Statistics | Operation::List if is_open() => return Ok(()),
+        Operation::Resize if is_open() && request.small != unix::BY_PLACE => return Ok(()),
         Operation::OpenEntry if request.small == OpenPurpose::Execute as u16 => Wanted::EXECUTE | opened_for(request),
         Operation::OpenEntry => opened_for(request),
         Operation::List | Operation::Watch => Wanted::READ,
