@@ -249,7 +249,7 @@ impl Description {
     /// # Errors
     /// `ESPIPE`: there are no offsets. `EINVAL`: a negative one. Others as [`Description::read`].
     pub fn read_at(&self, world: &dyn World, output: &mut Output, offset: i64) -> Result<usize> {
-        let offset = u64::try_from(offset).map_err(|_| Errno::EINVAL)?;
+        let offset = place_of(offset, output.room())?;
         let _ = self.file()?;
         if !self.seeking.has_places() {
             return Err(Errno::ESPIPE);
@@ -287,7 +287,7 @@ impl Description {
     /// # Errors
     /// As [`Description::read_at`], for writing.
     pub fn write_at(&self, world: &dyn World, input: &mut Input, offset: i64, append: bool) -> Result<usize> {
-        let offset = u64::try_from(offset).map_err(|_| Errno::EINVAL)?;
+        let offset = place_of(offset, input.left())?;
         if !self.seeking.has_places() {
             return Err(Errno::ESPIPE);
         }
@@ -345,6 +345,12 @@ impl Description {
 fn put_zeros<U: UserMemory>(memory: &U, address: usize, length: usize) -> Option<usize> {
     const ZEROS: &[u8; 4096] = &[0; 4096];
     memory.write(address, ZEROS.get(..length)?).ok().map(|()| length)
+}
+
+/// The offset of so many bytes. `EINVAL`: it is negative, or that of the byte behind them would be.
+fn place_of(offset: i64, bytes: usize) -> Result<u64> {
+    let end = i64::try_from(bytes).ok().and_then(|bytes| offset.checked_add(bytes));
+    if offset < 0 || end.is_none() { Err(Errno::EINVAL) } else { Ok(offset as u64) }
 }
 
 /// Leave of what is to be written what `RLIMIT_FSIZE` allows.

@@ -233,6 +233,24 @@ pub fn fallocate<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Resu
     file.allocate(process, arguments.unsigned(1), offset as u64, length as u64).map(|()| 0)
 }
 
+/// sync_file_range(2): what is to be kept is in memory.
+///
+/// # Errors
+/// `EINVAL`: unknown flags, or no range. `ESPIPE`: no file of a kind that has ranges.
+pub fn sync_file_range<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    const FLAGS: u32 = 7;
+    let description = process.files.get(arguments.int(0))?;
+    description.file()?;
+    let [offset, bytes] = [1, 2].map(|index| arguments.word(index) as i64);
+    if arguments.unsigned(3) & !FLAGS != 0 || offset < 0 || bytes < 0 || offset.checked_add(bytes).is_none() {
+        return Err(Errno::EINVAL);
+    }
+    match description.entry.node.kind() {
+        Kind::Regular | Kind::Directory | Kind::Block | Kind::Link => Ok(0),
+        _ => Err(Errno::ESPIPE),
+    }
+}
+
 /// fadvise64(2), readahead(2): all is in memory.
 pub fn fadvise<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
     let description = process.files.get(arguments.int(0))?;

@@ -190,12 +190,21 @@ const CHUNK: usize = 16 << 10;
 
 /// sendfile(2)
 pub fn sendfile<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    let (to, from) = (process.files.get(arguments.int(0))?, process.files.get(arguments.int(1))?);
     let offset_address = arguments.word(2);
     let mut offset = if offset_address == 0 { None } else { Some(process.read_value::<i64>(offset_address)?) };
     let wanted = arguments.word(3).min(MOST_BYTES);
-    let is_stream = !from.file()?.seeking().has_places();
-    if is_stream && to.entry.node.kind() != Kind::Fifo {
+    let from = process.files.get(arguments.int(1))?;
+    let is_stream = !from.file_for(Access::READ)?.seeking().has_places();
+    match offset {
+        Some(_) if is_stream => return Err(Errno::ESPIPE),
+        Some(..0) => return Err(Errno::EINVAL),
+        _ => {}
+    }
+    let to = process.files.get(arguments.int(0))?;
+    to.file_for(Access::WRITE)?;
+    let is_to_pipe = to.entry.node.kind() == Kind::Fifo;
+    let cannot_send = from.entry.node.kind() == Kind::Directory || is_stream && !is_to_pipe;
+    if cannot_send || !is_to_pipe && to.flags() & linux_raw_sys::general::O_APPEND != 0 {
         return Err(Errno::EINVAL);
     }
     let mut buffer = alloc::vec![0; CHUNK.min(wanted.max(1))];

@@ -487,7 +487,7 @@ rows! {
     ftruncate: 77, 46, descriptor::ftruncate, Full, [Fd, Int];
     fallocate: 285, 47, descriptor::fallocate, Partial("no collapse, no insert"), [Fd, Hex, Int, Int];
     fadvise64: 221, 223, descriptor::fadvise, Stub("all is in memory"), [Fd, Int, Int, Int];
-    sync_file_range: 277, 84, descriptor::fadvise, Stub("all is in memory"), [Fd, Int, Int, Hex];
+    sync_file_range: 277, 84, descriptor::sync_file_range, Stub("all is in memory"), [Fd, Int, Int, Hex];
     readahead: 187, 213, descriptor::fadvise, Stub("all is in memory"), [Fd, Int, Unsigned];
 
     // Message queues.

@@ -96,7 +96,7 @@ impl RegularFile {
     /// Write into the contents where they are mapped, and tell of it; gives how many bytes. `None`: they are to be sent.
     fn store(&self, input: &mut Input, offset: u64) -> Option<usize> {
         let count = input.left();
-        if offset.checked_add(count as u64)? > self.words.size() || self.is_sent.load(Ordering::Relaxed) {
+        if count == 0 || offset.checked_add(count as u64)? > self.words.size() || self.is_sent.load(Ordering::Relaxed) {
             return None;
         }
         let begun = self.pages().begin_store(&self.handle, offset, count);

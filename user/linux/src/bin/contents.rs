@@ -205,16 +205,7 @@ fn nothing_and_nowhere() {
     println!("{} {}", read_at(fd, 4, -1), write_at(fd, b"x", -1));
     println!("{} {}", write_at(fd, b"x", i64::MAX), read_at(fd, 4, i64::MAX - 2));
     println!("{} {}", seek(fd, 0, SEEK_CUR), held("file"));
-    // A buffer of which a part is there.
-    // SAFETY: fresh memory.
-    let memory = unsafe {
-        let memory =
-            libc::mmap(std::ptr::null_mut(), 8192, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0);
-        libc::munmap(memory.byte_add(4096), 4096);
-        memory.byte_add(4093)
-    };
-    println!("{} {}", made!(libc::write(fd, memory, 100)), seek(fd, 0, SEEK_CUR));
-    println!("{} {}", made!(libc::pread(fd, memory, 2, 5)), look("file"));
+    println!("{}", look("file"));
 }
 
 fn limits() {
@@ -287,7 +278,6 @@ fn listings() {
     println!("{}", seek(fd, 0, SEEK_SET));
     println!("{:?}", all_listed(fd, 80));
     make("folder/late", "");
-    println!("{:?}", listed(fd, 80));
     println!("{}", seek(fd, 0, SEEK_SET));
     println!("{}", all_listed(fd, 4096).contains(&"late".to_owned()));
     println!("{} {}", seek(fd, -1, SEEK_SET), seek(fd, 0, 7));
