@@ -13,7 +13,7 @@ use unix::{Bulletin, Kin, Request};
 use crate::errno::Result;
 use crate::file::description::CommonPage;
 use crate::identity::Identity;
-use crate::memory::cloning::CloneRanges;
+use crate::memory::CloneRanges;
 use crate::pool::Pool;
 use crate::server::Server;
 use crate::user::{Plain, UserMemory};

@@ -27,7 +27,7 @@ use crate::entry::thread::{self, Machine};
 use crate::entry::{channel, descriptions, dispatch, heap, isa, place, placed};
 use crate::errno::{Errno, Result};
 use crate::kernel::{Kernel, Side};
-use crate::memory::cloning::CloneRanges;
+use crate::memory::CloneRanges;
 use crate::process::Process;
 
 /// Frames that a copy may use beside those that its original does.

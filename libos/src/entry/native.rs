@@ -27,7 +27,7 @@ use crate::errno::{Errno, Result};
 use crate::file::description::CommonPage;
 use crate::identity::Identity;
 use crate::kernel::{Kernel, Side};
-use crate::memory::cloning::CloneRanges;
+use crate::memory::CloneRanges;
 use crate::pool::{Pool, Source};
 use crate::server::Server;
 use crate::syscall::Arguments;

@@ -21,7 +21,7 @@ use crate::file::description::{Common, CommonPage};
 use crate::identity::Identity;
 use crate::kernel::{Kernel, Side};
 use crate::limits::Limits;
-use crate::memory::cloning::CloneRanges;
+use crate::memory::CloneRanges;
 use crate::memory::fault::Access;
 use crate::pool::{Pool, Source};
 use crate::process::Process;

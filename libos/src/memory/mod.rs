@@ -6,7 +6,7 @@
 
 pub mod backing;
 mod barrier;
-pub mod cloning;
+mod cloning;
 pub mod fault;
 #[cfg(test)]
 mod files_tests;
@@ -37,6 +37,7 @@ use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::user::PROGRAM_TOP;
 use backing::Backing;
+pub use cloning::CloneRanges;
 pub use region::{Contents, FileMapping, Label, Protection, Region, Regions};
 pub use resident::Resident;
 

@@ -13,7 +13,7 @@ use unix::Kin;
 use crate::errno::Result;
 use crate::identity::Word;
 use crate::kernel::{Kernel, Side};
-use crate::memory::cloning::CloneRanges;
+use crate::memory::CloneRanges;
 use crate::process::Process;
 use crate::signal::{AlternateStack, attention};
 use crate::thread::Waits;

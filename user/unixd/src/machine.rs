@@ -118,7 +118,7 @@ pub fn cpu_ns(env: EnvId) -> u64 {
     let ticks = if ran < 0 { ran.wrapping_add(clock() as i64) } else { ran };
     // SAFETY: the page is mapped, and the word is not changed.
     let scale = unsafe { (&raw const (*(INFO as *const InfoPage)).clock_mult).read_volatile() };
-    (u128::from(ticks.max(0) as u64) * u128::from(scale) >> 32) as u64
+    ((u128::from(ticks.max(0) as u64) * u128::from(scale)) >> 32) as u64
 }
 
 /// The owner of a slot of the slice vector.

@@ -5,7 +5,7 @@
 #![expect(clippy::undocumented_unsafe_blocks, reason = "each block is a plain call, on numbers and on the program's own memory")]
 
 use std::fs::{File, read_to_string};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 const PAGE: usize = 4096;
@@ -40,7 +40,7 @@ fn tell(file: &Path) {
     File::create(file).expect("a folder to write to");
 }
 
-fn await_file(file: &PathBuf) {
+fn await_file(file: &Path) {
     while !file.exists() {
         std::thread::sleep(Duration::from_millis(2));
     }
