@@ -266,7 +266,7 @@ mod tests {
     #[test]
     fn only_root_gives_away_and_only_owners_change() {
         let file = inode(Kind::Regular, 0o6755);
-        let to = |user, group| Change { user, group, ..Change::default() };
+        let to = |user, group| Change { user, group, is_of_owners: true, ..Change::default() };
         assert_eq!(OWNER.change(&file, &to(Some(9), None)), Err(Errno::EPERM));
         assert_eq!(OWNER.change(&file, &to(Some(7), Some(71))), Ok(0o755));
         assert_eq!(OWNER.change(&file, &to(None, Some(90))), Err(Errno::EPERM));
