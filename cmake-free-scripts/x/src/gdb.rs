@@ -113,7 +113,7 @@ fn layout(isa: Isa) -> String {
     format!(
         "dict(ram=[({images:#x}, {ram:#x} + (8 << 30)), ({ram:#x}, {images:#x})], envs_page={}, frames_page={}, max_envs={}, identity={:#x})",
         abi::INFO_ENVS_PAGE,
-        abi::INFO_SLICES_PAGE + 1,
+        abi::INFO_SLICES_PAGE + abi::INFO_SLICES_PAGES,
         abi::MAX_ENVS,
         exo::start::IDENTITY_ADDRESS,
     )
