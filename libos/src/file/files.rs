@@ -205,14 +205,13 @@ impl Files {
         self.inodes.store(unix::message::inode_of(id, 0), Ordering::Relaxed);
     }
 
-    /// A regular file that has no name and never had one: memfd_create(2)'s.
+    /// A regular file that has no name and never had one: memfd_create(2)'s, with permissions as [`Node::create_unnamed`] takes them.
     ///
     /// # Errors
     /// `ENODEV`: the root is no file system that could hold it.
-    pub fn unnamed_file(&self, name: &[u8], actor: &Actor) -> Result<Arc<Entry>> {
-        const PERMISSIONS: u32 = 0o777;
+    pub fn unnamed_file(&self, name: &[u8], permissions: u32, actor: &Actor) -> Result<Arc<Entry>> {
         let root = self.root();
-        root.node.create_unnamed(&root, &[b"memfd:", name].concat(), PERMISSIONS, actor)
+        root.node.create_unnamed(&root, &[b"memfd:", name].concat(), permissions, actor)
     }
 
     /// What a descriptor refers to.
@@ -267,6 +266,13 @@ impl Files {
     pub fn let_go(&self) {
         if let Some(tree) = &self.tree {
             tree.let_go();
+        }
+    }
+
+    /// A program was run, or could not be.
+    pub fn settle_programs(&self) {
+        if let Some(tree) = &self.tree {
+            tree.settle_programs();
         }
     }
 

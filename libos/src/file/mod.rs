@@ -39,6 +39,7 @@ use crate::memory::backing::Backing;
 use crate::server::Server;
 use crate::user::UserMemory;
 use crate::vfs::node::Visitor;
+use crate::vfs::seals::Seals;
 use crate::vfs::world::World;
 pub use description::Description;
 pub use edge::Edges;
@@ -288,6 +289,31 @@ pub trait File: Any + Send + Sync {
     /// The contents as mmap(2) wants them.
     fn backing(self: Arc<Self>) -> Option<Arc<dyn Backing>> {
         None
+    }
+
+    /// The same for a mapping through which it may be stored to: as long as there is one, it is not sealed against that.
+    ///
+    /// # Errors
+    /// `EPERM`: it is sealed against that. `ENODEV`: it cannot be mapped.
+    fn backing_to_store(self: Arc<Self>) -> Result<Arc<dyn Backing>> {
+        self.backing().ok_or(Errno::ENODEV)
+    }
+
+    /// What may not happen to it any more.
+    ///
+    /// # Errors
+    /// `EINVAL`: it knows no seals.
+    fn seals(&self) -> Result<Seals> {
+        Err(Errno::EINVAL)
+    }
+
+    /// Add seals.
+    ///
+    /// # Errors
+    /// `EINVAL`: it knows none. `EPERM`: there are to be no more. `EBUSY`: it is mapped to be stored to.
+    fn add_seals(&self, world: &dyn World, more: Seals) -> Result<()> {
+        let _ = (world, more);
+        Err(Errno::EINVAL)
     }
 
     /// It is about to be mapped, which counts as a read.

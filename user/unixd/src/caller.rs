@@ -13,6 +13,7 @@ use libos::signal::{Information, Set, Signals};
 use libos::time::Clock;
 use libos::user::UserMemory;
 use libos::vfs::attributes::Time;
+use libos::vfs::node::Target;
 use libos::vfs::world::{Report, Table, World};
 use spin::Once;
 
@@ -135,8 +136,8 @@ impl World for Caller {
         self.id
     }
 
-    fn executable(&self) -> Vec<u8> {
-        Vec::new()
+    fn executable(&self) -> Target {
+        Target::Path(Vec::new())
     }
 
     fn files(&self) -> Option<&Files> {

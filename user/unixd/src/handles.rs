@@ -11,6 +11,7 @@ use libos::errno::{Errno, Result};
 use libos::file::locks::Owner;
 use libos::file::{Access, File};
 use libos::vfs::node::Entry;
+use libos::vfs::tmpfs::InUse;
 use unix::{Object, QUIETLY};
 
 use crate::locks;
@@ -35,6 +36,8 @@ pub struct Opened {
     pub socket: Option<Arc<Socket>>,
     /// What processes see of it without asking, if it is a regular file of the tree.
     pub shown: Option<Arc<Shown>>,
+    /// What it keeps others from doing with the file.
+    pub in_use: Option<InUse>,
     /// Who is told when it is closed for good.
     pub watches: Option<Arc<Watches>>,
     /// A number that no other has.
@@ -58,6 +61,7 @@ impl Opened {
             object,
             socket: None,
             shown: None,
+            in_use: None,
             watches: None,
             id: locks::next_description(),
             may_have_locks: false.into(),

@@ -11,7 +11,7 @@ use libos::signal::{Information, Set, Signals};
 use libos::time::Clock;
 use libos::user::UserMemory;
 use libos::vfs::attributes::Time;
-use libos::vfs::node::{Entry, Node};
+use libos::vfs::node::{Entry, Node, Target};
 use libos::vfs::permission::{Subject, Wanted};
 use libos::vfs::way::Way;
 use libos::vfs::world::{Report, Table, World};
@@ -131,8 +131,8 @@ impl World for RequestWorld<'_> {
         unix::SERVER_ID
     }
 
-    fn executable(&self) -> Vec<u8> {
-        Vec::new()
+    fn executable(&self) -> Target {
+        Target::Path(Vec::new())
     }
 
     fn files(&self) -> Option<&Files> {
