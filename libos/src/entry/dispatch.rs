@@ -115,6 +115,14 @@ const RESOLVED: u64 = 0;
 /// What it answers for a fault that no region explains. A refusal's answer is above.
 const UNEXPLAINED: u64 = 1;
 
+/// Signals from elsewhere wait to be taken: that is looked after on the way out of the call.
+#[cold]
+pub fn heed_signals() {
+    if !PROCESS.load(Ordering::Relaxed).is_null() {
+        process().signals.attend(attention::TURN);
+    }
+}
+
 /// What it answers for a fault that is resolved where other faults may come meanwhile.
 const POSTPONED: u64 = 0x100;
 

@@ -247,6 +247,11 @@ pub trait File: Any + Send + Sync {
         Edges::default()
     }
 
+    /// When something last moved, each way, that those are told of by signals who asked for it (`O_ASYNC`).
+    fn news(&self, world: &dyn World) -> Edges {
+        self.edges(world)
+    }
+
     /// What would not block, and its last edges: for those who look at many.
     fn state(&self, world: &dyn World) -> (Readiness, Edges) {
         (self.readiness(world), self.edges(world))

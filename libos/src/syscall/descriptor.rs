@@ -3,8 +3,8 @@
 use alloc::sync::Arc;
 
 use linux_raw_sys::general::{
-    F_ADD_SEALS, F_DUPFD, F_DUPFD_CLOEXEC, F_GET_SEALS, F_GETFD, F_GETFL, F_GETLK, F_GETOWN, F_GETPIPE_SZ, F_OFD_GETLK, F_OFD_SETLK,
-    F_OFD_SETLKW, F_SETFD, F_SETFL, F_SETLK, F_SETLKW, F_SETOWN, F_SETPIPE_SZ, FD_CLOEXEC, O_CLOEXEC, O_NONBLOCK,
+    F_ADD_SEALS, F_DUPFD, F_DUPFD_CLOEXEC, F_GET_SEALS, F_GETFD, F_GETFL, F_GETLK, F_GETPIPE_SZ, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW,
+    F_SETFD, F_SETFL, F_SETLK, F_SETLKW, F_SETPIPE_SZ, FD_CLOEXEC, O_CLOEXEC, O_NONBLOCK,
 };
 
 use crate::errno::{Errno, Result};
@@ -15,7 +15,7 @@ use crate::file::table::Slot;
 use crate::file::{Access, Description, Seeking};
 use crate::kernel::Kernel;
 use crate::process::Process;
-use crate::syscall::{Arguments, lock};
+use crate::syscall::{Arguments, lock, owner};
 use crate::user::UserMemory;
 use crate::vfs::attributes::Kind;
 use crate::vfs::node::SEALABLE;
@@ -117,16 +117,16 @@ pub fn fcntl<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<u
         F_GETFL => Ok(description.flags() as usize),
         _ if description.is_path_only() => Err(Errno::EBADF),
         F_SETFL => {
+            owner::set_flags(process, &description, fd, value as u32)?;
             description.set_flags(value as u32);
             Ok(0)
         }
         F_GETLK | F_SETLK | F_SETLKW | F_OFD_GETLK | F_OFD_SETLK | F_OFD_SETLKW => lock::record(process, &description, command, value),
-        F_GETOWN | F_SETOWN => Ok(0),
         F_ADD_SEALS => add_seals(process, &description, value),
         F_GET_SEALS => description.file()?.seals().map(|seals| seals.bits() as usize),
         F_GETPIPE_SZ => description.file()?.pipe().ok_or(Errno::EBADF)?.capacity(),
         F_SETPIPE_SZ => description.file()?.pipe().ok_or(Errno::EBADF)?.set_capacity(value),
-        _ => Err(Errno::EINVAL),
+        _ => owner::control(process, &description, command, value).unwrap_or(Err(Errno::EINVAL)),
     }
 }
 

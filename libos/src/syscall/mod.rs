@@ -21,6 +21,7 @@ pub mod notice;
 #[cfg(test)]
 mod numbers;
 pub mod open;
+pub mod owner;
 pub mod path;
 pub mod pidfd;
 pub mod poll;

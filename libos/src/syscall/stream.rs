@@ -181,7 +181,10 @@ pub fn ioctl<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<u
             let terminal = file.of_type::<TerminalFile>().ok_or(Errno::ENOTTY)?;
             super::open::open_peer(process, terminal.pair_number()?, argument as u32)
         }
-        _ => file.control(process, request, argument),
+        _ => match super::owner::request(process, &description, fd, request, argument) {
+            Some(outcome) => outcome,
+            None => file.control(process, request, argument),
+        },
     }
 }
 

@@ -167,6 +167,8 @@ operations! {
     LockWhole = 0xa1,
     /// `(handle)`: a descriptor of the file was closed: the process's record locks there are gone.
     UnlockAll = 0xa2,
+    /// `(handle; small: [`Notify`](crate::notify::Notify); its words) → its values`. Signals about an open file.
+    Notify = 0xa3,
     /// `(large: how many)`: [`Operation::Readiness`] of so many handles, told of changes. The handles are in the mailbox, a word of 32 bits each;
     /// the answers too, each [`STATE_BYTES`](crate::STATE_BYTES).
     ReadinessOfMany = 0x9c,

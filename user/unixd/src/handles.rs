@@ -14,10 +14,10 @@ use libos::vfs::node::Entry;
 use libos::vfs::tmpfs::InUse;
 use unix::{Object, QUIETLY};
 
-use crate::locks;
 use crate::socket::{Socket, flight};
 use crate::tree::shown::Shown;
 use crate::tree::watches::Watches;
+use crate::{locks, notices};
 
 /// The most that one process can hold: what it costs is the server's memory.
 const MOST: usize = 1 << 16;
@@ -40,6 +40,8 @@ pub struct Opened {
     pub in_use: Option<InUse>,
     /// Who is told when it is closed for good.
     pub watches: Option<Arc<Watches>>,
+    /// Who is told of it by signals.
+    pub notice: notices::Locked,
     /// A number that no other has.
     pub id: u64,
     /// Whether locks were ever asked for by it.
@@ -63,6 +65,7 @@ impl Opened {
             shown: None,
             in_use: None,
             watches: None,
+            notice: notices::Locked::default(),
             id: locks::next_description(),
             may_have_locks: false.into(),
             is_watched: false,

@@ -139,6 +139,7 @@ impl Socket {
         }
         waiting.push_back(server);
         at_listener.edges.note_input();
+        at_listener.news.note_input();
         drop(at_listener);
         listener.watchers.tell();
         self.tell();
