@@ -1,15 +1,21 @@
 //! `cargo x policies`: what an app may decide for itself.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread::available_parallelism;
+use std::time::Duration;
 
 use ::policy::{Domain, Kind, Parameter, Policy};
 use anyhow::{Result, ensure};
 use clap::Args;
 use serde_json::json;
 
-use crate::bench::policy;
+use crate::bench::policy::{self, Comparison};
 use crate::isa::Isa;
-use crate::{manifest, tree};
+use crate::manifest::{self, Manifest};
+use crate::{progress, tree};
 
 /// Where policies are that are compiled into images of their own.
 const FOLDER: &str = "user/policies";
@@ -47,6 +53,9 @@ pub struct Options {
     /// Measure on Chitin only
     #[arg(long, requires = "measure")]
     pub no_linux: bool,
+    /// How many machines run at a time; by default as many as there are processors
+    #[arg(long, requires = "measure")]
+    pub jobs: Option<usize>,
 }
 
 /// List the policies, or measure what apps' policies change.
@@ -59,18 +68,12 @@ pub fn policies(options: &Options) -> Result<()> {
     let mut apps = known.clone();
     apps.retain(|(name, manifest)| if options.measure == ["all"] { manifest.measure.is_some() } else { options.measure.contains(name) });
     ensure!(!apps.is_empty(), "no app is called {}: user/apps has them", options.measure.join(" or "));
-    let mut all = Vec::new();
-    for isa in options.arch.map_or(Isa::ALL.to_vec(), |isa| vec![isa]) {
-        for (name, manifest) in &apps {
-            policy::prepare(isa, manifest, !options.no_linux)?;
-            let comparison = policy::compare(name, manifest, isa, !options.no_linux)?;
-            comparison.write()?;
-            if !options.json {
-                println!("{}", comparison.text());
-            }
-            all.push(comparison);
-        }
+    let isas = options.arch.map_or(Isa::ALL.to_vec(), |isa| vec![isa]);
+    let jobs: Vec<Job> = isas.into_iter().flat_map(|isa| apps.iter().map(move |(name, manifest)| (isa, name.as_str(), manifest))).collect();
+    for (isa, _, manifest) in &jobs {
+        policy::prepare(*isa, manifest, !options.no_linux)?;
     }
+    let all = measure(&jobs, options)?;
     let page = policy::report(&known)?;
     if options.json {
         println!("{:#}", json!(all));
@@ -78,6 +81,36 @@ pub fn policies(options: &Options) -> Result<()> {
         println!("{}, and the figures beside it as JSON", page.display());
     }
     Ok(())
+}
+
+/// What is measured at a time: an app on an ISA.
+type Job<'a> = (Isa, &'a str, &'a Manifest);
+
+/// Measure several at a time, each shown when it is done; in the order of the jobs.
+fn measure(jobs: &[Job], options: &Options) -> Result<Vec<Comparison>> {
+    let with_linux = !options.no_linux;
+    let bar = progress::bar(jobs.len() * policy::columns(with_linux));
+    bar.enable_steady_tick(Duration::from_secs(1));
+    let (next, found) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
+    let worker = || -> Result<()> {
+        while let Some((isa, name, manifest)) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let comparison = policy::compare(name, manifest, *isa, with_linux, &bar)?;
+            comparison.write()?;
+            if !options.json {
+                bar.suspend(|| println!("{}", comparison.text()));
+            }
+            found.lock().unwrap_or_else(PoisonError::into_inner).insert((*isa, *name), comparison);
+        }
+        Ok(())
+    };
+    let at_a_time = options.jobs.unwrap_or_else(|| available_parallelism().map_or(1, usize::from)).clamp(1, jobs.len());
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..at_a_time).map(|_| scope.spawn(worker)).collect();
+        workers.into_iter().try_for_each(|worker| worker.join().expect("a worker does not panic"))
+    })?;
+    bar.finish_and_clear();
+    let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok(jobs.iter().filter_map(|(isa, name, _)| found.remove(&(*isa, *name))).collect())
 }
 
 fn list(options: &Options) {

@@ -70,8 +70,9 @@ fn card(app: &[Comparison]) -> String {
     let first = &app[0];
     let settings = |settings: &[String]| settings.iter().map(|setting| format!("<code>{}</code>", escape(setting))).collect::<String>();
     let against = if first.against.is_empty() { String::new() } else { format!(" against {}", settings(&first.against)) };
+    let instead = if first.instead.is_empty() { String::new() } else { format!(" <b>Linux instead:</b> {}.", escape(&first.instead)) };
     let mut html = format!(
-        "<section class=card id=\"{0}\"><h2>{0}</h2><p class=note>{1}</p><p class=settings>{2}{against}</p><div class=\"rows rows-{3}\"><div></div>",
+        "<section class=card id=\"{0}\"><h2>{0}</h2><p class=note>{1}{instead}</p><p class=settings>{2}{against}</p><div class=\"rows rows-{3}\"><div></div>",
         escape(&first.app),
         escape(&first.about),
         settings(&first.settings),
@@ -135,6 +136,7 @@ mod tests {
             settings: vec!["paging=prefault".into()],
             against: Vec::new(),
             row: "touch".into(),
+            instead: "nothing < something".into(),
             columns: COLUMNS.into_iter().zip(figures).map(|(title, figure)| (title.to_owned(), column(figure))).collect(),
         }
     }
@@ -144,6 +146,7 @@ mod tests {
         let html = write(&[comparison("aarch64", [300.0, 100.0, 200.0]), comparison("x86_64", [50.0, 100.0, 100.0])]);
         assert_eq!((html.matches("<section class=card id=").count(), html.matches("<rect class=ours ").count()), (1, 2));
         assert!(html.contains("3.0× less") && html.contains("2.0× more") && html.contains("the same"), "{html}");
+        assert!(html.contains("Linux instead:</b> nothing &lt; something."));
         assert!(html.contains("a&lt;b") && html.contains("one &amp; two") && !html.contains("a<b"));
         assert!(html.contains(&format!("width=\"{:.2}%\"", WIDEST / 3.0)), "bars have one scale from 0 on");
     }
