@@ -6,6 +6,7 @@ use std::time::Duration;
 use ::policy::Kind;
 use anyhow::{Context, Result, bail, ensure};
 use exo::command::CommandFlags;
+use indicatif::ProgressBar;
 
 use super::Test;
 use super::compare::tail;
@@ -37,12 +38,13 @@ pub fn tests(isa: Isa) -> Vec<Test> {
     tests.push(test(isa, "quota".into(), move || quota(isa)));
     tests.push(test(isa, "slices".into(), move || slices(isa)));
     tests.push(test(isa, "turns".into(), move || turns(isa)));
+    tests.push(test(isa, "on-time".into(), move || on_time(isa)));
     tests.push(test(isa, "trade".into(), move || trade(isa)));
     for (name, manifest) in manifest::all().unwrap_or_default() {
         if let Some(measure) = manifest.measure.clone() {
             tests.push(test(isa, format!("wins-{name}"), move || {
                 policy::prepare(isa, &manifest, false)?;
-                let times = policy::compare(&name, &manifest, isa, false)?.times(policy::DEFAULT, &measure.row)?;
+                let times = policy::compare(&name, &manifest, isa, false, &ProgressBar::hidden())?.times(policy::DEFAULT, &measure.row)?;
                 ensure!(times >= measure.times, "{} is {times:.2} times less than by default, not {}", measure.row, measure.times);
                 Ok(())
             }));
@@ -173,6 +175,38 @@ fn turns(isa: Isa) -> Result<()> {
     let (usual, sharing) = (median(vec![])?, median(vec!["scheduling=deadline,slice=100"])?);
     ensure!(usual > 5_000_000, "{usual} ns late beside one that computes: less than its slice, which was to be shown");
     ensure!(sharing < 200_000, "{sharing} ns late beside one that shares, {usual} beside another");
+    Ok(())
+}
+
+/// A program that wants to be on time is, beside one that computes and knows nothing of it, and beside one that does not let its library hear of it:
+/// from that one time is taken, and it sees that in its ledger.
+fn on_time(isa: Isa) -> Result<()> {
+    let beside = |hog: &str| -> Result<(u64, u64, String)> {
+        let mut files = Files::new();
+        for name in ["latency", "hog"] {
+            files.add_program(&format!("/bin/{name}"), std::fs::read(build::linux(isa, Flavour::Shim, name))?);
+        }
+        let guest = |text: &str, settings| Guest {
+            arguments: text.split(' ').map(str::to_owned).collect(),
+            settings: words(settings),
+            flags: CommandFlags::BATCH,
+            ..Guest::default()
+        };
+        let latency = guest("/bin/latency 200 0", vec!["scheduling=deadline,others=100"]);
+        let guest = Guest { files, beside: vec![guest(&format!("/bin/hog 500{hog}"), vec![])], ..latency };
+        let output = output_of(&Machine { icount: true, ..Machine::default_for(isa) }, &guest)?;
+        let number = |start: &str| -> Result<u64> {
+            let line = output.lines().find_map(|line| line.strip_prefix(start)).with_context(|| format!("no {start}:\n{output}"))?;
+            line.split(' ').next().unwrap_or("").trim().parse().with_context(|| line.to_owned())
+        };
+        Ok((number("median ")?, number("hog: ")?, output.clone()))
+    };
+    let (late, had, output) = beside("")?;
+    ensure!(late < 200_000 && had > 80, "{late} ns late beside one that computes for {had} percent of the time:\n{output}");
+    ensure!(!output.contains("had no time"), "it listened:\n{output}");
+    let (late, had, output) = beside(" deaf")?;
+    ensure!(late < 200_000, "{late} ns late beside one that does not listen:\n{output}");
+    ensure!((1..60).contains(&had) && output.contains("had no time"), "it did not listen and had {had} percent of the time:\n{output}");
     Ok(())
 }
 
