@@ -173,7 +173,7 @@ fn of_ones_own_turns_and_those_that_others_ask_for_the_shorter_count() {
     let turn = |own: u64, asked: u64| {
         timers.follow(false, own * MS as u64);
         timers.follow_others(asked * MS as u64);
-        caller.process.run_timers();
+        caller.process.arm_timers();
         caller.deadline()
     };
     assert_eq!([turn(0, 3), turn(5, 3), turn(2, 3), turn(5, 0), turn(0, 0)], [3, 3, 2, 5, 0]);
