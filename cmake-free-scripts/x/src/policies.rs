@@ -69,10 +69,10 @@ pub fn policies(options: &Options) -> Result<()> {
     apps.retain(|(name, manifest)| if options.measure == ["all"] { manifest.measure.is_some() } else { options.measure.contains(name) });
     ensure!(!apps.is_empty(), "no app is called {}: user/apps has them", options.measure.join(" or "));
     let isas = options.arch.map_or(Isa::ALL.to_vec(), |isa| vec![isa]);
-    let jobs: Vec<Job> = isas.into_iter().flat_map(|isa| apps.iter().map(move |(name, manifest)| (isa, name.as_str(), manifest))).collect();
-    for (isa, _, manifest) in &jobs {
-        policy::prepare(*isa, manifest, !options.no_linux)?;
+    for &isa in &isas {
+        policy::prepare(isa, apps.iter().map(|(_, manifest)| manifest), !options.no_linux)?;
     }
+    let jobs: Vec<Job> = isas.into_iter().flat_map(|isa| apps.iter().map(move |(name, manifest)| (isa, name.as_str(), manifest))).collect();
     let all = measure(&jobs, options)?;
     let page = policy::report(&known)?;
     if options.json {
@@ -134,13 +134,42 @@ fn list(options: &Options) {
         }
         println!();
     }
-    if let Ok(folder) = std::fs::read_dir(tree::root().join(FOLDER)) {
-        let mut names: Vec<String> =
-            folder.flatten().filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".rs").map(str::to_owned)).collect();
-        names.sort();
-        println!("in {FOLDER}, each to be compiled into an image of its own: {}\n", names.join(", "));
+    println!("{FOLDER}, each compiled into an image of its own for the apps that name it");
+    for text in own_files().iter().filter_map(|path| std::fs::read_to_string(path).ok()) {
+        let Own { kind, words } = Own::of(&text);
+        for (index, (name, summary)) in words.into_iter().enumerate() {
+            if index == 0 {
+                println!("  {name:<16} {summary} ({})", kind.to_lowercase());
+            } else {
+                println!("    {name:<14} {summary}");
+            }
+        }
     }
+    println!();
     println!("cargo x run --policy KIND=NAME,PARAMETER=VALUE -- PROGRAM, or [policies] in an app's manifest");
+}
+
+/// The files of policies that are compiled into images of their own, by name.
+fn own_files() -> Vec<PathBuf> {
+    let folder = std::fs::read_dir(tree::root().join(FOLDER)).into_iter().flatten().flatten();
+    let mut files: Vec<PathBuf> = folder.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "rs")).collect();
+    files.sort();
+    files
+}
+
+/// What the text of such a file says of itself: this tool is built without them, so that a mistake in one stops nothing but its own image.
+struct Own<'a> {
+    kind: &'a str,
+    /// Names and summaries: the policy's, and its parameters'.
+    words: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> Own<'a> {
+    fn of(text: &'a str) -> Own<'a> {
+        let quoted = |key: &'a str| text.split(key).skip(1).filter_map(|rest| rest.split('"').next());
+        let kind = text.split("make: Make::").nth(1).and_then(|rest| rest.split('(').next()).unwrap_or("");
+        Own { kind, words: quoted("name: \"").zip(quoted("summary: \"")).collect() }
+    }
 }
 
 fn is_default(policy: &Policy) -> bool {
@@ -169,4 +198,17 @@ fn described(policy: &Policy) -> serde_json::Value {
     json!({
         "kind": policy.kind().name(), "name": policy.name, "summary": policy.summary, "default": is_default(policy), "parameters": parameters,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_in_the_folder_is_listed_with_its_parameters() {
+        let text = std::fs::read_to_string(file("doubling")).expect("the guide's example");
+        let Own { kind, words } = Own::of(&text);
+        assert_eq!((kind, words.iter().map(|(name, _)| *name).collect::<Vec<_>>()), ("Paging", vec!["doubling", "most"]));
+        assert!(own_files().contains(&file("doubling")));
+    }
 }

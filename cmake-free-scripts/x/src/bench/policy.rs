@@ -38,6 +38,8 @@ pub const LINUX: &str = "linux";
 #[derive(Serialize, Deserialize)]
 pub struct Comparison {
     app: String,
+    /// The program's name, which is that of the row for the whole of it.
+    program: String,
     isa: String,
     /// What it is about.
     about: String,
@@ -52,11 +54,11 @@ pub struct Comparison {
     columns: BTreeMap<String, Figures>,
 }
 
-/// Set up and build what a comparison needs.
+/// Set up and build what comparisons of these apps need.
 ///
 /// # Errors
 /// Something does not build, or Linux's kernel cannot be had.
-pub fn prepare(isa: Isa, manifest: &Manifest, linux: bool) -> Result<()> {
+pub fn prepare<'a>(isa: Isa, mut apps: impl Iterator<Item = &'a Manifest>, linux: bool) -> Result<()> {
     setup::ensure(&[isa])?;
     if linux {
         setup::ensure_linux(&[isa])?;
@@ -64,8 +66,10 @@ pub fn prepare(isa: Isa, manifest: &Manifest, linux: bool) -> Result<()> {
     build::build_kernel(isa)?;
     build::build_personality(isa)?;
     c_programs::build(isa)?;
-    let own = crate::policies::own(&manifest.settings);
-    if own.is_empty() { Ok(()) } else { build::build_own_library(isa, &own) }
+    apps.try_for_each(|manifest| {
+        let own = crate::policies::own(&manifest.settings);
+        if own.is_empty() { Ok(()) } else { build::build_own_library(isa, &own) }
+    })
 }
 
 /// How many columns a comparison has.
@@ -99,6 +103,7 @@ pub fn compare(name: &str, manifest: &Manifest, isa: Isa, linux: bool, bar: &Pro
     }
     Ok(Comparison {
         app: name.to_owned(),
+        program: Own::of_app(manifest, without).name,
         isa: isa.name().to_owned(),
         about: manifest.about.clone(),
         settings: manifest.settings.clone(),
@@ -148,14 +153,14 @@ impl Comparison {
 
     /// The table and a chart, for a terminal.
     pub fn text(&self) -> String {
-        let mut text = format!("{} on {}: {}\n", self.app, self.isa, self.settings.join(" "));
+        let mut text = format!("{} on {}: {}; in instructions\n", self.app, self.isa, self.settings.join(" "));
         if !self.instead.is_empty() {
             let _ = writeln!(text, "  Linux instead: {}", self.instead);
         }
         for row in self.rows() {
             let figures = COLUMNS.map(|title| (title, self.figure(title, row)));
             let most = figures.iter().filter_map(|(_, figure)| *figure).fold(1.0, f64::max);
-            let _ = writeln!(text, "  {row}, in instructions");
+            let _ = writeln!(text, "  {row}");
             for (title, figure) in figures {
                 let Some(figure) = figure else { continue };
                 let bar = "#".repeat((figure / most * BAR).ceil() as usize);

@@ -29,6 +29,7 @@ pub fn tests(isa: Isa) -> Vec<Test> {
     let mut tests: Vec<Test> =
         Entry::ALL.map(|entry| test(isa, format!("side-by-side-{}", entry.name()), move || side_by_side(isa, entry))).into();
     tests.extend(Entry::ALL.map(|entry| test(isa, format!("checkpoint-{}", entry.name()), move || checkpoint(isa, entry))));
+    tests.extend(Entry::ALL.map(|entry| test(isa, format!("profiles-{}", entry.name()), move || profiles_differ(isa, entry))));
     tests.push(test(isa, "defaults-cost-nothing".into(), move || defaults_cost_nothing(isa)));
     tests.push(test(isa, "placement".into(), move || placement(isa)));
     tests.push(test(isa, "scans".into(), move || scans(isa)));
@@ -43,7 +44,7 @@ pub fn tests(isa: Isa) -> Vec<Test> {
     for (name, manifest) in manifest::all().unwrap_or_default() {
         if let Some(measure) = manifest.measure.clone() {
             tests.push(test(isa, format!("wins-{name}"), move || {
-                policy::prepare(isa, &manifest, false)?;
+                policy::prepare(isa, core::iter::once(&manifest), false)?;
                 let times = policy::compare(&name, &manifest, isa, false, &ProgressBar::hidden())?.times(policy::DEFAULT, &measure.row)?;
                 ensure!(times >= measure.times, "{} is {times:.2} times less than by default, not {}", measure.row, measure.times);
                 Ok(())
@@ -292,6 +293,38 @@ fn side_by_side(isa: Isa, entry: Entry) -> Result<()> {
     ensure!(usual["calls"] > 10 && usual.contains_key("execve") == other.contains_key("execve"), "{usual:?}");
     ensure!(other["faults"] * 3 <= usual["faults"], "{} faults, and {} with other paging", usual["faults"], other["faults"]);
     ensure!(other["pages"] >= usual["pages"], "{} pages, and {} with other paging", usual["pages"], other["pages"]);
+    Ok(())
+}
+
+/// Two processes of one unmodified program side by side, of which one is held to rules and brings in many pages at each fault: it is refused a file and
+/// goes another way, so that both its calls and its faults are others.
+fn profiles_differ(isa: Isa, entry: Entry) -> Result<()> {
+    const READER: &str = "local file, bytes = io.open('/secret'), 0; if file then bytes = #file:read('a'); file:close() end; \
+                          local t = {}; for i = 1, 400000 do t[i] = i end; print(#t, bytes)";
+    const SECRET: usize = 5000;
+    let mut files = lua(isa, entry)?;
+    files.add("/reader.lua", Node::File(0o644, READER.into()));
+    files.add("/secret", Node::File(0o644, vec![b's'; SECRET]));
+    files.add("/rules", Node::File(0o644, b"allow read /bin/**\nallow read /reader.lua\n".to_vec()));
+    let guest = |settings| Guest {
+        arguments: words(vec!["/bin/lua", "/reader.lua"]),
+        settings: words(settings),
+        flags: CommandFlags::BATCH | entry.flags(),
+        ..Guest::default()
+    };
+    let second = guest(vec!["tracing=counts", "paging=prefault,pages=512", "admission=sandbox,rules=/rules"]);
+    let output = output(isa, &Guest { files, beside: vec![second], ..guest(vec!["tracing=counts"]) })?;
+    let has = |bytes: usize| output.lines().any(|line| line.trim_end() == format!("{PRINTED}\t{bytes}"));
+    ensure!(has(SECRET) && has(0), "it printed:\n{output}");
+    let profiles = profiles(&output);
+    let [first, second] = [2, 3].map(|id| profiles.get(&id).with_context(|| format!("no profile of process {id}:\n{output}")));
+    let (free, held) = (first?, second?);
+    let calls = |profile: &Profile| ["openat", "open", "read", "readv", "close"].map(|name| profile.get(name).copied().unwrap_or(0));
+    let ([openat, open, read, readv, close], others) = (calls(free), calls(held));
+    ensure!(openat + open == others[0] + others[1], "both ask for the file: {free:?} {held:?}");
+    ensure!(read + readv > others[2] + others[3] && close > others[4], "one reads it: {free:?} {held:?}");
+    ensure!(held["errors"] > free["errors"] && free["calls"] > held["calls"], "one is refused it: {free:?} {held:?}");
+    ensure!(held["faults"] * 3 <= free["faults"], "{} faults, and {} with other paging", free["faults"], held["faults"]);
     Ok(())
 }
 
