@@ -196,6 +196,9 @@ operations! {
     /// `(frames) → frames that are taken away`. The process did what it could about the frames that it is asked for: so many are not
     /// mapped any more, and its quota is lowered. Words only.
     GiveBack = 0x0a,
+    /// `(large: microseconds)`. The process wants to run when its time comes: no other is to compute for longer before it lets others have their turn. 0: it
+    /// does not want that any more. Its children want it too. `EINVAL`: nobody is asked for such turns. Words only.
+    Turn = 0x0b,
 
     // Message queues: 0xa0.
     /// `(small: bytes of the name; large: open(2)'s flags; mode, messages, bytes of each) → handle`, word 1: the inode's number. The name is in

@@ -152,6 +152,8 @@ impl Server {
             Operation::Limit if request.small & SET_LIMIT != 0 => self.may_touch(id, sandbox, request.large),
             Operation::SetPriority if request.small == 0 => self.may_touch(id, sandbox, request.large),
             Operation::SetPriority => sandbox.may(Family::Signals),
+            // What it wants of all others.
+            Operation::Turn if request.large != 0 => sandbox.may(Family::Signals),
             Operation::MakeSocket | Operation::Bind | Operation::Listen | Operation::Connect => sandbox.may(Family::Sockets),
             Operation::Send if request.words[0] >> 32 != 0 => sandbox.may(Family::Sockets),
             Operation::QueueOpen | Operation::QueueUnlink => sandbox.may(Family::Ipc),
