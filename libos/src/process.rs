@@ -115,7 +115,7 @@ impl<K: Kernel> Process<K> {
         Process {
             trace,
             memory: Mutex::new(memory),
-            signals: Signals::new(),
+            signals: Signals::new(kernel.attention()),
             files,
             limits: Mutex::new(Limits::new()),
             random: Random::new(&kernel),

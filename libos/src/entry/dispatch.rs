@@ -29,8 +29,7 @@ static PROCESS: AtomicPtr<Process<Native>> = AtomicPtr::new(core::ptr::null_mut(
 pub unsafe fn install(process: &'static Process<Native>) {
     PROCESS.store(core::ptr::from_ref(process).cast_mut(), Ordering::Release);
     vdso::install(&process.times.clocks);
-    // SAFETY: the caller's promise.
-    unsafe { LibraryWords::serve(process) };
+    LibraryWords::choose_way(process.trace.is_on);
 }
 
 /// The process that the entries serve.

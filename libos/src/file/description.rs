@@ -173,19 +173,16 @@ impl Description {
     /// read(2) into one stretch, if that takes nothing but a copy.
     #[inline(always)]
     pub fn read_plain<U: UserMemory>(&self, memory: &U, address: usize, length: usize) -> Option<usize> {
-        match self.plain_reads {
-            Plain::Contents => self.read_contents(memory, address, length),
-            Plain::Nothing => None,
-            Plain::Null => Some(0),
-            Plain::Zero => put_zeros(memory, address, length),
-        }
+        if self.plain_reads == Plain::Zero { put_zeros(memory, address, length) } else { self.read_contents(memory, address, length) }
     }
 
-    /// [`Description::read_plain`], of a file that has contents.
+    /// [`Description::read_plain`], of a file that may have contents.
     #[inline(never)]
     fn read_contents(&self, memory: &dyn UserMemory, address: usize, length: usize) -> Option<usize> {
-        if self.is_common() {
-            return None;
+        match self.plain_reads {
+            Plain::Contents if !self.is_common() => {}
+            Plain::Null => return Some(0),
+            _ => return None,
         }
         let offset = self.own.offset.load(Ordering::Relaxed);
         let count = self.file.read_plain(memory, address, length, offset)?;

@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use linux_raw_sys::general::{AT_FDCWD, O_RDONLY, O_RDWR, O_WRONLY};
 use policy::caching::Caching;
 use policy::names::Names;
-use spin::Mutex;
+use spin::{Mutex, MutexGuard};
 
 use crate::errno::{Errno, Result};
 use crate::file::console::Stream;
@@ -227,6 +227,12 @@ impl Files {
     #[inline(always)]
     pub fn with_table<T>(&self, work: impl FnOnce(&mut Table) -> T) -> T {
         work(&mut self.table.lock())
+    }
+
+    /// The table of descriptors, if nobody works on it.
+    #[inline(always)]
+    pub fn try_table(&self) -> Option<MutexGuard<'_, Table>> {
+        self.table.try_lock()
     }
 
     /// Give a description the lowest free descriptor.

@@ -24,10 +24,10 @@ fn input<'a, K: Kernel>(process: &'a Process<K>, arguments: &Arguments) -> Input
 }
 
 /// A lane of a call whose first argument is a descriptor. While `work` looks at what that refers to nobody else works on the table: a fault of a
-/// copy has no business with it.
+/// copy has no business with it. Where somebody does already, there is no lane.
 #[inline(always)]
 fn plainly<K: Kernel>(process: &Process<K>, arguments: &Arguments, work: impl FnOnce(&Description) -> Option<usize>) -> Option<usize> {
-    process.files.with_table(|table| work(&table.get(arguments.int(0)).ok()?.description))
+    work(&process.files.try_table()?.get(arguments.int(0)).ok()?.description)
 }
 
 /// The lane of [`read`]: a copy.

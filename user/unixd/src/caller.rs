@@ -15,7 +15,6 @@ use libos::user::UserMemory;
 use libos::vfs::attributes::Time;
 use libos::vfs::node::Target;
 use libos::vfs::world::{Report, Table, World};
-use spin::Once;
 
 use crate::machine;
 use crate::memory;
@@ -86,8 +85,7 @@ impl World for Caller {
     fn timers_changed(&self) {}
 
     fn signals(&self) -> &Signals {
-        static NONE: Once<Signals> = Once::new();
-        NONE.call_once(Signals::new)
+        Signals::none()
     }
 
     fn take_signal(&self, _: Set) -> Option<Information> {

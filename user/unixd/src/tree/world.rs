@@ -15,7 +15,6 @@ use libos::vfs::node::{Entry, Node, Target};
 use libos::vfs::permission::{Subject, Wanted};
 use libos::vfs::way::Way;
 use libos::vfs::world::{Report, Table, World};
-use spin::Once;
 
 use crate::sandbox::Sandbox;
 
@@ -87,8 +86,7 @@ impl World for RequestWorld<'_> {
     fn timers_changed(&self) {}
 
     fn signals(&self) -> &Signals {
-        static NONE: Once<Signals> = Once::new();
-        NONE.call_once(Signals::new)
+        Signals::none()
     }
 
     fn take_signal(&self, _: Set) -> Option<Information> {
