@@ -275,6 +275,11 @@ impl Files {
         }
     }
 
+    /// 1 + the handle of something that is not needed any more, which a request gives up on the way; 0: there is none.
+    pub fn take_released(&self) -> u32 {
+        self.tree.as_ref().map_or(0, |tree| tree.take_released())
+    }
+
     /// A program was run, or could not be.
     pub fn settle_programs(&self) {
         if let Some(tree) = &self.tree {

@@ -113,6 +113,7 @@ impl Server {
     }
 
     /// Serve a call; `None`: nobody waits for an answer.
+    #[inline(always)]
     pub fn serve(&mut self, message: &Message) -> Option<[u64; 4]> {
         let Some(request) = Request::unpack(message.words) else { return Some(refusal(Errno::ENOSYS)) };
         if request.operation == Operation::Look && message.sender == machine::own() {

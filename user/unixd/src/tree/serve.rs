@@ -22,12 +22,7 @@ impl Server {
     /// # Errors
     /// `EBADF`: no such handle, or not opened for that. Others are the call's.
     pub fn serve_tree(&mut self, id: u32, request: &Request) -> Answer {
-        // A handle that is given up on the way.
-        if request.large != 0
-            && let Ok(held) = self.handles(id)?.release(request.large - 1)
-        {
-            note_released(id, &held);
-        }
+        self.give_up(id, request.large)?;
         let (answer, listeners, removed): (Answer, Vec<u32>, Vec<u32>) = self.ask_tree(id, |tree, asked| tree.serve(request, asked))?;
         let Server { processes, channels, tree, .. } = self;
         channels.tell_watched(tree.is_watched(), processes.iter().map(|process| &process.channel));
@@ -39,6 +34,19 @@ impl Server {
             opener.channel.ring();
         }
         answer
+    }
+
+    /// Take from a process a handle that it gives up on the way of another request: 1 + its number, or 0.
+    ///
+    /// # Errors
+    /// `ESRCH`: it is gone.
+    pub(crate) fn give_up(&mut self, id: u32, released: u32) -> Result<(), Errno> {
+        if released != 0
+            && let Ok(held) = self.handles(id)?.release(released - 1)
+        {
+            note_released(id, &held);
+        }
+        Ok(())
     }
 
     /// Open the file of a segment of shared memory for a process; gives the handle.
