@@ -100,6 +100,13 @@ operations! {
     /// As `Walk` to a name, small: whether a directory's is meant `→ 0`. One name less. `→ FOREIGN`, and nothing done: the way leads into a
     /// file system that the process keeps.
     Remove = 0x60,
+    /// `(target, source; small: 1 + the number of a portal that is the source; flags; lengths, 16 bits each; type, source's name, options)`. mount(2),
+    /// by its flags. The strings are in the mailbox.
+    Mount = 0x61,
+    /// `(target; flags)`. umount2(2). `EBUSY`: others are told to give up what they do not need any more.
+    Unmount = 0x62,
+    /// `(root; small: 1 for mountinfo; from) → bytes`, in the mailbox. The text of `/proc/mounts` from there on.
+    Mounts = 0x63,
     // Files and objects: 0x80. A handle is in the argument of 32 bits.
     /// `(handle; small: 1 if they stay there, of a pipe; offset, bytes) → bytes`, in the mailbox. `EAGAIN`: none yet; the process is told when it may try again.
     Read = 0x80,

@@ -15,6 +15,7 @@ use unix::{Object, QUIETLY};
 
 use crate::locks;
 use crate::socket::{Socket, flight};
+use crate::tree::mounts::Use;
 use crate::tree::shown::Shown;
 use crate::tree::watches::Watches;
 
@@ -171,6 +172,17 @@ impl Handles {
             opened.was_closed.store(true, Ordering::Relaxed);
         }
         Ok(held)
+    }
+
+    /// What is held, as mounts are in the way of.
+    pub fn uses(&self, process: u32) -> impl Iterator<Item = Use> {
+        (0..).zip(&self.slots).filter_map(move |(handle, held)| {
+            let (entry, writes) = match held.as_ref()? {
+                Held::Entry(entry) => (entry.clone(), false),
+                Held::Open(opened) => (opened.entry.clone(), opened.access.contains(Access::WRITE)),
+            };
+            Some(Use { process, handle, entry, writes })
+        })
     }
 
     /// The open files that are held.

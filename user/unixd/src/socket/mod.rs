@@ -243,8 +243,10 @@ impl Drop for Socket {
                 other.no_input = true;
                 other.no_output = true;
                 other.error = other.error.or(unread.then_some(Errno::ECONNRESET));
+                other.edges.note_both();
             }
-            peer.tell();
+            peer.watchers.tell();
+            peer.senders.tell();
         }
         self.tell();
     }

@@ -4,6 +4,7 @@ use libos::errno::{Errno, Result};
 use libos::file::{Edges, File, Readiness, Watchers};
 use libos::vfs::world::World;
 
+use crate::socket::transfer::is_roomy;
 use crate::socket::{Kind, Role, Socket};
 
 /// `FIONREAD`, `SIOCOUTQ`
@@ -31,8 +32,7 @@ impl File for Socket {
             }
             (ready, state.peer.as_ref().and_then(alloc::sync::Weak::upgrade), state.options.send)
         };
-        // There is room if no more than a quarter of what may wait does.
-        if peer.is_none_or(|peer| peer.state.lock().waiting * 4 <= most) {
+        if peer.is_none_or(|peer| is_roomy(peer.state.lock().waiting, most)) {
             ready |= Readiness::WRITABLE | Readiness::OUT_BAND;
         }
         ready
@@ -43,8 +43,7 @@ impl File for Socket {
     }
 
     fn edges(&self, _: &dyn World) -> Edges {
-        // Those of the Unix domain go by what became ready.
-        if self.is_of_internet() { self.state.lock().edges } else { Edges::default() }
+        self.state.lock().edges
     }
 
     fn watchers(&self) -> Option<&Watchers> {
