@@ -100,6 +100,7 @@ impl<K: Kernel> Process<K> {
         }
         self.files.hear(self);
         self.give_back(rings);
+        self.timers.follow_others(self.ticks_of_us(u64::from(bulletin.turn_us.load(Ordering::Relaxed))));
         self.note_change();
         let (parent, group) = (bulletin.parent.load(Ordering::Relaxed), bulletin.group.load(Ordering::Relaxed));
         self.kernel.identity().set(Word::Parent, parent);
@@ -110,6 +111,11 @@ impl<K: Kernel> Process<K> {
         }
         while bulletin.signals.load(Ordering::Relaxed) != 0 && self.take_signals().is_ok() {}
         self.answer_questions();
+    }
+
+    /// So many microseconds in ticks of the counter; some, if it is not 0.
+    pub(crate) fn ticks_of_us(&self, us: u64) -> u64 {
+        if us == 0 { 0 } else { (us * self.kernel.info().clock_hz / 1_000_000).max(1) }
     }
 
     /// Take signals that others sent.

@@ -70,7 +70,12 @@ impl<K: Kernel> Process<K> {
     pub(crate) fn ledger_text(&self) -> String {
         let [requests, asked, given] =
             [&self.giving.requests, &self.giving.asked, &self.giving.given].map(|count| count.load(Ordering::Relaxed));
-        let mut text = format!("asked {requests} times for {asked} frames, gave {given}\n");
+        let mut text = format!("asked {requests} times for {asked} frames, gave {given}");
+        match self.kernel.bulletin().rests.load(Ordering::Relaxed) {
+            0 => {}
+            rests => text += &format!("; had no time {rests} times, since it kept others from their turns"),
+        }
+        text.push('\n');
         // What `unixd` maps and unmaps for the library is between the two of them.
         let of_program = |entry: &LedgerEntry| entry.address < PROGRAM_TOP as u64;
         for entry in self.kernel.losses(0).0.into_iter().filter(of_program) {

@@ -10,7 +10,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use policy::Set;
 use policy::admission::{Admission, Verdict};
@@ -40,6 +40,8 @@ pub struct Policies {
     /// Frames of zeros that are to be ready after a fork, and whether they are to be made.
     ahead: AtomicUsize,
     is_to_zero: AtomicBool,
+    /// How long others may compute before the process has its turn, in microseconds, as the server was told; 0: to the end of their slices.
+    others_us: AtomicU32,
 }
 
 /// Who is asked about calls, or told of them.
@@ -98,8 +100,8 @@ impl<K: Kernel> Process<K> {
         self.files.set_policies(caching, names);
         let mut watch = self.policies.watch.lock();
         let schedule = scheduling.unwrap_or_else(|| Box::new(ByPriority::default()));
-        let turn = schedule.turn_us().map_or(0, |turn| (turn * self.kernel.info().clock_hz / 1_000_000).max(1));
-        self.timers.follow(schedule.is_on_time(), turn);
+        self.timers.follow(schedule.is_on_time(), self.ticks_of_us(schedule.turn_us().unwrap_or(0)));
+        self.want_turns(schedule.others_us().unwrap_or(0));
         let counted = tracing.is_some();
         let turns = Arc::clone(&watch.turns);
         self.threads.with(|table| table.set_schedule(if counted { Box::new(Counted::new(schedule, turns)) } else { schedule }));
@@ -109,6 +111,14 @@ impl<K: Kernel> Process<K> {
         let mut points = self.points.lock();
         points.set_policy(recovery);
         self.kernel.watch_calls(self.trace.is_on || !watch.admission.is_empty() || watch.tracing.is_some() || points.are_wanted());
+    }
+
+    /// Have others let the process have its turn after so many microseconds. One that is held to rules may not be allowed to ask for that, and does
+    /// without.
+    fn want_turns(&self, us: u32) {
+        if self.policies.others_us.swap(us, Ordering::Relaxed) != us && self.ask(Operation::Turn, 0, us, [0; 3]).is_err() {
+            self.policies.others_us.store(0, Ordering::Relaxed);
+        }
     }
 
     /// Read which programs are to have which policies. One whose line makes no sense, which is reported, does not begin.

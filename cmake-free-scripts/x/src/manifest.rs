@@ -20,6 +20,7 @@
 //! times = 2.0                           # how many times it must be less than without them
 //! against = ["paging=prefault,pages=8"] # or than with these
 //! without = ["4096"]                    # what its arguments are there, if others
+//! linux = "a fault for each page"       # what Linux does instead, for the report
 //! ```
 //!
 //! The comment that it begins with says what it is about, in the report too.
@@ -129,6 +130,9 @@ pub struct Measure {
     pub against: Vec<String>,
     /// The program's arguments there and on Linux, if they are others.
     pub without: Option<Vec<String>>,
+    /// What Linux does instead.
+    #[serde(default)]
+    pub linux: String,
 }
 
 /// The manifests of `user/apps`, by name.

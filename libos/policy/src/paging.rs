@@ -106,7 +106,7 @@ impl InOrder {
 }
 
 /// One fault costs some hundred instructions; a page that is brought in for nothing costs a frame.
-const AHEAD_PAGES: usize = 16;
+pub const AHEAD_PAGES: usize = 16;
 
 impl Paging for InOrder {
     #[inline(always)]

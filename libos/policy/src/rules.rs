@@ -7,7 +7,7 @@
 //! allow processes               fork(2), and signals to those that came of it
 //! allow sockets                 sockets by a name: socket(2), bind(2), connect(2)
 //! allow ipc                     message queues and System V's objects
-//! allow signals                 signals, limits and priorities of processes that are not in the sandbox
+//! allow signals                 signals, limits and priorities of processes that are not in the sandbox, and turns that they let it have
 //! allow terminals               other terminals than those that it was given
 //! limit frames 2000             memory of each process, in pages
 //! limit processes 4             processes at a time

@@ -22,6 +22,11 @@ pub trait Schedule: Send {
     fn turn_us(&self) -> Option<u64> {
         None
     }
+    /// How long other processes may compute, in microseconds, before this one has its turn, if it wants one; none: to the end of their slices. The
+    /// server asks them, and takes time from who does not listen.
+    fn others_us(&self) -> Option<u32> {
+        None
+    }
     /// A thread of a real-time policy is to run again before all others of its priority.
     fn ready_first(&mut self, thread: usize, priority: u8);
     /// The thread to run, which is then not ready any more.
@@ -125,6 +130,10 @@ impl Schedule for Counted {
 
     fn turn_us(&self) -> Option<u64> {
         self.inner.turn_us()
+    }
+
+    fn others_us(&self) -> Option<u32> {
+        self.inner.others_us()
     }
 
     fn ready_first(&mut self, thread: usize, priority: u8) {

@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use linux_raw_sys::general::{AT_FDCWD, O_RDONLY, O_RDWR, O_WRONLY};
 use policy::caching::Caching;
 use policy::names::Names;
-use spin::Mutex;
+use spin::{Mutex, MutexGuard};
 
 use crate::errno::{Errno, Result};
 use crate::file::console::Stream;
@@ -214,14 +214,13 @@ impl Files {
         self.inodes.store(unix::message::inode_of(id, 0), Ordering::Relaxed);
     }
 
-    /// A regular file that has no name and never had one: memfd_create(2)'s.
+    /// A regular file that has no name and never had one: memfd_create(2)'s, with permissions as [`Node::create_unnamed`] takes them.
     ///
     /// # Errors
     /// `ENODEV`: the root is no file system that could hold it.
-    pub fn unnamed_file(&self, name: &[u8], actor: &Actor) -> Result<Arc<Entry>> {
-        const PERMISSIONS: u32 = 0o777;
+    pub fn unnamed_file(&self, name: &[u8], permissions: u32, actor: &Actor) -> Result<Arc<Entry>> {
         let root = self.root();
-        root.node.create_unnamed(&root, &[b"memfd:", name].concat(), PERMISSIONS, actor)
+        root.node.create_unnamed(&root, &[b"memfd:", name].concat(), permissions, actor)
     }
 
     /// What a descriptor refers to.
@@ -237,6 +236,12 @@ impl Files {
     #[inline(always)]
     pub fn with_table<T>(&self, work: impl FnOnce(&mut Table) -> T) -> T {
         work(&mut self.table.lock())
+    }
+
+    /// The table of descriptors, if nobody works on it.
+    #[inline(always)]
+    pub fn try_table(&self) -> Option<MutexGuard<'_, Table>> {
+        self.table.try_lock()
     }
 
     /// Give a description the lowest free descriptor.
@@ -276,6 +281,13 @@ impl Files {
     pub fn let_go(&self) {
         if let Some(tree) = &self.tree {
             tree.let_go();
+        }
+    }
+
+    /// A program was run, or could not be.
+    pub fn settle_programs(&self) {
+        if let Some(tree) = &self.tree {
+            tree.settle_programs();
         }
     }
 

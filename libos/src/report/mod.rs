@@ -34,6 +34,7 @@ use crate::thread::Waits;
 use crate::time::Clock;
 use crate::user::UserMemory;
 use crate::vfs::attributes::Time;
+use crate::vfs::node::Target;
 use crate::vfs::world::{Person, Report, Table, World};
 
 impl<K: Kernel> World for Process<K> {
@@ -150,8 +151,10 @@ impl<K: Kernel> World for Process<K> {
         self.threads.with(|table| table.current_id())
     }
 
-    fn executable(&self) -> Vec<u8> {
-        self.running.lock().path.clone()
+    fn executable(&self) -> Target {
+        let running = self.running.lock();
+        let entry = running.program.as_ref().and_then(|program| program.entry.clone());
+        entry.map_or_else(|| Target::Path(running.path.clone()), Target::Entry)
     }
 
     fn files(&self) -> Option<&Files> {

@@ -19,7 +19,7 @@ use crate::signal::{DEFAULT, IGNORE, SIGCHLD, SIGNALS, Set, bit};
 use crate::thread::Waits;
 use crate::time::Clock;
 use crate::user::PROGRAM_TOP;
-use crate::vfs::world::{Report, World};
+use crate::vfs::world::Report;
 
 impl<K: Kernel> Process<K> {
     /// A text about the process, or a thread or descriptor of it with a number; 0: as a whole.
@@ -51,7 +51,7 @@ impl<K: Kernel> Process<K> {
                 format!("pos:\t{offset}\nflags:\t0{flags:o}\nmnt_id:\t1\nino:\t{inode}\n").into_bytes()
             }
             Report::DescriptorPath => self.files.path_of(&self.files.get(number as i32).map_err(|_| Errno::ENOENT)?.entry),
-            Report::Executable => self.executable(),
+            Report::Executable => self.running.lock().path.clone(),
             Report::CurrentDirectory => self.files.path_of(&self.files.current_directory()),
             Report::RootDirectory => self.files.path_of(&self.files.root()),
             _ => return Err(Errno::EINVAL),
@@ -60,7 +60,7 @@ impl<K: Kernel> Process<K> {
 
     fn sizes(&self) -> Sizes {
         let memory = self.memory.lock();
-        let program = self.executable();
+        let program = self.running.lock().path.clone();
         let mut sizes = Sizes {
             total: memory.size() / PAGE_SIZE,
             resident: memory.resident.pages(),

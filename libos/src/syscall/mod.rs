@@ -22,6 +22,7 @@ pub mod notice;
 #[cfg(test)]
 mod numbers;
 pub mod open;
+pub mod owner;
 pub mod path;
 pub mod pidfd;
 pub mod poll;

@@ -468,8 +468,8 @@ rows! {
     dup: 32, 23, descriptor::dup, Full, [Fd];
     dup2: 33, -, descriptor::dup2, Full, [Fd, Fd];
     dup3: 292, 24, descriptor::dup3, Full, [Fd, Fd, OpenFlags];
-    fcntl: 72, 25, descriptor::fcntl, Partial("no leases, no owner"), [Fd, FcntlCommand, Hex];
-    memfd_create: 319, 279, descriptor::memfd_create, Partial("no seals, no huge pages"), [Path, Hex];
+    fcntl: 72, 25, descriptor::fcntl, Partial("no leases"), [Fd, FcntlCommand, Hex];
+    memfd_create: 319, 279, descriptor::memfd_create, Partial("no huge pages"), [Path, Hex];
     flock: 73, 32, lock::flock, Full, [Fd, Hex];
     pipe: 22, -, descriptor::pipe, Full, [Pointer];
     pipe2: 293, 59, descriptor::pipe2, Partial("no packets"), [Pointer, OpenFlags];

@@ -74,8 +74,10 @@ pub struct Timers {
     on_threads: AtomicU64,
     /// Whether a thread that sleeps is woken when its time comes, though another runs.
     on_time: AtomicBool,
-    /// How long the process computes before others have their turn, in ticks of the counter; 0: to the end of its slice.
+    /// How long the process computes before others have their turn, in ticks of the counter, as its policy says and as others ask; 0: to the end of
+    /// its slice.
     turn: AtomicU64,
+    asked_turn: AtomicU64,
     /// Where its turn ends; `NEVER`: it has not begun.
     turn_end: AtomicU64,
 }
@@ -97,6 +99,7 @@ impl Timers {
             on_threads: AtomicU64::new(0),
             on_time: AtomicBool::new(false),
             turn: AtomicU64::new(0),
+            asked_turn: AtomicU64::new(0),
             turn_end: AtomicU64::new(NEVER),
         }
     }
@@ -112,9 +115,24 @@ impl Timers {
         self.forget_turn();
     }
 
+    /// Let others have their turn after so many ticks, whatever the policy says: they ask for that. 0: they do not any more.
+    pub fn follow_others(&self, turn: u64) {
+        if self.asked_turn.swap(turn, Ordering::Relaxed) != turn {
+            self.turn_end.store(NEVER, Ordering::Relaxed);
+            // So that the next look at timers arms, or does not arm any more.
+            self.due.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// How long the process computes before others have their turn, in ticks; 0: to the end of its slice.
+    fn turn(&self) -> u64 {
+        let (own, asked) = (self.turn.load(Ordering::Relaxed), self.asked_turn.load(Ordering::Relaxed));
+        if own == 0 || asked == 0 { own.max(asked) } else { own.min(asked) }
+    }
+
     /// The process rests, or is a new one: its turn begins with the next look at timers. Whether there are such turns.
     pub fn forget_turn(&self) -> bool {
-        let has_turns = self.turn.load(Ordering::Relaxed) > 0;
+        let has_turns = self.turn() > 0;
         if has_turns {
             self.turn_end.store(NEVER, Ordering::Relaxed);
             self.due.store(0, Ordering::Relaxed);

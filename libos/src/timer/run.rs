@@ -104,7 +104,7 @@ impl<K: Kernel> Process<K> {
 
     /// Where the turn ends that the process has, from now on if it has not begun; [`NEVER`]: at the end of its slice.
     fn turn_end(&self) -> u64 {
-        let (turn, end) = (self.timers.turn.load(Ordering::Relaxed), self.timers.turn_end.load(Ordering::Relaxed));
+        let (turn, end) = (self.timers.turn(), self.timers.turn_end.load(Ordering::Relaxed));
         if turn == 0 || end != NEVER {
             return end;
         }

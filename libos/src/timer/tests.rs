@@ -165,3 +165,16 @@ fn a_process_that_has_turns_lets_others_run_when_one_is_over_and_not_when_it_wak
     caller.process.arm_timers();
     assert_eq!(caller.deadline(), 0);
 }
+
+#[test]
+fn of_ones_own_turns_and_those_that_others_ask_for_the_shorter_count() {
+    let caller = caller();
+    let timers = &caller.process.timers;
+    let turn = |own: u64, asked: u64| {
+        timers.follow(false, own * MS as u64);
+        timers.follow_others(asked * MS as u64);
+        caller.process.arm_timers();
+        caller.deadline()
+    };
+    assert_eq!([turn(0, 3), turn(5, 3), turn(2, 3), turn(5, 0), turn(0, 0)], [3, 3, 2, 5, 0]);
+}

@@ -14,6 +14,7 @@
 //! | `permission` | who may do what with an inode |
 //! | `tmpfs`, `initramfs` | files in memory, and the archive that the first ones come from |
 //! | `remote`, `wire` | the tree that `unixd` keeps for all processes; its messages |
+//! | `seals` | what of a file may never happen any more |
 //! | `device` | `/dev` |
 //! | `text`, `proc` | files that are written as they are read: `/proc`, `/sys` |
 //! | `world` | what all of them ask of the process |
@@ -30,6 +31,7 @@ pub mod permission;
 pub mod proc;
 pub mod remote;
 pub mod removal;
+pub mod seals;
 pub mod status;
 #[cfg(test)]
 mod tests;

@@ -82,6 +82,8 @@ pub struct Statistics {
 
 /// Beside permissions: what is made never gets a name (`O_TMPFILE | O_EXCL`).
 pub const NEVER_NAMED: u32 = 1 << 14;
+/// Beside permissions: what is made may be sealed (`MFD_ALLOW_SEALING`).
+pub const SEALABLE: u32 = 1 << 15;
 
 /// An inode.
 pub trait Node: Any + Send + Sync {
@@ -121,6 +123,14 @@ pub trait Node: Any + Send + Sync {
         false
     }
 
+    /// Check that what it holds may be changed by who opens it, or names it, for that.
+    ///
+    /// # Errors
+    /// `ETXTBSY`: a process runs it.
+    fn check_idle(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// What its file system says of itself.
     fn statistics(&self, world: &dyn World) -> Statistics;
 
@@ -148,7 +158,7 @@ pub trait Node: Any + Send + Sync {
     }
 
     /// Make a regular file in no directory (`O_TMPFILE`). It is called so; with an empty name, by its number, and may get a name in a directory,
-    /// unless the permissions say [`NEVER_NAMED`].
+    /// unless the permissions say [`NEVER_NAMED`]. Nobody seals it, unless they say [`SEALABLE`].
     fn create_unnamed(&self, here: &Arc<Entry>, name: &[u8], permissions: u32, actor: &Actor) -> Result<Arc<Entry>> {
         let _ = (here, name, permissions, actor);
         Err(Errno::EOPNOTSUPP)
@@ -202,9 +212,14 @@ pub trait Node: Any + Send + Sync {
         Err(Errno::ENXIO)
     }
 
-    /// The contents as exec wants them, of a regular file that may be executed.
-    fn backing(self: Arc<Self>) -> Option<Arc<dyn Backing>> {
-        None
+    /// The contents as exec wants them, of a regular file: to run them, which keeps others from writing to them until they are let go of; or
+    /// to be the interpreter of what runs.
+    ///
+    /// # Errors
+    /// `EACCES`: it is no regular file, or may not be executed. `ETXTBSY`: it is open for writing.
+    fn run(self: Arc<Self>, as_what: Role) -> Result<Arc<dyn Backing>> {
+        let _ = as_what;
+        Err(Errno::EACCES)
     }
 
     /// Where the entry is that stands for this inode, if its tree is kept elsewhere.
@@ -249,6 +264,15 @@ pub trait Node: Any + Send + Sync {
     fn portal(&self) -> Option<u32> {
         None
     }
+}
+
+/// What a file is run as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The program, or a script.
+    Program,
+    /// What loads the program.
+    Interpreter,
 }
 
 /// What opening a path gave.

@@ -131,6 +131,9 @@ pub fn find(world: &dyn World, start: &Start, path: &[u8], opening: &Opening, li
     world.may_use(entry, b"", wanted(opening))?;
     if !found.made {
         check(world, entry, opening)?;
+        if kind == Kind::Regular && wanted(opening).contains(Wanted::WRITE) {
+            entry.node.check_idle()?;
+        }
     }
     match kind {
         Kind::Socket => return Err(Errno::ENXIO),

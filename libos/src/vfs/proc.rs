@@ -51,7 +51,7 @@ fn to_mounts(_: &dyn World) -> Result<Target> {
 }
 
 fn to_executable(world: &dyn World) -> Result<Target> {
-    Ok(Target::Path(world.executable()))
+    Ok(world.executable())
 }
 
 fn to_current(world: &dyn World) -> Result<Target> {

@@ -15,7 +15,7 @@ use crate::signal::{Information, Set, Signals};
 use crate::time::Clock;
 use crate::user::UserMemory;
 use crate::vfs::attributes::Time;
-use crate::vfs::node::{Entry, Node};
+use crate::vfs::node::{Entry, Node, Target};
 use crate::vfs::permission::{Actor, Subject, Wanted};
 
 /// A text that the process writes about itself or its machine, as proc(5) lays it out. The numbers of those about a process travel.
@@ -282,8 +282,8 @@ pub trait World: UserMemory {
     fn thread(&self) -> u32 {
         self.id()
     }
-    /// The path of the program that it runs.
-    fn executable(&self) -> Vec<u8>;
+    /// The program that it runs.
+    fn executable(&self) -> Target;
     /// The process's own files, if it is a process: what `/proc/self/fd` lists.
     fn files(&self) -> Option<&Files>;
     /// Open a terminal by its device's number.

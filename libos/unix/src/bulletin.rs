@@ -34,6 +34,11 @@ pub struct Bulletin {
     pub questions: AtomicU32,
     /// Not 0 while there are other processes, who could use the time that this one does not need.
     pub company: AtomicU32,
+    /// How long the process may compute, in microseconds, before it lets others have their turn; 0: to the end of its slice. From who does not, time
+    /// is taken.
+    pub turn_us: AtomicU32,
+    /// How often time was taken of the process.
+    pub rests: AtomicU32,
 }
 
 impl Bulletin {

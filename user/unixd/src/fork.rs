@@ -118,6 +118,9 @@ impl Server {
         let Kin { exit_signal, thread, is_sibling } = fork.kin;
         self.family.copy(id, fork.id, exit_signal, thread, is_sibling)?;
         self.note_beginning(fork.id);
+        if self.watch.is_on() {
+            self.tell_turns();
+        }
         // What the bulletin says of it stands there before it runs.
         self.settle();
         if exo::slice_set(0, fork.slot, fork.env, context).is_err() {
@@ -153,12 +156,13 @@ impl Server {
         let handles = self.handles(id).map(|handles| handles.clone())?;
         let parent = self.processes.get(id).ok_or(Errno::ESRCH)?;
         let (share, words_pages, sandbox) = (parent.share.of_child(fork.slot), parent.words_pages, parent.sandbox.clone());
+        let turns = parent.turns.of_child();
         let channel = self.channels.take().map_err(|_| Errno::EAGAIN)?;
         if channel.show(fork.env).is_err() {
             self.channels.give(channel);
             return Err(Errno::EAGAIN);
         }
-        Ok(Box::new(Process { maker: id, sandbox, ..Process::child_of(fork, share, context, channel, handles, words_pages) }))
+        Ok(Box::new(Process { maker: id, sandbox, turns, ..Process::child_of(fork, share, context, channel, handles, words_pages) }))
     }
 
     /// Whether an environment is alive, a child of this one and no process.

@@ -27,6 +27,7 @@
 //! | `admission` | who gets how many frames: a policy |
 //! | `revocation` | who is asked for frames when they run out: a policy |
 //! | `seizure` | which pages are taken by force from who does not answer |
+//! | `turns` | who wants to run when its time comes, and what time is taken from who does not listen |
 //! | `handles` | what a process holds: places in the tree, open files |
 //! | `objects`, `caller` | operations on open files, and the world that these see |
 //! | `making` | objects without a name, and open files opened again |
@@ -59,6 +60,7 @@ pub mod locks;
 pub mod machine;
 pub mod making;
 pub mod memory;
+pub mod notices;
 pub mod objects;
 pub mod process;
 pub mod processes;
@@ -79,5 +81,6 @@ pub mod spares;
 pub mod system_v;
 pub mod terminal;
 pub mod tree;
+pub mod turns;
 
 pub use server::Server;

@@ -93,6 +93,12 @@ pub fn frame_uses(frame: u64) -> u32 {
     if entry.kind == FrameKind::User as u32 { entry.count } else { 0 }
 }
 
+/// The frame that is mapped at an address of the server's own.
+#[must_use]
+pub fn frame_at(address: usize) -> Option<u64> {
+    exo::page_query(EnvId::SELF, address).ok().map(|page| page.frame)
+}
+
 /// The counter.
 #[must_use]
 pub fn clock() -> u64 {
@@ -124,9 +130,19 @@ pub fn cpu_ns(env: EnvId) -> u64 {
 /// The owner of a slot of the slice vector.
 #[must_use]
 pub fn slice_owner(slot: usize) -> EnvId {
+    EnvId(slice(slot).owner)
+}
+
+/// How often slices of a slot of the slice vector ended by force.
+#[must_use]
+pub fn slices_expired(slot: usize) -> u32 {
+    slice(slot).expired
+}
+
+fn slice(slot: usize) -> SliceEntry {
     let first = (INFO + INFO_SLICES_PAGE * PAGE_SIZE) as *const SliceEntry;
     // SAFETY: the page is mapped and has MAX_SLICES entries, which the kernel changes behind our back.
-    EnvId(unsafe { (&raw const (*first.add(slot.min(MAX_SLICES - 1))).owner).read_volatile() })
+    unsafe { first.add(slot.min(MAX_SLICES - 1)).read_volatile() }
 }
 
 /// Whether an environment is another, or above it in the tree.

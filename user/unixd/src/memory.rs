@@ -104,10 +104,10 @@ pub fn check(request: &Request) -> Result<()> {
 fn needed(request: &Request) -> usize {
     use Operation::*;
     match request.operation {
-        Exit | MoreFrames | GiveBack | Look | ForkFailed | AwaitRelease | AwaitCall | Spare | Release | Unstage | Wait | TakeSignals
-        | Stop | Children | Executed | Birth | HasEnded | GetGroup | ChildrenUsage | Priority | Setting | NoteRead | Moved | IsPresent
-        | Overlay | QueueLeave | SemaphoresLeave | SegmentDetach | QueueUnlink | UnlockAll | Shutdown | Sync | Unlink | Attributes
-        | Standing | Processes | Person | TakeQuestion | Census | SetName => 0,
+        Exit | MoreFrames | GiveBack | Turn | Look | ForkFailed | AwaitRelease | AwaitCall | Spare | Release | Unstage | Wait
+        | TakeSignals | Stop | Children | Executed | Birth | HasEnded | GetGroup | ChildrenUsage | Priority | Setting | NoteRead
+        | Moved | IsPresent | Overlay | QueueLeave | SemaphoresLeave | SegmentDetach | QueueUnlink | UnlockAll | Shutdown | Sync
+        | Unlink | Attributes | Standing | Processes | Person | TakeQuestion | Census | SetName => 0,
         Kill if u32::from(request.small) == SIGKILL => 0,
         Read | Write | Send | Receive | Readiness | Control | Kill | Lock | LockWhole | QueueSend | QueueReceive | MessageSend
         | MessageReceive | SemaphoresOperate | PipePeers | Describe | MapFile | MapOverlay | Walk | Path | Target | List | Statistics

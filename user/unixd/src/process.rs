@@ -11,6 +11,7 @@ use crate::questions::Questions;
 use crate::sandbox::Sandbox;
 use crate::share::Share;
 use crate::spares::Standing;
+use crate::turns::Turns;
 
 /// See the module.
 pub struct Process {
@@ -44,6 +45,8 @@ pub struct Process {
     pub sandbox: Sandbox,
     /// What others ask about it.
     pub questions: Questions,
+    /// What it wants of others' use of the CPU, and how it uses it itself.
+    pub turns: Turns,
 }
 
 impl Process {
@@ -66,6 +69,7 @@ impl Process {
             spare: None,
             sandbox: Sandbox::default(),
             questions: Questions::default(),
+            turns: Turns::default(),
         }
     }
 

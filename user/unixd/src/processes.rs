@@ -85,6 +85,11 @@ impl Processes {
         self.by_id.values().map(Box::as_ref)
     }
 
+    /// The same, to change.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Process> {
+        self.by_id.values_mut().map(Box::as_mut)
+    }
+
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -17,6 +17,7 @@ use crate::questions::Questions;
 use crate::server::Server;
 use crate::share::Share;
 use crate::spares::Standing;
+use crate::turns::Turns;
 
 /// Where pages are made that a process gets.
 const SCRATCH: usize = 0x7b10_0000_0000;
@@ -120,6 +121,7 @@ pub fn start(server: &mut Server, block: &[u8], copy: usize, copies: usize) -> e
         spare: None,
         sandbox: Default::default(),
         questions: Questions::default(),
+        turns: Turns::default(),
     }));
     server.family.begin(id);
     server.note_beginning(id);

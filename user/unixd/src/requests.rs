@@ -160,13 +160,7 @@ impl Server {
                     }
                 }
                 Effect::Suspend(id) => self.suspend(id),
-                Effect::Resume(id) => {
-                    if let Some(process) = self.processes.get(id) {
-                        for &slot in process.share.slots() {
-                            let _ = exo::slice_set(0, slot, process.env, process.context);
-                        }
-                    }
-                }
+                Effect::Resume(id) => self.give_time(id),
             }
         }
         if let Some(deadline) = self.family.new_deadline(machine::clock) {
@@ -188,7 +182,7 @@ impl Server {
     }
 
     /// Take all time away from a process, and from what environments it made for itself.
-    fn suspend(&self, id: u32) {
+    pub(crate) fn suspend(&self, id: u32) {
         let Some(process) = self.processes.get(id) else { return };
         for slot in (0..abi::MAX_SLICES).filter(|&slot| machine::is_over(process.env, machine::slice_owner(slot))) {
             let _ = exo::slice_set(0, slot, EnvId::SELF, machine::UNUSED);
@@ -208,13 +202,14 @@ impl Server {
             }
         }
         self.enforce_requests(now);
+        self.look_at_turns(now);
         self.settle();
         self.set_alarm(self.family.deadline());
     }
 
     /// Wake up when the next thing is due, of the family's or another.
     pub(crate) fn set_alarm(&self, of_family: Option<u64>) {
-        crate::alarm::set([of_family, self.rounds.deadline()].into_iter().flatten().min());
+        crate::alarm::set([of_family, self.rounds.deadline(), self.watch.deadline()].into_iter().flatten().min());
     }
 }
 

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! Who answers, be it with nothing, is not taken from: what a process says it needs it keeps, and who asked is refused. A deadline is there
-//! for those that do not listen.
+//! for those that do not listen. Who gave less than it was asked for is left alone for a while; who gave all may have more, and can be asked
+//! again at once. What it gave the kernel's count of its frames says, not the process.
 
 use alloc::vec::Vec;
 
@@ -26,7 +27,7 @@ pub struct Holder {
     pub id: u32,
     /// Frames that it is charged for.
     pub used: usize,
-    /// Whether it was asked within the last second, and is not to be bothered again so soon.
+    /// Whether it was asked within the last second and did not give all, and is not to be bothered again so soon.
     pub was_asked: bool,
 }
 
@@ -90,12 +91,24 @@ struct Round {
     until: u64,
 }
 
+/// A request for frames, until its time is long over or all of them were given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Asked {
+    /// The process.
+    id: u32,
+    /// When, in ticks.
+    when: u64,
+    /// For how many.
+    frames: usize,
+    /// How many it was charged for then.
+    used: usize,
+}
+
 /// Those who wait, and those who were asked.
 #[derive(Debug, Default)]
 pub struct Rounds {
     waiting: Vec<Round>,
-    /// Who was asked, and when, in ticks.
-    asked: Vec<(u32, u64)>,
+    asked: Vec<Asked>,
     /// Those for whom a round is over: they are refused what still is not there.
     over: Vec<u32>,
 }
@@ -118,6 +131,18 @@ impl Rounds {
         over
     }
 
+    /// Somebody answered, and is charged for so many frames now: who gave all of what it was asked for can be asked for more.
+    fn note_given(&mut self, id: u32, used: usize) {
+        let (frames, before) = self
+            .asked
+            .iter()
+            .filter(|asked| asked.id == id)
+            .fold((0usize, 0), |(frames, before), asked| (frames.saturating_add(asked.frames), asked.used.max(before)));
+        if before.saturating_sub(used) >= frames {
+            self.asked.retain(|asked| asked.id != id);
+        }
+    }
+
     /// How many frames somebody is asked for, by all together, and until when.
     fn asked_of(&self, id: u32) -> (usize, u64) {
         let mut all = (0usize, u64::MAX);
@@ -132,7 +157,7 @@ impl Rounds {
 
 /// What a process keeps of its quota that it does not use: a fault's pages, and their tables.
 const SLACK: usize = 64;
-/// How long nobody is asked again, in seconds.
+/// How long nobody is asked again who did not give all, in seconds.
 const REST_S: u64 = 1;
 
 impl Server {
@@ -151,7 +176,7 @@ impl Server {
         // Who waits does not listen, and needs what it has.
         self.answered(id);
         let (now, second) = (machine::clock(), machine::clock_hz());
-        self.rounds.asked.retain(|&(_, when)| now.saturating_sub(when) < REST_S * second);
+        self.rounds.asked.retain(|asked| now.saturating_sub(asked.when) < REST_S * second);
         let is_waiting = |id| self.rounds.waiting.iter().any(|round| round.asker == id);
         let holders: Vec<Holder> = self
             .processes
@@ -161,7 +186,7 @@ impl Server {
             .map(|process| Holder {
                 id: process.id,
                 used: process.frames().1,
-                was_asked: self.rounds.asked.iter().any(|&(asked, _)| asked == process.id),
+                was_asked: self.rounds.asked.iter().any(|asked| asked.id == process.id),
             })
             .collect();
         let unanswered = self.revocation.ask(short, &holders);
@@ -169,7 +194,10 @@ impl Server {
             return Err(Errno::ENOMEM);
         }
         let until = now + self.revocation.patience_ms() * second / 1000;
-        self.rounds.asked.extend(unanswered.iter().map(|&(asked, _)| (asked, now)));
+        for &(id, frames) in &unanswered {
+            let used = holders.iter().find(|holder| holder.id == id).map_or(0, |holder| holder.used);
+            self.rounds.asked.push(Asked { id, when: now, frames, used });
+        }
         self.rounds.waiting.push(Round { asker: id, unanswered: unanswered.clone(), until });
         for (asked, _) in unanswered {
             self.tell_asked(asked);
@@ -198,6 +226,8 @@ impl Server {
     /// # Errors
     /// `ESRCH`: it is gone.
     pub(crate) fn given_back(&mut self, id: u32) -> Answer {
+        let (_, used) = self.process(id)?.frames();
+        self.rounds.note_given(id, used);
         let taken = self.take_slack(id);
         self.answered(id);
         value(taken as u64)
@@ -281,6 +311,18 @@ mod tests {
     fn who_was_just_asked_is_left_alone() {
         let holders = [Holder { was_asked: true, ..holder(2, 10_000) }, holder(3, 1000)];
         assert_eq!(LargestFirst.ask(10, &holders), [(3, 500)]);
+    }
+
+    #[test]
+    fn who_gave_all_can_be_asked_again_and_who_gave_less_is_left_alone() {
+        let asked = |id, frames, used| Asked { id, when: 0, frames, used };
+        let mut rounds = Rounds { asked: Vec::from([asked(2, 100, 1000), asked(2, 50, 990), asked(3, 10, 500)]), ..Rounds::default() };
+        rounds.note_given(2, 851);
+        assert_eq!(rounds.asked.len(), 3, "one less than both requests were for");
+        rounds.note_given(2, 850);
+        assert_eq!(rounds.asked, [asked(3, 10, 500)]);
+        rounds.note_given(3, 600);
+        assert_eq!(rounds.asked, [asked(3, 10, 500)], "it took more meanwhile");
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::load::Load;
 use crate::locks;
 use crate::machine;
 use crate::memory;
+use crate::notices::Notices;
 use crate::process::Process;
 use crate::processes::Processes;
 use crate::queues::Queues;
@@ -30,6 +31,7 @@ use crate::spares::Standing;
 use crate::system_v::SystemV;
 use crate::terminal::Terminals;
 use crate::tree::Tree;
+use crate::turns::Watch;
 
 /// Wait status of a process whose trap had no entry: `SIGSEGV`.
 const FAULTED: u32 = 11;
@@ -52,6 +54,8 @@ pub struct Server {
     pub system_v: SystemV,
     /// Terminals.
     pub terminals: Terminals,
+    /// Open files that somebody is told of by signals.
+    pub notices: Notices,
     /// Their records, and those of the dead that are to be waited for.
     pub family: Family,
     /// Who gets how many frames.
@@ -60,6 +64,8 @@ pub struct Server {
     pub(crate) revocation: LargestFirst,
     /// Who is, and who waits for them.
     pub(crate) rounds: Rounds,
+    /// Whether somebody wants to be on time, and when it is looked at who does not care.
+    pub(crate) watch: Watch,
     /// What the machine did so far.
     pub(crate) load: Load,
     /// The run ends with these: their ids.
@@ -89,10 +95,12 @@ impl Server {
             queues: Queues::default(),
             system_v: SystemV::default(),
             terminals,
+            notices: Notices::default(),
             family: Family::new(machine::clock_hz()),
             admission: SmallFirst,
             revocation: LargestFirst,
             rounds: Rounds::default(),
+            watch: Watch::default(),
             load: Load::default(),
             first: Vec::new(),
             status: 0,
@@ -131,6 +139,7 @@ impl Server {
             }
             Operation::MoreFrames => self.more_frames_or_wait(id, request.words[0] as usize, request.small != 0),
             Operation::GiveBack => self.given_back(id),
+            Operation::Turn => self.want_turns(id, request.large),
             Operation::Look => Err(Errno::EPERM),
             Operation::Fork => self.fork(id, &request),
             Operation::Forked => self.forked(id, request.words[0] as usize),
@@ -279,6 +288,9 @@ impl Server {
         }
         self.release(process.release);
         self.forget_rounds(id);
+        if process.turns.wanted_us > 0 {
+            self.tell_turns();
+        }
         self.end_strays();
         if let Standing::SpareOf(other) = process.standing {
             if let Some(other) = self.processes.get_mut(other).filter(|other| other.spare == Some(id)) {

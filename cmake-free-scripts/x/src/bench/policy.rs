@@ -12,6 +12,7 @@ use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
 
 use super::column::Column;
+use super::kept;
 use super::own::Own;
 use super::session::{self, Figures, Work};
 use super::table::amount;
@@ -19,7 +20,7 @@ use super::transcript::Measured;
 use crate::entry::Entry;
 use crate::isa::Isa;
 use crate::manifest::Manifest;
-use crate::{build, c_programs, progress, setup, tree};
+use crate::{build, c_programs, setup, tree};
 
 /// Width of the longest bar, in characters.
 const BAR: f64 = 40.0;
@@ -37,6 +38,8 @@ pub const LINUX: &str = "linux";
 #[derive(Serialize, Deserialize)]
 pub struct Comparison {
     app: String,
+    /// The program's name, which is that of the row for the whole of it.
+    program: String,
     isa: String,
     /// What it is about.
     about: String,
@@ -45,15 +48,17 @@ pub struct Comparison {
     against: Vec<String>,
     /// The figure that the app is about.
     row: String,
+    /// What Linux does instead of the policies.
+    instead: String,
     /// The figures, in instructions, by column.
     columns: BTreeMap<String, Figures>,
 }
 
-/// Set up and build what a comparison needs.
+/// Set up and build what comparisons of these apps need.
 ///
 /// # Errors
 /// Something does not build, or Linux's kernel cannot be had.
-pub fn prepare(isa: Isa, manifest: &Manifest, linux: bool) -> Result<()> {
+pub fn prepare<'a>(isa: Isa, mut apps: impl Iterator<Item = &'a Manifest>, linux: bool) -> Result<()> {
     setup::ensure(&[isa])?;
     if linux {
         setup::ensure_linux(&[isa])?;
@@ -61,15 +66,24 @@ pub fn prepare(isa: Isa, manifest: &Manifest, linux: bool) -> Result<()> {
     build::build_kernel(isa)?;
     build::build_personality(isa)?;
     c_programs::build(isa)?;
-    let own = crate::policies::own(&manifest.settings);
-    if own.is_empty() { Ok(()) } else { build::build_own_library(isa, &own) }
+    apps.try_for_each(|manifest| {
+        let own = crate::policies::own(&manifest.settings);
+        if own.is_empty() { Ok(()) } else { build::build_own_library(isa, &own) }
+    })
 }
 
-/// Measure an app's program without its policies, with them and, if that is wanted, on a tuned Linux.
+/// How many columns a comparison has.
+#[must_use]
+pub fn columns(linux: bool) -> usize {
+    COLUMNS.len() - usize::from(!linux)
+}
+
+/// Measure an app's program without its policies, with them and, if that is wanted, on a tuned Linux, whose figures are kept. The bar goes on by a
+/// step for each.
 ///
 /// # Errors
 /// A machine does not reach its end, or does not count instructions.
-pub fn compare(name: &str, manifest: &Manifest, isa: Isa, linux: bool) -> Result<Comparison> {
+pub fn compare(name: &str, manifest: &Manifest, isa: Isa, linux: bool, bar: &ProgressBar) -> Result<Comparison> {
     let measure = manifest.measure.as_ref();
     let against = measure.map_or(&[][..], |measure| &measure.against);
     let without = measure.and_then(|measure| measure.without.as_ref()).unwrap_or(&manifest.arguments);
@@ -79,22 +93,23 @@ pub fn compare(name: &str, manifest: &Manifest, isa: Isa, linux: bool) -> Result
         (POLICY, ours, &manifest.arguments, &manifest.settings[..]),
         (LINUX, Column::TRUTH, without, &[]),
     ];
-    let bar = progress::bar(jobs.len());
     let mut columns = BTreeMap::new();
     for (title, column, arguments, settings) in jobs.into_iter().filter(|(_, column, ..)| linux || *column == ours) {
         bar.set_message(format!("{isa} {name}: {title}"));
         let own = Own::of_app(manifest, arguments);
         let work = Work { own: Some(&own), settings, ..Work::of(vec![&own.name]) };
-        columns.insert(title.to_owned(), session::measure(isa, column, &work, &bar)?);
+        let figures = kept::or_measured(isa, column, &work, bar, || session::measure(isa, column, &work, bar));
+        columns.insert(title.to_owned(), figures.with_context(|| format!("{name} on {isa}: {title}"))?);
     }
-    bar.finish_and_clear();
     Ok(Comparison {
         app: name.to_owned(),
+        program: Own::of_app(manifest, without).name,
         isa: isa.name().to_owned(),
         about: manifest.about.clone(),
         settings: manifest.settings.clone(),
         against: against.to_vec(),
         row: measure.map_or_else(String::new, |measure| measure.row.clone()),
+        instead: measure.map_or_else(String::new, |measure| measure.linux.clone()),
         columns,
     })
 }
@@ -138,11 +153,14 @@ impl Comparison {
 
     /// The table and a chart, for a terminal.
     pub fn text(&self) -> String {
-        let mut text = format!("{} on {}: {}\n", self.app, self.isa, self.settings.join(" "));
+        let mut text = format!("{} on {}: {}; in instructions\n", self.app, self.isa, self.settings.join(" "));
+        if !self.instead.is_empty() {
+            let _ = writeln!(text, "  Linux instead: {}", self.instead);
+        }
         for row in self.rows() {
             let figures = COLUMNS.map(|title| (title, self.figure(title, row)));
             let most = figures.iter().filter_map(|(_, figure)| *figure).fold(1.0, f64::max);
-            let _ = writeln!(text, "  {row}, in instructions");
+            let _ = writeln!(text, "  {row}");
             for (title, figure) in figures {
                 let Some(figure) = figure else { continue };
                 let bar = "#".repeat((figure / most * BAR).ceil() as usize);

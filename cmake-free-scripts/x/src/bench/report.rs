@@ -144,7 +144,11 @@ fn headlines(results: &Results, isas: &[Isa]) -> String {
 
 /// How a part of Linux's figure reads, and its class.
 pub(super) fn advantage(part: f64) -> (String, &'static str) {
-    let digits = |times: f64| if times >= 9.95 { format!("{times:.0}") } else { format!("{times:.1}") };
+    let digits = |times: f64| match times {
+        _ if times >= 100.0 => table::amount(times),
+        _ if times >= 9.95 => format!("{times:.0}"),
+        _ => format!("{times:.1}"),
+    };
     match part {
         _ if part < 0.98 && part > 0.9 => (format!("{:.0} % less", 100.0 * (1.0 - part)), "win"),
         _ if part > 1.02 && part < 1.1 => (format!("{:.0} % more", 100.0 * (part - 1.0)), "loss"),

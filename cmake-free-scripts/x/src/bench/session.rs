@@ -47,7 +47,7 @@ impl<'a> Work<'a> {
     }
 
     /// What the program in the guest is told, with these operations left.
-    fn words(&self, left: &VecDeque<&str>) -> Vec<String> {
+    pub fn words(&self, left: &VecDeque<&str>) -> Vec<String> {
         match self.own {
             Some(own) => own.words(),
             None => ["--divide", &self.divisor.to_string()].into_iter().chain(left.iter().copied()).map(str::to_owned).collect(),

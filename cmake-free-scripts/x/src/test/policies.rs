@@ -6,6 +6,7 @@ use std::time::Duration;
 use ::policy::Kind;
 use anyhow::{Context, Result, bail, ensure};
 use exo::command::CommandFlags;
+use indicatif::ProgressBar;
 
 use super::Test;
 use super::compare::tail;
@@ -28,6 +29,7 @@ pub fn tests(isa: Isa) -> Vec<Test> {
     let mut tests: Vec<Test> =
         Entry::ALL.map(|entry| test(isa, format!("side-by-side-{}", entry.name()), move || side_by_side(isa, entry))).into();
     tests.extend(Entry::ALL.map(|entry| test(isa, format!("checkpoint-{}", entry.name()), move || checkpoint(isa, entry))));
+    tests.extend(Entry::ALL.map(|entry| test(isa, format!("profiles-{}", entry.name()), move || profiles_differ(isa, entry))));
     tests.push(test(isa, "defaults-cost-nothing".into(), move || defaults_cost_nothing(isa)));
     tests.push(test(isa, "placement".into(), move || placement(isa)));
     tests.push(test(isa, "scans".into(), move || scans(isa)));
@@ -37,12 +39,13 @@ pub fn tests(isa: Isa) -> Vec<Test> {
     tests.push(test(isa, "quota".into(), move || quota(isa)));
     tests.push(test(isa, "slices".into(), move || slices(isa)));
     tests.push(test(isa, "turns".into(), move || turns(isa)));
+    tests.push(test(isa, "on-time".into(), move || on_time(isa)));
     tests.push(test(isa, "trade".into(), move || trade(isa)));
     for (name, manifest) in manifest::all().unwrap_or_default() {
         if let Some(measure) = manifest.measure.clone() {
             tests.push(test(isa, format!("wins-{name}"), move || {
-                policy::prepare(isa, &manifest, false)?;
-                let times = policy::compare(&name, &manifest, isa, false)?.times(policy::DEFAULT, &measure.row)?;
+                policy::prepare(isa, core::iter::once(&manifest), false)?;
+                let times = policy::compare(&name, &manifest, isa, false, &ProgressBar::hidden())?.times(policy::DEFAULT, &measure.row)?;
                 ensure!(times >= measure.times, "{} is {times:.2} times less than by default, not {}", measure.row, measure.times);
                 Ok(())
             }));
@@ -176,6 +179,38 @@ fn turns(isa: Isa) -> Result<()> {
     Ok(())
 }
 
+/// A program that wants to be on time is, beside one that computes and knows nothing of it, and beside one that does not let its library hear of it:
+/// from that one time is taken, and it sees that in its ledger.
+fn on_time(isa: Isa) -> Result<()> {
+    let beside = |hog: &str| -> Result<(u64, u64, String)> {
+        let mut files = Files::new();
+        for name in ["latency", "hog"] {
+            files.add_program(&format!("/bin/{name}"), std::fs::read(build::linux(isa, Flavour::Shim, name))?);
+        }
+        let guest = |text: &str, settings| Guest {
+            arguments: text.split(' ').map(str::to_owned).collect(),
+            settings: words(settings),
+            flags: CommandFlags::BATCH,
+            ..Guest::default()
+        };
+        let latency = guest("/bin/latency 200 0", vec!["scheduling=deadline,others=100"]);
+        let guest = Guest { files, beside: vec![guest(&format!("/bin/hog 500{hog}"), vec![])], ..latency };
+        let output = output_of(&Machine { icount: true, ..Machine::default_for(isa) }, &guest)?;
+        let number = |start: &str| -> Result<u64> {
+            let line = output.lines().find_map(|line| line.strip_prefix(start)).with_context(|| format!("no {start}:\n{output}"))?;
+            line.split(' ').next().unwrap_or("").trim().parse().with_context(|| line.to_owned())
+        };
+        Ok((number("median ")?, number("hog: ")?, output.clone()))
+    };
+    let (late, had, output) = beside("")?;
+    ensure!(late < 200_000 && had > 80, "{late} ns late beside one that computes for {had} percent of the time:\n{output}");
+    ensure!(!output.contains("had no time"), "it listened:\n{output}");
+    let (late, had, output) = beside(" deaf")?;
+    ensure!(late < 200_000, "{late} ns late beside one that does not listen:\n{output}");
+    ensure!((1..60).contains(&had) && output.contains("had no time"), "it did not listen and had {had} percent of the time:\n{output}");
+    Ok(())
+}
+
 /// Of two apps in too little memory one gives back what it does not use, the other gets it, and both see that in their ledgers; if the first one's policy
 /// is to keep it, the other is refused earlier.
 fn trade(isa: Isa) -> Result<()> {
@@ -258,6 +293,38 @@ fn side_by_side(isa: Isa, entry: Entry) -> Result<()> {
     ensure!(usual["calls"] > 10 && usual.contains_key("execve") == other.contains_key("execve"), "{usual:?}");
     ensure!(other["faults"] * 3 <= usual["faults"], "{} faults, and {} with other paging", usual["faults"], other["faults"]);
     ensure!(other["pages"] >= usual["pages"], "{} pages, and {} with other paging", usual["pages"], other["pages"]);
+    Ok(())
+}
+
+/// Two processes of one unmodified program side by side, of which one is held to rules and brings in many pages at each fault: it is refused a file and
+/// goes another way, so that both its calls and its faults are others.
+fn profiles_differ(isa: Isa, entry: Entry) -> Result<()> {
+    const READER: &str = "local file, bytes = io.open('/secret'), 0; if file then bytes = #file:read('a'); file:close() end; \
+                          local t = {}; for i = 1, 400000 do t[i] = i end; print(#t, bytes)";
+    const SECRET: usize = 5000;
+    let mut files = lua(isa, entry)?;
+    files.add("/reader.lua", Node::File(0o644, READER.into()));
+    files.add("/secret", Node::File(0o644, vec![b's'; SECRET]));
+    files.add("/rules", Node::File(0o644, b"allow read /bin/**\nallow read /reader.lua\n".to_vec()));
+    let guest = |settings| Guest {
+        arguments: words(vec!["/bin/lua", "/reader.lua"]),
+        settings: words(settings),
+        flags: CommandFlags::BATCH | entry.flags(),
+        ..Guest::default()
+    };
+    let second = guest(vec!["tracing=counts", "paging=prefault,pages=512", "admission=sandbox,rules=/rules"]);
+    let output = output(isa, &Guest { files, beside: vec![second], ..guest(vec!["tracing=counts"]) })?;
+    let has = |bytes: usize| output.lines().any(|line| line.trim_end() == format!("{PRINTED}\t{bytes}"));
+    ensure!(has(SECRET) && has(0), "it printed:\n{output}");
+    let profiles = profiles(&output);
+    let [first, second] = [2, 3].map(|id| profiles.get(&id).with_context(|| format!("no profile of process {id}:\n{output}")));
+    let (free, held) = (first?, second?);
+    let calls = |profile: &Profile| ["openat", "open", "read", "readv", "close"].map(|name| profile.get(name).copied().unwrap_or(0));
+    let ([openat, open, read, readv, close], others) = (calls(free), calls(held));
+    ensure!(openat + open == others[0] + others[1], "both ask for the file: {free:?} {held:?}");
+    ensure!(read + readv > others[2] + others[3] && close > others[4], "one reads it: {free:?} {held:?}");
+    ensure!(held["errors"] > free["errors"] && free["calls"] > held["calls"], "one is refused it: {free:?} {held:?}");
+    ensure!(held["faults"] * 3 <= free["faults"], "{} faults, and {} with other paging", free["faults"], held["faults"]);
     Ok(())
 }
 

@@ -90,6 +90,9 @@ fn ours() -> Vec<Case> {
         "seen",
         "openat2",
         "set_ids",
+        "seals",
+        "text_busy",
+        "async_signals",
     ];
     let mut cases: Vec<Case> = simple.iter().map(|&name| Case::new(Program::Ours(name), &[])).collect();
     let long = "x".repeat(100_000);

@@ -21,9 +21,15 @@ pub static POLICY: Policy = Policy {
             summary: "how long the process computes before other processes have their turn; 0: as long as the kernel's slice",
             domain: Domain::Number { unit: "microseconds", least: 0, most: 1_000_000, default: 0 },
         },
+        Parameter {
+            name: "others",
+            summary: "how long others compute, whatever their policy, before this one has its turn, from 50 on; 0: to the end of their slices",
+            domain: Domain::Number { unit: "microseconds", least: 0, most: 1_000_000, default: 0 },
+        },
     ],
     make: Make::Scheduling(|values| {
-        Box::new(Deadline { most: values.number("turns"), slice_us: values.number("slice"), ..Deadline::default() })
+        let (most, slice_us, others_us) = (values.number("turns"), values.number("slice"), values.number("others") as u32);
+        Box::new(Deadline { most, slice_us, others_us, ..Deadline::default() })
     }),
 };
 
@@ -37,6 +43,8 @@ struct Deadline {
     most: u64,
     /// What it lets others have their turn after; 0: nothing.
     slice_us: u64,
+    /// What it has others let it have its turn after; 0: nothing.
+    others_us: u32,
 }
 
 impl Schedule for Deadline {
@@ -54,6 +62,10 @@ impl Schedule for Deadline {
 
     fn turn_us(&self) -> Option<u64> {
         (self.slice_us > 0).then_some(self.slice_us)
+    }
+
+    fn others_us(&self) -> Option<u32> {
+        (self.others_us > 0).then_some(self.others_us)
     }
 
     fn ready_first(&mut self, thread: usize, priority: u8) {

@@ -13,6 +13,7 @@ mod large;
 mod lru;
 mod mru;
 mod prefault;
+mod read_ahead;
 mod sandbox;
 mod zero_ahead;
 
@@ -23,6 +24,7 @@ pub(crate) use defaults::IN_ORDER;
 pub const ALL: &[&Policy] = &[
     &defaults::IN_ORDER,
     &prefault::POLICY,
+    &read_ahead::POLICY,
     &barrier::POLICY,
     &keep::POLICY,
     &zero_ahead::POLICY,

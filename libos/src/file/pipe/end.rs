@@ -44,6 +44,9 @@ impl Drop for End {
         state.writers -= usize::from(self.access.contains(Access::WRITE));
         state.ends.retain(|end| end.strong_count() > 0);
         state.edges.note_both();
+        if (state.readers == 0) != (state.writers == 0) {
+            state.news.note_both();
+        }
         if state.readers + state.writers == 0 {
             // A FIFO that nobody has open holds nothing.
             state.bytes.clear();
@@ -338,6 +341,7 @@ impl End {
         let mut state = self.pipe.state.lock();
         let was_writable = state.is_writable();
         state.bytes.drain(..count);
+        state.news.note_output();
         if !was_writable && state.is_writable() {
             state.edges.note_output();
         }
@@ -423,7 +427,11 @@ impl File for End {
             };
             total += count;
             if count > 0 {
-                self.pipe.state.lock().edges.note_input();
+                {
+                    let mut state = self.pipe.state.lock();
+                    state.edges.note_input();
+                    state.news.note_input();
+                }
                 self.pipe.watchers.note_change(world);
                 continue;
             }
@@ -457,6 +465,10 @@ impl File for End {
             return remote.edges(world);
         }
         self.pipe.state.lock().edges
+    }
+
+    fn news(&self, _: &dyn World) -> Edges {
+        self.pipe.state.lock().news
     }
 
     fn readiness(&self, world: &dyn World) -> Readiness {

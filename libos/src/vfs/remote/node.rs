@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use linux_raw_sys::general::{O_CLOEXEC, O_LARGEFILE, O_NOCTTY, O_NONBLOCK};
 use spin::Mutex;
@@ -11,7 +12,7 @@ use unix::{MAILBOX_BYTES, OpenPurpose, Operation, Request};
 use super::names::{Kept, Question, Stated};
 use super::regular::RegularFile;
 use super::shelf;
-use super::{Handle, NONE, ROOT, Tree, high, low};
+use super::{Handle, Haste, NONE, ROOT, Tree, high, low};
 use crate::errno::{Errno, Result};
 use crate::file::pipe::Pipe;
 use crate::file::{self, Access, Blocking, File, Output, Seeking};
@@ -19,7 +20,7 @@ use crate::memory::backing::Backing;
 use crate::server::Server;
 use crate::vfs::attributes::{Attributes, Change, Kind, Time};
 use crate::vfs::device;
-use crate::vfs::node::{Elsewhere, Entry, Listed, New, Node, Opened, Rename, Statistics, Target, Visitor};
+use crate::vfs::node::{Elsewhere, Entry, Listed, New, Node, Opened, Rename, Role, Statistics, Target, Visitor};
 use crate::vfs::opening::Opening;
 use crate::vfs::permission::{Actor, Wanted};
 use crate::vfs::status::Status;
@@ -57,6 +58,8 @@ pub(super) struct RemoteNode {
     special: u64,
     /// What it said of itself last.
     stated: Mutex<Option<Stated>>,
+    /// Whether it was made without a name and is to be opened for the first time, by who made it.
+    is_fresh: AtomicBool,
 }
 
 /// The handle of an entry's inode, if it is of this tree.
@@ -77,7 +80,7 @@ pub(super) fn remote(node: &Arc<dyn Node>) -> Result<&RemoteNode> {
 
 impl RemoteNode {
     pub(super) fn new(handle: Arc<Handle>, kind: Kind, special: u64) -> RemoteNode {
-        RemoteNode { handle, kind, special, stated: Mutex::new(None) }
+        RemoteNode { handle, kind, special, stated: Mutex::new(None), is_fresh: AtomicBool::new(false) }
     }
 
     fn tree(&self) -> &Arc<Tree> {
@@ -152,7 +155,10 @@ impl RemoteNode {
 
     fn open_handle(&self, access: Access, purpose: OpenPurpose) -> Result<Arc<dyn File>> {
         let answer = self.ask(Operation::OpenEntry, purpose as u16, [self.number(), u64::from(access.bits()), 0])?;
-        let handle = Handle::new(self.tree(), high(answer[0]));
+        let handle = match purpose {
+            OpenPurpose::Execute => Handle::with_haste(self.tree(), high(answer[0]), Haste::Soon),
+            _ => Handle::opened_for(self.tree(), high(answer[0]), access),
+        };
         Ok(self.tree().file(handle, self.kind, &answer))
     }
 
@@ -233,7 +239,9 @@ impl Node for RemoteNode {
     fn create_unnamed(&self, _: &Arc<Entry>, name: &[u8], permissions: u32, _: &Actor) -> Result<Arc<Entry>> {
         self.tree().server.post(0, name);
         let answer = self.ask(Operation::CreateUnnamed, permissions as u16, [self.number(), name.len() as u64, 0])?;
-        Ok(self.tree().entry(low(answer[0]), Kind::Regular, 0, false))
+        let node = RemoteNode::new(Handle::new(self.tree(), low(answer[0])), Kind::Regular, 0);
+        node.is_fresh.store(true, Ordering::Relaxed);
+        Ok(Entry::elsewhere(Arc::new(node), false))
     }
 
     fn link(&self, _: &Arc<Entry>, name: &[u8], node: &Arc<dyn Node>, _: &Actor) -> Result<()> {
@@ -294,13 +302,21 @@ impl Node for RemoteNode {
 
     fn open(self: Arc<Self>, _: &Arc<Entry>, access: Access, world: &dyn World) -> Result<Arc<dyn File>> {
         match self.kind {
+            Kind::Regular if self.is_fresh.swap(false, Ordering::Relaxed) => self.open_handle(access, OpenPurpose::Make),
             Kind::Regular | Kind::Directory => self.open_handle(access, OpenPurpose::Use),
             _ => self.open_special(access, world),
         }
     }
 
-    fn backing(self: Arc<Self>) -> Option<Arc<dyn Backing>> {
-        if self.kind == Kind::Regular { self.open_handle(Access::READ, OpenPurpose::Execute).ok()?.backing() } else { None }
+    fn run(self: Arc<Self>, as_what: Role) -> Result<Arc<dyn Backing>> {
+        let purpose = match as_what {
+            Role::Program => OpenPurpose::Execute,
+            Role::Interpreter => OpenPurpose::Interpret,
+        };
+        if self.kind != Kind::Regular {
+            return Err(Errno::EACCES);
+        }
+        self.open_handle(Access::READ, purpose)?.backing().ok_or(Errno::EACCES)
     }
 
     fn watch(&self, instance: u32, mask: u32) -> Result<i32> {
@@ -521,7 +537,7 @@ impl RemoteNode {
     fn keep_opened(&self, known: Option<(Question, Way)>, access: Access, answer: &[u64; 4]) -> Result<Opened> {
         let (tree, kind) = (self.tree(), answer[0] >> 16 & 0xff);
         let Some((question, way)) = known.filter(|_| kind == Kind::Regular as u64 && access == Access::READ) else {
-            return tree.opened(answer).map(|(entry, file)| Opened::File(entry, file));
+            return tree.opened(answer, access).map(|(entry, file)| Opened::File(entry, file));
         };
         let handle = Handle::new(tree, high(answer[0]));
         let entry = Entry::elsewhere(Arc::new(RemoteNode::new(handle.clone(), Kind::Regular, 0)), false);

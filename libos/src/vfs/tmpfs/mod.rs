@@ -8,6 +8,7 @@ mod names;
 mod options;
 #[cfg(test)]
 mod tests;
+pub mod usage;
 
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -20,6 +21,7 @@ use crate::vfs::attributes::{Kind, Time};
 pub use contents::Contents;
 pub use inode::Inode;
 pub use options::Options;
+pub use usage::{InUse, Use};
 
 /// A file system in memory.
 pub struct Tmpfs {

@@ -139,6 +139,7 @@ impl Socket {
         }
         waiting.push_back(server);
         at_listener.edges.note_input();
+        at_listener.news.note_input();
         drop(at_listener);
         listener.watchers.tell();
         // On Linux this is no edge of its own.

@@ -56,6 +56,15 @@ impl Socket {
     /// # Errors
     /// Those of sendmsg(2). `EAGAIN`: there is no room; `watcher` is told when there is.
     pub fn send(self: &Arc<Socket>, names: &Names, sending: Sending, watcher: u32) -> Result<usize, Errno> {
+        let wanted = sending.bytes.len();
+        let outcome = self.send_as_is(names, sending, watcher);
+        if matches!(outcome, Err(Errno::EAGAIN)) || outcome.as_ref().is_ok_and(|&count| count < wanted) {
+            self.state.lock().is_short = true;
+        }
+        outcome
+    }
+
+    fn send_as_is(self: &Arc<Socket>, names: &Names, sending: Sending, watcher: u32) -> Result<usize, Errno> {
         match self.kind {
             Kind::Stream if self.is_of_internet() => return self.send_bytes(sending, watcher),
             _ if self.is_of_internet() => return self.send_packet(&names.ports, sending),
@@ -65,6 +74,19 @@ impl Socket {
             return Err(Errno::EOPNOTSUPP);
         }
         if self.kind == Kind::Stream { self.send_stream(sending, watcher) } else { self.send_message(names, sending, watcher) }
+    }
+
+    /// There is room: if there was none when it was wanted, that is news.
+    fn note_room(&self) {
+        let was_short = core::mem::take(&mut self.state.lock().is_short);
+        if was_short {
+            let is_writable = self.readiness_to_send();
+            let mut state = self.state.lock();
+            state.is_short = !is_writable;
+            if is_writable {
+                state.news.note_output();
+            }
+        }
     }
 
     fn send_stream(self: &Arc<Socket>, sending: Sending, watcher: u32) -> Result<usize, Errno> {
@@ -208,6 +230,7 @@ impl Socket {
             state.edges.note_output();
         }
         drop(state);
+        sender.note_room();
         sender.watchers.tell();
     }
 
@@ -217,6 +240,7 @@ impl Socket {
             self.senders.tell();
             if let Some(peer) = self.peer() {
                 peer.state.lock().edges.note_output();
+                peer.note_room();
                 peer.watchers.tell();
             }
         }
@@ -241,6 +265,7 @@ pub(super) fn put(
     let message = Message { bytes, read: 0, rights: Luggage::new(rights), credentials, from, sender };
     state.waiting += message.weight();
     state.edges.note_input();
+    state.news.note_input();
     state.incoming.push_back(message);
 }
 

@@ -41,7 +41,7 @@ pub(super) struct Mounts {
 }
 
 /// What somebody holds that a mount may be in the way of.
-pub struct Use {
+pub struct Holding {
     /// Who.
     pub process: u32,
     /// By which handle.

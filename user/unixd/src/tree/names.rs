@@ -7,7 +7,7 @@ use libos::errno::{Errno, Result};
 use libos::file::inotify::Happening;
 use libos::vfs::attributes::{Change, Kind};
 use libos::vfs::mount::NO_PROGRAMS;
-use libos::vfs::node::{Entry, New, Node, Rename, Target};
+use libos::vfs::node::{Entry, New, Node, Rename, SEALABLE, Target};
 use libos::vfs::opening::{self, Opening};
 use libos::vfs::permission::Wanted;
 use libos::vfs::removal;
@@ -149,6 +149,7 @@ impl Tree {
         if (by_place || matches!(asked.handles.get(handle)?, Held::Entry(_))) && entry.node.kind() == Kind::Regular {
             world.subject.may(&entry.node.attributes(), Wanted::WRITE)?;
             entry.check_changeable()?;
+            entry.node.check_idle()?;
         }
         let outcome = entry.node.truncate(world, size);
         self.settle(&entry);
@@ -382,7 +383,7 @@ impl Tree {
         let parent = directory(asked, handle as u32)?;
         world.may_use(&parent, b"", Wanted::WRITE)?;
         let parent = if bytes.is_empty() { parent } else { self.nameless.clone() };
-        let entry = parent.create_unnamed(&bytes, u32::from(request.small) & 0o7777, &world.actor())?;
+        let entry = parent.create_unnamed(&bytes, u32::from(request.small) & (0o7777 | SEALABLE), &world.actor())?;
         asked.handles.insert(Held::Entry(entry)).and_then(|handle| value(u64::from(handle)))
     }
 }

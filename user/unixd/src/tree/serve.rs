@@ -14,7 +14,7 @@ use crate::machine;
 use crate::memory;
 use crate::objects::note_released;
 use crate::server::{Answer, Server};
-use crate::tree::mounts::Use;
+use crate::tree::mounts::Holding;
 use crate::tree::{Asked, Tree};
 
 impl Server {
@@ -55,7 +55,7 @@ impl Server {
     }
 
     /// All that processes hold.
-    fn uses(&self) -> Vec<Use> {
+    fn uses(&self) -> Vec<Holding> {
         self.processes.iter().flat_map(|process| process.handles.uses(process.id)).collect()
     }
 

@@ -11,11 +11,10 @@ use libos::signal::{Information, Set, Signals};
 use libos::time::Clock;
 use libos::user::UserMemory;
 use libos::vfs::attributes::Time;
-use libos::vfs::node::{Entry, Node};
+use libos::vfs::node::{Entry, Node, Target};
 use libos::vfs::permission::{Subject, Wanted};
 use libos::vfs::way::Way;
 use libos::vfs::world::{Report, Table, World};
-use spin::Once;
 
 use super::mounts::Mounts;
 use crate::sandbox::Sandbox;
@@ -95,8 +94,7 @@ impl World for RequestWorld<'_> {
     fn timers_changed(&self) {}
 
     fn signals(&self) -> &Signals {
-        static NONE: Once<Signals> = Once::new();
-        NONE.call_once(Signals::new)
+        Signals::none()
     }
 
     fn take_signal(&self, _: Set) -> Option<Information> {
@@ -139,8 +137,8 @@ impl World for RequestWorld<'_> {
         unix::SERVER_ID
     }
 
-    fn executable(&self) -> Vec<u8> {
-        Vec::new()
+    fn executable(&self) -> Target {
+        Target::Path(Vec::new())
     }
 
     fn files(&self) -> Option<&Files> {

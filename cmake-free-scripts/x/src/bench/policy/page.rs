@@ -54,7 +54,7 @@ fn tile(app: &[Comparison]) -> String {
         let (text, class) = advantage(ours / usual);
         let than = linux.map_or(String::new(), |linux| {
             let (text, class) = advantage(ours / linux);
-            format!("<br>{text} <i>{} Linux</i>", if class == "even" { "as" } else { "than" })
+            format!(", {text} <i>{} Linux</i>", if class == "even" { "as" } else { "than" })
         });
         let _ = write!(
             lines,
@@ -70,8 +70,9 @@ fn card(app: &[Comparison]) -> String {
     let first = &app[0];
     let settings = |settings: &[String]| settings.iter().map(|setting| format!("<code>{}</code>", escape(setting))).collect::<String>();
     let against = if first.against.is_empty() { String::new() } else { format!(" against {}", settings(&first.against)) };
+    let instead = if first.instead.is_empty() { String::new() } else { format!(" <b>Linux instead:</b> {}.", escape(&first.instead)) };
     let mut html = format!(
-        "<section class=card id=\"{0}\"><h2>{0}</h2><p class=note>{1}</p><p class=settings>{2}{against}</p><div class=\"rows rows-{3}\"><div></div>",
+        "<section class=card id=\"{0}\"><h2>{0}</h2><p class=note>{1}{instead}</p><p class=settings>{2}{against}<span>cargo x run --app {0}</span></p><div class=\"rows rows-{3}\"><div></div>",
         escape(&first.app),
         escape(&first.about),
         settings(&first.settings),
@@ -83,10 +84,15 @@ fn card(app: &[Comparison]) -> String {
     for row in first.rows() {
         let figures = app.iter().flat_map(|one| COLUMNS.map(|column| one.figure(column, row)));
         let most = figures.flatten().fold(1.0, f64::max);
-        let _ = write!(html, "<div class=label>{}</div>", escape(&row.replace('_', " ")));
+        let _ = write!(html, "<div class=label>{}</div>", escape(&title(first, row)));
         app.iter().for_each(|one| html += &chart(one, row, most));
     }
     html + "</div></section>"
+}
+
+/// What a row is called: the program's own words, or that it is the whole of it.
+fn title(one: &Comparison, row: &str) -> String {
+    if row == one.program { format!("all of {row}, from fork to wait") } else { row.replace(['_', '-'], " ") }
 }
 
 /// A row's bars on an ISA, from 0 on, and what part of the others' the policy's figure is.
@@ -130,11 +136,13 @@ mod tests {
         let column = |figure| [("touch".to_owned(), Measured::Figure { median: figure, least: figure, most: figure })].into();
         Comparison {
             app: "a<b".into(),
+            program: "touch".into(),
             isa: isa.into(),
             about: "one & two".into(),
             settings: vec!["paging=prefault".into()],
             against: Vec::new(),
             row: "touch".into(),
+            instead: "nothing < something".into(),
             columns: COLUMNS.into_iter().zip(figures).map(|(title, figure)| (title.to_owned(), column(figure))).collect(),
         }
     }
@@ -144,7 +152,8 @@ mod tests {
         let html = write(&[comparison("aarch64", [300.0, 100.0, 200.0]), comparison("x86_64", [50.0, 100.0, 100.0])]);
         assert_eq!((html.matches("<section class=card id=").count(), html.matches("<rect class=ours ").count()), (1, 2));
         assert!(html.contains("3.0× less") && html.contains("2.0× more") && html.contains("the same"), "{html}");
-        assert!(html.contains("a&lt;b") && html.contains("one &amp; two") && !html.contains("a<b"));
+        assert!(html.contains("Linux instead:</b> nothing &lt; something."));
+        assert!(html.contains("a&lt;b") && html.contains("all of touch") && html.contains("one &amp; two") && !html.contains("a<b"));
         assert!(html.contains(&format!("width=\"{:.2}%\"", WIDEST / 3.0)), "bars have one scale from 0 on");
     }
 }
