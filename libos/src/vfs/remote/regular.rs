@@ -123,7 +123,7 @@ impl RegularFile {
         told.ok().map(|_| count)
     }
 
-    /// Send bytes that go to one place: what the mailbox holds, page by page, so that a fault in one keeps those before it.
+    /// Send bytes that go to one place: what the mailbox holds, up to a fault.
     fn send(&self, input: &mut Input, place: Place) -> Result<Sent> {
         let start = match place {
             Place::At(offset) => offset,
@@ -135,8 +135,9 @@ impl RegularFile {
             while outcome.is_ok() && input.left() > 0 && filled < mailbox.len() {
                 let within = ((start + filled as u64) % PAGE_SIZE as u64) as usize;
                 let count = input.left().min(PAGE_SIZE - within).min(mailbox.len() - filled);
+                let before = input.done();
                 outcome = input.take_exactly(&mut mailbox[filled..filled + count]);
-                filled += if outcome.is_ok() { count } else { 0 };
+                filled += input.done() - before;
             }
         });
         if filled == 0 {
