@@ -82,7 +82,6 @@ impl Process {
     /// Frames that it may be charged for, and frames that it is charged for.
     #[must_use]
     pub fn frames(&self) -> (usize, usize) {
-        let entry = machine::entry(self.env);
-        (entry.quota as usize, entry.used as usize)
+        machine::charges(self.env)
     }
 }
