@@ -5,6 +5,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::AtomicU8;
 
 use abi::{InfoPage, LedgerEntry, Registers, Rights, WaitWord};
 
@@ -56,6 +57,9 @@ pub enum Side {
 pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     /// What the machine has of a thread while it does not run, and the stack that its calls are served on.
     type Machine: Sync + 'static;
+
+    /// The byte that is not 0 while the way out of a call is not the straight one.
+    fn attention(&self) -> &'static AtomicU8;
 
     /// The machine of the thread that runs first, for the one process that there is.
     fn first_machine(&self) -> &'static Self::Machine;

@@ -175,6 +175,12 @@ impl Page {
         unsafe { self.bytes.add(within).as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
     }
 
+    /// Be a copy of another.
+    pub fn copy_page(&self, other: &Page) {
+        // SAFETY: 1. Both are whole pages, and two: a page has its address for itself. 2. As in `put` for bytes that the program changes meanwhile.
+        unsafe { self.bytes.as_ptr().copy_from(other.bytes.as_ptr(), PAGE_SIZE) };
+    }
+
     /// Make bytes of it zeros.
     pub fn clear(&self, range: Range<usize>) {
         assert!(range.start <= range.end && range.end <= PAGE_SIZE, "a range of the page");

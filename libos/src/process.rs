@@ -34,7 +34,7 @@ use crate::time::{Linear, Times};
 use crate::timer::Timers;
 use crate::user::{Plain, UserMemory};
 use crate::vfs::attributes::Kind;
-use crate::vfs::node::Entry;
+use crate::vfs::node::{Entry, Role};
 use crate::vfs::permission::{Subject, Wanted};
 
 /// What runs, as `/proc/self` tells it.
@@ -42,6 +42,8 @@ use crate::vfs::permission::{Subject, Wanted};
 pub struct Running {
     /// The executable's absolute path.
     pub path: Vec<u8>,
+    /// The executable, which others do not write to as long as it is here.
+    pub program: Option<Executable>,
     /// The arguments, each with its NUL.
     pub arguments: Vec<u8>,
     /// The environment strings, each with its NUL.
@@ -113,7 +115,7 @@ impl<K: Kernel> Process<K> {
         Process {
             trace,
             memory: Mutex::new(memory),
-            signals: Signals::new(),
+            signals: Signals::new(kernel.attention()),
             files,
             limits: Mutex::new(Limits::new()),
             random: Random::new(&kernel),
@@ -136,13 +138,26 @@ impl<K: Kernel> Process<K> {
     /// # Errors
     /// Those of the walk and of [`executable`].
     pub fn open_executable(&self, path: &[u8]) -> Result<Executable> {
-        executable(&self.files.find(self, path)?)
+        executable(&self.files.find(self, path)?, Role::Program)
     }
 
-    /// Note what runs now: the executable's path, what it is called, and what it was given.
-    pub fn note_program(&self, path: &[u8], name: &[u8], arguments: &[Vec<u8>], environment: &[Vec<u8>], vector: &[VectorEntry]) {
-        *self.running.lock() =
-            Running { path: path.to_vec(), arguments: with_ends(arguments), environment: with_ends(environment), vector: vector.to_vec() };
+    /// The file of a path that is to load what execve(2) runs.
+    ///
+    /// # Errors
+    /// As [`Process::open_executable`].
+    pub fn open_interpreter(&self, path: &[u8]) -> Result<Executable> {
+        executable(&self.files.find(self, path)?, Role::Interpreter)
+    }
+
+    /// Note what runs now: the executable, what it is called, and what it was given.
+    pub fn note_program(&self, program: &Executable, name: &[u8], arguments: &[Vec<u8>], environment: &[Vec<u8>], vector: &[VectorEntry]) {
+        *self.running.lock() = Running {
+            path: program.path.to_vec(),
+            program: Some(program.clone()),
+            arguments: with_ends(arguments),
+            environment: with_ends(environment),
+            vector: vector.to_vec(),
+        };
         self.threads.with(|table| table.current().name = short_name(name).to_vec());
     }
 
@@ -199,8 +214,8 @@ impl<K: Kernel> Process<K> {
 /// What an entry has to be run.
 ///
 /// # Errors
-/// `ELOOP`: it is a symbolic link. `EACCES`: it is no regular file, or it may not be executed.
-pub fn executable(entry: &Arc<Entry>) -> Result<Executable> {
+/// `ELOOP`: it is a symbolic link. `EACCES`: it is no regular file, or it may not be executed. `ETXTBSY`: it is open for writing.
+pub fn executable(entry: &Arc<Entry>, as_what: Role) -> Result<Executable> {
     match entry.node.kind() {
         Kind::Link => return Err(Errno::ELOOP),
         // A tree that is kept elsewhere looks whether that is allowed when the file is opened.
@@ -208,9 +223,9 @@ pub fn executable(entry: &Arc<Entry>) -> Result<Executable> {
         Kind::Regular => Subject::ROOT.may(&entry.node.attributes(), Wanted::EXECUTE)?,
         _ => return Err(Errno::EACCES),
     }
-    let backing = Arc::clone(&entry.node).backing().ok_or(Errno::EACCES)?;
+    let backing = Arc::clone(&entry.node).run(as_what)?;
     let owners = if backing.gives_ids() { Owners::of(&entry.node.attributes()) } else { Owners::default() };
-    Ok(Executable { backing, path: Arc::from(entry.path()), owners })
+    Ok(Executable { backing, entry: Some(entry.clone()), path: Arc::from(entry.path()), owners })
 }
 
 /// What a process is called that runs a program of this name.

@@ -5,6 +5,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use abi::{EnvId, Error, PAGE_SIZE, Rights, WaitWord};
 use unix::{Bulletin, Changes, InodeWords, MAILBOX_BYTES, Operation, Request, SERVER_CONTEXT, place};
 
+use crate::entry::dispatch;
 use crate::errno::{Errno, Result};
 use crate::file::{Input, Output};
 use crate::mapped_ring::MappedRing;
@@ -38,6 +39,10 @@ pub fn call(request: Request) -> Result<[u64; 4]> {
             Ok(answer) => {
                 let first = answer.words[0] as i64;
                 let is_refusal = (-ERRNO_MOST..0).contains(&first);
+                if bulletin().signals.load(Ordering::Relaxed) != 0 {
+                    // What it did may have sent one to this process, which is to be there when the call is left.
+                    dispatch::heed_signals();
+                }
                 return if is_refusal { Err(Errno::from_number(-first)) } else { Ok(answer.words) };
             }
             // It serves somebody whose slice ended: it goes on in this one.

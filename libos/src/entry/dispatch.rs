@@ -29,8 +29,7 @@ static PROCESS: AtomicPtr<Process<Native>> = AtomicPtr::new(core::ptr::null_mut(
 pub unsafe fn install(process: &'static Process<Native>) {
     PROCESS.store(core::ptr::from_ref(process).cast_mut(), Ordering::Release);
     vdso::install(&process.times.clocks);
-    // SAFETY: the caller's promise.
-    unsafe { LibraryWords::serve(process) };
+    LibraryWords::choose_way(process.trace.is_on);
 }
 
 /// The process that the entries serve.
@@ -114,6 +113,14 @@ static REPORTED: [AtomicU64; table::NUMBERS / 64 + 1] = [const { AtomicU64::new(
 const RESOLVED: u64 = 0;
 /// What it answers for a fault that no region explains. A refusal's answer is above.
 const UNEXPLAINED: u64 = 1;
+
+/// Signals from elsewhere wait to be taken: that is looked after on the way out of the call.
+#[cold]
+pub fn heed_signals() {
+    if !PROCESS.load(Ordering::Relaxed).is_null() {
+        process().signals.attend(attention::TURN);
+    }
+}
 
 /// What it answers for a fault that is resolved where other faults may come meanwhile.
 const POSTPONED: u64 = 0x100;

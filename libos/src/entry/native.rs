@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::mem::{ManuallyDrop, MaybeUninit};
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 use abi::{
     EnvEntry, EnvId, FrameEntry, FrameKind, INFO_ENVS_PAGE, INFO_LEDGER_PAGE, INFO_SLICES_PAGE, InfoPage, LEDGER_ENTRIES, LedgerEntry,
@@ -197,9 +197,8 @@ pub fn shares_entry_page(other: EnvId) -> bool {
 
 /// What the entry saved of the call that is being served.
 fn frame() -> &'static Frame {
-    let address = LibraryWords::get().syscall_stack() - size_of::<Frame>();
     // SAFETY: this is only asked while a call is served: its frame is where the entry put it, at the top of the syscall stack.
-    unsafe { &*(address as *const Frame) }
+    unsafe { &*LibraryWords::get().frame() }
 }
 
 /// The arguments of the call that is served.
@@ -207,9 +206,19 @@ pub fn arguments() -> &'static Arguments {
     &frame().arguments
 }
 
-/// Whether a range is in the program's half.
+/// Bytes behind the program's half where nothing is ever mapped.
+const NOTHING: usize = abi::IMAGE_BASE as usize - PROGRAM_TOP;
+
+/// Whether a range is in the program's half: a copy that leaves that by less than there is nothing behind it ends with a fault.
+#[inline(always)]
 fn is_programs(address: usize, length: usize) -> bool {
-    address.checked_add(length).is_some_and(|end| end <= PROGRAM_TOP)
+    address <= PROGRAM_TOP && (length <= NOTHING || length <= PROGRAM_TOP - address)
+}
+
+/// Whether a value is, if it is there.
+#[inline(always)]
+const fn is_value_programs<T>(address: usize) -> bool {
+    address <= PROGRAM_TOP - size_of::<T>()
 }
 
 impl UserMemory for Native {
@@ -226,7 +235,7 @@ impl UserMemory for Native {
 
     #[inline(always)]
     fn read_word(&self, address: usize) -> Result<u32> {
-        if !is_programs(address, size_of::<u32>()) {
+        if !is_value_programs::<u32>(address) {
             return Err(Errno::EFAULT);
         }
         // SAFETY: the program's memory, which may fault: that ends the load at its fixup.
@@ -235,7 +244,7 @@ impl UserMemory for Native {
 
     #[inline(always)]
     fn read_long(&self, address: usize) -> Result<u64> {
-        if !is_programs(address, size_of::<u64>()) {
+        if !is_value_programs::<u64>(address) {
             return Err(Errno::EFAULT);
         }
         // SAFETY: as in `read_word`.
@@ -243,7 +252,7 @@ impl UserMemory for Native {
     }
 
     fn compare_exchange(&self, address: usize, old: u32, new: u32) -> Result<u32> {
-        if !is_programs(address, size_of::<u32>()) || !address.is_multiple_of(size_of::<u32>()) {
+        if !is_value_programs::<u32>(address) || !address.is_multiple_of(size_of::<u32>()) {
             return Err(Errno::EFAULT);
         }
         let mut found = 0;
@@ -270,7 +279,7 @@ impl UserMemory for Native {
         if !address.is_multiple_of(align_of::<T>()) {
             return Ok(look(&self.read_value(address)?));
         }
-        if !is_programs(address, size_of::<T>()) {
+        if !is_value_programs::<T>(address) {
             return Err(Errno::EFAULT);
         }
         let mut seen = MaybeUninit::uninit();
@@ -284,7 +293,7 @@ impl UserMemory for Native {
     }
 
     fn write_with<T: Plain>(&self, address: usize, fill: impl FnOnce(&mut T)) -> Result<()> {
-        if !is_programs(address, size_of::<T>()) || !address.is_multiple_of(align_of::<T>()) {
+        if !is_value_programs::<T>(address) || !address.is_multiple_of(align_of::<T>()) {
             return Err(Errno::EFAULT);
         }
         attempt(|| {
@@ -364,6 +373,10 @@ pub fn file_pool() -> Arc<Pool> {
 
 impl Kernel for Native {
     type Machine = Machine;
+
+    fn attention(&self) -> &'static AtomicU8 {
+        &LibraryWords::get().attention
+    }
 
     fn first_machine(&self) -> &'static Machine {
         // SAFETY: this is asked once, by the process that is made after `start` has mapped the page.
@@ -652,7 +665,7 @@ impl Kernel for Native {
 
     #[inline(always)]
     fn write_frame<T: Plain>(&self, address: usize, vectors: usize, fill: impl FnOnce(&mut T)) -> Result<()> {
-        let fits = is_programs(address, size_of::<T>()) && is_programs(vectors, isa::frame_vector_bytes());
+        let fits = is_value_programs::<T>(address) && is_programs(vectors, isa::frame_vector_bytes());
         if !fits || !address.is_multiple_of(align_of::<T>()) {
             return Err(Errno::EFAULT);
         }
@@ -668,7 +681,7 @@ impl Kernel for Native {
     #[inline(always)]
     fn read_frame<T: Plain, R: Copy>(&self, address: usize, look: impl Fn(&T) -> (R, usize)) -> Result<R> {
         let mut seen = None;
-        if is_programs(address, size_of::<T>()) && address.is_multiple_of(align_of::<T>()) {
+        if is_value_programs::<T>(address) && address.is_multiple_of(align_of::<T>()) {
             let attempted = attempt(|| {
                 // SAFETY: as in `read_with`.
                 let (result, vectors) = look(unsafe { &*(address as *const T) });
@@ -745,7 +758,7 @@ impl Kernel for Native {
 
     #[inline(always)]
     fn resume_frame<T: Plain>(&self, address: usize, look: impl FnOnce(&T) -> Option<(usize, usize)>) {
-        if !self.has_thread_pointer_access() || !is_programs(address, size_of::<T>()) || !address.is_multiple_of(align_of::<T>()) {
+        if !self.has_thread_pointer_access() || !is_value_programs::<T>(address) || !address.is_multiple_of(align_of::<T>()) {
             return;
         }
         // Broken off or not, who called this has the rest to do if it comes back.

@@ -3,21 +3,21 @@
 //! The first three words are a contract with code outside the library (trampolines of rewritten programs read the third).
 
 use core::mem::offset_of;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use abi::UpcallPage;
 
 use crate::entry::dispatch::{LINKED as LINKED_BY_NUMBER, LINKED_WATCHED, WATCHED};
+use crate::entry::isa::{self, Frame};
 use crate::entry::native::Native;
-use crate::entry::{isa, place};
+use crate::entry::place;
 use crate::identity::Identity;
-use crate::process::Process;
 use crate::syscall::table::{QUICK_NUMBERS, ROWS, Row, Thunk, Thunks};
 
 /// The words, from `UpcallPage::library` on.
 #[repr(C)]
 pub struct LibraryWords {
-    /// The top of the syscall stack of the thread that runs.
+    /// The syscall stack of the thread that runs, up to what a linked call does not save at first: the end of [`Frame`].
     syscall_stack: AtomicU64,
     /// The top of the fault stack.
     fault_stack: u64,
@@ -25,36 +25,40 @@ pub struct LibraryWords {
     rewritten: u64,
     /// The thunks by number, or those that trace.
     thunks: u64,
-    /// Address of the byte that is not 0 while the way out of a call is not the straight one.
-    pending: u64,
+    /// Where the linked entry goes, by number.
+    linked: u64,
     /// While the program's memory is used in place: the stack pointer with which to go on should that be refused (`attempt`); else 0.
     recovery: AtomicU64,
     /// Who the process is.
     pub identity: Identity,
     /// By number: which word of this page, counted from its start, the call answers; 0 if it does more than that.
     quick: [u8; QUICK_NUMBERS],
-    /// Where the linked entry goes, by number.
-    linked: u64,
+    /// Not 0 while the way out of a call is not the straight one.
+    pub attention: AtomicU8,
 }
 
 const LIBRARY: usize = offset_of!(UpcallPage, library);
 
 /// Offset in the upcall page of what is behind the words.
 pub const END: usize = LIBRARY + size_of::<LibraryWords>();
-/// Offset in the upcall page of the top of the syscall stack.
+/// Offset in the upcall page of the syscall stack.
 pub const SYSCALL_STACK: usize = LIBRARY + offset_of!(LibraryWords, syscall_stack);
 /// Offset of the top of the fault stack.
 pub const FAULT_STACK: usize = LIBRARY + offset_of!(LibraryWords, fault_stack);
 /// Offset of the thunks' address.
 pub const THUNKS: usize = LIBRARY + offset_of!(LibraryWords, thunks);
-/// Offset of the pending flag's address.
-pub const PENDING: usize = LIBRARY + offset_of!(LibraryWords, pending);
+/// Offset of the byte that asks for attention.
+pub const ATTENTION: usize = LIBRARY + offset_of!(LibraryWords, attention);
 /// Offset of the recovery's stack pointer.
 pub const RECOVERY: usize = LIBRARY + offset_of!(LibraryWords, recovery);
 /// Offset of the quick calls' words, one byte a number.
 pub const QUICK: usize = LIBRARY + offset_of!(LibraryWords, quick);
 /// Offset of the address of the table that the linked entry goes by.
 pub const LINKED: usize = LIBRARY + offset_of!(LibraryWords, linked);
+
+/// Bytes from where a [`Frame`] begins to where `syscall_stack` points, and from there to its end, the stack's top.
+const FRAME_BEGIN: usize = offset_of!(Frame, preserved);
+const FRAME_END: usize = size_of::<Frame>() - FRAME_BEGIN;
 
 const IDENTITY: usize = LIBRARY + offset_of!(LibraryWords, identity);
 // A debugger reads it there.
@@ -72,10 +76,10 @@ impl LibraryWords {
         unsafe { &*((place::UPCALL_PAGE + LIBRARY) as *const LibraryWords) }
     }
 
-    /// The top of the syscall stack of the thread that runs.
+    /// What the entry saved of the call that is being served.
     #[must_use]
-    pub fn syscall_stack(&self) -> usize {
-        self.syscall_stack.load(Ordering::Relaxed) as usize
+    pub fn frame(&self) -> *const Frame {
+        (self.syscall_stack.load(Ordering::Relaxed) as usize - FRAME_BEGIN) as *const Frame
     }
 
     /// Whether the program's memory is being used in place.
@@ -92,7 +96,7 @@ impl LibraryWords {
 
     /// Let calls be served on another stack.
     pub fn set_syscall_stack(&self, top: usize) {
-        self.syscall_stack.store(top as u64, Ordering::Relaxed);
+        self.syscall_stack.store((top - FRAME_END) as u64, Ordering::Relaxed);
     }
 
     /// What the entries need before there is a process.
@@ -103,21 +107,10 @@ impl LibraryWords {
         let words = (place::UPCALL_PAGE + LIBRARY) as *mut LibraryWords;
         // SAFETY: the caller's promise.
         unsafe {
-            (*words).syscall_stack = AtomicU64::new(place::SYSCALL_STACK_TOP as u64);
+            (*words).syscall_stack = AtomicU64::new((place::SYSCALL_STACK_TOP - FRAME_END) as u64);
             (*words).fault_stack = (place::FAULT_STACK + place::FAULT_STACK_BYTES) as u64;
             (*words).rewritten = isa::rewritten as *const () as u64;
         }
-    }
-
-    /// Let the entries serve `process`.
-    ///
-    /// # Safety
-    /// [`LibraryWords::prepare`] ran, and the program has not begun.
-    pub unsafe fn serve(process: &'static Process<Native>) {
-        let words = (place::UPCALL_PAGE + LIBRARY) as *mut LibraryWords;
-        // SAFETY: nobody but the program's calls, of which there were none, reads the word.
-        unsafe { (*words).pending = process.signals.attention().as_ptr() as u64 };
-        LibraryWords::choose_way(process.trace.is_on);
     }
 
     /// Let calls be served through [`WATCHED`], or by the shortest way.

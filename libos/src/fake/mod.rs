@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use core::cell::UnsafeCell;
 use core::ops::Range;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use abi::{InfoPage, LedgerEntry, PAGE_SIZE, Registers, Rights, WaitWord};
 use exo::command::CommandFlags;
@@ -313,6 +313,10 @@ impl CommonPage for OnePage {
 
 impl Kernel for FakeKernel {
     type Machine = ();
+
+    fn attention(&self) -> &'static AtomicU8 {
+        Box::leak(Box::default())
+    }
 
     fn first_machine(&self) -> &'static () {
         &()

@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use linux_raw_sys::general::{O_APPEND, O_NONBLOCK, O_PATH, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET};
-use spin::Once;
+use spin::{Mutex, Once};
 
 use crate::errno::{Errno, Result};
 use crate::file::{Access, Blocking, File, Input, Output, Place, Plain, Seek, Seeking};
@@ -26,6 +26,8 @@ pub struct Description {
     plain_reads: Plain,
     plain_writes: Plain,
     own: Common,
+    /// What was asked about signals, of a file that only the process has.
+    notice: Mutex<OwnNotice>,
     /// What other processes have of it too, once there are such.
     common: Once<Arc<dyn CommonPage>>,
 }
@@ -36,6 +38,15 @@ pub struct Description {
 pub struct Common {
     offset: AtomicU64,
     flags: AtomicU32,
+}
+
+/// Who is to be told of it by signals, and by which: kind and id, number.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OwnNotice {
+    /// Kind and id of who is told.
+    pub owner: (u32, u32),
+    /// The signal; 0: `SIGIO`.
+    pub signal: u32,
 }
 
 /// Where several processes have it.
@@ -56,7 +67,8 @@ impl Description {
         let (seeking, plain) = (file.seeking(), file.plain());
         let of = |wanted| if access.contains(wanted) { plain } else { Plain::Nothing };
         let (plain_reads, plain_writes) = (of(Access::READ), of(Access::WRITE));
-        Arc::new(Description { entry, file, access, seeking, plain_reads, plain_writes, own, common: Once::new() })
+        let notice = Mutex::default();
+        Arc::new(Description { entry, file, access, seeking, plain_reads, plain_writes, own, notice, common: Once::new() })
     }
 
     /// Hold a place in the tree (`O_PATH`).
@@ -107,6 +119,23 @@ impl Description {
         self.words().flags.store(self.flags() & !CHANGEABLE | flags & CHANGEABLE, Ordering::Relaxed);
     }
 
+    /// Note whether somebody is told by signals of what happens to the file (`O_ASYNC`).
+    pub fn set_async(&self, on: bool) {
+        const ASYNC: u32 = crate::syscall::owner::ASYNC;
+        self.words().flags.store(self.flags() & !ASYNC | if on { ASYNC } else { 0 }, Ordering::Relaxed);
+    }
+
+    /// What was asked about signals, of a file that only the process has.
+    #[must_use]
+    pub fn own_notice(&self) -> OwnNotice {
+        *self.notice.lock()
+    }
+
+    /// Ask for something else.
+    pub fn change_own_notice(&self, change: impl FnOnce(&mut OwnNotice)) {
+        change(&mut self.notice.lock());
+    }
+
     /// Whether it only holds a place (`O_PATH`).
     #[must_use]
     pub fn is_path_only(&self) -> bool {
@@ -144,19 +173,16 @@ impl Description {
     /// read(2) into one stretch, if that takes nothing but a copy.
     #[inline(always)]
     pub fn read_plain<U: UserMemory>(&self, memory: &U, address: usize, length: usize) -> Option<usize> {
-        match self.plain_reads {
-            Plain::Contents => self.read_contents(memory, address, length),
-            Plain::Nothing => None,
-            Plain::Null => Some(0),
-            Plain::Zero => put_zeros(memory, address, length),
-        }
+        if self.plain_reads == Plain::Zero { put_zeros(memory, address, length) } else { self.read_contents(memory, address, length) }
     }
 
-    /// [`Description::read_plain`], of a file that has contents.
+    /// [`Description::read_plain`], of a file that may have contents.
     #[inline(never)]
     fn read_contents(&self, memory: &dyn UserMemory, address: usize, length: usize) -> Option<usize> {
-        if self.is_common() {
-            return None;
+        match self.plain_reads {
+            Plain::Contents if !self.is_common() => {}
+            Plain::Null => return Some(0),
+            _ => return None,
         }
         let offset = self.own.offset.load(Ordering::Relaxed);
         let count = self.file.read_plain(memory, address, length, offset)?;

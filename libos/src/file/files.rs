@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use linux_raw_sys::general::{AT_FDCWD, O_RDONLY, O_RDWR, O_WRONLY};
 use policy::caching::Caching;
 use policy::names::Names;
-use spin::Mutex;
+use spin::{Mutex, MutexGuard};
 
 use crate::errno::{Errno, Result};
 use crate::file::console::Stream;
@@ -45,6 +45,8 @@ pub struct Files {
     locks: AtomicBool,
     /// The tree, if `unixd` keeps it.
     tree: Option<Arc<Tree>>,
+    /// Whether the root was ever set (chroot(2)).
+    has_other_root: AtomicBool,
 }
 
 impl Files {
@@ -102,6 +104,7 @@ impl Files {
             inodes: AtomicU64::new(0),
             tree,
             locks: false.into(),
+            has_other_root: false.into(),
         }
     }
 
@@ -117,6 +120,12 @@ impl Files {
     /// `EBADF`: it is none.
     pub fn adopt(&self, handle: u32) -> Result<(Arc<Entry>, Arc<dyn File>)> {
         self.tree.as_ref().ok_or(Errno::EBADF)?.adopt(handle)
+    }
+
+    /// The tree that `unixd` keeps, if it does.
+    #[must_use]
+    pub fn shared_tree(&self) -> Option<&Arc<Tree>> {
+        self.tree.as_ref()
     }
 
     /// Let policies say which pages of files stay mapped, and which names are looked up here.
@@ -205,14 +214,13 @@ impl Files {
         self.inodes.store(unix::message::inode_of(id, 0), Ordering::Relaxed);
     }
 
-    /// A regular file that has no name and never had one: memfd_create(2)'s.
+    /// A regular file that has no name and never had one: memfd_create(2)'s, with permissions as [`Node::create_unnamed`] takes them.
     ///
     /// # Errors
     /// `ENODEV`: the root is no file system that could hold it.
-    pub fn unnamed_file(&self, name: &[u8], actor: &Actor) -> Result<Arc<Entry>> {
-        const PERMISSIONS: u32 = 0o777;
+    pub fn unnamed_file(&self, name: &[u8], permissions: u32, actor: &Actor) -> Result<Arc<Entry>> {
         let root = self.root();
-        root.node.create_unnamed(&root, &[b"memfd:", name].concat(), PERMISSIONS, actor)
+        root.node.create_unnamed(&root, &[b"memfd:", name].concat(), permissions, actor)
     }
 
     /// What a descriptor refers to.
@@ -228,6 +236,12 @@ impl Files {
     #[inline(always)]
     pub fn with_table<T>(&self, work: impl FnOnce(&mut Table) -> T) -> T {
         work(&mut self.table.lock())
+    }
+
+    /// The table of descriptors, if nobody works on it.
+    #[inline(always)]
+    pub fn try_table(&self) -> Option<MutexGuard<'_, Table>> {
+        self.table.try_lock()
     }
 
     /// Give a description the lowest free descriptor.
@@ -267,6 +281,13 @@ impl Files {
     pub fn let_go(&self) {
         if let Some(tree) = &self.tree {
             tree.let_go();
+        }
+    }
+
+    /// A program was run, or could not be.
+    pub fn settle_programs(&self) {
+        if let Some(tree) = &self.tree {
+            tree.settle_programs();
         }
     }
 
@@ -349,9 +370,27 @@ impl Files {
         if entry.node.kind() != Kind::Directory {
             return Err(Errno::ENOTDIR);
         }
+        if root {
+            self.has_other_root.store(true, Ordering::Relaxed);
+        }
         let mut start = self.start.lock();
         *(if root { &mut start.root } else { &mut start.from }) = entry;
         Ok(())
+    }
+
+    /// The path of an entry from the root, as the process has it; what is not below that says so.
+    #[must_use]
+    pub fn path_of(&self, entry: &Arc<Entry>) -> Vec<u8> {
+        let path = entry.path();
+        if !self.has_other_root.load(Ordering::Relaxed) || path.first() != Some(&b'/') {
+            return path;
+        }
+        let root = self.root().path();
+        match path.strip_prefix(if root == b"/" { &[][..] } else { &root[..] }) {
+            Some([]) => b"/".to_vec(),
+            Some(rest) if rest[0] == b'/' => rest.to_vec(),
+            _ => [b"(unreachable)", &path[..]].concat(),
+        }
     }
 
     /// Where a walk from a directory's descriptor begins. The descriptor is not looked at if the path is absolute.

@@ -39,6 +39,7 @@ use crate::memory::backing::Backing;
 use crate::server::Server;
 use crate::user::UserMemory;
 use crate::vfs::node::Visitor;
+use crate::vfs::seals::Seals;
 use crate::vfs::world::World;
 pub use description::Description;
 pub use edge::Edges;
@@ -246,6 +247,11 @@ pub trait File: Any + Send + Sync {
         Edges::default()
     }
 
+    /// When something last moved, each way, that those are told of by signals who asked for it (`O_ASYNC`).
+    fn news(&self, world: &dyn World) -> Edges {
+        self.edges(world)
+    }
+
     /// What would not block, and its last edges: for those who look at many.
     fn state(&self, world: &dyn World) -> (Readiness, Edges) {
         (self.readiness(world), self.edges(world))
@@ -288,6 +294,31 @@ pub trait File: Any + Send + Sync {
     /// The contents as mmap(2) wants them.
     fn backing(self: Arc<Self>) -> Option<Arc<dyn Backing>> {
         None
+    }
+
+    /// The same for a mapping through which it may be stored to: as long as there is one, it is not sealed against that.
+    ///
+    /// # Errors
+    /// `EPERM`: it is sealed against that. `ENODEV`: it cannot be mapped.
+    fn backing_to_store(self: Arc<Self>) -> Result<Arc<dyn Backing>> {
+        self.backing().ok_or(Errno::ENODEV)
+    }
+
+    /// What may not happen to it any more.
+    ///
+    /// # Errors
+    /// `EINVAL`: it knows no seals.
+    fn seals(&self) -> Result<Seals> {
+        Err(Errno::EINVAL)
+    }
+
+    /// Add seals.
+    ///
+    /// # Errors
+    /// `EINVAL`: it knows none. `EPERM`: there are to be no more. `EBUSY`: it is mapped to be stored to.
+    fn add_seals(&self, world: &dyn World, more: Seals) -> Result<()> {
+        let _ = (world, more);
+        Err(Errno::EINVAL)
     }
 
     /// It is about to be mapped, which counts as a read.

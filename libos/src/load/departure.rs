@@ -16,8 +16,9 @@ impl<K: Kernel> Process<K> {
     pub fn depart(&self, name: &[u8]) -> Result<()> {
         self.end_others()?;
         let remains = self.memory.lock().clear(&self.kernel);
+        let program = self.running.lock().program.take();
         // What falls out of it may ask `unixd`: outside the lock.
-        drop(remains);
+        drop((remains, program));
         self.kernel.executed(short_name(name));
         self.begin_again();
         self.signals.with(crate::signal::State::depart);

@@ -27,6 +27,7 @@ use crate::memory::backing::Backing;
 use crate::memory::{Label, Memory, Protection, Region, STACK_FIRST, STACK_TOP, pages_up};
 use crate::process::{Process, short_name};
 use crate::signal::{Ending, SIGSEGV};
+use crate::vfs::node::Entry;
 use elf::Program;
 use image::Image;
 use owners::Owners;
@@ -63,6 +64,8 @@ impl Command {
 pub struct Executable {
     /// Its contents.
     pub backing: Arc<dyn Backing>,
+    /// What it was found by, if it is in a tree.
+    pub entry: Option<Arc<Entry>>,
     /// Its absolute path.
     pub path: Arc<[u8]>,
     /// Whose rights it gives.
@@ -161,7 +164,7 @@ impl<K: Kernel> Process<K> {
         let interpreter = match &program.interpreter {
             None => None,
             Some(path) => {
-                let file = self.open_executable(path)?;
+                let file = self.open_interpreter(path)?;
                 Some((Program::read_interpreter(&*file.backing)?, file))
             }
         };
@@ -197,7 +200,7 @@ impl<K: Kernel> Process<K> {
         let (sp, bytes) = layout.build(STACK_TOP);
         self.map_stack(program.executable_stack, bytes.len());
         self.kernel.write(sp, &bytes).map_err(|_| Fatal)?;
-        self.note_program(&file.path, name, arguments, environment, &vector);
+        self.note_program(file, name, arguments, environment, &vector);
         Ok(first_registers(entry, sp))
     }
 

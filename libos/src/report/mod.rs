@@ -34,6 +34,7 @@ use crate::thread::Waits;
 use crate::time::Clock;
 use crate::user::UserMemory;
 use crate::vfs::attributes::Time;
+use crate::vfs::node::Target;
 use crate::vfs::world::{Person, Report, Table, World};
 
 impl<K: Kernel> World for Process<K> {
@@ -103,6 +104,10 @@ impl<K: Kernel> World for Process<K> {
         (quota.saturating_sub(used), quota)
     }
 
+    fn mounts(&self, details: bool) -> Vec<u8> {
+        self.files.shared_tree().map_or_else(Vec::new, |tree| tree.mount_lines(&self.files.root(), details))
+    }
+
     fn report(&self, report: Report) -> Vec<u8> {
         self.machine_text(report).or_else(|| self.own_text(report, 0).ok()).unwrap_or_default()
     }
@@ -146,8 +151,10 @@ impl<K: Kernel> World for Process<K> {
         self.threads.with(|table| table.current_id())
     }
 
-    fn executable(&self) -> Vec<u8> {
-        self.running.lock().path.clone()
+    fn executable(&self) -> Target {
+        let running = self.running.lock();
+        let entry = running.program.as_ref().and_then(|program| program.entry.clone());
+        entry.map_or_else(|| Target::Path(running.path.clone()), Target::Entry)
     }
 
     fn files(&self) -> Option<&Files> {

@@ -19,7 +19,7 @@ use crate::signal::{DEFAULT, IGNORE, SIGCHLD, SIGNALS, Set, bit};
 use crate::thread::Waits;
 use crate::time::Clock;
 use crate::user::PROGRAM_TOP;
-use crate::vfs::world::{Report, World};
+use crate::vfs::world::Report;
 
 impl<K: Kernel> Process<K> {
     /// A text about the process, or a thread or descriptor of it with a number; 0: as a whole.
@@ -50,17 +50,17 @@ impl<K: Kernel> Process<K> {
                 let (offset, flags) = (description.offset(), description.flags());
                 format!("pos:\t{offset}\nflags:\t0{flags:o}\nmnt_id:\t1\nino:\t{inode}\n").into_bytes()
             }
-            Report::DescriptorPath => self.files.get(number as i32).map_err(|_| Errno::ENOENT)?.entry.path(),
-            Report::Executable => self.executable(),
-            Report::CurrentDirectory => self.files.current_directory().path(),
-            Report::RootDirectory => self.files.root().path(),
+            Report::DescriptorPath => self.files.path_of(&self.files.get(number as i32).map_err(|_| Errno::ENOENT)?.entry),
+            Report::Executable => self.running.lock().path.clone(),
+            Report::CurrentDirectory => self.files.path_of(&self.files.current_directory()),
+            Report::RootDirectory => self.files.path_of(&self.files.root()),
             _ => return Err(Errno::EINVAL),
         })
     }
 
     fn sizes(&self) -> Sizes {
         let memory = self.memory.lock();
-        let program = self.executable();
+        let program = self.running.lock().path.clone();
         let mut sizes = Sizes {
             total: memory.size() / PAGE_SIZE,
             resident: memory.resident.pages(),
@@ -143,6 +143,7 @@ impl<K: Kernel> Process<K> {
             users: ids(Word::User, Word::EffectiveUser, [others[0], others[1]]),
             groups: ids(Word::UserGroup, Word::EffectiveUserGroup, [others[2], others[3]]),
             supplementary: self.family.groups.lock().clone(),
+            no_new_privileges: self.family.has_no_new_privileges(),
             umask: Some(self.files.umask()),
             descriptors: self.files.numbers().last().map_or(64, |&last| (last as usize + 1).next_power_of_two().max(64)),
         })

@@ -22,7 +22,7 @@ mod trap;
 use alloc::boxed::Box;
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
-use spin::Mutex;
+use spin::{Mutex, Once};
 
 pub use action::{Action, AlternateStack, DEFAULT, IGNORE};
 pub use deliver::{Ending, Returned, set_alternate};
@@ -47,8 +47,8 @@ pub mod attention {
 
 /// A process's signals, those of the thread that runs at hand.
 pub struct Signals {
-    /// What every call asks on its way out: [`attention`].
-    attention: AtomicU8,
+    /// What every call asks on its way out: [`attention`]. The entries' assembly looks at it.
+    attention: &'static AtomicU8,
     /// Signals that descriptors were ever made for.
     watched: AtomicU64,
     /// The last edge of such a signal's arrival.
@@ -56,22 +56,24 @@ pub struct Signals {
     state: Mutex<State>,
 }
 
-impl Default for Signals {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Signals {
-    /// No handlers, nothing blocked, nothing pending.
+    /// No handlers, nothing blocked, nothing pending; what asks for attention does so there.
     #[must_use]
-    pub fn new() -> Signals {
+    pub fn new(attention: &'static AtomicU8) -> Signals {
         let state = State {
             actions: [Action { handler: DEFAULT, flags: 0, restorer: 0, mask: 0 }; SIGNALS as usize],
             own: Box::new(Own::new(0)),
             shared: Pending::new(),
         };
-        Signals { attention: AtomicU8::new(0), watched: AtomicU64::new(0), last_arrival: AtomicU64::new(0), state: Mutex::new(state) }
+        attention.store(0, Ordering::Relaxed);
+        Signals { attention, watched: AtomicU64::new(0), last_arrival: AtomicU64::new(0), state: Mutex::new(state) }
+    }
+
+    /// Those of who has none: of a world that is no process.
+    pub fn none() -> &'static Signals {
+        static ATTENTION: AtomicU8 = AtomicU8::new(0);
+        static NONE: Once<Signals> = Once::new();
+        NONE.call_once(|| Signals::new(&ATTENTION))
     }
 
     /// Whether a signal waits to be delivered to the thread that runs.
@@ -91,12 +93,6 @@ impl Signals {
     #[must_use]
     pub fn is_end_due(&self) -> bool {
         self.attention.load(Ordering::Relaxed) & attention::END != 0
-    }
-
-    /// The byte that is not 0 while the way out of a call is not the straight one, for the entries' assembly.
-    #[must_use]
-    pub fn attention(&self) -> &AtomicU8 {
-        &self.attention
     }
 
     /// Ask for attention on the way out.

@@ -1,6 +1,8 @@
 //! Masks, actions, and what a handler's frame gives back.
 
+use alloc::boxed::Box;
 use core::mem::MaybeUninit;
+use core::sync::atomic::AtomicU8;
 
 use abi::{FaultKind, PAGE_SIZE, Registers};
 
@@ -97,13 +99,18 @@ fn the_alternate_stack_is_used_where_asked() {
 }
 
 /// What is delivered next, whatever is blocked.
+/// What a process's signals ask attention by.
+fn attention() -> &'static AtomicU8 {
+    Box::leak(Box::default())
+}
+
 fn take(state: &mut State) -> Option<Information> {
     state.take(!0, &mut MaybeUninit::uninit()).copied()
 }
 
 #[test]
 fn a_signal_waits_while_it_is_blocked_and_comes_once() {
-    let signals = Signals::new();
+    let signals = Signals::new(attention());
     signals.with(|state| {
         state.set_blocked(bit(SIGTERM) | bit(SIGKILL));
         assert_eq!(state.own.blocked, bit(SIGTERM), "SIGKILL cannot be blocked");
@@ -119,7 +126,7 @@ fn a_signal_waits_while_it_is_blocked_and_comes_once() {
 
 #[test]
 fn what_is_ignored_is_dropped() {
-    let signals = Signals::new();
+    let signals = Signals::new(attention());
     signals.send(&Information::new(SIGCHLD, 0, 0));
     assert!(!signals.is_pending());
     signals.send(&Information::new(SIGTERM, 0, 0));
@@ -132,7 +139,7 @@ fn what_is_ignored_is_dropped() {
 
 #[test]
 fn real_time_signals_queue() {
-    let signals = Signals::new();
+    let signals = Signals::new(attention());
     let handler = Action { handler: 0x5000, ..Action::default() };
     signals.with(|state| state.set_action(40, Some(handler))).unwrap();
     for value in 0..3 {

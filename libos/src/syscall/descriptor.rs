@@ -3,8 +3,8 @@
 use alloc::sync::Arc;
 
 use linux_raw_sys::general::{
-    F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_GETFL, F_GETLK, F_GETOWN, F_GETPIPE_SZ, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_SETFD, F_SETFL,
-    F_SETLK, F_SETLKW, F_SETOWN, F_SETPIPE_SZ, FD_CLOEXEC, O_CLOEXEC, O_NONBLOCK,
+    F_ADD_SEALS, F_DUPFD, F_DUPFD_CLOEXEC, F_GET_SEALS, F_GETFD, F_GETFL, F_GETLK, F_GETPIPE_SZ, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW,
+    F_SETFD, F_SETFL, F_SETLK, F_SETLKW, F_SETPIPE_SZ, FD_CLOEXEC, O_CLOEXEC, O_NONBLOCK,
 };
 
 use crate::errno::{Errno, Result};
@@ -15,9 +15,11 @@ use crate::file::table::Slot;
 use crate::file::{Access, Description, Seeking};
 use crate::kernel::Kernel;
 use crate::process::Process;
-use crate::syscall::{Arguments, lock};
+use crate::syscall::{Arguments, lock, owner};
 use crate::user::UserMemory;
 use crate::vfs::attributes::Kind;
+use crate::vfs::node::SEALABLE;
+use crate::vfs::seals::Seals;
 use crate::vfs::world::World;
 
 /// close(2). Whoever waits at a pipe's other end may have seen its last peer go.
@@ -115,15 +117,24 @@ pub fn fcntl<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<u
         F_GETFL => Ok(description.flags() as usize),
         _ if description.is_path_only() => Err(Errno::EBADF),
         F_SETFL => {
+            owner::set_flags(process, &description, fd, value as u32)?;
             description.set_flags(value as u32);
             Ok(0)
         }
         F_GETLK | F_SETLK | F_SETLKW | F_OFD_GETLK | F_OFD_SETLK | F_OFD_SETLKW => lock::record(process, &description, command, value),
-        F_GETOWN | F_SETOWN => Ok(0),
+        F_ADD_SEALS => add_seals(process, &description, value),
+        F_GET_SEALS => description.file()?.seals().map(|seals| seals.bits() as usize),
         F_GETPIPE_SZ => description.file()?.pipe().ok_or(Errno::EBADF)?.capacity(),
         F_SETPIPE_SZ => description.file()?.pipe().ok_or(Errno::EBADF)?.set_capacity(value),
-        _ => Err(Errno::EINVAL),
+        _ => owner::control(process, &description, command, value).unwrap_or(Err(Errno::EINVAL)),
     }
+}
+
+/// `F_ADD_SEALS`
+fn add_seals<K: Kernel>(process: &Process<K>, description: &Description, seals: usize) -> Result<usize> {
+    let file = description.file_for(Access::WRITE).map_err(|_| Errno::EPERM)?;
+    let seals = u32::try_from(seals).ok().and_then(Seals::from_bits).ok_or(Errno::EINVAL)?;
+    file.add_seals(process, seals).map(|()| 0)
 }
 
 /// pipe2(2); pipe(2) with no flags
@@ -178,22 +189,33 @@ fn make_event<K: Kernel>(process: &Process<K>, count: u32, flags: u32) -> Result
     process.files.insert(description, flags & O_CLOEXEC != 0).map(|fd| fd as usize)
 }
 
-/// memfd_create(2): a file without a name. It cannot be sealed.
+/// memfd_create(2): a file without a name.
+///
+/// # Errors
+/// `EINVAL`: unknown flags, two that exclude each other, or a name that is too long. `EFAULT`: the name is nowhere.
 pub fn memfd_create<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
     const CLOEXEC: u32 = 1;
     const ALLOW_SEALING: u32 = 2;
+    const NO_EXECUTION: u32 = 8;
+    const EXECUTION: u32 = 0x10;
     const NAME_MOST: usize = 249;
     let flags = arguments.unsigned(1);
-    if flags & !(CLOEXEC | ALLOW_SEALING) != 0 {
+    let has = |wanted| flags & wanted != 0;
+    if has(!(CLOEXEC | ALLOW_SEALING | NO_EXECUTION | EXECUTION)) || has(NO_EXECUTION) && has(EXECUTION) {
         return Err(Errno::EINVAL);
     }
     let name = process.read_string(arguments.word(0), NAME_MOST + 1).map_err(|errno| match errno {
         Errno::ENAMETOOLONG => Errno::EINVAL,
         errno => errno,
     })?;
-    let entry = process.files.unnamed_file(&name, &process.actor())?;
+    let sealable = if has(ALLOW_SEALING | NO_EXECUTION) { SEALABLE } else { 0 };
+    let permissions = if has(NO_EXECUTION) { 0o666 } else { 0o777 };
+    let entry = process.files.unnamed_file(&name, permissions | sealable, &process.actor())?;
     let access = Access::READ | Access::WRITE;
     let file = Arc::clone(&entry.node).open(&entry, access, process)?;
+    if has(NO_EXECUTION) {
+        file.add_seals(process, Seals::EXECUTE)?;
+    }
     let flags_kept = linux_raw_sys::general::O_RDWR | linux_raw_sys::general::O_LARGEFILE;
     let description = Description::new(entry, file, access, flags_kept);
     process.files.insert(description, flags & CLOEXEC != 0).map(|fd| fd as usize)

@@ -15,7 +15,7 @@ use crate::signal::attention;
 use crate::syscall::Arguments;
 use crate::syscall::path::{find_at, path};
 use crate::user::UserMemory;
-use crate::vfs::node::Entry;
+use crate::vfs::node::{Entry, Role};
 
 const AT_SYMLINK_NOFOLLOW: u32 = 0x100;
 const AT_EMPTY_PATH: u32 = 0x1000;
@@ -61,14 +61,20 @@ fn replace<K: Kernel>(
     environment: usize,
     flags: u32,
 ) -> Result<Registers> {
-    let named = Named { directory, path: path(process, name)?, flags };
+    let outcome = replace_with(process, &Named { directory, path: path(process, name)?, flags }, arguments, environment);
+    process.files.settle_programs();
+    outcome
+}
+
+fn replace_with<K: Kernel>(process: &Process<K>, named: &Named, arguments: usize, environment: usize) -> Result<Registers> {
+    let flags = named.flags;
     if named.path.is_empty() && flags & AT_EMPTY_PATH == 0 {
         return Err(Errno::ENOENT);
     }
     if flags & !(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) != 0 {
         return Err(Errno::EINVAL);
     }
-    let file = executable(&named.find(process)?)?;
+    let file = executable(&named.find(process)?, Role::Program)?;
     let called = named.called();
     let (arguments, environment) = (pointers(process, arguments)?, pointers(process, environment)?);
     let mut room = Room::new(arguments.len(), environment.len(), process.memory.lock().stack_limit)?;

@@ -125,9 +125,17 @@ fn file_contents<K: Kernel>(
     if file.maps_zeros() {
         return Ok(Contents::Anonymous);
     }
-    let backing = Arc::clone(file).backing().ok_or(Errno::ENODEV)?;
+    let mut may_write = description.access().contains(Access::WRITE);
+    let mut to_store = None;
+    if shared && may_write {
+        match Arc::clone(file).backing_to_store() {
+            // Sealed against stores: it is as if it were open for reading only, since Linux 6.7.
+            Err(Errno::EPERM) if !protection.contains(Protection::WRITE) => may_write = false,
+            outcome => to_store = Some(outcome?),
+        }
+    }
+    let backing = to_store.or_else(|| Arc::clone(file).backing()).ok_or(Errno::ENODEV)?;
     file.note_mapped(process)?;
-    let may_write = description.access().contains(Access::WRITE);
     Ok(Contents::File(Box::new(FileMapping { backing, offset, path: Arc::from(description.entry.path()), may_write })))
 }
 

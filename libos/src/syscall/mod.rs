@@ -17,10 +17,12 @@ pub mod inotify;
 pub mod lock;
 pub mod memory;
 pub mod message;
+pub mod mount;
 pub mod notice;
 #[cfg(test)]
 mod numbers;
 pub mod open;
+pub mod owner;
 pub mod path;
 pub mod pidfd;
 pub mod poll;

@@ -24,10 +24,10 @@ fn input<'a, K: Kernel>(process: &'a Process<K>, arguments: &Arguments) -> Input
 }
 
 /// A lane of a call whose first argument is a descriptor. While `work` looks at what that refers to nobody else works on the table: a fault of a
-/// copy has no business with it.
+/// copy has no business with it. Where somebody does already, there is no lane.
 #[inline(always)]
 fn plainly<K: Kernel>(process: &Process<K>, arguments: &Arguments, work: impl FnOnce(&Description) -> Option<usize>) -> Option<usize> {
-    process.files.with_table(|table| work(&table.get(arguments.int(0)).ok()?.description))
+    work(&process.files.try_table()?.get(arguments.int(0)).ok()?.description)
 }
 
 /// The lane of [`read`]: a copy.
@@ -181,7 +181,10 @@ pub fn ioctl<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<u
             let terminal = file.of_type::<TerminalFile>().ok_or(Errno::ENOTTY)?;
             super::open::open_peer(process, terminal.pair_number()?, argument as u32)
         }
-        _ => file.control(process, request, argument),
+        _ => match super::owner::request(process, &description, fd, request, argument) {
+            Some(outcome) => outcome,
+            None => file.control(process, request, argument),
+        },
     }
 }
 

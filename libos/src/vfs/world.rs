@@ -15,7 +15,7 @@ use crate::signal::{Information, Set, Signals};
 use crate::time::Clock;
 use crate::user::UserMemory;
 use crate::vfs::attributes::Time;
-use crate::vfs::node::{Entry, Node};
+use crate::vfs::node::{Entry, Node, Target};
 use crate::vfs::permission::{Actor, Subject, Wanted};
 
 /// A text that the process writes about itself or its machine, as proc(5) lays it out. The numbers of those about a process travel.
@@ -233,6 +233,16 @@ pub trait World: UserMemory {
     }
     /// Frames of memory free and in all.
     fn frames(&self) -> (usize, usize);
+    /// What was mounted on an entry last, if anything was.
+    fn mounted_on(&self, entry: &Arc<Entry>) -> Option<Arc<Entry>> {
+        let _ = entry;
+        None
+    }
+    /// The mounts that the process sees, as `/proc/mounts` has them; with `details` as `/proc/self/mountinfo` does.
+    fn mounts(&self, details: bool) -> Vec<u8> {
+        let _ = details;
+        Vec::new()
+    }
     /// A text about the process or the machine.
     fn report(&self, report: Report) -> Vec<u8>;
     /// A text about a process, of a thread or descriptor of it with a number; 0: as a whole.
@@ -272,8 +282,8 @@ pub trait World: UserMemory {
     fn thread(&self) -> u32 {
         self.id()
     }
-    /// The path of the program that it runs.
-    fn executable(&self) -> Vec<u8>;
+    /// The program that it runs.
+    fn executable(&self) -> Target;
     /// The process's own files, if it is a process: what `/proc/self/fd` lists.
     fn files(&self) -> Option<&Files>;
     /// Open a terminal by its device's number.

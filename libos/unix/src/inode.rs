@@ -15,6 +15,8 @@ pub struct InodeWords {
     pub generation: AtomicU32,
     /// Not 0: the next read is to be told ([`NoteRead`](crate::Operation::NoteRead)).
     pub unread: AtomicU32,
+    /// What may not happen to it any more: the seals of memfd_create(2).
+    pub seals: AtomicU32,
 }
 const_assert_eq!(size_of::<InodeWords>(), 64);
 
@@ -32,6 +34,12 @@ impl InodeWords {
     #[must_use]
     pub fn generation(&self) -> u32 {
         self.generation.load(Ordering::Acquire)
+    }
+
+    /// Its seals.
+    #[must_use]
+    pub fn seals(&self) -> u32 {
+        self.seals.load(Ordering::Acquire)
     }
 
     /// Whether the next read is to be told.

@@ -19,6 +19,7 @@ mod family;
 mod inode;
 pub mod lock;
 pub mod message;
+pub mod notify;
 mod operation;
 pub mod place;
 pub mod ring;

@@ -46,7 +46,8 @@ operations! {
     List = 0x44,
     /// `(directory; lengths of name and target, kind; permissions, special; name, target) → handle`. Make an inode with a name.
     Create = 0x45,
-    /// `(directory; length of a name, permissions; -; name) → handle`. Make a regular file that is in no directory.
+    /// `(directory; length of a name, permissions, or with bit 15 that it may be sealed; -; name) → handle`. Make a regular file that is in no
+    /// directory.
     CreateUnnamed = 0x46,
     /// `(directory, node, length; name)`. One name more.
     Link = 0x47,
@@ -62,7 +63,8 @@ operations! {
     Resize = 0x4c,
     /// `(handle) → bytes, removed; path`. Where an entry is.
     Path = 0x4d,
-    /// `(handle, access; small: [`OpenPurpose`]) → OpenAnswer`. Open what an entry names. `EACCES`: its mode does not allow it.
+    /// `(handle, access; small: [`OpenPurpose`]) → OpenAnswer`. Open what an entry names. `EACCES`: its mode does not allow it. `ETXTBSY`: it
+    /// is executed, or to be executed and open for writing.
     OpenEntry = 0x4e,
     /// `(handle; page, pages, purpose; address) → pages, writable`. Map pages of an open file into the process's windows. Words only.
     MapFile = 0x50,
@@ -100,6 +102,15 @@ operations! {
     /// As `Walk` to a name, small: whether a directory's is meant `→ 0`. One name less. `→ FOREIGN`, and nothing done: the way leads into a
     /// file system that the process keeps.
     Remove = 0x60,
+    /// `(target, source; small: 1 + the number of a portal that is the source; flags; lengths, 16 bits each; type, source's name, options)`. mount(2),
+    /// by its flags. The strings are in the mailbox.
+    Mount = 0x62,
+    /// `(target; flags)`. umount2(2). `EBUSY`: others are told to give up what they do not need any more.
+    Unmount = 0x63,
+    /// `(root; small: 1 for mountinfo; from) → bytes`, in the mailbox. The text of `/proc/mounts` from there on.
+    Mounts = 0x64,
+    /// `(handle, seals to add; small: 1 to add them) → seals`. The seals of memfd_create(2). `EBUSY`: it is mapped to be stored to.
+    Seal = 0x61,
     // Files and objects: 0x80. A handle is in the argument of 32 bits.
     /// `(handle; small: 1 if they stay there, of a pipe; offset, bytes) → bytes`, in the mailbox. `EAGAIN`: none yet; the process is told when it may try again.
     Read = 0x80,
@@ -163,6 +174,8 @@ operations! {
     LockWhole = 0xa1,
     /// `(handle)`: a descriptor of the file was closed: the process's record locks there are gone.
     UnlockAll = 0xa2,
+    /// `(handle; small: [`Notify`](crate::notify::Notify); its words) → its values`. Signals about an open file.
+    Notify = 0xa3,
     /// `(large: how many)`: [`Operation::Readiness`] of so many handles, told of changes. The handles are in the mailbox, a word of 32 bits each;
     /// the answers too, each [`STATE_BYTES`](crate::STATE_BYTES).
     ReadinessOfMany = 0x9c,
@@ -369,6 +382,12 @@ pub enum OpenPurpose {
     Keep = 2,
     /// To use it as it is open already, which nobody is told of but when it is closed.
     Lend = 3,
+    /// To load what is executed: as `Execute`, but it may be written to meanwhile.
+    Interpret = 4,
+    /// To use it as who made it, without a name: that does not count as opening it, so that it may be executed.
+    Make = 5,
+    /// To map an open file so that it can be stored to, which keeps it from being sealed against that.
+    Map = 6,
 }
 
 /// A request's four words, taken apart.

@@ -13,8 +13,8 @@ use libos::signal::{Information, Set, Signals};
 use libos::time::Clock;
 use libos::user::UserMemory;
 use libos::vfs::attributes::Time;
+use libos::vfs::node::Target;
 use libos::vfs::world::{Report, Table, World};
-use spin::Once;
 
 use crate::machine;
 use crate::memory;
@@ -85,8 +85,7 @@ impl World for Caller {
     fn timers_changed(&self) {}
 
     fn signals(&self) -> &Signals {
-        static NONE: Once<Signals> = Once::new();
-        NONE.call_once(Signals::new)
+        Signals::none()
     }
 
     fn take_signal(&self, _: Set) -> Option<Information> {
@@ -135,8 +134,8 @@ impl World for Caller {
         self.id
     }
 
-    fn executable(&self) -> Vec<u8> {
-        Vec::new()
+    fn executable(&self) -> Target {
+        Target::Path(Vec::new())
     }
 
     fn files(&self) -> Option<&Files> {

@@ -11,12 +11,14 @@ use libos::errno::{Errno, Result};
 use libos::file::locks::Owner;
 use libos::file::{Access, File};
 use libos::vfs::node::Entry;
+use libos::vfs::tmpfs::InUse;
 use unix::{Object, QUIETLY};
 
-use crate::locks;
 use crate::socket::{Socket, flight};
+use crate::tree::mounts::Holding;
 use crate::tree::shown::Shown;
 use crate::tree::watches::Watches;
+use crate::{locks, notices};
 
 /// The most that one process can hold: what it costs is the server's memory.
 const MOST: usize = 1 << 16;
@@ -35,8 +37,12 @@ pub struct Opened {
     pub socket: Option<Arc<Socket>>,
     /// What processes see of it without asking, if it is a regular file of the tree.
     pub shown: Option<Arc<Shown>>,
+    /// What it keeps others from doing with the file.
+    pub in_use: Option<InUse>,
     /// Who is told when it is closed for good.
     pub watches: Option<Arc<Watches>>,
+    /// Who is told of it by signals.
+    pub notice: notices::Locked,
     /// A number that no other has.
     pub id: u64,
     /// Whether locks were ever asked for by it.
@@ -58,7 +64,9 @@ impl Opened {
             object,
             socket: None,
             shown: None,
+            in_use: None,
             watches: None,
+            notice: notices::Locked::default(),
             id: locks::next_description(),
             may_have_locks: false.into(),
             is_watched: false,
@@ -171,6 +179,17 @@ impl Handles {
             opened.was_closed.store(true, Ordering::Relaxed);
         }
         Ok(held)
+    }
+
+    /// What is held, as mounts are in the way of.
+    pub fn uses(&self, process: u32) -> impl Iterator<Item = Holding> {
+        (0..).zip(&self.slots).filter_map(move |(handle, held)| {
+            let (entry, writes) = match held.as_ref()? {
+                Held::Entry(entry) => (entry.clone(), false),
+                Held::Open(opened) => (opened.entry.clone(), opened.access.contains(Access::WRITE)),
+            };
+            Some(Holding { process, handle, entry, writes })
+        })
     }
 
     /// The open files that are held.

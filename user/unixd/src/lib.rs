@@ -60,6 +60,7 @@ pub mod locks;
 pub mod machine;
 pub mod making;
 pub mod memory;
+pub mod notices;
 pub mod objects;
 pub mod process;
 pub mod processes;

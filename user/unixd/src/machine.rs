@@ -93,6 +93,12 @@ pub fn frame_uses(frame: u64) -> u32 {
     if entry.kind == FrameKind::User as u32 { entry.count } else { 0 }
 }
 
+/// The frame that is mapped at an address of the server's own.
+#[must_use]
+pub fn frame_at(address: usize) -> Option<u64> {
+    exo::page_query(EnvId::SELF, address).ok().map(|page| page.frame)
+}
+
 /// The counter.
 #[must_use]
 pub fn clock() -> u64 {

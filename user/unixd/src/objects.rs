@@ -46,6 +46,7 @@ impl Server {
             Operation::Lock => self.lock(id, request),
             Operation::LockWhole => self.lock_whole(id, request),
             Operation::UnlockAll => self.unlock_all(id, request),
+            Operation::Notify => self.notify(id, request),
             Operation::Stage => self.stage(id, request),
             Operation::Unstage => self.unstage(id, request),
             Operation::QueueOpen
@@ -148,6 +149,9 @@ impl Server {
             if let Some(process) = self.processes.get(id) {
                 process.channel.ring();
             }
+        }
+        if self.notices.are_any() {
+            self.send_notices();
         }
     }
 }

@@ -14,6 +14,7 @@ use libos::errno::{Errno, Result};
 use libos::vfs::node::Entry;
 use libos::vfs::permission::Wanted;
 use policy::rules::{Family, Rules, Uses};
+use unix::notify::Notify;
 use unix::{Kin, Operation, Request};
 
 use crate::processes::Processes;
@@ -146,6 +147,7 @@ impl Server {
             Operation::Fork if Kin::unpack(request.small, request.large).is_sibling => sandbox.may(Family::Signals),
             Operation::Fork => sandbox.may_fork(&self.processes, process.frames().0, request.words[0] as usize),
             Operation::Kill | Operation::Queue => self.may_touch(id, sandbox, self.signalled(request)),
+            Operation::Notify if request.small == Notify::SetOwner as u16 => self.may_touch(id, sandbox, self.told(request)),
             Operation::Inspect => self.may_touch(id, sandbox, request.large),
             Operation::Limit if request.small & SET_LIMIT != 0 => self.may_touch(id, sandbox, request.large),
             Operation::SetPriority if request.small == 0 => self.may_touch(id, sandbox, request.large),
@@ -167,6 +169,12 @@ impl Server {
         let (id, thread) = (request.large, request.words[0] as u32);
         let named = if thread != 0 || (id as i32) > 0 { id } else { return 0 };
         self.family.process_of(named).unwrap_or(0)
+    }
+
+    /// The process that signals about an open file are to go to; 0: more than one.
+    fn told(&self, request: &Request) -> u32 {
+        let [kind, id, _] = request.words.map(|word| word as u32);
+        if kind == unix::notify::GROUP { 0 } else { self.family.process_of(id).unwrap_or(id) }
     }
 
     /// Check whether a process may do something to another: to itself (0 is that too, but for signals, where it is none), and to those that it holds.

@@ -18,6 +18,7 @@ use crate::load::Load;
 use crate::locks;
 use crate::machine;
 use crate::memory;
+use crate::notices::Notices;
 use crate::process::Process;
 use crate::processes::Processes;
 use crate::queues::Queues;
@@ -53,6 +54,8 @@ pub struct Server {
     pub system_v: SystemV,
     /// Terminals.
     pub terminals: Terminals,
+    /// Open files that somebody is told of by signals.
+    pub notices: Notices,
     /// Their records, and those of the dead that are to be waited for.
     pub family: Family,
     /// Who gets how many frames.
@@ -92,6 +95,7 @@ impl Server {
             queues: Queues::default(),
             system_v: SystemV::default(),
             terminals,
+            notices: Notices::default(),
             family: Family::new(machine::clock_hz()),
             admission: SmallFirst,
             revocation: LargestFirst,

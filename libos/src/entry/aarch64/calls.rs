@@ -40,8 +40,7 @@ unsafe extern "C" {
     static LINKED: u8;
 }
 
-const FRAME_BYTES: usize = 256;
-const _: () = assert!(size_of::<Frame>() == FRAME_BYTES);
+const _: () = assert!(size_of::<Frame>() == 256);
 const _: () = assert!(offset_of!(Frame, preserved) == 144 && offset_of!(Frame, leave) == 248 && offset_of!(Frame, trampoline) == 128);
 // Two words that are loaded and stored as a pair.
 const _: () = assert!(offset_of!(UpcallPage, syscall.sp) == offset_of!(UpcallPage, syscall.pc) + 8);
@@ -133,7 +132,7 @@ global_asm!(
     "mov x9, sp",
     "stp x30, x9, [x16, #{pc}]",
     "ldr x16, [x16, #{stack}]",
-    "sub sp, x16, #{frame}",
+    "sub sp, x16, #{preserved}",
     "stp x0, x1, [sp]",
     "stp x2, x3, [sp, #16]",
     "stp x4, x5, [sp, #32]",
@@ -141,8 +140,7 @@ global_asm!(
     "str x18, [sp, #144]",
     "blr x17",
     "mrs x16, tpidrro_el0",
-    "ldr x9, [x16, #{pending}]",
-    "ldrb w9, [x9]",
+    "ldrb w9, [x16, #{attention}]",
     "cbnz w9, 3f",
     "ldr x18, [sp, #144]",
     "ldp x30, x17, [x16, #{pc}]",
@@ -154,9 +152,9 @@ global_asm!(
     quick = const words::QUICK,
     linked = const words::LINKED,
     numbers = const NUMBERS,
-    pending = const words::PENDING,
+    attention = const words::ATTENTION,
     stack = const words::SYSCALL_STACK,
-    frame = const FRAME_BYTES,
+    preserved = const offset_of!(Frame, preserved),
     pc = const offset_of!(UpcallPage, syscall.pc),
     attended = sym attended,
 );
@@ -268,7 +266,7 @@ pub unsafe extern "C" fn rewritten() -> ! {
         "add x17, x17, #4",
         "str x17, [x16, #{pc}]",
         "ldr x17, [x16, #{stack}]",
-        "str x30, [x17, #{trampoline} - {frame}]",
+        "str x30, [x17, #{trampoline} - {preserved}]",
         "ldr x30, [sp, #8]",
         "adr x17, {leave}",
         "b {serve}",
@@ -280,7 +278,7 @@ pub unsafe extern "C" fn rewritten() -> ! {
         stack = const words::SYSCALL_STACK,
         spared = const SPARED_BYTES,
         trampoline = const offset_of!(Frame, trampoline),
-        frame = const FRAME_BYTES,
+        preserved = const offset_of!(Frame, preserved),
         leave = sym leave_rewritten,
         serve = sym serve,
     )
@@ -296,7 +294,7 @@ pub unsafe extern "C" fn rewritten() -> ! {
 unsafe extern "C" fn serve() -> ! {
     naked_asm!(
         "ldr x16, [x16, #{stack}]",
-        "sub sp, x16, #{frame}",
+        "sub sp, x16, #{preserved}",
         "stp x0, x1, [sp]",
         "stp x2, x3, [sp, #16]",
         "stp x4, x5, [sp, #32]",
@@ -325,8 +323,7 @@ unsafe extern "C" fn serve() -> ! {
         "mov w1, w8",
         "blr x9",
         "mrs x16, tpidrro_el0",
-        "ldr x9, [x16, #{pending}]",
-        "ldrb w9, [x9]",
+        "ldrb w9, [x16, #{attention}]",
         "cbnz w9, 2f",
         "1: ldr x17, [sp, #{leave}]",
         "br x17",
@@ -334,10 +331,10 @@ unsafe extern "C" fn serve() -> ! {
         "mrs x16, tpidrro_el0",
         "b 1b",
         stack = const words::SYSCALL_STACK,
-        frame = const FRAME_BYTES,
+        preserved = const offset_of!(Frame, preserved),
         thunks = const words::THUNKS,
         numbers = const NUMBERS,
-        pending = const words::PENDING,
+        attention = const words::ATTENTION,
         leave = const offset_of!(Frame, leave),
         deliver = sym dispatch::deliver,
     )

@@ -71,7 +71,6 @@ pub unsafe extern "C" fn foreign() -> ! {
         "jrcxz 2f",
         "1: mov rsp, gs:[{stack}]",
         "lea rcx, [rip + {leave}]",
-        "push rcx",
         "jmp {serve}",
         "2: movzx ecx, byte ptr gs:[rax + {quick}]",
         "jrcxz 1b",
@@ -117,7 +116,6 @@ global_asm!(
     "3:",
     "mov gs:[{sp}], rsp",
     "mov rsp, gs:[{stack}]",
-    "sub rsp, {behind}",
     "push rax",
     "push r9",
     "push r8",
@@ -128,8 +126,7 @@ global_asm!(
     "mov rcx, r10",
     "cld",
     "call r11",
-    "mov rcx, gs:[{pending}]",
-    "cmp byte ptr [rcx], 0",
+    "cmp byte ptr gs:[{attention}], 0",
     "jne {attended}",
     "mov rsp, gs:[{sp}]",
     "ret",
@@ -139,8 +136,7 @@ global_asm!(
     quick = const words::QUICK,
     linked = const words::LINKED,
     numbers = const NUMBERS,
-    pending = const words::PENDING,
-    behind = const size_of::<Frame>() - offset_of!(Frame, preserved),
+    attention = const words::ATTENTION,
     sp = const offset_of!(UpcallPage, syscall.sp),
     attended = sym attended,
 );
@@ -241,7 +237,6 @@ pub unsafe extern "C" fn rewritten() -> ! {
         "pushfq",
         "pop gs:[{flags}]",
         "lea rcx, [rip + {leave}]",
-        "push rcx",
         "jmp {serve}",
         "2: movzx ecx, byte ptr gs:[rax + {quick}]",
         "jrcxz 1b",
@@ -262,7 +257,7 @@ pub unsafe extern "C" fn rewritten() -> ! {
     )
 }
 
-/// Serves a call. On the syscall stack, the address of the code that leaves on it; rcx and r11 free, all else the program's.
+/// Serves a call. On the syscall stack; rcx = the code that leaves, r11 free, all else the program's.
 ///
 /// 1. The program's registers below, as a [`Frame`].
 /// 2. The number's thunk: `extern "C" fn(&Arguments, number) -> result`. Linux looks at the number's low half.
@@ -271,12 +266,6 @@ pub unsafe extern "C" fn rewritten() -> ! {
 #[unsafe(naked)]
 unsafe extern "C" fn serve() -> ! {
     naked_asm!(
-        "push r15",
-        "push r14",
-        "push r13",
-        "push r12",
-        "push rbp",
-        "push rbx",
         "push rax",
         "push r9",
         "push r8",
@@ -284,6 +273,13 @@ unsafe extern "C" fn serve() -> ! {
         "push rdx",
         "push rsi",
         "push rdi",
+        "mov [rsp + {preserved}], rbx",
+        "mov [rsp + {preserved} + 8], rbp",
+        "mov [rsp + {preserved} + 16], r12",
+        "mov [rsp + {preserved} + 24], r13",
+        "mov [rsp + {preserved} + 32], r14",
+        "mov [rsp + {preserved} + 40], r15",
+        "mov [rsp + {leave}], rcx",
         "cld",
         ".globl chitin_in_frame",
         ".hidden chitin_in_frame",
@@ -295,16 +291,16 @@ unsafe extern "C" fn serve() -> ! {
         "cmovb ecx, eax",
         "mov rdi, rsp",
         "call [r11 + rcx * 8]",
-        "mov rcx, gs:[{pending}]",
-        "cmp byte ptr [rcx], 0",
+        "cmp byte ptr gs:[{attention}], 0",
         "jne 2f",
         "1: jmp [rsp + {leave}]",
         "2: mov rdi, rax",
         "call {deliver}",
         "jmp 1b",
+        preserved = const offset_of!(Frame, preserved),
         thunks = const words::THUNKS,
         numbers = const NUMBERS,
-        pending = const words::PENDING,
+        attention = const words::ATTENTION,
         leave = const offset_of!(Frame, leave),
         deliver = sym dispatch::deliver,
     )

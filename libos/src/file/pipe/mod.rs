@@ -48,6 +48,8 @@ struct State {
     /// The ends of this process, as long as it has them all.
     ends: Vec<Weak<End>>,
     edges: Edges,
+    /// When it was last written to and read from.
+    news: Edges,
 }
 
 impl State {
@@ -109,6 +111,7 @@ impl Pipe {
             openings: [0; 2],
             ends: Vec::new(),
             edges: Edges::default(),
+            news: Edges::default(),
         };
         Arc::new(Pipe { inode, state: Mutex::new(state), watchers: Watchers::new(), shared: Once::new(), served: Once::new() })
     }

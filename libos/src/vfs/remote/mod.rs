@@ -9,6 +9,7 @@
 //! A handle that is not needed any more is given up with the next request.
 
 mod cache;
+mod mounting;
 mod names;
 mod node;
 mod pages;
@@ -20,7 +21,7 @@ use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::ops::Range;
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use policy::caching::{AHEAD_PAGES, Caching};
 use policy::names::Names as Naming;
@@ -28,13 +29,14 @@ use spin::{Mutex, Once};
 use unix::{InodeWords, Operation, QUIETLY, Request, place};
 
 use crate::errno::{Errno, Result};
-use crate::file::File;
+use crate::file::{Access, File};
 use crate::server::Server;
 use crate::vfs::attributes::Kind;
 use crate::vfs::node::Entry;
 use crate::vfs::walk::{Ahead, Journey, Last};
 use crate::vfs::world::World;
 use cache::Cache;
+pub use mounting::Mounting;
 use names::Names;
 use node::RemoteNode;
 pub use node::handle_of;
@@ -48,12 +50,16 @@ const ROOT: u32 = 0;
 const NONE: u32 = u32::MAX;
 /// Handles given up beyond which they are not kept for the next requests: what a request takes besides one.
 const RELEASED_MOST: usize = 6;
+/// In the number of a handle that is not needed any more: others wait for that, and hear of it before the program goes on ([`Tree::settle_programs`]).
+const URGENT: u32 = 1 << 30;
 
 /// The process's view of the tree.
 pub struct Tree {
     server: &'static dyn Server,
     /// Handles that nobody needs any more.
     released: Mutex<Vec<u32>>,
+    /// How many of them are urgent.
+    urgent: AtomicUsize,
     /// What is mounted in the tree and kept here, by number.
     mounts: Mutex<Vec<Arc<Entry>>>,
     /// Where pages of files may be mapped.
@@ -90,12 +96,33 @@ struct Handle {
     birth: u64,
     /// Whether the file was closed already, when nobody watched.
     was_closed: AtomicBool,
+    haste: Haste,
+}
+
+/// When a handle is given up.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Haste {
+    /// With a request of later.
+    Later,
+    /// Before the program goes on: others may write to what was run.
+    Soon,
+    /// At once: others may run what was written to, or seal what was mapped.
+    AtOnce,
 }
 
 impl Handle {
     fn new(tree: &Arc<Tree>, number: u32) -> Arc<Handle> {
+        Handle::with_haste(tree, number, Haste::Later)
+    }
+
+    /// The handle of what was opened so.
+    fn opened_for(tree: &Arc<Tree>, number: u32, access: Access) -> Arc<Handle> {
+        Handle::with_haste(tree, number, if access.contains(Access::WRITE) { Haste::AtOnce } else { Haste::Later })
+    }
+
+    fn with_haste(tree: &Arc<Tree>, number: u32, haste: Haste) -> Arc<Handle> {
         let birth = tree.handles.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Handle { tree: tree.clone(), number, birth, was_closed: AtomicBool::new(false) })
+        Arc::new(Handle { tree: tree.clone(), number, birth, was_closed: AtomicBool::new(false), haste })
     }
 }
 
@@ -103,8 +130,11 @@ impl Drop for Handle {
     fn drop(&mut self) {
         if self.number != ROOT {
             let mut released = self.tree.released.lock();
-            released.push(self.number | if *self.was_closed.get_mut() { QUIETLY } else { 0 });
-            if self.tree.server.is_watched() {
+            let quietly = if *self.was_closed.get_mut() { QUIETLY } else { 0 };
+            let urgent = if self.haste == Haste::Soon { URGENT } else { 0 };
+            self.tree.urgent.fetch_add(usize::from(urgent != 0), Ordering::Relaxed);
+            released.push(self.number | quietly | urgent);
+            if self.haste == Haste::AtOnce || self.tree.server.is_watched() {
                 self.tree.release(&mut released);
             }
         }
@@ -126,6 +156,7 @@ impl Tree {
         let tree = Arc::new(Tree {
             server,
             released: Mutex::default(),
+            urgent: AtomicUsize::new(0),
             mounts: Mutex::default(),
             windows: Mutex::new(Windows::new()),
             inodes: Mutex::default(),
@@ -161,7 +192,7 @@ impl Tree {
     /// `ENOENT`: nothing.
     pub fn input(self: &Arc<Tree>) -> Result<(Arc<Entry>, Arc<dyn File>)> {
         let answer = self.ask(Operation::OpenInput, 0, [0; 3])?;
-        self.opened(&answer)
+        self.opened(&answer, Access::READ)
     }
 
     /// An open file that came from elsewhere, by the handle that it came with.
@@ -170,7 +201,7 @@ impl Tree {
     /// `EBADF`: it is no file of the tree.
     pub fn adopt(self: &Arc<Tree>, handle: u32) -> Result<(Arc<Entry>, Arc<dyn File>)> {
         let answer = self.ask(Operation::Adopt, 0, [u64::from(handle), 0, 0])?;
-        self.opened(&answer)
+        self.opened(&answer, Access::all())
     }
 
     /// Look what happened to files since that was last asked.
@@ -218,9 +249,9 @@ impl Tree {
     }
 
     /// The entry and the file that an answer tells of: `unixd`'s `tree::Answered`.
-    fn opened(self: &Arc<Tree>, answer: &[u64; 4]) -> Result<(Arc<Entry>, Arc<dyn File>)> {
+    fn opened(self: &Arc<Tree>, answer: &[u64; 4], access: Access) -> Result<(Arc<Entry>, Arc<dyn File>)> {
         let kind = Kind::from_number((answer[0] >> 16) as u8 as u16).ok_or(Errno::EIO)?;
-        let handle = Handle::new(self, high(answer[0]));
+        let handle = Handle::opened_for(self, high(answer[0]), access);
         let node = Arc::new(RemoteNode::new(handle.clone(), kind, 0));
         let file = self.file(handle, kind, answer);
         Ok((Entry::elsewhere(node, false), file))
@@ -343,7 +374,7 @@ impl Tree {
             if released.len() > RELEASED_MOST {
                 self.release(&mut released);
             }
-            released.pop().map_or(0, |handle| handle + 1)
+            released.pop().map_or(0, |handle| self.named(handle) + 1)
         };
         let outcome = self.server.call(Request { operation, small, large, words });
         if outcome == Err(Errno::ENOSPC) { self.ask_with_nothing_held(Request { operation, small, large: 0, words }) } else { outcome }
@@ -385,10 +416,25 @@ impl Tree {
         self.release(&mut self.released.lock());
     }
 
+    /// A program was run, or could not be: what is not needed of it any more is given up, if that did not happen on the way.
+    pub(crate) fn settle_programs(&self) {
+        if self.urgent.load(Ordering::Relaxed) > 0 {
+            self.flush();
+        }
+    }
+
+    /// A handle that is being given up, as `unixd` knows it.
+    fn named(&self, handle: u32) -> u32 {
+        self.urgent.fetch_sub(usize::from(handle & URGENT != 0), Ordering::Relaxed);
+        handle & !URGENT
+    }
+
     #[cold]
     fn release(&self, released: &mut Vec<u32>) {
         while let Some(last) = released.pop() {
-            let some: Vec<u32> = released.split_off(released.len().saturating_sub(RELEASED_MOST));
+            let mut some: Vec<u32> = released.split_off(released.len().saturating_sub(RELEASED_MOST));
+            some.iter_mut().for_each(|handle| *handle = self.named(*handle));
+            let last = self.named(last);
             let at = |index: usize| u64::from(some.get(index).copied().unwrap_or(NONE));
             let words = [at(0) | at(1) << 32, at(2) | at(3) << 32, at(4) | at(5) << 32];
             // What it does not have it does not give up.

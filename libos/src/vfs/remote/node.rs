@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use linux_raw_sys::general::{O_CLOEXEC, O_LARGEFILE, O_NOCTTY, O_NONBLOCK};
 use spin::Mutex;
@@ -11,7 +12,7 @@ use unix::{MAILBOX_BYTES, OpenPurpose, Operation, Request};
 use super::names::{Kept, Question, Stated};
 use super::regular::RegularFile;
 use super::shelf;
-use super::{Handle, NONE, Tree, high, low};
+use super::{Handle, Haste, NONE, ROOT, Tree, high, low};
 use crate::errno::{Errno, Result};
 use crate::file::pipe::Pipe;
 use crate::file::{self, Access, Blocking, File, Output, Seeking};
@@ -19,7 +20,7 @@ use crate::memory::backing::Backing;
 use crate::server::Server;
 use crate::vfs::attributes::{Attributes, Change, Kind, Time};
 use crate::vfs::device;
-use crate::vfs::node::{Elsewhere, Entry, Listed, New, Node, Opened, Rename, Statistics, Target, Visitor};
+use crate::vfs::node::{Elsewhere, Entry, Listed, New, Node, Opened, Rename, Role, Statistics, Target, Visitor};
 use crate::vfs::opening::Opening;
 use crate::vfs::permission::{Actor, Wanted};
 use crate::vfs::status::Status;
@@ -57,6 +58,8 @@ pub(super) struct RemoteNode {
     special: u64,
     /// What it said of itself last.
     stated: Mutex<Option<Stated>>,
+    /// Whether it was made without a name and is to be opened for the first time, by who made it.
+    is_fresh: AtomicBool,
 }
 
 /// The handle of an entry's inode, if it is of this tree.
@@ -71,20 +74,20 @@ fn counted(word: u64) -> Option<u32> {
 }
 
 /// The inode behind an entry, if it is of this tree.
-fn remote(node: &Arc<dyn Node>) -> Result<&RemoteNode> {
+pub(super) fn remote(node: &Arc<dyn Node>) -> Result<&RemoteNode> {
     (&**node as &dyn core::any::Any).downcast_ref().ok_or(Errno::EXDEV)
 }
 
 impl RemoteNode {
     pub(super) fn new(handle: Arc<Handle>, kind: Kind, special: u64) -> RemoteNode {
-        RemoteNode { handle, kind, special, stated: Mutex::new(None) }
+        RemoteNode { handle, kind, special, stated: Mutex::new(None), is_fresh: AtomicBool::new(false) }
     }
 
     fn tree(&self) -> &Arc<Tree> {
         &self.handle.tree
     }
 
-    fn number(&self) -> u64 {
+    pub(super) fn number(&self) -> u64 {
         u64::from(self.handle.number)
     }
 
@@ -121,18 +124,21 @@ impl RemoteNode {
         Ok(Some(self.tree().entry(high(answer[0]), kind, answer[3], answer[0] & 1 << 9 != 0)))
     }
 
-    /// Where the way leads on that a foreign answer tells of: the mount and the rest of the path.
-    fn foreign(&self, answer: &[u64; 4]) -> Result<(Arc<Entry>, Vec<u8>)> {
+    /// Where the way leads on that a foreign answer tells of: the mount and the rest of the path. Below another root, it is there.
+    fn foreign(&self, journey: &Journey, answer: &[u64; 4]) -> Result<(Arc<Entry>, Vec<u8>)> {
         let mount = self.tree().mounts.lock().get(answer[3] as usize).cloned().ok_or(Errno::EIO)?;
+        let is_usual = remote(&journey.root.node).is_ok_and(|root| root.handle.number == ROOT);
+        let mount = if is_usual { mount } else { Entry::mounted(mount.node.clone(), journey.root, &mount.name()) };
         Ok((mount, self.text(low(answer[2]) as usize, high(answer[2]) as usize)))
     }
 
-    fn walked(&self, answer: &[u64; 4], last: Last) -> Result<Ahead> {
+    fn walked(&self, journey: &Journey, answer: &[u64; 4]) -> Result<Ahead> {
+        let last = journey.last;
         let parent_handle = low(answer[1]);
         let parent = (parent_handle != NONE).then(|| self.tree().entry(parent_handle, Kind::Directory, 0, false));
         let links = high(answer[1]);
         if answer[0] & 0xf == FOREIGN {
-            let (entry, rest) = self.foreign(answer)?;
+            let (entry, rest) = self.foreign(journey, answer)?;
             return Ok(Ahead::On { parent, entry, rest, links });
         }
         let entry = self.answered(answer)?;
@@ -149,7 +155,10 @@ impl RemoteNode {
 
     fn open_handle(&self, access: Access, purpose: OpenPurpose) -> Result<Arc<dyn File>> {
         let answer = self.ask(Operation::OpenEntry, purpose as u16, [self.number(), u64::from(access.bits()), 0])?;
-        let handle = Handle::new(self.tree(), high(answer[0]));
+        let handle = match purpose {
+            OpenPurpose::Execute => Handle::with_haste(self.tree(), high(answer[0]), Haste::Soon),
+            _ => Handle::opened_for(self.tree(), high(answer[0]), access),
+        };
         Ok(self.tree().file(handle, self.kind, &answer))
     }
 
@@ -206,10 +215,10 @@ impl Node for RemoteNode {
     fn statistics(&self, _: &dyn World) -> Statistics {
         self.ask(Operation::Statistics, 0, [self.number(), 0, 0]).map_or_else(
             |_| Statistics::default(),
-            |[magic, blocks, inodes, read_only]| {
+            |[magic, blocks, inodes, flags]| {
                 let [blocks, inodes] = [blocks, inodes].map(|pair| (u64::from(pair as u32), pair >> 32));
                 let ((blocks, free), (inodes, inodes_free)) = (blocks, inodes);
-                Statistics { magic, blocks, free, inodes, inodes_free, read_only: read_only != 0 }
+                Statistics { magic, blocks, free, inodes, inodes_free, flags: flags as u32 }
             },
         )
     }
@@ -217,10 +226,6 @@ impl Node for RemoteNode {
     fn lookup(&self, _: &Arc<Entry>, _: &[u8], _: &dyn World) -> Result<Arc<Entry>> {
         // Every walk in this tree is `walk_on`.
         Err(Errno::ENOENT)
-    }
-
-    fn list(&self, _: &Arc<Entry>, from: u64, _: &dyn World, visit: &mut Visitor) -> Result<()> {
-        list(&self.handle, from, visit)
     }
 
     fn create(&self, _: &Arc<Entry>, name: &[u8], new: &New, _: &Actor) -> Result<Arc<Entry>> {
@@ -234,7 +239,9 @@ impl Node for RemoteNode {
     fn create_unnamed(&self, _: &Arc<Entry>, name: &[u8], permissions: u32, _: &Actor) -> Result<Arc<Entry>> {
         self.tree().server.post(0, name);
         let answer = self.ask(Operation::CreateUnnamed, permissions as u16, [self.number(), name.len() as u64, 0])?;
-        Ok(self.tree().entry(low(answer[0]), Kind::Regular, 0, false))
+        let node = RemoteNode::new(Handle::new(self.tree(), low(answer[0])), Kind::Regular, 0);
+        node.is_fresh.store(true, Ordering::Relaxed);
+        Ok(Entry::elsewhere(Arc::new(node), false))
     }
 
     fn link(&self, _: &Arc<Entry>, name: &[u8], node: &Arc<dyn Node>, _: &Actor) -> Result<()> {
@@ -295,13 +302,21 @@ impl Node for RemoteNode {
 
     fn open(self: Arc<Self>, _: &Arc<Entry>, access: Access, world: &dyn World) -> Result<Arc<dyn File>> {
         match self.kind {
+            Kind::Regular if self.is_fresh.swap(false, Ordering::Relaxed) => self.open_handle(access, OpenPurpose::Make),
             Kind::Regular | Kind::Directory => self.open_handle(access, OpenPurpose::Use),
             _ => self.open_special(access, world),
         }
     }
 
-    fn backing(self: Arc<Self>) -> Option<Arc<dyn Backing>> {
-        if self.kind == Kind::Regular { self.open_handle(Access::READ, OpenPurpose::Execute).ok()?.backing() } else { None }
+    fn run(self: Arc<Self>, as_what: Role) -> Result<Arc<dyn Backing>> {
+        let purpose = match as_what {
+            Role::Program => OpenPurpose::Execute,
+            Role::Interpreter => OpenPurpose::Interpret,
+        };
+        if self.kind != Kind::Regular {
+            return Err(Errno::EACCES);
+        }
+        self.open_handle(Access::READ, purpose)?.backing().ok_or(Errno::EACCES)
     }
 
     fn watch(&self, instance: u32, mask: u32) -> Result<i32> {
@@ -314,7 +329,7 @@ impl Node for RemoteNode {
     }
 
     fn walk_on(&self, journey: &Journey) -> Option<Result<Ahead>> {
-        Some(self.travel(Operation::Walk, journey, 0, 0).and_then(|answer| self.walked(&answer, journey.last)))
+        Some(self.travel(Operation::Walk, journey, 0, 0).and_then(|answer| self.walked(journey, &answer)))
     }
 
     fn attributes_on(&self, journey: &Journey) -> Option<Result<walk::Stated>> {
@@ -379,7 +394,7 @@ impl RemoteNode {
     fn ask_state(&self, journey: &Journey) -> Result<core::result::Result<Told, Onward>> {
         let answer = self.travel(Operation::Walk, journey, 1, 0)?;
         if answer[0] & 0xf == FOREIGN {
-            let (entry, rest) = self.foreign(&answer)?;
+            let (entry, rest) = self.foreign(journey, &answer)?;
             return Ok(Err((entry, rest, high(answer[1]))));
         }
         let attributes = self.fetch_attributes().ok_or(Errno::EIO)?;
@@ -498,7 +513,7 @@ impl RemoteNode {
         }
         let answer = outcome?;
         if answer[0] & 0xf == FOREIGN {
-            let (entry, rest) = self.foreign(&answer)?;
+            let (entry, rest) = self.foreign(journey, &answer)?;
             return Ok(Opened::On(entry, rest));
         }
         let is_opened = answer[0] & 0xf == OPENED;
@@ -522,7 +537,7 @@ impl RemoteNode {
     fn keep_opened(&self, known: Option<(Question, Way)>, access: Access, answer: &[u64; 4]) -> Result<Opened> {
         let (tree, kind) = (self.tree(), answer[0] >> 16 & 0xff);
         let Some((question, way)) = known.filter(|_| kind == Kind::Regular as u64 && access == Access::READ) else {
-            return tree.opened(answer).map(|(entry, file)| Opened::File(entry, file));
+            return tree.opened(answer, access).map(|(entry, file)| Opened::File(entry, file));
         };
         let handle = Handle::new(tree, high(answer[0]));
         let entry = Entry::elsewhere(Arc::new(RemoteNode::new(handle.clone(), Kind::Regular, 0)), false);

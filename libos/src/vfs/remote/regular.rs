@@ -9,13 +9,14 @@ use spin::Once;
 use unix::{InodeWords, OpenPurpose, Operation};
 
 use super::pages::Pages;
-use super::{Handle, high};
+use super::{Handle, Haste, high};
 use crate::errno::{Errno, Result};
 use crate::file::transfer::moved;
 use crate::file::{Access, Blocking, File, Input, Output, Place, Plain, Seek, Seeking};
 use crate::memory::backing::{Backing, Frames, Purpose};
 use crate::server::Server;
 use crate::user::UserMemory;
+use crate::vfs::seals::Seals;
 use crate::vfs::world::World;
 
 /// The offset that means the end of the contents.
@@ -58,6 +59,10 @@ impl RegularFile {
         }
     }
 
+    fn known_seals(&self) -> Seals {
+        Seals::from_bits_truncate(self.words.seals())
+    }
+
     fn pages(&self) -> &Pages {
         self.pages.call_once(|| self.handle.tree.pages(self.place, self.identity))
     }
@@ -96,6 +101,9 @@ impl RegularFile {
     /// Write into the contents where they are mapped, and tell of it; gives how many bytes. `None`: they are to be sent.
     fn store(&self, input: &mut Input, offset: u64) -> Option<usize> {
         let count = input.left();
+        if self.known_seals().intersects(Seals::WRITES) {
+            return None;
+        }
         if count == 0 || offset.checked_add(count as u64)? > self.words.size() || self.is_sent.load(Ordering::Relaxed) {
             return None;
         }
@@ -115,7 +123,7 @@ impl RegularFile {
         told.ok().map(|_| count)
     }
 
-    /// Send bytes that go to one place: what the mailbox holds, page by page, so that a fault in one keeps those before it.
+    /// Send bytes that go to one place: what the mailbox holds, up to a fault.
     fn send(&self, input: &mut Input, place: Place) -> Result<Sent> {
         let start = match place {
             Place::At(offset) => offset,
@@ -127,8 +135,9 @@ impl RegularFile {
             while outcome.is_ok() && input.left() > 0 && filled < mailbox.len() {
                 let within = ((start + filled as u64) % PAGE_SIZE as u64) as usize;
                 let count = input.left().min(PAGE_SIZE - within).min(mailbox.len() - filled);
+                let before = input.done();
                 outcome = input.take_exactly(&mut mailbox[filled..filled + count]);
-                filled += if outcome.is_ok() { count } else { 0 };
+                filled += input.done() - before;
             }
         });
         if filled == 0 {
@@ -242,6 +251,30 @@ impl File for RegularFile {
 
     fn backing(self: Arc<Self>) -> Option<Arc<dyn Backing>> {
         Some(self)
+    }
+
+    fn backing_to_store(self: Arc<Self>) -> Result<Arc<dyn Backing>> {
+        let seals = self.known_seals();
+        if seals.intersects(Seals::WRITES) {
+            return Err(Errno::EPERM);
+        }
+        // What nobody can seal needs nobody's attention.
+        if seals.contains(Seals::SEAL) {
+            return Ok(self);
+        }
+        let tree = &self.handle.tree;
+        let answer = self.ask(Operation::OpenEntry, OpenPurpose::Map as u16, [u64::from(Access::all().bits()), 0])?;
+        Ok(tree.regular_file(Handle::with_haste(tree, high(answer[0]), Haste::AtOnce), &answer))
+    }
+
+    fn seals(&self) -> Result<Seals> {
+        Ok(self.known_seals())
+    }
+
+    fn add_seals(&self, world: &dyn World, more: Seals) -> Result<()> {
+        let outcome = self.ask(Operation::Seal, 1, [u64::from(more.bits()), 0]);
+        self.refresh(world);
+        outcome.map(drop)
     }
 
     fn note_mapped(&self, _: &dyn World) -> Result<()> {

@@ -8,6 +8,7 @@
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 use core::ops::Range;
 
 use abi::PAGE_SIZE;
@@ -18,6 +19,7 @@ use crate::file::transfer::moved;
 use crate::file::{Input, Output, Place, Seek};
 use crate::memory::backing::{Frames, Purpose};
 use crate::pool::{Page, Pool};
+use crate::vfs::seals::Seals;
 use crate::vfs::world::World;
 
 /// Past this no file grows (`MAX_LFS_FILESIZE`).
@@ -44,6 +46,8 @@ struct State {
     mapped: bool,
     /// What they show no longer: see [`Contents::take_moved`].
     moved: Moved,
+    /// What may not happen any more.
+    seals: Seals,
 }
 
 /// Pages whose frames are not the file's any more.
@@ -69,7 +73,25 @@ fn split(offset: u64) -> (u64, usize) {
 
 impl State {
     fn new(image: &'static [u8]) -> State {
-        State { size: image.len() as u64, image, overlay: None, pages: BTreeMap::new(), mapped: false, moved: Moved::default() }
+        State {
+            size: image.len() as u64,
+            image,
+            overlay: None,
+            pages: BTreeMap::new(),
+            mapped: false,
+            moved: Moved::default(),
+            seals: Seals::SEAL,
+        }
+    }
+
+    /// Check that none of these seals is there.
+    fn check_open(&self, seals: Seals) -> Result<()> {
+        if self.seals.intersects(seals) { Err(Errno::EPERM) } else { Ok(()) }
+    }
+
+    /// Check that bytes up to an end may be written.
+    fn check_write(&self, end: u64) -> Result<()> {
+        self.check_open(if end > self.size { Seals::WRITES | Seals::GROW } else { Seals::WRITES })
     }
 
     fn piece(&self, offset: u64) -> Piece {
@@ -175,6 +197,49 @@ impl Contents {
         self.state.lock().overlay
     }
 
+    /// What may not happen any more.
+    #[must_use]
+    pub fn seals(&self) -> Seals {
+        self.state.lock().seals
+    }
+
+    /// Let it be sealed: there was no seal so far.
+    pub fn unseal(&self) {
+        self.state.lock().seals = Seals::empty();
+    }
+
+    /// Add seals.
+    ///
+    /// # Errors
+    /// `EPERM`: there are to be no more.
+    pub fn seal(&self, more: Seals) -> Result<()> {
+        let mut state = self.state.lock();
+        state.check_open(Seals::SEAL)?;
+        state.seals |= more;
+        Ok(())
+    }
+
+    /// Have other frames for all pages that somebody may have mapped, so that nobody stores to the file through what was mapped before.
+    ///
+    /// # Errors
+    /// `ENOSPC`: there are no frames. Some pages have other ones.
+    pub fn renew(&self, is_mapped: &dyn Fn(&Page) -> bool) -> Result<()> {
+        let mut state = self.state.lock();
+        if !state.mapped {
+            return Ok(());
+        }
+        let shared: Vec<u64> = state.pages.iter().filter(|(_, page)| is_mapped(page)).map(|(&index, _)| index).collect();
+        for index in shared {
+            let fresh = self.pool.page()?;
+            if let Some(old) = state.pages.get(&index) {
+                fresh.copy_page(old);
+            }
+            state.pages.insert(index, fresh);
+            state.note_moved(index..index + 1, false);
+        }
+        Ok(())
+    }
+
     /// The pages whose frames have not been the file's since this was last asked: mappings of them are to go.
     #[must_use]
     pub fn take_moved(&self) -> Moved {
@@ -187,6 +252,9 @@ impl Contents {
     /// `ENOSPC`: there is no frame for a page that needs one.
     pub fn frames(&self, page: u64, most: usize, purpose: Purpose) -> Result<Option<Frames>> {
         let mut state = self.state.lock();
+        if purpose == Purpose::Stored {
+            state.check_open(Seals::WRITE)?;
+        }
         state.mapped = true;
         let image_pages = state.image_frames();
         if !state.pages.contains_key(&page) {
@@ -288,6 +356,7 @@ impl Contents {
         if offset.checked_add(count as u64).is_none_or(|end| end > SIZE_MAX) {
             return Err(Errno::EFBIG);
         }
+        self.state.lock().check_write(offset + count as u64)?;
         if world.frames().0 < RESERVE {
             return Err(Errno::ENOSPC);
         }
@@ -296,27 +365,35 @@ impl Contents {
             state.overlay = None;
             state.own(&self.pool, index)?
         };
-        let taken = page.take(input, within..within + count);
+        let before = input.done();
+        let outcome = page.take(input, within..within + count);
+        let taken = input.done() - before;
         let mut state = self.state.lock();
-        if taken.is_ok() {
-            state.size = state.size.max(offset + count as u64);
-        } else {
-            // What came before the fault does not count; behind the contents' end it must not stay.
-            let end = state.size.saturating_sub(index * PAGE).min(PAGE) as usize;
-            page.clear(end.clamp(within, within + count)..within + count);
+        if taken > 0 {
+            state.size = state.size.max(offset + taken as u64);
         }
-        taken.map(|()| count)
+        if taken < count {
+            // What is behind the fault must not stay behind the contents' end.
+            let end = state.size.saturating_sub(index * PAGE).min(PAGE) as usize;
+            page.clear(end.clamp(within + taken, within + count)..within + count);
+        }
+        moved(taken, outcome)
     }
 
     /// Set the size; what is cut off comes back as zeros.
     ///
     /// # Errors
-    /// `EFBIG`: too large.
+    /// `EFBIG`: too large. `EPERM`: it is sealed against that.
     pub fn truncate(&self, size: u64) -> Result<()> {
         if size > SIZE_MAX {
             return Err(Errno::EFBIG);
         }
         let mut state = self.state.lock();
+        match size.cmp(&state.size) {
+            Ordering::Less => state.check_open(Seals::SHRINK)?,
+            Ordering::Equal => {}
+            Ordering::Greater => state.check_open(Seals::GROW)?,
+        }
         state.overlay = None;
         if size < state.size {
             let (index, within) = split(size);
@@ -340,9 +417,12 @@ impl Contents {
     /// Give a range storage: fallocate(2) without a mode. With `keep` the size stays.
     ///
     /// # Errors
-    /// `EFBIG`: too large. `ENOSPC`: no room for it.
+    /// `EFBIG`: too large. `EPERM`: it is sealed against growing, whether its size stays or not. `ENOSPC`: no room for it.
     pub fn reserve(&self, world: &dyn World, offset: u64, length: u64, keep: bool) -> Result<()> {
         let end = offset.checked_add(length).filter(|&end| end <= SIZE_MAX).ok_or(Errno::EFBIG)?;
+        if end > self.size() {
+            self.state.lock().check_open(Seals::GROW)?;
+        }
         if length / PAGE_SIZE as u64 > world.frames().0.saturating_sub(RESERVE) as u64 {
             return Err(Errno::ENOSPC);
         }
@@ -369,9 +449,10 @@ impl Contents {
     /// Make a range zeros (`FALLOC_FL_PUNCH_HOLE`, `FALLOC_FL_ZERO_RANGE`).
     ///
     /// # Errors
-    /// `ENOSPC`: there is no frame for zeros that hide the image.
+    /// `EPERM`: it is sealed against writes. `ENOSPC`: there is no frame for zeros that hide the image.
     pub fn punch(&self, offset: u64, length: u64) -> Result<()> {
         let mut state = self.state.lock();
+        state.check_open(Seals::WRITES)?;
         let end = offset.saturating_add(length).min(state.size);
         state.overlay = None;
         if offset < end { state.clear(&self.pool, offset, end) } else { Ok(()) }

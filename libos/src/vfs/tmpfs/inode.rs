@@ -16,11 +16,14 @@ use crate::pool::{Page, Pool};
 use crate::vfs::attributes::{Attributes, Change, Kind, SET_IDS, Time};
 use crate::vfs::device;
 use crate::vfs::listing::DirectoryFile;
-use crate::vfs::node::{Entry, NEVER_NAMED, New, Node, Rename, Statistics, Target, Visitor};
+use crate::vfs::mount;
+use crate::vfs::node::{Entry, NEVER_NAMED, New, Node, Rename, Role, SEALABLE, Statistics, Target, Visitor};
 use crate::vfs::permission::Actor;
+use crate::vfs::seals::Seals;
 use crate::vfs::tmpfs::contents::Contents;
 use crate::vfs::tmpfs::counts;
 use crate::vfs::tmpfs::directory::{Names, visit_from};
+use crate::vfs::tmpfs::usage::{Usage, Use};
 use crate::vfs::tmpfs::{Options, Tmpfs};
 use crate::vfs::world::World;
 
@@ -42,6 +45,8 @@ pub struct Inode {
     pub(super) may_be_named: AtomicBool,
     /// What is counted of its changes.
     pub(super) counts: &'static ChangeCounts,
+    /// What it is used for, of a regular file.
+    pub(super) usage: Usage,
     pub(super) body: Body,
 }
 
@@ -78,7 +83,8 @@ impl Inode {
             _ => Body::Special,
         };
         let counts = counts::of(attributes.device, attributes.inode);
-        Ok(Arc::new(Inode { system: system.clone(), attributes: Mutex::new(attributes), may_be_named: false.into(), counts, body }))
+        let (system, attributes) = (system.clone(), Mutex::new(attributes));
+        Ok(Arc::new(Inode { system, attributes, may_be_named: false.into(), counts, usage: Usage::default(), body }))
     }
 
     /// A regular file that shows an image until it is written, in no directory yet.
@@ -95,6 +101,12 @@ impl Inode {
     /// Hold its file system to options from now on.
     pub fn set_options(&self, options: &Options) {
         self.system.set_options(options);
+    }
+
+    /// What its file system is held to.
+    #[must_use]
+    pub fn options(&self) -> Options {
+        self.system.options()
     }
 
     /// Let a regular file show an image in place of what it holds.
@@ -151,6 +163,48 @@ impl Inode {
 
     fn regular(&self) -> Result<&Contents> {
         self.contents().ok_or(Errno::EINVAL)
+    }
+
+    /// What may not happen to it any more.
+    ///
+    /// # Errors
+    /// `EINVAL`: it is no regular file.
+    pub fn sealed(&self) -> Result<Seals> {
+        self.regular().map(Contents::seals)
+    }
+
+    /// Add seals. Against writes it is sealed for good: it has other frames then, for all pages that somebody may have mapped.
+    ///
+    /// # Errors
+    /// `EPERM`: there are to be no more. `EBUSY`: it is mapped to be stored to. `EINVAL`: it is no regular file. `ENOSPC`: there are no frames.
+    pub fn seal(&self, world: &dyn World, more: Seals, is_mapped: &dyn Fn(&Page) -> bool) -> Result<()> {
+        const RUNNABLE: u32 = 0o111;
+        let contents = self.regular()?;
+        let known = contents.seals();
+        if known.contains(Seals::SEAL) {
+            return Err(Errno::EPERM);
+        }
+        let mut more = more;
+        if more.contains(Seals::EXECUTE) && self.attributes.lock().permissions & RUNNABLE != 0 {
+            more |= Seals::SHRINK | Seals::GROW | Seals::WRITES;
+        }
+        if more.contains(Seals::WRITE) && !known.contains(Seals::WRITE) {
+            if self.usage.is_used(Use::Map) {
+                return Err(Errno::EBUSY);
+            }
+            let outcome = contents.renew(is_mapped);
+            self.settle(world, contents);
+            outcome?;
+        }
+        contents.seal(more)
+    }
+
+    /// Check that its permissions may become these.
+    fn check_permissions(&self, change: &Change) -> Result<()> {
+        let Some(wanted) = change.permissions else { return Ok(()) };
+        let changed = self.attributes.lock().permissions ^ wanted;
+        let is_sealed = changed & 0o111 != 0 && self.contents().is_some_and(|contents| contents.seals().contains(Seals::EXECUTE));
+        if is_sealed { Err(Errno::EPERM) } else { Ok(()) }
     }
 
     /// Note a change of the contents.
@@ -228,7 +282,7 @@ impl Node for Inode {
             free: pages.map_or(free, |most| (most - used.min(most)).min(free)) as u64,
             inodes: inodes.unwrap_or(all as u64),
             inodes_free: inodes.map_or(free as u64, |most| most.saturating_sub(inodes_used)),
-            read_only: self.system.is_read_only(),
+            flags: if self.system.is_read_only() { mount::READ_ONLY } else { 0 },
         }
     }
 
@@ -243,6 +297,10 @@ impl Node for Inode {
         Ok(())
     }
 
+    fn next_position(&self) -> u64 {
+        self.names().map_or(u64::MAX, |names| names.lock().next_position())
+    }
+
     fn create(&self, here: &Arc<Entry>, name: &[u8], new: &New, actor: &Actor) -> Result<Arc<Entry>> {
         self.create_named(here, name, new, actor)
     }
@@ -251,7 +309,10 @@ impl Node for Inode {
         // A directory that was removed does as well: nothing gets a name in it.
         self.names()?;
         self.system.check_writable()?;
-        let inode = self.from_image(&[], permissions & !NEVER_NAMED, actor.now)?;
+        let inode = self.from_image(&[], permissions & !(NEVER_NAMED | SEALABLE), actor.now)?;
+        if permissions & SEALABLE != 0 {
+            inode.regular()?.unseal();
+        }
         inode.may_be_named.store(name.is_empty() && permissions & NEVER_NAMED == 0, Ordering::Relaxed);
         inode.belong(self, actor);
         let number = alloc::format!("#{}", inode.attributes.lock().inode);
@@ -280,6 +341,7 @@ impl Node for Inode {
 
     fn change(&self, change: &Change, actor: &Actor) -> Result<()> {
         self.system.check_writable()?;
+        self.check_permissions(change)?;
         // Even the times: a change of them alone is rare.
         let outcome = self.alter(|attributes| actor.change(change, attributes));
         self.counts.note_ways();
@@ -314,12 +376,16 @@ impl Node for Inode {
         }
     }
 
-    fn backing(self: Arc<Self>) -> Option<Arc<dyn Backing>> {
-        if self.contents().is_some() { Some(self) } else { None }
+    fn run(self: Arc<Self>, _: Role) -> Result<Arc<dyn Backing>> {
+        if self.contents().is_some() { Ok(self) } else { Err(Errno::EACCES) }
     }
 
     fn is_read_only(&self) -> bool {
         self.system.is_read_only()
+    }
+
+    fn check_idle(&self) -> Result<()> {
+        if self.usage.is_used(Use::Run) { Err(Errno::ETXTBSY) } else { Ok(()) }
     }
 }
 
@@ -381,8 +447,17 @@ impl File for Inode {
         Ok(())
     }
 
+    fn seals(&self) -> Result<Seals> {
+        self.sealed()
+    }
+
+    fn add_seals(&self, world: &dyn World, more: Seals) -> Result<()> {
+        // Nobody has mapped a page but who mapped it of this file.
+        self.seal(world, more, &|_| false)
+    }
+
     fn backing(self: Arc<Self>) -> Option<Arc<dyn Backing>> {
-        Node::backing(self)
+        if self.contents().is_some() { Some(self) } else { None }
     }
 
     fn note_mapped(&self, world: &dyn World) -> Result<()> {

@@ -8,6 +8,7 @@ mod names;
 mod options;
 #[cfg(test)]
 mod tests;
+pub mod usage;
 
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -20,6 +21,7 @@ use crate::vfs::attributes::{Kind, Time};
 pub use contents::Contents;
 pub use inode::Inode;
 pub use options::Options;
+pub use usage::{InUse, Use};
 
 /// A file system in memory.
 pub struct Tmpfs {
@@ -61,6 +63,12 @@ impl Tmpfs {
         self.pool.limit(options.pages.unwrap_or(usize::MAX));
         self.inodes_most.store(options.inodes.unwrap_or(u64::MAX), Ordering::Relaxed);
         self.read_only.store(options.read_only, Ordering::Relaxed);
+    }
+
+    /// What it is held to.
+    fn options(&self) -> Options {
+        let (pages, inodes) = (self.pool.counts().0, self.inode_counts().0);
+        Options { pages, inodes, read_only: self.is_read_only(), ..Options::default() }
     }
 
     /// Check that it may be changed.

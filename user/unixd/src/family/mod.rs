@@ -11,6 +11,7 @@ pub mod ends;
 pub mod groups;
 pub mod limits;
 pub mod member;
+pub mod notices;
 pub mod signals;
 pub mod stops;
 #[cfg(test)]

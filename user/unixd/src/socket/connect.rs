@@ -139,9 +139,12 @@ impl Socket {
         }
         waiting.push_back(server);
         at_listener.edges.note_input();
+        at_listener.news.note_input();
         drop(at_listener);
         listener.watchers.tell();
-        self.tell();
+        // On Linux this is no edge of its own.
+        self.watchers.tell();
+        self.senders.tell();
         Ok(())
     }
 

@@ -93,6 +93,10 @@ struct State {
     no_output: bool,
     error: Option<Errno>,
     edges: Edges,
+    /// What those are told of by signals who asked for it.
+    news: Edges,
+    /// Whether something was not sent, or could not have been, for want of room.
+    is_short: bool,
     options: options::Options,
     internet: internet::Internet,
 }
@@ -131,6 +135,8 @@ impl Socket {
             no_output: false,
             error: None,
             edges: Edges::default(),
+            news: Edges::default(),
+            is_short: false,
             options: options::Options::default(),
             internet: internet::Internet::default(),
         };
@@ -209,6 +215,9 @@ impl Socket {
             let mut state = peer.state.lock();
             state.no_input |= output;
             state.no_output |= input;
+            if output {
+                state.news.note_input();
+            }
             drop(state);
             peer.tell();
         }
@@ -243,8 +252,11 @@ impl Drop for Socket {
                 other.no_input = true;
                 other.no_output = true;
                 other.error = other.error.or(unread.then_some(Errno::ECONNRESET));
+                other.edges.note_both();
+                other.news.note_input();
             }
-            peer.tell();
+            peer.watchers.tell();
+            peer.senders.tell();
         }
         self.tell();
     }

@@ -1,14 +1,30 @@
 //! A socket as a file: poll(2), ioctl(2).
 
+use alloc::sync::Arc;
+
 use libos::errno::{Errno, Result};
 use libos::file::{Edges, File, Readiness, Watchers};
 use libos::vfs::world::World;
 
+use crate::socket::transfer::is_roomy;
 use crate::socket::{Kind, Role, Socket};
 
 /// `FIONREAD`, `SIOCOUTQ`
 const FIONREAD: u32 = 0x541b;
 const SIOCOUTQ: u32 = 0x5411;
+
+/// Whether there is room at a peer.
+fn has_room(peer: Option<Arc<Socket>>, most: usize) -> bool {
+    peer.is_none_or(|peer| is_roomy(peer.state.lock().waiting, most))
+}
+
+impl Socket {
+    /// Whether there is room for what it sends.
+    pub(super) fn readiness_to_send(&self) -> bool {
+        let most = self.state.lock().options.send;
+        has_room(self.peer(), most)
+    }
+}
 
 impl File for Socket {
     fn readiness(&self, _: &dyn World) -> Readiness {
@@ -31,11 +47,16 @@ impl File for Socket {
             }
             (ready, state.peer.as_ref().and_then(alloc::sync::Weak::upgrade), state.options.send)
         };
-        // There is room if no more than a quarter of what may wait does.
-        if peer.is_none_or(|peer| peer.state.lock().waiting * 4 <= most) {
+        if has_room(peer, most) {
             ready |= Readiness::WRITABLE | Readiness::OUT_BAND;
+        } else {
+            self.state.lock().is_short = true;
         }
         ready
+    }
+
+    fn news(&self, _: &dyn World) -> Edges {
+        self.state.lock().news
     }
 
     fn is_pollable(&self) -> bool {
@@ -43,8 +64,7 @@ impl File for Socket {
     }
 
     fn edges(&self, _: &dyn World) -> Edges {
-        // Those of the Unix domain go by what became ready.
-        if self.is_of_internet() { self.state.lock().edges } else { Edges::default() }
+        self.state.lock().edges
     }
 
     fn watchers(&self) -> Option<&Watchers> {

@@ -1,6 +1,6 @@
 //! sendmsg(2), recvmsg(2).
 
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 
 use libos::errno::Errno;
@@ -56,6 +56,15 @@ impl Socket {
     /// # Errors
     /// Those of sendmsg(2). `EAGAIN`: there is no room; `watcher` is told when there is.
     pub fn send(self: &Arc<Socket>, names: &Names, sending: Sending, watcher: u32) -> Result<usize, Errno> {
+        let wanted = sending.bytes.len();
+        let outcome = self.send_as_is(names, sending, watcher);
+        if matches!(outcome, Err(Errno::EAGAIN)) || outcome.as_ref().is_ok_and(|&count| count < wanted) {
+            self.state.lock().is_short = true;
+        }
+        outcome
+    }
+
+    fn send_as_is(self: &Arc<Socket>, names: &Names, sending: Sending, watcher: u32) -> Result<usize, Errno> {
         match self.kind {
             Kind::Stream if self.is_of_internet() => return self.send_bytes(sending, watcher),
             _ if self.is_of_internet() => return self.send_packet(&names.ports, sending),
@@ -65,6 +74,19 @@ impl Socket {
             return Err(Errno::EOPNOTSUPP);
         }
         if self.kind == Kind::Stream { self.send_stream(sending, watcher) } else { self.send_message(names, sending, watcher) }
+    }
+
+    /// There is room: if there was none when it was wanted, that is news.
+    fn note_room(&self) {
+        let was_short = core::mem::take(&mut self.state.lock().is_short);
+        if was_short {
+            let is_writable = self.readiness_to_send();
+            let mut state = self.state.lock();
+            state.is_short = !is_writable;
+            if is_writable {
+                state.news.note_output();
+            }
+        }
     }
 
     fn send_stream(self: &Arc<Socket>, sending: Sending, watcher: u32) -> Result<usize, Errno> {
@@ -84,14 +106,14 @@ impl Socket {
         if peer.state.lock().no_input {
             return Err(Errno::EPIPE);
         }
-        peer.take_piece(sending, most, watcher)
+        peer.take_piece(self, sending, most, watcher)
     }
 
     /// A stream's end gets as much of what the other one sends as there is room for, of `most` bytes; gives how many.
     ///
     /// # Errors
     /// `EAGAIN`: there is none; `watcher` is told when there is. `ENOMEM`: no memory.
-    pub(super) fn take_piece(&self, sending: Sending, most: usize, watcher: u32) -> Result<usize, Errno> {
+    pub(super) fn take_piece(&self, sender: &Arc<Socket>, sending: Sending, most: usize, watcher: u32) -> Result<usize, Errno> {
         let mut state = self.state.lock();
         let room = room(&state, most);
         if room == 0 {
@@ -99,7 +121,7 @@ impl Socket {
             return Err(Errno::EAGAIN);
         }
         let count = sending.bytes.len().min(room);
-        put(&mut state, copy(&sending.bytes[..count])?, sending.rights, sending.credentials, None);
+        put(&mut state, copy(&sending.bytes[..count])?, sending.rights, sending.credentials, None, Arc::downgrade(sender));
         drop(state);
         self.watchers.tell();
         Ok(count)
@@ -138,7 +160,7 @@ impl Socket {
             receiver.senders.subscribe(watcher);
             return Err(Errno::EAGAIN);
         }
-        put(&mut state, copy(sending.bytes)?, sending.rights, sending.credentials, own_name);
+        put(&mut state, copy(sending.bytes)?, sending.rights, sending.credentials, own_name, Arc::downgrade(self));
         drop(state);
         receiver.watchers.tell();
         Ok(sending.bytes.len())
@@ -187,11 +209,29 @@ impl Socket {
             self.watchers.subscribe(watcher);
             return Err(Errno::EAGAIN);
         }
+        let (before, sender) = (state.waiting, state.incoming.front().map(|message| message.sender.clone()));
         let received =
             if self.kind == Kind::Stream { take_stream(&mut state, flags, room)? } else { take_message(&mut state, flags, room)? };
+        let is_freed = state.waiting < before;
         drop(state);
-        self.note_taken(flags);
+        if let Some(sender) = sender.filter(|_| is_freed) {
+            self.note_freed(&sender);
+        }
         Ok(received)
+    }
+
+    /// A message is gone that waited here: who sent it has room again, which is an edge if it is enough to be told of.
+    fn note_freed(&self, sender: &Weak<Socket>) {
+        self.senders.tell();
+        let Some(sender) = sender.upgrade() else { return };
+        let waiting = self.state.lock().waiting;
+        let mut state = sender.state.lock();
+        if is_roomy(waiting, state.options.send) {
+            state.edges.note_output();
+        }
+        drop(state);
+        sender.note_room();
+        sender.watchers.tell();
     }
 
     /// Something was received with these flags: there may be room.
@@ -200,6 +240,7 @@ impl Socket {
             self.senders.tell();
             if let Some(peer) = self.peer() {
                 peer.state.lock().edges.note_output();
+                peer.note_room();
                 peer.watchers.tell();
             }
         }
@@ -213,16 +254,29 @@ pub(super) fn copy(bytes: &[u8]) -> Result<Vec<u8>, Errno> {
     Ok(copy)
 }
 
-pub(super) fn put(state: &mut State, bytes: Vec<u8>, rights: Vec<Held>, credentials: Credentials, from: Option<Name>) {
-    let message = Message { bytes, read: 0, rights: Luggage::new(rights), credentials, from };
+pub(super) fn put(
+    state: &mut State,
+    bytes: Vec<u8>,
+    rights: Vec<Held>,
+    credentials: Credentials,
+    from: Option<Name>,
+    sender: Weak<Socket>,
+) {
+    let message = Message { bytes, read: 0, rights: Luggage::new(rights), credentials, from, sender };
     state.waiting += message.weight();
     state.edges.note_input();
+    state.news.note_input();
     state.incoming.push_back(message);
 }
 
 /// Bytes of a stream that there is room for, of so many.
 pub(super) fn room(state: &State, most: usize) -> usize {
     most.saturating_sub(state.waiting)
+}
+
+/// Whether there is room that is told of, of `most`: no more than a quarter of it may wait.
+pub(super) fn is_roomy(waiting: usize, most: usize) -> bool {
+    waiting * 4 <= most
 }
 
 /// What a receiver is told of a message besides its bytes.

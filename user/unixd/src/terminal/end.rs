@@ -115,6 +115,14 @@ impl File for End {
         })
     }
 
+    fn news(&self, world: &dyn World) -> Edges {
+        // Of room nobody is told.
+        match self.side {
+            Side::Master => Edges { output: 0, ..self.edges(world) },
+            Side::Terminal => self.terminal.with(|state| state.news),
+        }
+    }
+
     fn edges(&self, _: &dyn World) -> Edges {
         self.terminal.with(|state| match (&state.pair, self.side) {
             (Some(pair), Side::Master) => pair.edges,

@@ -77,6 +77,8 @@ pub struct State {
     /// Only root may open it (`TIOCEXCL`).
     is_exclusive: bool,
     edges: Edges,
+    /// When there was last something new to read: a line that is typed is none before its end, whatever waits before it.
+    news: Edges,
     /// The other end, if it is not the machine's.
     pair: Option<Pair>,
 }
@@ -94,6 +96,7 @@ impl Terminal {
             openings: 0,
             is_exclusive: false,
             edges: Edges::default(),
+            news: Edges::default(),
             pair,
         };
         Terminal { device, state: Mutex::new(state), watchers: Watchers::new(), master_watchers: Watchers::new() }
@@ -134,7 +137,7 @@ impl State {
     /// Take in bytes that are typed, as many as there is room for; gives how many, and the signals that they send.
     pub fn type_in(&mut self, bytes: &[u8]) -> (usize, Signals) {
         let (mut echo, mut signals, mut count) = (Vec::new(), Vec::new(), 0);
-        let before = self.line.available();
+        let (before, was_readable) = (self.line.available(), self.line.is_readable());
         for &byte in bytes {
             if !self.line.has_room() {
                 break;
@@ -149,6 +152,9 @@ impl State {
         }
         if count > 0 && (self.line.available() != before || self.line.is_readable()) {
             self.edges.note_input();
+        }
+        if self.line.available() != before || !was_readable && self.line.is_readable() {
+            self.news.note_input();
         }
         self.put_out(&echo);
         (count, signals)

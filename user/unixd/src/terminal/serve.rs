@@ -47,6 +47,11 @@ impl Terminals {
 pub(super) type Opening = Arc<End>;
 
 impl Server {
+    /// The foreground group of the terminal that an open file is; 0: none.
+    pub(crate) fn foreground_of(opened: &Opened) -> u32 {
+        opened.file.of_type::<End>().map_or(0, |end| end.terminal.foreground())
+    }
+
     /// Serve an operation on terminals.
     ///
     /// # Errors

@@ -8,13 +8,15 @@ use libos::file::inotify::Happening;
 use libos::file::{Access, Blocking, File, Input, Place, Seek};
 use libos::memory::backing::{Backing, Frames, Purpose};
 use libos::vfs::permission::Actor;
-use libos::vfs::tmpfs::Inode;
+use libos::vfs::seals::Seals;
+use libos::vfs::tmpfs::{Inode, Use};
 use libos::vfs::world::World;
 use unix::{Request, place};
 
 use super::world::RequestWorld;
 use super::{Asked, Tree, inode_of, map};
 use crate::handles::Opened;
+use crate::machine;
 use crate::server::{Answer, value};
 
 /// The offset that means the end of the contents.
@@ -41,6 +43,14 @@ fn in_windows(address: usize, pages: usize) -> bool {
     address.is_multiple_of(PAGE_SIZE) && address >= place::WINDOWS && end.is_some_and(|end| end <= place::WINDOWS + place::WINDOWS_BYTES)
 }
 
+/// Whether pages of an open file may be mapped so that they can be stored to. Sealed against writes to come it is as far as it was mapped so before.
+fn may_be_stored_to(opened: &Opened) -> Result<bool> {
+    let seals = inode_of(&opened.entry)?.sealed()?;
+    let was_mapped = opened.in_use.as_ref().is_some_and(|in_use| in_use.what() == Use::Map);
+    let is_sealed = seals.contains(Seals::WRITE) || seals.contains(Seals::FUTURE_WRITE) && !was_mapped;
+    Ok(opened.access.contains(Access::WRITE) && !is_sealed)
+}
+
 /// Frames of the file for a purpose.
 fn frames(backing: &dyn Backing, page: u64, most: usize, purpose: Purpose) -> Result<Frames> {
     match backing.frames(page, most, purpose)? {
@@ -62,6 +72,9 @@ impl Tree {
         };
         let access = if purpose == Purpose::Stored { Access::READ | Access::WRITE } else { Access::READ };
         let opened = opened(asked, handle as u32, access)?;
+        if purpose == Purpose::Stored && !may_be_stored_to(&opened)? {
+            return Err(Errno::EPERM);
+        }
         if pages == 0 || pages > PAGES_MOST || !in_windows(target, pages) {
             return Err(Errno::EINVAL);
         }
@@ -98,20 +111,41 @@ impl Tree {
         if !found.moved.is_empty() {
             world.contents_moved(inode.identity(), found.moved.clone(), false);
         }
-        let stores = found.writable && opened.access.contains(Access::WRITE);
+        let may_store = may_be_stored_to(opened)?;
+        let stores = found.writable && may_store;
         let rights = if stores { Rights::READ_WRITE } else { Rights::READ | Rights::MAY_READ | Rights::MAY_EXECUTE };
         map(asked, target, found.address, found.pages, rights)?;
         let mut done = found.pages;
         // Neighbours that need no decision: those that are there in the same way.
         while purpose != Purpose::Stored && done < most && inode.is_present(page + done as u64) {
             let Ok(more) = frames(inode, page + done as u64, most - done, purpose) else { break };
-            let same = (more.writable && opened.access.contains(Access::WRITE)) == stores;
+            let same = (more.writable && may_store) == stores;
             if !same || map(asked, target + done * PAGE_SIZE, more.address, more.pages, rights).is_err() {
                 break;
             }
             done += more.pages;
         }
         Ok([done as u64, u64::from(stores), 0, 0])
+    }
+
+    /// Add seals, and tell which there are.
+    pub(super) fn seal(&self, asked: &mut Asked, world: &RequestWorld, request: &Request) -> Answer {
+        let [handle, more, _] = request.words;
+        let opened = asked.handles.opened(handle as u32)?;
+        let inode = inode_of(&opened.entry)?;
+        if request.small != 0 {
+            if !opened.access.contains(Access::WRITE) {
+                return Err(Errno::EPERM);
+            }
+            let more = u32::try_from(more).ok().and_then(Seals::from_bits).ok_or(Errno::EINVAL)?;
+            // The server itself has each page mapped once.
+            inode.seal(world, more, &|page| machine::frame_at(page.address()).is_none_or(|frame| machine::frame_uses(frame) != 1))?;
+        }
+        let seals = inode.sealed()?;
+        if let Some(shown) = &opened.shown {
+            shown.set_seals(seals);
+        }
+        value(u64::from(seals.bits()))
     }
 
     pub(super) fn write(&self, asked: &mut Asked, world: &RequestWorld, words: [u64; 3]) -> Answer {

@@ -7,6 +7,8 @@
 //! call. A request's work is bounded by what a message holds, or by what the file system holds already.
 
 mod contents;
+mod mounting;
+pub mod mounts;
 mod names;
 mod pledged;
 mod portal;
@@ -26,9 +28,10 @@ use libos::file::event::AnonymousNode;
 use libos::file::inotify::{Happening, Inotify};
 use libos::pool::Pool;
 use libos::vfs::attributes::{Attributes, Kind, SET_IDS, Time, device_number};
+use libos::vfs::mount::{NO_PROGRAMS, NO_SET_IDS};
 use libos::vfs::node::Entry;
 use libos::vfs::permission::{Subject, Wanted};
-use libos::vfs::tmpfs::{Inode, Options, Tmpfs};
+use libos::vfs::tmpfs::{InUse, Inode, Options, Tmpfs, Use};
 use libos::vfs::world::World;
 use unix::{MAILBOX_BYTES, Object, OpenPurpose, Operation, Request, place};
 
@@ -40,6 +43,7 @@ use crate::memory;
 use crate::sandbox::{OPEN, Sandbox};
 use crate::server::{Answer, value};
 use crate::terminal::Pairs;
+use mounts::{Holding, Mounts};
 use shown::{Showcase, Shown, WORDS};
 use watches::Watches;
 use world::RequestWorld;
@@ -58,6 +62,7 @@ pub struct Tree {
     input: Option<Arc<Entry>>,
     showcase: Arc<Showcase>,
     watches: Arc<Watches>,
+    mounts: Mounts,
 }
 
 /// A request, and what it may touch.
@@ -80,6 +85,8 @@ pub struct Asked<'a> {
     pub frames: (usize, usize),
     /// What it is held to.
     pub sandbox: &'a Sandbox,
+    /// What all processes hold, if that is looked at.
+    pub uses: Vec<Holding>,
     /// Raises the process's quota.
     pub raise: &'a mut dyn FnMut(usize) -> bool,
 }
@@ -96,7 +103,7 @@ impl Tree {
         }
         let input = libos::file::files::input_entry(&root, input, now).ok();
         let nameless = Entry::detached(Tmpfs::create(NAMELESS_DEVICE, pool, 0o755, now), b"");
-        Tree { root, nameless, input, showcase: Arc::default(), watches: Arc::default() }
+        Tree { root, nameless, input, showcase: Arc::default(), watches: Arc::default(), mounts: Mounts::new() }
     }
 
     /// Hold the root's file system to options from now on.
@@ -162,7 +169,10 @@ impl Tree {
 
     /// Serve a request; gives the answer, who is to hear that files' pages changed, and who that files were removed which it had opened.
     pub fn serve(&self, request: &Request, asked: &mut Asked) -> (Answer, Vec<u32>, Vec<u32>) {
-        let world = RequestWorld::new(asked.credentials.for_files(), asked.sandbox, asked.now, asked.frames);
+        let world = RequestWorld {
+            mounts: Some(&self.mounts),
+            ..RequestWorld::new(asked.credentials.for_files(), asked.sandbox, asked.now, asked.frames)
+        };
         let answer = pledged::check(request, asked).and_then(|()| self.dispatch(request, asked, &world));
         let mut listeners = Vec::new();
         for (file, pages, cut) in world.moved.into_inner() {
@@ -214,17 +224,27 @@ impl Tree {
             Operation::Overlay => contents::overlay(asked, handle).map(|bytes| [bytes.map_or(0, <[u8]>::len) as u64, 0, 0, 0]),
             Operation::MapOverlay => contents::map_overlay(asked, handle, words[1]),
             Operation::Adopt => self.adopt(asked, handle),
+            Operation::Mount => self.mount(asked, request),
+            Operation::Unmount => self.unmount(asked, world, words),
+            Operation::Mounts => self.mounts_text(asked, words, request.small != 0),
             Operation::OpenInput => {
                 let input = self.input.clone().ok_or(Errno::ENOENT)?;
                 self.open_new(asked, world, input, Access::READ)
             }
+            Operation::Seal => self.seal(asked, world, request),
             _ => Err(Errno::ENOSYS),
         }
     }
 
     /// Open a regular file or a directory, and tell of it.
     fn open_new(&self, asked: &mut Asked, world: &RequestWorld, entry: Arc<Entry>, access: Access) -> Answer {
-        let answer = self.open_quietly(asked, world, entry.clone(), access, Some(self.watches.clone()))?;
+        let what = access.contains(Access::WRITE).then_some(Use::Write);
+        self.open_to(asked, world, entry, access, what)
+    }
+
+    /// Open a regular file or a directory, and tell of it; what a regular file is used for by that keeps others from using it otherwise.
+    fn open_to(&self, asked: &mut Asked, world: &RequestWorld, entry: Arc<Entry>, access: Access, what: Option<Use>) -> Answer {
+        let answer = self.open_quietly(asked, world, entry.clone(), access, what, Some(self.watches.clone()))?;
         self.watches.tell(&entry, Happening::OPEN);
         Ok(answer)
     }
@@ -236,12 +256,15 @@ impl Tree {
         world: &RequestWorld,
         entry: Arc<Entry>,
         access: Access,
+        what: Option<Use>,
         watches: Option<Arc<Watches>>,
     ) -> Answer {
         let kind = entry.node.kind();
         if !matches!(kind, Kind::Regular | Kind::Directory) {
             return Err(Errno::ENXIO);
         }
+        let what = what.filter(|_| kind == Kind::Regular);
+        let in_use = what.map(|what| InUse::begin(&entry, what)).transpose()?;
         let file = Arc::clone(&entry.node).open(&entry, access, world)?;
         let shown = if kind == Kind::Regular { Some(self.show(asked, &entry)?) } else { None };
         if let Some(shown) = &shown {
@@ -249,6 +272,7 @@ impl Tree {
         }
         let mut opened = Opened::new(entry.clone(), file, access, Object::File);
         opened.shown.clone_from(&shown);
+        opened.in_use = in_use;
         opened.is_watched = watches.is_some() && self.is_watched();
         opened.watches = watches;
         let handle = asked.handles.insert(Held::Open(Arc::new(opened)))?;
@@ -267,24 +291,38 @@ impl Tree {
 
     fn open_entry(&self, asked: &mut Asked, world: &RequestWorld, request: &Request) -> Answer {
         let (handle, access) = (request.words[0] as u32, Access::from_bits_truncate(request.words[1] as u32));
-        if request.small == OpenPurpose::Lend as u16 {
+        let is_for = |purpose| request.small == purpose as u16;
+        if is_for(OpenPurpose::Lend) {
             let entry = asked.handles.opened_for(handle, access)?.entry.clone();
-            return self.open_quietly(asked, world, entry, access, Some(self.watches.clone()));
+            return self.open_quietly(asked, world, entry, access, None, Some(self.watches.clone()));
+        }
+        if is_for(OpenPurpose::Map) {
+            let entry = asked.handles.opened_for(handle, access)?.entry.clone();
+            return self.open_quietly(asked, world, entry, access, Some(Use::Map), None);
         }
         let entry = asked.handles.entry(handle)?;
         if entry.node.kind() == Kind::Directory && access.contains(Access::WRITE) {
             return Err(Errno::EISDIR);
         }
         let attributes = entry.node.attributes();
-        if request.small == OpenPurpose::Execute as u16 {
+        if is_for(OpenPurpose::Execute) || is_for(OpenPurpose::Interpret) {
             world.subject.may(&attributes, Wanted::EXECUTE)?;
-            let mut answer = self.open_new(asked, world, entry, access)?;
-            answer[1] |= if attributes.permissions & SET_IDS != 0 { unix::GIVES_IDS } else { 0 };
+            let flags = entry.mount_flags();
+            if flags & NO_PROGRAMS != 0 {
+                return Err(Errno::EACCES);
+            }
+            let running = InUse::begin(&entry, Use::Run)?;
+            let what = is_for(OpenPurpose::Execute).then_some(running.what());
+            let mut answer = self.open_to(asked, world, entry, access & Access::READ, what)?;
+            answer[1] |= if attributes.permissions & SET_IDS != 0 && flags & NO_SET_IDS == 0 { unix::GIVES_IDS } else { 0 };
             return Ok(answer);
         }
         world.subject.may(&attributes, access.into())?;
-        if request.small == OpenPurpose::Keep as u16 {
-            return self.open_quietly(asked, world, entry, access, None);
+        if is_for(OpenPurpose::Keep) {
+            return self.open_quietly(asked, world, entry, access & Access::READ, None, None);
+        }
+        if is_for(OpenPurpose::Make) && attributes.device == NAMELESS_DEVICE {
+            return self.open_to(asked, world, entry, access, None);
         }
         self.open_new(asked, world, entry, access)
     }
@@ -294,6 +332,7 @@ impl Tree {
         let attributes = entry.node.attributes();
         let shown = self.showcase.show((attributes.device, attributes.inode))?;
         self.update(&shown, &attributes);
+        shown.set_seals(inode_of(entry)?.sealed()?);
         let pages = shown.place as usize / unix::InodeWords::PER_PAGE + 1;
         while *asked.words_pages < pages {
             let offset = *asked.words_pages * PAGE_SIZE;

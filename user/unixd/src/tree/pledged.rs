@@ -22,7 +22,10 @@ pub(super) fn check(request: &Request, asked: &Asked) -> Result<()> {
     let wanted = match request.operation {
         Operation::Attributes | Operation::Statistics | Operation::List if is_open() => return Ok(()),
         Operation::Resize if is_open() && request.small != unix::BY_PLACE => return Ok(()),
-        Operation::OpenEntry if request.small == OpenPurpose::Execute as u16 => Wanted::EXECUTE | opened_for(request),
+        Operation::OpenEntry if request.small == OpenPurpose::Map as u16 && is_open() => return Ok(()),
+        Operation::OpenEntry if [OpenPurpose::Execute as u16, OpenPurpose::Interpret as u16].contains(&request.small) => {
+            Wanted::EXECUTE | opened_for(request)
+        }
         Operation::OpenEntry => opened_for(request),
         Operation::List | Operation::Watch => Wanted::READ,
         Operation::Change | Operation::Resize => Wanted::WRITE,

@@ -7,13 +7,14 @@ use libos::errno::Errno;
 use libos::file::Access;
 use libos::vfs::attributes::Time;
 use libos::vfs::node::Entry;
-use unix::Request;
+use unix::{Operation, Request};
 
 use crate::admission::{Admission, Asking};
 use crate::machine;
 use crate::memory;
 use crate::objects::note_released;
 use crate::server::{Answer, Server};
+use crate::tree::mounts::Holding;
 use crate::tree::{Asked, Tree};
 
 impl Server {
@@ -28,7 +29,11 @@ impl Server {
         {
             note_released(id, &held);
         }
-        let (answer, listeners, removed): (Answer, Vec<u32>, Vec<u32>) = self.ask_tree(id, |tree, asked| tree.serve(request, asked))?;
+        let uses = if matches!(request.operation, Operation::Mount | Operation::Unmount) { self.uses() } else { Vec::new() };
+        let (answer, listeners, removed): (Answer, Vec<u32>, Vec<u32>) = self.ask_tree(id, |tree, asked| {
+            asked.uses = uses;
+            tree.serve(request, asked)
+        })?;
         let Server { processes, channels, tree, .. } = self;
         channels.tell_watched(tree.is_watched(), processes.iter().map(|process| &process.channel));
         for listener in listeners.into_iter().filter_map(|listener| processes.get(listener)) {
@@ -47,6 +52,11 @@ impl Server {
     /// Those of [`Tree::open_segment`].
     pub fn open_segment(&mut self, id: u32, file: Arc<Entry>, access: Access) -> Result<u32, Errno> {
         self.ask_tree(id, |tree, asked| tree.open_segment(asked, file, access))?
+    }
+
+    /// All that processes hold.
+    fn uses(&self) -> Vec<Holding> {
+        self.processes.iter().flat_map(|process| process.handles.uses(process.id)).collect()
     }
 
     /// Let the tree do something with what is a process's.
@@ -71,6 +81,7 @@ impl Server {
             now: Time::from_nanoseconds(machine::realtime_ns()),
             frames,
             sandbox,
+            uses: Vec::new(),
             raise: &mut raise,
         };
         Ok(work(tree, &mut asked))

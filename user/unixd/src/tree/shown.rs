@@ -8,6 +8,7 @@ use core::sync::atomic::Ordering;
 
 use abi::{PAGE_SIZE, Rights};
 use libos::errno::{Errno, Result};
+use libos::vfs::seals::Seals;
 use spin::Mutex;
 use unix::InodeWords;
 use unix::place::INODES_PAGES;
@@ -155,6 +156,11 @@ impl Shown {
     pub fn set(&self, size: u64, is_unread: bool) {
         self.words().size.store(size, Ordering::Release);
         self.words().unread.store(u32::from(is_unread), Ordering::Relaxed);
+    }
+
+    /// Set what may not happen to it any more.
+    pub fn set_seals(&self, seals: Seals) {
+        self.words().seals.store(seals.bits(), Ordering::Release);
     }
 
     /// Note that a process opened it.

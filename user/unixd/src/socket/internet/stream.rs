@@ -82,6 +82,7 @@ impl Socket {
             state.peer_name = Some(Name::of_endpoint(&to));
             state.peer_credentials = at_listener.peer_credentials;
             state.internet.is_connecting = joining.is_nonblocking;
+            state.news.note_output();
             from
         };
         {
@@ -100,6 +101,7 @@ impl Socket {
             waiting.push_back(server.clone());
         }
         at_listener.edges.note_input();
+        at_listener.news.note_input();
         drop(at_listener);
         ports.note(&server, to.port);
         listener.watchers.tell();
@@ -162,13 +164,18 @@ impl Socket {
         let mut state = self.state.lock();
         (state.no_input, state.no_output) = (true, true);
         state.error = Some(Errno::ECONNRESET);
+        state.news.note_input();
         drop(state);
         self.tell();
     }
 
     /// The other side sends nothing any more.
     pub(in crate::socket) fn end(&self) {
-        self.state.lock().no_input = true;
+        {
+            let mut state = self.state.lock();
+            state.no_input = true;
+            state.news.note_input();
+        }
         self.tell();
     }
 
@@ -194,7 +201,7 @@ impl Socket {
             self.tell();
             return Ok(sending.bytes.len());
         };
-        peer.take_piece(sending, most, watcher)
+        peer.take_piece(self, sending, most, watcher)
     }
 
     pub(in crate::socket) fn receive_bytes(&self, flags: u32, most: usize, watcher: u32) -> Result<Received, Errno> {
