@@ -22,12 +22,7 @@ impl Server {
     /// # Errors
     /// `EBADF`: no such handle, or not opened for that. Others are the call's.
     pub fn serve_tree(&mut self, id: u32, request: &Request) -> Answer {
-        // A handle that is given up on the way.
-        if request.large != 0
-            && let Ok(held) = self.handles(id)?.release(request.large - 1)
-        {
-            note_released(id, &held);
-        }
+        self.give_up(id, request.large);
         let (answer, listeners, removed): (Answer, Vec<u32>, Vec<u32>) = self.ask_tree(id, |tree, asked| tree.serve(request, asked))?;
         let Server { processes, channels, tree, .. } = self;
         channels.tell_watched(tree.is_watched(), processes.iter().map(|process| &process.channel));
@@ -39,6 +34,15 @@ impl Server {
             opener.channel.ring();
         }
         answer
+    }
+
+    /// A handle that is given up on the way, plus one; 0: none.
+    pub fn give_up(&mut self, id: u32, handle: u32) {
+        if let Some(number) = handle.checked_sub(1)
+            && let Ok(Ok(held)) = self.handles(id).map(|handles| handles.release(number))
+        {
+            note_released(id, &held);
+        }
     }
 
     /// Open the file of a segment of shared memory for a process; gives the handle.
