@@ -745,7 +745,7 @@ impl Kernel for Native {
     fn executed(&self, name: &[u8], released: u32) {
         let [first, second] = unix::name_words(name);
         // There is nothing in it that could be refused.
-        let _ = channel::call(Request { operation: Operation::Executed, small: 0, large: released, words: [first, second, 0] });
+        let _ = channel::call(Request { large: released, ..Request::new(Operation::Executed, [first, second, 0]) });
     }
 
     fn clear_vectors(&self) {

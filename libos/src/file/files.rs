@@ -284,9 +284,10 @@ impl Files {
         }
     }
 
-    /// 1 + the handle of something that is not needed any more, which a request gives up on the way; 0: there is none.
-    pub fn take_released(&self) -> u32 {
-        self.tree.as_ref().map_or(0, |tree| tree.take_released())
+    /// [`Tree::take_urgent`]
+    #[must_use]
+    pub fn take_urgent(&self) -> u32 {
+        self.tree.as_ref().map_or(0, |tree| tree.take_urgent())
     }
 
     /// A program was run, or could not be.

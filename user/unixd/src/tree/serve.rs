@@ -23,7 +23,7 @@ impl Server {
     /// # Errors
     /// `EBADF`: no such handle, or not opened for that. Others are the call's.
     pub fn serve_tree(&mut self, id: u32, request: &Request) -> Answer {
-        self.give_up(id, request.large)?;
+        self.give_up(id, request.large);
         let uses = if matches!(request.operation, Operation::Mount | Operation::Unmount) { self.uses() } else { Vec::new() };
         let (answer, listeners, removed): (Answer, Vec<u32>, Vec<u32>) = self.ask_tree(id, |tree, asked| {
             asked.uses = uses;
@@ -41,17 +41,13 @@ impl Server {
         answer
     }
 
-    /// Take from a process a handle that it gives up on the way of another request: 1 + its number, or 0.
-    ///
-    /// # Errors
-    /// `ESRCH`: it is gone.
-    pub(crate) fn give_up(&mut self, id: u32, released: u32) -> Result<(), Errno> {
-        if released != 0
-            && let Ok(held) = self.handles(id)?.release(released - 1)
+    /// A handle that is given up on the way, plus one; 0: none.
+    pub fn give_up(&mut self, id: u32, handle: u32) {
+        if let Some(number) = handle.checked_sub(1)
+            && let Ok(Ok(held)) = self.handles(id).map(|handles| handles.release(number))
         {
             note_released(id, &held);
         }
-        Ok(())
     }
 
     /// Open the file of a segment of shared memory for a process; gives the handle.
