@@ -209,8 +209,9 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn is_in_program(&self, machine: &'static Self::Machine) -> bool;
     /// Take back the machine of a thread that was left in the program and is not to go on.
     fn give_machine(&self, machine: &'static Self::Machine);
-    /// Tell `unixd` that the old program and its memory are gone, and what the process is called now.
-    fn executed(&self, name: &[u8]);
+    /// Tell `unixd` that the old program and its memory are gone, what the process is called now, and the handle that it gives up by that, plus
+    /// one; 0: none.
+    fn executed(&self, name: &[u8], released: u32);
     /// Make the vector state what a program begins with.
     fn clear_vectors(&self);
     /// Continue the program with a full register frame, the thread pointer included.

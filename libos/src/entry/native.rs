@@ -742,10 +742,10 @@ impl Kernel for Native {
         self.machines.give(machine);
     }
 
-    fn executed(&self, name: &[u8]) {
+    fn executed(&self, name: &[u8], released: u32) {
         let [first, second] = unix::name_words(name);
         // There is nothing in it that could be refused.
-        let _ = channel::call(Request::new(Operation::Executed, [first, second, 0]));
+        let _ = channel::call(Request { large: released, ..Request::new(Operation::Executed, [first, second, 0]) });
     }
 
     fn clear_vectors(&self) {

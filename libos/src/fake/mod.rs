@@ -621,7 +621,7 @@ impl Kernel for FakeKernel {
 
     fn give_machine(&self, (): &'static ()) {}
 
-    fn executed(&self, _: &[u8]) {}
+    fn executed(&self, _: &[u8], _: u32) {}
 
     fn clear_vectors(&self) {}
 

@@ -284,6 +284,12 @@ impl Files {
         }
     }
 
+    /// [`Tree::take_urgent`]
+    #[must_use]
+    pub fn take_urgent(&self) -> u32 {
+        self.tree.as_ref().map_or(0, |tree| tree.take_urgent())
+    }
+
     /// A program was run, or could not be.
     pub fn settle_programs(&self) {
         if let Some(tree) = &self.tree {

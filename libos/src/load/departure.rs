@@ -19,7 +19,7 @@ impl<K: Kernel> Process<K> {
         let program = self.running.lock().program.take();
         // What falls out of it may ask `unixd`: outside the lock.
         drop((remains, program));
-        self.kernel.executed(short_name(name));
+        self.kernel.executed(short_name(name), self.files.take_urgent());
         self.begin_again();
         self.signals.with(crate::signal::State::depart);
         self.timers_after_exec();

@@ -62,6 +62,7 @@ impl Signals {
     pub fn new(attention: &'static AtomicU8) -> Signals {
         let state = State {
             actions: [Action { handler: DEFAULT, flags: 0, restorer: 0, mask: 0 }; SIGNALS as usize],
+            set: 0,
             own: Box::new(Own::new(0)),
             shared: Pending::new(),
         };

@@ -269,7 +269,7 @@ operations! {
     Priority = 0x21,
     /// `(small, large: as Priority, nice value)`. setpriority(2).
     SetPriority = 0x22,
-    /// `(name, in two words)`. The process executes another program.
+    /// `(large: a handle that it gives up, plus one, or 0; name, in two words)`. The process executes another program.
     Executed = 0x23,
     /// `(large: bytes)`. Keep to rules that are in the mailbox, for good: the process, and all that it makes. `EINVAL`: they make no sense.
     Pledge = 0x2c,

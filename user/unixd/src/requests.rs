@@ -65,6 +65,7 @@ impl Server {
             Operation::SetPriority => family.set_priority(id, whose(small)?, large, words[0] as i32).and_then(|()| value(0)),
             Operation::Executed => {
                 family.note_execution(id, [words[0], words[1]])?;
+                self.give_up(id, large);
                 self.system_v.forget_attachments(id, machine::realtime_ns() / 1_000_000_000);
                 let process = self.processes.get_mut(id).ok_or(Errno::ESRCH)?;
                 let before = core::mem::replace(&mut process.release, Release::Done);

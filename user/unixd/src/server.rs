@@ -113,6 +113,7 @@ impl Server {
     }
 
     /// Serve a call; `None`: nobody waits for an answer.
+    #[inline(always)]
     pub fn serve(&mut self, message: &Message) -> Option<[u64; 4]> {
         let Some(request) = Request::unpack(message.words) else { return Some(refusal(Errno::ENOSYS)) };
         if request.operation == Operation::Look && message.sender == machine::own() {
@@ -203,7 +204,7 @@ impl Server {
             }
         }
         // What was never there cannot be had by asking.
-        if wanted > machine::entry(machine::own()).quota as usize {
+        if wanted > machine::charges(machine::own()).0 {
             return Err(Errno::ENOMEM);
         }
         self.ask_others(id, wanted)
@@ -268,8 +269,8 @@ impl Server {
         self.end_session(id);
         self.tree.forget(id);
         rings::forget(id);
-        let used = machine::entry(process.env).used as u32;
-        let most_resident = if memory == 0 { used } else { memory as u32 };
+        let (_, used) = process.frames();
+        let most_resident = if memory == 0 { used as u32 } else { memory as u32 };
         let cpu_ns = machine::cpu_ns(process.env);
         self.load.note_end(cpu_ns);
         let usage = Usage { cpu_ns, most_resident, faults: (memory >> 32) as u32 };

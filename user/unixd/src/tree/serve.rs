@@ -23,12 +23,7 @@ impl Server {
     /// # Errors
     /// `EBADF`: no such handle, or not opened for that. Others are the call's.
     pub fn serve_tree(&mut self, id: u32, request: &Request) -> Answer {
-        // A handle that is given up on the way.
-        if request.large != 0
-            && let Ok(held) = self.handles(id)?.release(request.large - 1)
-        {
-            note_released(id, &held);
-        }
+        self.give_up(id, request.large);
         let uses = if matches!(request.operation, Operation::Mount | Operation::Unmount) { self.uses() } else { Vec::new() };
         let (answer, listeners, removed): (Answer, Vec<u32>, Vec<u32>) = self.ask_tree(id, |tree, asked| {
             asked.uses = uses;
@@ -44,6 +39,15 @@ impl Server {
             opener.channel.ring();
         }
         answer
+    }
+
+    /// A handle that is given up on the way, plus one; 0: none.
+    pub fn give_up(&mut self, id: u32, handle: u32) {
+        if let Some(number) = handle.checked_sub(1)
+            && let Ok(Ok(held)) = self.handles(id).map(|handles| handles.release(number))
+        {
+            note_released(id, &held);
+        }
     }
 
     /// Open the file of a segment of shared memory for a process; gives the handle.
@@ -66,8 +70,7 @@ impl Server {
         let process = processes.get_mut(id).ok_or(Errno::ESRCH)?;
         let (env, sandbox) = (process.env, &process.sandbox);
         let mut raise = |wanted| {
-            let entry = machine::entry(env);
-            let (quota, used) = (entry.quota as usize, entry.used as usize);
+            let (quota, used) = machine::charges(env);
             let granted = admission.grant(Asking { wanted, used, available: memory::available() }).min(sandbox.room(quota));
             granted >= wanted && exo::env_quota(env, quota + granted).is_ok()
         };
