@@ -33,7 +33,7 @@ pub use pending::Pending;
 pub use state::{Own, State};
 pub use trap::Trap;
 
-/// Why a call's way out is not the straight one: bits of [`Signals::attention`].
+/// Why a call's way out is not the straight one: bits of the byte that [`Signals`] asks for attention by.
 pub mod attention {
     /// A signal is pending and not blocked.
     pub const SIGNAL: u8 = 1;
