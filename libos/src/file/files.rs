@@ -45,6 +45,8 @@ pub struct Files {
     locks: AtomicBool,
     /// The tree, if `unixd` keeps it.
     tree: Option<Arc<Tree>>,
+    /// Whether the root was ever set (chroot(2)).
+    has_other_root: AtomicBool,
 }
 
 impl Files {
@@ -102,6 +104,7 @@ impl Files {
             inodes: AtomicU64::new(0),
             tree,
             locks: false.into(),
+            has_other_root: false.into(),
         }
     }
 
@@ -117,6 +120,12 @@ impl Files {
     /// `EBADF`: it is none.
     pub fn adopt(&self, handle: u32) -> Result<(Arc<Entry>, Arc<dyn File>)> {
         self.tree.as_ref().ok_or(Errno::EBADF)?.adopt(handle)
+    }
+
+    /// The tree that `unixd` keeps, if it does.
+    #[must_use]
+    pub fn shared_tree(&self) -> Option<&Arc<Tree>> {
+        self.tree.as_ref()
     }
 
     /// Let policies say which pages of files stay mapped, and which names are looked up here.
@@ -367,9 +376,27 @@ impl Files {
         if entry.node.kind() != Kind::Directory {
             return Err(Errno::ENOTDIR);
         }
+        if root {
+            self.has_other_root.store(true, Ordering::Relaxed);
+        }
         let mut start = self.start.lock();
         *(if root { &mut start.root } else { &mut start.from }) = entry;
         Ok(())
+    }
+
+    /// The path of an entry from the root, as the process has it; what is not below that says so.
+    #[must_use]
+    pub fn path_of(&self, entry: &Arc<Entry>) -> Vec<u8> {
+        let path = entry.path();
+        if !self.has_other_root.load(Ordering::Relaxed) || path.first() != Some(&b'/') {
+            return path;
+        }
+        let root = self.root().path();
+        match path.strip_prefix(if root == b"/" { &[][..] } else { &root[..] }) {
+            Some([]) => b"/".to_vec(),
+            Some(rest) if rest[0] == b'/' => rest.to_vec(),
+            _ => [b"(unreachable)", &path[..]].concat(),
+        }
     }
 
     /// Where a walk from a directory's descriptor begins. The descriptor is not looked at if the path is absolute.

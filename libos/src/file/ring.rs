@@ -16,6 +16,7 @@ use unix::ring::{FROZEN, RING_BYTES, Side};
 
 use super::pipe::PIPE_BUF;
 use crate::errno::Result;
+use crate::file::transfer::whole_pages;
 use crate::file::{Access, Edges, Input, Output, Readiness};
 
 /// How often a writer lets another one go on before it says that it cannot get its turn, and how often indices are read until they agree.
@@ -191,7 +192,11 @@ impl<P: RingPages> Ring<P> {
                 return Ok(if is_last { Step::Ended } else { Step::Wait });
             }
             let mark = output.mark();
-            let count = self.copy(head, used.min(output.room()), |at, length| self.pages.put(at, length, output))?;
+            let before = output.done();
+            let count = match self.copy(head, used.min(output.room()), |at, length| self.pages.put(at, length, output)) {
+                Ok(count) => count,
+                Err(fault) => whole_pages(output.done() - before, fault)?,
+            };
             let next = head.wrapping_add(count as u64);
             if stays && self.words().head.load(Ordering::Acquire) == head {
                 return Ok(Step::Moved(count, false));
@@ -253,7 +258,11 @@ impl<P: RingPages> Ring<P> {
             return Ok(Step::Wait);
         }
         let mark = input.mark();
-        let count = self.copy(tail, room.min(left), |at, length| self.pages.take(at, length, input))?;
+        let before = input.done();
+        let count = match self.copy(tail, room.min(left), |at, length| self.pages.take(at, length, input)) {
+            Ok(count) => count,
+            Err(fault) => whole_pages(input.done() - before, fault)?,
+        };
         let next = tail.wrapping_add(count as u64);
         if self.words().tail.compare_exchange(tail, next, Ordering::AcqRel, Ordering::Relaxed).is_err() {
             // Only freezing moves it: what was copied is not in the pipe.

@@ -3,6 +3,10 @@
 //! A file's bytes are copied once, from where they are kept to where the program wants them. A copy can fail in the middle: what was
 //! moved before counts, as Linux counts it, and only a transfer that moved nothing is `EFAULT`.
 
+use core::ops::Range;
+
+use abi::PAGE_SIZE;
+
 use crate::errno::{Errno, Result};
 use crate::user::{Stretch, UserMemory};
 
@@ -35,6 +39,21 @@ impl<'a> Cursor<'a> {
     fn advance(&mut self, bytes: usize) {
         self.first.address = self.first.address.wrapping_add(bytes);
         self.first.length -= bytes;
+    }
+
+    /// After a copy failed: how far one goes by whole pages, of at most so many bytes.
+    #[cold]
+    fn go_on(&mut self, most: usize, mut copy: impl FnMut(&dyn UserMemory, usize, Range<usize>) -> Result<()>) -> usize {
+        let mut done = 0;
+        loop {
+            let at = self.current();
+            let count = (PAGE_SIZE - at.address % PAGE_SIZE).min(at.length).min(most - done);
+            if count == 0 || copy(self.memory, at.address, done..done + count).is_err() {
+                return done;
+            }
+            self.advance(count);
+            done += count;
+        }
     }
 }
 
@@ -119,7 +138,7 @@ impl<'a> Output<'a> {
     /// Put bytes; gives how many there was room for.
     ///
     /// # Errors
-    /// `EFAULT`: user memory could not be written. What was put before this call stays put.
+    /// `EFAULT`: user memory could not be written. What was put before stays put, of these bytes too.
     pub fn put(&mut self, bytes: &[u8]) -> Result<usize> {
         let before = self.done;
         match &mut self.sink {
@@ -136,7 +155,10 @@ impl<'a> Output<'a> {
                     if count == 0 {
                         break;
                     }
-                    cursor.memory.write(stretch.address, &bytes[..count])?;
+                    if let Err(error) = cursor.memory.write(stretch.address, &bytes[..count]) {
+                        self.done += cursor.go_on(count, |memory, address, part| memory.write(address, &bytes[part]));
+                        return Err(error);
+                    }
                     cursor.advance(count);
                     self.done += count;
                     bytes = &bytes[count..];
@@ -149,7 +171,7 @@ impl<'a> Output<'a> {
     /// Put what fits of `contents` from `offset` on: the whole read of a file whose contents are at hand.
     ///
     /// # Errors
-    /// `EFAULT`: as [`Output::put`], and nothing was put at all.
+    /// `EFAULT`: as [`Output::put`].
     pub fn put_from(&mut self, contents: &[u8], offset: u64) -> Result<usize> {
         let from = usize::try_from(offset).unwrap_or(usize::MAX).min(contents.len());
         self.put(&contents[from..])
@@ -245,7 +267,7 @@ impl<'a> Input<'a> {
     /// Take bytes; gives how many there were.
     ///
     /// # Errors
-    /// `EFAULT`: user memory could not be read. What was taken before this call counts.
+    /// `EFAULT`: user memory could not be read. What was taken before counts, of these bytes too.
     pub fn take(&mut self, into: &mut [u8]) -> Result<usize> {
         let before = self.done;
         let room = into.len().min(self.left());
@@ -265,7 +287,10 @@ impl<'a> Input<'a> {
                         break;
                     }
                     let (now, later) = into.split_at_mut(count);
-                    cursor.memory.read(stretch.address, now)?;
+                    if let Err(error) = cursor.memory.read(stretch.address, now) {
+                        self.done += cursor.go_on(count, |memory, address, part| memory.read(address, &mut now[part]));
+                        return Err(error);
+                    }
                     cursor.advance(count);
                     self.done += count;
                     into = later;
@@ -301,4 +326,13 @@ pub fn moved(done: usize, outcome: Result<()>) -> Result<usize> {
         Err(error) if done == 0 => Err(error),
         _ => Ok(done),
     }
+}
+
+/// What a transfer that goes by whole pages moved, up to a fault.
+///
+/// # Errors
+/// The fault: no page.
+#[cold]
+pub fn whole_pages(done: usize, fault: Errno) -> Result<usize> {
+    moved(done / PAGE_SIZE * PAGE_SIZE, Err(fault))
 }

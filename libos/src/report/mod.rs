@@ -104,6 +104,10 @@ impl<K: Kernel> World for Process<K> {
         (quota.saturating_sub(used), quota)
     }
 
+    fn mounts(&self, details: bool) -> Vec<u8> {
+        self.files.shared_tree().map_or_else(Vec::new, |tree| tree.mount_lines(&self.files.root(), details))
+    }
+
     fn report(&self, report: Report) -> Vec<u8> {
         self.machine_text(report).or_else(|| self.own_text(report, 0).ok()).unwrap_or_default()
     }
@@ -149,7 +153,7 @@ impl<K: Kernel> World for Process<K> {
 
     fn executable(&self) -> Target {
         let running = self.running.lock();
-        let entry = running.program.as_ref().and_then(|program| program.entry.clone());
+        let entry = running.program.as_ref().and_then(|program| program.backing.entry());
         entry.map_or_else(|| Target::Path(running.path.clone()), Target::Entry)
     }
 

@@ -50,10 +50,10 @@ impl<K: Kernel> Process<K> {
                 let (offset, flags) = (description.offset(), description.flags());
                 format!("pos:\t{offset}\nflags:\t0{flags:o}\nmnt_id:\t1\nino:\t{inode}\n").into_bytes()
             }
-            Report::DescriptorPath => self.files.get(number as i32).map_err(|_| Errno::ENOENT)?.entry.path(),
+            Report::DescriptorPath => self.files.path_of(&self.files.get(number as i32).map_err(|_| Errno::ENOENT)?.entry),
             Report::Executable => self.running.lock().path.clone(),
-            Report::CurrentDirectory => self.files.current_directory().path(),
-            Report::RootDirectory => self.files.root().path(),
+            Report::CurrentDirectory => self.files.path_of(&self.files.current_directory()),
+            Report::RootDirectory => self.files.path_of(&self.files.root()),
             _ => return Err(Errno::EINVAL),
         })
     }
@@ -143,6 +143,7 @@ impl<K: Kernel> Process<K> {
             users: ids(Word::User, Word::EffectiveUser, [others[0], others[1]]),
             groups: ids(Word::UserGroup, Word::EffectiveUserGroup, [others[2], others[3]]),
             supplementary: self.family.groups.lock().clone(),
+            no_new_privileges: self.family.has_no_new_privileges(),
             umask: Some(self.files.umask()),
             descriptors: self.files.numbers().last().map_or(64, |&last| (last as usize + 1).next_power_of_two().max(64)),
         })

@@ -101,6 +101,8 @@ pub struct Stat {
     pub groups: [u32; 4],
     /// Its supplementary groups.
     pub supplementary: Vec<u32>,
+    /// Whether programs give it no rights (`PR_SET_NO_NEW_PRIVS`).
+    pub no_new_privileges: bool,
     /// Its umask, where that is known.
     pub umask: Option<u32>,
     /// Room for so many descriptors.
@@ -173,7 +175,7 @@ impl Stat {
         text += &format!(
             "CoreDumping:\t0\nTHP_enabled:\t0\nThreads:\t{}\nSigQ:\t0/1024\nSigPnd:\t{:016x}\nShdPnd:\t{:016x}\nSigBlk:\t{:016x}\n\
              SigIgn:\t{:016x}\nSigCgt:\t{:016x}\nCapInh:\t{:016x}\nCapPrm:\t{capabilities:016x}\nCapEff:\t{capabilities:016x}\n\
-             CapBnd:\t{:016x}\nCapAmb:\t{:016x}\nNoNewPrivs:\t0\nSeccomp:\t0\nSeccomp_filters:\t0\nCpus_allowed:\t1\nCpus_allowed_list:\t0\n\
+             CapBnd:\t{:016x}\nCapAmb:\t{:016x}\nNoNewPrivs:\t{}\nSeccomp:\t0\nSeccomp_filters:\t0\nCpus_allowed:\t1\nCpus_allowed_list:\t0\n\
              Mems_allowed:\t1\nMems_allowed_list:\t0\nvoluntary_ctxt_switches:\t0\nnonvoluntary_ctxt_switches:\t0\n",
             self.threads,
             self.pending.0,
@@ -184,6 +186,7 @@ impl Stat {
             0,
             (1u64 << 41) - 1,
             0,
+            u32::from(self.no_new_privileges),
         );
         text
     }

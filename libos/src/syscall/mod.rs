@@ -17,6 +17,7 @@ pub mod inotify;
 pub mod lock;
 pub mod memory;
 pub mod message;
+pub mod mount;
 pub mod notice;
 #[cfg(test)]
 mod numbers;

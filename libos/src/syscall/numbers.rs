@@ -239,6 +239,7 @@ const EVERYWHERE: &[(&str, u32)] = expected! {
     "vmsplice" __NR_vmsplice
     "mount" __NR_mount
     "umount2" __NR_umount2
+    "pivot_root" __NR_pivot_root
     "socket" __NR_socket
     "socketpair" __NR_socketpair
     "connect" __NR_connect

@@ -259,7 +259,7 @@ fn read_link<K: Kernel>(process: &Process<K>, directory: i32, address: usize, bu
     };
     let target = match entry.node.target(process)? {
         Target::Path(path) => path,
-        Target::Entry(entry) => entry.path(),
+        Target::Entry(entry) => process.files.path_of(&entry),
     };
     let target = &target[..target.len().min(room as usize)];
     process.write(buffer, target)?;
@@ -282,7 +282,7 @@ pub fn getcwd<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<
     if here.is_removed() {
         return Err(Errno::ENOENT);
     }
-    let mut path = here.path();
+    let mut path = process.files.path_of(&here);
     path.push(0);
     if path.len() > arguments.word(1) {
         return Err(Errno::ERANGE);

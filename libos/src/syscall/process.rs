@@ -3,6 +3,8 @@
 use unix::{Operation, Setting};
 
 use crate::errno::{Errno, Result};
+use crate::file::Output;
+use crate::file::transfer::moved;
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::signal::Ending;
@@ -181,18 +183,16 @@ pub fn getrandom<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Resu
         return Err(Errno::EINVAL);
     }
     let wanted = arguments.word(1).min(i32::MAX as usize);
+    let mut output = Output::user(process, arguments.word(0), wanted);
     let mut chunk = [0; 256];
-    let mut done = 0;
-    while done < wanted {
-        let part = &mut chunk[..(wanted - done).min(256)];
+    while output.room() > 0 {
+        let part = &mut chunk[..output.room().min(256)];
         process.random.fill(part);
-        match process.write(arguments.word(0).wrapping_add(done), part) {
-            Err(_) if done > 0 => break,
-            outcome => outcome?,
+        if let Err(errno) = output.put(part) {
+            return moved(output.done(), Err(errno));
         }
-        done += part.len();
     }
-    Ok(done)
+    Ok(output.done())
 }
 
 /// personality(2): `PER_LINUX`, and no other.

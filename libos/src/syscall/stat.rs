@@ -132,15 +132,14 @@ pub fn statx<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<u
 /// `struct statfs`.
 fn put_statistics<K: Kernel>(process: &Process<K>, address: usize, found: &Statistics) -> Result<usize> {
     const NAME_MOST: u64 = 255;
-    /// Where `f_flags` is; `ST_RDONLY`, `ST_VALID`, `ST_RELATIME`.
+    /// Where `f_flags` is; `ST_VALID`, `ST_RELATIME`. The others are as mount(2) has them.
     const FLAGS: usize = 10;
-    const READ_ONLY: u64 = 1;
     const VALID: u64 = 0x20;
     const RELATIVE_TIMES: u64 = 0x1000;
     let mut words = [0u64; 15];
     let head = [found.magic, BLOCK_BYTES, found.blocks, found.free, found.free, found.inodes, found.inodes_free, 0, NAME_MOST, BLOCK_BYTES];
     words[..10].copy_from_slice(&head);
-    words[FLAGS] = VALID | RELATIVE_TIMES | if found.read_only { READ_ONLY } else { 0 };
+    words[FLAGS] = VALID | RELATIVE_TIMES | u64::from(found.flags);
     process.write_value(address, &words).map(|()| 0)
 }
 

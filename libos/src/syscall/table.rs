@@ -15,9 +15,9 @@ use crate::identity::Word;
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::syscall::{
-    Arguments, Handler, capability, descriptor, directory, epoll, exec, family, futex, identity, inotify, lock, memory, message, notice,
-    open, path, pidfd, poll, process, queue, resolve, schedule, signal, socket, splice, stat, stream, system_v, thread, time, timer, times,
-    wait,
+    Arguments, Handler, capability, descriptor, directory, epoll, exec, family, futex, identity, inotify, lock, memory, message, mount,
+    notice, open, path, pidfd, poll, process, queue, resolve, schedule, signal, socket, splice, stat, stream, system_v, thread, time,
+    timer, times, wait,
 };
 
 /// How much of a call works.
@@ -582,8 +582,9 @@ rows! {
     splice: 275, 76, splice::splice, Full, [Fd, Pointer, Fd, Pointer, Unsigned, Hex];
     tee: 276, 77, splice::tee, Full, [Fd, Fd, Unsigned, Hex];
     vmsplice: 278, 75, splice::vmsplice, Partial("bytes are copied: what the program changes later stays as it was"), [Fd, VectorIn, Unsigned, Hex];
-    mount: 165, 40, absent, Absent, [Path, Path, Path, Hex, Pointer];
-    umount2: 166, 39, absent, Absent, [Path, Hex];
+    mount: 165, 40, mount::mount, Partial("tmpfs, proc, sysfs, devtmpfs and devpts; no propagation; nothing on what is in /proc and /sys"), [Path, Path, Path, Hex, Pointer];
+    umount2: 166, 39, mount::umount2, Partial("no EXPIRE"), [Path, Hex];
+    pivot_root: 155, 41, mount::pivot_root, Stub("the root is the first file system, which cannot be moved on Linux either"), [Path, Path];
     socket: 41, 198, socket::socket, Partial("of the Unix domain, and of the Internet over the loopback; no raw ones"), [Int, Int, Int];
     socketpair: 53, 199, socket::socketpair, Full, [Int, Int, Int, Pointer];
     connect: 42, 203, socket::connect, Full, [Fd, Pointer, Unsigned];

@@ -1,6 +1,7 @@
 //! An open directory, of any file system.
 
 use alloc::sync::Arc;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::errno::{Errno, Result};
 use crate::file::{Blocking, File, Output, Seeking};
@@ -8,16 +9,20 @@ use crate::vfs::attributes::Kind;
 use crate::vfs::node::{Entry, Listed, Visitor};
 use crate::vfs::world::World;
 
-/// An open directory.
+/// An open directory. What gets a name after it was opened, or read again from the beginning, is not listed: a program that moves the names that
+/// it reads would come to no end.
 pub struct DirectoryFile {
     entry: Arc<Entry>,
+    /// Names from this position on came later.
+    end: AtomicU64,
 }
 
 impl DirectoryFile {
     /// Of an entry that is a directory.
     #[must_use]
     pub fn new(entry: Arc<Entry>) -> Self {
-        DirectoryFile { entry }
+        let end = entry.node.next_position().into();
+        DirectoryFile { entry, end }
     }
 }
 
@@ -35,6 +40,10 @@ impl File for DirectoryFile {
     }
 
     fn list(&self, world: &dyn World, from: u64, visit: &mut Visitor) -> Result<()> {
+        if from == 0 {
+            self.end.store(self.entry.node.next_position(), Ordering::Relaxed);
+        }
+        let end = self.end.load(Ordering::Relaxed);
         let parent = self.entry.parent().unwrap_or_else(|| self.entry.clone());
         let own: [(&[u8], &Arc<Entry>); 2] = [(b".", &self.entry), (b"..", &parent)];
         for (position, (name, entry)) in own.into_iter().enumerate().skip(usize::try_from(from).unwrap_or(usize::MAX).min(2)) {
@@ -43,6 +52,6 @@ impl File for DirectoryFile {
                 return Ok(());
             }
         }
-        self.entry.node.list(&self.entry, from.max(2), world, visit)
+        self.entry.node.list(&self.entry, from.max(2), world, &mut |listed| listed.next <= end && visit(listed))
     }
 }

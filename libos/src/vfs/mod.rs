@@ -8,6 +8,7 @@
 //! | module | what is in it |
 //! |---|---|
 //! | `node` | the traits of inodes, the names that they have |
+//! | `mount` | file systems, and parts of them, seen at places of the tree |
 //! | `walk`, `opening` | from a path to an entry; what open(2) makes of it |
 //! | `way` | what the end of a path rests on, so that it can be remembered |
 //! | `permission` | who may do what with an inode |
@@ -23,6 +24,7 @@ pub mod attributes;
 pub mod device;
 pub mod initramfs;
 pub mod listing;
+pub mod mount;
 pub mod node;
 pub mod opening;
 pub mod permission;

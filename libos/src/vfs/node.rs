@@ -4,12 +4,14 @@
 //! [`Entry`] is a name in a directory, and keeps the way up to the root. An open file holds its entry, so that its path can be told
 //! after a rename.
 //!
-//! A mounted file system's root is simply the node of the entry where it is mounted: nothing is covered, and `..` needs no special case.
+//! The root of a file system that every tree has is simply the node of the entry where it is mounted: nothing is covered, and `..` needs no special
+//! case. Of those that are mounted later the entries are views: see [`mount`](crate::vfs::mount).
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::Any;
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use spin::Mutex;
 use unix::ChangeCounts;
@@ -18,6 +20,7 @@ use crate::errno::{Errno, Result};
 use crate::file::{Access, File};
 use crate::memory::backing::Backing;
 use crate::vfs::attributes::{Attributes, Change, Kind};
+use crate::vfs::mount::{self, Mount};
 use crate::vfs::opening::Opening;
 use crate::vfs::permission::{Actor, Wanted};
 use crate::vfs::status::Status;
@@ -73,8 +76,8 @@ pub struct Statistics {
     pub inodes: u64,
     /// Inodes free.
     pub inodes_free: u64,
-    /// Whether nothing in it may be changed.
-    pub read_only: bool,
+    /// Flags of its mount and its own: [`mount::OWN_FLAGS`](crate::vfs::mount::OWN_FLAGS).
+    pub flags: u32,
 }
 
 /// Beside permissions: what is made never gets a name (`O_TMPFILE | O_EXCL`).
@@ -143,6 +146,11 @@ pub trait Node: Any + Send + Sync {
         Err(Errno::ENOTDIR)
     }
 
+    /// The position that the next name of this directory gets, if later ones get higher ones; else the highest.
+    fn next_position(&self) -> u64 {
+        u64::MAX
+    }
+
     /// Make an inode with a name in this directory.
     fn create(&self, here: &Arc<Entry>, name: &[u8], new: &New, actor: &Actor) -> Result<Arc<Entry>> {
         let _ = (here, name, actor);
@@ -205,11 +213,11 @@ pub trait Node: Any + Send + Sync {
     }
 
     /// The contents as exec wants them, of a regular file: to run them, which keeps others from writing to them until they are let go of; or
-    /// to be the interpreter of what runs.
+    /// to be the interpreter of what runs. And where they are, if that was told with them.
     ///
     /// # Errors
     /// `EACCES`: it is no regular file, or may not be executed. `ETXTBSY`: it is open for writing.
-    fn run(self: Arc<Self>, as_what: Role) -> Result<Arc<dyn Backing>> {
+    fn run(self: Arc<Self>, as_what: Role) -> Result<(Arc<dyn Backing>, Option<Vec<u8>>)> {
         let _ = as_what;
         Err(Errno::EACCES)
     }
@@ -301,12 +309,28 @@ pub struct Entry {
     /// Whether another file system begins here: the name can be neither removed nor renamed.
     pub mount: bool,
     place: Mutex<Place>,
+    /// How many mounts are on it.
+    covers: AtomicU32,
+    /// What it is a view of.
+    view: Option<View>,
 }
 
 struct Place {
     parent: Option<Arc<Entry>>,
     name: Box<[u8]>,
     removed: bool,
+}
+
+/// An entry of a file system, seen through a mount.
+struct View {
+    mount: Arc<Mount>,
+    real: Arc<Entry>,
+}
+
+impl View {
+    fn is_root(&self) -> bool {
+        Arc::ptr_eq(&self.real, &self.mount.root)
+    }
 }
 
 /// One after the other: directories may be nested deeper than a stack is.
@@ -320,46 +344,179 @@ impl Drop for Entry {
 }
 
 impl Entry {
+    fn with(node: Arc<dyn Node>, mount: bool, parent: Option<&Arc<Entry>>, name: &[u8]) -> Arc<Entry> {
+        let place = Mutex::new(Place { parent: parent.cloned(), name: name.into(), removed: false });
+        Arc::new(Entry { node, mount, place, covers: AtomicU32::new(0), view: None })
+    }
+
     /// A name in a directory.
     #[must_use]
     pub fn new(node: Arc<dyn Node>, parent: &Arc<Entry>, name: &[u8]) -> Arc<Entry> {
-        Arc::new(Entry { node, mount: false, place: Mutex::new(Place { parent: Some(parent.clone()), name: name.into(), removed: false }) })
+        Entry::with(node, false, Some(parent), name)
     }
 
     /// The name where another file system begins.
     #[must_use]
     pub fn mounted(node: Arc<dyn Node>, parent: &Arc<Entry>, name: &[u8]) -> Arc<Entry> {
-        Arc::new(Entry { node, mount: true, place: Mutex::new(Place { parent: Some(parent.clone()), name: name.into(), removed: false }) })
+        Entry::with(node, true, Some(parent), name)
     }
 
     /// The root, or an inode that is in no directory, such as a pipe's (`pipe:[7]`).
     #[must_use]
     pub fn detached(node: Arc<dyn Node>, name: &[u8]) -> Arc<Entry> {
-        Arc::new(Entry { node, mount: name.is_empty(), place: Mutex::new(Place { parent: None, name: name.into(), removed: false }) })
+        Entry::with(node, name.is_empty(), None, name)
     }
 
     /// What stands for an inode of a tree that is kept elsewhere: it knows its place.
     #[must_use]
     pub fn elsewhere(node: Arc<dyn Node>, mount: bool) -> Arc<Entry> {
-        Arc::new(Entry { node, mount, place: Mutex::new(Place { parent: None, name: Box::default(), removed: false }) })
+        Entry::with(node, mount, None, b"")
     }
 
-    /// The directory that it is in; none for the root and what is in no directory.
+    /// An entry of a file system, seen through a mount of it.
+    #[must_use]
+    pub fn seen(mount: &Arc<Mount>, real: &Arc<Entry>) -> Arc<Entry> {
+        let place = Mutex::new(Place { parent: None, name: Box::default(), removed: false });
+        let is_root = Arc::ptr_eq(real, &mount.root);
+        let view = Some(View { mount: mount.clone(), real: real.clone() });
+        Arc::new(Entry { node: real.node.clone(), mount: is_root || real.mount, place, covers: AtomicU32::new(0), view })
+    }
+
+    /// The mount that it is seen through; none: where it is.
+    #[must_use]
+    pub fn through(&self) -> Option<&Arc<Mount>> {
+        self.view.as_ref().map(|view| &view.mount)
+    }
+
+    /// The entry of the file system.
+    #[must_use]
+    pub fn real(self: &Arc<Entry>) -> &Arc<Entry> {
+        self.view.as_ref().map_or(self, |view| &view.real)
+    }
+
+    /// The same, seen as this is.
+    fn beside(&self, real: Arc<Entry>) -> Arc<Entry> {
+        match &self.view {
+            None => real,
+            Some(view) => Entry::seen(&view.mount, &real),
+        }
+    }
+
+    /// Whether both are one place, seen through one mount.
+    #[must_use]
+    pub fn is(self: &Arc<Entry>, other: &Arc<Entry>) -> bool {
+        match (&self.view, &other.view) {
+            (Some(own), Some(other)) => Arc::ptr_eq(&own.mount, &other.mount) && Arc::ptr_eq(&own.real, &other.real),
+            _ => Arc::ptr_eq(self, other),
+        }
+    }
+
+    /// Whether something is mounted on it, here or where else it is seen.
+    #[must_use]
+    pub fn is_covered(&self) -> bool {
+        self.view.as_ref().map_or(&self.covers, |view| &view.real.covers).load(Ordering::Relaxed) > 0
+    }
+
+    /// Something was mounted on it, or is not any more.
+    pub fn count_covers(&self, by: i32) {
+        self.view.as_ref().map_or(&self.covers, |view| &view.real.covers).fetch_add(by as u32, Ordering::Relaxed);
+    }
+
+    /// The flags of the mount that it is seen through.
+    #[must_use]
+    pub fn mount_flags(&self) -> u32 {
+        self.through().map_or(0, |mount| mount.flags())
+    }
+
+    /// Check that what it is seen through may be changed.
+    ///
+    /// # Errors
+    /// `EROFS`: it is read-only there.
+    pub fn check_changeable(&self) -> Result<()> {
+        if self.mount_flags() & mount::READ_ONLY != 0 { Err(Errno::EROFS) } else { Ok(()) }
+    }
+
+    /// The entry of a name in this directory.
+    ///
+    /// # Errors
+    /// As [`Node::lookup`].
+    pub fn lookup(self: &Arc<Entry>, name: &[u8], world: &dyn World) -> Result<Arc<Entry>> {
+        self.node.lookup(self.real(), name, world).map(|real| self.beside(real))
+    }
+
+    /// Make an inode with a name in this directory.
+    ///
+    /// # Errors
+    /// As [`Node::create`]; `EROFS`: it is seen through a mount that is read-only.
+    pub fn create(self: &Arc<Entry>, name: &[u8], new: &New, actor: &Actor) -> Result<Arc<Entry>> {
+        self.check_changeable()?;
+        self.node.create(self.real(), name, new, actor).map(|real| self.beside(real))
+    }
+
+    /// Make a regular file in no directory.
+    ///
+    /// # Errors
+    /// As [`Node::create_unnamed`]; `EROFS` as [`Entry::create`].
+    pub fn create_unnamed(self: &Arc<Entry>, name: &[u8], permissions: u32, actor: &Actor) -> Result<Arc<Entry>> {
+        self.check_changeable()?;
+        self.node.create_unnamed(self.real(), name, permissions, actor).map(|real| self.beside(real))
+    }
+
+    /// Give what another entry names one more name, in this directory.
+    ///
+    /// # Errors
+    /// As [`Node::link`]; `EXDEV`: it is seen through another mount. `EROFS` as [`Entry::create`].
+    pub fn link(self: &Arc<Entry>, name: &[u8], source: &Arc<Entry>, actor: &Actor) -> Result<()> {
+        self.check_same_mount(source)?;
+        self.check_changeable()?;
+        self.node.link(self.real(), name, &source.node, actor)
+    }
+
+    /// Move a name of this directory to another.
+    ///
+    /// # Errors
+    /// As [`Node::rename`]; `EXDEV`, `EROFS` as [`Entry::link`].
+    pub fn rename(self: &Arc<Entry>, name: &[u8], to: &Arc<Entry>, new_name: &[u8], how: Rename, actor: &Actor) -> Result<()> {
+        self.check_same_mount(to)?;
+        self.check_changeable()?;
+        self.node.rename(name, to.real(), new_name, how, actor)
+    }
+
+    fn check_same_mount(&self, other: &Entry) -> Result<()> {
+        let is_same = match (self.through(), other.through()) {
+            (Some(own), Some(other)) => Arc::ptr_eq(own, other),
+            (own, other) => own.is_none() && other.is_none(),
+        };
+        if is_same { Ok(()) } else { Err(Errno::EXDEV) }
+    }
+
+    /// The directory that it is in; none for the root and what is in no directory. A mount is in the directory of what it is mounted on.
     #[must_use]
     pub fn parent(&self) -> Option<Arc<Entry>> {
-        self.place.lock().parent.clone()
+        match &self.view {
+            None => self.place.lock().parent.clone(),
+            Some(view) if view.is_root() => view.mount.point()?.parent(),
+            Some(view) => view.real.parent().map(|parent| Entry::seen(&view.mount, &parent)),
+        }
     }
 
     /// Its name in that directory.
     #[must_use]
     pub fn name(&self) -> Vec<u8> {
-        self.place.lock().name.to_vec()
+        match &self.view {
+            None => self.place.lock().name.to_vec(),
+            Some(view) if view.is_root() => view.mount.point().map_or_else(Vec::new, |point| point.name()),
+            Some(view) => view.real.name(),
+        }
     }
 
     /// Whether the name was taken away since.
     #[must_use]
     pub fn is_removed(&self) -> bool {
-        self.node.elsewhere().map_or_else(|| self.place.lock().removed, Elsewhere::is_removed)
+        match &self.view {
+            Some(view) => view.real.is_removed(),
+            None => self.node.elsewhere().map_or_else(|| self.place.lock().removed, Elsewhere::is_removed),
+        }
     }
 
     /// Note that the name was taken away.
@@ -377,7 +534,7 @@ impl Entry {
     pub fn is_within(self: &Arc<Entry>, other: &Arc<Entry>) -> bool {
         let mut at = Some(self.clone());
         while let Some(entry) = at {
-            if Arc::ptr_eq(&entry, other) {
+            if entry.is(other) {
                 return true;
             }
             at = entry.parent();
@@ -400,10 +557,7 @@ impl Entry {
                 path.truncate(path.trim_ascii_end().len() - usize::from(path == b"/"));
                 break;
             }
-            let (parent, name) = {
-                let place = at.place.lock();
-                (place.parent.clone(), place.name.to_vec())
-            };
+            let (parent, name) = (at.parent(), at.name());
             let Some(parent) = parent else {
                 if !name.is_empty() {
                     return name;

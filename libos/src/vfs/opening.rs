@@ -10,7 +10,8 @@ use linux_raw_sys::general::{
 use crate::errno::{Errno, Result};
 use crate::file::{Access, File};
 use crate::vfs::attributes::Kind;
-use crate::vfs::node::{Entry, NEVER_NAMED, New, Node, Opened};
+use crate::vfs::mount;
+use crate::vfs::node::{Entry, NEVER_NAMED, New, Opened};
 use crate::vfs::permission::Wanted;
 use crate::vfs::walk::{Ending, Found, Journey, Last, Start, relative, walk_on};
 use crate::vfs::world::World;
@@ -111,7 +112,7 @@ pub fn find(world: &dyn World, start: &Start, path: &[u8], opening: &Opening, li
         world.may_use(&here, b"", Wanted::WRITE)?;
         world.subject().may_add(&here.node.attributes())?;
         let never = if opening.has(O_EXCL) { NEVER_NAMED } else { 0 };
-        found.entry = Some(here.node.create_unnamed(&here, b"", opening.permissions | never, &world.actor())?);
+        found.entry = Some(here.create_unnamed(b"", opening.permissions | never, &world.actor())?);
         return Ok(found);
     }
     if opening.has(O_CREAT) {
@@ -129,7 +130,7 @@ pub fn find(world: &dyn World, start: &Start, path: &[u8], opening: &Opening, li
     }
     world.may_use(entry, b"", wanted(opening))?;
     if !found.made {
-        check(world, &entry.node, opening)?;
+        check(world, entry, opening)?;
         if kind == Kind::Regular && wanted(opening).contains(Wanted::WRITE) {
             entry.node.check_idle()?;
         }
@@ -155,7 +156,7 @@ fn make(world: &dyn World, path: &[u8], opening: &Opening, found: &mut Found) ->
     world.may_use(&found.parent, &found.name, Wanted::WRITE | wanted(opening))?;
     let new = New { kind: Kind::Regular, permissions: opening.permissions, special: 0, target: &[] };
     found.made = true;
-    found.entry = Some(found.parent.node.create(&found.parent, &found.name, &new, &world.actor())?);
+    found.entry = Some(found.parent.create(&found.name, &new, &world.actor())?);
     Ok(())
 }
 
@@ -168,13 +169,17 @@ fn wanted(opening: &Opening) -> Wanted {
 }
 
 /// Check whether what is there may be opened so.
-fn check(world: &dyn World, node: &Arc<dyn Node>, opening: &Opening) -> Result<()> {
-    check_writable(node, wanted(opening))?;
+fn check(world: &dyn World, entry: &Entry, opening: &Opening) -> Result<()> {
+    let flags = entry.mount_flags();
+    if flags & mount::NO_DEVICES != 0 && matches!(entry.node.kind(), Kind::Character | Kind::Block) {
+        return Err(Errno::EACCES);
+    }
+    check_writable(entry, wanted(opening))?;
     let subject = world.subject();
     if subject.is_privileged() {
         return Ok(());
     }
-    let attributes = node.attributes();
+    let attributes = entry.node.attributes();
     subject.may(&attributes, wanted(opening))?;
     if opening.has(O_NOATIME) && !subject.owns(&attributes) { Err(Errno::EPERM) } else { Ok(()) }
 }
@@ -184,7 +189,7 @@ fn check(world: &dyn World, node: &Arc<dyn Node>, opening: &Opening) -> Result<(
 ///
 /// # Errors
 /// `EROFS`: it does not.
-pub fn check_writable(node: &Arc<dyn Node>, wanted: Wanted) -> Result<()> {
-    let changes = wanted.contains(Wanted::WRITE) && node.is_read_only();
-    if changes && matches!(node.kind(), Kind::Regular | Kind::Directory | Kind::Link) { Err(Errno::EROFS) } else { Ok(()) }
+pub fn check_writable(entry: &Entry, wanted: Wanted) -> Result<()> {
+    let changes = wanted.contains(Wanted::WRITE) && (entry.node.is_read_only() || entry.check_changeable().is_err());
+    if changes && matches!(entry.node.kind(), Kind::Regular | Kind::Directory | Kind::Link) { Err(Errno::EROFS) } else { Ok(()) }
 }

@@ -5,7 +5,6 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::errno::{Errno, Result};
-use crate::file::Files;
 use crate::vfs::attributes::{Time, device_number};
 use crate::vfs::node::{Entry, Target};
 use crate::vfs::text::{Body, Item, mount};
@@ -65,15 +64,9 @@ fn to_root(world: &dyn World) -> Result<Target> {
 
 /// The mounts, as fstab(5) lays them out.
 fn mounts(world: &dyn World) -> Vec<u8> {
-    const OTHERS: &str = "devtmpfs /dev devtmpfs rw,relatime 0 0\nproc /proc proc rw,relatime 0 0\nsysfs /sys sysfs rw,relatime 0 0\n";
-    format!("tmpfs / tmpfs {},relatime 0 0\n{OTHERS}", root_mode(world)).into_bytes()
+    world.mounts(false)
 }
 
-/// Whether the root may be written.
-fn root_mode(world: &dyn World) -> &'static str {
-    let root = world.files().map(Files::root);
-    if root.is_some_and(|root| root.node.statistics(world).read_only) { "ro" } else { "rw" }
-}
 /// The terminals' drivers, as procps(3)'s `ps` looks for their names.
 const TERMINAL_DRIVERS: &str = "/dev/tty             /dev/tty        5       0 system:/dev/tty\n\
      /dev/console         /dev/console    5       1 system:console\n\
@@ -81,12 +74,10 @@ const TERMINAL_DRIVERS: &str = "/dev/tty             /dev/tty        5       0 s
      serial               /dev/ttyS       4 64-95 serial\n\
      pty_slave            /dev/pts      136 0-1048575 pty:slave\n\
      pty_master           /dev/ptm      128 0-1048575 pty:master\n";
+
 /// The mounts, as `/proc/self/mountinfo` has them.
 fn mount_info(world: &dyn World) -> Vec<u8> {
-    const OTHERS: &str = "2 1 0:5 / /dev rw,relatime - devtmpfs devtmpfs rw\n3 1 0:4 / /proc rw,relatime - proc proc rw\n\
-                          4 1 0:6 / /sys rw,relatime - sysfs sysfs rw\n";
-    let mode = root_mode(world);
-    format!("1 1 0:1 / / {mode},relatime - tmpfs tmpfs {mode}\n{OTHERS}").into_bytes()
+    world.mounts(true)
 }
 
 /// What a thread's directory and its process's have in common.
@@ -151,7 +142,7 @@ const PROC: &[Item] = &[
     report("loadavg", Report::LoadAverage),
     report("stat", Report::SystemStat),
     report("version", Report::Version),
-    fixed("filesystems", "nodev\ttmpfs\nnodev\tdevtmpfs\nnodev\tproc\nnodev\tsysfs\n"),
+    fixed("filesystems", "nodev\ttmpfs\nnodev\tdevtmpfs\nnodev\tproc\nnodev\tsysfs\nnodev\tdevpts\n"),
     fixed("cmdline", "\n"),
     fixed("swaps", "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"),
     fixed("partitions", "major minor  #blocks  name\n\n"),

@@ -2,6 +2,7 @@
 
 use crate::errno::{Errno, Result};
 use crate::vfs::attributes::Kind;
+use crate::vfs::mount;
 use crate::vfs::node::Entry;
 use crate::vfs::walk::{Ending, Found};
 use crate::vfs::world::World;
@@ -14,7 +15,7 @@ pub fn check(world: &dyn World, found: &Found, is_directory: bool) -> Result<()>
     check_ending(found.ending, is_directory)?;
     let entry = found.entry.as_ref().ok_or_else(|| absent(world, &found.parent))?;
     if entry.mount {
-        return Err(Errno::EBUSY);
+        return check_kind(entry, is_directory).and(Err(Errno::EBUSY));
     }
     if !is_directory && found.slash { check_kind(entry, false).and(Err(Errno::ENOTDIR)) } else { Ok(()) }
 }
@@ -34,7 +35,7 @@ pub fn check_kind(entry: &Entry, is_directory: bool) -> Result<()> {
 /// What those calls say that change directories where there is no such name in one: that it may not be changed comes first.
 #[must_use]
 pub fn absent(world: &dyn World, parent: &Entry) -> Errno {
-    if parent.node.statistics(world).read_only { Errno::EROFS } else { Errno::ENOENT }
+    if (parent.node.statistics(world).flags | parent.mount_flags()) & mount::READ_ONLY != 0 { Errno::EROFS } else { Errno::ENOENT }
 }
 
 fn check_ending(ending: Ending, is_directory: bool) -> Result<()> {

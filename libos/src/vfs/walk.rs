@@ -280,13 +280,24 @@ fn directory_if(slash: bool, entry: Option<&Arc<Entry>>) -> Result<()> {
 fn step(world: &dyn World, start: &Start, at: &Arc<Entry>, name: &[u8]) -> Result<Option<Arc<Entry>>> {
     match name {
         b"." => Ok(Some(at.clone())),
-        b".." if Arc::ptr_eq(at, &start.root) => Ok(Some(at.clone())),
-        b".." => Ok(Some(at.parent().unwrap_or_else(|| at.clone()))),
+        b".." if at.is(&start.root) => Ok(Some(at.clone())),
+        b".." => Ok(Some(enter(world, at.parent().unwrap_or_else(|| at.clone())))),
         _ if name.len() > NAME_MAX => Err(Errno::ENAMETOOLONG),
-        _ => match at.node.lookup(at, name, world) {
-            Ok(entry) => Ok(Some(entry)),
+        _ => match at.lookup(name, world) {
+            Ok(entry) => Ok(Some(enter(world, entry))),
             Err(Errno::ENOENT) => Ok(None),
             Err(error) => Err(error),
         },
     }
+}
+
+/// What is seen at an entry: what was mounted on it last.
+fn enter(world: &dyn World, mut entry: Arc<Entry>) -> Arc<Entry> {
+    while entry.is_covered() {
+        match world.mounted_on(&entry) {
+            Some(top) => entry = top,
+            None => break,
+        }
+    }
+    entry
 }

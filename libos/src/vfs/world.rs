@@ -233,6 +233,16 @@ pub trait World: UserMemory {
     }
     /// Frames of memory free and in all.
     fn frames(&self) -> (usize, usize);
+    /// What was mounted on an entry last, if anything was.
+    fn mounted_on(&self, entry: &Arc<Entry>) -> Option<Arc<Entry>> {
+        let _ = entry;
+        None
+    }
+    /// The mounts that the process sees, as `/proc/mounts` has them; with `details` as `/proc/self/mountinfo` does.
+    fn mounts(&self, details: bool) -> Vec<u8> {
+        let _ = details;
+        Vec::new()
+    }
     /// A text about the process or the machine.
     fn report(&self, report: Report) -> Vec<u8>;
     /// A text about a process, of a thread or descriptor of it with a number; 0: as a whole.

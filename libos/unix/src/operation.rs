@@ -102,6 +102,13 @@ operations! {
     /// As `Walk` to a name, small: whether a directory's is meant `→ 0`. One name less. `→ FOREIGN`, and nothing done: the way leads into a
     /// file system that the process keeps.
     Remove = 0x60,
+    /// `(target, source; small: 1 + the number of a portal that is the source; flags; lengths, 16 bits each; type, source's name, options)`. mount(2),
+    /// by its flags. The strings are in the mailbox.
+    Mount = 0x62,
+    /// `(target; flags)`. umount2(2). `EBUSY`: others are told to give up what they do not need any more.
+    Unmount = 0x63,
+    /// `(root; small: 1 for mountinfo; from) → bytes`, in the mailbox. The text of `/proc/mounts` from there on.
+    Mounts = 0x64,
     /// `(handle, seals to add; small: 1 to add them) → seals`. The seals of memfd_create(2). `EBUSY`: it is mapped to be stored to.
     Seal = 0x61,
     // Files and objects: 0x80. A handle is in the argument of 32 bits.
@@ -362,6 +369,9 @@ pub const BY_PLACE: u16 = 1;
 
 /// In the place that is told of a file that was opened to be run: it has a set-user-id or a set-group-id bit.
 pub const GIVES_IDS: u64 = 1 << 32;
+
+/// From which bit on the length of its path stands in that word; the path itself is in the mailbox. 0: it is not told.
+pub const PATH_LENGTH: u32 = 40;
 
 /// What [`Operation::OpenEntry`] opens a file for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -15,6 +15,7 @@ use libos::vfs::tmpfs::InUse;
 use unix::{Object, QUIETLY};
 
 use crate::socket::{Socket, flight};
+use crate::tree::mounts::Holding;
 use crate::tree::shown::Shown;
 use crate::tree::watches::Watches;
 use crate::{locks, notices};
@@ -178,6 +179,17 @@ impl Handles {
             opened.was_closed.store(true, Ordering::Relaxed);
         }
         Ok(held)
+    }
+
+    /// What is held, as mounts are in the way of.
+    pub fn uses(&self, process: u32) -> impl Iterator<Item = Holding> {
+        (0..).zip(&self.slots).filter_map(move |(handle, held)| {
+            let (entry, writes) = match held.as_ref()? {
+                Held::Entry(entry) => (entry.clone(), false),
+                Held::Open(opened) => (opened.entry.clone(), opened.access.contains(Access::WRITE)),
+            };
+            Some(Holding { process, handle, entry, writes })
+        })
     }
 
     /// The open files that are held.

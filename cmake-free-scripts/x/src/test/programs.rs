@@ -116,7 +116,7 @@ fn ours() -> Vec<Case> {
     );
     cases.push(mounted("full_disk", "size=1m,nr_inodes=64"));
     // What a tmpfs does, on a tmpfs on Linux too.
-    cases.extend(["openings", "contents", "file_times", "entries"].map(|name| mounted(name, "size=64m")));
+    cases.extend(["openings", "contents", "file_times", "entries", "half_mapped", "mounts"].map(|name| mounted(name, "size=64m")));
     let files = ["file", "script", "folder/inner"].map(|name| (format!("ground/{name}"), format!("{name} has this.\n").into_bytes()));
     cases.push(Case { files: files.into(), ..mounted("read_only", "ro") });
     cases.extend(["children", "hostile", "killings"].map(|name| Case { timeout: LONG, ..Case::new(Program::Ours(name), &[]) }));

@@ -4,6 +4,7 @@ use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
 
+use abi::PAGE_SIZE;
 use spin::Once;
 use unix::Operation;
 
@@ -11,6 +12,7 @@ use super::{CAPACITY_MAX, PIPE_BUF, Peers, Pipe, readiness};
 use crate::errno::{Errno, Result};
 use crate::file::remote::{Handle, RemoteFile, traits_of};
 use crate::file::ring::{Ring, Step, Wish};
+use crate::file::transfer::{moved, whole_pages};
 use crate::file::{Access, Blocking, Edges, File, Input, Output, Place, Readiness, Telling, Watchers};
 use crate::mapped_ring::MappedRing;
 use crate::server::Server;
@@ -304,15 +306,16 @@ impl End {
         }
     }
 
-    /// Move bytes out under the lock and then to the reader; gives how many.
+    /// Move bytes out under the lock and then to the reader; gives how many. Only what reached the reader leaves the pipe, and up to a fault, as on
+    /// Linux, whole pages.
     fn read_some(&self, output: &mut Output) -> Result<usize> {
         let mut chunk = [0; CHUNK];
-        let mut total = 0;
+        let (mut total, mut outcome) = (0, Ok(()));
         while output.room() > 0 {
             let count = {
                 let state = self.pipe.state.lock();
-                let count = state.bytes.len().min(CHUNK).min(output.room());
-                for (to, from) in chunk.iter_mut().zip(state.bytes.iter().take(count)) {
+                let count = (state.bytes.len() - total).min(CHUNK).min(output.room());
+                for (to, from) in chunk.iter_mut().zip(state.bytes.range(total..total + count)) {
                     *to = *from;
                 }
                 count
@@ -320,15 +323,17 @@ impl End {
             if count == 0 {
                 break;
             }
-            // Only what reached the reader leaves the pipe.
-            match output.put(&chunk[..count]) {
-                Ok(_) => self.drain(count),
-                Err(error) if total == 0 => return Err(error),
-                Err(_) => break,
+            outcome = output.put(&chunk[..count]).map(drop);
+            if outcome.is_err() {
+                total -= total % PAGE_SIZE;
+                break;
             }
             total += count;
         }
-        Ok(total)
+        if total > 0 {
+            self.drain(total);
+        }
+        moved(total, outcome)
     }
 
     /// Take bytes out that were read. Writers hear of it if there was no room for them.
@@ -362,8 +367,12 @@ impl End {
                     bytes.extend(&chunk[..count]);
                     total += count;
                 }
-                Err(error) if total == 0 => return Err(error),
-                Err(_) => break,
+                Err(error) => {
+                    // On Linux whole pages count.
+                    let bytes = &mut self.pipe.state.lock().bytes;
+                    bytes.truncate(bytes.len() - total % PAGE_SIZE);
+                    return whole_pages(total, error);
+                }
             }
         }
         Ok(total)

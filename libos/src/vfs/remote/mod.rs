@@ -9,6 +9,7 @@
 //! A handle that is not needed any more is given up with the next request.
 
 mod cache;
+mod mounting;
 mod names;
 mod node;
 mod pages;
@@ -35,6 +36,7 @@ use crate::vfs::node::Entry;
 use crate::vfs::walk::{Ahead, Journey, Last};
 use crate::vfs::world::World;
 use cache::Cache;
+pub use mounting::Mounting;
 use names::Names;
 use node::RemoteNode;
 pub use node::handle_of;

@@ -12,7 +12,7 @@ use unix::{MAILBOX_BYTES, OpenPurpose, Operation, Request};
 use super::names::{Kept, Question, Stated};
 use super::regular::RegularFile;
 use super::shelf;
-use super::{Handle, Haste, NONE, Tree, high, low};
+use super::{Handle, Haste, NONE, ROOT, Tree, high, low};
 use crate::errno::{Errno, Result};
 use crate::file::pipe::Pipe;
 use crate::file::{self, Access, Blocking, File, Output, Seeking};
@@ -74,7 +74,7 @@ fn counted(word: u64) -> Option<u32> {
 }
 
 /// The inode behind an entry, if it is of this tree.
-fn remote(node: &Arc<dyn Node>) -> Result<&RemoteNode> {
+pub(super) fn remote(node: &Arc<dyn Node>) -> Result<&RemoteNode> {
     (&**node as &dyn core::any::Any).downcast_ref().ok_or(Errno::EXDEV)
 }
 
@@ -87,7 +87,7 @@ impl RemoteNode {
         &self.handle.tree
     }
 
-    fn number(&self) -> u64 {
+    pub(super) fn number(&self) -> u64 {
         u64::from(self.handle.number)
     }
 
@@ -124,18 +124,21 @@ impl RemoteNode {
         Ok(Some(self.tree().entry(high(answer[0]), kind, answer[3], answer[0] & 1 << 9 != 0)))
     }
 
-    /// Where the way leads on that a foreign answer tells of: the mount and the rest of the path.
-    fn foreign(&self, answer: &[u64; 4]) -> Result<(Arc<Entry>, Vec<u8>)> {
+    /// Where the way leads on that a foreign answer tells of: the mount and the rest of the path. Below another root, it is there.
+    fn foreign(&self, journey: &Journey, answer: &[u64; 4]) -> Result<(Arc<Entry>, Vec<u8>)> {
         let mount = self.tree().mounts.lock().get(answer[3] as usize).cloned().ok_or(Errno::EIO)?;
+        let is_usual = remote(&journey.root.node).is_ok_and(|root| root.handle.number == ROOT);
+        let mount = if is_usual { mount } else { Entry::mounted(mount.node.clone(), journey.root, &mount.name()) };
         Ok((mount, self.text(low(answer[2]) as usize, high(answer[2]) as usize)))
     }
 
-    fn walked(&self, answer: &[u64; 4], last: Last) -> Result<Ahead> {
+    fn walked(&self, journey: &Journey, answer: &[u64; 4]) -> Result<Ahead> {
+        let last = journey.last;
         let parent_handle = low(answer[1]);
         let parent = (parent_handle != NONE).then(|| self.tree().entry(parent_handle, Kind::Directory, 0, false));
         let links = high(answer[1]);
         if answer[0] & 0xf == FOREIGN {
-            let (entry, rest) = self.foreign(answer)?;
+            let (entry, rest) = self.foreign(journey, answer)?;
             return Ok(Ahead::On { parent, entry, rest, links });
         }
         let entry = self.answered(answer)?;
@@ -151,12 +154,21 @@ impl RemoteNode {
     }
 
     fn open_handle(&self, access: Access, purpose: OpenPurpose) -> Result<Arc<dyn File>> {
-        let answer = self.ask(Operation::OpenEntry, purpose as u16, [self.number(), u64::from(access.bits()), 0])?;
+        let answer = self.ask_to_open(access, purpose)?;
+        Ok(self.opened(access, purpose, &answer))
+    }
+
+    fn ask_to_open(&self, access: Access, purpose: OpenPurpose) -> Result<[u64; 4]> {
+        self.ask(Operation::OpenEntry, purpose as u16, [self.number(), u64::from(access.bits()), 0])
+    }
+
+    /// The file that an answer tells of.
+    fn opened(&self, access: Access, purpose: OpenPurpose, answer: &[u64; 4]) -> Arc<dyn File> {
         let handle = match purpose {
             OpenPurpose::Execute => Handle::with_haste(self.tree(), high(answer[0]), Haste::Soon),
             _ => Handle::opened_for(self.tree(), high(answer[0]), access),
         };
-        Ok(self.tree().file(handle, self.kind, &answer))
+        self.tree().file(handle, self.kind, answer)
     }
 
     /// Open what is no file of the tree.
@@ -212,10 +224,10 @@ impl Node for RemoteNode {
     fn statistics(&self, _: &dyn World) -> Statistics {
         self.ask(Operation::Statistics, 0, [self.number(), 0, 0]).map_or_else(
             |_| Statistics::default(),
-            |[magic, blocks, inodes, read_only]| {
+            |[magic, blocks, inodes, flags]| {
                 let [blocks, inodes] = [blocks, inodes].map(|pair| (u64::from(pair as u32), pair >> 32));
                 let ((blocks, free), (inodes, inodes_free)) = (blocks, inodes);
-                Statistics { magic, blocks, free, inodes, inodes_free, read_only: read_only != 0 }
+                Statistics { magic, blocks, free, inodes, inodes_free, flags: flags as u32 }
             },
         )
     }
@@ -223,10 +235,6 @@ impl Node for RemoteNode {
     fn lookup(&self, _: &Arc<Entry>, _: &[u8], _: &dyn World) -> Result<Arc<Entry>> {
         // Every walk in this tree is `walk_on`.
         Err(Errno::ENOENT)
-    }
-
-    fn list(&self, _: &Arc<Entry>, from: u64, _: &dyn World, visit: &mut Visitor) -> Result<()> {
-        list(&self.handle, from, visit)
     }
 
     fn create(&self, _: &Arc<Entry>, name: &[u8], new: &New, _: &Actor) -> Result<Arc<Entry>> {
@@ -309,7 +317,7 @@ impl Node for RemoteNode {
         }
     }
 
-    fn run(self: Arc<Self>, as_what: Role) -> Result<Arc<dyn Backing>> {
+    fn run(self: Arc<Self>, as_what: Role) -> Result<(Arc<dyn Backing>, Option<Vec<u8>>)> {
         let purpose = match as_what {
             Role::Program => OpenPurpose::Execute,
             Role::Interpreter => OpenPurpose::Interpret,
@@ -317,7 +325,10 @@ impl Node for RemoteNode {
         if self.kind != Kind::Regular {
             return Err(Errno::EACCES);
         }
-        self.open_handle(Access::READ, purpose)?.backing().ok_or(Errno::EACCES)
+        let answer = self.ask_to_open(Access::READ, purpose)?;
+        let length = (answer[1] >> unix::PATH_LENGTH) as usize;
+        let path = (length > 0).then(|| self.text(0, length));
+        Ok((self.opened(Access::READ, purpose, &answer).backing().ok_or(Errno::EACCES)?, path))
     }
 
     fn watch(&self, instance: u32, mask: u32) -> Result<i32> {
@@ -330,7 +341,7 @@ impl Node for RemoteNode {
     }
 
     fn walk_on(&self, journey: &Journey) -> Option<Result<Ahead>> {
-        Some(self.travel(Operation::Walk, journey, 0, 0).and_then(|answer| self.walked(&answer, journey.last)))
+        Some(self.travel(Operation::Walk, journey, 0, 0).and_then(|answer| self.walked(journey, &answer)))
     }
 
     fn attributes_on(&self, journey: &Journey) -> Option<Result<walk::Stated>> {
@@ -395,7 +406,7 @@ impl RemoteNode {
     fn ask_state(&self, journey: &Journey) -> Result<core::result::Result<Told, Onward>> {
         let answer = self.travel(Operation::Walk, journey, 1, 0)?;
         if answer[0] & 0xf == FOREIGN {
-            let (entry, rest) = self.foreign(&answer)?;
+            let (entry, rest) = self.foreign(journey, &answer)?;
             return Ok(Err((entry, rest, high(answer[1]))));
         }
         let attributes = self.fetch_attributes().ok_or(Errno::EIO)?;
@@ -514,7 +525,7 @@ impl RemoteNode {
         }
         let answer = outcome?;
         if answer[0] & 0xf == FOREIGN {
-            let (entry, rest) = self.foreign(&answer)?;
+            let (entry, rest) = self.foreign(journey, &answer)?;
             return Ok(Opened::On(entry, rest));
         }
         let is_opened = answer[0] & 0xf == OPENED;

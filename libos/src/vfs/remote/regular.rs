@@ -8,6 +8,7 @@ use linux_raw_sys::general::{FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_F
 use spin::Once;
 use unix::{InodeWords, OpenPurpose, Operation};
 
+use super::node::RemoteNode;
 use super::pages::Pages;
 use super::{Handle, Haste, high};
 use crate::errno::{Errno, Result};
@@ -16,6 +17,8 @@ use crate::file::{Access, Blocking, File, Input, Output, Place, Plain, Seek, See
 use crate::memory::backing::{Backing, Frames, Purpose};
 use crate::server::Server;
 use crate::user::UserMemory;
+use crate::vfs::attributes::Kind;
+use crate::vfs::node::Entry;
 use crate::vfs::seals::Seals;
 use crate::vfs::world::World;
 
@@ -123,7 +126,7 @@ impl RegularFile {
         told.ok().map(|_| count)
     }
 
-    /// Send bytes that go to one place: what the mailbox holds, page by page, so that a fault in one keeps those before it.
+    /// Send bytes that go to one place: what the mailbox holds, up to a fault.
     fn send(&self, input: &mut Input, place: Place) -> Result<Sent> {
         let start = match place {
             Place::At(offset) => offset,
@@ -135,8 +138,9 @@ impl RegularFile {
             while outcome.is_ok() && input.left() > 0 && filled < mailbox.len() {
                 let within = ((start + filled as u64) % PAGE_SIZE as u64) as usize;
                 let count = input.left().min(PAGE_SIZE - within).min(mailbox.len() - filled);
+                let before = input.done();
                 outcome = input.take_exactly(&mut mailbox[filled..filled + count]);
-                filled += if outcome.is_ok() { count } else { 0 };
+                filled += input.done() - before;
             }
         });
         if filled == 0 {
@@ -320,6 +324,10 @@ impl Backing for RegularFile {
 
     fn is_present(&self, page: u64) -> bool {
         self.ask(Operation::IsPresent, 0, [page, 0]).is_ok_and(|answer| answer[0] != 0)
+    }
+
+    fn entry(&self) -> Option<Arc<Entry>> {
+        Some(Entry::elsewhere(Arc::new(RemoteNode::new(self.handle.clone(), Kind::Regular, 0)), false))
     }
 
     fn gives_ids(&self) -> bool {

@@ -365,16 +365,19 @@ impl Contents {
             state.overlay = None;
             state.own(&self.pool, index)?
         };
-        let taken = page.take(input, within..within + count);
+        let before = input.done();
+        let outcome = page.take(input, within..within + count);
+        let taken = input.done() - before;
         let mut state = self.state.lock();
-        if taken.is_ok() {
-            state.size = state.size.max(offset + count as u64);
-        } else {
-            // What came before the fault does not count; behind the contents' end it must not stay.
-            let end = state.size.saturating_sub(index * PAGE).min(PAGE) as usize;
-            page.clear(end.clamp(within, within + count)..within + count);
+        if taken > 0 {
+            state.size = state.size.max(offset + taken as u64);
         }
-        taken.map(|()| count)
+        if taken < count {
+            // What is behind the fault must not stay behind the contents' end.
+            let end = state.size.saturating_sub(index * PAGE).min(PAGE) as usize;
+            page.clear(end.clamp(within + taken, within + count)..within + count);
+        }
+        moved(taken, outcome)
     }
 
     /// Set the size; what is cut off comes back as zeros.

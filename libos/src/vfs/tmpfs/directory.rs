@@ -67,6 +67,12 @@ impl Names {
         self.by_position.len()
     }
 
+    /// The position that the next name gets.
+    #[must_use]
+    pub fn next_position(&self) -> u64 {
+        FIRST + self.given
+    }
+
     /// Whether a name can be made here.
     ///
     /// # Errors
@@ -81,7 +87,7 @@ impl Names {
 
     /// Add a name that is not there.
     pub fn insert(&mut self, name: &[u8], entry: Arc<Entry>) {
-        let position = FIRST + self.given;
+        let position = self.next_position();
         self.given += 1;
         self.by_position.insert(position, entry.clone());
         let named = Named { name: name.into(), position, entry };
@@ -114,6 +120,13 @@ impl Names {
         };
         self.by_position.remove(&named.position);
         Some(named.entry)
+    }
+
+    /// Take all names away, for good.
+    pub fn take_all(&mut self) -> Vec<Arc<Entry>> {
+        self.dead = true;
+        self.by_hash.clear();
+        core::mem::take(&mut self.by_position).into_values().collect()
     }
 
     /// The first entry at a position or after it.

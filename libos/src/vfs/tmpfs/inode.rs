@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use linux_raw_sys::general::{FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE};
@@ -16,6 +17,7 @@ use crate::pool::{Page, Pool};
 use crate::vfs::attributes::{Attributes, Change, Kind, SET_IDS, Time};
 use crate::vfs::device;
 use crate::vfs::listing::DirectoryFile;
+use crate::vfs::mount;
 use crate::vfs::node::{Entry, NEVER_NAMED, New, Node, Rename, Role, SEALABLE, Statistics, Target, Visitor};
 use crate::vfs::permission::Actor;
 use crate::vfs::seals::Seals;
@@ -100,6 +102,12 @@ impl Inode {
     /// Hold its file system to options from now on.
     pub fn set_options(&self, options: &Options) {
         self.system.set_options(options);
+    }
+
+    /// What its file system is held to.
+    #[must_use]
+    pub fn options(&self) -> Options {
+        self.system.options()
     }
 
     /// Let a regular file show an image in place of what it holds.
@@ -275,7 +283,7 @@ impl Node for Inode {
             free: pages.map_or(free, |most| (most - used.min(most)).min(free)) as u64,
             inodes: inodes.unwrap_or(all as u64),
             inodes_free: inodes.map_or(free as u64, |most| most.saturating_sub(inodes_used)),
-            read_only: self.system.is_read_only(),
+            flags: if self.system.is_read_only() { mount::READ_ONLY } else { 0 },
         }
     }
 
@@ -288,6 +296,10 @@ impl Node for Inode {
         self.note_read(world);
         visit_from(from, |from| names.lock().next(from), visit);
         Ok(())
+    }
+
+    fn next_position(&self) -> u64 {
+        self.names().map_or(u64::MAX, |names| names.lock().next_position())
     }
 
     fn create(&self, here: &Arc<Entry>, name: &[u8], new: &New, actor: &Actor) -> Result<Arc<Entry>> {
@@ -365,8 +377,8 @@ impl Node for Inode {
         }
     }
 
-    fn run(self: Arc<Self>, _: Role) -> Result<Arc<dyn Backing>> {
-        if self.contents().is_some() { Ok(self) } else { Err(Errno::EACCES) }
+    fn run(self: Arc<Self>, _: Role) -> Result<(Arc<dyn Backing>, Option<Vec<u8>>)> {
+        if self.contents().is_some() { Ok((self, None)) } else { Err(Errno::EACCES) }
     }
 
     fn is_read_only(&self) -> bool {

@@ -65,6 +65,12 @@ impl Tmpfs {
         self.read_only.store(options.read_only, Ordering::Relaxed);
     }
 
+    /// What it is held to.
+    fn options(&self) -> Options {
+        let (pages, inodes) = (self.pool.counts().0, self.inode_counts().0);
+        Options { pages, inodes, read_only: self.is_read_only(), ..Options::default() }
+    }
+
     /// Check that it may be changed.
     ///
     /// # Errors

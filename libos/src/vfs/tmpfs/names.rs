@@ -1,6 +1,7 @@
 //! Making, removing and moving names in a tmpfs.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::any::Any;
 use core::sync::atomic::Ordering;
 
@@ -210,6 +211,15 @@ impl Inode {
         Ok(())
     }
 
+    /// Take all names in this directory away, and all below: the file system is used no more, and its names and inodes hold each other.
+    pub fn clear(&self) {
+        let all = |inode: &Inode| inode.names().map_or_else(|_| Vec::new(), |names| names.lock().take_all());
+        let mut left = all(self);
+        while let Some(entry) = left.pop() {
+            left.extend(inode_of(&entry.node).map_or_else(|_| Vec::new(), all));
+        }
+    }
+
     /// Remove what a rename replaces.
     fn make_way(&self, over: &Arc<Entry>, name: &[u8], directory: bool, actor: &Actor) -> Result<()> {
         let inode = removable(over)?;
@@ -230,7 +240,7 @@ fn here_is_within(entry: &Arc<Entry>, other: &Arc<Entry>) -> bool {
 
 /// The inode of a name that may be removed or moved.
 fn removable(entry: &Arc<Entry>) -> Result<&Inode> {
-    if entry.mount { Err(Errno::EBUSY) } else { inode_of(&entry.node) }
+    if entry.mount || entry.is_covered() { Err(Errno::EBUSY) } else { inode_of(&entry.node) }
 }
 
 /// Let an empty directory take no more names.

@@ -1,5 +1,8 @@
 //! What a tmpfs is held to: mount options of tmpfs(5), and `ro`.
 
+use alloc::format;
+use alloc::string::String;
+
 use abi::PAGE_SIZE;
 
 /// Options of a tmpfs.
@@ -11,13 +14,25 @@ pub struct Options {
     pub inodes: Option<u64>,
     /// Nothing may be changed (`ro`).
     pub read_only: bool,
+    /// The root directory's permissions, owner and group, when it is made (`mode=`, `uid=`, `gid=`).
+    pub permissions: Option<u32>,
+    /// See there.
+    pub user: Option<u32>,
+    /// See there.
+    pub group: Option<u32>,
 }
 
 impl Options {
     /// Options as mount(8) has them, with commas between them. `None`: one of them is none.
     #[must_use]
     pub fn parse(text: &str) -> Option<Options> {
-        let mut options = Options::default();
+        Options::default().changed(text)
+    }
+
+    /// These, changed by options as mount(8) has them. `None`: one of them is none.
+    #[must_use]
+    pub fn changed(self, text: &str) -> Option<Options> {
+        let mut options = self;
         for option in text.split(',').filter(|option| !option.is_empty()) {
             match option.split_once('=') {
                 None if option == "ro" => options.read_only = true,
@@ -26,10 +41,24 @@ impl Options {
                 Some(("size", value)) => options.pages = limit(value)?.map(|bytes| bytes.div_ceil(PAGE_SIZE as u64) as usize),
                 Some(("nr_blocks", value)) => options.pages = limit(value)?.map(|pages| pages as usize),
                 Some(("nr_inodes", value)) => options.inodes = limit(value)?,
+                Some(("mode", value)) => options.permissions = Some(u32::from_str_radix(value, 8).ok().filter(|&mode| mode <= 0o7777)?),
+                Some(("uid", value)) => options.user = Some(value.parse().ok()?),
+                Some(("gid", value)) => options.group = Some(value.parse().ok()?),
+                Some(("huge", "never" | "advise" | "within_size" | "always")) => {}
+                None if matches!(option, "inode32" | "inode64" | "noswap") => {}
                 _ => return None,
             }
         }
         Some(options)
+    }
+
+    /// Those of the file system, as `/proc/mounts` has them, with a comma before each.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        text += &self.pages.map_or_else(String::new, |pages| format!(",size={}k", pages * PAGE_SIZE / 1024));
+        text += &self.inodes.map_or_else(String::new, |inodes| format!(",nr_inodes={inodes}"));
+        text
     }
 }
 
@@ -52,7 +81,7 @@ mod tests {
 
     #[test]
     fn options_are_those_of_mount() {
-        let options = Options { pages: Some(2), inodes: Some(2048), read_only: true };
+        let options = Options { pages: Some(2), inodes: Some(2048), read_only: true, ..Options::default() };
         assert_eq!(Options::parse("size=4097,nr_inodes=2k,ro"), Some(options));
         assert_eq!(Options::parse("nr_blocks=2,,nr_inodes=2048,ro"), Some(options));
         assert_eq!(Options::parse("size=1m,size=0,ro,rw"), Some(Options::default()));

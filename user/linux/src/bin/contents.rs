@@ -286,6 +286,52 @@ fn listings() {
     println!("{} {:?}", look_at(fd, "", AT_EMPTY_PATH), listed(99, 4096));
 }
 
+/// Names, as many as one call tells.
+fn some_names(fd: i32, room: usize) -> String {
+    let mut bytes = vec![0u8; room];
+    // SAFETY: the buffer is the call's to fill.
+    let count = unsafe { libc::syscall(libc::SYS_getdents64, fd, bytes.as_mut_ptr(), room) };
+    if count < 0 {
+        return linux_programs::called(-1);
+    }
+    let (mut names, mut rest) = (Vec::new(), &bytes[..count as usize]);
+    while rest.len() > 19 {
+        let length = usize::from(u16::from_ne_bytes([rest[16], rest[17]]));
+        let name = rest[19..length].split(|&byte| byte == 0).next().unwrap_or_default();
+        names.push(String::from_utf8_lossy(name).into_owned());
+        rest = &rest[length..];
+    }
+    names.sort();
+    format!("[{}]", names.join(" "))
+}
+
+/// A directory that changes while it is read.
+fn listings_of_what_changes() {
+    const ROOM: usize = 4096;
+    make("one", "");
+    make("two", "");
+    let fd = opened(".", O_RDONLY);
+    println!("{} {}", some_names(fd, ROOM), some_names(fd, ROOM));
+    make("three", "");
+    println!("what came later: {}", some_names(fd, ROOM));
+    println!("from the beginning: {} {}", seek(fd, 0, SEEK_SET), some_names(fd, ROOM));
+    println!("moved: {} {}", made!(libc::rename(text("one").as_ptr(), text("four").as_ptr())), some_names(fd, ROOM));
+    println!("again: {} {} {}", seek(fd, 0, SEEK_SET), some_names(fd, ROOM), some_names(fd, ROOM));
+    println!("gone: {} {}", made!(libc::unlink(text("two").as_ptr())), some_names(fd, ROOM));
+    // A program that moves all that it reads comes to an end.
+    let fd = opened(".", O_RDONLY);
+    let mut moves = 0;
+    for round in 0..20 {
+        let names = some_names(fd, 64);
+        for name in names.trim_matches(['[', ']']).split(' ').filter(|name| name.len() > 2) {
+            let new = format!("{name}-{round}");
+            moves += i32::from(made!(libc::rename(text(name).as_ptr(), text(&new).as_ptr())) == "0");
+        }
+    }
+    println!("moved while read: {} names", moves);
+    println!("{}", some_names(fd, 10));
+}
+
 fn file_systems() {
     // SAFETY: the structure is numbers, and the call's to fill.
     let data = unsafe {
@@ -346,6 +392,7 @@ fn main() {
             ("nothing and nowhere", || in_folder("i", nothing_and_nowhere)),
             ("limits", || in_folder("j", limits)),
             ("listings", || in_folder("o", listings)),
+            ("listings of what changes", || in_folder("s", listings_of_what_changes)),
             ("file systems", || in_folder("p", file_systems)),
             ("kept safe", || in_folder("q", kept_safe)),
             ("shared offsets", || in_folder("r", shared_offsets)),

@@ -419,6 +419,41 @@ fn socket_pair() -> (Fd, Fd) {
     (Fd(ends[0]), Fd(ends[1]))
 }
 
+/// Sockets of the Unix domain that are read and written to again between two waits.
+fn edges_of_sockets() {
+    for kind in [libc::SOCK_STREAM, libc::SOCK_SEQPACKET, libc::SOCK_DGRAM] {
+        let mut ends = [0; 2];
+        // SAFETY: the array is the call's to fill.
+        unsafe { libc::socketpair(libc::AF_UNIX, kind | libc::SOCK_NONBLOCK, 0, ends.as_mut_ptr()) };
+        let (near, far) = (Fd(ends[0]), Fd(ends[1]));
+        let (inputs, both) = (epoll(), epoll());
+        add(&inputs, &near, INPUT | EDGE, 1);
+        add(&both, &near, INPUT | OUTPUT | EDGE, 2);
+        println!("nothing: {} {} {}", wait(&inputs), wait(&both), wait(&both));
+        write(&far, b"ab");
+        println!("written: {} {} {}", wait(&inputs), wait(&inputs), wait(&both));
+        read(&near, 2);
+        write(&far, b"cd");
+        println!("read and written: {} {} {}", wait(&inputs), wait(&inputs), wait(&both));
+        write(&far, b"e");
+        println!("more: {} {} {}", wait(&inputs), wait(&inputs), wait(&both));
+        read(&near, 1);
+        println!("some read: {} {}", wait(&inputs), wait(&both));
+        write(&near, b"x");
+        println!("sent: {} {}", wait(&inputs), wait(&both));
+        read(&far, 1);
+        println!("taken: {} {} {}", wait(&inputs), wait(&both), wait(&both));
+        let output = epoll();
+        add(&output, &near, OUTPUT | EDGE, 3);
+        println!("room: {} {}", wait(&output), wait(&output));
+        write(&near, b"yz");
+        println!("sent: {}", wait(&output));
+        println!("taken: {} {} {}", read(&far, 2), wait(&output), wait(&output));
+        drop(far);
+        println!("the other is gone: {} {}", wait(&inputs), wait(&inputs));
+    }
+}
+
 /// Many that are quiet, and some that are not, of this process and of another.
 fn crowds() {
     let pairs: Vec<(Fd, Fd)> = (0..50).map(|_| socket_pair()).collect();
@@ -482,5 +517,6 @@ fn main() {
     nesting();
     sleeps();
     processes();
+    edges_of_sockets();
     crowds();
 }

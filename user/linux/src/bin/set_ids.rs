@@ -28,7 +28,8 @@ fn show() {
     let told = [libc::AT_UID, libc::AT_EUID, libc::AT_GID, libc::AT_EGID, libc::AT_SECURE].map(|key| unsafe { libc::getauxval(key) });
     println!("users {users:?}, groups {groups:?}, told {told:?}");
     let status = std::fs::read_to_string("/proc/self/status").expect("a status");
-    let lines: Vec<&str> = status.lines().filter(|line| ["Uid:", "Gid:"].iter().any(|name| line.starts_with(name))).collect();
+    let lines: Vec<&str> =
+        status.lines().filter(|line| ["Uid:", "Gid:", "NoNewPrivs:"].iter().any(|name| line.starts_with(name))).collect();
     println!("{}", lines.join(", ").replace('\t', " "));
 }
 
@@ -77,6 +78,10 @@ fn other_ids_before() {
     run_copy(0o755, || unsafe {
         assert_eq!(libc::setresgid(7, 8, 9), 0);
         assert_eq!(libc::setresuid(10, 11, 12), 0);
+    });
+    // With whose rights files are used alone makes nothing secure, and is over.
+    run_copy(0o755, || unsafe {
+        libc::setfsuid(9);
     });
 }
 

@@ -142,7 +142,9 @@ impl Socket {
         at_listener.news.note_input();
         drop(at_listener);
         listener.watchers.tell();
-        self.tell();
+        // On Linux this is no edge of its own.
+        self.watchers.tell();
+        self.senders.tell();
         Ok(())
     }
 

@@ -1,9 +1,10 @@
 //! What waits at a socket.
 
+use alloc::sync::Weak;
 use alloc::vec::Vec;
 
-use crate::socket::Name;
 use crate::socket::flight::Luggage;
+use crate::socket::{Name, Socket};
 
 /// What a message counts as besides its bytes, so that small ones are bounded too.
 const OVERHEAD: usize = 256;
@@ -31,6 +32,8 @@ pub struct Message {
     pub credentials: Credentials,
     /// What the sender is called.
     pub from: Option<Name>,
+    /// Who has room again when it is gone.
+    pub sender: Weak<Socket>,
 }
 
 impl Message {

@@ -252,9 +252,11 @@ impl Drop for Socket {
                 other.no_input = true;
                 other.no_output = true;
                 other.error = other.error.or(unread.then_some(Errno::ECONNRESET));
+                other.edges.note_both();
                 other.news.note_input();
             }
-            peer.tell();
+            peer.watchers.tell();
+            peer.senders.tell();
         }
         self.tell();
     }

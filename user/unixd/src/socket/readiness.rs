@@ -6,15 +6,16 @@ use libos::errno::{Errno, Result};
 use libos::file::{Edges, File, Readiness, Watchers};
 use libos::vfs::world::World;
 
+use crate::socket::transfer::is_roomy;
 use crate::socket::{Kind, Role, Socket};
 
 /// `FIONREAD`, `SIOCOUTQ`
 const FIONREAD: u32 = 0x541b;
 const SIOCOUTQ: u32 = 0x5411;
 
-/// Whether there is room at a peer: if no more than a quarter of what may wait does.
+/// Whether there is room at a peer.
 fn has_room(peer: Option<Arc<Socket>>, most: usize) -> bool {
-    peer.is_none_or(|peer| peer.state.lock().waiting * 4 <= most)
+    peer.is_none_or(|peer| is_roomy(peer.state.lock().waiting, most))
 }
 
 impl Socket {
@@ -63,8 +64,7 @@ impl File for Socket {
     }
 
     fn edges(&self, _: &dyn World) -> Edges {
-        // Those of the Unix domain go by what became ready.
-        if self.is_of_internet() { self.state.lock().edges } else { Edges::default() }
+        self.state.lock().edges
     }
 
     fn watchers(&self) -> Option<&Watchers> {

@@ -1,6 +1,6 @@
 //! sendmsg(2), recvmsg(2).
 
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 
 use libos::errno::Errno;
@@ -106,14 +106,14 @@ impl Socket {
         if peer.state.lock().no_input {
             return Err(Errno::EPIPE);
         }
-        peer.take_piece(sending, most, watcher)
+        peer.take_piece(self, sending, most, watcher)
     }
 
     /// A stream's end gets as much of what the other one sends as there is room for, of `most` bytes; gives how many.
     ///
     /// # Errors
     /// `EAGAIN`: there is none; `watcher` is told when there is. `ENOMEM`: no memory.
-    pub(super) fn take_piece(&self, sending: Sending, most: usize, watcher: u32) -> Result<usize, Errno> {
+    pub(super) fn take_piece(&self, sender: &Arc<Socket>, sending: Sending, most: usize, watcher: u32) -> Result<usize, Errno> {
         let mut state = self.state.lock();
         let room = room(&state, most);
         if room == 0 {
@@ -121,7 +121,7 @@ impl Socket {
             return Err(Errno::EAGAIN);
         }
         let count = sending.bytes.len().min(room);
-        put(&mut state, copy(&sending.bytes[..count])?, sending.rights, sending.credentials, None);
+        put(&mut state, copy(&sending.bytes[..count])?, sending.rights, sending.credentials, None, Arc::downgrade(sender));
         drop(state);
         self.watchers.tell();
         Ok(count)
@@ -160,7 +160,7 @@ impl Socket {
             receiver.senders.subscribe(watcher);
             return Err(Errno::EAGAIN);
         }
-        put(&mut state, copy(sending.bytes)?, sending.rights, sending.credentials, own_name);
+        put(&mut state, copy(sending.bytes)?, sending.rights, sending.credentials, own_name, Arc::downgrade(self));
         drop(state);
         receiver.watchers.tell();
         Ok(sending.bytes.len())
@@ -209,11 +209,29 @@ impl Socket {
             self.watchers.subscribe(watcher);
             return Err(Errno::EAGAIN);
         }
+        let (before, sender) = (state.waiting, state.incoming.front().map(|message| message.sender.clone()));
         let received =
             if self.kind == Kind::Stream { take_stream(&mut state, flags, room)? } else { take_message(&mut state, flags, room)? };
+        let is_freed = state.waiting < before;
         drop(state);
-        self.note_taken(flags);
+        if let Some(sender) = sender.filter(|_| is_freed) {
+            self.note_freed(&sender);
+        }
         Ok(received)
+    }
+
+    /// A message is gone that waited here: who sent it has room again, which is an edge if it is enough to be told of.
+    fn note_freed(&self, sender: &Weak<Socket>) {
+        self.senders.tell();
+        let Some(sender) = sender.upgrade() else { return };
+        let waiting = self.state.lock().waiting;
+        let mut state = sender.state.lock();
+        if is_roomy(waiting, state.options.send) {
+            state.edges.note_output();
+        }
+        drop(state);
+        sender.note_room();
+        sender.watchers.tell();
     }
 
     /// Something was received with these flags: there may be room.
@@ -236,8 +254,15 @@ pub(super) fn copy(bytes: &[u8]) -> Result<Vec<u8>, Errno> {
     Ok(copy)
 }
 
-pub(super) fn put(state: &mut State, bytes: Vec<u8>, rights: Vec<Held>, credentials: Credentials, from: Option<Name>) {
-    let message = Message { bytes, read: 0, rights: Luggage::new(rights), credentials, from };
+pub(super) fn put(
+    state: &mut State,
+    bytes: Vec<u8>,
+    rights: Vec<Held>,
+    credentials: Credentials,
+    from: Option<Name>,
+    sender: Weak<Socket>,
+) {
+    let message = Message { bytes, read: 0, rights: Luggage::new(rights), credentials, from, sender };
     state.waiting += message.weight();
     state.edges.note_input();
     state.news.note_input();
@@ -247,6 +272,11 @@ pub(super) fn put(state: &mut State, bytes: Vec<u8>, rights: Vec<Held>, credenti
 /// Bytes of a stream that there is room for, of so many.
 pub(super) fn room(state: &State, most: usize) -> usize {
     most.saturating_sub(state.waiting)
+}
+
+/// Whether there is room that is told of, of `most`: no more than a quarter of it may wait.
+pub(super) fn is_roomy(waiting: usize, most: usize) -> bool {
+    waiting * 4 <= most
 }
 
 /// What a receiver is told of a message besides its bytes.

@@ -7,6 +7,8 @@
 //! call. A request's work is bounded by what a message holds, or by what the file system holds already.
 
 mod contents;
+mod mounting;
+pub mod mounts;
 mod names;
 mod pledged;
 mod portal;
@@ -26,6 +28,7 @@ use libos::file::event::AnonymousNode;
 use libos::file::inotify::{Happening, Inotify};
 use libos::pool::Pool;
 use libos::vfs::attributes::{Attributes, Kind, SET_IDS, Time, device_number};
+use libos::vfs::mount::{NO_PROGRAMS, NO_SET_IDS};
 use libos::vfs::node::Entry;
 use libos::vfs::permission::{Subject, Wanted};
 use libos::vfs::tmpfs::{InUse, Inode, Options, Tmpfs, Use};
@@ -40,6 +43,7 @@ use crate::memory;
 use crate::sandbox::{OPEN, Sandbox};
 use crate::server::{Answer, value};
 use crate::terminal::Pairs;
+use mounts::{Holding, Mounts};
 use shown::{Showcase, Shown, WORDS};
 use watches::Watches;
 use world::RequestWorld;
@@ -58,6 +62,7 @@ pub struct Tree {
     input: Option<Arc<Entry>>,
     showcase: Arc<Showcase>,
     watches: Arc<Watches>,
+    mounts: Mounts,
 }
 
 /// A request, and what it may touch.
@@ -80,6 +85,8 @@ pub struct Asked<'a> {
     pub frames: (usize, usize),
     /// What it is held to.
     pub sandbox: &'a Sandbox,
+    /// What all processes hold, if that is looked at.
+    pub uses: Vec<Holding>,
     /// Raises the process's quota.
     pub raise: &'a mut dyn FnMut(usize) -> bool,
 }
@@ -96,7 +103,7 @@ impl Tree {
         }
         let input = libos::file::files::input_entry(&root, input, now).ok();
         let nameless = Entry::detached(Tmpfs::create(NAMELESS_DEVICE, pool, 0o755, now), b"");
-        Tree { root, nameless, input, showcase: Arc::default(), watches: Arc::default() }
+        Tree { root, nameless, input, showcase: Arc::default(), watches: Arc::default(), mounts: Mounts::new() }
     }
 
     /// Hold the root's file system to options from now on.
@@ -162,7 +169,10 @@ impl Tree {
 
     /// Serve a request; gives the answer, who is to hear that files' pages changed, and who that files were removed which it had opened.
     pub fn serve(&self, request: &Request, asked: &mut Asked) -> (Answer, Vec<u32>, Vec<u32>) {
-        let world = RequestWorld::new(asked.credentials.for_files(), asked.sandbox, asked.now, asked.frames);
+        let world = RequestWorld {
+            mounts: Some(&self.mounts),
+            ..RequestWorld::new(asked.credentials.for_files(), asked.sandbox, asked.now, asked.frames)
+        };
         let answer = pledged::check(request, asked).and_then(|()| self.dispatch(request, asked, &world));
         let mut listeners = Vec::new();
         for (file, pages, cut) in world.moved.into_inner() {
@@ -214,6 +224,9 @@ impl Tree {
             Operation::Overlay => contents::overlay(asked, handle).map(|bytes| [bytes.map_or(0, <[u8]>::len) as u64, 0, 0, 0]),
             Operation::MapOverlay => contents::map_overlay(asked, handle, words[1]),
             Operation::Adopt => self.adopt(asked, handle),
+            Operation::Mount => self.mount(asked, request),
+            Operation::Unmount => self.unmount(asked, world, words),
+            Operation::Mounts => self.mounts_text(asked, words, request.small != 0),
             Operation::OpenInput => {
                 let input = self.input.clone().ok_or(Errno::ENOENT)?;
                 self.open_new(asked, world, input, Access::READ)
@@ -294,10 +307,22 @@ impl Tree {
         let attributes = entry.node.attributes();
         if is_for(OpenPurpose::Execute) || is_for(OpenPurpose::Interpret) {
             world.subject.may(&attributes, Wanted::EXECUTE)?;
-            let running = InUse::begin(&entry, Use::Run)?;
-            let what = is_for(OpenPurpose::Execute).then_some(running.what());
+            let flags = entry.mount_flags();
+            if flags & NO_PROGRAMS != 0 {
+                return Err(Errno::EACCES);
+            }
+            let what = is_for(OpenPurpose::Execute).then_some(Use::Run);
+            if what.is_none() {
+                // What loads a program may be written to afterwards.
+                drop(InUse::begin(&entry, Use::Run)?);
+            }
+            let path = entry.path();
             let mut answer = self.open_to(asked, world, entry, access & Access::READ, what)?;
-            answer[1] |= if attributes.permissions & SET_IDS != 0 { unix::GIVES_IDS } else { 0 };
+            answer[1] |= if attributes.permissions & SET_IDS != 0 && flags & NO_SET_IDS == 0 { unix::GIVES_IDS } else { 0 };
+            // Who runs it wants to know its path: that saves the question.
+            if send(asked, 0, &path).is_ok() {
+                answer[1] |= (path.len() as u64) << unix::PATH_LENGTH;
+            }
             return Ok(answer);
         }
         world.subject.may(&attributes, access.into())?;

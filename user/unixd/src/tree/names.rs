@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use libos::errno::{Errno, Result};
 use libos::file::inotify::Happening;
 use libos::vfs::attributes::{Change, Kind};
-use libos::vfs::listing::DirectoryFile;
+use libos::vfs::mount::NO_PROGRAMS;
 use libos::vfs::node::{Entry, New, Node, Rename, SEALABLE, Target};
 use libos::vfs::opening::{self, Opening};
 use libos::vfs::permission::Wanted;
@@ -131,6 +131,7 @@ impl Tree {
         let bytes = letter(asked, wire::CHANGE_WORDS * 8)?;
         let entry = asked.handles.entry(handle)?;
         let change = wire::change(parts, &wire::words(&bytes));
+        entry.check_changeable()?;
         entry.node.change(&change, &world.actor())?;
         self.settle(&entry);
         self.watches.tell(&entry, told_as(&change));
@@ -147,6 +148,7 @@ impl Tree {
         let entry = asked.handles.entry(handle)?;
         if (by_place || matches!(asked.handles.get(handle)?, Held::Entry(_))) && entry.node.kind() == Kind::Regular {
             world.subject.may(&entry.node.attributes(), Wanted::WRITE)?;
+            entry.check_changeable()?;
             entry.node.check_idle()?;
         }
         let outcome = entry.node.truncate(world, size);
@@ -158,9 +160,9 @@ impl Tree {
 
     /// A directory's names: inode, next position, kind, length of the name, name.
     pub(super) fn list(&self, asked: &Asked, world: &RequestWorld, handle: u32, from: u64) -> Answer {
-        let entry = directory(asked, handle)?;
+        let opened = asked.handles.opened(handle)?;
         let mut records = Vec::new();
-        libos::file::File::list(&DirectoryFile::new(entry.clone()), world, from, &mut |listed| {
+        opened.file.list(world, from, &mut |listed| {
             if records.len() + 18 + listed.name.len() > MAILBOX_BYTES {
                 return false;
             }
@@ -170,7 +172,7 @@ impl Tree {
             records.extend_from_slice(listed.name);
             true
         })?;
-        self.watches.tell(&entry, Happening::ACCESS);
+        self.watches.tell(&opened.entry, Happening::ACCESS);
         send(asked, 0, &records)?;
         value(records.len() as u64)
     }
@@ -187,7 +189,7 @@ impl Tree {
         let new = New { kind, permissions: (lengths >> 32) as u32 & 0o7777, special, target };
         let parent = directory(asked, handle as u32)?;
         world.may_use(&parent, name(new_name)?, Wanted::WRITE)?;
-        let entry = parent.node.create(&parent, new_name, &new, &world.actor())?;
+        let entry = parent.create(new_name, &new, &world.actor())?;
         self.watches.tell_name(&parent, new_name, Happening::CREATE, kind == Kind::Directory, 0);
         asked.handles.insert(Held::Entry(entry)).and_then(|handle| value(u64::from(handle)))
     }
@@ -201,7 +203,7 @@ impl Tree {
         if node.kind() == Kind::Directory {
             return Err(Errno::EPERM);
         }
-        parent.node.link(&parent, &bytes, &node, &world.actor())?;
+        parent.link(&bytes, &source, &world.actor())?;
         self.watches.tell_inode(&node, Happening::ATTRIBUTES);
         self.watches.tell_name(&parent, &bytes, Happening::CREATE, false, 0);
         value(0)
@@ -226,7 +228,8 @@ impl Tree {
 
     fn unlink_name(&self, world: &RequestWorld, parent: &Arc<Entry>, name: &[u8], is_directory: bool) -> Answer {
         world.may_use(parent, name, Wanted::WRITE)?;
-        let before = parent.node.lookup(parent, name, world).ok().filter(|_| !is_directory);
+        let before = parent.lookup(name, world).ok().filter(|_| !is_directory);
+        parent.check_changeable()?;
         parent.node.unlink(name, is_directory, &world.actor())?;
         if let Some(entry) = before {
             self.watches.tell_inode(&entry.node, Happening::ATTRIBUTES);
@@ -253,9 +256,9 @@ impl Tree {
         if how == Rename::Exchange {
             asked.sandbox.may_move((&to, new_name), (&from, old_name))?;
         }
-        let (moved, over) = (self.watches.found(&from, old_name, world), to.node.lookup(&to, new_name, world).ok());
+        let (moved, over) = (self.watches.found(&from, old_name, world), to.lookup(new_name, world).ok());
         let over = over.map(|entry| entry.node.clone());
-        from.node.rename(old_name, &to, new_name, how, &world.actor())?;
+        from.rename(old_name, &to, new_name, how, &world.actor())?;
         if let Some(over) = &over {
             self.note_removed(world, over);
         }
@@ -352,14 +355,24 @@ pub(super) fn permits(asked: &Asked, world: &RequestWorld, handle: u32, small: u
     let subject = if small & unix::REAL_IDS != 0 { asked.credentials.real() } else { world.subject };
     let wanted = Wanted::from_bits_truncate(u32::from(small));
     let entry = asked.handles.entry(handle)?;
-    opening::check_writable(&entry.node, wanted)?;
+    opening::check_writable(&entry, wanted)?;
+    let is_program = wanted.contains(Wanted::EXECUTE) && entry.node.kind() == Kind::Regular;
+    if is_program && entry.mount_flags() & NO_PROGRAMS != 0 {
+        return Err(Errno::EACCES);
+    }
     subject.may(&entry.node.attributes(), wanted).and_then(|()| value(0))
 }
 
 pub(super) fn statistics(asked: &Asked, world: &RequestWorld, handle: u32) -> Answer {
-    let found = asked.handles.entry(handle)?.node.statistics(world);
+    let entry = asked.handles.entry(handle)?;
+    let found = entry.node.statistics(world);
     let pair = |[low, high]: [u64; 2]| low.min(u64::from(u32::MAX)) | high.min(u64::from(u32::MAX)) << 32;
-    Ok([found.magic, pair([found.blocks, found.free]), pair([found.inodes, found.inodes_free]), u64::from(found.read_only)])
+    Ok([
+        found.magic,
+        pair([found.blocks, found.free]),
+        pair([found.inodes, found.inodes_free]),
+        u64::from(found.flags | entry.mount_flags()),
+    ])
 }
 
 impl Tree {
@@ -370,7 +383,7 @@ impl Tree {
         let parent = directory(asked, handle as u32)?;
         world.may_use(&parent, b"", Wanted::WRITE)?;
         let parent = if bytes.is_empty() { parent } else { self.nameless.clone() };
-        let entry = parent.node.create_unnamed(&parent, &bytes, u32::from(request.small) & (0o7777 | SEALABLE), &world.actor())?;
+        let entry = parent.create_unnamed(&bytes, u32::from(request.small) & (0o7777 | SEALABLE), &world.actor())?;
         asked.handles.insert(Held::Entry(entry)).and_then(|handle| value(u64::from(handle)))
     }
 }

@@ -21,7 +21,7 @@ impl Tree {
     pub fn regular_file(&self, path: &[u8]) -> Result<Arc<Entry>> {
         let (root, now) = (Credentials::default(), Time::from_nanoseconds(machine::realtime_ns()));
         let frames = memory::frames_for_files();
-        let world = RequestWorld::new(root.for_files(), &crate::sandbox::OPEN, now, frames);
+        let world = RequestWorld { mounts: Some(&self.mounts), ..RequestWorld::new(root.for_files(), &crate::sandbox::OPEN, now, frames) };
         let start = Start { root: self.root.clone(), from: self.root.clone() };
         let found = walk(&world, &start, path, Last::Follow)?;
         let is_here = found.rest.is_none();

@@ -7,13 +7,14 @@ use libos::errno::Errno;
 use libos::file::Access;
 use libos::vfs::attributes::Time;
 use libos::vfs::node::Entry;
-use unix::Request;
+use unix::{Operation, Request};
 
 use crate::admission::{Admission, Asking};
 use crate::machine;
 use crate::memory;
 use crate::objects::note_released;
 use crate::server::{Answer, Server};
+use crate::tree::mounts::Holding;
 use crate::tree::{Asked, Tree};
 
 impl Server {
@@ -23,7 +24,11 @@ impl Server {
     /// `EBADF`: no such handle, or not opened for that. Others are the call's.
     pub fn serve_tree(&mut self, id: u32, request: &Request) -> Answer {
         self.give_up(id, request.large);
-        let (answer, listeners, removed): (Answer, Vec<u32>, Vec<u32>) = self.ask_tree(id, |tree, asked| tree.serve(request, asked))?;
+        let uses = if matches!(request.operation, Operation::Mount | Operation::Unmount) { self.uses() } else { Vec::new() };
+        let (answer, listeners, removed): (Answer, Vec<u32>, Vec<u32>) = self.ask_tree(id, |tree, asked| {
+            asked.uses = uses;
+            tree.serve(request, asked)
+        })?;
         let Server { processes, channels, tree, .. } = self;
         channels.tell_watched(tree.is_watched(), processes.iter().map(|process| &process.channel));
         for listener in listeners.into_iter().filter_map(|listener| processes.get(listener)) {
@@ -53,6 +58,11 @@ impl Server {
         self.ask_tree(id, |tree, asked| tree.open_segment(asked, file, access))?
     }
 
+    /// All that processes hold.
+    fn uses(&self) -> Vec<Holding> {
+        self.processes.iter().flat_map(|process| process.handles.uses(process.id)).collect()
+    }
+
     /// Let the tree do something with what is a process's.
     fn ask_tree<T>(&mut self, id: u32, work: impl FnOnce(&Tree, &mut Asked) -> T) -> Result<T, Errno> {
         let frames = memory::frames_for_files();
@@ -75,6 +85,7 @@ impl Server {
             now: Time::from_nanoseconds(machine::realtime_ns()),
             frames,
             sandbox,
+            uses: Vec::new(),
             raise: &mut raise,
         };
         Ok(work(tree, &mut asked))

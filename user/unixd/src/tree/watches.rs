@@ -117,7 +117,7 @@ impl Watches {
 
     /// What has a name, if anybody watches anything.
     pub fn found(&self, parent: &Arc<Entry>, name: &[u8], world: &dyn World) -> Option<Arc<dyn Node>> {
-        if self.is_empty() { None } else { parent.node.lookup(parent, name, world).ok().map(|entry| entry.node.clone()) }
+        if self.is_empty() { None } else { parent.lookup(name, world).ok().map(|entry| entry.node.clone()) }
     }
 
     /// A name was moved.

@@ -16,6 +16,7 @@ use libos::vfs::permission::{Subject, Wanted};
 use libos::vfs::way::Way;
 use libos::vfs::world::{Report, Table, World};
 
+use super::mounts::Mounts;
 use crate::sandbox::Sandbox;
 
 /// Pages of a file (device and inode) that have other frames, and whether they were cut.
@@ -37,13 +38,16 @@ pub struct RequestWorld<'a> {
     pub removed: RefCell<Vec<u32>>,
     /// The directories that its walk went through.
     pub way: RefCell<Way>,
+    /// What is mounted, where walks lead that are asked for.
+    pub mounts: Option<&'a Mounts>,
 }
 
 impl<'a> RequestWorld<'a> {
     /// The world of a request that is served now, with these rights and so many frames.
     #[must_use]
     pub fn new(subject: Subject<'a>, sandbox: &'a Sandbox, now: Time, frames: (usize, usize)) -> RequestWorld<'a> {
-        RequestWorld { subject, sandbox, now, frames, moved: RefCell::default(), removed: RefCell::default(), way: RefCell::default() }
+        let (moved, removed, way) = (RefCell::default(), RefCell::default(), RefCell::default());
+        RequestWorld { subject, sandbox, now, frames, moved, removed, way, mounts: None }
     }
 }
 
@@ -61,6 +65,10 @@ impl UserMemory for RequestWorld<'_> {
 impl World for RequestWorld<'_> {
     fn subject(&self) -> Subject<'_> {
         self.subject
+    }
+
+    fn mounted_on(&self, entry: &Arc<Entry>) -> Option<Arc<Entry>> {
+        self.mounts?.on(entry)
     }
 
     fn passed(&self, directory: &dyn Node) {

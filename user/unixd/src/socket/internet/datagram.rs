@@ -68,7 +68,8 @@ impl Socket {
         };
         let mut state = receiver.state.lock();
         if state.waiting < state.options.receive {
-            put(&mut state, copy(sending.bytes)?, sending.rights, sending.credentials, Some(Name::of_endpoint(&from)));
+            let from = Some(Name::of_endpoint(&from));
+            put(&mut state, copy(sending.bytes)?, sending.rights, sending.credentials, from, Arc::downgrade(self));
             drop(state);
             receiver.watchers.tell();
         }

@@ -201,7 +201,7 @@ impl Socket {
             self.tell();
             return Ok(sending.bytes.len());
         };
-        peer.take_piece(sending, most, watcher)
+        peer.take_piece(self, sending, most, watcher)
     }
 
     pub(in crate::socket) fn receive_bytes(&self, flags: u32, most: usize, watcher: u32) -> Result<Received, Errno> {
