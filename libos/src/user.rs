@@ -49,6 +49,9 @@ pub const MOST_STRETCHES: usize = 1024;
 /// The most bytes that one read or write moves (`MAX_RW_COUNT`).
 pub const MOST_BYTES: usize = 0x7fff_f000;
 
+/// Words of eight bytes that a short string has at most, its NUL included.
+const SHORT_WORDS: usize = 12;
+
 /// Access to the program's memory.
 pub trait UserMemory {
     /// Copy from the program. `EFAULT` if any byte cannot be read; then some bytes of `into` may have been written.
@@ -144,8 +147,38 @@ pub trait UserMemory {
         self.write(address, bytes)
     }
 
+    /// Work on a NUL-terminated string where it was copied to, if it is short; else, and if it cannot be read, not at all.
+    #[inline(always)]
+    fn with_short<T>(&self, address: usize, work: impl FnOnce(&[u8]) -> T) -> Option<T>
+    where
+        Self: Sized,
+    {
+        const ONES: u64 = u64::from_le_bytes([1; 8]);
+        const HIGH_BITS: u64 = ONES << 7;
+        let near_the_end = abi::PAGE_SIZE - address % abi::PAGE_SIZE < SHORT_WORDS * 8;
+        // What is behind it in another page may not be there.
+        if near_the_end {
+            return None;
+        }
+        let words: [[u8; 8]; SHORT_WORDS] = self.read_value(address).ok()?;
+        for (index, word) in words.iter().enumerate() {
+            let word = u64::from_le_bytes(*word);
+            let nul = word.wrapping_sub(ONES) & !word & HIGH_BITS;
+            if nul != 0 {
+                return Some(work(&words.as_flattened()[..index * 8 + nul.trailing_zeros() as usize / 8]));
+            }
+        }
+        None
+    }
+
     /// Read a NUL-terminated string, without the NUL. `ENAMETOOLONG` if there is none in the first `most` bytes.
-    fn read_string(&self, address: usize, most: usize) -> Result<Vec<u8>> {
+    fn read_string(&self, address: usize, most: usize) -> Result<Vec<u8>>
+    where
+        Self: Sized,
+    {
+        if let Some(string) = self.with_short(address, |bytes| (bytes.len() < most).then(|| bytes.to_vec())) {
+            return string.ok_or(Errno::ENAMETOOLONG);
+        }
         let mut string = Vec::new();
         let mut chunk = [0u8; 256];
         while string.len() < most {

@@ -225,7 +225,7 @@ pub fn boot_on_terminal(machine: &Machine, kernel: &Path, image: &Path, timeout:
     let scratch = Scratch::new()?;
     let mut command = machine.command(kernel, image, &scratch.path("exit"));
     let console = if std::io::stdin().is_terminal() {
-        eprintln!("Ctrl-A x ends the machine, Ctrl-A h shows what else Ctrl-A does; all other keys, Ctrl-C too, are the program's.");
+        eprintln!("Ctrl-A x ends the machine, Ctrl-A h helps; all other keys are the program's.");
         "stdio,id=console,signal=off,mux=on"
     } else {
         "stdio,id=console"

@@ -3,7 +3,6 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 /// Which of the ready threads runs. Threads are named by their slot in the table.
@@ -47,21 +46,8 @@ pub trait Schedule: Send {
 #[derive(Debug, Default)]
 pub struct ByPriority {
     ordinary: VecDeque<usize>,
-    /// Those of real-time policies, by priority, the highest last. A queue is not empty.
-    real_time: Vec<(u8, VecDeque<usize>)>,
-}
-
-impl ByPriority {
-    fn queue(&mut self, priority: u8) -> &mut VecDeque<usize> {
-        if priority == 0 {
-            return &mut self.ordinary;
-        }
-        let place = self.real_time.partition_point(|&(known, _)| known < priority);
-        if self.real_time.get(place).is_none_or(|&(known, _)| known != priority) {
-            self.real_time.insert(place, (priority, VecDeque::new()));
-        }
-        &mut self.real_time[place].1
-    }
+    /// Those of real-time policies and their priorities, the highest first.
+    real_time: VecDeque<(u8, usize)>,
 }
 
 impl Schedule for ByPriority {
@@ -69,31 +55,27 @@ impl Schedule for ByPriority {
         if priority == 0 {
             return self.ordinary.push_back(thread);
         }
-        self.queue(priority).push_back(thread);
+        let place = self.real_time.partition_point(|&(other, _)| other >= priority);
+        self.real_time.insert(place, (priority, thread));
     }
 
     fn ready_first(&mut self, thread: usize, priority: u8) {
-        self.queue(priority).push_front(thread);
+        let place = self.real_time.partition_point(|&(other, _)| other > priority);
+        self.real_time.insert(place, (priority, thread));
     }
 
     fn next(&mut self) -> Option<usize> {
-        let Some((_, queue)) = self.real_time.last_mut() else { return self.ordinary.pop_front() };
-        let next = queue.pop_front();
-        if queue.is_empty() {
-            self.real_time.pop();
-        }
-        next
+        if self.real_time.is_empty() { self.ordinary.pop_front() } else { self.real_time.pop_front().map(|(_, thread)| thread) }
     }
 
     fn highest(&self) -> Option<u8> {
         let ordinary = (!self.ordinary.is_empty()).then_some(0);
-        self.real_time.last().map(|&(priority, _)| priority).or(ordinary)
+        self.real_time.front().map(|&(priority, _)| priority).or(ordinary)
     }
 
     fn remove(&mut self, thread: usize) {
         self.ordinary.retain(|&ready| ready != thread);
-        self.real_time.iter_mut().for_each(|(_, queue)| queue.retain(|&ready| ready != thread));
-        self.real_time.retain(|(_, queue)| !queue.is_empty());
+        self.real_time.retain(|&(_, ready)| ready != thread);
     }
 
     fn clear(&mut self) {

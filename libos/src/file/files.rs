@@ -284,7 +284,7 @@ impl Files {
         }
     }
 
-    /// [`Tree::take_urgent`]
+    /// The handle of what was run before, plus one, for who gives it up in some other way; 0: none.
     #[must_use]
     pub fn take_urgent(&self) -> u32 {
         self.tree.as_ref().map_or(0, |tree| tree.take_urgent())

@@ -5,6 +5,7 @@
 //!         auxiliary vector ─ NULL ─ environment pointers ─ NULL ─ argument pointers ─ argument count ─► sp
 //! ```
 
+use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::errno::{Errno, Result};
@@ -79,7 +80,8 @@ impl Layout<'_> {
     /// The stack below `top`: its pointer, and the bytes from there up to `top`.
     #[must_use]
     pub fn build(&self, top: usize) -> (usize, Vec<u8>) {
-        let mut strings = Strings { bottom: top - size_of::<u64>(), bytes: Vec::new() };
+        let mut strings =
+            Strings { bottom: top - size_of::<u64>(), bytes: Vec::with_capacity(2 + self.arguments.len() + self.environment.len()) };
         let executable = strings.push(self.executable);
         let environment: Vec<u64> = self.environment.iter().rev().map(|string| strings.push(string)).collect();
         let arguments: Vec<u64> = self.arguments.iter().rev().map(|string| strings.push(string)).collect();
@@ -88,18 +90,26 @@ impl Layout<'_> {
         strings.bottom -= self.random.len();
         let random = strings.bottom;
 
-        let mut words = Vec::from([self.arguments.len() as u64]);
-        words.extend(arguments.iter().rev());
-        words.push(0);
-        words.extend(environment.iter().rev());
-        words.push(0);
         let own = [(AT_RANDOM, random as u64), (AT_EXECFN, executable), (AT_PLATFORM, platform), (AT_NULL, 0)];
-        for (key, value) in self.vector.iter().copied().chain(own) {
-            words.extend([key, value]);
+        // The count of arguments, and the zeros behind them and behind the environment.
+        let words = 3 + arguments.len() + environment.len() + 2 * (self.vector.len() + own.len());
+        let sp = (strings.bottom - words * size_of::<u64>()) & !15;
+        let mut bytes = vec![0; top - sp];
+        let mut places = bytes.as_chunks_mut().0.iter_mut();
+        let mut put = |word: u64| {
+            if let Some(place) = places.next() {
+                *place = word.to_le_bytes();
+            }
+        };
+        put(arguments.len() as u64);
+        arguments.iter().rev().for_each(|&address| put(address));
+        put(0);
+        environment.iter().rev().for_each(|&address| put(address));
+        put(0);
+        for &(key, value) in self.vector.iter().chain(&own) {
+            put(key);
+            put(value);
         }
-        let sp = (strings.bottom - words.len() * size_of::<u64>()) & !15;
-        let mut bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
-        bytes.resize(top - sp, 0);
         bytes[random - sp..][..self.random.len()].copy_from_slice(&self.random);
         for (address, string) in strings.bytes {
             bytes[address - sp..][..string.len()].copy_from_slice(string);

@@ -33,7 +33,7 @@ pub use pending::Pending;
 pub use state::{Own, State};
 pub use trap::Trap;
 
-/// Why a call's way out is not the straight one: bits of [`Signals::attention`].
+/// Why a call's way out is not the straight one: bits of the byte that [`Signals`] asks for attention by.
 pub mod attention {
     /// A signal is pending and not blocked.
     pub const SIGNAL: u8 = 1;
@@ -62,6 +62,7 @@ impl Signals {
     pub fn new(attention: &'static AtomicU8) -> Signals {
         let state = State {
             actions: [Action { handler: DEFAULT, flags: 0, restorer: 0, mask: 0 }; SIGNALS as usize],
+            set: 0,
             own: Box::new(Own::new(0)),
             shared: Pending::new(),
         };

@@ -41,6 +41,8 @@ impl Own {
 pub struct State {
     /// What to do at each signal.
     pub actions: [Action; SIGNALS as usize],
+    /// Signals whose action was ever set by the program.
+    pub set: Set,
     /// What is the own of the thread that runs.
     pub own: Box<Own>,
     /// What was sent to the process and waits for a thread to take it.
@@ -76,6 +78,7 @@ impl State {
         let old = self.action(signal);
         if let Some(action) = action {
             self.actions[signal as usize - 1] = Action { mask: action.mask & !UNSTOPPABLE, ..action };
+            self.set |= bit(signal);
             if self.is_ignored(signal) {
                 self.own.pending.discard(bit(signal));
                 self.shared.discard(bit(signal));
@@ -94,9 +97,11 @@ impl State {
 
     /// The program goes: handlers with it, and what was its own of the thread that runs. What is ignored, blocked or pending stays.
     pub fn depart(&mut self) {
-        for action in &mut self.actions {
+        while self.set != 0 {
+            let action = &mut self.actions[self.set.trailing_zeros() as usize];
             let handler = if action.handler == IGNORE { IGNORE } else { DEFAULT };
             *action = Action { handler, ..Action::default() };
+            self.set &= self.set - 1;
         }
         self.own.suspended = None;
         self.own.alternate = AlternateStack::NONE;

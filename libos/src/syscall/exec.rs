@@ -125,7 +125,7 @@ impl Named {
 
 /// An array of pointers up to its null; none if it has no address itself.
 fn pointers<K: Kernel>(process: &Process<K>, address: usize) -> Result<Vec<usize>> {
-    let mut pointers = Vec::new();
+    let mut pointers = Vec::with_capacity(8);
     if address == 0 {
         return Ok(pointers);
     }

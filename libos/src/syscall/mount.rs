@@ -1,10 +1,11 @@
-//! mount(2), umount2(2), pivot_root(2).
+//! mount(2), umount2(2), pivot_root(2), reboot(2).
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use abi::PAGE_SIZE;
 use linux_raw_sys::general::{AT_FDCWD, MS_BIND, MS_MGC_MSK, MS_MGC_VAL, MS_MOVE, MS_REMOUNT};
+use unix::Operation;
 
 use crate::errno::{Errno, Result};
 use crate::identity::Word;
@@ -80,10 +81,18 @@ pub fn umount2<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result
         return Err(Errno::EINVAL);
     }
     let last = if flags & NO_FOLLOW != 0 { Last::Keep } else { Last::Follow };
-    let target = process.files.walk(process, AT_FDCWD, &path(process, arguments.word(0))?, last)?.existing()?;
+    let name = path(process, arguments.word(0))?;
+    let mut target = process.files.walk(process, AT_FDCWD, &name, last)?.existing()?;
     check_right(process)?;
+    let tree = tree(process)?;
+    let mut inner: &[u8] = &[];
+    if tree.portal(&target).is_some() {
+        // Which of the places where it is seen is meant its directory says.
+        target = process.files.walk(process, AT_FDCWD, &name, Last::Name)?.parent;
+        inner = name.split(|&byte| byte == b'/').rfind(|part| !part.is_empty()).unwrap_or_default();
+    }
     for _ in 1..ATTEMPTS {
-        match tree(process)?.unmount(&target, flags) {
+        match tree.unmount(&target, inner, flags) {
             Err(Errno::EBUSY) => match process.sleep(Some(process.monotonic_ns() + PATIENCE_NS)) {
                 Err(Errno::ETIMEDOUT) => {}
                 outcome => outcome?,
@@ -91,7 +100,7 @@ pub fn umount2<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result
             outcome => return outcome.map(|()| 0),
         }
     }
-    tree(process)?.unmount(&target, flags).map(|()| 0)
+    tree.unmount(&target, inner, flags).map(|()| 0)
 }
 
 /// pivot_root(2): the root is the first file system that there was, which cannot be moved on Linux either.
@@ -103,4 +112,29 @@ pub fn pivot_root<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Res
         }
     }
     Err(Errno::EINVAL)
+}
+
+/// reboot(2): the machine ends, whichever end is meant. There is nothing that could be started again.
+pub fn reboot<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
+    const NO_KEYS: u32 = 0;
+    const KEYS: u32 = 0x89ab_cdef;
+    const RESTART: u32 = 0x0123_4567;
+    const HALT: u32 = 0xcdef_0123;
+    const POWER_OFF: u32 = 0x4321_fedc;
+    const RESTART_TO: u32 = 0xa1b2_c3d4;
+    const FIRST: u32 = 0xfee1_dead;
+    const SECOND: [u32; 4] = [672_274_793, 85_072_278, 369_367_448, 537_993_216];
+    check_right(process)?;
+    let (first, second) = (arguments.unsigned(0), arguments.unsigned(1));
+    if first != FIRST || !SECOND.contains(&second) {
+        return Err(Errno::EINVAL);
+    }
+    match arguments.unsigned(2) {
+        // Nobody presses them on a serial line.
+        NO_KEYS | KEYS => Ok(0),
+        RESTART | HALT | POWER_OFF | RESTART_TO => {
+            process.ask(Operation::EndRun, 0, 0, [u64::from(first), u64::from(second), 0]).map(|_| 0)
+        }
+        _ => Err(Errno::EINVAL),
+    }
 }

@@ -240,6 +240,7 @@ const EVERYWHERE: &[(&str, u32)] = expected! {
     "mount" __NR_mount
     "umount2" __NR_umount2
     "pivot_root" __NR_pivot_root
+    "reboot" __NR_reboot
     "socket" __NR_socket
     "socketpair" __NR_socketpair
     "connect" __NR_connect

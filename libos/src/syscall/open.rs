@@ -12,7 +12,8 @@ use crate::file::terminal::TerminalFile;
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::syscall::Arguments;
-use crate::syscall::path::{path, permissions, with_short};
+use crate::syscall::path::{path, permissions};
+use crate::user::UserMemory;
 use crate::vfs::attributes::Kind;
 use crate::vfs::opening::{self, Opening};
 use crate::vfs::walk::{Last, Start, walk};
@@ -54,7 +55,7 @@ fn open_again<K: Kernel>(process: &Process<K>, directory: i32, address: usize, f
     if !opening.is_plain() {
         return None;
     }
-    let (entry, file) = with_short(process, address, |name| process.files.open_again(directory, name, &opening))??;
+    let (entry, file) = process.with_short(address, |name| process.files.open_again(directory, name, &opening))??;
     Some(Description::new(entry, file, opening.access(), kept(flags)))
 }
 

@@ -78,7 +78,7 @@ pub fn control<K: Kernel>(process: &Process<K>, description: &Description, comma
 fn set_owner_by_sign<K: Kernel>(process: &Process<K>, description: &Description, id: i32) -> Result<usize> {
     match id {
         i32::MIN => Err(Errno::EINVAL),
-        ..0 => set_owner(process, description, GROUP, id.unsigned_abs()),
+        _ if id < 0 => set_owner(process, description, GROUP, id.unsigned_abs()),
         _ => set_owner(process, description, PROCESS, id as u32),
     }
 }

@@ -22,8 +22,6 @@ use crate::vfs::world::World;
 const AT_REMOVEDIR: u32 = 0x200;
 const AT_SYMLINK_FOLLOW: u32 = 0x400;
 const AT_EMPTY_PATH: u32 = 0x1000;
-/// Words of eight bytes that a short path has at most, its NUL included.
-const SHORT_WORDS: usize = 12;
 
 /// A path argument.
 ///
@@ -31,27 +29,6 @@ const SHORT_WORDS: usize = 12;
 /// `EFAULT`, or `ENAMETOOLONG`.
 pub fn path<K: Kernel>(process: &Process<K>, address: usize) -> Result<Vec<u8>> {
     process.read_string(address, PATH_MAX)
-}
-
-/// Work on a path argument where it was copied to, if it is short; else, and if it cannot be read, not at all.
-#[inline(always)]
-pub fn with_short<K: Kernel, T>(process: &Process<K>, address: usize, work: impl FnOnce(&[u8]) -> T) -> Option<T> {
-    const ONES: u64 = u64::from_le_bytes([1; 8]);
-    const HIGH_BITS: u64 = ONES << 7;
-    let near_the_end = abi::PAGE_SIZE - address % abi::PAGE_SIZE < SHORT_WORDS * 8;
-    // What is behind it in another page may not be there.
-    if near_the_end {
-        return None;
-    }
-    let words: [[u8; 8]; SHORT_WORDS] = process.read_value(address).ok()?;
-    for (index, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let nul = word.wrapping_sub(ONES) & !word & HIGH_BITS;
-        if nul != 0 {
-            return Some(work(&words.as_flattened()[..index * 8 + nul.trailing_zeros() as usize / 8]));
-        }
-    }
-    None
 }
 
 /// What a path leads to.
@@ -168,7 +145,7 @@ pub fn linkat<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<
 }
 
 fn remove<K: Kernel>(process: &Process<K>, directory: i32, address: usize, is_directory: bool) -> Result<usize> {
-    let removed = with_short(process, address, |name| process.files.remove(directory, name, is_directory));
+    let removed = process.with_short(address, |name| process.files.remove(directory, name, is_directory));
     if let Some(outcome) = removed.flatten() {
         return outcome.map(|()| 0);
     }

@@ -4,7 +4,7 @@ use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::syscall::Arguments;
-use crate::syscall::path::{find_at, path, with_short};
+use crate::syscall::path::{find_at, path};
 use crate::user::UserMemory;
 use crate::vfs::attributes::{Attributes, Change, Kind, Time, major, minor};
 use crate::vfs::node::{Entry, Statistics};
@@ -72,7 +72,7 @@ fn stat_at<K: Kernel>(process: &Process<K>, directory: i32, path: usize, address
     if flags & AT_EMPTY_PATH == 0 {
         let last = if flags & AT_SYMLINK_NOFOLLOW == 0 { Last::Follow } else { Last::Keep };
         let known =
-            with_short(process, path, |name| process.files.status(directory, name, last, &mut |status| status.put(process, address)));
+            process.with_short(path, |name| process.files.status(directory, name, last, &mut |status| status.put(process, address)));
         if known == Some(true) {
             return Ok(0);
         }

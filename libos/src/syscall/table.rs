@@ -352,7 +352,7 @@ rows! {
     capget: 125, 90, capability::capget, Partial("of oneself"), [Pointer, Pointer];
     capset: 126, 91, capability::capset, Stub("root keeps all, and nobody else has any"), [Pointer, Pointer];
     uname: 63, 160, process::uname, Full, [Pointer];
-    sysinfo: 99, 179, process::sysinfo, Partial("no loads"), [Pointer];
+    sysinfo: 99, 179, process::sysinfo, Full, [Pointer];
     getrusage: 98, 165, process::getrusage, Partial("times, resident set and faults only"), [Int, Pointer];
     getrlimit: 97, 163, family::getrlimit, Full, [Resource, LimitOut];
     setrlimit: 160, 164, family::setrlimit, Partial("STACK, NOFILE, NPROC, SIGPENDING and CPU bite"), [Resource, LimitIn];
@@ -584,6 +584,7 @@ rows! {
     vmsplice: 278, 75, splice::vmsplice, Partial("bytes are copied: what the program changes later stays as it was"), [Fd, VectorIn, Unsigned, Hex];
     mount: 165, 40, mount::mount, Partial("tmpfs, proc, sysfs, devtmpfs and devpts; no propagation; nothing on what is in /proc and /sys"), [Path, Path, Path, Hex, Pointer];
     umount2: 166, 39, mount::umount2, Partial("no EXPIRE"), [Path, Hex];
+    reboot: 169, 142, mount::reboot, Partial("ends the machine, whichever end is meant"), [Hex, Unsigned, Hex, Pointer];
     pivot_root: 155, 41, mount::pivot_root, Stub("the root is the first file system, which cannot be moved on Linux either"), [Path, Path];
     socket: 41, 198, socket::socket, Partial("of the Unix domain, and of the Internet over the loopback; no raw ones"), [Int, Int, Int];
     socketpair: 53, 199, socket::socketpair, Full, [Int, Int, Int, Pointer];

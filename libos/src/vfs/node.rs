@@ -5,7 +5,7 @@
 //! after a rename.
 //!
 //! The root of a file system that every tree has is simply the node of the entry where it is mounted: nothing is covered, and `..` needs no special
-//! case. Of those that are mounted later the entries are views: see [`mount`](crate::vfs::mount).
+//! case. Of those that are mounted later the entries are views: see [`mount`].
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -76,7 +76,7 @@ pub struct Statistics {
     pub inodes: u64,
     /// Inodes free.
     pub inodes_free: u64,
-    /// Flags of its mount and its own: [`mount::OWN_FLAGS`](crate::vfs::mount::OWN_FLAGS).
+    /// Flags of its mount and its own: [`mount::OWN_FLAGS`].
     pub flags: u32,
 }
 

@@ -292,7 +292,8 @@ fn step(world: &dyn World, start: &Start, at: &Arc<Entry>, name: &[u8]) -> Resul
 }
 
 /// What is seen at an entry: what was mounted on it last.
-fn enter(world: &dyn World, mut entry: Arc<Entry>) -> Arc<Entry> {
+#[must_use]
+pub fn enter(world: &dyn World, mut entry: Arc<Entry>) -> Arc<Entry> {
     while entry.is_covered() {
         match world.mounted_on(&entry) {
             Some(top) => entry = top,

@@ -105,7 +105,7 @@ operations! {
     /// `(target, source; small: 1 + the number of a portal that is the source; flags; lengths, 16 bits each; type, source's name, options)`. mount(2),
     /// by its flags. The strings are in the mailbox.
     Mount = 0x62,
-    /// `(target; flags)`. umount2(2). `EBUSY`: others are told to give up what they do not need any more.
+    /// `(target; flags; bytes of a name)`. umount2(2); with a name, which is in the mailbox, of what is seen there in a directory. `EBUSY`: others are told to give up what they do not need any more.
     Unmount = 0x63,
     /// `(root; small: 1 for mountinfo; from) → bytes`, in the mailbox. The text of `/proc/mounts` from there on.
     Mounts = 0x64,
@@ -206,6 +206,8 @@ operations! {
     /// `(large: microseconds)`. The process wants to run when its time comes: no other is to compute for longer before it lets others have their turn. 0: it
     /// does not want that any more. Its children want it too. `EINVAL`: nobody is asked for such turns. Words only.
     Turn = 0x0b,
+    /// `(the two magic numbers of reboot(2))`. The run ends, as if its programs had. `EPERM`: the process is not root's. `EINVAL`: other numbers.
+    EndRun = 0x0c,
 
     // Message queues: 0xa0.
     /// `(small: bytes of the name; large: open(2)'s flags; mode, messages, bytes of each) → handle`, word 1: the inode's number. The name is in

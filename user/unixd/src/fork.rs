@@ -155,14 +155,12 @@ impl Server {
     fn admit(&mut self, id: u32, fork: Fork, context: usize) -> Result<Box<Process>, Errno> {
         let handles = self.handles(id).map(|handles| handles.clone())?;
         let parent = self.processes.get(id).ok_or(Errno::ESRCH)?;
-        let (share, words_pages, sandbox) = (parent.share.of_child(fork.slot), parent.words_pages, parent.sandbox.clone());
-        let turns = parent.turns.of_child();
         let channel = self.channels.take().map_err(|_| Errno::EAGAIN)?;
         if channel.show(fork.env).is_err() {
             self.channels.give(channel);
             return Err(Errno::EAGAIN);
         }
-        Ok(Box::new(Process { maker: id, sandbox, turns, ..Process::child_of(fork, share, context, channel, handles, words_pages) }))
+        Ok(Box::new(Process::child_of(parent, fork, context, channel, handles)))
     }
 
     /// Whether an environment is alive, a child of this one and no process.

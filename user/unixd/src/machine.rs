@@ -69,6 +69,14 @@ pub fn entry(env: EnvId) -> EnvEntry {
     unsafe { (entry_address(env) as *const EnvEntry).read_volatile() }
 }
 
+/// Frames that an environment may be charged for, and frames that it is charged for.
+#[must_use]
+pub fn charges(env: EnvId) -> (usize, usize) {
+    let entry = entry_address(env) as *const EnvEntry;
+    // SAFETY: as in `entry`, of which this is two words.
+    unsafe { ((&raw const (*entry).quota).read_volatile() as usize, (&raw const (*entry).used).read_volatile() as usize) }
+}
+
 /// Index of a slice slot's context while nobody runs in it.
 pub const UNUSED: usize = u32::MAX as usize;
 

@@ -54,8 +54,8 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Counted<A> {
 /// Frames that this environment could be charged for.
 #[must_use]
 pub fn frames() -> usize {
-    let own = machine::entry(machine::own());
-    (own.quota - own.used) as usize
+    let (quota, used) = machine::charges(machine::own());
+    quota - used
 }
 
 /// Frames that could be granted to processes.
@@ -67,8 +67,8 @@ pub fn available() -> usize {
 /// Frames that files may take, and frames in all.
 #[must_use]
 pub fn frames_for_files() -> (usize, usize) {
-    let all = machine::entry(machine::own()).quota as usize;
-    (available().saturating_sub(FILES_LEAVE.min(all / PART_LEFT)), all)
+    let (all, used) = machine::charges(machine::own());
+    ((all - used).saturating_sub(OWN_FRAMES).saturating_sub(FILES_LEAVE.min(all / PART_LEFT)), all)
 }
 
 /// The part of all memory that what processes hold here may be: the heap gives nothing back to them.
@@ -76,16 +76,14 @@ const SHARE: usize = 4;
 
 /// Bytes that can be allocated: what is free in the heap may be in pieces, of which half is counted.
 fn room() -> usize {
-    let most = machine::entry(machine::own()).quota as usize * PAGE_SIZE / SHARE;
-    room_in_heap().min(most.saturating_sub(ALLOCATED.load(Ordering::Relaxed)))
-}
-
-fn room_in_heap() -> usize {
     #[cfg(target_os = "none")]
     let heap = libos::entry::heap::range().len();
     #[cfg(not(target_os = "none"))]
     let heap = 0usize;
-    frames() * PAGE_SIZE + heap.saturating_sub(ALLOCATED.load(Ordering::Relaxed)) / 2
+    let (quota, used) = machine::charges(machine::own());
+    let allocated = ALLOCATED.load(Ordering::Relaxed);
+    let in_heap = (quota - used) * PAGE_SIZE + heap.saturating_sub(allocated) / 2;
+    in_heap.min((quota * PAGE_SIZE / SHARE).saturating_sub(allocated))
 }
 
 /// Whether there is memory to serve a request.

@@ -52,24 +52,25 @@ pub struct Process {
 impl Process {
     /// The child that a process has made, which holds what that does.
     #[must_use]
-    pub fn child_of(fork: Fork, share: Share, context: usize, channel: Channel, handles: Handles, words_pages: usize) -> Process {
+    #[inline(always)]
+    pub fn child_of(parent: &Process, fork: Fork, context: usize, channel: Channel, handles: Handles) -> Process {
         Process {
             id: fork.id,
             env: fork.env,
             context,
-            share,
+            share: parent.share.of_child(fork.slot),
             channel,
             handles,
-            words_pages,
+            words_pages: parent.words_pages,
             staged: Vec::new(),
             fork: None,
-            maker: 0,
+            maker: parent.id,
             release: Release::Nobody,
             standing: Standing::Member,
             spare: None,
-            sandbox: Sandbox::default(),
+            sandbox: parent.sandbox.clone(),
             questions: Questions::default(),
-            turns: Turns::default(),
+            turns: parent.turns.of_child(),
         }
     }
 
@@ -81,7 +82,6 @@ impl Process {
     /// Frames that it may be charged for, and frames that it is charged for.
     #[must_use]
     pub fn frames(&self) -> (usize, usize) {
-        let entry = machine::entry(self.env);
-        (entry.quota as usize, entry.used as usize)
+        machine::charges(self.env)
     }
 }

@@ -113,6 +113,7 @@ impl Server {
     }
 
     /// Serve a call; `None`: nobody waits for an answer.
+    #[inline(always)]
     pub fn serve(&mut self, message: &Message) -> Option<[u64; 4]> {
         let Some(request) = Request::unpack(message.words) else { return Some(refusal(Errno::ENOSYS)) };
         if request.operation == Operation::Look && message.sender == machine::own() {
@@ -139,6 +140,7 @@ impl Server {
             }
             Operation::MoreFrames => self.more_frames_or_wait(id, request.words[0] as usize, request.small != 0),
             Operation::GiveBack => self.given_back(id),
+            Operation::EndRun => self.end_by_call(id, &request),
             Operation::Turn => self.want_turns(id, request.large),
             Operation::Look => Err(Errno::EPERM),
             Operation::Fork => self.fork(id, &request),
@@ -202,7 +204,7 @@ impl Server {
             }
         }
         // What was never there cannot be had by asking.
-        if wanted > machine::entry(machine::own()).quota as usize {
+        if wanted > machine::charges(machine::own()).0 {
             return Err(Errno::ENOMEM);
         }
         self.ask_others(id, wanted)
@@ -267,8 +269,8 @@ impl Server {
         self.end_session(id);
         self.tree.forget(id);
         rings::forget(id);
-        let used = machine::entry(process.env).used as u32;
-        let most_resident = if memory == 0 { used } else { memory as u32 };
+        let (_, used) = process.frames();
+        let most_resident = if memory == 0 { used as u32 } else { memory as u32 };
         let cpu_ns = machine::cpu_ns(process.env);
         self.load.note_end(cpu_ns);
         let usage = Usage { cpu_ns, most_resident, faults: (memory >> 32) as u32 };
@@ -306,6 +308,20 @@ impl Server {
         if self.first.is_empty() {
             self.end_run();
         }
+    }
+
+    /// reboot(2)
+    fn end_by_call(&mut self, id: u32, request: &Request) -> Answer {
+        const FIRST: u64 = 0xfee1_dead;
+        const SECOND: [u64; 4] = [672_274_793, 85_072_278, 369_367_448, 537_993_216];
+        let process = self.process(id)?;
+        if !self.family.member(id)?.credentials.is_privileged() || !process.sandbox.is_open() {
+            return Err(Errno::EPERM);
+        }
+        if request.words[0] != FIRST || !SECOND.contains(&request.words[1]) {
+            return Err(Errno::EINVAL);
+        }
+        self.end_run()
     }
 
     /// The programs that the run was for have ended: end the others, and with them the run.

@@ -147,7 +147,7 @@ impl Comparison {
     fn rows(&self) -> Vec<&str> {
         let all = self.columns.values().next().into_iter().flat_map(Figures::keys);
         let mut rows: Vec<&str> = all.map(String::as_str).filter(|name| !["boot", "loop"].contains(name)).collect();
-        rows.sort_by_key(|&row| row != self.row);
+        rows.sort_by_key(|&row| (row != self.row, row == self.program));
         rows
     }
 

@@ -369,15 +369,18 @@ impl Tree {
 
     /// Ask, and give up a handle on the way.
     fn ask(&self, operation: Operation, small: u16, words: [u64; 3]) -> Result<[u64; 4]> {
-        let large = {
-            let mut released = self.released.lock();
-            if released.len() > RELEASED_MOST {
-                self.release(&mut released);
-            }
-            released.pop().map_or(0, |handle| self.named(handle) + 1)
-        };
+        let large = self.take_released();
         let outcome = self.server.call(Request { operation, small, large, words });
         if outcome == Err(Errno::ENOSPC) { self.ask_with_nothing_held(Request { operation, small, large: 0, words }) } else { outcome }
+    }
+
+    /// 1 + a handle that is given up with the next request, or 0.
+    fn take_released(&self) -> u32 {
+        let mut released = self.released.lock();
+        if released.len() > RELEASED_MOST {
+            self.release(&mut released);
+        }
+        released.pop().map_or(0, |handle| self.named(handle) + 1)
     }
 
     /// Ask again where there was no room: what the process does not need any more may take some.

@@ -55,15 +55,16 @@ impl Tree {
         self.ask(Operation::Mount, portal, [target | from << 32, u64::from(what.flags), lengths]).map(drop)
     }
 
-    /// umount2(2)
+    /// umount2(2) of what is seen at a place; or, with a name, at that in a directory.
     ///
     /// # Errors
     /// As [`Tree::mount`].
-    pub fn unmount(&self, target: &Arc<Entry>, flags: u32) -> Result<()> {
+    pub fn unmount(&self, target: &Arc<Entry>, name: &[u8], flags: u32) -> Result<()> {
         let target = self.place(target)?;
         self.let_go();
         self.flush();
-        self.ask(Operation::Unmount, 0, [target, u64::from(flags), 0]).map(drop)
+        self.server.post(0, name);
+        self.ask(Operation::Unmount, 0, [target, u64::from(flags), name.len() as u64]).map(drop)
     }
 
     /// The mounts below a root, as `/proc/mounts` has them, or `/proc/self/mountinfo`.

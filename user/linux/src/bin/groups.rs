@@ -60,8 +60,8 @@ fn a_grandchild_is_no_child() {
     let steps = shared();
     let id = child(|| {
         let inner = child(|| sleep_on());
-        steps[0].store(inner, Ordering::Relaxed);
         println!("{}", setpgid(inner, 0));
+        steps[0].store(inner, Ordering::Relaxed);
         while steps[1].load(Ordering::Relaxed) == 0 {
             sleep_ms(2);
         }

@@ -55,16 +55,15 @@ fn information() {
         0
     });
     await_signal();
-    println!("{}", said(id));
-    println!("{}", end_of(id));
+    // The child has said what it has to when it has ended.
+    println!("{}, {}", end_of(id), said(id));
     let id = child(|| {
         let value = libc::sigval { sival_ptr: 12345 as *mut libc::c_void };
         println!("{}", called(unsafe { libc::sigqueue(parent, libc::SIGUSR2, value) }));
         0
     });
     await_signal();
-    println!("{}", said(id));
-    println!("{}", end_of(id));
+    println!("{}, {}", end_of(id), said(id));
     println!("{}", kill(parent, libc::SIGUSR1));
     println!("{}, at once: {}", said(parent), COUNT.swap(0, Ordering::Relaxed));
 }

@@ -18,6 +18,7 @@ pub mod stops;
 mod tests;
 pub mod waits;
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 
 use libos::errno::Errno;
@@ -54,7 +55,7 @@ pub enum Effect {
 /// All records.
 #[derive(Debug)]
 pub struct Family {
-    members: BTreeMap<u32, Member>,
+    members: BTreeMap<u32, Box<Member>>,
     effects: VecDeque<Effect>,
     last_id: u32,
     /// Whether ids have been used up once.
@@ -76,7 +77,7 @@ impl Family {
         const GRACE: u64 = 20;
         let server = Member::new(unix::SERVER_ID, 0, 0);
         Family {
-            members: BTreeMap::from([(unix::SERVER_ID, server)]),
+            members: BTreeMap::from([(unix::SERVER_ID, Box::new(server))]),
             effects: VecDeque::new(),
             last_id: unix::SERVER_ID,
             is_second_round: false,
@@ -131,7 +132,7 @@ impl Family {
         if count == 0 || count > MOST {
             return Err(Errno::EINVAL);
         }
-        let all: usize = self.members.values().map(Member::thread_ids).sum();
+        let all: usize = self.members.values().map(|member| member.thread_ids()).sum();
         if self.member(id)?.thread_ids() + count as usize > THREADS_MOST || all + count as usize > RESERVED_MOST {
             return Err(Errno::EAGAIN);
         }
@@ -151,7 +152,7 @@ impl Family {
     /// A first program: it leads a group and a session of its own.
     pub fn begin(&mut self, id: u32) {
         self.births += 1;
-        self.members.insert(id, Member::new(id, unix::SERVER_ID, self.births));
+        self.members.insert(id, Box::new(Member::new(id, unix::SERVER_ID, self.births)));
         self.effects.push_back(Effect::Publish(id));
     }
 
@@ -179,10 +180,10 @@ impl Family {
     pub fn copy(&mut self, from: u32, id: u32, exit_signal: u32, thread: u32, as_sibling: bool) -> Result<()> {
         self.births += 1;
         let copied = self.members.get(&from).ok_or(Errno::ESRCH)?;
-        let mut child = Member::new(id, if as_sibling { copied.parent } else { from }, self.births);
+        let mut child = Box::new(Member::new(id, if as_sibling { copied.parent } else { from }, self.births));
         (child.group, child.session) = (copied.group, copied.session);
         child.credentials = copied.credentials.clone();
-        child.limits = copied.limits.clone();
+        child.limits.clone_from(&copied.limits);
         child.nice = copied.nice;
         child.name = copied.name;
         child.child_actions = copied.child_actions;
@@ -229,7 +230,7 @@ impl Family {
     /// # Errors
     /// `ESRCH`: there is none.
     pub fn member(&self, id: u32) -> Result<&Member> {
-        self.members.get(&id).ok_or(Errno::ESRCH)
+        self.members.get(&id).map(Box::as_ref).ok_or(Errno::ESRCH)
     }
 
     /// A record, to change.
@@ -237,12 +238,12 @@ impl Family {
     /// # Errors
     /// `ESRCH`: there is none.
     pub fn member_mut(&mut self, id: u32) -> Result<&mut Member> {
-        self.members.get_mut(&id).ok_or(Errno::ESRCH)
+        self.members.get_mut(&id).map(Box::as_mut).ok_or(Errno::ESRCH)
     }
 
     /// All records, by id.
     pub fn members(&self) -> impl Iterator<Item = &Member> {
-        self.members.values()
+        self.members.values().map(Box::as_ref)
     }
 
     /// The ids of those that are so.

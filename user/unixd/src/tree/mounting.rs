@@ -8,6 +8,7 @@ use libos::errno::{Errno, Result};
 use libos::vfs::attributes::Kind;
 use libos::vfs::mount::READ_ONLY;
 use libos::vfs::node::Entry;
+use libos::vfs::walk::{NAME_MAX, enter};
 use linux_raw_sys::general::{MS_BIND, MS_MOVE, MS_PRIVATE, MS_REC, MS_REMOUNT, MS_SHARED, MS_SILENT, MS_SLAVE, MS_UNBINDABLE};
 use unix::{MAILBOX_BYTES, Request};
 
@@ -100,7 +101,11 @@ impl Tree {
     pub(super) fn unmount(&self, asked: &Asked, world: &RequestWorld, words: [u64; 3]) -> Answer {
         check_right(asked)?;
         let own = words[0] as u32;
-        let target = asked.handles.entry(own)?;
+        let mut target = asked.handles.entry(own)?;
+        let name = letter(asked, (words[2] as usize).min(NAME_MAX))?;
+        if !name.is_empty() {
+            target = enter(world, target.lookup(&name, world)?);
+        }
         self.mounts.unmount(&target, words[1] & DETACH != 0, &mut |mount| {
             let users = asked.uses.iter().filter(|held| mount.shows(&held.entry) && (held.process, held.handle) != (asked.id, own));
             let users: Vec<u32> = users.map(|held| held.process).collect();

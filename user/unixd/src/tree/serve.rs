@@ -70,8 +70,7 @@ impl Server {
         let process = processes.get_mut(id).ok_or(Errno::ESRCH)?;
         let (env, sandbox) = (process.env, &process.sandbox);
         let mut raise = |wanted| {
-            let entry = machine::entry(env);
-            let (quota, used) = (entry.quota as usize, entry.used as usize);
+            let (quota, used) = machine::charges(env);
             let granted = admission.grant(Asking { wanted, used, available: memory::available() }).min(sandbox.room(quota));
             granted >= wanted && exo::env_quota(env, quota + granted).is_ok()
         };
