@@ -223,9 +223,9 @@ pub fn executable(entry: &Arc<Entry>, as_what: Role) -> Result<Executable> {
         Kind::Regular => Subject::ROOT.may(&entry.node.attributes(), Wanted::EXECUTE)?,
         _ => return Err(Errno::EACCES),
     }
-    let backing = Arc::clone(&entry.node).run(as_what)?;
+    let (backing, path) = Arc::clone(&entry.node).run(as_what)?;
     let owners = if backing.gives_ids() { Owners::of(&entry.node.attributes()) } else { Owners::default() };
-    Ok(Executable { backing, entry: Some(entry.clone()), path: Arc::from(entry.path()), owners })
+    Ok(Executable { backing, path: Arc::from(path.unwrap_or_else(|| entry.path())), owners })
 }
 
 /// What a process is called that runs a program of this name.

@@ -27,7 +27,6 @@ use crate::memory::backing::Backing;
 use crate::memory::{Label, Memory, Protection, Region, STACK_FIRST, STACK_TOP, pages_up};
 use crate::process::{Process, short_name};
 use crate::signal::{Ending, SIGSEGV};
-use crate::vfs::node::Entry;
 use elf::Program;
 use image::Image;
 use owners::Owners;
@@ -64,8 +63,6 @@ impl Command {
 pub struct Executable {
     /// Its contents.
     pub backing: Arc<dyn Backing>,
-    /// What it was found by, if it is in a tree.
-    pub entry: Option<Arc<Entry>>,
     /// Its absolute path.
     pub path: Arc<[u8]>,
     /// Whose rights it gives.

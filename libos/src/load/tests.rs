@@ -80,7 +80,7 @@ fn refused(file: Vec<u8>) -> Errno {
 fn fatal(file: Vec<u8>) -> bool {
     let bytes = Bytes(file);
     let program = Program::read(&bytes).expect("readable");
-    let executable = Executable { backing: Arc::new(bytes), entry: None, path: Arc::from(&b"/p"[..]), owners: Default::default() };
+    let executable = Executable { backing: Arc::new(bytes), path: Arc::from(&b"/p"[..]), owners: Default::default() };
     image::map(&mut Memory::new(), &FakeKernel::new(64), &program, &executable, None).is_err()
 }
 
@@ -94,7 +94,7 @@ fn spoilt(at: usize, bytes: &[u8]) -> Vec<u8> {
 fn a_good_program_is_mapped_where_it_says() {
     let bytes = Bytes(program());
     let read = Program::read(&bytes).unwrap();
-    let executable = Executable { backing: Arc::new(bytes), entry: None, path: Arc::from(&b"/p"[..]), owners: Default::default() };
+    let executable = Executable { backing: Arc::new(bytes), path: Arc::from(&b"/p"[..]), owners: Default::default() };
     let mut memory = Memory::new();
     let image = image::map(&mut memory, &FakeKernel::new(64), &read, &executable, None).unwrap();
     assert_eq!((image.entry, image.bias, image.headers, image.end), (0x40_1000, 0, 0x40_0040, 0x40_2000));
@@ -179,7 +179,7 @@ fn a_relocatable_program_is_aligned_as_it_asks_and_zeros_follow_its_data() {
     put(&mut file, 24, &0x100u64.to_le_bytes());
     let bytes = Bytes(file);
     let read = Program::read(&bytes).unwrap();
-    let executable = Executable { backing: Arc::new(bytes), entry: None, path: Arc::from(&b"/p"[..]), owners: Default::default() };
+    let executable = Executable { backing: Arc::new(bytes), path: Arc::from(&b"/p"[..]), owners: Default::default() };
     let image = image::map(&mut Memory::new(), &FakeKernel::new(64), &read, &executable, None).unwrap();
     assert_eq!(image.bias % 0x20_0000, 0);
     assert_eq!(image.entry, image.bias + 0x100);

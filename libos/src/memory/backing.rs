@@ -1,8 +1,10 @@
 //! What a mapping of a file asks of the file.
 
+use alloc::sync::Arc;
 use core::ops::Range;
 
 use crate::errno::Result;
+use crate::vfs::node::Entry;
 
 /// What a mapping wants a file's frames for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,6 +54,11 @@ pub trait Backing: Send + Sync {
     fn is_present(&self, page: u64) -> bool {
         let _ = page;
         true
+    }
+
+    /// Where it is in the tree, wherever its path leads by now.
+    fn entry(&self) -> Option<Arc<Entry>> {
+        None
     }
 
     /// Whether who runs it may get other ids by that: it has a set-user-id or a set-group-id bit.

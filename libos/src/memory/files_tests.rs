@@ -163,7 +163,7 @@ fn hidden_members_are_attached_and_not_shown() {
     let names = caller.list("/", 4096);
     assert!(names.contains(&b".chitinous".to_vec()) && !names.contains(&b".chitin".to_vec()));
     assert_eq!(caller.open("/.chitin/rewritten/bin/tool", READ_ONLY), Err(Errno::ENOENT));
-    let backing = || entry(&caller, b"/bin/tool").node.clone().run(Role::Program).expect("a regular file");
+    let backing = || entry(&caller, b"/bin/tool").node.clone().run(Role::Program).expect("a regular file").0;
     let found = backing().overlay().expect("an overlay");
     assert!(found == overlay && found.as_ptr().addr() % PAGE_SIZE == 0);
     assert!(caller.read_file("/bin/tool").unwrap() == contents());
@@ -178,7 +178,7 @@ fn a_file_that_is_cut_or_stored_to_loses_its_overlay() {
     for cut in [false, true] {
         let archive = paged_cpio(&[(".chitin/rewritten/tool", FILE, &[1; PAGE_SIZE]), ("tool", FILE, &contents())]);
         let caller = Caller::new(archive);
-        let overlay = || entry(&caller, b"/tool").node.clone().run(Role::Program).expect("a regular file").overlay();
+        let overlay = || entry(&caller, b"/tool").node.clone().run(Role::Program).expect("a regular file").0.overlay();
         assert!(overlay().is_some());
         let fd = caller.open("/tool", if cut { READ_WRITE | TRUNCATE } else { READ_WRITE }).unwrap();
         if !cut {

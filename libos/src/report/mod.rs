@@ -153,7 +153,7 @@ impl<K: Kernel> World for Process<K> {
 
     fn executable(&self) -> Target {
         let running = self.running.lock();
-        let entry = running.program.as_ref().and_then(|program| program.entry.clone());
+        let entry = running.program.as_ref().and_then(|program| program.backing.entry());
         entry.map_or_else(|| Target::Path(running.path.clone()), Target::Entry)
     }
 

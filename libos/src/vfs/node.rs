@@ -213,11 +213,11 @@ pub trait Node: Any + Send + Sync {
     }
 
     /// The contents as exec wants them, of a regular file: to run them, which keeps others from writing to them until they are let go of; or
-    /// to be the interpreter of what runs.
+    /// to be the interpreter of what runs. And where they are, if that was told with them.
     ///
     /// # Errors
     /// `EACCES`: it is no regular file, or may not be executed. `ETXTBSY`: it is open for writing.
-    fn run(self: Arc<Self>, as_what: Role) -> Result<Arc<dyn Backing>> {
+    fn run(self: Arc<Self>, as_what: Role) -> Result<(Arc<dyn Backing>, Option<Vec<u8>>)> {
         let _ = as_what;
         Err(Errno::EACCES)
     }

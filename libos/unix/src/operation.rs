@@ -372,6 +372,9 @@ pub const BY_PLACE: u16 = 1;
 /// In the place that is told of a file that was opened to be run: it has a set-user-id or a set-group-id bit.
 pub const GIVES_IDS: u64 = 1 << 32;
 
+/// From which bit on the length of its path stands in that word; the path itself is in the mailbox. 0: it is not told.
+pub const PATH_LENGTH: u32 = 40;
+
 /// What [`Operation::OpenEntry`] opens a file for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u16)]

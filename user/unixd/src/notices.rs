@@ -4,6 +4,7 @@
 //! changed are looked at: their stamps of news say which way something moved since. Nobody else pays for it, but for pipes: one that somebody is
 //! told of is served here and has no ring.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
@@ -91,26 +92,25 @@ impl Server {
         let words = request.words.map(|word| word as u32);
         match what {
             Notify::Owner => {
-                let notice = opened.notice.lock();
-                let whom = notice.owner.map_or(0, |owner| self.family.named(&owner));
-                Ok([u64::from(notice.kind), u64::from(whom), 0, 0])
+                let (owner, kind) = opened.notice.with(|notice| (notice.owner, notice.kind));
+                let whom = owner.map_or(0, |owner| self.family.named(&owner));
+                Ok([u64::from(kind), u64::from(whom), 0, 0])
             }
             Notify::SetOwner => {
                 let owner = if words[1] == 0 { None } else { Some(self.family.owner(id, words[0], words[1])?) };
-                let mut notice = opened.notice.lock();
-                (notice.owner, notice.kind) = (owner, words[0]);
+                opened.notice.with(|notice| (notice.owner, notice.kind) = (owner, words[0]));
                 value(0)
             }
-            Notify::Signal => value(u64::from(opened.notice.lock().signal)),
+            Notify::Signal => value(u64::from(opened.notice.with(|notice| notice.signal))),
             Notify::SetSignal if words[0] > SIGNALS => Err(Errno::EINVAL),
             Notify::SetSignal => {
-                opened.notice.lock().signal = words[0];
+                opened.notice.with(|notice| notice.signal = words[0]);
                 value(0)
             }
             Notify::Start | Notify::Stop if !is_told_of(opened.object) => Err(Errno::ENOTTY),
             Notify::Start => self.start_notices(id, &opened, words[0]),
             Notify::Stop => {
-                opened.notice.lock().listening = None;
+                opened.notice.with(|notice| notice.listening = None);
                 self.notices.remove(&opened);
                 value(0)
             }
@@ -119,25 +119,25 @@ impl Server {
 
     fn start_notices(&mut self, id: u32, opened: &Arc<Opened>, descriptor: u32) -> Answer {
         let watchers = opened.file.watchers().ok_or(Errno::ENOTTY)?;
-        if opened.object == Object::Terminal && opened.notice.lock().owner.is_none() {
+        if opened.object == Object::Terminal && opened.notice.with(|notice| notice.owner.is_none()) {
             let foreground = Server::foreground_of(opened);
             let (kind, whom) = if foreground != 0 { (notify::GROUP, foreground) } else { (notify::PROCESS, id) };
             let owner = self.family.owner(id, kind, whom)?;
-            let mut notice = opened.notice.lock();
-            (notice.owner, notice.kind) = (Some(owner), kind);
+            opened.notice.with(|notice| (notice.owner, notice.kind) = (Some(owner), kind));
         }
         let caller = Caller::new(id);
         // This lets a pipe's bytes go by the server.
         let _ = opened.file.readiness(&caller);
         let told = opened.file.news(&caller);
-        let mut notice = opened.notice.lock();
-        if let Some(listening) = &mut notice.listening {
-            listening.descriptor = descriptor;
-            return value(0);
-        }
-        let mark = self.notices.add(opened);
-        watchers.mark(&mark);
-        notice.listening = Some(Listening { descriptor, mark, told });
+        opened.notice.with(|notice| {
+            if let Some(listening) = &mut notice.listening {
+                listening.descriptor = descriptor;
+                return;
+            }
+            let mark = self.notices.add(opened);
+            watchers.mark(&mark);
+            notice.listening = Some(Listening { descriptor, mark, told });
+        });
         value(0)
     }
 
@@ -145,7 +145,7 @@ impl Server {
     #[cold]
     pub(crate) fn send_notices(&mut self) {
         for opened in self.notices.take() {
-            for (owner, news) in news_of(&opened) {
+            for (owner, news) in opened.notice.with(|notice| news_of(&opened, notice)) {
                 self.family.notify(&owner, &news);
             }
         }
@@ -154,11 +154,10 @@ impl Server {
 }
 
 /// What there is to tell of a file, and to whom.
-fn news_of(opened: &Opened) -> Vec<(Owner, News)> {
+fn news_of(opened: &Opened, notice: &mut Notice) -> Vec<(Owner, News)> {
     let mut all = Vec::new();
     let caller = Caller::new(unix::SERVER_ID);
-    let mut notice = opened.notice.lock();
-    let Notice { owner, signal, listening: Some(listening), .. } = &mut *notice else { return all };
+    let Notice { owner, signal, listening: Some(listening), .. } = notice else { return all };
     listening.mark.begin_look();
     let now = opened.file.news(&caller);
     let before = core::mem::replace(&mut listening.told, now);
@@ -175,5 +174,12 @@ fn news_of(opened: &Opened) -> Vec<(Owner, News)> {
     all
 }
 
-/// What is asked of an open file, behind its lock.
-pub type Locked = Mutex<Notice>;
+/// What is asked of an open file, if anything ever was: of most there is not.
+#[derive(Default)]
+pub struct Locked(Mutex<Option<Box<Notice>>>);
+
+impl Locked {
+    fn with<T>(&self, work: impl FnOnce(&mut Notice) -> T) -> T {
+        work(self.0.lock().get_or_insert_default())
+    }
+}

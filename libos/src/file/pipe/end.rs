@@ -45,7 +45,8 @@ impl Drop for End {
         state.ends.retain(|end| end.strong_count() > 0);
         state.edges.note_both();
         if (state.readers == 0) != (state.writers == 0) {
-            state.news.note_both();
+            state.news.input += 1;
+            state.news.output += 1;
         }
         if state.readers + state.writers == 0 {
             // A FIFO that nobody has open holds nothing.
@@ -341,7 +342,7 @@ impl End {
         let mut state = self.pipe.state.lock();
         let was_writable = state.is_writable();
         state.bytes.drain(..count);
-        state.news.note_output();
+        state.news.output += 1;
         if !was_writable && state.is_writable() {
             state.edges.note_output();
         }
@@ -430,7 +431,7 @@ impl File for End {
                 {
                     let mut state = self.pipe.state.lock();
                     state.edges.note_input();
-                    state.news.note_input();
+                    state.news.input += 1;
                 }
                 self.pipe.watchers.note_change(world);
                 continue;

@@ -48,7 +48,7 @@ struct State {
     /// The ends of this process, as long as it has them all.
     ends: Vec<Weak<End>>,
     edges: Edges,
-    /// When it was last written to and read from.
+    /// How often it was written to and read from, or an end went: it only matters that they change.
     news: Edges,
 }
 

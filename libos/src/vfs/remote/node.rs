@@ -154,12 +154,21 @@ impl RemoteNode {
     }
 
     fn open_handle(&self, access: Access, purpose: OpenPurpose) -> Result<Arc<dyn File>> {
-        let answer = self.ask(Operation::OpenEntry, purpose as u16, [self.number(), u64::from(access.bits()), 0])?;
+        let answer = self.ask_to_open(access, purpose)?;
+        Ok(self.opened(access, purpose, &answer))
+    }
+
+    fn ask_to_open(&self, access: Access, purpose: OpenPurpose) -> Result<[u64; 4]> {
+        self.ask(Operation::OpenEntry, purpose as u16, [self.number(), u64::from(access.bits()), 0])
+    }
+
+    /// The file that an answer tells of.
+    fn opened(&self, access: Access, purpose: OpenPurpose, answer: &[u64; 4]) -> Arc<dyn File> {
         let handle = match purpose {
             OpenPurpose::Execute => Handle::with_haste(self.tree(), high(answer[0]), Haste::Soon),
             _ => Handle::opened_for(self.tree(), high(answer[0]), access),
         };
-        Ok(self.tree().file(handle, self.kind, &answer))
+        self.tree().file(handle, self.kind, answer)
     }
 
     /// Open what is no file of the tree.
@@ -308,7 +317,7 @@ impl Node for RemoteNode {
         }
     }
 
-    fn run(self: Arc<Self>, as_what: Role) -> Result<Arc<dyn Backing>> {
+    fn run(self: Arc<Self>, as_what: Role) -> Result<(Arc<dyn Backing>, Option<Vec<u8>>)> {
         let purpose = match as_what {
             Role::Program => OpenPurpose::Execute,
             Role::Interpreter => OpenPurpose::Interpret,
@@ -316,7 +325,10 @@ impl Node for RemoteNode {
         if self.kind != Kind::Regular {
             return Err(Errno::EACCES);
         }
-        self.open_handle(Access::READ, purpose)?.backing().ok_or(Errno::EACCES)
+        let answer = self.ask_to_open(Access::READ, purpose)?;
+        let length = (answer[1] >> unix::PATH_LENGTH) as usize;
+        let path = (length > 0).then(|| self.text(0, length));
+        Ok((self.opened(Access::READ, purpose, &answer).backing().ok_or(Errno::EACCES)?, path))
     }
 
     fn watch(&self, instance: u32, mask: u32) -> Result<i32> {

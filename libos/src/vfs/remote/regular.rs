@@ -8,6 +8,7 @@ use linux_raw_sys::general::{FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_F
 use spin::Once;
 use unix::{InodeWords, OpenPurpose, Operation};
 
+use super::node::RemoteNode;
 use super::pages::Pages;
 use super::{Handle, Haste, high};
 use crate::errno::{Errno, Result};
@@ -16,6 +17,8 @@ use crate::file::{Access, Blocking, File, Input, Output, Place, Plain, Seek, See
 use crate::memory::backing::{Backing, Frames, Purpose};
 use crate::server::Server;
 use crate::user::UserMemory;
+use crate::vfs::attributes::Kind;
+use crate::vfs::node::Entry;
 use crate::vfs::seals::Seals;
 use crate::vfs::world::World;
 
@@ -321,6 +324,10 @@ impl Backing for RegularFile {
 
     fn is_present(&self, page: u64) -> bool {
         self.ask(Operation::IsPresent, 0, [page, 0]).is_ok_and(|answer| answer[0] != 0)
+    }
+
+    fn entry(&self) -> Option<Arc<Entry>> {
+        Some(Entry::elsewhere(Arc::new(RemoteNode::new(self.handle.clone(), Kind::Regular, 0)), false))
     }
 
     fn gives_ids(&self) -> bool {

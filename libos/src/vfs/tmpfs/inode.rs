@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use linux_raw_sys::general::{FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE};
@@ -376,8 +377,8 @@ impl Node for Inode {
         }
     }
 
-    fn run(self: Arc<Self>, _: Role) -> Result<Arc<dyn Backing>> {
-        if self.contents().is_some() { Ok(self) } else { Err(Errno::EACCES) }
+    fn run(self: Arc<Self>, _: Role) -> Result<(Arc<dyn Backing>, Option<Vec<u8>>)> {
+        if self.contents().is_some() { Ok((self, None)) } else { Err(Errno::EACCES) }
     }
 
     fn is_read_only(&self) -> bool {

@@ -311,10 +311,18 @@ impl Tree {
             if flags & NO_PROGRAMS != 0 {
                 return Err(Errno::EACCES);
             }
-            let running = InUse::begin(&entry, Use::Run)?;
-            let what = is_for(OpenPurpose::Execute).then_some(running.what());
+            let what = is_for(OpenPurpose::Execute).then_some(Use::Run);
+            if what.is_none() {
+                // What loads a program may be written to afterwards.
+                drop(InUse::begin(&entry, Use::Run)?);
+            }
+            let path = entry.path();
             let mut answer = self.open_to(asked, world, entry, access & Access::READ, what)?;
             answer[1] |= if attributes.permissions & SET_IDS != 0 && flags & NO_SET_IDS == 0 { unix::GIVES_IDS } else { 0 };
+            // Who runs it wants to know its path: that saves the question.
+            if send(asked, 0, &path).is_ok() {
+                answer[1] |= (path.len() as u64) << unix::PATH_LENGTH;
+            }
             return Ok(answer);
         }
         world.subject.may(&attributes, access.into())?;
