@@ -266,12 +266,8 @@ fn too_long_a_command_is_refused() {
 #[test]
 fn a_script_names_its_interpreter() {
     let line = |text: &str| {
-        let executable = Executable {
-            backing: Arc::new(Bytes(text.as_bytes().to_vec())),
-            entry: None,
-            path: Arc::from(&b"/s"[..]),
-            owners: Default::default(),
-        };
+        let executable =
+            Executable { backing: Arc::new(Bytes(text.as_bytes().to_vec())), path: Arc::from(&b"/s"[..]), owners: Default::default() };
         let line = script::line(&executable)?;
         let mut arguments = vec![b"s".to_vec(), b"a".to_vec()];
         let put = line.map(|line| line.put_before(b"/s".to_vec(), &mut arguments, &mut Room::new(2, 0, 0).unwrap()));
