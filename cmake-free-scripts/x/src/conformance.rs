@@ -25,7 +25,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 
 use crate::isa::Isa;
-use crate::{build, setup, tree};
+use crate::{build, setup, signals, tree};
 use outcome::{Outcome, Results};
 use report::Report;
 pub use suite::core_families;
@@ -71,6 +71,7 @@ pub struct Options {
 pub fn conformance(options: &Options) -> Result<ExitCode> {
     let isas = options.arch.map_or(Isa::ALL.to_vec(), |isa| vec![isa]);
     setup::ensure(&isas)?;
+    signals::begin_anew()?;
     build::build_linux_program(Isa::host(), RUNNER)?;
     let mut reports = Vec::new();
     for &isa in &isas {

@@ -11,6 +11,7 @@
 //! | `entry`, `manifest`, `policies` | what is chosen for a program |
 //! | `test` | runs the tests of all levels |
 //! | `conformance` | runs public test suites, against Linux |
+//! | `signals` | lets programs on Linux begin with the default actions |
 //! | `rewrite` | the rewriter's reports, and overlays |
 //! | `bench`, `profile`, `symbols` | measures |
 //! | `check`, `size`, `lines` | hold it to its standards and budgets |
@@ -39,6 +40,7 @@ mod rewrite;
 mod rootfs;
 mod run;
 mod setup;
+mod signals;
 mod size;
 mod symbols;
 mod test;

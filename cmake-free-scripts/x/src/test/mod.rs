@@ -45,7 +45,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::isa::Isa;
-use crate::{build, go_programs, progress, setup};
+use crate::{build, go_programs, progress, setup, signals};
 
 /// Which tests, and how.
 #[derive(Args, Clone, Debug)]
@@ -107,6 +107,7 @@ pub fn test(options: &Options) -> Result<ExitCode> {
     // Where a program's output is the same on both, the host's own run is the truth.
     let needed: Vec<Isa> = Isa::ALL.into_iter().filter(|isa| isas.contains(isa) || *isa == Isa::host()).collect();
     setup::ensure(&needed)?;
+    signals::begin_anew()?;
     if wanted(1) && !options.list {
         verdicts.extend(host::run(options.filter.as_deref())?);
     }
