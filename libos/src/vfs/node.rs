@@ -213,11 +213,11 @@ pub trait Node: Any + Send + Sync {
     }
 
     /// The contents as exec wants them, of a regular file: to run them, which keeps others from writing to them until they are let go of; or
-    /// to be the interpreter of what runs. And where they are, if that was told with them.
+    /// to be the interpreter of what runs.
     ///
     /// # Errors
     /// `EACCES`: it is no regular file, or may not be executed. `ETXTBSY`: it is open for writing.
-    fn run(self: Arc<Self>, as_what: Role) -> Result<(Arc<dyn Backing>, Option<Vec<u8>>)> {
+    fn run(self: Arc<Self>, as_what: Role) -> Result<Contents> {
         let _ = as_what;
         Err(Errno::EACCES)
     }
@@ -265,6 +265,9 @@ pub trait Node: Any + Send + Sync {
         None
     }
 }
+
+/// What is run: its contents, and its path, if that was told with them.
+pub type Contents = (Arc<dyn Backing>, Option<Vec<u8>>);
 
 /// What a file is run as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,11 +16,10 @@ use super::{Handle, Haste, NONE, ROOT, Tree, high, low};
 use crate::errno::{Errno, Result};
 use crate::file::pipe::Pipe;
 use crate::file::{self, Access, Blocking, File, Output, Seeking};
-use crate::memory::backing::Backing;
 use crate::server::Server;
 use crate::vfs::attributes::{Attributes, Change, Kind, Time};
 use crate::vfs::device;
-use crate::vfs::node::{Elsewhere, Entry, Listed, New, Node, Opened, Rename, Role, Statistics, Target, Visitor};
+use crate::vfs::node::{self, Elsewhere, Entry, Listed, New, Node, Opened, Rename, Role, Statistics, Target, Visitor};
 use crate::vfs::opening::Opening;
 use crate::vfs::permission::{Actor, Wanted};
 use crate::vfs::status::Status;
@@ -317,7 +316,7 @@ impl Node for RemoteNode {
         }
     }
 
-    fn run(self: Arc<Self>, as_what: Role) -> Result<(Arc<dyn Backing>, Option<Vec<u8>>)> {
+    fn run(self: Arc<Self>, as_what: Role) -> Result<node::Contents> {
         let purpose = match as_what {
             Role::Program => OpenPurpose::Execute,
             Role::Interpreter => OpenPurpose::Interpret,

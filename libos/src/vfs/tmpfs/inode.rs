@@ -2,7 +2,6 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use linux_raw_sys::general::{FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE};
@@ -18,7 +17,7 @@ use crate::vfs::attributes::{Attributes, Change, Kind, SET_IDS, Time};
 use crate::vfs::device;
 use crate::vfs::listing::DirectoryFile;
 use crate::vfs::mount;
-use crate::vfs::node::{Entry, NEVER_NAMED, New, Node, Rename, Role, SEALABLE, Statistics, Target, Visitor};
+use crate::vfs::node::{self, Entry, NEVER_NAMED, New, Node, Rename, Role, SEALABLE, Statistics, Target, Visitor};
 use crate::vfs::permission::Actor;
 use crate::vfs::seals::Seals;
 use crate::vfs::tmpfs::contents::Contents;
@@ -377,7 +376,7 @@ impl Node for Inode {
         }
     }
 
-    fn run(self: Arc<Self>, _: Role) -> Result<(Arc<dyn Backing>, Option<Vec<u8>>)> {
+    fn run(self: Arc<Self>, _: Role) -> Result<node::Contents> {
         if self.contents().is_some() { Ok((self, None)) } else { Err(Errno::EACCES) }
     }
 
