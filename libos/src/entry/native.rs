@@ -206,12 +206,18 @@ pub fn arguments() -> &'static Arguments {
     &frame().arguments
 }
 
+/// Whether a range is in the program's half.
+fn is_programs(address: usize, length: usize) -> bool {
+    address.checked_add(length).is_some_and(|end| end <= PROGRAM_TOP)
+}
+
 /// Bytes behind the program's half where nothing is ever mapped.
 const NOTHING: usize = abi::IMAGE_BASE as usize - PROGRAM_TOP;
 
-/// Whether a range is in the program's half: a copy that leaves that by less than there is nothing behind it ends with a fault.
+/// Whether a range may be copied from or to: one that leaves the program's half by no more than there is nothing behind it ends at the copy's fixup.
+/// What uses memory in place has no such fixup there.
 #[inline(always)]
-fn is_programs(address: usize, length: usize) -> bool {
+fn is_copyable(address: usize, length: usize) -> bool {
     address <= PROGRAM_TOP && (length <= NOTHING || length <= PROGRAM_TOP - address)
 }
 
@@ -223,7 +229,7 @@ const fn is_value_programs<T>(address: usize) -> bool {
 
 impl UserMemory for Native {
     fn read(&self, address: usize, into: &mut [u8]) -> Result<()> {
-        if !is_programs(address, into.len()) {
+        if !is_copyable(address, into.len()) {
             return Err(Errno::EFAULT);
         }
         // SAFETY: `into` is valid; the other side may fault, which ends the copy at its fixup.
@@ -265,7 +271,7 @@ impl UserMemory for Native {
 
     #[inline(always)]
     fn read_fresh(&self, address: usize, into: &mut [MaybeUninit<u8>]) -> Result<()> {
-        if !is_programs(address, into.len()) {
+        if !is_copyable(address, into.len()) {
             return Err(Errno::EFAULT);
         }
         // SAFETY: as in `read`; whole if it was not broken off.
@@ -304,7 +310,7 @@ impl UserMemory for Native {
     }
 
     fn write(&self, address: usize, from: &[u8]) -> Result<()> {
-        if !is_programs(address, from.len()) {
+        if !is_copyable(address, from.len()) {
             return Err(Errno::EFAULT);
         }
         // SAFETY: `from` is valid; the other side is the program's memory, which holds nothing of the library's, and may fault,
