@@ -60,8 +60,6 @@ impl Notices {
     }
 
     fn add(&mut self, opened: &Arc<Opened>) -> Arc<Mark> {
-        // Most are of files that are closed by now.
-        self.files.retain(|_, file| file.strong_count() > 0);
         self.last = self.last.wrapping_add(1);
         self.files.insert(self.last, Arc::downgrade(opened));
         Mark::new(&self.changed, self.last)
@@ -71,8 +69,9 @@ impl Notices {
         self.files.retain(|_, file| file.strong_count() > 0 && !core::ptr::eq(file.as_ptr(), Arc::as_ptr(opened)));
     }
 
-    /// Those that changed since this was asked last.
+    /// Those that changed since this was asked last. What is closed by now is forgotten, so that nobody goes on to pay for it.
     fn take(&mut self) -> Vec<Arc<Opened>> {
+        self.files.retain(|_, file| file.strong_count() > 0);
         let mut numbers = Vec::new();
         self.changed.take(&mut numbers);
         numbers.iter().filter_map(|number| self.files.get(number)?.upgrade()).collect()
