@@ -54,6 +54,8 @@ case $name in
     sqlite3)
         # One file of C, the same for both ISAs, made by the source package's own configure (which brings the Tcl that it needs).
         amalgamation=$cache/build/sqlite3-amalgamation
+        exec 8> "$amalgamation.lock"
+        flock 8
         if [ ! -e "$amalgamation/done" ]; then
             rm -rf "$amalgamation"
             unpack sqlite3
@@ -64,6 +66,7 @@ case $name in
             cp sqlite3.c sqlite3.h sqlite3ext.h shell.c "$amalgamation"
             touch "$amalgamation/done"
         fi
+        flock -u 8
         cd "$amalgamation"
         "$cc" -O2 -DSQLITE_THREADSAFE=1 -DSQLITE_OMIT_LOAD_EXTENSION -I. shell.c sqlite3.c -lm -o "$output/sqlite3.new"
         ;;

@@ -9,6 +9,9 @@ here=$(cd "$(dirname "$0")" && pwd)
 
 mkdir -p "$cache/sources"
 cd "$cache/sources"
+# Two programs may want it at once.
+exec 9> .lock
+flock 9
 if compgen -G "${package}_*.orig.tar.*" > /dev/null; then exit 0; fi
 if [ -n "${CHITIN_SOURCES:-}" ] && compgen -G "$CHITIN_SOURCES/${package}_*.orig.tar.*" > /dev/null; then
     cp "$CHITIN_SOURCES/${package}"_*.orig.tar.* .

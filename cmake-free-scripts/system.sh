@@ -26,7 +26,7 @@ mkdir -p "$build" "$output" "$root"/usr/{bin,lib/tcc/include,include,src/tcc,src
 source_of() {
     "$here/source.sh" "$1" "$cache" && return
     apt_view "$build/view" deb-src "$(distribution_suite)" "$(dpkg --print-architecture)"
-    (cd "$cache/sources" && apt-get "${APT[@]}" source --download-only "$1" > /dev/null)
+    (cd "$cache/sources" && flock 9 && apt-get "${APT[@]}" source --download-only "$1" > /dev/null) 9> "$cache/sources/.lock"
 }
 
 # unpack PACKAGE FOLDER: some archives have a folder at the top, some have not.

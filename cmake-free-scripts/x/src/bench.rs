@@ -8,7 +8,8 @@
 //! | `column` | the columns, and what boots for each |
 //! | `own` | a user's own program |
 //! | `calls` | what whole programs ask of Linux, and what each call costs |
-//! | `parts` | where an operation's instructions go, by the profile |
+//! | `sections` | where an operation's instructions go, by the profile |
+//! | `parts`, `flames` | shows it: as stacked bars of the report, as flame graphs |
 //! | `cycles` | the second clock: cycles, where the host gives them |
 //! | `primitives` | what the exokernel's own primitives cost |
 //! | `operation` | what the program can measure, as it says itself |
@@ -28,6 +29,7 @@ mod calls;
 mod column;
 mod csv;
 mod cycles;
+mod flames;
 pub mod gate;
 mod history;
 mod kept;
@@ -39,11 +41,13 @@ mod primitives;
 mod repeat;
 mod report;
 mod results;
+mod sections;
 mod session;
 mod table;
 mod transcript;
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
@@ -82,6 +86,9 @@ pub struct Options {
     /// Look into where instructions go, though only some operations are wanted
     #[arg(long)]
     parts: bool,
+    /// Draw a flame graph of each of these operations, on each column, into a folder, and measure nothing else
+    #[arg(long, value_name = "FOLDER", requires = "filter")]
+    flames: Option<PathBuf>,
     /// Measure by the second clock too, though only some operations are wanted: cycles of the host's processor
     #[arg(long)]
     cycles: bool,
@@ -133,6 +140,9 @@ pub fn bench(options: &Options) -> Result<ExitCode> {
     let operations: Vec<Operation> = operations.into_iter().filter(|operation| is_wanted(operation, options)).collect();
     let primitives = options.filter.iter().any(|text| primitives::GROUP.contains(text.as_str()));
     ensure!(primitives || !operations.is_empty(), "no operation has that in it: `cargo x bench --list` shows all");
+    if let Some(folder) = &options.flames {
+        return draw_flames(folder, &isas, &operations, options);
+    }
     if options.fresh {
         kept::forget()?;
     }
@@ -197,6 +207,21 @@ fn parts(isas: &[Isa], known: &[Operation], options: &Options) -> results::AllPa
         }
     }
     all
+}
+
+/// A flame graph of each operation, on each ISA and column.
+fn draw_flames(folder: &Path, isas: &[Isa], operations: &[Operation], options: &Options) -> Result<ExitCode> {
+    let known = operation::all()?;
+    let names: Vec<&str> = operations.iter().map(|operation| operation.name.as_str()).collect();
+    for &isa in isas {
+        for column in columns(options) {
+            let spinner = progress::spinner(&format!("{isa} {}: where instructions go", column.name()));
+            let drawn = flames::draw(folder, isa, column, &known, &names);
+            spinner.finish_and_clear();
+            drawn?.iter().for_each(|path| println!("{}", path.display()));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Whether whole programs are looked into: where all is measured, or the entry that they are looked at by and programs are asked for.

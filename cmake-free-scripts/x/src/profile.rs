@@ -95,16 +95,22 @@ impl Profile {
         }
         let total: u64 = stacks.values().sum();
         let lines: Vec<String> = stacks.iter().map(|(stack, count)| format!("{stack} {count}")).collect();
-        let mut options = inferno::flamegraph::Options::default();
-        options.title = format!("{total} instructions of an {isa} guest");
-        options.count_name = "instructions".into();
-        options.name_type = "Symbol:".into();
-        options.hash = true;
-        let file = File::create(output).with_context(|| format!("cannot write {}", output.display()))?;
-        inferno::flamegraph::from_lines(&mut options, lines.iter().map(String::as_str), BufWriter::new(file))?;
+        draw_lines(&format!("{total} instructions of an {isa} guest"), &lines, output)?;
         print_shares(&stacks, total);
         Ok(())
     }
+}
+
+/// Draw stacks, a line for each with what it counts behind it.
+pub fn draw_lines(title: &str, lines: &[String], output: &Path) -> Result<()> {
+    let mut options = inferno::flamegraph::Options::default();
+    options.title = title.to_owned();
+    options.count_name = "instructions".into();
+    options.name_type = "Symbol:".into();
+    options.hash = true;
+    let file = File::create(output).with_context(|| format!("cannot write {}", output.display()))?;
+    inferno::flamegraph::from_lines(&mut options, lines.iter().map(String::as_str), BufWriter::new(file))?;
+    Ok(())
 }
 
 /// What each image had of it, and the symbols that had most.

@@ -8,6 +8,7 @@ use std::fs;
 use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -35,14 +36,27 @@ pub fn ensure(isas: &[Isa]) -> Result<()> {
     emulators()?;
     compilers(isas)?;
     musl(isas)?;
+    let mut steps: Vec<Box<dyn FnOnce() -> Result<()> + Send>> = Vec::new();
     for &isa in isas {
         for flavour in Flavour::ALL {
-            PROGRAMS.iter().try_for_each(|name| program(isa, flavour, name))?;
-            TOOLS.iter().try_for_each(|name| tool(isa, flavour, name))?;
-            system(isa, flavour)?;
+            PROGRAMS.into_iter().for_each(|name| steps.push(Box::new(move || program(isa, flavour, name))));
+            TOOLS.into_iter().for_each(|name| steps.push(Box::new(move || tool(isa, flavour, name))));
+            steps.push(Box::new(move || system(isa, flavour)));
         }
     }
-    Ok(())
+    side_by_side(steps)
+}
+
+/// Run steps that do not need each other, as many at a time as there are processors: much of each keeps but one of them busy.
+fn side_by_side(steps: Vec<Box<dyn FnOnce() -> Result<()> + Send>>) -> Result<()> {
+    let left = Mutex::new(steps.into_iter());
+    let next = || left.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let worker = || std::iter::from_fn(next).try_for_each(|step| step());
+    let processors = std::thread::available_parallelism().map_or(1, |count| count.get());
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..processors).map(|_| scope.spawn(worker)).collect();
+        workers.into_iter().try_for_each(|worker| worker.join().expect("a step does not panic"))
+    })
 }
 
 /// Make sure that what only the tests need is there too.
@@ -254,14 +268,40 @@ pub fn user_emulator(isa: Isa) -> String {
     format!("qemu-{isa}-static")
 }
 
+/// The oldest emulator that all of this runs on: its aarch64 counts an instruction a tick, and it has the plugins that the profile needs.
+const LEAST_QEMU: (u32, u32) = (9, 2);
+
+/// The release of an installed emulator.
+fn release(emulator: &str) -> Option<(u32, u32)> {
+    let output = Command::new(emulator).arg("--version").output().ok()?;
+    parse_release(&String::from_utf8_lossy(&output.stdout))
+}
+
+fn parse_release(text: &str) -> Option<(u32, u32)> {
+    let (_, rest) = text.split_once("version ")?;
+    let mut numbers = rest.split(|character: char| !character.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
 fn emulators() -> Result<()> {
-    let mut programs: Vec<String> = Isa::ALL.iter().map(|isa| format!("qemu-system-{isa}")).collect();
-    programs.extend(Isa::ALL.iter().filter(|&&isa| isa != Isa::host()).map(|&isa| user_emulator(isa)));
-    if programs.iter().all(|program| installed(program)) {
+    let systems: Vec<String> = Isa::ALL.iter().map(|isa| format!("qemu-system-{isa}")).collect();
+    let others: Vec<String> = Isa::ALL.into_iter().filter(|&isa| isa != Isa::host()).map(user_emulator).collect();
+    let are_there = || systems.iter().chain(&others).all(|program| installed(program));
+    let old = || systems.iter().filter_map(|program| release(program)).min().filter(|found| *found < LEAST_QEMU);
+    // What could not be had is asked for once.
+    let stamp = tree::cache().join("stamps/old-qemu");
+    if are_there() && (old().is_none() || stamp.exists()) {
         return Ok(());
     }
+    let (major, minor) = LEAST_QEMU;
     let script = tree::root().join("cmake-free-scripts/qemu.sh");
-    privileged("setup: QEMU", "qemu", &[&script.display().to_string()])
+    privileged("setup: QEMU", "qemu", &[&script.display().to_string(), &format!("{major}.{minor}")])?;
+    if let Some((found_major, found_minor)) = old() {
+        eprintln!("setup: QEMU {found_major}.{found_minor} is what there is; counts on aarch64 and profiles need {major}.{minor}");
+        fs::create_dir_all(stamp.parent().context("a stamp has a folder")?)?;
+        fs::write(stamp, "")?;
+    }
+    Ok(())
 }
 
 /// gcc for each ISA, with the host's kernel headers, and what unpacks and builds source packages.
@@ -326,4 +366,18 @@ fn privileged(message: &str, name: &str, words: &[&str]) -> Result<()> {
     };
     command.args(&words[1..]).env("DEBIAN_FRONTEND", "noninteractive");
     logged(message, name, &mut command).with_context(|| by_hand.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_emulator_tells_its_release() {
+        let parsed = |text: &str| parse_release(text);
+        assert_eq!(parsed("QEMU emulator version 10.0.2 (Debian 1:10.0.2+ds-2+deb13u1~bpo12+1)\nCopyright"), Some((10, 0)));
+        assert_eq!(parsed("QEMU emulator version 7.2.22"), Some((7, 2)));
+        assert!((7, 2) < LEAST_QEMU && (10, 0) > LEAST_QEMU);
+        assert_eq!(parsed("no emulator"), None);
+    }
 }

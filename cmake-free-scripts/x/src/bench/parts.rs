@@ -1,19 +1,16 @@
-//! Where an operation's instructions go: each of them, by the profile's plugin (`crate::profile`), in the program's passes only.
-//!
-//! The program marks its passes for the plugin. A pass's instructions, in parts, make up the figure that the same pass is measured at.
+//! Where an operation's instructions go, in parts: whose they are, and whether they copy.
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use super::column::{Column, Tuning};
 use super::operation::Operation;
-use super::session::{self, Work};
-use super::transcript::Measured;
+use super::sections;
 use crate::entry::Entry;
 use crate::isa::Isa;
-use crate::profile::{self, Profile};
+use crate::profile;
 
 /// What is looked into.
 pub const OPERATIONS: [&str; 16] = [
@@ -37,11 +34,6 @@ pub const OPERATIONS: [&str; 16] = [
 
 /// Columns that are looked into.
 pub const COLUMNS: [Column; 3] = [Column::Chitin(Entry::Linked), Column::Chitin(Entry::Reflected), Column::Linux(Tuning::Tuned)];
-
-/// Passes of an operation; the first one warms.
-const PASSES: usize = 4;
-/// How far what the plugin counts may be from what the clock does, as a part of it: an instruction that faults is counted each time.
-const TOLERANCE: f64 = 0.02;
 
 /// Whose instruction it is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
@@ -112,34 +104,15 @@ pub type Parts = BTreeMap<Part, f64>;
 
 /// By operation. `known` has how many rounds each has.
 pub fn measure(isa: Isa, column: Column, known: &[Operation], divisor: usize) -> Result<BTreeMap<String, Parts>> {
-    let profile = Profile::new()?;
-    let work = Work { divisor, ..Work::of(OPERATIONS.to_vec()) };
-    let transcript = session::boot_profiled(isa, column, &work, profile.option())?;
-    let is_ours = matches!(column, Column::Chitin(_));
-    let sections = profile.sections(isa, is_ours)?;
-    // In the program's order, which is that of the passes.
-    let figure = |operation: &&Operation| transcript.measured.get(&operation.name).and_then(Measured::median);
-    let measured: Vec<(&Operation, f64)> = known
-        .iter()
-        .filter(|operation| operation.name == "loop" || OPERATIONS.contains(&operation.name.as_str()))
-        .filter_map(|operation| Some((operation, figure(&operation)?)))
-        .collect();
-    ensure!(sections.len() == PASSES * measured.len(), "{} passes of {} operations were marked", sections.len(), measured.len());
-    let mut all = BTreeMap::new();
-    for ((operation, figure), passes) in measured.into_iter().zip(sections.chunks(PASSES)) {
-        let counts = passes[1..].iter().flatten();
-        let total: u64 = counts.clone().map(|(_, count)| count).sum();
-        let (name, rounds) = (&operation.name, operation.rounds(divisor));
-        let counted = total as f64 / (PASSES - 1) as f64 / rounds as f64;
-        ensure!((counted / figure - 1.0).abs() < TOLERANCE, "{name}: the clock says {figure} instructions, the profile {counted:.1}");
+    let stacks = sections::measure(isa, column, known, &OPERATIONS, divisor)?;
+    let parts = stacks.into_iter().map(|(name, stacks)| {
         let mut parts = Parts::new();
-        for (stack, &count) in counts {
-            *parts.entry(Part::of(stack)).or_default() += count as f64 / total as f64 * figure;
+        for (stack, count) in stacks {
+            *parts.entry(Part::of(&stack)).or_default() += count;
         }
-        all.insert(name.clone(), parts);
-    }
-    all.remove("loop").context("the loop was not marked")?;
-    Ok(all)
+        (name, parts)
+    });
+    Ok(parts.collect())
 }
 
 #[cfg(test)]
