@@ -18,12 +18,14 @@
 //! | `transcript` | reads what the program prints |
 //! | `repeat` | whether a second run gives the same |
 //! | `results` | the figures of a whole run, as JSON has them |
+//! | `aims` | what the project aims at, and whether it is met |
 //! | `baseline` | what Linux was seen to cost before |
 //! | `table`, `csv`, `report` | shows them |
 //! | `history` | what was measured at earlier commits |
 //! | `policy` | what an app's policies change |
 //! | `gate` | holds Chitin's counts to the checked-in table |
 
+mod aims;
 mod baseline;
 mod calls;
 mod column;
@@ -287,7 +289,10 @@ fn show(results: &Results, options: &Options) -> Result<ExitCode> {
     if options.json {
         println!("{}", results.json()?);
     } else {
-        Isa::ALL.into_iter().filter(|isa| results.isas.contains_key(isa.name())).for_each(|isa| table::print(results, isa));
+        for isa in Isa::ALL.into_iter().filter(|isa| results.isas.contains_key(isa.name())) {
+            table::print(results, isa);
+            table::print_aims(&aims::stands(results, isa));
+        }
         written.iter().for_each(|path| println!("{}", path.display()));
     }
     let far = results.far_from_baseline();

@@ -20,6 +20,13 @@ pub fn spinner(message: &str) -> ProgressBar {
     spinner
 }
 
+/// What a bar is at, for who has no terminal to see it on.
+pub fn stage(message: &str) {
+    if !std::io::stderr().is_terminal() {
+        eprintln!("{message}");
+    }
+}
+
 /// A bar for `length` things, with a message that changes.
 pub fn bar(length: usize) -> ProgressBar {
     let bar = SHOWN.add(ProgressBar::new(length as u64));

@@ -53,7 +53,7 @@ pub fn size(options: &Options) -> Result<()> {
     for isa in Isa::ALL {
         build::build_kernel(isa)?;
         let bytes = build::kernel(isa).metadata().context("the kernel was not built")?.len();
-        let libos = build::libos_module(isa).metadata().map(|metadata| metadata.len()).unwrap_or(0);
+        let libos = build::libos_module(isa).metadata().map(|metadata| metadata.len()).ok();
         images.push((isa, bytes, libos));
     }
     if options.json {
@@ -71,7 +71,8 @@ pub fn size(options: &Options) -> Result<()> {
         }
         println!("  {:<22} {total:>6}  of {KERNEL_LINES}", "the kernel");
         for (isa, bytes, libos) in &images {
-            println!("{isa}: kernel image {bytes} bytes of {KERNEL_BYTES}, library OS image {libos} bytes");
+            let libos = libos.map_or("not built".into(), |bytes| format!("{bytes} bytes"));
+            println!("{isa}: kernel image {bytes} bytes of {KERNEL_BYTES}, library OS image {libos}");
         }
     }
     anyhow::ensure!(total < KERNEL_LINES, "the kernel has {total} lines of code; its budget is {KERNEL_LINES}");

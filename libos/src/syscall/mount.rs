@@ -14,6 +14,7 @@ use crate::process::Process;
 use crate::syscall::Arguments;
 use crate::syscall::path::{find_at, path};
 use crate::user::UserMemory;
+use crate::vfs::mount::{DETACH, PROPAGATION};
 use crate::vfs::node::Entry;
 use crate::vfs::remote::{Mounting, Tree};
 use crate::vfs::walk::Last;
@@ -62,16 +63,9 @@ pub fn mount<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<u
     Ok(0)
 }
 
-/// The flags that say who else sees what is mounted.
-const PROPAGATION: u32 = linux_raw_sys::general::MS_SHARED
-    | linux_raw_sys::general::MS_PRIVATE
-    | linux_raw_sys::general::MS_SLAVE
-    | linux_raw_sys::general::MS_UNBINDABLE;
-
 /// umount2(2)
 pub fn umount2<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
     const FORCE: u32 = 1;
-    const DETACH: u32 = 2;
     const NO_FOLLOW: u32 = 8;
     /// How often others are asked to give up what they only keep, and how long they have for that.
     const ATTEMPTS: usize = 4;
@@ -125,16 +119,13 @@ pub fn reboot<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<
     const FIRST: u32 = 0xfee1_dead;
     const SECOND: [u32; 4] = [672_274_793, 85_072_278, 369_367_448, 537_993_216];
     check_right(process)?;
-    let (first, second) = (arguments.unsigned(0), arguments.unsigned(1));
-    if first != FIRST || !SECOND.contains(&second) {
+    if arguments.unsigned(0) != FIRST || !SECOND.contains(&arguments.unsigned(1)) {
         return Err(Errno::EINVAL);
     }
     match arguments.unsigned(2) {
         // Nobody presses them on a serial line.
         NO_KEYS | KEYS => Ok(0),
-        RESTART | HALT | POWER_OFF | RESTART_TO => {
-            process.ask(Operation::EndRun, 0, 0, [u64::from(first), u64::from(second), 0]).map(|_| 0)
-        }
+        RESTART | HALT | POWER_OFF | RESTART_TO => process.ask(Operation::EndRun, 0, 0, [0; 3]).map(|_| 0),
         _ => Err(Errno::EINVAL),
     }
 }

@@ -8,6 +8,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
 
+use linux_raw_sys::general::{MS_PRIVATE, MS_SHARED, MS_SLAVE, MS_UNBINDABLE};
 use spin::Mutex;
 
 use crate::vfs::node::Entry;
@@ -23,6 +24,10 @@ pub const NO_DEVICES: u32 = 4;
 pub const NO_PROGRAMS: u32 = 8;
 /// The flags that are a mount's own.
 pub const OWN_FLAGS: u32 = READ_ONLY | NO_SET_IDS | NO_DEVICES | NO_PROGRAMS;
+/// The flags of mount(2) that say who sees what is mounted below.
+pub const PROPAGATION: u32 = MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE;
+/// `MNT_DETACH` of umount2(2): what is used goes when it is not any more.
+pub const DETACH: u32 = 2;
 
 /// A file system in memory that was made to be mounted. When nobody mounts or uses it any more it goes, with all that is in it.
 pub struct Temporary(pub Arc<Inode>);

@@ -206,7 +206,7 @@ operations! {
     /// `(large: microseconds)`. The process wants to run when its time comes: no other is to compute for longer before it lets others have their turn. 0: it
     /// does not want that any more. Its children want it too. `EINVAL`: nobody is asked for such turns. Words only.
     Turn = 0x0b,
-    /// `(the two magic numbers of reboot(2))`. The run ends, as if its programs had. `EPERM`: the process is not root's. `EINVAL`: other numbers.
+    /// reboot(2): the run ends, as if its programs had. `EPERM`: the process is not root's, or in a sandbox.
     EndRun = 0x0c,
 
     // Message queues: 0xa0.

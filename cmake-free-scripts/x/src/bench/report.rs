@@ -2,6 +2,7 @@
 //!
 //! | file | what it draws |
 //! |---|---|
+//! | `aims` | what is aimed at |
 //! | `bars` | operations, on a logarithmic scale |
 //! | `curves` | what grows, and the history over commits |
 //! | `stacks` | where instructions go |
@@ -10,6 +11,7 @@
 //! | `numbers` | every figure |
 //! | `report.css` | how it looks |
 
+mod aims;
 mod bars;
 mod calls;
 mod curves;
@@ -82,6 +84,7 @@ fn cards(results: &Results, history: &History, isas: &[Isa]) -> String {
     for (group, title, text) in GROUPS {
         html += &bars::group(results, isas, group, title, text);
     }
+    html += &aims::card(results, isas);
     html += &calls::card(results, isas);
     html += &stacks::card(results, isas);
     html += &curves::growth(results, isas);

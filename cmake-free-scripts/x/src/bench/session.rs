@@ -14,6 +14,7 @@ use super::operation::Operation;
 use super::own::Own;
 use super::transcript::{Measured, Transcript};
 use crate::isa::Isa;
+use crate::progress;
 use crate::qemu::{Machine, boot_watched};
 
 /// A machine that has printed nothing for so long is stuck.
@@ -76,6 +77,7 @@ pub fn measure_all(jobs: &[(Isa, Column)], work: &Work, at_a_time: usize, bar: &
 
 /// The figures of one column.
 pub fn measure(isa: Isa, column: Column, work: &Work, bar: &ProgressBar) -> Result<Figures> {
+    progress::stage(&format!("measuring {} on {isa}", column.name()));
     let (roomy, usual) = work.names.iter().partition(|name| work.own.is_none() && Operation::needs_room(name));
     let mut figures = measure_in(&column.roomy_machine(isa), column, roomy, work, bar)?;
     // What each boot measures is that of the usual one.

@@ -1,5 +1,6 @@
 //! The table for a terminal.
 
+use super::aims::Stand;
 use super::column::Column;
 use super::results::Results;
 use super::transcript::Measured;
@@ -40,6 +41,17 @@ pub fn print(results: &Results, isa: Isa) {
     if !reasons.is_empty() {
         println!("\nnot measured:");
         reasons.iter().for_each(|line| println!("  {line}"));
+    }
+}
+
+/// Print what of the project's aims is missed.
+pub fn print_aims(stands: &[Stand]) {
+    let missed: Vec<&Stand> = stands.iter().filter(|stand| !stand.is_met()).collect();
+    if !stands.is_empty() {
+        println!("\n{} of {} aims met", stands.len() - missed.len(), stands.len());
+    }
+    for stand in missed {
+        println!("  missed: {} {}: {}, may cost {}", stand.name, stand.entry.name(), amount(stand.cost), amount(stand.limit));
     }
 }
 

@@ -6,21 +6,16 @@ use core::str;
 
 use libos::errno::{Errno, Result};
 use libos::vfs::attributes::Kind;
-use libos::vfs::mount::READ_ONLY;
+use libos::vfs::mount::{DETACH, PROPAGATION, READ_ONLY};
 use libos::vfs::node::Entry;
 use libos::vfs::walk::{NAME_MAX, enter};
-use linux_raw_sys::general::{MS_BIND, MS_MOVE, MS_PRIVATE, MS_REC, MS_REMOUNT, MS_SHARED, MS_SILENT, MS_SLAVE, MS_UNBINDABLE};
+use linux_raw_sys::general::{MS_BIND, MS_MOVE, MS_REC, MS_REMOUNT, MS_SILENT};
 use unix::{MAILBOX_BYTES, Request};
 
 use super::mounts::{New, SOURCE_MOST, options_of, root_of};
 use super::world::RequestWorld;
 use super::{Asked, Tree, inode_of, letter, send};
 use crate::server::{Answer, value};
-
-/// `MNT_DETACH`
-const DETACH: u64 = 2;
-/// Who sees what is mounted below: nobody else here.
-const PROPAGATION: u32 = MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE;
 
 impl Tree {
     pub(super) fn mount(&self, asked: &Asked, request: &Request) -> Answer {
@@ -106,7 +101,7 @@ impl Tree {
         if !name.is_empty() {
             target = enter(world, target.lookup(&name, world)?);
         }
-        self.mounts.unmount(&target, words[1] & DETACH != 0, &mut |mount| {
+        self.mounts.unmount(&target, words[1] & u64::from(DETACH) != 0, &mut |mount| {
             let users = asked.uses.iter().filter(|held| mount.shows(&held.entry) && (held.process, held.handle) != (asked.id, own));
             let users: Vec<u32> = users.map(|held| held.process).collect();
             // Some of it they may only keep.
