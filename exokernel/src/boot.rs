@@ -54,20 +54,14 @@ impl<M: Machine> Kernel<M> {
         kernel
     }
 
-    /// Say what each frame is.
+    /// Say what each frame is: all memory is free, but for what is taken.
     fn sort_frames(&mut self, boot: &Boot, info: FrameRange) {
-        for range in &boot.memory {
-            // From the top down, so that the lowest frames are taken first.
-            for frame in (range.first..range.first + range.count).rev() {
-                let within = |range: &FrameRange| frame.wrapping_sub(range.first) < range.count;
-                if within(&info) || boot.reserved.iter().any(within) {
-                    self.frames.known(frame).expect("the table has all memory").kind = FrameKind::Kernel as u32;
-                } else if within(&boot.image) {
-                    self.frames.known(frame).expect("the table has all memory").kind = FrameKind::User as u32;
-                } else {
-                    self.frames.free(frame, false);
-                }
-            }
+        // From the top down, so that the lowest frames are taken first.
+        let frames = |range: &FrameRange| (range.first..range.first + range.count).rev();
+        boot.memory.iter().flat_map(frames).for_each(|frame| self.frames.free(frame, false));
+        let kernel = boot.reserved.iter().chain([&info]).flat_map(frames).map(|frame| (frame, FrameKind::Kernel));
+        for (frame, kind) in kernel.chain(frames(&boot.image).map(|frame| (frame, FrameKind::User))) {
+            self.frames.take_at(frame, kind);
         }
     }
 

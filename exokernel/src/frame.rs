@@ -58,6 +58,7 @@ impl Frames {
     }
 
     /// Make a frame that nobody has free: at boot, or when its last use ends.
+    #[inline(always)]
     pub(crate) fn free(&mut self, frame: u64, is_zero: bool) {
         let Some(index) = self.index(frame) else { return };
         let next = core::mem::replace(&mut self.heads[usize::from(is_zero)], index);
@@ -94,12 +95,16 @@ impl Frames {
         Some(self.first + u64::from(index))
     }
 
+    /// Take this frame, if it is free, for `kind`.
+    pub(crate) fn take_at(&mut self, frame: u64, kind: FrameKind) -> Option<u64> {
+        self.index(frame).and_then(|index| self.take(index, kind))
+    }
+
     /// Take these free frames for user memory, all or none.
     pub(crate) fn take_run(&mut self, first: u64, count: u64) -> Option<Range<u64>> {
         let frames = first..first.saturating_add(count);
         let free = frames.clone().all(|frame| self.kind(frame) == FREE);
-        (free && frames.clone().all(|frame| self.index(frame).and_then(|index| self.take(index, FrameKind::User)).is_some()))
-            .then_some(frames)
+        (free && frames.clone().all(|frame| self.take_at(frame, FrameKind::User).is_some())).then_some(frames)
     }
 
     /// One more mapping or entry. Device and info frames are not counted: they are never freed.

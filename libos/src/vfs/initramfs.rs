@@ -51,8 +51,8 @@ fn member(archive: &'static [u8]) -> Option<Member<'static>> {
         return None;
     }
     let field = |index: usize| {
-        let digits = core::str::from_utf8(&header[6 + index * 8..14 + index * 8]).ok()?;
-        u32::from_str_radix(digits, 16).ok()
+        let digits = &header[6 + index * 8..14 + index * 8];
+        digits.iter().try_fold(0, |number, &digit| Some(number << 4 | char::from(digit).to_digit(16)?))
     };
     let (size, name_size) = (field(6)? as usize, field(11)? as usize);
     let name = archive.get(HEADER..HEADER.checked_add(name_size)?)?;

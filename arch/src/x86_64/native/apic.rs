@@ -60,10 +60,10 @@ pub(super) fn set_timer(count: u32) {
     write(INITIAL_COUNT, count);
 }
 
-/// What is left of the timer's count.
-pub(super) fn timer_left() -> u32 {
+/// Ticks of the timer since it was set to its most.
+pub(super) fn timer_ticks() -> u64 {
     // SAFETY: as in `write`.
-    unsafe { local(CURRENT_COUNT).read_volatile() }
+    u64::from(u32::MAX - unsafe { local(CURRENT_COUNT).read_volatile() })
 }
 
 /// Let an input's interrupt come, or not. One that no I/O APIC has does nothing.

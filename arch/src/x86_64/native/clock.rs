@@ -11,8 +11,12 @@ const PIT_HZ: u64 = 1_193_182;
 const QEMU_APIC_HZ: u64 = 1_000_000_000;
 /// Reads without any change after which there is no PIT.
 const PATIENCE: u32 = 100_000;
-/// Reads of which the quickest counts. The first are slow, as an emulator has yet to translate them and to start its timers.
-const TRIES: u32 = 100;
+/// Ticks of which the one that is known best counts. The first reads are slow, as an emulator has yet to translate them.
+const TRIES: u32 = 16;
+/// How many times longer than what is not known of its ends a measurement is.
+const PRECISION: u64 = 8192;
+/// Two measurements agree that are so small a part apart.
+const AGREEMENT: u64 = 1024;
 
 /// How fast the counter runs, and the APIC timer against it.
 #[derive(Clone, Copy)]
@@ -31,29 +35,36 @@ pub(super) fn counter() -> u64 {
 }
 
 impl Rates {
-    /// Measure the TSC and the APIC timer for 10 ms against the PIT; or, where there is none, the TSC against the APIC timer.
+    /// Measure the TSC and the APIC timer against the PIT, or, where there is none, the TSC against the APIC timer.
     pub(super) fn measure() -> Self {
-        let timer = || u64::from(u32::MAX - apic::timer_left());
         start_pit();
         let has_pit = (0..PATIENCE).any(|_| pit_ticks() > 0);
-        let (hz, ticks): (u64, &dyn Fn() -> u64) = if has_pit { (PIT_HZ, &pit_ticks) } else { (QEMU_APIC_HZ, &timer) };
-        // An emulator may lose the host's CPU between two reads: the quickest of some tries tells the clocks at a tick best.
-        let sample_after = |limit: u64| {
-            while ticks() < limit {}
-            let tries = (0..TRIES).map(|_| (counter(), ticks(), timer(), counter()));
-            tries.min_by_key(|(before, .., after)| after - before).expect("there are some tries")
+        let (hz, ticks): (u64, &dyn Fn() -> u64) = if has_pit { (PIT_HZ, &pit_ticks) } else { (QEMU_APIC_HZ, &apic::timer_ticks) };
+        // The beginning of a tick, known as well as two reads are near. An emulator may lose the host's CPU between them: of some the
+        // nearest count.
+        let sample = || {
+            let begin = |last| core::iter::repeat_with(|| (counter(), ticks(), apic::timer_ticks(), counter())).find(|read| read.1 != last);
+            (0..TRIES).filter_map(|_| begin(ticks())).min_by_key(|(before, .., after)| after - before).expect("time passes")
         };
+        // As long as it takes to be precise, and no longer than 10 ms.
         let measure = || {
             apic::set_timer(u32::MAX);
             start_pit();
-            (sample_after(0), sample_after(hz / 100))
+            let first = sample();
+            let known = |last: &(u64, u64, u64, u64)| last.0 - first.0 > PRECISION * (first.3 - first.0 + last.3 - last.0);
+            let mut samples = core::iter::repeat_with(sample).filter(|last| last.1 > first.1);
+            let last = samples.find(|last| known(last) || last.1 > hz / 100).expect("time passes");
+            let [counters, ticks, timers] = [last.0 - first.0, last.1 - first.1, last.2 - first.2];
+            let counter_hz = u128::from(counters) * u128::from(hz) / u128::from(ticks);
+            Rates { counter_hz: counter_hz as u64, timer_ratio: (timers << 32) / counters }
         };
-        // Once more, if the host's CPU was away for so long that the PIT has begun anew.
-        let (first, last) = core::iter::repeat_with(measure).find(|(first, last)| last.1 > first.1 + hz / 200).expect("time passes");
+        // Until two agree: meanwhile the host's CPU may have been away for so long that the PIT began anew.
+        let mut rates = [measure(), measure()];
+        while rates[0].counter_hz.abs_diff(rates[1].counter_hz) > rates[1].counter_hz / AGREEMENT {
+            rates = [rates[1], measure()];
+        }
         apic::set_timer(0);
-        let [counters, ticks, timers] = [last.0 - first.0, last.1 - first.1, last.2 - first.2];
-        let counter_hz = u128::from(counters) * u128::from(hz) / u128::from(ticks);
-        Rates { counter_hz: counter_hz as u64, timer_ratio: (timers << 32) / counters }
+        rates[1]
     }
 
     /// The APIC timer's count for a number of TSC ticks: rounded up, at least 1, at most what 32 bits can say.
@@ -92,13 +103,9 @@ fn pit_ticks() -> u64 {
 
 /// Nanoseconds since 1970 by the CMOS clock (MC146818A data sheet), taken to run in UTC and in this century; 0 if there is none.
 pub(super) fn unix_ns() -> u64 {
-    loop {
-        // A reading across an update is not like the one after it.
-        let seconds = read_cmos();
-        if seconds == read_cmos() {
-            return seconds * 1_000_000_000;
-        }
-    }
+    // A reading across an update is not like the one after it.
+    let mut pairs = core::iter::repeat_with(|| (read_cmos(), read_cmos()));
+    pairs.find(|(seconds, again)| seconds == again).map_or(0, |(seconds, _)| seconds * 1_000_000_000)
 }
 
 /// Seconds since 1970; 0 if the clock is absent, when reads give all ones, or does not count in BCD and 24 hours, as QEMU's does.
