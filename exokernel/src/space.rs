@@ -118,6 +118,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The leaf around `address`, as if it were of one page.
+    #[inline(always)]
     pub(crate) fn leaf(&self, root: u64, address: u64) -> Option<(Leaf, usize)> {
         let slot = self.find(root, address, 0);
         let mut leaf = self.leaf_in(&slot)?;

@@ -38,8 +38,7 @@ impl<M: Machine> Kernel<M> {
         let context = kernel.schedule.current.expect("who calls runs");
         let record = kernel.context(context);
         let caller = Caller { context, id: record.env.get(), root: record.root };
-        let outcome = kernel.dispatch(caller, NUMBER, [a, b, c, d, e, f]);
-        let answer = outcome.unwrap_or_else(|error| Answer { status: error as i64, value: 0 });
+        let answer = kernel.dispatch(caller, NUMBER, [a, b, c, d, e, f]).unwrap_or_else(|error| Answer { status: error as i64, value: 0 });
         if kernel.schedule.current == Some(context) { answer } else { kernel.leave(context, answer) }
     }
 
