@@ -93,8 +93,7 @@ call:
     pairs stp, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29
     cbz x1, 2f
     mrs x18, elr_el1; mrs x19, spsr_el1; stp x18, x19, [sp, #{PC}]
-    mov sp, x17; str x1, [sp, #24]; mov x0, x1
-    b go_on
+    mov sp, x17; str x1, [sp, #24]; mov x0, x1; b go_on
 
 // 1. Store what user mode had, except x16 and x17, which are stored. 2. Back to the kernel's stack. 3. Return the syndrome (x16) out of
 // `enter_user`.

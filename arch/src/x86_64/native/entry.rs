@@ -94,8 +94,7 @@ chitin_syscall:
     mov gs:[{user_sp}], rsp
     cmp eax, {foreign}
     jge 3f
-    movzx eax, ax
-    cmp eax, {foreign_handler}; jae 6f
+    movzx eax, ax; cmp eax, {foreign_handler}; jae 6f
 1:  mov rsp, gs:[{context}]
     store rsi, rdi, r8, r9, r10
     mov [rsp + {pc}], rcx; mov [rsp + {flags}], r11
