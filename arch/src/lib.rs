@@ -13,6 +13,8 @@
 //! | `fake/` | memory in a `Vec`, traps off a list |
 #![cfg_attr(target_os = "none", no_std)]
 
+use core::cell::UnsafeCell;
+
 use abi::{FaultKind, Registers, UpcallEntries, UpcallPage};
 use arrayvec::ArrayVec;
 
@@ -37,10 +39,8 @@ pub const TABLE_ENTRIES: usize = 512;
 /// Why user mode stopped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Trap {
-    /// A kernel call, by number.
-    Call(u16),
-    /// A syscall that is not the kernel's, when no upcall page is set (else the entry assembly reflects it itself).
-    Foreign,
+    /// A kernel call, after which no context simply goes on: see [`Answer`].
+    Call,
     /// A fault. (Where the library has an entry for faults, the entry assembly reflects loads and stores that a page refused by itself.)
     Fault(Fault),
     /// An interrupt is waiting: ask [`Board::interrupt`].
@@ -58,23 +58,44 @@ pub struct Fault {
     pub code: u64,
 }
 
+/// What the entry assembly calls for the kernel calls of the context that runs, by number: with the arguments and the kernel. They may not
+/// look at that context's registers, nor set any but with [`SET`]. The first is for numbers that no call has, the last for a syscall that is not
+/// the kernel's, when no upcall page is set (else the entry assembly reflects it itself).
+///
+/// Most callers go on at once. What the C ABI has a function preserve is theirs all the while, and is stored only when it is not so.
+pub type Handlers<K> = [extern "C" fn(u64, u64, u64, u64, u64, u64, &mut K) -> Answer; FOREIGN + 1];
+/// The last of them.
+pub const FOREIGN: usize = abi::Call::PageSkip as usize + 1;
+
+/// How a kernel call ends.
+#[repr(C)]
+pub struct Answer {
+    /// The status word, 0 or below: the caller goes on with it, and with the value. Else [`LEFT`] or [`SET`].
+    pub status: i64,
+    /// The value word.
+    pub value: u64,
+}
+/// The caller does not go on now. Its status and value words are set already, or will be. The value is the address of the context that goes on in
+/// its place, and is loaded; 0: none yet.
+pub const LEFT: i64 = 1;
+/// It goes on with other registers: [`Context::set_registers`].
+pub const SET: i64 = 2;
+
 /// The state of a stopped thread of control: registers, TLS base, vector state, address space and upcall page. Lives in a zeroed
 /// frame of the kernel's; [`Context::init`] makes it valid.
 pub trait Context {
     /// Make a zeroed context valid: initial vector state, interrupts on in user mode.
     fn init(&mut self, root: u64, asid: u16);
-    /// Argument `index` (0 to 5) of the call that it is in.
-    fn argument(&self, index: usize) -> u64;
     /// Set the status and value words.
     fn set_result(&mut self, status: i64, value: u64);
     /// Set the words that a transfer brings (x2–x5; rdi, r10, r8, r9).
     fn set_message(&mut self, words: [u64; 4]);
-    /// All registers. The TLS base of a context that is loaded on a CPU may be stale.
+    /// All registers. The TLS base of a context that is loaded on a CPU may be stale; the status and value of one that is in a call are.
     fn registers(&self) -> Registers;
     /// Set all registers, after reducing `pc`, `tls` and flags to what user mode may have.
     fn set_registers(&mut self, registers: &Registers);
     /// Set the upcall page, by its frame's direct-map address and its user address (for GS base or TPIDRRO_EL0), and the entries for
-    /// foreign syscalls and for faults. For one that is 0, [`Trap::Foreign`] or [`Trap::Fault`] is reported each time.
+    /// foreign syscalls and for faults. Where one is 0, they come to the kernel each time.
     fn set_upcall(&mut self, page: *mut UpcallPage, address: u64, entries: UpcallEntries);
     /// Save pc, sp, flags and scratch registers in `page.fault` and continue at `entry`.
     fn enter_fault(&mut self, page: &mut UpcallPage, entry: u64);
@@ -94,10 +115,11 @@ pub trait Cpu {
     /// `previous` is what was loaded before, if that still exists; `next` stays where it is until the next switch, and its root is a page table whose
     /// user half the kernel keeps sound.
     unsafe fn switch(&mut self, previous: Option<&mut Self::Context>, next: &mut Self::Context);
-    /// Load again what `set_registers` or `set_upcall` changed in the loaded context and the CPU holds: TLS base, upcall registers.
-    fn reload(&mut self, context: &Self::Context);
-    /// Run the loaded context until it traps.
-    fn run(&mut self, context: &mut Self::Context) -> Trap;
+    /// Load again what `set_upcall` or, if `registers` says so, `set_registers` changed in the loaded context and the CPU holds: upcall
+    /// registers, TLS base.
+    fn reload(&mut self, context: &Self::Context, registers: bool);
+    /// Run the loaded context until it, or one that its calls turned to, traps. `own` gives the machine that a kernel is on.
+    fn run<K>(kernel: &mut K, own: fn(&mut K) -> &mut Self, context: &UnsafeCell<Self::Context>, calls: &Handlers<K>) -> Trap;
     /// Leave any user address space: before the loaded context's root is freed.
     fn unload(&mut self);
     /// Write what a new root table needs besides user entries (x86_64: the kernel's half). The frame is zeroed.

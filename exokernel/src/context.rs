@@ -46,8 +46,8 @@ pub(crate) struct Record<C> {
     pub(crate) run: Cell<Run>,
     /// Set when a slice was ended by force, cleared when the library has been told.
     pub(crate) preempted: Cell<bool>,
-    /// Frame of the upcall page; 0: none.
-    pub(crate) upcall: Cell<u64>,
+    /// Frame of the upcall page.
+    pub(crate) upcall: Cell<Option<u64>>,
     pub(crate) entries: Cell<UpcallEntries>,
     /// How many word nodes are queued.
     pub(crate) words: Cell<usize>,
@@ -88,7 +88,7 @@ impl<M: Machine> Kernel<M> {
             index: Cell::new(index),
             run: Cell::new(Run::Stopped),
             preempted: Cell::new(false),
-            upcall: Cell::new(0),
+            upcall: Cell::new(None),
             entries: Cell::new(UpcallEntries::default()),
             words: Cell::new(0),
             nodes: Default::default(),

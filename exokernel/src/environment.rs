@@ -61,7 +61,7 @@ impl<M: Machine> Kernel<M> {
     /// The state of the environment that `name` names for `caller`.
     pub(crate) fn known(&mut self, caller: EnvId, name: u64) -> Result<(EnvId, u32)> {
         let id = if name == 0 { caller } else { EnvId(name) };
-        let slot = id.slot().min(abi::MAX_ENVS - 1);
+        let slot = id.slot() % abi::MAX_ENVS;
         let EnvEntry { generation, state, .. } = *self.entry(slot);
         let known = id == EnvId::new(slot, generation) && state != EnvState::Free as u32;
         if known { Ok((id, state)) } else { Err(Error::NoEnv) }
@@ -202,7 +202,7 @@ impl<M: Machine> Kernel<M> {
             return Ok(false);
         }
         for context in env.contexts.iter().filter_map(Cell::take) {
-            self.unpin(self.context(context).upcall.get());
+            self.context(context).upcall.take().into_iter().for_each(|frame| self.let_go(frame));
             self.frames.free(self.context(context).frame, false);
         }
         self.machine.flush_space(env.asid());

@@ -1,6 +1,7 @@
 //! The exokernel: it multiplexes pages, the CPU and traps, securely, and knows nothing else.
 //!
-//! User mode is a call that says why it stopped: [`Kernel::step`] picks a context, runs it, and matches on the [`arch::Trap`]. The whole
+//! User mode is a call that says why it stopped: [`Kernel::step`] picks a context, runs it, and matches on the [`arch::Trap`]. Kernel calls
+//! do not stop it: they are answered where they come, and it goes on, in the caller or in the context that the call turned to. The whole
 //! kernel is a value over a [`Machine`], so the same code runs on hardware and, with `arch::fake`, inside a host test.
 //!
 //! | file | what it holds |
@@ -74,8 +75,8 @@ pub struct Kernel<M: Machine> {
     pub machine: M,
     frames: Frames,
     queues: Queues,
-    /// The page tables of level 0 that were walked to last, and before that, by [`space`]'s keys for them; zeros: none.
-    near: [Cell<(u64, u64)>; 2],
+    /// Page tables of level 0 that were walked to lately, by [`space`]'s keys for them; zeros: none.
+    near: [Cell<(u64, u64)>; 8],
     schedule: Schedule,
     /// First frame of the info pages.
     info: u64,
@@ -90,22 +91,18 @@ pub struct Kernel<M: Machine> {
 }
 
 impl<M: Machine> Kernel<M> {
-    /// Run one context until it traps, and do what the trap asks for.
+    /// Run one context, and those that its calls turn to, until one traps, and do what the trap asks for.
     pub fn step(&mut self) {
-        let context = self.next_context();
-        let record = self.context(context);
-        // SAFETY: the machine state is reached here and in `context::Record::machine` only, never by two at once (one CPU per
-        // loaded context).
-        let trap = self.machine.run(unsafe { &mut *record.machine.get() });
-        self.info_page().traps += 1;
+        let first = self.next_context();
+        let trap = M::run(self, |kernel| &mut kernel.machine, &self.context(first).machine, &Self::HANDLERS);
+        let context = self.schedule.loaded.unwrap_or(first);
+        self.info_page().traps += u64::from(trap != Trap::Call);
         match trap {
-            Trap::Call(number) => self.call(context, number),
+            Trap::Call => {}
             Trap::Interrupt => self.interrupt(),
             Trap::Fault(fault) if self.send(context, fault) => {}
             // One that the library has no entry for, or that it takes while it handles another.
             Trap::Fault(fault) => self.fatal(context, fault.kind as u32, fault.address),
-            // One that has no entry: else the entry assembly would have reflected it.
-            Trap::Foreign => self.fatal(context, EnvEntry::FOREIGN, 0),
         }
     }
 

@@ -31,23 +31,21 @@ pub(crate) struct Schedule {
 
 impl Schedule {
     pub(crate) fn new() -> Self {
-        let runners = [None; MAX_SLICES];
-        Schedule { current: None, loaded: None, slot: 0, slice_end: 0, timer: NO_DEADLINE, runners, end: 0 }
+        Schedule { current: None, loaded: None, slot: 0, slice_end: 0, timer: NO_DEADLINE, runners: [None; MAX_SLICES], end: 0 }
     }
 }
 
 impl<M: Machine> Kernel<M> {
     /// The context to run, loaded.
+    #[inline(always)]
     pub(crate) fn next_context(&mut self) -> ContextRef {
-        let current = self.schedule.current;
-        let context = current.unwrap_or_else(|| self.pick());
+        let context = self.schedule.current.unwrap_or_else(|| self.pick());
         if self.schedule.loaded != Some(context) {
             let now = self.machine.clock();
-            self.account(context, now.wrapping_neg());
-            let previous = self.schedule.loaded.replace(context).map(|previous| {
-                self.account(previous, now);
-                self.context(previous).machine()
-            });
+            let previous = self.schedule.loaded.replace(context);
+            self.account(Some(context), now.wrapping_neg());
+            self.account(previous, now);
+            let previous = previous.map(|previous| self.context(previous).machine());
             let next = self.context(context).machine();
             // SAFETY: `loaded` is what was loaded last (`forget` unloads what goes away), and the context's root stays a sound table until
             // its environment is reaped, which needs its death, which unloads it.
@@ -56,12 +54,13 @@ impl<M: Machine> Kernel<M> {
         context
     }
 
-    /// Add ticks to what a context's environment has run: the clock where its time ends, and less the clock where it begins.
+    /// Add ticks to what a context's environment, if there is one, has run: the clock where its time ends, and less the clock where it begins.
     #[inline(always)]
-    fn account(&self, context: ContextRef, ticks: u64) {
-        let ran = self.context(context).ran;
-        // SAFETY: the word is in the environment table, which is the kernel's for good.
-        unsafe { *ran = (*ran).wrapping_add(ticks) };
+    fn account(&self, context: Option<ContextRef>, ticks: u64) {
+        if let Some(ran) = context.map(|context| self.context(context).ran) {
+            // SAFETY: the word is in the environment table, which is the kernel's for good.
+            unsafe { *ran = (*ran).wrapping_add(ticks) };
+        }
     }
 
     /// Begin the next slice that somebody can use; sleep while nobody can.
@@ -81,9 +80,7 @@ impl<M: Machine> Kernel<M> {
             // What is loaded does not run meanwhile.
             let before = self.machine.clock();
             self.machine.idle();
-            if let Some(loaded) = self.schedule.loaded {
-                self.account(loaded, before.wrapping_sub(self.machine.clock()));
-            }
+            self.account(self.schedule.loaded, before.wrapping_sub(self.machine.clock()));
             self.interrupt();
         }
     }
@@ -186,31 +183,17 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// Put a context to sleep until one of its queued words is woken or `deadline` passes.
-    pub(crate) fn sleep(&mut self, context: ContextRef, words: usize, deadline: u64) {
-        let record = self.context(context);
-        record.words.set(words);
-        record.run.set(Run::Waiting);
-        record.nodes[TIMER_NODE].key.set(deadline);
-        if deadline != NO_DEADLINE {
-            self.enqueue(TIMED, NodeRef { context, index: TIMER_NODE }, deadline);
-        }
-        self.schedule.current = None;
-    }
-
     /// Wake up to `most` contexts that sleep on the word at a place in the direct map.
     ///
     /// A sleeper does not hold its word's frame: should the frame change hands, it may be woken for nothing, and never sees anything.
     pub(crate) fn wake_word(&mut self, word: *const u32, most: usize) -> usize {
         let word = word.addr() as u64;
-        let mut woken = 0;
-        while woken < most
-            && let Some(node) = self.find_node(bucket(word), |key| key == word)
-        {
+        let wake_one = |_| {
+            let node = self.find_node(bucket(word), |key| key == word)?;
             self.rouse(node.context, 0, node.index as u64);
-            woken += 1;
-        }
-        woken
+            Some(())
+        };
+        (0..most).map_while(wake_one).count()
     }
 
     /// Count a word of the info pages up, and wake all who sleep on it.
@@ -252,13 +235,11 @@ impl<M: Machine> Kernel<M> {
                 }
             }
         }
-        let dead = |context: &mut ContextRef| self.context(*context).env.get() == id;
-        let (mut current, mut loaded) = (self.schedule.current, self.schedule.loaded);
-        current.take_if(dead);
-        if let Some(gone) = loaded.take_if(dead) {
-            self.account(gone, self.machine.clock());
+        // Who runs while somebody dies is loaded.
+        if self.schedule.loaded.is_some_and(|loaded| self.context(loaded).env.get() == id) {
+            self.account(self.schedule.loaded, self.machine.clock());
+            (self.schedule.current, self.schedule.loaded) = (None, None);
             self.machine.unload();
         }
-        (self.schedule.current, self.schedule.loaded) = (current, loaded);
     }
 }

@@ -3,8 +3,6 @@
 //! A page table comes with the first entry that needs it and goes with its last, so no call manages tables: an environment sees them
 //! only in what it is charged.
 
-use core::cell::Cell;
-
 use abi::{EnvId, Error, FrameKind, PAGE_SIZE, Rights, USER_BOTTOM, USER_TOP};
 use arch::{Cpu, LEVELS, Leaf, Machine, Paging, TABLE_ENTRIES};
 
@@ -51,9 +49,10 @@ pub(crate) fn index(address: u64, level: usize) -> usize {
     (address >> (12 + 9 * level)) as usize % TABLE_ENTRIES
 }
 
-/// What a page table of level 0 is remembered by: its root and its 2 MiB.
-fn near_key(root: u64, address: u64) -> u64 {
-    root << 26 | address >> 21
+/// What a page table of level 0 is remembered by, its root and its 2 MiB, and in which place.
+fn near_key(root: u64, address: u64) -> (u64, usize) {
+    let key = root << 26 | address >> 21;
+    (key, (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 61) as usize)
 }
 
 /// The number of the first word of a table, from `at` on and before `end`, that is not 0; `end` if none is. `groups`: which were used.
@@ -77,10 +76,10 @@ impl<M: Machine> Kernel<M> {
     /// Follow `address` from `root` down to `level`.
     #[inline(always)]
     pub(crate) fn find(&self, root: u64, address: u64, level: usize) -> Slot {
-        let key = near_key(root, address);
-        match self.near.iter().map(Cell::get).find(|near| near.0 == key && level == 0) {
-            Some((_, table)) => self.slot(table, address, 0),
-            None => self.walk(root, address, level),
+        let (key, place) = near_key(root, address);
+        match self.near[place].get() {
+            (near, table) if near == key && level == 0 => self.slot(table, address, 0),
+            _ => self.walk(root, address, level),
         }
     }
 
@@ -93,7 +92,8 @@ impl<M: Machine> Kernel<M> {
             (table, at) = (next, at - 1);
         }
         if at == 0 {
-            self.near[1].set(self.near[0].replace((near_key(root, address), table)));
+            let (key, place) = near_key(root, address);
+            self.near[place].set((key, table));
         }
         self.slot(table, address, at)
     }
@@ -118,6 +118,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The leaf around `address`, as if it were of one page.
+    #[inline(always)]
     pub(crate) fn leaf(&self, root: u64, address: u64) -> Option<(Leaf, usize)> {
         let slot = self.find(root, address, 0);
         let mut leaf = self.leaf_in(&slot)?;

@@ -57,9 +57,9 @@ impl<M: Machine> Kernel<M> {
 
     /// A context's upcall page.
     pub(crate) fn page<'a>(&mut self, context: ContextRef) -> Option<&'a mut UpcallPage> {
-        let frame = self.context(context).upcall.get();
+        let frame = self.context(context).upcall.get()?;
         // SAFETY: the page's frame is pinned, whole and aligned; any bytes are valid in it; user mode, which also writes to it, does not run
         // while the kernel does.
-        (frame != 0).then(|| unsafe { &mut *self.machine.frame(frame).cast() })
+        Some(unsafe { &mut *self.machine.frame(frame).cast() })
     }
 }

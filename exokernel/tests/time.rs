@@ -42,7 +42,7 @@ fn put<P: Paging, T>(world: &World<P>, frame: u64, offset: usize, value: T) {
     unsafe { world.kernel.machine.frame(frame).add(offset).cast::<T>().write(value) };
 }
 
-/// Let environment `slot` trap as told.
+/// Let environment `slot` trap as told; a call is the null call.
 fn trap<P: Paging>(world: &mut World<P>, slot: usize, trap: Trap) {
     let id = world.id(slot);
     for _ in 0..4 {
@@ -51,10 +51,11 @@ fn trap<P: Paging>(world: &mut World<P>, slot: usize, trap: Trap) {
         world.kernel.machine.script.push_back(Box::new(move |context: &mut FakeContext| {
             if usize::from(context.asid) == slot + 1 {
                 report.set(true);
+                context.call = Call::Identify as usize;
                 return trap;
             }
-            context.arguments = [id, 0, 0, 0, 0, 0];
-            Trap::Call(Call::Yield as u16)
+            (context.call, context.arguments) = (Call::Yield as usize, [id, 0, 0, 0, 0, 0]);
+            Trap::Call
         }));
         world.kernel.step();
         if done.get() {
@@ -94,7 +95,10 @@ fn a_sleeper_wakes_at_its_deadline<P: Paging>() {
     let mut world = World::<P>::new();
     let sleeper = world.start_call(0, Call::Wait, &[0, 0, 5_000_000]);
     // Nobody else can run: the machine idles until the timer that the kernel set.
-    world.kernel.machine.script.push_back(Box::new(|_| Trap::Call(Call::Identify as u16)));
+    world.kernel.machine.script.push_back(Box::new(|context| {
+        context.call = Call::Identify as usize;
+        Trap::Call
+    }));
     world.kernel.step();
     let now = world.kernel.machine.clock.get();
     assert!((5_000_000..5_001_000).contains(&now), "woken at {now}");
@@ -217,7 +221,8 @@ fn a_slice_ends_and_the_next_context_runs<P: Paging>() {
         let report = who.clone();
         world.kernel.machine.script.push_back(Box::new(move |context: &mut FakeContext| {
             report.set(context.asid);
-            Trap::Call(Call::Identify as u16)
+            context.call = Call::Identify as usize;
+            Trap::Call
         }));
         world.kernel.step();
         seen.push(who.get());
@@ -255,7 +260,7 @@ fn a_deadline_in_the_upcall_page_is_told_without_ending_the_slice<P: Paging>() {
     look(&mut world);
     assert_eq!(world.kernel.machine.timer, end);
     assert_eq!(expire(&mut world), (at + 1, FaultKind::Slice as u64, 1, 1), "the slice's end");
-    trap(&mut world, 0, Trap::Call(Call::Identify as u16));
+    trap(&mut world, 0, Trap::Call);
     put(&world, frame, offset_of!(UpcallPage, fault_active), 0u64);
     put(&world, frame, offset_of!(UpcallPage, kind), 0u64);
     look(&mut world);
@@ -272,7 +277,7 @@ fn a_deadline_in_the_upcall_page_is_told_without_ending_the_slice<P: Paging>() {
     let later = world.kernel.machine.timer + 5000;
     tell(&world, later);
     assert_eq!(expire(&mut world), (later, FaultKind::Slice as u64, 0, 2));
-    trap(&mut world, 0, Trap::Call(Call::Identify as u16));
+    trap(&mut world, 0, Trap::Call);
     assert_eq!(world.kernel.machine.timer, later);
     assert_eq!(expire(&mut world), (0, FaultKind::Slice as u64, 1, 2));
 }

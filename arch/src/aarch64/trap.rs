@@ -4,22 +4,23 @@ use abi::FaultKind;
 
 use crate::{Fault, Trap};
 
-/// `ESR_EL1` of `svc #0` in AArch64 state; a kernel call's is this plus its number.
+/// `ESR_EL1` of `svc #0` in AArch64 state; a kernel call's is this plus its number. The entry code answers them itself.
 pub const SVC: u64 = 0x15 << 26 | 1 << 25;
 /// What the entry code gives in place of a syndrome when an interrupt is waiting: no syndrome has all bits set.
 pub const INTERRUPT: u64 = u64::MAX;
+/// What it gives after a call whose context does not simply go on.
+pub const CALL: u64 = u64::MAX - 1;
 
 /// The exception class of a load or store by user mode that was refused.
 pub const DATA_ABORT: u64 = 0x24;
 
-/// The trap that `ESR_EL1` describes; `address` reads `FAR_EL1`, which calls and interrupts leave alone.
+/// The trap that `ESR_EL1`, or what the entry code gives, describes; `address` reads `FAR_EL1`, which only faults set.
 #[inline(always)]
 #[must_use]
 pub fn decode(syndrome: u64, address: impl FnOnce() -> u64) -> Trap {
-    match syndrome.wrapping_sub(SVC) {
-        0 => Trap::Foreign,
-        number @ 1..=0xffff => Trap::Call(number as u16),
-        _ if syndrome == INTERRUPT => Trap::Interrupt,
+    match syndrome {
+        CALL => Trap::Call,
+        INTERRUPT => Trap::Interrupt,
         _ => Trap::Fault(fault(syndrome, address())),
     }
 }

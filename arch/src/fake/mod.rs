@@ -10,7 +10,7 @@ use std::marker::PhantomData;
 use abi::{PAGE_SIZE, Registers, USER_TOP, UpcallEntries, UpcallPage};
 use arrayvec::ArrayVec;
 
-use crate::{Board, Boot, Context, Cpu, FrameRange, Interrupt, Paging, Trap};
+use crate::{Board, Boot, Context, Cpu, FrameRange, Handlers, Interrupt, Paging, Trap};
 
 /// A piece of a scripted user program.
 pub type Step = Box<dyn FnOnce(&mut FakeContext) -> Trap>;
@@ -30,6 +30,8 @@ pub struct FakeContext {
     pub root: u64,
     /// Address space that it was made with.
     pub asid: u16,
+    /// Number of its next call.
+    pub call: usize,
     /// Arguments of its next call.
     pub arguments: [u64; 6],
     /// Status and value of its last call.
@@ -47,10 +49,6 @@ pub struct FakeContext {
 impl Context for FakeContext {
     fn init(&mut self, root: u64, asid: u16) {
         (self.root, self.asid) = (root, asid);
-    }
-
-    fn argument(&self, index: usize) -> u64 {
-        self.arguments[index]
     }
 
     fn set_result(&mut self, status: i64, value: u64) {
@@ -158,11 +156,22 @@ impl<P: Paging> Cpu for Fake<P> {
         self.switches += 1;
     }
 
-    fn reload(&mut self, _context: &FakeContext) {}
+    fn reload(&mut self, _context: &FakeContext, _registers: bool) {}
 
-    fn run(&mut self, context: &mut FakeContext) -> Trap {
-        let step = self.script.pop_front().expect("the script says what user mode does");
-        step(context)
+    fn run<K>(kernel: &mut K, own: fn(&mut K) -> &mut Self, context: &UnsafeCell<FakeContext>, calls: &Handlers<K>) -> Trap {
+        let step = own(kernel).script.pop_front().expect("the script says what user mode does");
+        // SAFETY: here and below, nobody else has a reference to the context while this one is used.
+        let state = unsafe { &mut *context.get() };
+        let trap = step(state);
+        if trap == Trap::Call {
+            let [a, b, c, d, e, f] = state.arguments;
+            let answer = calls[state.call](a, b, c, d, e, f, kernel);
+            if answer.status <= 0 {
+                // SAFETY: likewise.
+                unsafe { (*context.get()).result = (answer.status, answer.value) };
+            }
+        }
+        trap
     }
 
     fn unload(&mut self) {}

@@ -1,11 +1,11 @@
 //! Calls on the CPU: contexts, time, sleeping and waking.
 
 use abi::{Error, MAX_SLICES, MAX_WAIT_WORDS, NO_DEADLINE, Registers, Rights, RunState, WaitWord};
-use arch::{Context, Machine};
+use arch::{Answer, Context, Machine, SET};
 
-use super::{Caller, Reply};
-use crate::context::Run;
-use crate::queue::{NodeRef, bucket};
+use super::Caller;
+use crate::context::{Run, TIMER_NODE};
+use crate::queue::{NodeRef, TIMED, bucket};
 use crate::schedule::UNUSED;
 use crate::{Kernel, Result};
 
@@ -20,7 +20,7 @@ impl<M: Machine> Kernel<M> {
     ///
     /// - `BadArgument`: a state that is none; registers for the caller itself (that is `resume`).
     /// - `BadAddress`, `NotMapped`: the registers are not aligned in one readable page.
-    pub(super) fn context_set(&mut self, caller: Caller, env: u64, index: u64, registers: u64, state: u64) -> Result<Reply> {
+    pub(super) fn context_set(&mut self, caller: Caller, env: u64, index: u64, registers: u64, state: u64) -> Result<u64> {
         let id = self.under(caller.id, env)?;
         let context = self.context_of(id, index)?;
         let own = context == caller.context;
@@ -29,22 +29,19 @@ impl<M: Machine> Kernel<M> {
         }
         let registers = if registers == 0 { None } else { Some(self.read_user::<Registers>(caller.root, registers)?) };
         let record = self.context(context);
+        let stops = state == RunState::Stopped as u64;
         if own {
-            record.machine().set_result(0, 0);
             self.set_timer();
+            self.schedule.current = (!stops).then_some(context);
         }
         if state != RunState::Unchanged as u64 {
             self.give_up(context, Error::Interrupted);
-            let stopped = state == RunState::Stopped as u64;
-            record.run.set(if stopped { Run::Stopped } else { Run::Runnable });
-            if stopped && own {
-                self.schedule.current = None;
-            }
+            record.run.set(if stops { Run::Stopped } else { Run::Runnable });
         }
         if let Some(registers) = registers {
             record.machine().set_registers(registers);
         }
-        Ok(if own { Reply::Later } else { Reply::Now(0) })
+        Ok(0)
     }
 
     /// Store a context's registers. `BadArgument`: it is the caller. `BadAddress`, `NotMapped`: not aligned in one writable page.
@@ -61,30 +58,29 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Continue with a full register frame. `BadAddress`, `NotMapped`: it is not aligned in one readable page.
-    pub(super) fn resume(&mut self, caller: Caller, registers: u64) -> Result<Reply> {
+    pub(super) fn resume(&mut self, caller: Caller, registers: u64) -> Result<Answer> {
         let registers = self.read_user::<Registers>(caller.root, registers)?;
         let machine = self.context(caller.context).machine();
         machine.set_registers(registers);
-        self.machine.reload(machine);
-        Ok(Reply::Later)
+        self.machine.reload(machine, true);
+        Ok(Answer { status: SET, value: 0 })
     }
 
     /// Give the rest of the slice away. `Busy`: the context cannot run.
-    pub(super) fn yield_to(&mut self, caller: Caller, env: u64, index: u64) -> Result<Reply> {
+    pub(super) fn yield_to(&mut self, caller: Caller, env: u64, index: u64) -> Result<u64> {
         let target = if env == 0 { None } else { Some(self.living(caller.id, env).and_then(|id| self.context_of(id, index))?) };
         if target.is_some_and(|target| self.context(target).run.get() != Run::Runnable) {
             return Err(Error::Busy);
         }
-        self.context(caller.context).machine().set_result(0, 0);
         self.schedule.current = target;
-        Ok(Reply::Later)
+        Ok(0)
     }
 
     /// Sleep on words, until a time.
     ///
     /// - `BadArgument`: too many words. `BadAddress`: a list or word that is not aligned. `NotMapped`: one that is not readable.
     /// - `TimedOut`: the deadline passed, or had. `Interrupted`: the context was set runnable.
-    pub(super) fn wait(&mut self, caller: Caller, words: u64, count: u64, deadline: u64) -> Result<Reply> {
+    pub(super) fn wait(&mut self, caller: Caller, words: u64, count: u64, deadline: u64) -> Result<u64> {
         if count > MAX_WAIT_WORDS as u64 {
             return Err(Error::BadArgument);
         }
@@ -94,7 +90,7 @@ impl<M: Machine> Kernel<M> {
             let place = self.user_value::<u32>(caller.root, word.address, Rights::READ)?;
             // SAFETY: the word is in a mapped frame, aligned.
             if unsafe { place.read() } != word.value {
-                return Ok(Reply::Now(index));
+                return Ok(index);
             }
             keys[index as usize] = place.addr() as u64;
         }
@@ -104,8 +100,15 @@ impl<M: Machine> Kernel<M> {
         for (index, &key) in keys.iter().enumerate().take(count as usize) {
             self.enqueue(bucket(key), NodeRef { context: caller.context, index }, key);
         }
-        self.sleep(caller.context, count as usize, deadline);
-        Ok(Reply::Later)
+        let record = self.context(caller.context);
+        record.words.set(count as usize);
+        record.run.set(Run::Waiting);
+        record.nodes[TIMER_NODE].key.set(deadline);
+        if deadline != NO_DEADLINE {
+            self.enqueue(TIMED, NodeRef { context: caller.context, index: TIMER_NODE }, deadline);
+        }
+        self.schedule.current = None;
+        Ok(0)
     }
 
     /// Wake those who sleep on a word. `BadAddress`, `NotMapped`: it is not aligned in a readable page.

@@ -3,7 +3,7 @@
 use abi::{EnvEntry, EnvId, EnvState, Error, PAGE_SIZE, Privileges};
 use arch::Machine;
 
-use super::{Caller, Reply};
+use super::Caller;
 use crate::{Kernel, Result, environment::Window, space::check_range};
 
 /// Frames that an environment is charged for from the start: its record and its root table.
@@ -26,11 +26,10 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// End an environment. `NoEnv`: it is dead already.
-    pub(super) fn env_destroy(&mut self, caller: Caller, env: u64, status: u64) -> Result<Reply> {
+    pub(super) fn env_destroy(&mut self, caller: Caller, env: u64, status: u64) -> Result<u64> {
         let id = self.under(caller.id, env)?;
-        let own = id == caller.id;
-        self.kill(id, if own { EnvEntry::EXITED } else { EnvEntry::KILLED }, status, 0);
-        Ok(if own { Reply::Later } else { Reply::Now(0) })
+        self.kill(id, if id == caller.id { EnvEntry::EXITED } else { EnvEntry::KILLED }, status, 0);
+        Ok(0)
     }
 
     /// Give a dead environment's frames back, a piece a call. `Busy`: it lives.

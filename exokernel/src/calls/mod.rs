@@ -3,8 +3,8 @@
 //! `NoCall` for an unknown number; `NoEnv` for an `env` that never was or is gone, and `Denied` for one that the caller is not
 //! over, are given by every call that takes an `env` and not repeated there.
 
-use abi::{Call, EnvId, Error};
-use arch::{Context, Machine};
+use abi::{Call, EnvEntry, EnvId, Error};
+use arch::{Answer, Context, FOREIGN, Handlers, LEFT, Machine};
 
 use crate::{Kernel, Result, context::ContextRef};
 
@@ -22,32 +22,39 @@ pub(crate) struct Caller {
     pub(crate) root: u64,
 }
 
-/// How a call ends.
-pub(crate) enum Reply {
-    /// With this value.
-    Now(u64),
-    /// Its registers are, or will be, set by others: it sleeps, went on elsewhere, or is no more.
-    Later,
+/// A handler for each of these numbers.
+macro_rules! handlers {
+    ($($number:literal)*) => { [$(Self::answer::<$number>),*] };
 }
 
 impl<M: Machine> Kernel<M> {
-    /// Do the kernel call that a context is in.
-    #[inline(always)]
-    pub(crate) fn call(&mut self, context: ContextRef, number: u16) {
-        let record = self.context(context);
-        let machine = record.machine();
-        let Ok(call) = Call::try_from(number) else { return machine.set_result(Error::NoCall as i64, 0) };
+    /// What answers each call: a function for each number, so that each has a call of its own to do and no other's registers to keep.
+    pub(crate) const HANDLERS: Handlers<Self> =
+        handlers!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34);
+
+    /// Do the call that the context that runs is in.
+    extern "C" fn answer<const NUMBER: u16>(a: u64, b: u64, c: u64, d: u64, e: u64, f: u64, kernel: &mut Self) -> Answer {
+        kernel.info_page().traps += 1;
+        let context = kernel.schedule.current.expect("who calls runs");
+        let record = kernel.context(context);
         let caller = Caller { context, id: record.env.get(), root: record.root };
-        match self.dispatch(caller, call, core::array::from_fn(|index| machine.argument(index))) {
-            Ok(Reply::Now(value)) => record.machine().set_result(0, value),
-            Ok(Reply::Later) => {}
-            Err(error) => record.machine().set_result(error as i64, 0),
-        }
+        let answer = kernel.dispatch(caller, NUMBER, [a, b, c, d, e, f]).unwrap_or_else(|error| Answer { status: error as i64, value: 0 });
+        if kernel.schedule.current == Some(context) { answer } else { kernel.leave(context, answer) }
+    }
+
+    /// The answer where the caller sleeps, went on elsewhere, or is no more. If it goes on with other words, others set them.
+    fn leave(&mut self, caller: ContextRef, answer: Answer) -> Answer {
+        self.context(caller).machine().set_result(answer.status, answer.value);
+        let next = self.schedule.current.map(|_| self.next_context());
+        Answer { status: LEFT, value: next.map_or(0, |next| self.context(next).machine.get().expose_provenance() as u64) }
     }
 
     #[inline(always)]
-    fn dispatch(&mut self, caller: Caller, call: Call, [a, b, c, d, e, f]: [u64; 6]) -> Result<Reply> {
-        let value = match call {
+    fn dispatch(&mut self, caller: Caller, number: u16, [a, b, c, d, e, f]: [u64; 6]) -> Result<Answer> {
+        if usize::from(number) == FOREIGN {
+            self.fatal(caller.context, EnvEntry::FOREIGN, 0);
+        }
+        let value = match Call::try_from(number).map_err(|_| Error::NoCall)? {
             Call::Identify => caller.id.0,
             Call::PageAlloc => self.page_alloc(caller, a, b, c, d)?,
             Call::PageMap => self.page_map(caller, a, b, c, d, e)?,
@@ -57,24 +64,24 @@ impl<M: Machine> Kernel<M> {
             Call::PageBreak => self.page_break(caller, a)?,
             Call::PageQuery => self.page_query(caller, a, b)?,
             Call::EnvCreate => self.env_create(caller, a, b)?,
-            Call::EnvDestroy => return self.env_destroy(caller, a, b),
+            Call::EnvDestroy => self.env_destroy(caller, a, b)?,
             Call::EnvReap => self.env_reap(caller, a)?,
             Call::EnvHand => self.env_hand(caller, a, b)?,
             Call::EnvQuota => self.env_quota(caller, a, b)?,
             Call::EnvWindow => self.env_window(caller, a, b, c)?,
             Call::ContextCreate => self.context_create(caller, a)?,
-            Call::ContextSet => return self.context_set(caller, a, b, c, d),
+            Call::ContextSet => self.context_set(caller, a, b, c, d)?,
             Call::ContextGet => self.context_get(caller, a, b, c)?,
             Call::Resume => return self.resume(caller, a),
-            Call::Yield => return self.yield_to(caller, a, b),
-            Call::Wait => return self.wait(caller, a, b, c),
+            Call::Yield => self.yield_to(caller, a, b)?,
+            Call::Wait => self.wait(caller, a, b, c)?,
             Call::Wake => self.wake(caller, a, b)?,
             Call::SliceSet => self.slice_set(caller, a, b, c, d)?,
             Call::UpcallSet => self.upcall_set(caller, a, b, c, d)?,
             Call::IrqBind => self.irq_bind(caller, a, b)?,
             Call::IrqAck => self.irq_ack(caller, a)?,
-            Call::TransferCall => return self.transfer_call(caller, a, b, [c, d, e, f]),
-            Call::TransferReply => return self.transfer_reply(caller, a, b, [c, d, e, f]),
+            Call::TransferCall => self.transfer_call(caller, a, b, [c, d, e, f])?,
+            Call::TransferReply => self.transfer_reply(caller, a, b, [c, d, e, f])?,
             Call::InfoMap => self.info_map(caller, a, b, c, d)?,
             Call::DebugPut => self.debug_put(caller, a, b)?,
             Call::DebugGet => self.debug_get(caller, a, b)?,
@@ -83,7 +90,7 @@ impl<M: Machine> Kernel<M> {
             // Where it means something, the entry assembly does it.
             Call::Return => return Err(Error::NotMapped),
         };
-        Ok(Reply::Now(value))
+        Ok(Answer { status: 0, value })
     }
 
     /// The context `index` of an environment. `NoEnv`: there is none.

@@ -3,7 +3,7 @@
 use abi::{EnvId, Error, FrameKind, MAX_IRQS, PAGE_SIZE, Privileges, Rights, TransferFlags, USER_TOP, UpcallEntries};
 use arch::{Context, Leaf, Machine};
 
-use super::{Caller, Reply};
+use super::Caller;
 use crate::context::{ContextRef, Run};
 use crate::{Kernel, Result};
 
@@ -24,25 +24,18 @@ impl<M: Machine> Kernel<M> {
             return Err(Error::NotMapped);
         }
         let record = self.context(context);
-        if record.upcall.get() == 0 {
+        if record.upcall.get().is_none() {
             self.charge(id.slot(), 1)?;
         }
         self.frames.hold(frame);
-        self.unpin(record.upcall.replace(frame));
+        record.upcall.replace(Some(frame)).into_iter().for_each(|before| self.let_go(before));
         record.entries.set(entries);
         let address = self.machine.frame(frame).cast();
         record.machine().set_upcall(address, page, entries);
         if self.schedule.loaded == Some(context) {
-            self.machine.reload(record.machine());
+            self.machine.reload(record.machine(), false);
         }
         Ok(0)
-    }
-
-    /// Let go of an upcall page's frame.
-    pub(crate) fn unpin(&mut self, frame: u64) {
-        if frame != 0 {
-            self.let_go(frame);
-        }
     }
 
     /// Take an interrupt that nobody has, or hand one on.
@@ -76,7 +69,7 @@ impl<M: Machine> Kernel<M> {
     /// Call: the receiver goes on in the caller's slice, the caller sleeps until it answers.
     ///
     /// - `Busy`: the receiver does not accept calls. `Dead`: it died before it answered. `Interrupted`: the caller was set runnable.
-    pub(super) fn transfer_call(&mut self, caller: Caller, env: u64, index: u64, words: [u64; 4]) -> Result<Reply> {
+    pub(super) fn transfer_call(&mut self, caller: Caller, env: u64, index: u64, words: [u64; 4]) -> Result<u64> {
         let id = self.living(caller.id, env)?;
         let receiver = self.context_of(id, index)?;
         if self.context(receiver).run.get() != Run::Accepting {
@@ -85,19 +78,15 @@ impl<M: Machine> Kernel<M> {
         self.context(caller.context).run.set(Run::Calling(receiver));
         self.deliver(caller.context, receiver, words);
         self.schedule.current = Some(receiver);
-        Ok(Reply::Later)
+        Ok(0)
     }
 
     /// Answer a call, and accept the next.
     ///
     /// - `BadArgument`: flags that are none, or neither. `NoEnv`, `Busy`: the context to answer is gone, or does not wait for this.
     /// - `Interrupted`: the caller was set runnable while it accepted.
-    pub(super) fn transfer_reply(&mut self, caller: Caller, env: u64, index: u64, words: [u64; 4]) -> Result<Reply> {
-        if !(1..=TransferFlags::all().bits()).contains(&(index >> 32)) {
-            return Err(Error::BadArgument);
-        }
-        let flags = TransferFlags::from_bits_retain(index >> 32);
-        let accepts = flags.contains(TransferFlags::ACCEPT);
+    pub(super) fn transfer_reply(&mut self, caller: Caller, env: u64, index: u64, words: [u64; 4]) -> Result<u64> {
+        let flags = TransferFlags::from_bits(index >> 32).filter(|flags| !flags.is_empty()).ok_or(Error::BadArgument)?;
         let mut answered = None;
         if flags.contains(TransferFlags::REPLY) {
             let id = self.living(caller.id, env)?;
@@ -108,12 +97,11 @@ impl<M: Machine> Kernel<M> {
             self.deliver(caller.context, to, words);
             answered = Some(to);
         }
-        if !accepts {
-            return Ok(Reply::Now(0));
+        if flags.contains(TransferFlags::ACCEPT) {
+            self.context(caller.context).run.set(Run::Accepting);
+            self.schedule.current = answered;
         }
-        self.context(caller.context).run.set(Run::Accepting);
-        self.schedule.current = answered;
-        Ok(Reply::Later)
+        Ok(0)
     }
 
     /// Give a message to a context, which then can run.

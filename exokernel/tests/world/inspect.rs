@@ -16,7 +16,7 @@ impl<M: Machine> Kernel<M> {
     #[must_use]
     pub fn contexts_and_pins(&self, slot: usize) -> (u64, arrayvec::ArrayVec<u64, { abi::MAX_CONTEXTS }>) {
         let contexts = self.env(slot).contexts.iter().filter_map(core::cell::Cell::get);
-        let pins = contexts.clone().map(|context| self.context(context).upcall.get()).filter(|&frame| frame != 0);
+        let pins = contexts.clone().filter_map(|context| self.context(context).upcall.get());
         (contexts.count() as u64, pins.collect())
     }
 }

@@ -131,12 +131,11 @@ impl<P: Paging> World<P> {
             self.kernel.machine.script.push_back(Box::new(move |context: &mut FakeContext| {
                 if usize::from(context.asid) == slot + 1 {
                     report.set(std::ptr::from_mut(context));
-                    context.arguments = given;
-                    Trap::Call(call as u16)
+                    (context.call, context.arguments) = (call as usize, given);
                 } else {
-                    context.arguments = [name, 0, 0, 0, 0, 0];
-                    Trap::Call(Call::Yield as u16)
+                    (context.call, context.arguments) = (Call::Yield as usize, [name, 0, 0, 0, 0, 0]);
                 }
+                Trap::Call
             }));
             self.kernel.step();
             if !found.get().is_null() {

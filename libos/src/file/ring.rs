@@ -166,6 +166,13 @@ impl<P: RingPages> Ring<P> {
         self.len() == 0
     }
 
+    /// Whether there is nothing to read, and may be later.
+    #[must_use]
+    #[inline(always)]
+    pub fn is_drained(&self) -> bool {
+        self.words().writers.load(Ordering::Acquire) != 0 && self.indices().is_some_and(|(_, _, used)| used == 0)
+    }
+
     /// Take what is there, as much as there is room for.
     ///
     /// # Errors

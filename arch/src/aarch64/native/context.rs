@@ -36,10 +36,6 @@ impl crate::Context for Context {
         self.translation = root << 12 | u64::from(asid) << 48;
     }
 
-    fn argument(&self, index: usize) -> u64 {
-        self.registers.x[index]
-    }
-
     fn set_result(&mut self, status: i64, value: u64) {
         self.registers.x[0] = status as u64;
         self.registers.x[1] = value;

@@ -1,6 +1,7 @@
 //! The CPU: switching, TLB and cache upkeep, the virtual timer.
 
 use core::arch::asm;
+use core::cell::UnsafeCell;
 
 use aarch64_cpu::asm::{barrier, wfi};
 use aarch64_cpu::registers::*;
@@ -8,7 +9,7 @@ use aarch64_cpu::registers::*;
 use super::context::Context;
 use super::{Native, entry, memory};
 use crate::aarch64::{paging, trap};
-use crate::{Cpu, Trap};
+use crate::{Cpu, Handlers, Trap};
 
 /// Set up what user mode may do on this CPU, and its timer.
 pub(super) fn init() {
@@ -45,20 +46,21 @@ impl Cpu for Native {
         // SAFETY: `previous` is ours to write, and it is the one whose vector state is in the registers; the kernel is compiled without
         // vector registers, so only user mode sees these.
         unsafe { entry::switch_vectors(previous, next) };
-        self.reload(next);
+        self.reload(next, true);
         TTBR0_EL1.set(next.translation);
     }
 
-    fn reload(&mut self, context: &Context) {
-        TPIDR_EL0.set(context.registers.tls);
+    fn reload(&mut self, context: &Context, registers: bool) {
+        if registers {
+            TPIDR_EL0.set(context.registers.tls);
+        }
         TPIDRRO_EL0.set(context.upcall_address);
     }
 
     #[inline(always)]
-    fn run(&mut self, context: &mut Context) -> Trap {
+    fn run<K>(kernel: &mut K, _own: fn(&mut K) -> &mut Self, context: &UnsafeCell<Context>, calls: &Handlers<K>) -> Trap {
         // SAFETY: `switch` loaded this context, and its caller promised that the address space is sound.
-        let syndrome = unsafe { entry::enter_user(context) };
-        trap::decode(syndrome, || FAR_EL1.get())
+        trap::decode(unsafe { entry::enter_user(context, kernel, calls) }, || FAR_EL1.get())
     }
 
     fn unload(&mut self) {

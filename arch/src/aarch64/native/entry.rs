@@ -1,16 +1,17 @@
-//! Between kernel and user mode: the vectors, `enter_user`, and the three paths that never reach Rust.
+//! Between kernel and user mode: the vectors, `enter_user`, kernel calls, and the three paths that never reach Rust.
 //!
 //! Reasons: `SP_EL1` points at the loaded [`Context`] while user mode runs, so a trap has somewhere to put two registers without
 //! touching the kernel's stack. A foreign `svc #0`, its `Return` and a load or store that a page refused are told from all else with those two, and answered
 //! on the spot.
 
 use core::arch::{asm, global_asm};
+use core::cell::UnsafeCell;
 use core::mem::offset_of;
 
 use abi::{Call, UpcallPage};
 
 use super::context::{BRANCH_TYPE, Context};
-use crate::aarch64::trap;
+use crate::{FOREIGN, Handlers, LEFT, aarch64::trap};
 
 global_asm!(
     r#"
@@ -25,17 +26,15 @@ global_asm!(
 
 // With .altmacro, `%` computes an argument.
 .altmacro
-.macro two operation, first, second
-    \operation x\first, x\second, [sp, #{X} + 8 * \first]
-.endm
 .macro four operation, first, last
     \operation {{v\first\().2d-v\last\().2d}}, [x2], #64
 .endm
-// x0 to x29 without x16 and x17, which are stored first and loaded last.
-.macro each_pair operation
-    .irp first, 0, 2, 4, 6, 8, 10, 12, 14, 18, 20, 22, 24, 26, 28
-    two \operation, \first, %\first + 1
-    .endr
+// Load or store each two of these registers.
+.macro pairs operation, first, second, others:vararg
+    \operation x\first, x\second, [sp, #{X} + 8 * \first]
+    .ifnb \others
+    pairs \operation, \others
+    .endif
 .endm
 .macro each_vector operation, context
     add x2, \context, #{VECTORS}
@@ -62,7 +61,8 @@ halt:
     b {report}
 
 // Entered with all of user mode's registers; sp = the context.
-// 1. Make two registers free. 2. Foreign syscall or `Return`: the short paths. 3. Else leave with the syndrome.
+// 1. Make two registers free. 2. Foreign syscall, `Return`, or a page that refused: the short paths. 3. No kernel call: leave with the syndrome.
+// 4. A number that no call has is 0, which none has.
 synchronous:
     stp x16, x17, [sp, #{X} + 16 * 8]
     mrs x16, esr_el1
@@ -71,17 +71,40 @@ synchronous:
     cbz x17, foreign
     cmp x17, #{RETURN}; b.eq return_call
     tbnz x16, #31, abort
+    cmp x17, #16, lsl #12; b.hs leave_user
+    cmp x17, #{FOREIGN}; csel x17, x17, xzr, lo
+
+// Entered with x17 = number. 1. Store what a function may change, but for x0 and x1; elr_el1 and spsr_el1 stay as they are. 2. Call the handler:
+// the arguments are where they are. 3. If the caller goes on, load that again; x0 and x1 are the answer. 4. If it is left, store the rest. Go on with
+// the next context, if there is one. 5. Back to the kernel's stack, and out of `enter_user`.
+call:
+    pairs stp, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 18, 19
+    mrs x16, sp_el0; stp x30, x16, [sp, #{X} + 30 * 8]
+    ldr x16, [sp, #{KERNEL_STACK}]; mov sp, x16
+    ldp x6, x16, [sp, #32]
+    ldr x16, [x16, x17, lsl #3]; blr x16
+    ldr x16, [sp, #24]; mov x17, sp; mov sp, x16
+    cmp x0, #{LEFT}; b.ge 1f
+    ldr x30, [sp, #{X} + 30 * 8]
+    pairs ldp, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19
+    dsb ishst
+    return_to_user
+1:  mov x16, #{CALL}; b.ne 3f
+    pairs stp, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29
+    cbz x1, 2f
+    mrs x18, elr_el1; mrs x19, spsr_el1; stp x18, x19, [sp, #{PC}]
+    mov sp, x17; str x1, [sp, #24]; mov x0, x1; b go_on
 
 // 1. Store what user mode had, except x16 and x17, which are stored. 2. Back to the kernel's stack. 3. Return the syndrome (x16) out of
 // `enter_user`.
 leave_user:
-    each_pair stp
+    pairs stp, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29
     mrs x17, sp_el0; stp x30, x17, [sp, #{X} + 30 * 8]
-    mrs x18, elr_el1; mrs x19, spsr_el1; stp x18, x19, [sp, #{PC}]
-    mov x0, x16
+2:  mrs x18, elr_el1; mrs x19, spsr_el1; stp x18, x19, [sp, #{PC}]
+3:  mov x0, x16
     ldr x17, [sp, #{KERNEL_STACK}]; mov sp, x17
     ldr x19, [sp, #16]
-    ldp x29, x30, [sp], #32
+    ldp x29, x30, [sp], #48
     ret
 
 interrupt:
@@ -90,9 +113,10 @@ interrupt:
     b leave_user
 
 // Entered with x16 = syndrome, x17 free. 1. Save pc, sp, flags, x16 and x17 in the upcall page. 2. Continue at the entry, whatever branch
-// came before. No address of the kernel's stays in x16 or x17: they hold what was in x17 and the upcall page's user address.
+// came before. No address of the kernel's stays in x16 or x17: they hold what was in x17 and the upcall page's user address. Without an entry
+// it is a kernel call that is none: see `Handler`.
 foreign:
-    ldr x17, [sp, #{ENTRY}]; cbz x17, leave_user
+    ldr x17, [sp, #{ENTRY}]; cbz x17, 2f
     mrs x16, elr_el1; msr elr_el1, x17
     ldr x17, [sp, #{UPCALL_PAGE}]
 reflect:
@@ -104,6 +128,7 @@ reflect:
     ldr x16, [sp, #{X} + 17 * 8]; str x16, [x17, #{SAVED_SCRATCH} + 8]
     mrs x17, tpidrro_el0
     return_to_user
+2:  mov x17, #{FOREIGN}; b call
 
 // Entered with x16 = syndrome, x17 free. 1. Is it a data abort? Did a page refuse a load or store (the status code says so by two bits; CM, cache maintenance, is
 // unset), and does the library, which has an entry for faults, handle none? 2. Tell it in the upcall page, as `trap::decode` has it; WnR
@@ -126,9 +151,9 @@ abort:
 
 // Entered with x16 = syndrome, x17 free. 1. From a fault, which then is over, or from a foreign syscall? 2. Take pc, sp, flags, x16 and x17
 // from the upcall page. 3. Reduce the flags, which user mode wrote, to those that are its own (USER_FLAGS: three runs of zeros to
-// clear). 4. Continue.
+// clear). 4. Continue. Without a page it is call 0, which there is not either.
 return_call:
-    ldr x17, [sp, #{UPCALL_PAGE}]; cbz x17, leave_user
+    ldr x17, [sp, #{UPCALL_PAGE}]; cbz x17, call
     ldr x16, [x17, #{FAULT_ACTIVE}]; cbz x16, 2f
     str xzr, [x17, #{FAULT_ACTIVE}]; add x17, x17, #{FAULT}
 2:  ldr x16, [x17, #{SAVED_PC}]; msr elr_el1, x16
@@ -141,19 +166,20 @@ return_call:
     ldp x16, x17, [x17, #{SAVED_SCRATCH}]
     return_to_user
 
-// extern "C" fn enter_user(context: *mut Context) -> u64; returns the syndrome of the trap, clobbers everything but sp, x19, x29.
-// 1. Leave a return path on the kernel's stack and that stack in the context. 2. Load user mode's registers. 3. Page-table entries written
+// extern "C" fn enter_user(context: *mut Context, kernel: *mut K, calls: &Handlers<K>) -> u64; returns the syndrome of the trap, clobbers
+// everything but sp, x19, x29.
+// 1. Leave a return path on the kernel's stack, what kernel calls need behind it, and that stack in the context. 2. Load user mode's registers. 3. Page-table entries written
 // since the last trap are seen by the walker (dsb) before user mode may need them; eret does the rest (it is a context
 // synchronisation event).
 .global enter_user
 enter_user:
-    stp x29, x30, [sp, #-32]!; str x19, [sp, #16]
+    stp x29, x30, [sp, #-48]!; stp x19, x0, [sp, #16]; stp x1, x2, [sp, #32]
+go_on:
     mov x1, sp; str x1, [x0, #{KERNEL_STACK}]
     mov sp, x0
     ldp x18, x19, [sp, #{PC}]; msr elr_el1, x18; msr spsr_el1, x19
     ldp x30, x17, [sp, #{X} + 30 * 8]; msr sp_el0, x17
-    each_pair ldp
-    ldp x16, x17, [sp, #{X} + 16 * 8]
+    pairs ldp, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29
     dsb ishst
     return_to_user
 
@@ -181,7 +207,7 @@ switch_vectors:
     SAVED_PC = const offset_of!(UpcallPage, syscall.pc), SAVED_SP = const offset_of!(UpcallPage, syscall.sp),
     SAVED_FLAGS = const offset_of!(UpcallPage, syscall.flags), SAVED_SCRATCH = const offset_of!(UpcallPage, syscall.scratch),
     SVC = const trap::SVC, INTERRUPT = const trap::INTERRUPT, RETURN = const Call::Return as u16, BRANCH_TYPE = const BRANCH_TYPE,
-    report = sym super::board::report_broken,
+    CALL = const trap::CALL, LEFT = const LEFT, FOREIGN = const FOREIGN, report = sym super::board::report_broken,
 );
 
 unsafe extern "C" {
@@ -189,19 +215,20 @@ unsafe extern "C" {
     pub(super) fn switch_vectors(previous: *mut Context, next: *const Context);
 }
 
-/// Run the loaded context until it traps; gives the syndrome.
+/// Run the loaded context until it traps, and have its kernel calls answered; gives the syndrome.
 ///
 /// # Safety
 /// The context's address space is the loaded one, and what it maps for user mode is nothing that the kernel relies on.
 #[inline(always)]
-pub(super) unsafe fn enter_user(context: &mut Context) -> u64 {
+pub(super) unsafe fn enter_user<K>(context: &UnsafeCell<Context>, kernel: &mut K, calls: &Handlers<K>) -> u64 {
     let syndrome;
     // SAFETY: `enter_user` restores sp, x19 and x29; everything else is declared as clobbered, so that the compiler keeps what it needs and
-    // no more. The context is the only memory that is written, apart from user memory and the kernel's stack below sp.
+    // no more. The context is the only memory that is written, apart from user memory, the kernel's stack below sp, and what `calls` write, which
+    // have the kernel for itself.
     unsafe {
         asm!(
             "bl enter_user",
-            inlateout("x0") core::ptr::from_mut(context) => syndrome,
+            inlateout("x0") context.get() => syndrome, in("x1") core::ptr::from_mut(kernel), in("x2") calls,
             out("x20") _, out("x21") _, out("x22") _, out("x23") _, out("x24") _, out("x25") _, out("x26") _, out("x27") _, out("x28") _,
             clobber_abi("C"),
         );

@@ -1,27 +1,23 @@
 //! A stopped thread of control, and what a trap vector means.
 
-use core::cell::Cell;
-
 use abi::{FaultKind, Registers, SavedState, UpcallEntries, UpcallPage};
 use static_assertions::const_assert;
 use x86_64::registers::{control::Cr2, rflags::RFlags};
 
 use super::cpu::{USER_CODE, USER_DATA};
-use crate::{Context, Fault, Trap};
+use crate::{Context, Fault};
 
 /// What `vector` holds while the context is in a `syscall`: it left rcx and r11 to the instruction, so that `sysret` may leave them
 /// to itself.
 pub(super) const SYSCALL: u64 = 0x100;
 /// What `vector` holds when all registers were set from outside.
-const SET: u64 = 0x101;
+pub(super) const SET: u64 = 0x101;
 /// Vectors from here on are interrupts.
 pub(super) const FIRST_INTERRUPT: u64 = 32;
 
-/// eax of the kernel call 0. A kernel call is this plus its number: the least that 32 bits can say, so that one signed comparison tells
-/// them from all else.
-const KERNEL_CALL: i32 = i32::MIN;
-/// The least eax that is no kernel call's.
-pub(super) const FOREIGN: i32 = KERNEL_CALL + (1 << u16::BITS);
+/// The least eax that is no kernel call's. A kernel call's is its number and the least that 32 bits can say, so that one signed comparison
+/// tells them from all else.
+pub(super) const FOREIGN: i32 = i32::MIN + (1 << u16::BITS);
 
 /// Bits of an address in the lower half of the address space: what is left after masking is canonical, so that neither `sysret` nor
 /// `iret` nor a base register can fault on it in the kernel.
@@ -60,8 +56,6 @@ pub struct UserContext {
     pub(super) flags: u64,
     pub(super) sp: u64,
     ss: u64,
-    /// Whether `general.tls` is newer than the CPU's FS base.
-    pub(super) tls_changed: Cell<bool>,
     /// The upcall page in the direct map, or 0 if foreign syscalls are not reflected.
     pub(super) upcall: u64,
     /// The upcall page in user space.
@@ -76,19 +70,8 @@ pub(super) const TRAP_TOP: usize = core::mem::offset_of!(UserContext, ss) + size
 const_assert!(TRAP_TOP.is_multiple_of(16));
 const_assert!(size_of::<UserContext>() <= 3300);
 
-impl UserContext {
-    /// Why it stopped. Right after `run`: CR2 is read here.
-    pub(super) fn trap(&self) -> Trap {
-        match self.vector {
-            SYSCALL => u16::try_from((self.general.rax as i32).wrapping_sub(KERNEL_CALL)).map_or(Trap::Foreign, Trap::Call),
-            FIRST_INTERRUPT.. => Trap::Interrupt,
-            vector => Trap::Fault(fault(vector, self.error)),
-        }
-    }
-}
-
-/// Intel SDM volume 3, table 7-1, and section 5.7 for page faults.
-fn fault(vector: u64, error: u64) -> Fault {
+/// Intel SDM volume 3, table 7-1, and section 5.7 for page faults. CR2 is read here.
+pub(super) fn fault(vector: u64, error: u64) -> Fault {
     const WRITE: u64 = 1 << 1;
     let kind = match vector {
         0 => FaultKind::Divide,
@@ -126,12 +109,6 @@ impl Context for UserContext {
     }
 
     #[inline]
-    fn argument(&self, index: usize) -> u64 {
-        let general = &self.general;
-        [general.rdi, general.rsi, general.rdx, general.r[2], general.r[0], general.r[1]][index]
-    }
-
-    #[inline]
     fn set_result(&mut self, status: i64, value: u64) {
         self.general.rax = status as u64;
         self.general.rdx = value;
@@ -152,7 +129,6 @@ impl Context for UserContext {
         self.sp = registers.sp;
         self.flags = user_flags(registers.flags);
         self.vector = SET;
-        self.tls_changed.set(true);
     }
 
     fn set_upcall(&mut self, page: *mut UpcallPage, address: u64, entries: UpcallEntries) {

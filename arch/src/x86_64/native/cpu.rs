@@ -16,11 +16,11 @@ use x86_64::structures::idt::{Entry, HandlerFunc};
 use x86_64::structures::{DescriptorTablePointer, tss::TaskStateSegment};
 use x86_64::{PrivilegeLevel, VirtAddr, instructions::tlb};
 
-use super::context::{FIRST_INTERRUPT, TRAP_TOP, UserContext, VECTOR_BYTES, VectorState};
+use super::context::{FIRST_INTERRUPT, SET, SYSCALL, TRAP_TOP, UserContext, VECTOR_BYTES, VectorState, fault};
 use super::entry::{self, GATE_BYTES, LAST_WORDS, VECTORS, chitin_gates, chitin_syscall};
 use super::{apic, clock, memory};
 use crate::x86_64::paging::PageFormat;
-use crate::{Cpu, Trap};
+use crate::{Cpu, Handlers, Trap};
 
 const KERNEL_CODE: SegmentSelector = SegmentSelector::new(1, PrivilegeLevel::Ring0);
 const KERNEL_DATA: SegmentSelector = SegmentSelector::new(2, PrivilegeLevel::Ring0);
@@ -50,8 +50,6 @@ pub(super) struct PerCpu {
     pub(super) syscall_entry: Cell<u64>,
     /// Vector of an interrupt that was taken and not yet asked for; 0: none.
     pub(super) pending: Cell<u64>,
-    /// Physical address of the root table in CR3.
-    root: Cell<u64>,
     segments: Once<GlobalDescriptorTable>,
     task: UnsafeCell<TaskStateSegment>,
 }
@@ -94,30 +92,11 @@ impl Native {
     pub(super) fn new(rates: clock::Rates, console: Uart16550<PioBackend>) -> Self {
         let cpu = FIRST_CPU.call_once(PerCpu::default);
         let kernel_root = Cr3::read().0.start_address().as_u64();
-        cpu.root.set(kernel_root);
         // SAFETY: this is called once, at boot.
         unsafe { cpu.load_tables() };
         let features = enable_features();
         let has_avx = features.contains(Cr4Flags::OSXSAVE) && XCr0::read().contains(XCr0Flags::AVX);
         Native { cpu, features, has_avx, kernel_root, rates, console }
-    }
-
-    /// Load an address space, unless it is.
-    fn load_root(&self, root: u64) {
-        if self.cpu.root.replace(root) != root {
-            memory::load_root(root);
-        }
-    }
-
-    /// Set the user's FS base. The kernel uses no FS.
-    fn set_tls(&self, base: u64) {
-        // SAFETY: `set_registers` made it an address of the lower half, or user mode loaded it, which the CPU lets only canonical ones be.
-        let base = unsafe { VirtAddr::new_unsafe(base) };
-        match self.features.contains(Cr4Flags::FSGSBASE) {
-            // SAFETY: FSGSBASE is on, and the base canonical.
-            true => unsafe { FS::write_base(base) },
-            false => FsBase::write(base),
-        }
     }
 }
 
@@ -130,25 +109,30 @@ impl Cpu for Native {
         match previous {
             Some(previous) => {
                 vectors!(self, &raw mut previous.vectors, &raw const next.vectors, "xsave64 [{}]", "fxsave64 [{}]");
-                if self.features.contains(Cr4Flags::FSGSBASE) && !previous.tls_changed.get() {
+                if self.features.contains(Cr4Flags::FSGSBASE) {
                     previous.general.tls = FS::read_base().as_u64();
                 }
             }
             None => vectors!(self, core::ptr::null_mut::<VectorState>(), &raw const next.vectors, "/* {} */", "/* {} */"),
         }
-        self.load_root(next.root);
+        memory::load_root(next.root);
         let address = core::ptr::from_mut(next).expose_provenance() as u64;
         cpu.context.set(address);
         // SAFETY: nothing else refers to the task state, which the CPU reads when a trap leaves user mode; the direct map's addresses are
         // canonical.
         unsafe { (*cpu.task.get()).privilege_stack_table[0] = VirtAddr::new_unsafe(address + TRAP_TOP as u64) };
-        next.tls_changed.set(true);
-        self.reload(next);
+        self.reload(next, true);
     }
 
-    fn reload(&mut self, context: &UserContext) {
-        if context.tls_changed.take() {
-            self.set_tls(context.general.tls);
+    fn reload(&mut self, context: &UserContext, registers: bool) {
+        if registers {
+            // SAFETY: `set_registers` made it an address of the lower half, or user mode loaded it, which the CPU lets only canonical ones be.
+            let base = unsafe { VirtAddr::new_unsafe(context.general.tls) };
+            match self.features.contains(Cr4Flags::FSGSBASE) {
+                // SAFETY: FSGSBASE is on, and the base canonical. The kernel uses no FS.
+                true => unsafe { FS::write_base(base) },
+                false => FsBase::write(base),
+            }
         }
         self.cpu.upcall.set(context.upcall);
         self.cpu.syscall_entry.set(context.syscall_entry);
@@ -157,19 +141,21 @@ impl Cpu for Native {
     }
 
     #[inline]
-    fn run(&mut self, context: &mut UserContext) -> Trap {
-        debug_assert_eq!(self.cpu.context.get(), core::ptr::from_mut(context).addr() as u64, "only the loaded context runs");
-        entry::enter(context);
-        let trap = context.trap();
-        if trap == Trap::Interrupt {
-            self.cpu.pending.set(context.vector);
+    fn run<K>(kernel: &mut K, own: fn(&mut K) -> &mut Self, context: &UnsafeCell<UserContext>, calls: &Handlers<K>) -> Trap {
+        let context = entry::enter(context, kernel, calls);
+        match context.vector {
+            SYSCALL | SET => Trap::Call,
+            vector @ FIRST_INTERRUPT.. => {
+                own(kernel).cpu.pending.set(vector);
+                Trap::Interrupt
+            }
+            vector => Trap::Fault(fault(vector, context.error)),
         }
-        trap
     }
 
     fn unload(&mut self) {
         self.cpu.upcall.set(0);
-        self.load_root(self.kernel_root);
+        memory::load_root(self.kernel_root);
     }
 
     fn init_root(&mut self, root: u64) {

@@ -5,6 +5,7 @@
 //! and the flags are such as user mode may have.
 
 use core::arch::{asm, global_asm};
+use core::cell::UnsafeCell;
 use core::mem::offset_of;
 
 use abi::UpcallPage;
@@ -12,6 +13,7 @@ use x86_64::registers::{control::Cr2, rflags::RFlags};
 
 use super::context::{FETCH, FIRST_INTERRUPT, FOREIGN, PAGE_FAULT, SYSCALL, UserContext};
 use super::cpu::PerCpu;
+use crate::{FOREIGN as FOREIGN_HANDLER, Handlers, LEFT};
 
 /// Vectors that have a gate.
 pub(super) const VECTORS: usize = 96;
@@ -32,19 +34,21 @@ unsafe extern "C" {
     pub(super) fn chitin_gates();
 }
 
-// unsafe extern "C" fn chitin_enter(context: *mut UserContext)
-//   1. Remember where to return to, for whatever trap comes next.
+// unsafe extern "C" fn chitin_enter(context: *mut UserContext, kernel: *mut K, calls: &Handlers<K>) -> *mut UserContext
+//   1. Leave what kernel calls need on the stack, and remember where that is, for whatever trap comes next.
 //   2. Load all registers but rcx, r11 and rsp.
 //   3. If the context is in a `syscall`, leave by `sysret`: pc is in rcx and flags are in r11.
 //   4. Else leave by `iret`, through the frame that lies in the context.
-//   Comes back through chitin_syscall or chitin_trap, with no register preserved but rsp.
+//   Comes back through chitin_syscall or chitin_trap, with the context that stopped, and no register preserved but rsp.
 //
 // chitin_syscall: rcx = pc, r11 = flags, all else the user's; interrupts, trap flag and direction flag are off.
 //   1. Put the stack pointer aside; sort out foreign syscalls by eax.
-//   2. Kernel call: store all registers in the context and return from chitin_enter.
-//   3. Foreign, with an upcall page: store pc, sp and flags there and continue at its entry with the trap flag off. This is the
+//   2. Kernel call: store what a function may change, but for rax and rdx, and call the handler. The kernel is behind the arguments, on the
+//      stack. If the caller goes on, load that again; rax and rdx are the answer.
+//   3. If it is left, store the rest. Go on with the next context, if there is one, or return from chitin_enter.
+//   4. Foreign, with an upcall page: store pc, sp and flags there and continue at its entry with the trap flag off. This is the
 //      reflection's whole path. rcx is the entry then, r11 the flags.
-//   4. Foreign, without one: as 2.
+//   5. Foreign, without one: as 2, with a number that no call has.
 //
 // chitin_trap: stack = vector, error code, pc, cs, flags, sp, ss
 //   1. From user mode the stack is the end of the loaded context. A load or store that a page refused, where the library has entries for
@@ -72,12 +76,13 @@ global_asm!(
 .endm
 
 chitin_enter:
+    push rdi; push rdx; push rsi
     mov gs:[{kernel_sp}], rsp
     mov rsp, rdi
-    cmp qword ptr [rsp + {vector}], {syscall}
+5:  cmp qword ptr [rsp + {vector}], {syscall}
     load rax, rbx, rdx, rsi, rdi, rbp, r8, r9, r10, r12, r13, r14, r15
     jne 1f
-    mov rcx, [rsp + {pc}]; mov r11, [rsp + {flags}]; mov rsp, [rsp + {sp}]
+2:  mov rcx, [rsp + {pc}]; mov r11, [rsp + {flags}]; mov rsp, [rsp + {sp}]
     swapgs; sysretq
 1: load rcx, r11
     add rsp, {pc}
@@ -89,13 +94,32 @@ chitin_syscall:
     mov gs:[{user_sp}], rsp
     cmp eax, {foreign}
     jge 3f
-2: mov rsp, gs:[{context}]
-    store rax, rbx, rdx, rsi, rdi, rbp, r8, r9, r10, r12, r13, r14, r15
+    movzx eax, ax; cmp eax, {foreign_handler}; jae 6f
+1:  mov rsp, gs:[{context}]
+    store rsi, rdi, r8, r9, r10
     mov [rsp + {pc}], rcx; mov [rsp + {flags}], r11
     mov rcx, gs:[{user_sp}]; mov [rsp + {sp}], rcx
-    mov qword ptr [rsp + {vector}], {syscall}
     mov rsp, gs:[{kernel_sp}]
+    mov rcx, r10; mov r11, [rsp + 8]; call [r11 + 8 * rax]
+    cmp rax, {left}; jge 4f
+    mov rsp, gs:[{context}]
+    load rsi, rdi, r8, r9, r10
+    jmp 2b
+4: jne chitin_leave
+    mov rsp, [rsp + 16]
+    store rbx, rbp, r12, r13, r14, r15
+    mov qword ptr [rsp + {vector}], {syscall}
+    test rdx, rdx; jz chitin_leave
+    mov rsp, gs:[{kernel_sp}]
+    mov [rsp + 16], rdx; mov rsp, rdx
+    jmp 5b
+chitin_leave:
+    mov rsp, gs:[{kernel_sp}]
+    push {kernel_flags}; popfq
+    pop rsi; pop rdx; pop rax
     ret
+6: xor eax, eax; jmp 1b
+2: mov eax, {foreign_handler}; jmp 1b
 3: mov rsp, gs:[{upcall}]
     test rsp, rsp
     jz 2b
@@ -130,9 +154,7 @@ chitin_trap:
     add rsp, {pc}
     swapgs; iretq
 5:  store rax, rbx, rdx, rsi, rdi, rbp, r8, r9, r10, r12, r13, r14, r15
-    mov rsp, gs:[{kernel_sp}]
-    push {kernel_flags}; popfq
-    ret
+    jmp chitin_leave
 4: cmp qword ptr [rsp], {first_interrupt}
     jb chitin_last_words
     pop gs:[{pending}]
@@ -179,14 +201,16 @@ chitin_gates:
     page_fault = const PAGE_FAULT, fetch = const FETCH,
     trap_flag = const RFlags::TRAP_FLAG.bits().trailing_zeros(), interrupt_flag = const RFlags::INTERRUPT_FLAG.bits(),
     kernel_flags = const KERNEL_FLAGS, syscall = const SYSCALL, foreign = const FOREIGN, first_interrupt = const FIRST_INTERRUPT,
-    vectors = const VECTORS, with_error = const WITH_ERROR, last_words = const LAST_WORDS,
+    foreign_handler = const FOREIGN_HANDLER, left = const LEFT, vectors = const VECTORS, with_error = const WITH_ERROR, last_words = const LAST_WORDS,
 );
 
-/// Run the loaded context until something stops it.
+/// Run the loaded context until something stops it, or one that its calls turned to; gives the one that stopped.
 #[inline(always)]
-pub(super) fn enter(context: &mut UserContext) {
+pub(super) fn enter<'a, K>(context: &UnsafeCell<UserContext>, kernel: &mut K, calls: &Handlers<K>) -> &'a UserContext {
+    let stopped: *const UserContext;
     // SAFETY: 1. `context` is the loaded one, so that RSP0 and the per-CPU block point at it. 2. Every register that `chitin_enter` loses
-    // is declared, or (rbx and rbp, which cannot be) saved here. 3. It comes back with the stack pointer that it was called with.
+    // is declared, or (rbx and rbp, which cannot be) saved here. 3. It comes back with the stack pointer that it was called with. 4. `calls` have
+    // the kernel for themselves; nobody writes to the context after them.
     unsafe {
         asm!(
             "push rbx",
@@ -194,10 +218,11 @@ pub(super) fn enter(context: &mut UserContext) {
             "call chitin_enter",
             "pop rbp",
             "pop rbx",
-            inout("rdi") core::ptr::from_mut(context) => _,
+            in("rdi") context.get(), in("rsi") core::ptr::from_mut(kernel), in("rdx") calls, out("rax") stopped,
             out("r12") _, out("r13") _, out("r14") _, out("r15") _,
             clobber_abi("C"),
         );
+        &*stopped
     }
 }
 

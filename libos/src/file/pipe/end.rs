@@ -209,7 +209,6 @@ impl End {
         blocking: Blocking,
         stays: bool,
     ) -> Option<Result<usize>> {
-        let mut is_announced = false;
         loop {
             match if stays { ring.peek(output) } else { ring.read(output) } {
                 Ok(Step::Moved(count, is_woken)) => {
@@ -223,7 +222,11 @@ impl End {
                 Err(errno) => return Some(Err(errno)),
                 Ok(Step::Wait | Step::Held) if blocking == Blocking::Refused => return Some(Err(Errno::EAGAIN)),
                 Ok(Step::Wait | Step::Held) => {
-                    if let Err(errno) = self.pause(ring, world, Wish::Read, &mut is_announced) {
+                    self.watch(world, ring, Wish::Read);
+                    // What came before that nobody wakes this one for.
+                    if ring.is_drained()
+                        && let Err(errno) = world.await_change()
+                    {
                         return Some(Err(errno));
                     }
                 }
