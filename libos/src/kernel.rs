@@ -53,6 +53,12 @@ pub enum Side {
     Child(u32),
 }
 
+/// What is to be in a signal frame. Not a closure, which cannot be told to become part of who calls it.
+pub trait Fill<T> {
+    /// Write it there.
+    fn fill(&self, frame: &mut T);
+}
+
 /// The exokernel's calls, as one process uses them on itself. Addresses of pages are multiples of the page size.
 pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     /// What the machine has of a thread while it does not run, and the stack that its calls are served on.
@@ -176,6 +182,14 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn write_frame<T: Plain>(&self, address: usize, vectors: usize, fill: impl FnOnce(&mut T)) -> Result<()>
     where
         Self: Sized;
+    /// [`Kernel::write_frame`], for who does nothing but [`Kernel::start`] after it: if the program's memory is refused then, the process ends by
+    /// `SIGSEGV`, and this does not return.
+    fn write_last_frame<T: Plain>(&self, address: usize, vectors: usize, contents: impl Fill<T>) -> Result<()>
+    where
+        Self: Sized,
+    {
+        self.write_frame(address, vectors, |frame| contents.fill(frame))
+    }
     /// Look at a signal frame, as [`UserMemory::read_with`], and load the vector state that is where `look` says (0: there is none), reduced to what the
     /// CPU takes.
     fn read_frame<T: Plain, R: Copy>(&self, address: usize, look: impl Fn(&T) -> (R, usize)) -> Result<R>
@@ -196,12 +210,15 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn registers(&self) -> Registers;
     /// The program's stack pointer at the syscall that is being served. As [`Kernel::registers`].
     fn stack_pointer(&self) -> u64;
+    /// An address in use of the stack that the call that is being served returns by: the program's stack pointer, or the word below it.
+    fn stack_in_use(&self) -> u64;
     /// Continue the program with the vector state and the registers of a signal frame, which are where `look` says, from where they are in its
-    /// memory. Returns if `look` gives nothing, or if that cannot be: then they are to be read first.
-    fn resume_frame<T: Plain>(&self, address: usize, look: impl FnOnce(&T) -> Option<(usize, usize)>)
+    /// memory. Returns if `look` gives nothing, or if that cannot be: then they are to be read first. If the program's memory is refused, this goes on
+    /// with [`Process::sigreturn_by_copies`](crate::process::Process::sigreturn_by_copies) and `sp`.
+    fn resume_frame<T: Plain>(&self, address: usize, sp: u64, look: impl FnOnce(&T) -> Option<(usize, usize)>)
     where
         Self: Sized;
-    /// Start a handler of the program with these registers.
+    /// Start a handler of the program with these registers, whose frame is written.
     fn start(&self, registers: &Registers) -> !;
     /// Where the program made the call that is being served: from there it makes it again. As [`Kernel::registers`].
     fn call_site(&self) -> u64;

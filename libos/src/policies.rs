@@ -99,12 +99,13 @@ impl<K: Kernel> Process<K> {
         drop(memory);
         self.files.set_policies(caching, names);
         let mut watch = self.policies.watch.lock();
+        let counted = tracing.is_some();
+        let is_chosen = scheduling.is_some() || counted;
         let schedule = scheduling.unwrap_or_else(|| Box::new(ByPriority::default()));
         self.timers.follow(schedule.is_on_time(), self.ticks_of_us(schedule.turn_us().unwrap_or(0)));
         self.want_turns(schedule.others_us().unwrap_or(0));
-        let counted = tracing.is_some();
-        let turns = Arc::clone(&watch.turns);
-        self.threads.with(|table| table.set_schedule(if counted { Box::new(Counted::new(schedule, turns)) } else { schedule }));
+        let schedule = if counted { Box::new(Counted::new(schedule, Arc::clone(&watch.turns))) } else { schedule };
+        self.threads.with(|table| table.set_schedule(schedule, is_chosen));
         watch.pledge = admission.as_ref().and_then(|admission| admission.pledge()).map(String::from);
         watch.admission.extend(admission);
         watch.tracing = tracing;

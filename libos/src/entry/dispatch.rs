@@ -97,6 +97,7 @@ const fn linked() -> [LinkedThunk; table::NUMBERS + 1] {
         }
         index += 1;
     }
+    linked[isa::SIGRETURN as usize] = isa::return_by_frame;
     linked
 }
 
@@ -104,6 +105,30 @@ const fn linked() -> [LinkedThunk; table::NUMBERS + 1] {
 pub extern "C" fn deliver(result: u64) -> u64 {
     process().leave_call(result);
     result
+}
+
+/// A linked rt_sigreturn(2) of a program with this stack pointer. Comes back if the straight way is not to be gone.
+pub extern "C" fn return_straight(sp: u64) {
+    process().sigreturn_straight(sp);
+}
+
+/// The stack pointer of the program that returns from a handler.
+static RETURNING: AtomicU64 = AtomicU64::new(0);
+
+/// Note it, for [`return_refused`].
+#[inline(always)]
+pub fn note_return(sp: u64) {
+    RETURNING.store(sp, Ordering::Relaxed);
+}
+
+/// A handler's frame was to be used in place, and is not there, or not as the CPU takes it.
+pub extern "C" fn return_refused() -> ! {
+    process().sigreturn_by_copies(RETURNING.load(Ordering::Relaxed))
+}
+
+/// A handler's frame was to be written, and its stack is not there.
+pub extern "C" fn frame_refused() -> ! {
+    process().end_for_frame()
 }
 
 /// Numbers of calls whose absence was reported already, a bit each.
@@ -228,6 +253,25 @@ fn refusal_code(refusal: Refusal) -> u64 {
 
 /// Serve a fault that [`resolve`] gave `outcome` for. Continues the program, or a handler of a signal, or ends the process.
 pub extern "C" fn trapped(registers: &mut Registers, kind: u64, address: u64, code: u64, outcome: u64) -> ! {
+    // Mostly it is an access of the program's that its region refuses.
+    let refusal = match refusal_of(outcome) {
+        Some(refusal) if registers.pc < PROGRAM_TOP as u64 => Some(refusal),
+        _ => look_closer(registers, kind, address, outcome),
+    };
+    let process = process();
+    process.raise_fault(registers, &Trap { kind, address, code, refusal });
+    process.kernel.start(registers)
+}
+
+/// The refusal that [`resolve`] gave as its answer.
+#[inline(always)]
+fn refusal_of(outcome: u64) -> Option<Refusal> {
+    REFUSALS.get(outcome.wrapping_sub(UNEXPLAINED + 1) as usize).copied()
+}
+
+/// [`trapped`], for what else there is. Comes back if it becomes a signal, with the refusal if it is an access.
+#[inline(never)]
+fn look_closer(registers: &mut Registers, kind: u64, address: u64, outcome: u64) -> Option<Refusal> {
     if PROCESS.load(Ordering::Relaxed).is_null() {
         panic!("fault {kind} at {address:#x}, pc {:#x}", registers.pc);
     }
@@ -246,10 +290,7 @@ pub extern "C" fn trapped(registers: &mut Registers, kind: u64, address: u64, co
         } else if registers.pc >= abi::IMAGE_BASE && registers.sp >= PROGRAM_TOP as u64 {
             unresolved_inside(registers, kind, address);
         } else if access(kind).is_some() && outcome & TEXTS == 0 || !resumes_rewritten(process, registers, kind, address) {
-            registers.tls = process.kernel.thread_pointer();
-            let refusal = (outcome & !TEXTS).checked_sub(UNEXPLAINED + 1).map(|index| REFUSALS[index as usize]);
-            process.raise_fault(registers, &Trap { kind, address, code, refusal });
-            process.kernel.start(registers);
+            return refusal_of(outcome & !TEXTS);
         }
     }
     // SAFETY: the fault saved where the program was; what it needs to go on is mapped now, or it is sent to a handler or a fixup.

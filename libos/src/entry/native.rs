@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::mem::{ManuallyDrop, MaybeUninit};
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 use abi::{
     EnvEntry, EnvId, FrameEntry, FrameKind, INFO_ENVS_PAGE, INFO_LEDGER_PAGE, INFO_SLICES_PAGE, InfoPage, LEDGER_ENTRIES, LedgerEntry,
@@ -17,6 +17,7 @@ use unix::{Bulletin, Kin, Operation, Request};
 
 use crate::entry::channel;
 use crate::entry::descriptions;
+use crate::entry::dispatch;
 use crate::entry::fork;
 use crate::entry::isa::{self, Frame};
 use crate::entry::place;
@@ -26,7 +27,7 @@ use crate::entry::words::LibraryWords;
 use crate::errno::{Errno, Result};
 use crate::file::description::CommonPage;
 use crate::identity::Identity;
-use crate::kernel::{Kernel, Side};
+use crate::kernel::{Fill, Kernel, Side};
 use crate::memory::CloneRanges;
 use crate::pool::{Pool, Source};
 use crate::server::Server;
@@ -37,6 +38,8 @@ use crate::user::{PROGRAM_TOP, Plain, UserMemory};
 pub struct Native {
     /// The caller's own name.
     identity: AtomicU64,
+    /// Its entry, in the page that is mapped.
+    entry: AtomicPtr<EnvEntry>,
     /// FS base where only the kernel can set it (x86_64 without FSGSBASE).
     thread_pointer: AtomicU64,
     /// Which page of the frame table is mapped.
@@ -53,6 +56,7 @@ impl Native {
         crate::mapped_ring::be(own);
         Native {
             identity: AtomicU64::new(own.0),
+            entry: AtomicPtr::new(entry_of(own)),
             thread_pointer: AtomicU64::new(0),
             frame_table: Mutex::new(None),
             machines: Machines::new(),
@@ -63,6 +67,7 @@ impl Native {
     pub fn become_copy(&self) {
         let own = exo::identify();
         self.identity.store(own.0, Ordering::Relaxed);
+        self.entry.store(entry_of(own), Ordering::Relaxed);
         crate::mapped_ring::be(own);
         *self.frame_table.lock() = None;
     }
@@ -132,13 +137,14 @@ impl Native {
 
     /// Set the thread pointer, on the way to a thread of the program. Whether its return there must be by the kernel, since only the kernel
     /// can.
+    #[inline(always)]
     pub fn load_thread_pointer(&self, address: u64) -> bool {
-        self.thread_pointer.store(address, Ordering::Relaxed);
         if self.has_thread_pointer_access() {
             // SAFETY: just asked; the library does not use the register.
             unsafe { isa::write_thread_pointer(address) };
             return false;
         }
+        self.thread_pointer.store(address, Ordering::Relaxed);
         true
     }
 
@@ -148,10 +154,8 @@ impl Native {
     }
 
     fn entry(&self) -> &EnvEntry {
-        let page = (place::INFO + PAGE_SIZE) as *const EnvEntry;
-        let slot = self.own().slot();
         // SAFETY: the page with the environment's own entry is mapped there (`map_entry`), and is full of entries.
-        unsafe { &*page.add(slot % ENTRIES) }
+        unsafe { &*self.entry.load(Ordering::Relaxed) }
     }
 }
 
@@ -182,6 +186,11 @@ impl Native {
 /// Environments' entries in an info page.
 const ENTRIES: usize = PAGE_SIZE / size_of::<EnvEntry>();
 
+/// Where the entry of an environment is in the page that has it.
+fn entry_of(env: EnvId) -> *mut EnvEntry {
+    (place::INFO as *mut EnvEntry).wrapping_add(ENTRIES + env.slot() % ENTRIES)
+}
+
 /// Map the info page with the entry of `own` where `env` looks for its own.
 ///
 /// # Errors
@@ -192,7 +201,7 @@ pub fn map_entry(env: EnvId, own: EnvId) -> exo::Result<()> {
 
 /// Whether the page of another environment's entry is that of this one's.
 pub fn shares_entry_page(other: EnvId) -> bool {
-    crate::entry::dispatch::process().kernel.own().slot() / ENTRIES == other.slot() / ENTRIES
+    dispatch::process().kernel.own().slot() / ENTRIES == other.slot() / ENTRIES
 }
 
 /// What the entry saved of the call that is being served.
@@ -393,6 +402,7 @@ impl Kernel for Native {
         self.machines.take(registers)
     }
 
+    #[inline(always)]
     fn switch(&self, from: &'static Machine, to: &'static Machine) {
         // SAFETY: the thread that runs is in a call, and `to` is another.
         unsafe { thread::switch(from, to) }
@@ -685,6 +695,21 @@ impl Kernel for Native {
     }
 
     #[inline(always)]
+    fn write_last_frame<T: Plain>(&self, address: usize, vectors: usize, contents: impl Fill<T>) -> Result<()> {
+        let fits = is_value_programs::<T>(address) && is_programs(vectors, isa::frame_vector_bytes());
+        if !fits || !address.is_multiple_of(align_of::<T>()) {
+            return Err(Errno::EFAULT);
+        }
+        LibraryWords::get().attempt_by(&isa::FRAME_REFUSED);
+        // SAFETY: as in `write_with`, for both; they are written one after the other. Should one not be writable, nothing here is come back to.
+        unsafe {
+            contents.fill(&mut *(address as *mut T));
+            isa::store_frame_vectors(vectors);
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
     fn read_frame<T: Plain, R: Copy>(&self, address: usize, look: impl Fn(&T) -> (R, usize)) -> Result<R> {
         let mut seen = None;
         if is_value_programs::<T>(address) && address.is_multiple_of(align_of::<T>()) {
@@ -762,25 +787,34 @@ impl Kernel for Native {
         self.upcall_page().syscall.sp
     }
 
+    fn stack_in_use(&self) -> u64 {
+        // A linked call's return address may be there still.
+        self.upcall_page().syscall.sp
+    }
+
     #[inline(always)]
-    fn resume_frame<T: Plain>(&self, address: usize, look: impl FnOnce(&T) -> Option<(usize, usize)>) {
+    fn resume_frame<T: Plain>(&self, address: usize, sp: u64, look: impl FnOnce(&T) -> Option<(usize, usize)>) {
         if !self.has_thread_pointer_access() || !is_value_programs::<T>(address) || !address.is_multiple_of(align_of::<T>()) {
             return;
         }
-        // Broken off or not, who called this has the rest to do if it comes back.
-        let _ = attempt(|| {
-            // SAFETY: as in `read_with`.
-            let Some((vectors, context)) = look(unsafe { &*(address as *const T) }) else { return };
-            if is_programs(vectors, isa::frame_vector_bytes()) && is_programs(context, isa::CONTEXT_BYTES) {
-                // SAFETY: 1. Both ranges are the program's: what the CPU does not take of them, or may not read, breaks the attempt off. 2. What is
-                // loaded is checked or the program's own to choose. 3. Nothing is held that somebody waits for.
-                unsafe {
-                    if isa::load_frame_vectors(vectors) {
-                        isa::resume_context(context);
-                    }
+        let words = LibraryWords::get();
+        dispatch::note_return(sp);
+        words.attempt_by(&isa::RETURN_REFUSED);
+        // SAFETY: as in `read_with`, but that nothing here is come back to.
+        let found = look(unsafe { &*(address as *const T) });
+        if let Some((vectors, context)) = found
+            && is_programs(vectors, isa::frame_vector_bytes())
+            && is_programs(context, isa::CONTEXT_BYTES)
+        {
+            // SAFETY: 1. Both ranges are the program's: what the CPU does not take of them, or may not read, breaks the attempt off. 2. What is
+            // loaded is checked or the program's own to choose. 3. Nothing is held that somebody waits for.
+            unsafe {
+                if isa::load_frame_vectors(vectors) {
+                    isa::resume_context(context);
                 }
             }
-        });
+        }
+        words.end_attempt();
     }
 
     #[inline(always)]
@@ -789,6 +823,7 @@ impl Kernel for Native {
             // SAFETY: the caller made it from a state of the program.
             unsafe { isa::start(registers) }
         }
+        LibraryWords::get().end_attempt();
         self.resume(registers)
     }
 

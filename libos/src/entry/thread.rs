@@ -4,6 +4,7 @@
 //! of its registers. The library uses no vector register, so that those are the program's in both.
 
 use alloc::vec::Vec;
+use core::arch::asm;
 use core::cell::UnsafeCell;
 
 use abi::{EnvId, PAGE_SIZE, Registers, Rights, SavedState, UpcallPage};
@@ -143,8 +144,13 @@ impl Machines {
 }
 
 /// Where the kernel and the entries save the state of a call.
+#[inline(always)]
 fn call_state() -> *mut SavedState {
-    let page = place::UPCALL_PAGE as *mut UpcallPage;
+    let mut page = place::UPCALL_PAGE;
+    // Else each word of it would come by an address of its own, all of them constants that take an instruction to load.
+    // SAFETY: no instructions.
+    unsafe { asm!("/* {} */", inout(reg) page, options(pure, nomem, nostack, preserves_flags)) };
+    let page = page as *mut UpcallPage;
     // SAFETY: the address of a field of a page that `start` mapped.
     unsafe { &raw mut (*page).syscall }
 }
@@ -153,6 +159,7 @@ fn call_state() -> *mut SavedState {
 ///
 /// # Safety
 /// `machine` is its.
+#[inline(always)]
 pub unsafe fn keep(machine: &'static Machine) {
     // SAFETY: see `Sync`; the upcall page is mapped.
     unsafe {
@@ -203,6 +210,7 @@ impl Machine {
 ///
 /// # Safety
 /// `from` is its machine; `to` is that of a thread that was left or has not begun.
+#[inline(always)]
 pub unsafe fn switch(from: &'static Machine, to: &'static Machine) {
     // SAFETY: the caller's promise. `enter` does not come back here but by the stack pointer that is stored.
     unsafe {
@@ -239,6 +247,7 @@ unsafe extern "C" fn enter_at(to: usize) -> ! {
 ///
 /// # Safety
 /// As [`enter_at`].
+#[inline(always)]
 pub unsafe fn enter(to: &'static Machine) -> ! {
     let process = dispatch::process();
     // SAFETY: see `Sync`, and the caller's promise: the state is that of a thread that may go on.
@@ -248,14 +257,25 @@ pub unsafe fn enter(to: &'static Machine) -> ! {
         isa::reload_vectors(&state.vectors);
         call_state().write(state.call);
         let by_kernel = process.kernel.load_thread_pointer(state.registers.tls);
-        if state.sp != 0 {
-            if by_kernel {
-                process.signals.attend(attention::POINTER);
-            }
-            isa::proceed(state.sp)
+        if state.sp == 0 {
+            enter_program(state);
         }
-        let _ = process.signals.take_attention(attention::POINTER);
-        process.deliver(&mut state.registers);
-        process.kernel.resume_unsafely(&mut state.registers)
+        if by_kernel {
+            process.signals.attend(attention::POINTER);
+        }
+        isa::proceed(state.sp)
     }
+}
+
+/// Go on with a thread that was left in the program.
+///
+/// # Safety
+/// As [`enter_at`]; all but its registers is where the CPU looks for it.
+#[inline(never)]
+unsafe fn enter_program(state: &mut State) -> ! {
+    let process = dispatch::process();
+    let _ = process.signals.take_attention(attention::POINTER);
+    process.deliver(&mut state.registers);
+    // SAFETY: the caller's promise.
+    unsafe { process.kernel.resume_unsafely(&mut state.registers) }
 }

@@ -3,12 +3,12 @@
 //! The first three words are a contract with code outside the library (trampolines of rewritten programs read the third).
 
 use core::mem::offset_of;
-use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicU64, Ordering, compiler_fence};
 
 use abi::UpcallPage;
 
 use crate::entry::dispatch::{LINKED as LINKED_BY_NUMBER, LINKED_WATCHED, WATCHED};
-use crate::entry::isa::{self, Frame};
+use crate::entry::isa::{self, Frame, Way};
 use crate::entry::native::Native;
 use crate::entry::place;
 use crate::identity::Identity;
@@ -86,6 +86,20 @@ impl LibraryWords {
     #[must_use]
     pub fn is_attempting(&self) -> bool {
         self.recovery.load(Ordering::Relaxed) != 0
+    }
+
+    /// Use the program's memory in place from here on, and go on by this way should that be refused.
+    #[inline(always)]
+    pub fn attempt_by(&self, way: &'static Way) {
+        self.recovery.store(core::ptr::from_ref(way).addr() as u64, Ordering::Relaxed);
+        compiler_fence(Ordering::SeqCst);
+    }
+
+    /// That is over.
+    #[inline(always)]
+    pub fn end_attempt(&self) {
+        compiler_fence(Ordering::SeqCst);
+        self.recovery.store(0, Ordering::Relaxed);
     }
 
     /// Whether calls are served through [`WATCHED`].

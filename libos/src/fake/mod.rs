@@ -605,7 +605,11 @@ impl Kernel for FakeKernel {
         self.registers().sp
     }
 
-    fn resume_frame<T: Plain>(&self, _: usize, _: impl FnOnce(&T) -> Option<(usize, usize)>) {}
+    fn stack_in_use(&self) -> u64 {
+        self.registers.lock().sp
+    }
+
+    fn resume_frame<T: Plain>(&self, _: usize, _: u64, _: impl FnOnce(&T) -> Option<(usize, usize)>) {}
 
     fn start(&self, registers: &Registers) -> ! {
         self.resume(registers)

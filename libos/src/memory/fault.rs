@@ -35,15 +35,28 @@ impl Memory {
     ///
     /// # Errors
     /// The [`Refusal`] that becomes a signal.
+    #[inline(always)]
     pub fn resolve<K: Kernel>(&mut self, kernel: &K, address: usize, access: Access) -> Result<(), Refusal> {
         let page = address & !(PAGE_SIZE - 1);
         match self.regions.find_recent(page) {
-            Some((protection, region)) => {
-                let fault = self.fault(page, access, region, Start::Zeros);
-                self.resolve_zeros(kernel, &fault, protection, |memory, fault| memory.own_paging.bring(fault))
-            }
+            Some((protection, _)) if !allows(protection, access) => Err(Refusal::Denied),
+            Some((protection, region)) => self.resolve_recent(kernel, page, access, region, protection),
             None => self.resolve_anywhere(kernel, page, access),
         }
+    }
+
+    /// [`Memory::resolve`], in the region that the last fault was in, which allows the access.
+    #[inline(never)]
+    fn resolve_recent<K: Kernel>(
+        &mut self,
+        kernel: &K,
+        page: usize,
+        access: Access,
+        region: Range<usize>,
+        protection: Protection,
+    ) -> Result<(), Refusal> {
+        let fault = self.fault(page, access, region, Start::Zeros);
+        self.resolve_zeros(kernel, &fault, protection, |memory, fault| memory.own_paging.bring(fault))
     }
 
     /// [`Memory::resolve`], but for the region that the last fault was in.
@@ -67,8 +80,11 @@ impl Memory {
             if !is_asked && self.placement.is_none() && self.barriers.is_empty() {
                 self.regions.note_recent(range.clone(), protection);
             }
+            if !allows(protection, access) {
+                return Err(Refusal::Denied);
+            }
             let fault = self.fault(page, access, range, Start::Zeros);
-            if self.placement.is_some() && allows(protection, access) && !self.resident.contains(page) {
+            if self.placement.is_some() && !self.resident.contains(page) {
                 // What a child gets of a stack may be a copy at once, which there is none of a large page.
                 return self.resolve_placed(kernel, &fault, rights_for(protection, access), !is_stack);
             }
@@ -126,7 +142,7 @@ impl Memory {
         }
     }
 
-    /// A fault in an anonymous region, for which a policy says what to bring.
+    /// A fault in an anonymous region that allows the access, for which a policy says what to bring.
     #[inline(always)]
     fn resolve_zeros<K: Kernel>(
         &mut self,
@@ -136,9 +152,6 @@ impl Memory {
         bring: impl FnOnce(&mut Memory, &Fault) -> Range<usize>,
     ) -> Result<(), Refusal> {
         let &Fault { page, access, .. } = fault;
-        if !allows(protection, access) {
-            return Err(Refusal::Denied);
-        }
         let rights = rights_for(protection, access);
         if self.resident.contains(page) {
             // A frame that is shared since a fork: rights alone would not make it writable.

@@ -5,6 +5,7 @@
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::cell::Cell;
 use core::ops::Range;
 
 use abi::PAGE_SIZE;
@@ -19,8 +20,8 @@ pub struct Resident {
     bits: Vec<[u64; WORDS]>,
     /// Places in `bits` that no chunk has.
     free: Vec<usize>,
-    /// The chunk that was last added to, and where its bits are: most pages come beside the one before.
-    recent: (usize, usize),
+    /// The chunk that was last asked for, and where its bits are: most pages are beside the one before.
+    recent: Cell<(usize, usize)>,
     pages: usize,
     /// Pages that were taken out so far.
     removed: u64,
@@ -42,7 +43,7 @@ impl Resident {
     /// Nothing.
     #[must_use]
     pub const fn new() -> Resident {
-        Resident { chunks: BTreeMap::new(), bits: Vec::new(), free: Vec::new(), recent: (NOWHERE, 0), pages: 0, removed: 0 }
+        Resident { chunks: BTreeMap::new(), bits: Vec::new(), free: Vec::new(), recent: Cell::new((NOWHERE, 0)), pages: 0, removed: 0 }
     }
 
     /// How many pages.
@@ -60,7 +61,15 @@ impl Resident {
     /// Where a chunk's bits are.
     #[inline(always)]
     fn place(&self, chunk: usize) -> Option<usize> {
-        if self.recent.0 == chunk { Some(self.recent.1) } else { self.chunks.get(&chunk).copied() }
+        let (recent, place) = self.recent.get();
+        if recent == chunk { Some(place) } else { self.find(chunk) }
+    }
+
+    #[inline(never)]
+    fn find(&self, chunk: usize) -> Option<usize> {
+        let place = self.chunks.get(&chunk).copied()?;
+        self.recent.set((chunk, place));
+        Some(place)
     }
 
     /// Whether the page that holds an address is there.
@@ -74,10 +83,13 @@ impl Resident {
     /// Where a chunk's bits are, made if need be.
     #[inline(always)]
     fn place_or_make(&mut self, chunk: usize) -> usize {
-        if self.recent.0 != chunk {
-            self.recent = (chunk, self.find_or_make(chunk));
+        let (recent, place) = self.recent.get();
+        if recent == chunk {
+            return place;
         }
-        self.recent.1
+        let place = self.find_or_make(chunk);
+        self.recent.set((chunk, place));
+        place
     }
 
     fn find_or_make(&mut self, chunk: usize) -> usize {
@@ -121,8 +133,8 @@ impl Resident {
         if first / CHUNK_PAGES == (last - 1) / CHUNK_PAGES {
             let bits = &self.bits[self.place(first / CHUNK_PAGES)?];
             let base = first / CHUNK_PAGES * CHUNK_PAGES;
-            let page = next_bit(bits, first - base, true);
-            let end = next_bit(bits, page, false).min(last - base);
+            let page = next_bit(bits, first - base, last - base, true);
+            let end = next_bit(bits, page, last - base, false);
             return (page < end).then(|| (base + page) * PAGE_SIZE..(base + end) * PAGE_SIZE);
         }
         let mut run: Option<Range<usize>> = None;
@@ -135,7 +147,7 @@ impl Resident {
             let mut page = first.max(base);
             while page < end {
                 let wanted = run.is_none();
-                page = next_bit(&self.bits[place], page - base, wanted) + base;
+                page = next_bit(&self.bits[place], page - base, end - base, wanted) + base;
                 match &mut run {
                     _ if page >= end && wanted => break,
                     None => run = Some(page..page),
@@ -177,7 +189,7 @@ impl Resident {
                 if last && self.chunks.len() > KEPT && words.iter().all(|&word| word == 0) {
                     self.chunks.remove(&(page / CHUNK_PAGES));
                     self.free.push(place);
-                    self.recent.0 = NOWHERE;
+                    self.recent.set((NOWHERE, 0));
                 }
             }
             self.pages -= run.len() / PAGE_SIZE;
@@ -192,15 +204,16 @@ fn bit(words: &[u64; WORDS], page: usize) -> bool {
     words[page / 64] & 1 << (page % 64) != 0
 }
 
-/// The first page from `page` on that is there (or, if not `wanted`, that is not); [`CHUNK_PAGES`] if none is.
-fn next_bit(words: &[u64; WORDS], page: usize, wanted: bool) -> usize {
+/// The first page from `page` on, and below `end`, that is there (or, if not `wanted`, that is not); `end` if none is.
+#[inline(always)]
+fn next_bit(words: &[u64; WORDS], page: usize, end: usize, wanted: bool) -> usize {
     let mut at = page;
-    while at < CHUNK_PAGES {
+    while at < end {
         let word = if wanted { words[at / 64] } else { !words[at / 64] } >> (at % 64);
         if word != 0 {
-            return at + word.trailing_zeros() as usize;
+            return end.min(at + word.trailing_zeros() as usize);
         }
         at = (at / 64 + 1) * 64;
     }
-    CHUNK_PAGES
+    end
 }

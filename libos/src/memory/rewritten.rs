@@ -250,11 +250,16 @@ impl Memory {
 
     /// Let a new private mapping of a file show rewritten text, if it is one of an ELF file's text in its place; and leave room for
     /// trampolines above a new mapping of a whole ELF file.
+    #[inline(always)]
     pub fn rewrite_mapping<K: Kernel>(&mut self, kernel: &K, placement: &mut Placement, length: usize, region: &mut Region) {
-        let Contents::File(file) = &mut region.contents else { return };
-        if !self.rewrites || region.shared {
-            return;
+        if self.rewrites && !region.shared && matches!(region.contents, Contents::File(_)) {
+            self.rewrite_file_mapping(kernel, placement, length, region);
         }
+    }
+
+    #[inline(never)]
+    fn rewrite_file_mapping<K: Kernel>(&mut self, kernel: &K, placement: &mut Placement, length: usize, region: &mut Region) {
+        let Contents::File(file) = &mut region.contents else { return };
         if let Placement::Hint(hint) = *placement
             && (file.offset == 0 || region.protection.contains(Protection::EXECUTE))
             && let Some(start) = self.roomy(&*file.backing, hint, length)
@@ -306,10 +311,13 @@ impl Memory {
     }
 
     /// Before the mappings of a range go: undo the texts whose trampolines are in it; gives those whose pages are.
+    #[inline(always)]
     pub(super) fn disturb_texts<K: Kernel>(&mut self, kernel: &K, range: &Range<usize>) -> Vec<Arc<dyn Backing>> {
-        if self.placed.is_empty() {
-            return Vec::new();
-        }
+        if self.placed.is_empty() { Vec::new() } else { self.disturb_placed(kernel, range) }
+    }
+
+    #[inline(never)]
+    fn disturb_placed<K: Kernel>(&mut self, kernel: &K, range: &Range<usize>) -> Vec<Arc<dyn Backing>> {
         let mut index = 0;
         while index < self.placed.len() {
             let trampolines = &self.placed[index].trampolines;

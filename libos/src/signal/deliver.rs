@@ -77,19 +77,31 @@ fn is_restarted(registers: &Registers) -> bool {
 }
 
 impl<K: Kernel> Process<K> {
-    /// Turn a fault into its signal: `registers` then start the handler. Without one that can run, the process ends.
+    /// Turn a fault into its signal: `registers`, but for the thread pointer those of the fault, then are to start the handler. Without one that can
+    /// run, the process ends.
+    #[inline(always)]
     pub fn raise_fault(&self, registers: &mut Registers, trap: &Trap) {
         let information = trap.information(registers.pc);
         let signal = information.signal as u32;
         if self.trace.is_on {
-            crate::strace::delivered(self, &information);
+            // A copy: what others are shown has to be in memory.
+            let shown = information;
+            crate::strace::delivered(self, &shown);
         }
         let Some((action, entering)) = self.signals.enter_of_fault(signal) else {
-            self.report_fault(registers, trap, signal);
-            crate::post_mortem::tell(self, registers, &information);
-            self.end(Ending::Signal(signal));
+            let trap = *trap;
+            self.end_for_fault(registers, &trap, signal)
         };
-        self.start_handler(registers, &information, &action, &entering, &trap.words());
+        self.start_handler::<true>(registers, &information, &action, &entering, &trap.words());
+    }
+
+    /// A fault's signal has no handler that can run.
+    #[cold]
+    fn end_for_fault(&self, registers: &mut Registers, trap: &Trap, signal: u32) -> ! {
+        registers.tls = self.kernel.thread_pointer();
+        self.report_fault(registers, trap, signal);
+        crate::post_mortem::tell(self, registers, &trap.information(registers.pc));
+        self.end(Ending::Signal(signal))
     }
 
     /// Whether a signal is pending that breaks off a wait. A stop does not: the wait goes on where the process does, as if there had been none
@@ -133,7 +145,7 @@ impl<K: Kernel> Process<K> {
         let Some((action, entering)) = self.signals.enter_at_once(signal) else { return };
         let mut registers = self.kernel.registers();
         frame::set_result(&mut registers, 0);
-        self.start_handler(&mut registers, information, &action, &entering, &[0; 3]);
+        self.start_handler::<true>(&mut registers, information, &action, &entering, &[0; 3]);
         self.kernel.start(&registers);
     }
 
@@ -158,7 +170,7 @@ impl<K: Kernel> Process<K> {
                     self.end(Ending::Signal(signal));
                 }
                 _ => {
-                    self.start_handler(registers, information, &action, &entering, &[0; 3]);
+                    self.start_handler::<false>(registers, information, &action, &entering, &[0; 3]);
                     changed = true;
                 }
             }
@@ -166,17 +178,30 @@ impl<K: Kernel> Process<K> {
         changed
     }
 
-    /// Write the frame and point `registers` at the handler.
+    /// Write the frame and point `registers` at the handler; with `IS_LAST`, where nothing but to start that comes after it.
     #[inline(always)]
-    fn start_handler(&self, registers: &mut Registers, information: &Information, action: &Action, entering: &Entering, words: &[u64; 3]) {
+    fn start_handler<const IS_LAST: bool>(
+        &self,
+        registers: &mut Registers,
+        information: &Information,
+        action: &Action,
+        entering: &Entering,
+        words: &[u64; 3],
+    ) {
         let Entering { mask, alternate, held_back } = entering;
-        if frame::push(&self.kernel, registers, information, action, *mask, alternate, words).is_err() {
-            // Linux sends SIGSEGV for a frame that cannot be written, whose handler's frame could not be written either.
-            self.end(Ending::Signal(SIGSEGV));
-        }
         if *held_back != 0 {
             self.reoffer();
         }
+        if frame::push::<K, IS_LAST>(&self.kernel, registers, information, action, *mask, alternate, words).is_err() {
+            self.end_for_frame();
+        }
+    }
+
+    /// Linux sends `SIGSEGV` for a frame that cannot be written, whose handler's frame could not be written either; and for one that is not there to
+    /// return by.
+    #[cold]
+    pub fn end_for_frame(&self) -> ! {
+        self.end(Ending::Signal(SIGSEGV))
     }
 
     /// rt_sigreturn(2): go on with the registers, mask and alternate stack of the frame that the stack pointer is at. If there is none, the
@@ -184,14 +209,19 @@ impl<K: Kernel> Process<K> {
     pub fn sigreturn(&self) -> ! {
         let sp = self.kernel.stack_pointer();
         self.sigreturn_straight(sp);
-        let Ok(returned) = frame::open(&self.kernel, sp) else { self.end(Ending::Signal(SIGSEGV)) };
+        self.sigreturn_by_copies(sp)
+    }
+
+    /// [`Process::sigreturn`] to any frame, for a program with this stack pointer: what is in it is read first.
+    pub fn sigreturn_by_copies(&self, sp: u64) -> ! {
+        let Ok(returned) = frame::open(&self.kernel, sp) else { self.end_for_frame() };
         let is_same = self.signals.with(|state| {
             state.set_blocked(returned.mask);
             state.own.alternate.is_recorded_as(&returned.alternate)
         });
         let mut registers = self.kernel.registers();
         if frame::load(&self.kernel, returned.context, &mut registers).is_err() {
-            self.end(Ending::Signal(SIGSEGV));
+            self.end_for_frame();
         }
         if !is_same {
             let _ = self.signals.with(|state| set_alternate(state, returned.alternate, registers.sp));

@@ -11,7 +11,7 @@ use abi::Registers;
 use static_assertions::const_assert_eq;
 
 use crate::errno::{Errno, Result};
-use crate::kernel::Kernel;
+use crate::kernel::{Fill, Kernel};
 use crate::signal::deliver::{recorded, stack_for};
 use crate::signal::{Action, AlternateStack, Information, Returned, Set, Told};
 use crate::user::Plain;
@@ -71,6 +71,37 @@ struct Opened {
 // SAFETY: as for `Frame`.
 unsafe impl Plain for Opened {}
 
+/// What a frame says.
+struct Contents<'a> {
+    registers: &'a Registers,
+    information: &'a Information,
+    alternate: &'a AlternateStack,
+    mask: Set,
+    words: &'a [u64; 3],
+}
+
+impl Fill<Whole> for Contents<'_> {
+    #[inline(always)]
+    fn fill(&self, whole: &mut Whole) {
+        let frame = &mut whole.frame;
+        frame.information.tell(self.information);
+        frame.flags = 0;
+        frame.link = 0;
+        frame.alternate = recorded(self.alternate, self.registers.sp);
+        frame.mask = self.mask;
+        frame.mask_room = [0; 16];
+        frame.fault_address = self.words[2];
+        frame.x = self.registers.x;
+        frame.sp = self.registers.sp;
+        frame.pc = self.registers.pc;
+        frame.flags_register = self.registers.flags;
+        frame.record_room = 0;
+        let has_syndrome = self.words[0] != 0;
+        whole.syndrome = if has_syndrome { [SYNDROME_HEADER, self.words[0], 0, 0] } else { [0; 4] };
+        whole.link = [self.registers.x[29], self.registers.x[30]];
+    }
+}
+
 /// The vector record: header, FPSR, FPCR, q0 to q31.
 pub const VECTOR_MAGIC: u32 = 0x4650_8001;
 /// Its bytes.
@@ -83,12 +114,12 @@ pub fn set_result(registers: &mut Registers, result: u64) {
     registers.x[0] = result;
 }
 
-/// Write the frame and point `registers` at the handler.
+/// Write the frame and point `registers` at the handler; with `IS_LAST`, where nothing but to start that comes after it.
 ///
 /// # Errors
 /// `EFAULT`: the stack cannot be written.
 #[inline(always)]
-pub fn push<K: Kernel>(
+pub fn push<K: Kernel, const IS_LAST: bool>(
     kernel: &K,
     registers: &mut Registers,
     information: &Information,
@@ -99,26 +130,14 @@ pub fn push<K: Kernel>(
 ) -> Result<()> {
     let top = stack_for(action, alternate, registers.sp, 0);
     let sp = (top & !15).checked_sub(size_of::<Whole>() as u64).ok_or(Errno::EFAULT)?;
-    let saved: &Registers = registers;
     let part = |offset: usize| sp + offset as u64;
-    kernel.write_frame(sp as usize, part(offset_of!(Whole, vectors)) as usize, |whole: &mut Whole| {
-        let frame = &mut whole.frame;
-        frame.information.tell(information);
-        frame.flags = 0;
-        frame.link = 0;
-        frame.alternate = recorded(alternate, saved.sp);
-        frame.mask = mask;
-        frame.mask_room = [0; 16];
-        frame.fault_address = words[2];
-        frame.x = saved.x;
-        frame.sp = saved.sp;
-        frame.pc = saved.pc;
-        frame.flags_register = saved.flags;
-        frame.record_room = 0;
-        let has_syndrome = words[0] != 0;
-        whole.syndrome = if has_syndrome { [SYNDROME_HEADER, words[0], 0, 0] } else { [0; 4] };
-        whole.link = [saved.x[29], saved.x[30]];
-    })?;
+    let contents = Contents { registers, information, alternate, mask, words };
+    let (address, vectors) = (sp as usize, part(offset_of!(Whole, vectors)) as usize);
+    if IS_LAST {
+        kernel.write_last_frame(address, vectors, contents)?;
+    } else {
+        kernel.write_frame(address, vectors, |whole: &mut Whole| contents.fill(whole))?;
+    }
     registers.x[0] = information.signal as u64;
     registers.x[1] = sp;
     registers.x[2] = part(offset_of!(Frame, flags));
@@ -157,7 +176,7 @@ pub fn resume<K: Kernel>(kernel: &K, sp: u64, is_meant: impl FnOnce(Set, &Altern
     if !address.is_multiple_of(16) {
         return;
     }
-    kernel.resume_frame(address, |opened: &Opened| {
+    kernel.resume_frame(address, sp, |opened: &Opened| {
         let (mask, alternate, header) = (opened.frame.mask, opened.frame.alternate, opened.header);
         // The frame may turn out to be unreadable, where nothing is held yet.
         compiler_fence(Ordering::SeqCst);

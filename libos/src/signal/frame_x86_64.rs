@@ -11,7 +11,7 @@ use abi::Registers;
 use static_assertions::const_assert_eq;
 
 use crate::errno::{Errno, Result};
-use crate::kernel::Kernel;
+use crate::kernel::{Fill, Kernel};
 use crate::signal::deliver::{recorded, stack_for};
 use crate::signal::{Action, AlternateStack, Information, Returned, Set, Told};
 use crate::user::Plain;
@@ -54,7 +54,7 @@ const_assert_eq!(offset_of!(Frame, r), 8 + 40);
 const_assert_eq!(offset_of!(Frame, mask), 8 + 40 + 256);
 const_assert_eq!(size_of::<Frame>(), 8 + 40 + 256 + 8 + 128);
 
-/// What a frame says, by one address: what fills it takes no more than that along.
+/// What a frame says.
 struct Contents<'a> {
     registers: &'a Registers,
     information: &'a Information,
@@ -65,7 +65,7 @@ struct Contents<'a> {
     vectors: u64,
 }
 
-impl Contents<'_> {
+impl Fill<Frame> for Contents<'_> {
     #[inline(always)]
     fn fill(&self, frame: &mut Frame) {
         let registers = self.registers;
@@ -106,12 +106,12 @@ pub fn set_result(registers: &mut Registers, result: u64) {
     registers.rax = result;
 }
 
-/// Write the frame and point `registers` at the handler.
+/// Write the frame and point `registers` at the handler; with `IS_LAST`, where nothing but to start that comes after it.
 ///
 /// # Errors
 /// `EFAULT`: the stack cannot be written, or the action names no place to return to.
 #[inline(always)]
-pub fn push<K: Kernel>(
+pub fn push<K: Kernel, const IS_LAST: bool>(
     kernel: &K,
     registers: &mut Registers,
     information: &Information,
@@ -127,7 +127,12 @@ pub fn push<K: Kernel>(
     let vectors = top.checked_sub(kernel.vector_bytes() as u64).ok_or(Errno::EFAULT)? & !63;
     let sp = (vectors.checked_sub(size_of::<Frame>() as u64).ok_or(Errno::EFAULT)? & !15) - 8;
     let contents = Contents { registers, information, restorer: action.restorer, alternate, mask, words, vectors };
-    kernel.write_frame(sp as usize, vectors as usize, |frame| contents.fill(frame))?;
+    let (address, vectors) = (sp as usize, vectors as usize);
+    if IS_LAST {
+        kernel.write_last_frame(address, vectors, contents)?;
+    } else {
+        kernel.write_frame(address, vectors, |frame: &mut Frame| contents.fill(frame))?;
+    }
     registers.rdi = information.signal as u64;
     registers.rsi = sp + offset_of!(Frame, information) as u64;
     registers.rdx = sp + offset_of!(Frame, flags) as u64;
@@ -155,7 +160,7 @@ pub fn open<K: Kernel>(kernel: &K, sp: u64) -> Result<Returned> {
 #[inline(always)]
 pub fn resume<K: Kernel>(kernel: &K, sp: u64, is_meant: impl FnOnce(Set, &AlternateStack) -> bool) {
     let address = (sp as usize).wrapping_sub(size_of::<u64>());
-    kernel.resume_frame(address, |frame: &Frame| {
+    kernel.resume_frame(address, sp, |frame: &Frame| {
         let (mask, alternate, vectors) = (frame.mask, frame.alternate, frame.vectors as usize);
         // The frame may turn out to be unreadable, where nothing is held yet.
         compiler_fence(Ordering::SeqCst);

@@ -28,28 +28,27 @@ const CLOCK_REALTIME: u32 = 256;
 const PRIVATE_WAIT: u32 = WAIT | PRIVATE;
 const PRIVATE_WAKE: u32 = WAKE | PRIVATE;
 
-/// The lane of [`futex`]: a wake, of which locks, conditions and channels have most.
+/// The lane of [`futex`]: a wake of one, and a wait without end, of which locks, conditions and channels have most.
 #[inline(always)]
-pub fn futex_wake<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Option<usize> {
-    if arguments.unsigned(1) != PRIVATE_WAKE {
-        return None;
+pub fn futex_private<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Option<usize> {
+    match arguments.unsigned(1) {
+        PRIVATE_WAKE if arguments.int(2) == 1 => {
+            let word = process.futex_word(arguments.word(0), true, Access::Read).ok()?;
+            process.wake_first_on(word.key)
+        }
+        PRIVATE_WAIT if arguments.word(3) == 0 => wait_privately(process, arguments.word(0), arguments.unsigned(2)),
+        _ => None,
     }
-    let word = process.futex_word(arguments.word(0), true, Access::Read).ok()?;
-    process.wake_on(word, ALL, most(arguments.int(2))).ok()
+}
+
+#[inline(never)]
+fn wait_privately<K: Kernel>(process: &Process<K>, address: usize, value: u32) -> Option<usize> {
+    process.wait_until_woken(address, value).then_some(0)
 }
 
 /// futex(2)
 pub fn futex<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
     let operation = arguments.unsigned(1);
-    if operation == PRIVATE_WAIT && arguments.word(3) == 0 {
-        let word = process.futex_word(arguments.word(0), true, Access::Read)?;
-        return process.wait_on(word, arguments.unsigned(2), ALL, None).map(|()| 0);
-    }
-    any_futex(process, arguments, operation)
-}
-
-#[inline(never)]
-fn any_futex<K: Kernel>(process: &Process<K>, arguments: &Arguments, operation: u32) -> Result<usize> {
     let command = operation & !(PRIVATE | CLOCK_REALTIME);
     let waits = matches!(command, WAIT | WAIT_BITSET | LOCK_PI | LOCK_PI2 | WAIT_REQUEUE_PI);
     let deadline = if waits && arguments.word(3) != 0 { Some(deadline(process, arguments.word(3), operation)?) } else { None };

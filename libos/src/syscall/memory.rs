@@ -146,8 +146,8 @@ pub fn munmap<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<
         return Err(Errno::EINVAL);
     }
     // A thread that ends unmaps its own stack (musl's `__unmapself`), and a linked call returns by that stack: it goes when the thread does.
-    let sp = process.kernel.stack_pointer() as usize;
-    if range.contains(&sp.wrapping_sub(1)) && process.threads.with(|table| table.iter().count()) > 1 {
+    let sp = process.kernel.stack_in_use() as usize;
+    if range.contains(&sp.wrapping_sub(1)) && process.threads.with(|table| table.iter().nth(1).is_some()) {
         process.threads.with(|table| table.current().unmap_at_end = Some((range.start, range.len())));
         return Ok(0);
     }

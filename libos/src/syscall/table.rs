@@ -381,13 +381,13 @@ rows! {
     membarrier: 324, 283, schedule::membarrier, Full, [Int, Hex];
     personality: 135, 92, process::personality, Partial("PER_LINUX alone"), [Hex];
     rseq: 334, 293, absent, Declined("the C library counts CPUs by getcpu then"), [Pointer, Unsigned, Hex, Hex];
-    futex: 202, 98, futex::futex, Partial("locks with owners are for threads of one process"), [Pointer, FutexOperation, Unsigned, Pointer, Pointer, Unsigned] lane futex::futex_wake;
+    futex: 202, 98, futex::futex, Partial("locks with owners are for threads of one process"), [Pointer, FutexOperation, Unsigned, Pointer, Pointer, Unsigned] lane futex::futex_private;
     futex_waitv: 449, 449, futex::futex_waitv, Full, [Pointer, Unsigned, Hex, TimeIn, Clock];
 
     // Memory.
     brk: 12, 214, memory::brk, Full, [Pointer];
     mmap: 9, 222, memory::mmap, Partial("MAP_GROWSDOWN does not grow"), [Pointer, Unsigned, Protection, MapFlags, Fd, Hex];
-    munmap: 11, 215, memory::munmap, Full, [Pointer, Unsigned] needs registers;
+    munmap: 11, 215, memory::munmap, Full, [Pointer, Unsigned];
     mprotect: 10, 226, memory::mprotect, Partial("no protection keys"), [Pointer, Unsigned, Protection];
     mremap: 25, 216, memory::mremap, Partial("no DONTUNMAP, no second mapping"), [Pointer, Unsigned, Unsigned, Hex, Pointer];
     madvise: 28, 233, memory::madvise, Partial("no REMOVE, no poisoning"), [Pointer, Unsigned, Advice];

@@ -10,6 +10,7 @@ use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::signal::attention;
+use crate::thread::Table;
 use crate::thread::record::{Outcome, Waits};
 use crate::time::ticks_at;
 
@@ -74,7 +75,7 @@ impl<K: Kernel> Process<K> {
                     return Ok(());
                 }
             }
-            let enter = |table: &mut super::Table<K::Machine>| table.block(waits, u32::MAX, end_ticks);
+            let enter = |table: &mut Table<K::Machine>| table.block(waits, u32::MAX, end_ticks);
             if waits == Waits::Release && self.signals.is_end_due() {
                 return Err(Errno::EINTR);
             }
@@ -92,7 +93,7 @@ impl<K: Kernel> Process<K> {
     ///
     /// # Errors
     /// `EINTR`: a signal was there already.
-    pub(super) fn rest(&self, enter: impl FnOnce(&mut super::Table<K::Machine>)) -> Result<Outcome> {
+    pub(super) fn rest(&self, enter: impl FnOnce(&mut Table<K::Machine>)) -> Result<Outcome> {
         if self.signals.is_wait_over() {
             return Err(Errno::EINTR);
         }
@@ -100,21 +101,22 @@ impl<K: Kernel> Process<K> {
     }
 
     /// [`Process::rest`], whatever signals there are.
-    fn rest_whatever(&self, enter: impl FnOnce(&mut super::Table<K::Machine>)) -> Outcome {
+    pub(super) fn rest_whatever(&self, enter: impl FnOnce(&mut Table<K::Machine>)) -> Outcome {
         let turn = self.threads.with(|table| {
             enter(table);
             let next = table.take_next()?;
             Some((next != table.current_slot()).then(|| self.exchange_threads(table, next)))
         });
-        match turn {
+        let has_waited = match turn {
             Some(Some(machines)) => {
                 self.follow_threads();
                 self.switch(machines);
+                true
             }
-            Some(None) => {}
+            Some(None) => false,
             None => self.run(self.await_next()),
-        }
-        self.threads.with(super::Table::outcome)
+        };
+        if has_waited { self.threads.outcome() } else { self.threads.with(Table::outcome) }
     }
 
     /// Whether a signal is pending that the thread waits for by name.
@@ -124,15 +126,17 @@ impl<K: Kernel> Process<K> {
 
     /// Something that another thread may wait for has been done to a file.
     pub fn note_change(&self) {
-        self.threads.with(super::Table::wake_watchers);
+        self.threads.with(Table::wake_watchers);
     }
 
-    /// Run a thread that is not in the schedule, until the one that calls this is ready and its turn has come.
-    fn run(&self, next: usize) {
-        let mine = self.threads.with(|table| table.current_slot());
-        if next != mine {
+    /// Run a thread that is not in the schedule, until the one that calls this is ready and its turn has come. Whether it is another one.
+    #[inline(never)]
+    fn run(&self, next: usize) -> bool {
+        let is_another = next != self.threads.with(|table| table.current_slot());
+        if is_another {
             self.switch(self.change_thread(next));
         }
+        is_another
     }
 
     #[inline(always)]
@@ -250,7 +254,7 @@ impl<K: Kernel> Process<K> {
 
     /// If a thread that goes before the one that runs was woken, let it run on the way out of the call.
     pub fn heed_priorities(&self) {
-        if self.threads.with(super::Table::take_preempts) {
+        if self.threads.with(Table::take_preempts) {
             self.signals.attend(attention::TURN);
         }
     }

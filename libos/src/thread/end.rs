@@ -21,14 +21,15 @@ const LIST_MOST: usize = 2048;
 impl<K: Kernel> Process<K> {
     /// End the thread that runs; with the last one, the process.
     pub fn end_thread(&self, code: u8) -> ! {
-        let (id, robust_list, clear, unmap) = self.threads.with(|table| {
+        let (id, robust_list, clear, unmap, ends, is_last) = self.threads.with(|table| {
+            let is_last = table.is_alone() || table.iter().nth(1).is_none();
             let thread = table.current();
-            (thread.id, thread.robust_list, thread.clear_at_end, thread.unmap_at_end)
+            (thread.id, thread.robust_list, thread.clear_at_end, thread.unmap_at_end, thread.ends, is_last)
         });
-        if id == self.id() && !self.threads.with(|table| table.current().ends) {
+        if id == self.id() && !ends {
             *self.leader_code.lock() = Some(code);
         }
-        if self.threads.with(|table| table.iter().count()) == 1 {
+        if is_last {
             self.end(Ending::Code(self.leader_code.lock().unwrap_or(code)));
         }
         // A list that cannot be read is left where it is, as on Linux.

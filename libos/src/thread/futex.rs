@@ -115,6 +115,21 @@ impl<K: Kernel> Process<K> {
         }
     }
 
+    /// [`Process::wait_on`] the private futex at an address, of any kind and without end, if the word can be read and holds `value`. Whether a
+    /// wake came. If not, what there is to say is [`Process::wait_on`]'s to find out, as it does whenever something else ended a wait.
+    #[inline(always)]
+    pub fn wait_until_woken(&self, address: usize, value: u32) -> bool {
+        if !address.is_multiple_of(4) || self.signals.is_wait_over() {
+            return false;
+        }
+        match self.read_word(address) {
+            Ok(found) if found == value => {}
+            _ => return false,
+        }
+        let key = Key::private(address);
+        self.rest_whatever(|table| table.block(Waits::Futex(key), ALL, None)) == Outcome::Woken
+    }
+
     /// Wait for a wake on any of several futexes that all hold what is expected; gives the index of one that was woken.
     ///
     /// # Errors
@@ -133,6 +148,19 @@ impl<K: Kernel> Process<K> {
                 Outcome::Interrupted => {}
             }
         }
+    }
+
+    /// Wake the longest waiter of a private futex; gives whether there is one, and nothing, with nothing done, if that one waits for a lock.
+    #[inline(always)]
+    pub fn wake_first_on(&self, key: Key) -> Option<usize> {
+        let mut table = self.threads.table.lock();
+        let woken = table.wake_first(key, ALL).ok()?;
+        let preempts = table.take_preempts();
+        drop(table);
+        if preempts {
+            self.signals.attend(attention::TURN);
+        }
+        Some(usize::from(woken))
     }
 
     /// Wake at most `most` who wait on a futex for one of these kinds; gives how many.

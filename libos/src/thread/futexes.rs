@@ -75,44 +75,120 @@ pub struct Waiter {
     pub thread: usize,
 }
 
+impl Waiter {
+    /// Whether a wake of these kinds on a futex is for it.
+    #[inline(always)]
+    fn is_for(&self, key: Key, bits: u32) -> bool {
+        self.key == key && self.bits & bits != 0
+    }
+}
+
 // Two words and two: what is copied at each wait.
 const _: () = assert!(size_of::<Waiter>() == 4 * size_of::<usize>());
 
 /// Queues: futexes with the same hash share one.
-const QUEUES: usize = 64;
+const QUEUES: usize = 32;
+
+/// Those who wait on futexes with one hash.
+#[derive(Debug, Default)]
+struct Queue {
+    /// The longest waiter: mostly the only one.
+    first: Option<Waiter>,
+    others: VecDeque<Waiter>,
+}
+
+impl Queue {
+    #[inline(always)]
+    fn push(&mut self, waiter: Waiter) {
+        if self.first.is_none() {
+            self.first = Some(waiter);
+        } else {
+            let Waiter { key, bits, index, kind, thread } = waiter;
+            self.push_behind(key, bits, index, kind, thread);
+        }
+    }
+
+    // By its parts, which are in registers: as a whole it would be put on the stack in any case.
+    #[cold]
+    fn push_behind(&mut self, key: Key, bits: u32, index: u16, kind: Kind, thread: usize) {
+        self.others.push_back(Waiter { key, bits, index, kind, thread });
+    }
+
+    /// Take the longest waiter.
+    #[inline(always)]
+    fn pop(&mut self) {
+        if self.others.is_empty() {
+            self.first = None;
+        } else {
+            self.advance();
+        }
+    }
+
+    #[cold]
+    fn advance(&mut self) {
+        self.first = self.others.pop_front();
+    }
+
+    /// Take the longest waiter that is meant.
+    fn take(&mut self, is_meant: impl Fn(&Waiter) -> bool) -> Option<Waiter> {
+        if let Some(first) = self.first
+            && is_meant(&first)
+        {
+            self.pop();
+            return Some(first);
+        }
+        let index = self.others.iter().position(is_meant)?;
+        self.others.remove(index)
+    }
+
+    fn remove(&mut self, thread: usize) {
+        self.others.retain(|waiter| waiter.thread != thread);
+        if self.first.is_some_and(|first| first.thread == thread) {
+            self.pop();
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Waiter> {
+        self.first.iter().chain(&self.others)
+    }
+}
 
 /// The waiters of all futexes.
 #[derive(Debug)]
-pub struct Futexes([VecDeque<Waiter>; QUEUES]);
+pub struct Futexes([Queue; QUEUES]);
 
 impl Default for Futexes {
     fn default() -> Self {
-        Futexes([const { VecDeque::new() }; QUEUES])
+        Futexes([const { Queue { first: None, others: VecDeque::new() } }; QUEUES])
     }
 }
 
 #[inline(always)]
 fn queue(key: Key) -> usize {
+    const BITS: u32 = QUEUES.ilog2();
     // A golden-ratio hash: neighbours, and words at the same place of different pages, come apart.
-    (key.space ^ key.place as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_shr(58) as usize % QUEUES
+    (key.space ^ key.place as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_shr(u64::BITS - BITS) as usize % QUEUES
 }
 
 impl Futexes {
     /// Nobody waits any more.
     pub fn clear(&mut self) {
-        self.0.iter_mut().filter(|queue| !queue.is_empty()).for_each(VecDeque::clear);
+        for queue in &mut self.0 {
+            queue.first = None;
+            queue.others.clear();
+        }
     }
 
     /// Let a thread wait, behind all others.
     #[inline(always)]
     pub fn push(&mut self, waiter: Waiter) {
-        self.0[queue(waiter.key)].push_back(waiter);
+        self.0[queue(waiter.key)].push(waiter);
     }
 
     /// The longest waiter of a futex that a wake of these kinds is for.
     #[must_use]
     pub fn first(&self, key: Key, bits: u32) -> Option<&Waiter> {
-        self.0[queue(key)].iter().find(|waiter| waiter.key == key && waiter.bits & bits != 0)
+        self.0[queue(key)].iter().find(|waiter| waiter.is_for(key, bits))
     }
 
     /// Take that waiter: its slot, and which of its futexes this is.
@@ -122,37 +198,34 @@ impl Futexes {
     #[inline(always)]
     pub fn pop(&mut self, key: Key, bits: u32) -> Result<Option<(usize, u16)>> {
         let queue = &mut self.0[queue(key)];
-        let Some(first) = queue.front() else { return Ok(None) };
-        if first.key == key && first.bits & bits != 0 {
+        let Some(first) = &queue.first else { return Ok(None) };
+        if first.is_for(key, bits) {
             if first.kind != Kind::Plain {
                 return Err(Errno::EINVAL);
             }
             let taken = (first.thread, first.index);
-            queue.pop_front();
+            queue.pop();
             return Ok(Some(taken));
         }
         Self::pop_later(queue, key, bits)
     }
 
     #[cold]
-    fn pop_later(queue: &mut VecDeque<Waiter>, key: Key, bits: u32) -> Result<Option<(usize, u16)>> {
-        let Some(index) = queue.iter().position(|waiter| waiter.key == key && waiter.bits & bits != 0) else { return Ok(None) };
-        if queue[index].kind != Kind::Plain {
+    fn pop_later(queue: &mut Queue, key: Key, bits: u32) -> Result<Option<(usize, u16)>> {
+        if queue.iter().find(|waiter| waiter.is_for(key, bits)).is_some_and(|waiter| waiter.kind != Kind::Plain) {
             return Err(Errno::EINVAL);
         }
-        Ok(queue.remove(index).map(|waiter| (waiter.thread, waiter.index)))
+        Ok(queue.take(|waiter| waiter.is_for(key, bits)).map(|waiter| (waiter.thread, waiter.index)))
     }
 
     /// Take the longest waiter of a futex, however it waits.
     pub fn pop_any(&mut self, key: Key) -> Option<Waiter> {
-        let queue = &mut self.0[queue(key)];
-        let index = queue.iter().position(|waiter| waiter.key == key)?;
-        queue.remove(index)
+        self.0[queue(key)].take(|waiter| waiter.key == key)
     }
 
     /// Let a thread wait no more.
     pub fn remove(&mut self, key: Key, thread: usize) {
-        self.0[queue(key)].retain(|waiter| waiter.thread != thread);
+        self.0[queue(key)].remove(thread);
     }
 
     /// How many wait on a futex.
@@ -186,6 +259,18 @@ mod tests {
         assert_eq!(pop(&mut futexes, 0x1000, 2), None);
         assert_eq!(pop(&mut futexes, 0x1000, !0), Some(1));
         assert_eq!(pop(&mut futexes, 0x2000, 1), Some(3));
+    }
+
+    #[test]
+    fn who_comes_when_the_first_was_taken_waits_behind_the_others() {
+        let mut futexes = Futexes::default();
+        for thread in 1..=3 {
+            futexes.push(waiter(0x1000, !0, thread));
+        }
+        futexes.remove(Key::private(0x1000), 2);
+        assert_eq!(pop(&mut futexes, 0x1000, !0), Some(1));
+        futexes.push(waiter(0x1000, !0, 4));
+        assert_eq!([(); 3].map(|()| pop(&mut futexes, 0x1000, !0)), [Some(3), Some(4), None]);
     }
 
     #[test]

@@ -17,11 +17,13 @@ mod locks;
 mod record;
 mod signals;
 pub mod table;
+mod turns;
 mod waits;
 pub mod watches;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU8, Ordering};
 
 use abi::Registers;
 use spin::Mutex;
@@ -39,6 +41,8 @@ pub use watches::Watches;
 /// The threads of a process.
 pub struct Threads<M: 'static> {
     table: Mutex<Table<M>>,
+    /// An [`Outcome`]: what ended the wait of the thread that runs, where its turn came after one.
+    outcome: AtomicU8,
     /// What rings they wait for.
     pub watches: Mutex<Watches>,
 }
@@ -48,7 +52,19 @@ impl<M> Threads<M> {
     #[must_use]
     pub fn new(id: u32, machine: &'static M, now: u64) -> Threads<M> {
         let table = Table::new(Thread::new(id, machine, None, Vec::new()), now);
-        Threads { table: Mutex::new(table), watches: Mutex::default() }
+        Threads { table: Mutex::new(table), outcome: AtomicU8::new(Outcome::Woken as u8), watches: Mutex::default() }
+    }
+
+    /// What ended the wait of the thread that runs, just after another has left the CPU to it.
+    #[inline(always)]
+    fn outcome(&self) -> Outcome {
+        const TIMED_OUT: u8 = Outcome::TimedOut as u8;
+        const WOKEN: u8 = Outcome::Woken as u8;
+        match self.outcome.load(Ordering::Relaxed) {
+            WOKEN => Outcome::Woken,
+            TIMED_OUT => Outcome::TimedOut,
+            _ => Outcome::Interrupted,
+        }
     }
 
     /// Work on the table.
@@ -117,13 +133,13 @@ impl<K: Kernel> Process<K> {
     /// [`Process::change_thread`], to be followed by [`Process::follow_threads`] where the table is not held.
     #[inline(always)]
     fn exchange_threads(&self, table: &mut Table<K::Machine>, next: usize) -> Machines<K> {
-        let before = table.set_current(next, self.kernel.ran());
-        let thread = table.current();
+        let (before, thread) = table.set_current(next, self.kernel.ran());
         let own = thread.signals.take().expect("a thread that does not run keeps its own");
-        let (id, to) = (thread.id, thread.machine);
+        let to = thread.machine;
+        self.threads.outcome.store(thread.outcome as u8, Ordering::Relaxed);
+        self.kernel.identity().set(crate::identity::Word::Thread, thread.id);
         let own = self.signals.turn_to(own, thread.ends);
-        self.kernel.identity().set(crate::identity::Word::Thread, id);
-        let from = table.slots[before].as_mut().map(|before| {
+        let from = before.map(|before| {
             before.signals = Some(own);
             before.machine
         });

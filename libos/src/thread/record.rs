@@ -70,6 +70,7 @@ impl Scheduling {
 
 /// What ended a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Outcome {
     /// What it was for.
     Woken,

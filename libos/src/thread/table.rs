@@ -5,17 +5,18 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-use policy::scheduling::{ByPriority, Schedule};
+use policy::scheduling::Schedule;
 
 use crate::thread::futex::SharedWait;
 use crate::thread::futexes::Futexes;
 use crate::thread::record::{Outcome, Scheduling, Thread, Waits};
+use crate::thread::turns::Turns;
 
 /// All threads.
 pub struct Table<M: 'static> {
     pub(super) slots: Vec<Option<Thread<M>>>,
     pub(super) current: usize,
-    schedule: Box<dyn Schedule>,
+    turns: Turns,
     /// Ends of waits, in ticks of the counter, and whose.
     pub(super) deadlines: BTreeSet<(u64, usize)>,
     pub(super) futexes: Futexes,
@@ -36,7 +37,7 @@ impl<M> Table<M> {
         Table {
             slots: alloc::vec![Some(first)],
             current: 0,
-            schedule: Box::new(ByPriority::default()),
+            turns: Turns::default(),
             deadlines: BTreeSet::new(),
             futexes: Futexes::default(),
             shared: Vec::new(),
@@ -109,10 +110,9 @@ impl<M> Table<M> {
         self.ready(slot, priority);
     }
 
-    /// Let another policy say which thread runs next. None is ready.
-    pub fn set_schedule(&mut self, schedule: Box<dyn Schedule>) {
-        debug_assert!(self.schedule.is_empty(), "a ready thread would be forgotten");
-        self.schedule = schedule;
+    /// Let another policy say which thread runs next, one that somebody chose or the usual one. None is ready.
+    pub fn set_schedule(&mut self, schedule: Box<dyn Schedule>, is_chosen: bool) {
+        self.turns.follow(schedule, is_chosen);
     }
 
     /// In a new process: the thread that runs is the only one, with this id, and has not run before `now`.
@@ -124,7 +124,7 @@ impl<M> Table<M> {
         }
         self.slots.clear();
         self.current = 0;
-        self.schedule.clear();
+        self.turns.clear();
         self.deadlines.clear();
         self.shared.clear();
         self.since = now;
@@ -146,7 +146,7 @@ impl<M> Table<M> {
     /// Take a thread that does not run out of the table, and out of the schedule.
     pub fn remove(&mut self, slot: usize) -> Thread<M> {
         self.wake(slot, Outcome::Interrupted);
-        self.schedule.remove(slot);
+        self.turns.remove(slot);
         self.slots[slot].take().expect("the slot of a thread")
     }
 
@@ -162,14 +162,16 @@ impl<M> Table<M> {
         }
     }
 
-    /// Make another thread, which is not in the schedule, the one that runs at `now`; gives the slot of the one before.
-    pub fn set_current(&mut self, slot: usize, now: u64) -> usize {
+    /// Make another thread, which is not in the schedule, the one that runs at `now`; gives the one before, unless it has ended, and the other.
+    #[inline(always)]
+    pub fn set_current(&mut self, slot: usize, now: u64) -> (Option<&mut Thread<M>>, &mut Thread<M>) {
         let before = core::mem::replace(&mut self.current, slot);
         let used = now.saturating_sub(core::mem::replace(&mut self.since, now));
-        if let Some(thread) = &mut self.slots[before] {
-            thread.used += used;
+        let [before, thread] = self.slots.get_disjoint_mut([before, slot]).expect("the slots of two threads");
+        if let Some(before) = before {
+            before.used += used;
         }
-        before
+        (before.as_mut(), thread.as_mut().expect("the slot of a thread"))
     }
 
     /// Ticks that the thread in a slot has run at `now`.
@@ -187,7 +189,7 @@ impl<M> Table<M> {
             self.preempts |= priority > running;
         }
         self.nobody_is_ready = false;
-        self.schedule.ready(slot, priority);
+        self.turns.ready(slot, priority);
     }
 
     /// Let a thread of this priority, whose wait is over, wait for its turn.
@@ -198,7 +200,7 @@ impl<M> Table<M> {
             self.preempts |= priority > running;
         }
         self.nobody_is_ready = false;
-        self.schedule.woke(slot, priority);
+        self.turns.woke(slot, priority);
     }
 
     /// Whether a thread became ready that goes before the one that runs, since this was last asked.
@@ -212,9 +214,9 @@ impl<M> Table<M> {
     pub fn set_scheduling(&mut self, slot: usize, scheduling: Scheduling) {
         self.at(slot).scheduling = scheduling;
         if slot == self.current {
-            self.preempts |= self.schedule.highest().is_some_and(|highest| highest > scheduling.priority);
+            self.preempts |= self.turns.highest().is_some_and(|highest| highest > scheduling.priority);
         } else if self.at(slot).waits == Waits::No {
-            self.schedule.remove(slot);
+            self.turns.remove(slot);
             self.ready(slot, scheduling.priority);
         }
     }
@@ -223,18 +225,18 @@ impl<M> Table<M> {
     /// that runs wants that.
     pub fn take_turn(&mut self, yields: bool) -> Option<usize> {
         let mine = self.current().scheduling;
-        let Some(highest) = self.schedule.highest() else {
+        let Some(highest) = self.turns.highest() else {
             self.nobody_is_ready = true;
             return None;
         };
         if highest < mine.priority || highest == mine.priority && !yields && mine.policy == Scheduling::FIFO {
             return None;
         }
-        let next = self.schedule.next();
+        let next = self.turns.next();
         if highest > mine.priority && mine.priority > 0 {
-            self.schedule.ready_first(self.current, mine.priority);
+            self.turns.ready_first(self.current, mine.priority);
         } else {
-            self.schedule.ready(self.current, mine.priority);
+            self.turns.ready(self.current, mine.priority);
         }
         next
     }
@@ -248,6 +250,6 @@ impl<M> Table<M> {
 
     /// The thread to run, which is then not ready any more.
     pub fn take_next(&mut self) -> Option<usize> {
-        self.schedule.next()
+        self.turns.next()
     }
 }

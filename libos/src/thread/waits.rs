@@ -89,7 +89,6 @@ impl<M> Table<M> {
     }
 
     /// A wait is over, and its thread in no queue any more.
-    #[inline(always)]
     fn go_on(&mut self, slot: usize, outcome: Outcome) {
         let thread = self.at(slot);
         thread.outcome = outcome;
@@ -111,21 +110,31 @@ impl<M> Table<M> {
     /// `EINVAL`: the next one waits for a lock.
     pub fn wake_futex(&mut self, key: Key, bits: u32, most: usize) -> Result<usize> {
         let mut woken = 0;
-        while woken < most
-            && let Some((slot, index)) = self.futexes.pop(key, bits)?
-        {
-            let is_alone = self.shared.is_empty();
-            let thread = self.at(slot);
-            thread.woken_on = index;
-            if is_alone && matches!(thread.waits, Waits::Futex(_)) {
-                thread.waits = Waits::No;
-                self.go_on(slot, Outcome::Woken);
-            } else {
-                self.wake(slot, Outcome::Woken);
-            }
+        while woken < most && self.wake_first(key, bits)? {
             woken += 1;
         }
         Ok(woken)
+    }
+
+    /// Wake the longest waiter of a futex for one of these kinds; gives whether there is one.
+    ///
+    /// # Errors
+    /// `EINVAL`: it waits for a lock.
+    #[inline(always)]
+    pub fn wake_first(&mut self, key: Key, bits: u32) -> Result<bool> {
+        let Some((slot, index)) = self.futexes.pop(key, bits)? else { return Ok(false) };
+        let is_alone = self.shared.is_empty();
+        let thread = self.at(slot);
+        thread.woken_on = index;
+        if is_alone && matches!(thread.waits, Waits::Futex(_)) && thread.deadline.is_none() {
+            thread.waits = Waits::No;
+            thread.outcome = Outcome::Woken;
+            let priority = thread.scheduling.priority;
+            self.woke(slot, priority);
+        } else {
+            self.wake(slot, Outcome::Woken);
+        }
+        Ok(true)
     }
 
     /// Move at most `most` who wait on a futex to another, whose word holds `to_value`; gives how many.

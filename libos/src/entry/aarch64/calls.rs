@@ -194,6 +194,25 @@ pub extern "C" fn by_frame(_: u64, _: u64, _: u64, _: u64, _: u64, _: u64) -> i6
     naked_asm!("bl {complete}", "b chitin_in_frame", complete = sym complete)
 }
 
+/// The number of rt_sigreturn(2).
+pub const SIGRETURN: u32 = 139;
+
+/// A linked rt_sigreturn(2). Of the registers it has, the program wants none: the straight way needs no frame. As [`by_frame`] if that is not gone.
+#[unsafe(naked)]
+pub extern "C" fn return_by_frame(_: u64, _: u64, _: u64, _: u64, _: u64, _: u64) -> i64 {
+    naked_asm!(
+        "mrs x16, tpidrro_el0",
+        "ldr x0, [x16, #{sp}]",
+        "bl {straight}",
+        "mov x8, #{number}",
+        "b {by_frame}",
+        sp = const offset_of!(UpcallPage, syscall.sp),
+        straight = sym dispatch::return_straight,
+        number = const SIGRETURN,
+        by_frame = sym by_frame,
+    )
+}
+
 /// Make the frame of a linked call whole, and what the upcall page has of a call: what C preserves is the program's still; x18 is in it. What the
 /// call changes anyway, x6, x7 and x9 to x15, stays as the frame before had it. Changes x9, x16, x17 and the flags.
 #[unsafe(naked)]

@@ -13,8 +13,8 @@ mod vectors;
 
 use core::arch::naked_asm;
 
-pub use attempt::{attempt, attempt_refused};
-pub use calls::{Frame, by_arguments, by_frame, foreign, rewritten};
+pub use attempt::{FRAME_REFUSED, RETURN_REFUSED, Way, attempt, attempt_refused};
+pub use calls::{Frame, SIGRETURN, by_arguments, by_frame, foreign, return_by_frame, rewritten};
 pub use copies::{copy, exchange, fixup, load, load_long};
 pub use faults::fault;
 pub use machine::{capabilities, clock, entropy, read_thread_pointer, signal_frame_bytes, signal_return, write_thread_pointer};

@@ -112,13 +112,16 @@ pub unsafe extern "C" fn resume_context(context: usize) {
     )
 }
 
-/// Start a handler of the program with these registers, the thread pointer excepted: all but x16 and x17, which no function looks at.
+/// Start a handler of the program with these registers, the thread pointer excepted: all but x16 and x17, which no function looks at. There is
+/// nothing to recover to any more.
 ///
 /// # Safety
 /// They are a state of the program at the beginning of a function.
 #[unsafe(naked)]
 pub unsafe extern "C" fn start(registers: &Registers) -> ! {
     naked_asm!(
+        "mrs x16, tpidrro_el0",
+        "str xzr, [x16, #{recovery}]",
         "ldr x17, [x0, #{flags}]",
         "msr nzcv, x17",
         "ldr x17, [x0, #{sp}]",
@@ -140,6 +143,7 @@ pub unsafe extern "C" fn start(registers: &Registers) -> ! {
         "ldp x0, x1, [x0]",
         "mov sp, x17",
         "br x16",
+        recovery = const words::RECOVERY,
         pc = const offset_of!(Registers, pc),
         sp = const offset_of!(Registers, sp),
         flags = const offset_of!(Registers, flags),

@@ -1,42 +1,48 @@
 //! From one stack of the library to another.
 
-use core::arch::naked_asm;
+use core::arch::asm;
 
-/// Keep what C preserves on the stack, store the stack pointer, and call `next` with `to`, below. Returns by [`proceed`].
+/// Keep what C preserves on the stack, store the stack pointer, and go on at `next` with `to`, below. Returns by [`proceed`].
+///
+/// Registers that the compiler may be told of it keeps itself, where it has something in them: in most places it has done so already.
 ///
 /// # Safety
 /// `sp` can be written; `next` leaves this stack alone.
-#[unsafe(naked)]
-pub unsafe extern "C" fn suspend(sp: *mut u64, to: usize, next: unsafe extern "C" fn(usize) -> !) {
-    naked_asm!(
-        "stp x29, x30, [sp, #-96]!",
-        "stp x19, x20, [sp, #16]",
-        "stp x21, x22, [sp, #32]",
-        "stp x23, x24, [sp, #48]",
-        "stp x25, x26, [sp, #64]",
-        "stp x27, x28, [sp, #80]",
-        "mov x9, sp",
-        "str x9, [x0]",
-        "mov x0, x1",
-        "blr x2",
-        "brk #0",
-    )
+#[inline(always)]
+pub unsafe fn suspend(sp: *mut u64, to: usize, next: unsafe extern "C" fn(usize) -> !) {
+    // SAFETY: 1. The caller's promise. 2. All registers are named or given back.
+    unsafe {
+        asm!(
+            "adr x9, 2f",
+            "stp x29, x19, [sp, #-32]!",
+            "str x9, [sp, #16]",
+            "mov x9, sp",
+            "str x9, [x1]",
+            "br x2",
+            "2: ldp x29, x19, [sp], #32",
+            in("x0") to,
+            in("x1") sp,
+            in("x2") next,
+            out("x20") _,
+            out("x21") _,
+            out("x22") _,
+            out("x23") _,
+            out("x24") _,
+            out("x25") _,
+            out("x26") _,
+            out("x27") _,
+            out("x28") _,
+            clobber_abi("C"),
+        );
+    }
 }
 
 /// Return from the [`suspend`] that stored this stack pointer.
 ///
 /// # Safety
 /// One did, and its stack is as it was.
-#[unsafe(naked)]
-pub unsafe extern "C" fn proceed(sp: u64) -> ! {
-    naked_asm!(
-        "mov sp, x0",
-        "ldp x19, x20, [sp, #16]",
-        "ldp x21, x22, [sp, #32]",
-        "ldp x23, x24, [sp, #48]",
-        "ldp x25, x26, [sp, #64]",
-        "ldp x27, x28, [sp, #80]",
-        "ldp x29, x30, [sp], #96",
-        "ret",
-    )
+#[inline(always)]
+pub unsafe fn proceed(sp: u64) -> ! {
+    // SAFETY: the caller's promise.
+    unsafe { asm!("mov sp, {sp}", "ldr x30, [sp, #16]", "ret", sp = in(reg) sp, options(noreturn)) }
 }

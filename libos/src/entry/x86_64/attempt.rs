@@ -1,8 +1,25 @@
 //! The program's memory used in place, by ordinary loads and stores, until one is refused.
+//!
+//! Who does not come back either way has no use for what C preserves, and names a [`Way`] instead of making an attempt.
 
 use core::arch::naked_asm;
 
-use crate::entry::words;
+use crate::entry::{dispatch, words};
+
+/// Where an attempt that was refused and is not come back to goes on: what [`attempt_refused`] takes for that attempt's stack.
+#[repr(C)]
+pub struct Way {
+    preserved: [u64; 6],
+    next: unsafe extern "C" fn() -> !,
+}
+
+impl Way {
+    /// To this function, which finds no stack.
+    #[must_use]
+    pub const fn to(next: unsafe extern "C" fn() -> !) -> Way {
+        Way { preserved: [0; 6], next }
+    }
+}
 
 /// Call `extern "C" fn work(argument)`: 0, or 1 if it was broken off because the program's memory refused it. Not to be nested.
 ///
@@ -52,3 +69,40 @@ pub unsafe extern "C" fn attempt_refused() -> ! {
         recovery = const words::RECOVERY,
     )
 }
+
+/// On the syscall stack, which nobody else needs any more, call `next`.
+macro_rules! on_syscall_stack {
+    ($(#[$doc:meta])* $name:ident, $next:path) => {
+        $(#[$doc])*
+        ///
+        /// # Safety
+        /// Gone on to by [`attempt_refused`] only.
+        #[unsafe(naked)]
+        unsafe extern "C" fn $name() -> ! {
+            naked_asm!(
+                "mov rsp, gs:[{stack}]",
+                "and rsp, -16",
+                "call {next}",
+                "ud2",
+                stack = const words::SYSCALL_STACK,
+                next = sym $next,
+            )
+        }
+    };
+}
+
+on_syscall_stack!(
+    /// A handler's frame cannot be written.
+    frame_refused,
+    dispatch::frame_refused
+);
+on_syscall_stack!(
+    /// The frame of a handler that returns is not as the library wrote it, or not there.
+    return_refused,
+    dispatch::return_refused
+);
+
+/// Where who writes a handler's frame goes on if that is refused.
+pub static FRAME_REFUSED: Way = Way::to(frame_refused);
+/// Where who returns by one goes on.
+pub static RETURN_REFUSED: Way = Way::to(return_refused);

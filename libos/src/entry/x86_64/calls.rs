@@ -174,6 +174,27 @@ pub extern "C" fn by_frame(_: u64, _: u64, _: u64, _: u64, _: u64, _: u64) -> i6
     naked_asm!("add rsp, 8", "call {complete}", "jmp chitin_in_frame", complete = sym complete)
 }
 
+/// The number of rt_sigreturn(2).
+pub const SIGRETURN: u32 = 15;
+
+/// A linked rt_sigreturn(2). Of the registers it has, the program wants none: the straight way needs no frame. As [`by_frame`] if that is not gone.
+#[unsafe(naked)]
+pub extern "C" fn return_by_frame(_: u64, _: u64, _: u64, _: u64, _: u64, _: u64) -> i64 {
+    naked_asm!(
+        "mov rdi, gs:[{sp}]",
+        "add rdi, 8",
+        "sub rsp, 8",
+        "call {straight}",
+        "add rsp, 8",
+        "mov eax, {number}",
+        "jmp {by_frame}",
+        sp = const offset_of!(UpcallPage, syscall.sp),
+        straight = sym dispatch::return_straight,
+        number = const SIGRETURN,
+        by_frame = sym by_frame,
+    )
+}
+
 /// Make the frame of a linked call whole, and what the upcall page has of a call: what C preserves is the program's still. Called with the frame above
 /// the return address; changes rcx, rdx, r11 and the flags.
 #[unsafe(naked)]

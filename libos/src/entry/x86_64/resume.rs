@@ -123,13 +123,15 @@ pub unsafe extern "C" fn resume_context(context: usize) {
     )
 }
 
-/// Start a handler of the program with these registers, the thread pointer excepted: all but r11, which no function looks at.
+/// Start a handler of the program with these registers, the thread pointer excepted: all but r11, which no function looks at. There is nothing to
+/// recover to any more.
 ///
 /// # Safety
 /// They are a state of the program at the beginning of a function. The trap flag is clear.
 #[unsafe(naked)]
 pub unsafe extern "C" fn start(registers: &Registers) -> ! {
     naked_asm!(
+        "mov qword ptr gs:[{recovery}], 0",
         "push [rdi + {flags}]",
         "popfq",
         "mov rax, [rdi + {rax}]",
@@ -149,6 +151,7 @@ pub unsafe extern "C" fn start(registers: &Registers) -> ! {
         "mov rsp, [rdi + {sp}]",
         "mov rdi, [rdi + {rdi}]",
         "jmp r11",
+        recovery = const words::RECOVERY,
         rax = const offset_of!(Registers, rax),
         rbx = const offset_of!(Registers, rbx),
         rcx = const offset_of!(Registers, rcx),

@@ -1,33 +1,44 @@
 //! From one stack of the library to another.
 
-use core::arch::naked_asm;
+use core::arch::asm;
 
-/// Keep what C preserves on the stack, store the stack pointer, and call `next` with `to`, below. Returns by [`proceed`].
+/// Keep what C preserves on the stack, store the stack pointer, and go on at `next` with `to`, below. Returns by [`proceed`].
+///
+/// Registers that the compiler may be told of it keeps itself, where it has something in them: in most places it has done so already.
 ///
 /// # Safety
 /// `sp` can be written; `next` leaves this stack alone.
-#[unsafe(naked)]
-pub unsafe extern "C" fn suspend(sp: *mut u64, to: usize, next: unsafe extern "C" fn(usize) -> !) {
-    naked_asm!(
-        "push rbx",
-        "push rbp",
-        "push r12",
-        "push r13",
-        "push r14",
-        "push r15",
-        "mov [rdi], rsp",
-        "mov rdi, rsi",
-        "sub rsp, 8",
-        "call rdx",
-        "ud2",
-    )
+#[inline(always)]
+pub unsafe fn suspend(sp: *mut u64, to: usize, next: unsafe extern "C" fn(usize) -> !) {
+    // SAFETY: 1. The caller's promise. 2. All registers are named or given back. 3. `next` finds the stack as a call would leave it.
+    unsafe {
+        asm!(
+            "push rbp",
+            "push rbx",
+            "lea rax, [rip + 2f]",
+            "push rax",
+            "mov [rcx], rsp",
+            "jmp rdx",
+            "2: pop rbx",
+            "pop rbp",
+            in("rdi") to,
+            in("rcx") sp,
+            in("rdx") next,
+            out("r12") _,
+            out("r13") _,
+            out("r14") _,
+            out("r15") _,
+            clobber_abi("C"),
+        );
+    }
 }
 
 /// Return from the [`suspend`] that stored this stack pointer.
 ///
 /// # Safety
 /// One did, and its stack is as it was.
-#[unsafe(naked)]
-pub unsafe extern "C" fn proceed(sp: u64) -> ! {
-    naked_asm!("mov rsp, rdi", "pop r15", "pop r14", "pop r13", "pop r12", "pop rbp", "pop rbx", "ret")
+#[inline(always)]
+pub unsafe fn proceed(sp: u64) -> ! {
+    // SAFETY: the caller's promise.
+    unsafe { asm!("mov rsp, {}", "ret", in(reg) sp, options(noreturn)) }
 }

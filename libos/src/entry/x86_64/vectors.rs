@@ -29,7 +29,7 @@ const ABSENT: u64 = 1;
 static AREA: AtomicU64 = AtomicU64::new(UNKNOWN);
 /// Bytes of the vector state in a signal frame; 0 before anybody asked.
 static FRAME_BYTES: AtomicU64 = AtomicU64::new(0);
-/// The features in it.
+/// The features in the extended area; 0 where there is none, and before anybody asked.
 static FEATURES: AtomicU64 = AtomicU64::new(0);
 
 /// Bytes of the extended area and the features in it, if the kernel has it enabled.
@@ -41,6 +41,20 @@ fn extended_area() -> Option<(usize, u64)> {
     (bytes != ABSENT).then(|| (bytes as usize, FEATURES.load(Ordering::Relaxed)))
 }
 
+/// The features in it; 0 where there is none.
+#[inline(always)]
+fn features() -> u64 {
+    match FEATURES.load(Ordering::Relaxed) {
+        0 => find_features(),
+        features => features,
+    }
+}
+
+#[cold]
+fn find_features() -> u64 {
+    extended_area().map_or(0, |(_, features)| features)
+}
+
 #[cold]
 fn find_area() -> u64 {
     let bytes = if core::arch::x86_64::__cpuid(1).ecx & 1 << 27 == 0 {
@@ -50,10 +64,14 @@ fn find_area() -> u64 {
         let (low, high): (u32, u32);
         // SAFETY: OSXSAVE is set, so that the instruction exists; it reads XCR0.
         unsafe { core::arch::asm!("xgetbv", in("ecx") 0, out("eax") low, out("edx") high, options(nomem, nostack, preserves_flags)) };
-        FEATURES.store(u64::from(low) | u64::from(high) << 32, Ordering::Relaxed);
         super::copies::note_features(u64::from(low));
         // Room stays for a signal frame's marker.
-        if area.ebx as usize <= size_of::<VectorState>() - 64 { u64::from(area.ebx) } else { ABSENT }
+        if area.ebx as usize <= size_of::<VectorState>() - 64 {
+            FEATURES.store(u64::from(low) | u64::from(high) << 32, Ordering::Relaxed);
+            u64::from(area.ebx)
+        } else {
+            ABSENT
+        }
     };
     AREA.store(bytes, Ordering::Relaxed);
     let in_frame = if bytes == ABSENT { LEGACY_BYTES } else { bytes as usize + MAGIC_2_BYTES };
@@ -62,30 +80,30 @@ fn find_area() -> u64 {
 }
 
 /// Store the vector state.
+#[inline(always)]
 pub fn save_vectors(state: &mut VectorState) {
     let area = state.bytes.as_mut_ptr();
-    match extended_area() {
-        // SAFETY: the area is 64-aligned, its header zero or what this wrote before, and large enough, and the instruction exists.
-        Some((_, features)) => unsafe {
-            core::arch::asm!("xsave64 [{}]", in(reg) area, in("eax") features as u32, in("edx") (features >> 32) as u32, options(nostack));
-        },
+    match features() {
         // SAFETY: the area is aligned and large enough; every x86_64 has the instruction.
-        None => unsafe {
-            core::arch::asm!("fxsave64 [{}]", in(reg) area, options(nostack));
+        0 => unsafe { core::arch::asm!("fxsave64 [{}]", in(reg) area, options(nostack)) },
+        // SAFETY: the area is 64-aligned, its header zero or what this wrote before, and large enough, and the instruction exists.
+        features => unsafe {
+            core::arch::asm!("xsave64 [{}]", in(reg) area, in("eax") features as u32, in("edx") (features >> 32) as u32, options(nostack));
         },
     }
 }
 
-/// Load what [`save_vectors`] stored.
+/// Load what [`save_vectors`] stored, which has asked for the features.
+#[inline(always)]
 pub fn reload_vectors(state: &VectorState) {
     let area = state.bytes.as_ptr();
-    match extended_area() {
+    match FEATURES.load(Ordering::Relaxed) {
+        // SAFETY: as below, of the legacy area.
+        0 => unsafe { core::arch::asm!("fxrstor64 [{}]", in(reg) area, options(nostack, readonly)) },
         // SAFETY: the area is as the instruction's counterpart left it. The library uses no vector register.
-        Some((_, features)) => unsafe {
+        features => unsafe {
             core::arch::asm!("xrstor64 [{}]", in(reg) area, in("eax") features as u32, in("edx") (features >> 32) as u32, options(nostack, readonly));
         },
-        // SAFETY: as above, of the legacy area.
-        None => unsafe { core::arch::asm!("fxrstor64 [{}]", in(reg) area, options(nostack, readonly)) },
     }
 }
 
