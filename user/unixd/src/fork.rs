@@ -82,7 +82,7 @@ impl Server {
         }
         let (quota, _) = self.process(id)?.frames();
         let slot = self.processes.take_slot().ok_or(Errno::EAGAIN)?;
-        if exo::env_quota(env, quota + frames).is_err() {
+        if self.process(id)?.grant.set(quota + frames).is_err() {
             self.processes.give_slot(slot);
             return Err(Errno::ENOMEM);
         }
@@ -97,7 +97,7 @@ impl Server {
         let Some(fork) = process.fork.take() else { return value(0) };
         let (quota, used) = process.frames();
         // What it has used of them meanwhile it may keep.
-        let _ = exo::env_quota(process.env, quota.saturating_sub(fork.frames).max(used));
+        let _ = process.grant.set(quota.saturating_sub(fork.frames).max(used));
         self.processes.give_slot(fork.slot);
         value(0)
     }
@@ -111,6 +111,7 @@ impl Server {
             self.processes.give_slot(fork.slot);
             self.end_strays();
         })?;
+        self.process(id)?.grant.part_with(&child.grant);
         self.processes.insert(child);
         self.tree.clone_mappings(id, fork.id);
         rings::clone_mappings(id, fork.id);

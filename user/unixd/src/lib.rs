@@ -29,6 +29,7 @@
 //! | `seizure` | which pages are taken by force from who does not answer |
 //! | `turns` | who wants to run when its time comes, and what time is taken from who does not listen |
 //! | `handles` | what a process holds: places in the tree, open files |
+//! | `ids` | a few ids of processes, in order |
 //! | `objects`, `caller` | operations on open files, and the world that these see |
 //! | `making` | objects without a name, and open files opened again |
 //! | `rings` | the pages of pipes, and who has them mapped |
@@ -38,6 +39,7 @@
 //! | `system_v` | System V's message queues, semaphores and shared memory |
 //! | `terminal` | terminals: the console, pairs, job control |
 //! | `fork` | a process makes another of itself |
+//! | `grant` | a process's quota, and what went of it with environments that it gave away |
 //! | `spares` | copies that take the place of processes that ended |
 //! | `large` | the library's text in a large page |
 //! | `sandbox` | what a process is held to, whatever it does to its own library |
@@ -53,7 +55,9 @@ pub mod caller;
 pub mod channel;
 pub mod family;
 pub mod fork;
+pub mod grant;
 pub mod handles;
+pub mod ids;
 pub mod large;
 pub mod load;
 pub mod locks;

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use crate::channel::Channel;
 use crate::fork::{Fork, Release};
+use crate::grant::Grant;
 use crate::handles::Handles;
 use crate::machine;
 use crate::questions::Questions;
@@ -47,6 +48,8 @@ pub struct Process {
     pub questions: Questions,
     /// What it wants of others' use of the CPU, and how it uses it itself.
     pub turns: Turns,
+    /// Its quota.
+    pub grant: Grant,
 }
 
 impl Process {
@@ -71,6 +74,7 @@ impl Process {
             sandbox: parent.sandbox.clone(),
             questions: Questions::default(),
             turns: parent.turns.of_child(),
+            grant: Grant::of(fork.env),
         }
     }
 

@@ -11,6 +11,7 @@ use exo::start::{STACK_BASE, STACK_BYTES, START_BASE, START_MAGIC, Start};
 
 use crate::channel::show_changes;
 use crate::fork::Release;
+use crate::grant::Grant;
 use crate::large::LARGE_BYTES;
 use crate::process::Process;
 use crate::questions::Questions;
@@ -122,6 +123,7 @@ pub fn start(server: &mut Server, block: &[u8], copy: usize, copies: usize) -> e
         sandbox: Default::default(),
         questions: Questions::default(),
         turns: Turns::default(),
+        grant: Grant::of(env),
     }));
     server.family.begin(id);
     server.note_beginning(id);

@@ -278,7 +278,7 @@ impl Server {
         let Some(process) = self.processes.get(id).filter(|process| process.fork.is_none()) else { return 0 };
         let (quota, used) = process.frames();
         let slack = quota.saturating_sub(used + SLACK);
-        if slack > 0 && exo::env_quota(process.env, quota - slack).is_ok() { slack } else { 0 }
+        if slack > 0 && process.grant.set(quota - slack).is_ok() { slack } else { 0 }
     }
 
     /// Take what others do not use of their quotas.

@@ -224,7 +224,7 @@ impl Server {
         }
         let process = self.processes.get(id).ok_or(Errno::ESRCH)?;
         let granted = granted.min(process.share.left(quota));
-        exo::env_quota(process.env, quota + granted).map_err(|_| Errno::ENOMEM)?;
+        process.grant.set(quota + granted).map_err(|_| Errno::ENOMEM)?;
         value(granted as u64)
     }
 
@@ -270,6 +270,7 @@ impl Server {
         self.tree.forget(id);
         rings::forget(id);
         let (_, used) = process.frames();
+        let has_strays = !process.grant.is_whole();
         let most_resident = if memory == 0 { used as u32 } else { memory as u32 };
         let cpu_ns = machine::cpu_ns(process.env);
         self.load.note_end(cpu_ns);
@@ -293,7 +294,9 @@ impl Server {
         if process.turns.wanted_us > 0 {
             self.tell_turns();
         }
-        self.end_strays();
+        if has_strays {
+            self.end_strays();
+        }
         if let Standing::SpareOf(other) = process.standing {
             if let Some(other) = self.processes.get_mut(other).filter(|other| other.spare == Some(id)) {
                 other.spare = None;

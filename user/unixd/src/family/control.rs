@@ -105,15 +105,12 @@ impl Family {
     /// Whether the process that a pidfd means has ended; if not, `watcher` will hear of it.
     #[must_use]
     pub fn has_ended(&mut self, watcher: u32, id: u32, birth: u64) -> bool {
-        match self.members.get_mut(&id).filter(|member| member.birth == birth && !member.is_dead()) {
-            Some(member) => {
-                if !member.watchers.contains(&watcher) {
-                    member.watchers.push(watcher);
-                }
-                false
-            }
-            None => true,
+        let Some(member) = self.members.get_mut(&id).filter(|member| member.birth == birth && !member.is_dead()) else { return true };
+        member.watchers.insert(watcher);
+        if let Some(watcher) = self.members.get_mut(&watcher) {
+            watcher.watched.insert(id);
         }
+        false
     }
 
     /// The process that a pidfd means.

@@ -1,7 +1,5 @@
 //! The end of a process: what becomes of its children, who is told.
 
-use alloc::vec::Vec;
-
 use libos::signal::{Information, SIGCHLD, SIGCONT, SIGHUP};
 use unix::{ChildActions, wait_status};
 
@@ -11,14 +9,19 @@ impl Family {
     /// A process has ended: its children go to the next subreaper above, its parent is told, its record stays for that one to wait for.
     pub fn end(&mut self, id: u32, status: u32, usage: Usage) {
         let Some(member) = self.members.get_mut(&id).filter(|member| !member.is_dead()) else { return };
+        self.stopped -= usize::from(member.is_stopped());
         (member.life, member.usage) = (Life::Zombie(status), usage);
         member.queue.clear();
         member.end_by = None;
         (member.stop_by, member.look_at_cpu, member.unseen_stop, member.unseen_continue) = (None, None, None, false);
-        for watcher in core::mem::take(&mut member.watchers) {
+        let (watchers, watched) = (core::mem::take(&mut member.watchers), core::mem::take(&mut member.watched));
+        for watcher in watchers {
             self.effects.push_back(Effect::Ring(watcher));
+            self.members.get_mut(&watcher).map(|watcher| watcher.watched.remove(id));
         }
-        self.members.values_mut().for_each(|member| member.watchers.retain(|&watcher| watcher != id));
+        for other in watched {
+            self.members.get_mut(&other).map(|other| other.watchers.remove(id));
+        }
         self.orphan_children(id);
         self.check_own_group(id);
         self.tell_parent_of_end(id);
@@ -79,11 +82,12 @@ impl Family {
     fn orphan_children(&mut self, id: u32) {
         let heir = self.heir(id);
         let (group, session) = (self.members[&id].group, self.members[&id].session);
-        let children: Vec<u32> = self.ids(|member| member.parent == id);
-        for &child in &children {
-            let member = self.members.get_mut(&child).expect("just listed");
+        let Some(children) = self.members.get_mut(&id).map(|member| core::mem::take(&mut member.children)) else { return };
+        for &child in children.as_slice() {
+            let Some(member) = self.members.get_mut(&child) else { continue };
             (member.parent, member.parent_thread, member.exit_signal) = (heir, 0, SIGCHLD);
             let death_signal = member.death_signal;
+            self.members.get_mut(&heir).map(|heir| heir.children.insert(child));
             self.tell(child);
             if death_signal != 0 {
                 let _ = self.send(child, 0, Information::new(death_signal, Information::USER, 0));
@@ -122,8 +126,8 @@ impl Family {
     }
 
     fn wake_orphaned_group(&mut self, group: u32, ignored: u32) {
-        let has_stopped = self.members.values().any(|member| member.group == group && member.is_stopped());
-        if has_stopped && self.is_orphaned(group, ignored) {
+        let has_stopped = || self.members.values().any(|member| member.group == group && member.is_stopped());
+        if self.stopped > 0 && has_stopped() && self.is_orphaned(group, ignored) {
             for signal in [SIGHUP, SIGCONT] {
                 self.send_to_group(group, signal);
             }
@@ -148,7 +152,7 @@ impl Family {
             let _ = self.send(parent, 0, self.about_child(id, signal));
         }
         if is_unwanted {
-            self.members.remove(&id);
+            self.forget(id);
         }
         self.tell(parent);
     }

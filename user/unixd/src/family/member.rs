@@ -9,6 +9,7 @@ use libos::signal::{Information, SIGCHLD};
 use unix::ChildActions;
 
 use super::credentials::Credentials;
+use crate::ids::Ids;
 
 /// Whether it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,8 +111,12 @@ pub struct Member {
     pub look_at_cpu: Option<u64>,
     /// Seconds of the CPU at which it is told next that it used too many.
     pub cpu_warning: u64,
+    /// Its children that have not been waited for.
+    pub children: Ids,
     /// Who wants to know of its end: readers of pidfds.
-    pub watchers: Vec<u32>,
+    pub watchers: Ids,
+    /// Those of whose end it wants to know.
+    pub watched: Ids,
     /// Ids of its threads but the first.
     pub threads: Vec<Range<u32>>,
     /// Whether it gave up its session's terminal for itself alone.
@@ -155,7 +160,9 @@ impl Member {
             unseen_continue: false,
             look_at_cpu: None,
             cpu_warning: 0,
-            watchers: Vec::new(),
+            children: Ids::new(),
+            watchers: Ids::new(),
+            watched: Ids::new(),
             threads: Vec::new(),
             has_left_terminal: false,
             last_foreground: 0,

@@ -61,6 +61,8 @@ pub struct Family {
     /// Whether ids have been used up once.
     is_second_round: bool,
     births: u64,
+    /// How many are stopped.
+    stopped: usize,
     /// How long a process may take to stop by itself, in ticks.
     grace: u64,
     /// Ticks a second.
@@ -82,6 +84,7 @@ impl Family {
             last_id: unix::SERVER_ID,
             is_second_round: false,
             births: 0,
+            stopped: 0,
             grace: hz / GRACE,
             hz,
             is_due_changed: false,
@@ -152,7 +155,7 @@ impl Family {
     /// A first program: it leads a group and a session of its own.
     pub fn begin(&mut self, id: u32) {
         self.births += 1;
-        self.members.insert(id, Box::new(Member::new(id, unix::SERVER_ID, self.births)));
+        self.add(Box::new(Member::new(id, unix::SERVER_ID, self.births)));
         self.effects.push_back(Effect::Publish(id));
     }
 
@@ -167,6 +170,10 @@ impl Family {
         }
         let user = member.credentials.user.real;
         let most = member.limits.get(libos::limits::PROCESSES)?[0];
+        // However many of all there are its user's: who makes one is there already.
+        if (2 * self.members.len() as u64) < most {
+            return Ok(());
+        }
         let made = self.members.values().filter(|other| other.id != unix::SERVER_ID && other.credentials.user.real == user).count();
         let made_soon = on_the_way.filter_map(|id| self.members.get(&id)).filter(|maker| maker.credentials.user.real == user).count();
         if (made + made_soon) as u64 >= most { Err(Errno::EAGAIN) } else { Ok(()) }
@@ -196,14 +203,23 @@ impl Family {
         if limit != [libos::limits::UNLIMITED; 2] {
             (child.cpu_warning, child.look_at_cpu, self.is_due_changed) = (limit[0], Some(0), true);
         }
-        self.members.insert(id, child);
+        self.add(child);
         self.effects.push_back(Effect::Publish(id));
         Ok(())
     }
 
-    /// A copy did not come to life after all.
+    /// One record more, a child of its parent's.
+    fn add(&mut self, member: Box<Member>) {
+        let id = member.id;
+        self.members.get_mut(&member.parent).map(|parent| parent.children.insert(id));
+        self.members.insert(id, member);
+    }
+
+    /// A record is not needed any more: nobody waits for it.
     pub fn forget(&mut self, id: u32) {
-        self.members.remove(&id);
+        let Some(member) = self.members.remove(&id) else { return };
+        self.stopped -= usize::from(member.is_stopped());
+        self.members.get_mut(&member.parent).map(|parent| parent.children.remove(id));
     }
 
     /// A process runs another program, of this name: execve(2).

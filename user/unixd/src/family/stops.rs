@@ -33,6 +33,7 @@ impl Family {
 
     fn note_stop(&mut self, id: u32, signal: u32) {
         let member = self.members.get_mut(&id).expect("the caller's promise");
+        self.stopped += usize::from(!member.is_stopped());
         member.life = Life::Stopped(signal);
         (member.stop_by, member.unseen_stop, member.unseen_continue) = (None, Some(signal), false);
         self.effects.push_back(Effect::Publish(id));
@@ -48,6 +49,7 @@ impl Family {
             return;
         }
         member.life = Life::Running;
+        self.stopped -= 1;
         (member.unseen_stop, member.unseen_continue) = (None, true);
         if core::mem::take(&mut member.is_suspended) {
             self.effects.push_back(Effect::Resume(id));

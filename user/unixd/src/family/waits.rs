@@ -5,6 +5,7 @@ use libos::signal::SIGCHLD;
 use unix::{WaitOptions, Whom, wait_status};
 
 use super::{Family, Life, Member, Result, Usage};
+use crate::ids::Ids;
 
 /// What a wait is for.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +16,17 @@ pub struct Asked {
     pub options: WaitOptions,
     /// The thread that asks.
     pub thread: u32,
+}
+
+impl Asked {
+    /// Those of these children that may be meant.
+    fn among<'a>(&self, children: &'a Ids) -> &'a [u32] {
+        let all = children.as_slice();
+        match self.whom {
+            Whom::Process(id) => children.place(id).map_or(&[], |place| &all[place..=place]),
+            _ => all,
+        }
+    }
 }
 
 /// A child about which there is something to tell.
@@ -36,10 +48,13 @@ impl Family {
     /// # Errors
     /// `EAGAIN`: there may be something later. `ECHILD`: there never will be.
     pub fn wait(&mut self, waiter: u32, asked: &Asked) -> Result<Found> {
-        let own_group = self.member(waiter)?.group;
+        let waiting = self.member_mut(waiter)?;
+        let own_group = waiting.group;
+        let children = core::mem::take(&mut waiting.children);
         let mut refusal = Errno::ECHILD;
         let mut found = None;
-        for child in self.members.values_mut().filter(|member| member.parent == waiter && is_meant(member, asked, own_group)) {
+        for id in asked.among(&children) {
+            let Some(child) = self.members.get_mut(id).filter(|child| is_meant(child, asked, own_group)) else { continue };
             if let Some(status) = report(child, asked.options) {
                 let usage = child.usage.and(child.children_usage);
                 found = Some(Found { id: child.id, user: child.credentials.user.real, status, usage });
@@ -49,9 +64,10 @@ impl Family {
                 refusal = Errno::EAGAIN;
             }
         }
+        self.member_mut(waiter)?.children = children;
         let found = found.ok_or(refusal)?;
         if !asked.options.contains(WaitOptions::KEEP) && self.member(found.id)?.is_dead() {
-            self.members.remove(&found.id);
+            self.forget(found.id);
             let waiter = self.member_mut(waiter)?;
             waiter.children_usage = waiter.children_usage.and(found.usage);
         }

@@ -68,11 +68,11 @@ impl Server {
         let frames = memory::frames_for_files();
         let Server { processes, tree, admission, family, .. } = self;
         let process = processes.get_mut(id).ok_or(Errno::ESRCH)?;
-        let (env, sandbox) = (process.env, &process.sandbox);
+        let (env, sandbox, grant) = (process.env, &process.sandbox, &process.grant);
         let mut raise = |wanted| {
             let (quota, used) = machine::charges(env);
             let granted = admission.grant(Asking { wanted, used, available: memory::available() }).min(sandbox.room(quota));
-            granted >= wanted && exo::env_quota(env, quota + granted).is_ok()
+            granted >= wanted && grant.set(quota + granted).is_ok()
         };
         let mut asked = Asked {
             id,

@@ -13,6 +13,8 @@ use spin::Mutex;
 use unix::InodeWords;
 use unix::place::INODES_PAGES;
 
+use crate::ids::Ids;
+
 /// Where the words are here.
 pub const WORDS: usize = 0x7d70_0000_0000;
 /// How much is remembered of what happened; older events are told together.
@@ -30,6 +32,10 @@ struct Places {
     pages: usize,
     free: Vec<u32>,
     by_inode: BTreeMap<(u64, u64), Weak<Shown>>,
+    /// The same by place, dead where nothing is shown.
+    by_place: Vec<Weak<Shown>>,
+    /// The places that each process may have pages of, or opened.
+    of_processes: BTreeMap<u32, Ids>,
 }
 
 /// An open inode. Its place is free again when the last one who has it open lets go.
@@ -45,10 +51,10 @@ pub struct Shown {
 #[derive(Default)]
 struct State {
     history: VecDeque<Event>,
-    /// Ids of processes that may have pages mapped.
-    mappers: Vec<u32>,
-    /// Ids of processes that opened it.
-    openers: Vec<u32>,
+    /// Processes that may have pages mapped.
+    mappers: Ids,
+    /// Processes that opened it.
+    openers: Ids,
 }
 
 /// Pages got other frames, or none.
@@ -78,6 +84,7 @@ impl Showcase {
         let place = places.free.pop().ok_or(Errno::ENFILE)?;
         let shown = Arc::new(Shown { showcase: self.clone(), place, identity, state: Mutex::default() });
         places.by_inode.insert(identity, Arc::downgrade(&shown));
+        places.by_place[place as usize] = Arc::downgrade(&shown);
         Ok(shown)
     }
 
@@ -97,18 +104,16 @@ impl Showcase {
     /// The inode at a place, if one is shown there that this process has mapped.
     #[must_use]
     pub fn mapped_at(&self, place: u32, process: u32) -> Option<Arc<Shown>> {
-        let places = self.places.lock();
-        let shown = places.by_inode.values().filter_map(Weak::upgrade).find(|shown| shown.place == place)?;
-        drop(places);
-        let has = shown.state.lock().mappers.contains(&process);
+        let shown = self.places.lock().by_place.get(place as usize).and_then(Weak::upgrade)?;
+        let has = shown.state.lock().mappers.contains(process);
         has.then_some(shown)
     }
 
     /// A process's mappings are also those of a child that it forked.
     pub fn clone_mappings(&self, parent: u32, child: u32) {
-        let all: Vec<Arc<Shown>> = self.places.lock().by_inode.values().filter_map(Weak::upgrade).collect();
+        let all = self.places.lock().known_to(parent);
         for shown in all {
-            if shown.state.lock().mappers.contains(&parent) {
+            if shown.state.lock().mappers.contains(parent) {
                 shown.note_mapper(child);
             }
         }
@@ -116,16 +121,23 @@ impl Showcase {
 
     /// A process is gone.
     pub fn forget_mappings(&self, process: u32) {
-        let all: Vec<Arc<Shown>> = self.places.lock().by_inode.values().filter_map(Weak::upgrade).collect();
+        let all = self.places.lock().known_to(process);
         for shown in all {
             let mut state = shown.state.lock();
-            state.mappers.retain(|&mapper| mapper != process);
-            state.openers.retain(|&opener| opener != process);
+            state.mappers.remove(process);
+            state.openers.remove(process);
         }
+        self.places.lock().of_processes.remove(&process);
     }
 }
 
 impl Places {
+    /// What a process may have pages of, or opened.
+    fn known_to(&self, process: u32) -> Vec<Arc<Shown>> {
+        let places = self.of_processes.get(&process).map_or(&[][..], Ids::as_slice);
+        places.iter().filter_map(|&place| self.by_place[place as usize].upgrade()).collect()
+    }
+
     fn grow(&mut self) -> Result<()> {
         if self.pages == INODES_PAGES {
             return Err(Errno::ENFILE);
@@ -134,6 +146,7 @@ impl Places {
         exo::page_alloc(WORDS + self.pages * PAGE_SIZE, 1, rights, None).map_err(|_| Errno::ENOMEM)?;
         let first = (self.pages * InodeWords::PER_PAGE) as u32;
         self.free.extend((first..first + InodeWords::PER_PAGE as u32).rev());
+        self.by_place.resize_with(first as usize + InodeWords::PER_PAGE, Weak::new);
         self.pages += 1;
         Ok(())
     }
@@ -165,36 +178,38 @@ impl Shown {
 
     /// Note that a process opened it.
     pub fn note_opener(&self, process: u32) {
-        let mut state = self.state.lock();
-        if !state.openers.contains(&process) {
-            state.openers.push(process);
+        if self.state.lock().openers.insert(process) {
+            self.note_known(process);
         }
     }
 
     /// Who opened it, and may keep it though it is closed.
     #[must_use]
     pub fn openers(&self) -> Vec<u32> {
-        self.state.lock().openers.clone()
+        self.state.lock().openers.as_slice().to_vec()
     }
 
     /// Note that a process may have pages mapped.
     pub fn note_mapper(&self, process: u32) {
-        let mut state = self.state.lock();
-        if !state.mappers.contains(&process) {
-            state.mappers.push(process);
+        if self.state.lock().mappers.insert(process) {
+            self.note_known(process);
         }
+    }
+
+    fn note_known(&self, process: u32) {
+        self.showcase.places.lock().of_processes.entry(process).or_default().insert(self.place);
     }
 
     /// Pages got other frames, or none; gives who is to hear of it.
     pub fn note_moved(&self, pages: Range<u64>, cut: bool) -> Vec<u32> {
         let mut state = self.state.lock();
-        if state.mappers.is_empty() {
+        if state.mappers.as_slice().is_empty() {
             return Vec::new();
         }
         let generation = self.words().generation().wrapping_add(1);
         remember(&mut state.history, Event { generation, pages, cut });
         self.words().generation.store(generation, Ordering::Release);
-        state.mappers.clone()
+        state.mappers.as_slice().to_vec()
     }
 
     /// The first thing that happened after a generation.
@@ -218,8 +233,13 @@ fn remember(history: &mut VecDeque<Event>, event: Event) {
 
 impl Drop for Shown {
     fn drop(&mut self) {
+        let State { mappers, openers, .. } = self.state.get_mut();
         let mut places = self.showcase.places.lock();
+        for process in mappers.as_slice().iter().chain(openers.as_slice()) {
+            places.of_processes.get_mut(process).map(|known| known.remove(self.place));
+        }
         places.by_inode.remove(&self.identity);
+        places.by_place[self.place as usize] = Weak::new();
         places.free.push(self.place);
     }
 }
