@@ -22,7 +22,7 @@ impl<K: Kernel> Process<K> {
     /// End the thread that runs; with the last one, the process.
     pub fn end_thread(&self, code: u8) -> ! {
         let (id, robust_list, clear, unmap, ends, is_last) = self.threads.with(|table| {
-            let is_last = table.is_alone() || table.iter().nth(1).is_none();
+            let is_last = table.is_alone();
             let thread = table.current();
             (thread.id, thread.robust_list, thread.clear_at_end, thread.unmap_at_end, thread.ends, is_last)
         });

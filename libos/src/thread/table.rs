@@ -15,6 +15,8 @@ use crate::thread::turns::Turns;
 /// All threads.
 pub struct Table<M: 'static> {
     pub(super) slots: Vec<Option<Thread<M>>>,
+    /// How many slots are taken.
+    taken: usize,
     pub(super) current: usize,
     turns: Turns,
     /// Ends of waits, in ticks of the counter, and whose.
@@ -36,6 +38,7 @@ impl<M> Table<M> {
     pub fn new(first: Thread<M>, now: u64) -> Table<M> {
         Table {
             slots: alloc::vec![Some(first)],
+            taken: 1,
             current: 0,
             turns: Turns::default(),
             deadlines: BTreeSet::new(),
@@ -73,7 +76,7 @@ impl<M> Table<M> {
     #[must_use]
     #[inline(always)]
     pub fn is_alone(&self) -> bool {
-        self.slots.len() == 1
+        self.taken == 1
     }
 
     /// The slots of all threads.
@@ -107,6 +110,7 @@ impl<M> Table<M> {
         });
         let priority = thread.scheduling.priority;
         self.slots[slot] = Some(thread);
+        self.taken += 1;
         self.ready(slot, priority);
     }
 
@@ -123,7 +127,7 @@ impl<M> Table<M> {
             self.futexes.clear();
         }
         self.slots.clear();
-        self.current = 0;
+        (self.current, self.taken) = (0, 1);
         self.turns.clear();
         self.deadlines.clear();
         self.shared.clear();
@@ -133,6 +137,7 @@ impl<M> Table<M> {
 
     /// Take the thread that runs out of the table.
     pub fn remove_current(&mut self) -> Option<Thread<M>> {
+        self.taken -= 1;
         self.slots[self.current].take()
     }
 
@@ -147,6 +152,7 @@ impl<M> Table<M> {
     pub fn remove(&mut self, slot: usize) -> Thread<M> {
         self.wake(slot, Outcome::Interrupted);
         self.turns.remove(slot);
+        self.taken -= 1;
         self.slots[slot].take().expect("the slot of a thread")
     }
 
