@@ -25,7 +25,7 @@ impl<M: Machine> Kernel<M> {
         let pages = frames_page + ((end - first) * size_of::<FrameEntry>() as u64).div_ceil(PAGE_SIZE as u64);
         let info = carve(boot, pages);
         // SAFETY: `carve` found the pages in RAM, and apart from all that is taken.
-        unsafe { machine.frame(info).write_bytes(0, pages as usize * PAGE_SIZE) };
+        (info..info + pages).for_each(|frame| unsafe { machine.zero_frame(frame) });
         let table = machine.frame(info + frames_page).cast();
         let frames = Frames::new(table, machine.frame(info).cast(), first, end - first, boot);
         let (records, irqs) = ([0; abi::MAX_ENVS], [EnvId::SELF; abi::MAX_IRQS]);

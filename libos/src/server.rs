@@ -31,6 +31,9 @@ pub trait Server: Send + Sync {
     /// The words of an open inode.
     fn inode(&self, index: u32) -> &InodeWords;
 
+    /// The counter.
+    fn clock(&self) -> u64;
+
     /// What is counted of files.
     fn changes(&self) -> &Changes;
 
@@ -63,6 +66,12 @@ pub trait Server: Send + Sync {
     /// # Errors
     /// `EFAULT`: not all of them.
     fn copy_out(&self, memory: &dyn UserMemory, to: usize, address: usize, length: usize) -> Result<()>;
+
+    /// Copy bytes of the program into pages that were mapped here for the process to store to.
+    ///
+    /// # Errors
+    /// `EFAULT`: not all of them; some may have been.
+    fn copy_in(&self, memory: &dyn UserMemory, from: usize, address: usize, length: usize) -> Result<()>;
 
     /// Bytes of pages that were mapped here for the process, to be kept for as long as it lives.
     fn bytes(&self, address: usize, length: usize) -> &'static [u8];

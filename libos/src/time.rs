@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use core::mem::offset_of;
+use core::ops::Range;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use abi::InfoPage;
@@ -46,6 +47,8 @@ pub enum Clock {
     Realtime,
     /// Since boot.
     Monotonic,
+    /// One of these at the beginning of its tick: [`coarse_tick`].
+    Coarse(Linear),
     /// What the threads of the process with this id had of the CPU; 0 for the one that asks.
     Process(u32),
     /// What the thread with this id had of it; 0 for the one that asks.
@@ -59,10 +62,12 @@ impl Clock {
     /// `EINVAL`: no such clock.
     pub fn from_number(number: i32) -> Result<Clock> {
         match number {
-            // REALTIME, REALTIME_COARSE, REALTIME_ALARM, TAI.
-            0 | 5 | 8 | 11 => Ok(Clock::Realtime),
-            // MONOTONIC, MONOTONIC_RAW, MONOTONIC_COARSE, BOOTTIME, BOOTTIME_ALARM.
-            1 | 4 | 6 | 7 | 9 => Ok(Clock::Monotonic),
+            // REALTIME, REALTIME_ALARM, TAI.
+            0 | 8 | 11 => Ok(Clock::Realtime),
+            // MONOTONIC, MONOTONIC_RAW, BOOTTIME, BOOTTIME_ALARM.
+            1 | 4 | 7 | 9 => Ok(Clock::Monotonic),
+            5 => Ok(Clock::Coarse(Linear::Realtime)),
+            6 => Ok(Clock::Coarse(Linear::Monotonic)),
             2 => Ok(Clock::Process(0)),
             3 => Ok(Clock::Thread(0)),
             // What clock_getcpuclockid(3) and pthread_getcpuclockid(3) make of an id: its complement, and which clock in the low three bits.
@@ -173,6 +178,17 @@ fn scale(info: &InfoPage) -> u64 {
     (1u128 << 64).div_ceil(u128::from(info.clock_hz.max(2))) as u64
 }
 
+/// Ticks a second of the coarse clocks, and of the times that files have: those of Linux where `HZ` is 250.
+pub const COARSE_HZ: u64 = 250;
+
+/// The tick of the coarse clocks in which the counter is at `now`: where it began, and where the next one begins.
+#[must_use]
+pub fn coarse_tick(info: &InfoPage, now: u64) -> Range<u64> {
+    let length = (info.clock_hz / COARSE_HZ).max(1);
+    let begin = now - now.saturating_sub(info.boot_ticks) % length;
+    begin..begin + length
+}
+
 /// What a process knows of time beside the counter.
 #[derive(Default)]
 pub struct Times {
@@ -237,6 +253,7 @@ impl<K: Kernel> Process<K> {
                 self.span_ns(self.threads.with(|table| table.used(slot, now)))
             }),
             Clock::Realtime => self.times.clocks.ns(Linear::Realtime, self.kernel.clock()),
+            Clock::Coarse(clock) => self.times.clocks.ns(clock, coarse_tick(self.kernel.info(), self.kernel.clock()).start),
         }
     }
 
@@ -308,6 +325,15 @@ mod tests {
             clocks.set_realtime(ticks, ns);
             prop_assert_eq!(clocks.ns(Linear::Realtime, ticks), ns);
         }
+    }
+
+    #[test]
+    fn a_coarse_clock_stands_still_for_a_tick() {
+        let info = info(62_500_000, 12345);
+        let length = 62_500_000 / COARSE_HZ;
+        assert_eq!(coarse_tick(&info, 12345), 12345..12345 + length);
+        assert_eq!(coarse_tick(&info, 12345 + length - 1), 12345..12345 + length);
+        assert_eq!(coarse_tick(&info, 12345 + length), 12345 + length..12345 + 2 * length);
     }
 
     #[test]

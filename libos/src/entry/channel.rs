@@ -123,6 +123,10 @@ impl Server for Channel {
         unsafe { &*(place::INODES as *const InodeWords).add(index as usize) }
     }
 
+    fn clock(&self) -> u64 {
+        super::clock()
+    }
+
     #[inline(always)]
     fn changes(&self) -> &Changes {
         // SAFETY: the creator mapped the page before the process began; everything in it is atomic.
@@ -161,6 +165,11 @@ impl Server for Channel {
     fn copy_out(&self, memory: &dyn UserMemory, to: usize, address: usize, length: usize) -> Result<()> {
         // SAFETY: as in `put`.
         memory.write(to, unsafe { core::slice::from_raw_parts(address as *const u8, length) })
+    }
+
+    fn copy_in(&self, memory: &dyn UserMemory, from: usize, address: usize, length: usize) -> Result<()> {
+        // SAFETY: as in `take`.
+        memory.read(from, unsafe { core::slice::from_raw_parts_mut(address as *mut u8, length) })
     }
 
     fn bytes(&self, address: usize, length: usize) -> &'static [u8] {

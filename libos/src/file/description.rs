@@ -197,10 +197,27 @@ impl Description {
         if is_plain { self.file.read_plain(memory, address, length, offset as u64) } else { None }
     }
 
-    /// write(2) of one stretch, if nobody looks at it.
+    /// What of write(2) takes no more than a copy.
     #[inline(always)]
-    pub fn write_plain(&self, length: usize) -> Option<usize> {
-        if matches!(self.plain_writes, Plain::Null | Plain::Zero) { Some(length) } else { None }
+    pub fn plain_writes(&self) -> Plain {
+        self.plain_writes
+    }
+
+    /// write(2) of one stretch into contents, if that takes nothing but a copy.
+    pub fn write_plain(&self, world: &dyn World, address: usize, length: usize) -> Option<usize> {
+        if self.is_common() {
+            return None;
+        }
+        let offset = self.own.offset.load(Ordering::Relaxed);
+        let count = self.write_plain_at(world, address, length, offset as i64)?;
+        self.own.offset.store(offset + count as u64, Ordering::Relaxed);
+        Some(count)
+    }
+
+    /// pwrite(2) of one stretch, if it takes nothing but a copy.
+    pub fn write_plain_at(&self, world: &dyn World, address: usize, length: usize, offset: i64) -> Option<usize> {
+        let is_plain = self.plain_writes == Plain::Contents && offset >= 0 && self.flags() & O_APPEND == 0;
+        if is_plain && world.file_size_limit() == u64::MAX { self.file.write_plain(world, address, length, offset as u64) } else { None }
     }
 
     /// lseek(2) that sets or moves an offset which only this process has.

@@ -126,7 +126,7 @@ pub enum Plain {
     Null,
     /// Reading finds zeros, writing leaves nothing: `/dev/zero`.
     Zero,
-    /// Reading does, mostly: [`File::read_plain`].
+    /// Reading does, mostly, and writing over what there is: [`File::read_plain`], [`File::write_plain`].
     Contents,
 }
 
@@ -190,6 +190,12 @@ pub trait File: Any + Send + Sync {
     /// Read contents into one stretch of the program's memory, if that takes a copy and nothing else: nobody is asked or told, nothing waits.
     /// `None`: it is to be read as all files are, from the beginning.
     fn read_plain(&self, memory: &dyn UserMemory, address: usize, length: usize, offset: u64) -> Option<usize> {
+        let _ = (memory, address, length, offset);
+        None
+    }
+
+    /// [`File::read_plain`], of a write into what there is.
+    fn write_plain(&self, memory: &dyn UserMemory, address: usize, length: usize, offset: u64) -> Option<usize> {
         let _ = (memory, address, length, offset);
         None
     }

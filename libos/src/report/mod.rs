@@ -31,7 +31,7 @@ use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::signal::{Information, Set, Signals};
 use crate::thread::Waits;
-use crate::time::Clock;
+use crate::time::{Clock, Linear};
 use crate::user::UserMemory;
 use crate::vfs::attributes::Time;
 use crate::vfs::node::Target;
@@ -39,7 +39,7 @@ use crate::vfs::world::{Person, Report, Table, World};
 
 impl<K: Kernel> World for Process<K> {
     fn now(&self) -> Time {
-        Time::from_nanoseconds(self.clock_ns(Clock::Realtime))
+        Time::from_nanoseconds(self.clock_ns(Clock::Coarse(Linear::Realtime)))
     }
 
     fn monotonic_ns(&self) -> u64 {

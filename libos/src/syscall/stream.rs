@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 
 use crate::errno::{Errno, Result};
 use crate::file::terminal::TerminalFile;
-use crate::file::{Access, Description, Input, Output};
+use crate::file::{Access, Description, Input, Output, Plain};
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::syscall::Arguments;
@@ -23,17 +23,17 @@ fn input<'a, K: Kernel>(process: &'a Process<K>, arguments: &Arguments) -> Input
     Input::user(process, arguments.word(1), arguments.word(2).min(MOST_BYTES))
 }
 
-/// A lane of a call whose first argument is a descriptor. While `work` looks at what that refers to nobody else works on the table: a fault of a
+/// A lane of a call on a descriptor. While `work` looks at what that refers to nobody else works on the table: a fault of a
 /// copy has no business with it. Where somebody does already, there is no lane.
 #[inline(always)]
-fn plainly<K: Kernel>(process: &Process<K>, arguments: &Arguments, work: impl FnOnce(&Description) -> Option<usize>) -> Option<usize> {
-    work(&process.files.try_table()?.get(arguments.int(0)).ok()?.description)
+fn plainly<K: Kernel>(process: &Process<K>, fd: i32, work: impl FnOnce(&Description) -> Option<usize>) -> Option<usize> {
+    work(&process.files.try_table()?.get(fd).ok()?.description)
 }
 
 /// The lane of [`read`]: a copy.
 #[inline(always)]
 pub fn read_plain<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Option<usize> {
-    plainly(process, arguments, |description| description.read_plain(process, arguments.word(1), arguments.word(2)))
+    plainly(process, arguments.int(0), |description| description.read_plain(process, arguments.word(1), arguments.word(2)))
 }
 
 /// read(2)
@@ -41,10 +41,21 @@ pub fn read<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<us
     descriptor(process, arguments)?.read(process, &mut output(process, arguments))
 }
 
-/// The lane of [`write()`]: to where nobody looks.
+/// The lane of [`write()`]: to where nobody looks, or a copy.
 #[inline(always)]
 pub fn write_plain<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Option<usize> {
-    plainly(process, arguments, |description| description.write_plain(arguments.word(2).min(MOST_BYTES)))
+    let plain = process.files.try_table()?.get(arguments.int(0)).ok()?.description.plain_writes();
+    match plain {
+        Plain::Null | Plain::Zero => Some(arguments.word(2).min(MOST_BYTES)),
+        Plain::Contents => write_contents(process, arguments.int(0), arguments.word(1), arguments.word(2)),
+        Plain::Nothing => None,
+    }
+}
+
+/// [`write_plain`] into contents: apart, so that writing to nowhere keeps nothing for it.
+#[inline(never)]
+fn write_contents<K: Kernel>(process: &Process<K>, fd: i32, address: usize, length: usize) -> Option<usize> {
+    plainly(process, fd, |description| description.write_plain(process, address, length))
 }
 
 /// write(2)
@@ -56,12 +67,19 @@ pub fn write<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<u
 #[inline(always)]
 pub fn pread64_plain<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Option<usize> {
     let (address, length, offset) = (arguments.word(1), arguments.word(2), arguments.signed(3));
-    plainly(process, arguments, |description| description.read_plain_at(process, address, length, offset))
+    plainly(process, arguments.int(0), |description| description.read_plain_at(process, address, length, offset))
 }
 
 /// pread64(2)
 pub fn pread64<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
     descriptor(process, arguments)?.read_at(process, &mut output(process, arguments), arguments.signed(3))
+}
+
+/// The lane of [`pwrite64`]: a copy.
+#[inline(always)]
+pub fn pwrite64_plain<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Option<usize> {
+    let (address, length, offset) = (arguments.word(1), arguments.word(2), arguments.signed(3));
+    plainly(process, arguments.int(0), |description| description.write_plain_at(process, address, length, offset))
 }
 
 /// pwrite64(2)
@@ -147,7 +165,7 @@ pub fn pwritev2<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Resul
 /// The lane of [`lseek`]: to an offset, or by one.
 #[inline(always)]
 pub fn lseek_plain<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Option<usize> {
-    plainly(process, arguments, |description| description.seek_plain(arguments.signed(1), arguments.unsigned(2)))
+    plainly(process, arguments.int(0), |description| description.seek_plain(arguments.signed(1), arguments.unsigned(2)))
 }
 
 /// lseek(2)

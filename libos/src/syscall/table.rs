@@ -440,7 +440,7 @@ rows! {
     read: 0, 63, stream::read, Full, [Fd, BufferOut, Unsigned] lane stream::read_plain;
     write: 1, 64, stream::write, Full, [Fd, BufferIn, Unsigned] lane stream::write_plain;
     pread64: 17, 67, stream::pread64, Full, [Fd, BufferOut, Unsigned, Int] lane stream::pread64_plain;
-    pwrite64: 18, 68, stream::pwrite64, Full, [Fd, BufferIn, Unsigned, Int];
+    pwrite64: 18, 68, stream::pwrite64, Full, [Fd, BufferIn, Unsigned, Int] lane stream::pwrite64_plain;
     readv: 19, 65, stream::readv, Full, [Fd, VectorOut, Unsigned];
     writev: 20, 66, stream::writev, Full, [Fd, VectorIn, Unsigned];
     preadv: 295, 69, stream::preadv, Full, [Fd, VectorOut, Unsigned, Int];

@@ -7,7 +7,7 @@ use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::syscall::Arguments;
 use crate::thread::Waits;
-use crate::time::{Clock, Linear, SECOND, Timespec, timeval};
+use crate::time::{COARSE_HZ, Clock, Linear, SECOND, Timespec, timeval};
 use crate::timer::base_clock;
 use crate::user::UserMemory;
 
@@ -35,9 +35,9 @@ pub fn clock_gettime<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> 
 
 /// clock_getres(2)
 pub fn clock_getres<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<usize> {
-    process.clock(arguments.int(0))?;
+    let ns = if let Clock::Coarse(_) = process.clock(arguments.int(0))? { SECOND / COARSE_HZ } else { 1 };
     if arguments.word(1) != 0 {
-        process.write_value(arguments.word(1), &[0i64, 1])?;
+        process.write_value(arguments.word(1), &Timespec::from_ns(ns).0)?;
     }
     Ok(0)
 }

@@ -184,7 +184,7 @@ pub enum Table {
 
 /// The process, as files see it.
 pub trait World: UserMemory {
-    /// The time of day.
+    /// The time that files get: of the coarse clock, so that one that was told of is good for the rest of its tick.
     fn now(&self) -> Time;
     /// Nanoseconds of the monotonic clock.
     fn monotonic_ns(&self) -> u64;

@@ -13,16 +13,20 @@ pub struct InodeWords {
     pub size: AtomicU64,
     /// Counted up when pages that may be mapped got other frames, or none.
     pub generation: AtomicU32,
-    /// Not 0: the next read is to be told ([`NoteRead`](crate::Operation::NoteRead)).
-    pub unread: AtomicU32,
     /// What may not happen to it any more: the seals of memfd_create(2).
     pub seals: AtomicU32,
+    /// Until the counter is there, reads change nothing that is to be told of ([`NoteRead`](crate::Operation::NoteRead)).
+    pub reads_untold: AtomicU64,
+    /// Until the counter is there, writes over contents change nothing else ([`NoteStored`](crate::Operation::NoteStored)).
+    pub writes_untold: AtomicU64,
 }
 const_assert_eq!(size_of::<InodeWords>(), 64);
 
 impl InodeWords {
     /// How many there are in a page.
     pub const PER_PAGE: usize = abi::PAGE_SIZE / size_of::<InodeWords>();
+    /// Where the counter never is.
+    pub const FOR_GOOD: u64 = u64::MAX;
 
     /// Bytes of contents now.
     #[must_use]
@@ -42,9 +46,16 @@ impl InodeWords {
         self.seals.load(Ordering::Acquire)
     }
 
-    /// Whether the next read is to be told.
+    /// Whether a read is to be told of, where `now` reads the counter.
     #[must_use]
-    pub fn is_unread(&self) -> bool {
-        self.unread.load(Ordering::Relaxed) != 0
+    pub fn tells_reads(&self, now: impl FnOnce() -> u64) -> bool {
+        let until = self.reads_untold.load(Ordering::Relaxed);
+        until != Self::FOR_GOOD && until <= now()
+    }
+
+    /// Whether a write over contents is to be told of, where `now` reads the counter.
+    #[must_use]
+    pub fn tells_writes(&self, now: impl FnOnce() -> u64) -> bool {
+        self.writes_untold.load(Ordering::Relaxed) <= now()
     }
 }

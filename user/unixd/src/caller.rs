@@ -70,7 +70,7 @@ impl UserMemory for Caller {
 
 impl World for Caller {
     fn now(&self) -> Time {
-        Time::from_nanoseconds(machine::realtime_ns())
+        machine::tick().time
     }
 
     fn monotonic_ns(&self) -> u64 {

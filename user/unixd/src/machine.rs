@@ -6,7 +6,8 @@ use abi::{
     EnvEntry, EnvId, FrameEntry, FrameKind, INFO_ENVS_PAGE, INFO_SLICES_PAGE, InfoPage, MAX_ENVS, MAX_SLICES, PAGE_SIZE, SliceEntry,
 };
 use libos::random::Random;
-use libos::time::{Clocks, Linear};
+use libos::time::{Clocks, Linear, coarse_tick};
+use libos::vfs::attributes::Time;
 use spin::Once;
 
 /// Where the info pages are mapped: the first, and the environment table.
@@ -43,6 +44,22 @@ pub fn monotonic_ns() -> u64 {
 #[must_use]
 pub fn realtime_ns() -> u64 {
     clocks().ns(Linear::Realtime, clock())
+}
+
+/// A tick of the coarse clock, which the times of files go by.
+#[derive(Clone, Copy)]
+pub struct Tick {
+    /// The time of day at which it began.
+    pub time: Time,
+    /// Where the counter is when it ends.
+    pub end: u64,
+}
+
+/// The tick that it is.
+#[must_use]
+pub fn tick() -> Tick {
+    let tick = coarse_tick(&info(), clock());
+    Tick { time: Time::from_nanoseconds(clocks().ns(Linear::Realtime, tick.start)), end: tick.end }
 }
 
 fn clocks() -> &'static Clocks {

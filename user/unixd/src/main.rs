@@ -9,7 +9,6 @@ mod image {
     use exo::command::{blocks, image_name};
     use exo::image::module;
     use libos::entry::heap::Heap;
-    use libos::vfs::attributes::Time;
     use libos::vfs::tmpfs::{Options, counts};
     use unix::{Operation, Request, SERVER_CONTEXT};
     use unixd::memory::Counted;
@@ -50,7 +49,7 @@ mod image {
     extern "C" fn unixd_main() -> ! {
         exo::info_map(EnvId::SELF, machine::INFO, 0, INFO_SLICES_PAGE + INFO_SLICES_PAGES).expect("the info pages");
         let files = |name| module(name).unwrap_or_default();
-        let now = Time::from_nanoseconds(machine::realtime_ns());
+        let now = machine::tick().time;
         let pairs = Pairs::default();
         counts::count_in(channel::make_changes().expect("a page for counts"));
         let tree = Tree::new(files("initramfs"), files("stdin"), &libos::entry::native::file_pool(), now, &pairs);

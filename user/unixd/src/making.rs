@@ -7,7 +7,7 @@ use libos::file::event::{AnonymousNode, Event};
 use libos::file::pipe::Pipe;
 use libos::file::remote::traits_of;
 use libos::file::{Access, File};
-use libos::vfs::attributes::{Kind, Time};
+use libos::vfs::attributes::Kind;
 use libos::vfs::node::Entry;
 use unix::message::inode_of;
 use unix::ring::RING_BYTES;
@@ -17,10 +17,6 @@ use crate::caller::Caller;
 use crate::handles::{Held, Opened};
 use crate::machine;
 use crate::server::{Answer, Server, value};
-
-fn now() -> Time {
-    Time::from_nanoseconds(machine::realtime_ns())
-}
 
 impl Server {
     /// Let a process hold an open file; gives its number.
@@ -37,7 +33,7 @@ impl Server {
 
     pub(crate) fn make_pipe(&mut self, id: u32, request: &Request) -> Answer {
         let pipe = Pipe::new(inode_of(id, request.words[0]));
-        let entry = pipe.entry(now());
+        let entry = pipe.entry(machine::tick().time);
         // Before it has ends: they are told to the ring.
         let ring = if request.words[1] <= RING_BYTES as u64 { self.make_ring(id, &pipe) } else { 0 };
         let (reader, writer) = (pipe.end(Access::READ), pipe.end(Access::WRITE));
@@ -56,7 +52,7 @@ impl Server {
         }
         let inode = inode_of(id, inode);
         let event = Event::new(inode, count, request.small != 0);
-        let entry = AnonymousNode::entry(event.clone(), Kind::Anonymous, inode, b"anon_inode:[eventfd]", now());
+        let entry = AnonymousNode::entry(event.clone(), Kind::Anonymous, inode, b"anon_inode:[eventfd]", machine::tick().time);
         self.hold_file(id, &entry, event, Access::READ | Access::WRITE, Object::Event).and_then(|handle| value(u64::from(handle)))
     }
 

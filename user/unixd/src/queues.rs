@@ -9,7 +9,7 @@ use libos::file::event::AnonymousNode;
 use libos::file::queue::{Limits, Notice, QueueFile};
 use libos::file::{Access, File};
 use libos::signal::{Information, SIGNALS};
-use libos::vfs::attributes::{Kind, Time};
+use libos::vfs::attributes::Kind;
 use unix::{Object, Operation, Request};
 
 use crate::handles::{Held, Opened};
@@ -171,7 +171,7 @@ impl Server {
         }
         let Named { file, inode, .. } = &self.queues.names[&name];
         let (file, inode): (Arc<dyn File>, u64) = (file.clone(), *inode);
-        let now = Time::from_nanoseconds(machine::realtime_ns());
+        let now = machine::tick().time;
         let entry = AnonymousNode::entry(file.clone(), Kind::Regular, inode, &name, now);
         let handle = self.hold(id, Opened::new(entry, file, access, Object::Queue))?;
         Ok([u64::from(handle), inode, 0, 0])

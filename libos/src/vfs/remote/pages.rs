@@ -93,8 +93,24 @@ struct State {
     readers: usize,
     /// One past the number of the window that was last written to.
     stored: u64,
-    /// The pages that were last copied out of, as bytes of the file and where they are; as long as windows show what they did.
-    recent: (Range<u64>, usize),
+    /// The pages that were last copied out of, and those last stored to, as long as windows show what they did.
+    recent: Recent,
+    recent_stored: Recent,
+}
+
+/// Bytes of a file, and where they are.
+type Recent = (Range<u64>, usize);
+
+/// Where bytes are, if they are among those.
+fn within((bytes, address): &Recent, offset: u64, length: usize) -> Option<usize> {
+    let is_inside = offset >= bytes.start && offset + length as u64 <= bytes.end;
+    is_inside.then(|| address + (offset - bytes.start) as usize)
+}
+
+impl State {
+    fn forget_recent(&mut self) {
+        (self.recent, self.recent_stored) = Default::default();
+    }
 }
 
 /// What stands at an offset.
@@ -155,13 +171,17 @@ impl Pages {
     /// followed by [`Pages::end_plain`].
     pub(super) fn begin_plain(&self, generation: u32, offset: u64, length: usize) -> Option<usize> {
         let mut state = self.state.lock();
-        let (bytes, address) = &state.recent;
-        if generation != state.shown || offset < bytes.start || offset + length as u64 > bytes.end {
-            return None;
-        }
-        let from = address + (offset - bytes.start) as usize;
+        let from = within(&state.recent, offset, length).filter(|_| generation == state.shown)?;
         state.readers += 1;
         Some(from)
+    }
+
+    /// [`Pages::begin_plain`], of pages that were last stored to.
+    pub(super) fn begin_plain_store(&self, generation: u32, offset: u64, length: usize) -> Option<usize> {
+        let mut state = self.state.lock();
+        let to = within(&state.recent_stored, offset, length).filter(|_| generation == state.shown)?;
+        state.readers += 1;
+        Some(to)
     }
 
     /// Where `length` bytes from `offset` on may be stored to, and at which generation; to be followed by [`Pages::end_plain`]. `None`: `unixd` is to
@@ -188,8 +208,11 @@ impl Pages {
                 if handle.tree.server.inode(self.place).generation() != state.shown {
                     return Ok(None);
                 }
+                let run = u64::from((!(window.writable >> bit)).trailing_zeros()).min(WINDOW_PAGES - bit);
+                let address = window.address + bit as usize * PAGE_SIZE;
+                state.recent_stored = (page * PAGE..(page + run) * PAGE, address);
                 state.readers += 1;
-                return Ok(Some((window.address + bit as usize * PAGE_SIZE + within, state.shown)));
+                return Ok(Some((address + within, state.shown)));
             }
             if is_first || state.readers > 0 {
                 return Ok(None);
@@ -222,11 +245,12 @@ impl Pages {
         pages
     }
 
-    /// Empty the windows, if nothing was read out of them since this was done last.
+    /// Empty the windows, if nothing was read out of them or stored to them since this was done last.
     pub(super) fn give_back_unread(&self, tree: &Tree) {
         let is_unread = {
             let mut state = self.state.lock();
-            take(&mut state.recent).0.is_empty() && !state.windows.is_empty()
+            let recent = (take(&mut state.recent), take(&mut state.recent_stored));
+            recent.0.0.is_empty() && recent.1.0.is_empty() && !state.windows.is_empty()
         };
         if is_unread {
             self.give_back(tree);
@@ -278,7 +302,7 @@ impl Pages {
 
     /// Let no window be used any more.
     fn retire(&self, state: &mut State, tree: &Tree) {
-        state.recent = (0..0, 0);
+        state.forget_recent();
         let old = take(&mut state.windows);
         if tree.chooses_pages() {
             tree.with_cache(|cache| old.iter().for_each(|(&first, window)| cache.note_gone((self.place, first), window.mapped)));
@@ -415,7 +439,7 @@ impl Windows {
 /// Let go of pages of a window: those with their bits set, or of all if somebody copies out of it.
 fn make_way(state: &mut State, tree: &Tree, name: WindowName, mask: u64) {
     let Some(mut window) = state.windows.remove(&name.1) else { return };
-    state.recent = (0..0, 0);
+    state.forget_recent();
     let gone = if state.readers > 0 { window.mapped } else { window.mapped & mask };
     if tree.chooses_pages() {
         tree.with_cache(|cache| cache.note_gone(name, gone));

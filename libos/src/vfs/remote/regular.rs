@@ -118,12 +118,20 @@ impl RegularFile {
         let mark = input.mark();
         let taken = self.handle.tree.server.take(input, address, count);
         self.pages().end_plain();
-        let told = taken.and_then(|()| self.ask(Operation::NoteStored, 0, [u64::from(generation), count as u64]));
-        if told.is_err() {
+        if taken.and_then(|()| self.note_stored(generation, count)).is_err() {
             // What cannot be taken, or went where the file is no more, goes the long way, all of it.
             input.go_back(mark);
+            return None;
         }
-        told.ok().map(|_| count)
+        Some(count)
+    }
+
+    /// Tell of bytes that were written where a generation has them, if that changes anything else.
+    fn note_stored(&self, generation: u32, count: usize) -> Result<()> {
+        if self.words.tells_writes(|| self.handle.tree.server.clock()) {
+            return self.ask(Operation::NoteStored, 0, [u64::from(generation), count as u64]).map(drop);
+        }
+        if self.words.generation() == generation { Ok(()) } else { Err(Errno::EAGAIN) }
     }
 
     /// Send bytes that go to one place: what the mailbox holds, up to a fault.
@@ -169,7 +177,7 @@ impl File for RegularFile {
 
     fn read_plain(&self, memory: &dyn UserMemory, address: usize, length: usize, offset: u64) -> Option<usize> {
         let (server, words) = (self.handle.tree.server, self.words);
-        if words.is_unread() {
+        if words.tells_reads(|| server.clock()) {
             return None;
         }
         let left = words.size().checked_sub(offset)?;
@@ -181,8 +189,23 @@ impl File for RegularFile {
         outcome.ok().map(|()| count)
     }
 
+    fn write_plain(&self, memory: &dyn UserMemory, address: usize, length: usize, offset: u64) -> Option<usize> {
+        let (server, words) = (self.handle.tree.server, self.words);
+        let is_inside = offset.checked_add(length as u64)? <= words.size();
+        if !is_inside || self.known_seals().intersects(Seals::WRITES) || words.tells_writes(|| server.clock()) {
+            return None;
+        }
+        let generation = words.generation();
+        let pages = self.pages.get()?;
+        let to = pages.begin_plain_store(generation, offset, length)?;
+        let outcome = server.copy_in(memory, address, to, length);
+        pages.end_plain();
+        // What went where the file is no more is written once more.
+        (outcome.is_ok() && words.generation() == generation).then_some(length)
+    }
+
     fn read(&self, _: &dyn World, output: &mut Output, offset: u64, _: Blocking) -> Result<usize> {
-        if self.words.is_unread() {
+        if self.words.tells_reads(|| self.handle.tree.server.clock()) {
             let any = output.room() > 0 && offset < self.words.size();
             self.ask(Operation::NoteRead, 0, [u64::from(any), 0])?;
         }
@@ -281,7 +304,7 @@ impl File for RegularFile {
     }
 
     fn note_mapped(&self, _: &dyn World) -> Result<()> {
-        if self.words.is_unread() { self.ask(Operation::NoteRead, 0, [0; 2]).map(drop) } else { Ok(()) }
+        if self.words.tells_reads(|| self.handle.tree.server.clock()) { self.ask(Operation::NoteRead, 0, [0; 2]).map(drop) } else { Ok(()) }
     }
 
     fn share(&self, _: &'static dyn Server) -> Result<Option<u32>> {

@@ -155,12 +155,75 @@ fn extended_status() {
     println!("{}", made!(libc::statx(AT_FDCWD, text("file").as_ptr(), 0, 0xfff, std::ptr::without_provenance_mut(8))));
 }
 
+fn clock(number: libc::clockid_t) -> (i64, i64) {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the time is the call's to fill.
+    assert_eq!(unsafe { libc::syscall(libc::SYS_clock_gettime, number, &raw mut time) }, 0);
+    (time.tv_sec, time.tv_nsec)
+}
+
+/// Many writes go over the same bytes in one tick of the clock that files' times go by: what is seen besides is as exact as after one.
+fn writes_over_contents() {
+    const BYTES: usize = 8192;
+    make("file", "x");
+    let fd = opened("file", O_RDWR);
+    let write = |byte: u8| {
+        // SAFETY: the bytes are the array's.
+        let count = unsafe { libc::pwrite(fd, [byte; BYTES].as_ptr().cast(), BYTES, 0) };
+        assert_eq!(count, BYTES as isize);
+    };
+    let status = || {
+        // SAFETY: the structure is numbers, and the call's to fill.
+        unsafe {
+            let mut data: libc::stat = std::mem::zeroed();
+            assert_eq!(libc::fstat(fd, &raw mut data), 0);
+            data
+        }
+    };
+    let modified = || (status().st_mtime, status().st_mtime_nsec);
+    let is_now = || {
+        let before = clock(libc::CLOCK_REALTIME_COARSE);
+        write(b'y');
+        before <= modified() && modified() <= clock(libc::CLOCK_REALTIME)
+    };
+    println!("between the clocks: {}", (0..2000).all(|_| is_now()));
+    println!("of two files: {}", {
+        write(b'1');
+        make("other", "2");
+        write(b'3');
+        let other = std::fs::metadata("other").expect("it was made");
+        use std::os::unix::fs::MetadataExt;
+        (other.mtime(), other.mtime_nsec()) <= modified()
+    });
+    println!("set back: {} {}", set_times(fd, None, Some([(8, 0), (9, 0)]), 0), modified().0 == 9);
+    println!("and written: {}", is_now());
+    write(b'z');
+    println!("{} {:o}", made!(libc::fchmod(fd, 0o6755)), status().st_mode);
+    // What root's writes take away depends on what root may here.
+    println!("written by root: {} {}", is_now(), made!(libc::fchmod(fd, 0o6755)));
+    let notices = made!(libc::inotify_init1(libc::IN_NONBLOCK)).parse().expect("a descriptor");
+    write(b'a');
+    println!("{}", made!(libc::inotify_add_watch(notices, text("file").as_ptr(), libc::IN_MODIFY)));
+    for byte in b"bcd" {
+        write(*byte);
+        println!("told: {}", take(notices, 64).len());
+    }
+    println!("cut: {} {}", made!(libc::ftruncate(fd, 10)), status().st_size);
+    write(b'e');
+    println!("{} {:?}", status().st_size, std::fs::read("file").map(|bytes| bytes.iter().all(|&byte| byte == b'e')));
+    let least = libc::rlimit { rlim_cur: 4096, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: the bytes are the array's, and the limit outlives the call.
+    let (set, count) = unsafe { (libc::setrlimit(libc::RLIMIT_FSIZE, &raw const least), libc::pwrite(fd, [1u8; BYTES].as_ptr().cast(), BYTES, 0)) };
+    println!("held to a limit: {set} {count}");
+}
+
 fn main() {
     in_folder("file_times", || {
         run(&[
             ("times of files", || in_folder("k", times_of_files)),
             ("times of directories", || in_folder("l", times_of_directories)),
             ("times that are set", || in_folder("m", times_that_are_set)),
+            ("writes over contents", || in_folder("w", writes_over_contents)),
             ("extended status", || in_folder("n", extended_status)),
         ]);
     });

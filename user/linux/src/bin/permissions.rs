@@ -272,6 +272,13 @@ fn special_bits() {
         });
     };
     after("a write", 0o6777, &|| std::fs::write(&name, b"more").expect("one's own"));
+    after("writes over contents, and another", 0o777, &|| {
+        let file = std::fs::File::options().read(true).write(true).open(&name).expect("one's own");
+        let write = || std::os::unix::fs::FileExt::write_all_at(&file, b"TEXT", 0).expect("one's own");
+        (0..3).for_each(|_| write());
+        println!("{}", chmod(&name, 0o6777));
+        write();
+    });
     after("a cut", 0o6777, &|| assert_eq!(unsafe { libc::truncate(text(&name).as_ptr(), 1) }, 0));
     after("locking", 0o6767, &|| std::fs::write(&name, b"more").expect("one's own"));
     after("a group", 0o6777, &|| println!("{}", give(&name, u32::MAX, 7001)));

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use libos::errno::Errno;
 use libos::file::Access;
 use libos::file::event::AnonymousNode;
-use libos::vfs::attributes::{Kind as NodeKind, Time};
+use libos::vfs::attributes::Kind as NodeKind;
 use libos::vfs::permission::Wanted;
 use unix::message::{BYTES, BYTES_MOST, CREDENTIALS, MESSAGE_MOST, NAME, NAME_MOST, PLACE, RIGHTS, RIGHTS_MOST, inode_of};
 use unix::{Object, Operation, Request};
@@ -112,7 +112,7 @@ impl Server {
 
     fn hold_socket(&mut self, id: u32, socket: Arc<Socket>) -> Result<u32, Errno> {
         let name = alloc::format!("socket:[{}]", socket.inode());
-        let now = Time::from_nanoseconds(machine::realtime_ns());
+        let now = machine::tick().time;
         let entry = AnonymousNode::entry(socket.clone(), NodeKind::Socket, socket.inode(), name.as_bytes(), now);
         let access = Access::READ | Access::WRITE;
         let mut opened = Opened::new(entry, socket.clone(), access, Object::Socket);

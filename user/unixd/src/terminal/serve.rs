@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use libos::errno::Errno;
 use libos::file::Access;
 use libos::signal::{SIGTTIN, SIGTTOU};
-use libos::vfs::attributes::{Time, major, minor};
+use libos::vfs::attributes::{major, minor};
 use libos::vfs::permission::Wanted;
 use linux_raw_sys::general as linux;
 use unix::{Object, Operation, Request, TerminalFlags};
@@ -86,7 +86,7 @@ impl Server {
         let end = match device {
             PTMX => {
                 let credentials = &self.family.member(id)?.credentials;
-                let now = Time::from_nanoseconds(machine::realtime_ns());
+                let now = machine::tick().time;
                 End::of_master(self.terminals.pairs.make(credentials.user.file, credentials.group.file, now)?)
             }
             TTY => self.open_end(id, self.controlling(id).ok_or(Errno::ENXIO)?)?,

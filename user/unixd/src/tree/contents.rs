@@ -88,7 +88,7 @@ impl Tree {
         }
         if purpose == Purpose::Stored {
             touch(inode, world);
-            self.settle(&opened.entry);
+            self.settle(&opened.entry, world.tick);
         }
         self.map_frames(asked, world, &opened, (page, pages, target), purpose)
     }
@@ -154,7 +154,7 @@ impl Tree {
         let bytes = asked.channel.posted(usize::try_from(length).unwrap_or(usize::MAX)).ok_or(Errno::EINVAL)?;
         let place = if offset == END { Place::End } else { Place::At(offset) };
         let outcome = inode_of(&opened.entry)?.write(world, &mut Input::own(bytes), place, Blocking::Refused);
-        self.settle(&opened.entry);
+        self.settle(&opened.entry, world.tick);
         if outcome.as_ref().is_ok_and(|&(count, _)| count > 0) {
             self.watches.tell(&opened.entry, Happening::MODIFY);
         }
@@ -165,7 +165,7 @@ impl Tree {
         let [handle, offset, length] = request.words;
         let opened = opened(asked, handle as u32, Access::WRITE)?;
         let outcome = inode_of(&opened.entry)?.allocate(world, u32::from(request.small), offset, length);
-        self.settle(&opened.entry);
+        self.settle(&opened.entry, world.tick);
         outcome?;
         self.watches.tell(&opened.entry, Happening::MODIFY);
         value(0)
@@ -182,7 +182,7 @@ impl Tree {
         } else {
             return Err(Errno::EAGAIN);
         }
-        self.settle(&opened.entry);
+        self.settle(&opened.entry, world.tick);
         value(0)
     }
 
@@ -192,7 +192,7 @@ impl Tree {
         if words[1] != 0 {
             self.watches.tell(&opened.entry, Happening::ACCESS);
         }
-        self.settle(&opened.entry);
+        self.settle(&opened.entry, world.tick);
         value(0)
     }
 

@@ -33,12 +33,12 @@ use libos::vfs::node::Entry;
 use libos::vfs::permission::{Subject, Wanted};
 use libos::vfs::tmpfs::{InUse, Inode, Options, Tmpfs, Use};
 use libos::vfs::world::World;
-use unix::{MAILBOX_BYTES, Object, OpenPurpose, Operation, Request, place};
+use unix::{InodeWords, MAILBOX_BYTES, Object, OpenPurpose, Operation, Request, place};
 
 use crate::channel::Channel;
 use crate::family::credentials::Credentials;
 use crate::handles::{Handles, Held, Opened};
-use crate::machine;
+use crate::machine::{self, Tick};
 use crate::memory;
 use crate::sandbox::{OPEN, Sandbox};
 use crate::server::{Answer, value};
@@ -80,7 +80,7 @@ pub struct Asked<'a> {
     /// Whose it is.
     pub credentials: &'a Credentials,
     /// When it is served.
-    pub now: Time,
+    pub tick: Tick,
     /// Frames free, and in all.
     pub frames: (usize, usize),
     /// What it is held to.
@@ -150,8 +150,7 @@ impl Tree {
     /// `ENOSPC`: there is no room.
     pub fn make_segment(&self, key: i32, bytes: u64) -> Result<Arc<Entry>> {
         const PERMISSIONS: u32 = 0o600;
-        let now = Time::from_nanoseconds(machine::realtime_ns());
-        let world = RequestWorld::new(Subject::ROOT, &OPEN, now, memory::frames_for_files());
+        let world = RequestWorld::new(Subject::ROOT, &OPEN, machine::tick(), memory::frames_for_files());
         let name = alloc::format!("SYSV{key:08x}");
         let file = self.nameless.node.create_unnamed(&self.nameless, name.as_bytes(), PERMISSIONS, &world.actor())?;
         file.node.truncate(&world, bytes)?;
@@ -163,7 +162,7 @@ impl Tree {
     /// # Errors
     /// `ENFILE`: the process holds too much. `ENOMEM`: there are no frames.
     pub fn open_segment(&self, asked: &mut Asked, file: Arc<Entry>, access: Access) -> Result<u32> {
-        let world = RequestWorld::new(Subject::ROOT, &OPEN, asked.now, asked.frames);
+        let world = RequestWorld::new(Subject::ROOT, &OPEN, asked.tick, asked.frames);
         self.open_new(asked, &world, file, access).map(|answer| (answer[0] >> 32) as u32)
     }
 
@@ -171,7 +170,7 @@ impl Tree {
     pub fn serve(&self, request: &Request, asked: &mut Asked) -> (Answer, Vec<u32>, Vec<u32>) {
         let world = RequestWorld {
             mounts: Some(&self.mounts),
-            ..RequestWorld::new(asked.credentials.for_files(), asked.sandbox, asked.now, asked.frames)
+            ..RequestWorld::new(asked.credentials.for_files(), asked.sandbox, asked.tick, asked.frames)
         };
         let answer = pledged::check(request, asked).and_then(|()| self.dispatch(request, asked, &world));
         let mut listeners = Vec::new();
@@ -339,7 +338,7 @@ impl Tree {
     fn show(&self, asked: &mut Asked, entry: &Arc<Entry>) -> Result<Arc<Shown>> {
         let attributes = entry.node.attributes();
         let shown = self.showcase.show((attributes.device, attributes.inode))?;
-        self.update(&shown, &attributes);
+        self.update(&shown, &attributes, asked.tick);
         shown.set_seals(inode_of(entry)?.sealed()?);
         let pages = shown.place as usize / unix::InodeWords::PER_PAGE + 1;
         while *asked.words_pages < pages {
@@ -351,25 +350,35 @@ impl Tree {
     }
 
     /// After contents or times of an entry's inode changed.
-    fn settle(&self, entry: &Arc<Entry>) {
+    fn settle(&self, entry: &Arc<Entry>, tick: Tick) {
         if entry.node.kind() != Kind::Regular {
             return;
         }
         let attributes = entry.node.attributes();
         if let Some(shown) = self.showcase.find((attributes.device, attributes.inode)) {
-            self.update(&shown, &attributes);
+            self.update(&shown, &attributes, tick);
         }
     }
 
-    /// Bring what is shown of an inode up to date. Reads are told of as long as the time of access is to be set, or somebody watches.
-    fn update(&self, shown: &Shown, attributes: &Attributes) {
-        let is_unread = attributes.accessed <= attributes.modified || attributes.accessed <= attributes.changed;
-        shown.set(attributes.size, is_unread || self.watches.want_reads());
+    /// Bring what is shown of an inode up to date. What reads and writes change besides is told once a tick, the time of access only as long as
+    /// it is to be set; always where somebody watches, or a write takes bits away.
+    fn update(&self, shown: &Shown, attributes: &Attributes, tick: Tick) {
+        let Attributes { accessed, modified, changed, .. } = *attributes;
+        let reads = if self.watches.want(Happening::ACCESS) {
+            0
+        } else if accessed > modified && accessed > changed {
+            InodeWords::FOR_GOOD
+        } else {
+            if accessed == tick.time { tick.end } else { 0 }
+        };
+        let is_told = self.watches.want(Happening::MODIFY) || attributes.permissions & SET_IDS != 0;
+        let writes = if !is_told && modified == tick.time && changed == tick.time { tick.end } else { 0 };
+        shown.set(attributes.size, reads, writes);
     }
 
     fn make_notices(&self, asked: &mut Asked, inode: u64) -> Answer {
         let notices: Arc<Inotify> = Arc::default();
-        let entry = AnonymousNode::entry(notices.clone(), Kind::Anonymous, inode, b"anon_inode:inotify", asked.now);
+        let entry = AnonymousNode::entry(notices.clone(), Kind::Anonymous, inode, b"anon_inode:inotify", asked.tick.time);
         let opened = Opened::new(entry, notices, Access::READ, Object::Notices);
         asked.handles.insert(Held::Open(Arc::new(opened))).and_then(|handle| value(u64::from(handle)))
     }
@@ -378,8 +387,8 @@ impl Tree {
         let (entry, instance) = (asked.handles.entry(words[0] as u32)?, instance(asked, words[1] as u32)?);
         let mask = Happening::from_bits_truncate(words[2] as u32);
         let watch = self.watches.add(&instance, &entry.node, mask)?;
-        if mask.contains(Happening::ACCESS) {
-            self.showcase.ask_of_reads();
+        if mask.intersects(Happening::ACCESS | Happening::MODIFY) {
+            self.showcase.ask();
         }
         value(watch as u64)
     }

@@ -40,7 +40,7 @@ impl Tree {
             () => {
                 let (source, pool) = (&source[..source.len().min(SOURCE_MOST)], inode_of(&self.root)?.pool());
                 let new = New { kind, source, options, flags };
-                self.mounts.mount(&new, &target, &|kind| self.given(kind), pool, asked.now)
+                self.mounts.mount(&new, &target, &|kind| self.given(kind), pool, asked.tick.time)
             }
         }?;
         value(0)

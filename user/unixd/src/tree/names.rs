@@ -103,7 +103,7 @@ impl Tree {
             _ => return answer(asked, found, Last::Follow),
         };
         if opening.cuts() {
-            self.settle(&entry);
+            self.settle(&entry, world.tick);
         }
         if found.made {
             self.watches.tell_name(&found.parent, &found.name, Happening::CREATE, false, 0);
@@ -133,7 +133,7 @@ impl Tree {
         let change = wire::change(parts, &wire::words(&bytes));
         entry.check_changeable()?;
         entry.node.change(&change, &world.actor())?;
-        self.settle(&entry);
+        self.settle(&entry, world.tick);
         self.watches.tell(&entry, told_as(&change));
         value(0)
     }
@@ -152,7 +152,7 @@ impl Tree {
             entry.node.check_idle()?;
         }
         let outcome = entry.node.truncate(world, size);
-        self.settle(&entry);
+        self.settle(&entry, world.tick);
         outcome?;
         self.watches.tell(&entry, Happening::MODIFY);
         value(0)

@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 
 use libos::errno::{Errno, Result};
-use libos::vfs::attributes::{Kind, Time};
+use libos::vfs::attributes::Kind;
 use libos::vfs::node::Entry;
 use libos::vfs::walk::{Last, Start, walk};
 
@@ -19,9 +19,9 @@ impl Tree {
     /// Those of path_resolution(7). `EISDIR`: it is a directory. `ENXIO`: it is a device or the like, or in a file system that each process
     /// has for itself.
     pub fn regular_file(&self, path: &[u8]) -> Result<Arc<Entry>> {
-        let (root, now) = (Credentials::default(), Time::from_nanoseconds(machine::realtime_ns()));
+        let (root, tick) = (Credentials::default(), machine::tick());
         let frames = memory::frames_for_files();
-        let world = RequestWorld { mounts: Some(&self.mounts), ..RequestWorld::new(root.for_files(), &crate::sandbox::OPEN, now, frames) };
+        let world = RequestWorld { mounts: Some(&self.mounts), ..RequestWorld::new(root.for_files(), &crate::sandbox::OPEN, tick, frames) };
         let start = Start { root: self.root.clone(), from: self.root.clone() };
         let found = walk(&world, &start, path, Last::Follow)?;
         let is_here = found.rest.is_none();

@@ -5,7 +5,6 @@ use alloc::vec::Vec;
 
 use libos::errno::Errno;
 use libos::file::Access;
-use libos::vfs::attributes::Time;
 use libos::vfs::node::Entry;
 use unix::{Operation, Request};
 
@@ -81,7 +80,7 @@ impl Server {
             words_pages: &mut process.words_pages,
             channel: &process.channel,
             credentials: &family.member(id)?.credentials,
-            now: Time::from_nanoseconds(machine::realtime_ns()),
+            tick: machine::tick(),
             frames,
             sandbox,
             uses: Vec::new(),

@@ -94,10 +94,10 @@ impl Showcase {
         self.places.lock().by_inode.get(&identity).and_then(Weak::upgrade)
     }
 
-    /// Let every read be told of.
-    pub fn ask_of_reads(&self) {
+    /// Let the next read and the next write of each be told of.
+    pub fn ask(&self) {
         for shown in self.places.lock().by_inode.values().filter_map(Weak::upgrade) {
-            shown.words().unread.store(1, Ordering::Relaxed);
+            shown.untell(0, 0);
         }
     }
 
@@ -165,10 +165,15 @@ impl Shown {
         self.words().generation()
     }
 
-    /// Set what is shown.
-    pub fn set(&self, size: u64, is_unread: bool) {
+    /// Set what is shown: the size, and how long reads and writes need not be told of.
+    pub fn set(&self, size: u64, reads_untold: u64, writes_untold: u64) {
         self.words().size.store(size, Ordering::Release);
-        self.words().unread.store(u32::from(is_unread), Ordering::Relaxed);
+        self.untell(reads_untold, writes_untold);
+    }
+
+    fn untell(&self, reads: u64, writes: u64) {
+        self.words().reads_untold.store(reads, Ordering::Relaxed);
+        self.words().writes_untold.store(writes, Ordering::Relaxed);
     }
 
     /// Set what may not happen to it any more.

@@ -77,9 +77,9 @@ impl Watches {
         self.all.lock().is_empty()
     }
 
-    /// Whether anybody wants to hear of reads.
-    pub fn want_reads(&self) -> bool {
-        self.all.lock().iter().any(|watch| watch.mask.contains(Happening::ACCESS) && watch.instance.strong_count() > 0)
+    /// Whether anybody wants to hear of such a thing, whatever it happens to.
+    pub fn want(&self, what: Happening) -> bool {
+        self.all.lock().iter().any(|watch| watch.mask.contains(what) && watch.instance.strong_count() > 0)
     }
 
     /// Something happened to an inode.

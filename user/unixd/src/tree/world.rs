@@ -17,6 +17,7 @@ use libos::vfs::way::Way;
 use libos::vfs::world::{Report, Table, World};
 
 use super::mounts::Mounts;
+use crate::machine::Tick;
 use crate::sandbox::Sandbox;
 
 /// Pages of a file (device and inode) that have other frames, and whether they were cut.
@@ -29,7 +30,7 @@ pub struct RequestWorld<'a> {
     /// To what it is held besides.
     pub sandbox: &'a Sandbox,
     /// When it is served.
-    pub now: Time,
+    pub tick: Tick,
     /// Frames free, and in all.
     pub frames: (usize, usize),
     /// What happened to pages of files meanwhile.
@@ -45,9 +46,9 @@ pub struct RequestWorld<'a> {
 impl<'a> RequestWorld<'a> {
     /// The world of a request that is served now, with these rights and so many frames.
     #[must_use]
-    pub fn new(subject: Subject<'a>, sandbox: &'a Sandbox, now: Time, frames: (usize, usize)) -> RequestWorld<'a> {
+    pub fn new(subject: Subject<'a>, sandbox: &'a Sandbox, tick: Tick, frames: (usize, usize)) -> RequestWorld<'a> {
         let (moved, removed, way) = (RefCell::default(), RefCell::default(), RefCell::default());
-        RequestWorld { subject, sandbox, now, frames, moved, removed, way, mounts: None }
+        RequestWorld { subject, sandbox, tick, frames, moved, removed, way, mounts: None }
     }
 }
 
@@ -80,7 +81,7 @@ impl World for RequestWorld<'_> {
     }
 
     fn now(&self) -> Time {
-        self.now
+        self.tick.time
     }
 
     fn monotonic_ns(&self) -> u64 {
