@@ -213,7 +213,8 @@ fn writes_over_contents() {
     println!("{} {:?}", status().st_size, std::fs::read("file").map(|bytes| bytes.iter().all(|&byte| byte == b'e')));
     let least = libc::rlimit { rlim_cur: 4096, rlim_max: libc::RLIM_INFINITY };
     // SAFETY: the bytes are the array's, and the limit outlives the call.
-    let (set, count) = unsafe { (libc::setrlimit(libc::RLIMIT_FSIZE, &raw const least), libc::pwrite(fd, [1u8; BYTES].as_ptr().cast(), BYTES, 0)) };
+    let (set, count) =
+        unsafe { (libc::setrlimit(libc::RLIMIT_FSIZE, &raw const least), libc::pwrite(fd, [1u8; BYTES].as_ptr().cast(), BYTES, 0)) };
     println!("held to a limit: {set} {count}");
 }
 
