@@ -197,10 +197,14 @@ impl Description {
         if is_plain { self.file.read_plain(memory, address, length, offset as u64) } else { None }
     }
 
-    /// write(2) of one stretch, if nobody looks at it.
+    /// write(2) of one stretch, if nobody looks at it, or it goes into a ring.
     #[inline(always)]
-    pub fn write_plain(&self, length: usize) -> Option<usize> {
-        if matches!(self.plain_writes, Plain::Null | Plain::Zero) { Some(length) } else { None }
+    pub fn write_plain<W: World>(&self, world: &W, address: usize, length: usize) -> Option<usize> {
+        match self.plain_writes {
+            Plain::Null | Plain::Zero => Some(length),
+            Plain::Ring => self.file.write_plain(world, address, length),
+            Plain::Nothing | Plain::Contents => None,
+        }
     }
 
     /// lseek(2) that sets or moves an offset which only this process has.

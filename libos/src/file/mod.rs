@@ -128,6 +128,8 @@ pub enum Plain {
     Zero,
     /// Reading does, mostly: [`File::read_plain`].
     Contents,
+    /// Writing does, mostly, and a wake: [`File::write_plain`].
+    Ring,
 }
 
 /// Where a write goes.
@@ -191,6 +193,13 @@ pub trait File: Any + Send + Sync {
     /// `None`: it is to be read as all files are, from the beginning.
     fn read_plain(&self, memory: &dyn UserMemory, address: usize, length: usize, offset: u64) -> Option<usize> {
         let _ = (memory, address, length, offset);
+        None
+    }
+
+    /// Write one stretch of the program's memory whole, if that takes a copy and at most the wake of somebody who waits for it.
+    /// `None`, and nothing was written: it is to be done as with all files.
+    fn write_plain(&self, world: &dyn World, address: usize, length: usize) -> Option<usize> {
+        let _ = (world, address, length);
         None
     }
 

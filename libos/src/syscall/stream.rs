@@ -41,10 +41,10 @@ pub fn read<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<us
     descriptor(process, arguments)?.read(process, &mut output(process, arguments))
 }
 
-/// The lane of [`write()`]: to where nobody looks.
+/// The lane of [`write()`]: to where nobody looks, or a copy.
 #[inline(always)]
 pub fn write_plain<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Option<usize> {
-    plainly(process, arguments, |description| description.write_plain(arguments.word(2).min(MOST_BYTES)))
+    plainly(process, arguments, |description| description.write_plain(process, arguments.word(1), arguments.word(2).min(MOST_BYTES)))
 }
 
 /// write(2)
