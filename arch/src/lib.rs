@@ -112,16 +112,14 @@ pub trait Cpu {
     /// space and its upcall page.
     ///
     /// # Safety
-    /// `previous` is what was loaded before, if that still exists; `next` stays where it is until the next switch, and its root is a page table whose
+    /// `previous` is what was loaded before, if anything was; `next` stays where it is until the next switch, and its root is a page table whose
     /// user half the kernel keeps sound.
-    unsafe fn switch(&mut self, previous: Option<&mut Self::Context>, next: &mut Self::Context);
+    unsafe fn switch(&mut self, previous: &mut Self::Context, next: &mut Self::Context);
     /// Load again what `set_upcall` or, if `registers` says so, `set_registers` changed in the loaded context and the CPU holds: upcall
     /// registers, TLS base.
     fn reload(&mut self, context: &Self::Context, registers: bool);
     /// Run the loaded context until it, or one that its calls turned to, traps. `own` gives the machine that a kernel is on.
     fn run<K>(kernel: &mut K, own: fn(&mut K) -> &mut Self, context: &UnsafeCell<Self::Context>, calls: &Handlers<K>) -> Trap;
-    /// Leave any user address space: before the loaded context's root is freed.
-    fn unload(&mut self);
     /// Write what a new root table needs besides user entries (x86_64: the kernel's half). The frame is zeroed.
     fn init_root(&mut self, root: u64);
     /// Forget the translation of one page.

@@ -86,6 +86,10 @@ impl<M: Machine> Kernel<M> {
         let registers = Registers { pc: header.entry, sp: header.stack, ..Registers::default() };
         self.context(context).machine().set_registers(&registers);
         self.context(context).run.set(Run::Runnable);
+        // SAFETY: what the machine has on the CPU before is nobody's, and any bytes make a context to put it in.
+        unsafe { self.machine.switch(&mut core::mem::zeroed(), self.context(context).machine()) };
+        self.account(context, self.machine.clock().wrapping_neg());
+        self.schedule.loaded = context;
         for slot in 0..MAX_SLICES {
             self.set_slice(slot, id, (slot == 0).then_some(context));
         }

@@ -12,6 +12,9 @@ use crate::{Kernel, Result, queue::Node};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct ContextRef(NonZeroUsize);
 
+/// Who is loaded before the first context is.
+pub(crate) const NOBODY: ContextRef = ContextRef(NonZeroUsize::MAX);
+
 /// What a context is doing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Run {
@@ -31,6 +34,9 @@ pub(crate) enum Run {
 pub(crate) const TIMER_NODE: usize = MAX_WAIT_WORDS;
 pub(crate) const NODES: usize = MAX_WAIT_WORDS + 1;
 
+/// Where an index begins in the name of a context.
+pub(crate) const INDEX_SHIFT: u32 = 56;
+
 /// A context's record.
 pub(crate) struct Record<C> {
     /// Registers and vector state.
@@ -41,8 +47,9 @@ pub(crate) struct Record<C> {
     pub(crate) root: u64,
     /// Its environment's [`abi::EnvEntry::ran`].
     pub(crate) ran: *mut u64,
-    pub(crate) env: Cell<EnvId>,
-    pub(crate) index: Cell<usize>,
+    pub(crate) env: EnvId,
+    /// What receivers of its messages see: its environment, and its index in that from [`INDEX_SHIFT`] on.
+    pub(crate) name: u64,
     pub(crate) run: Cell<Run>,
     /// Set when a slice was ended by force, cleared when the library has been told.
     pub(crate) preempted: Cell<bool>,
@@ -72,6 +79,13 @@ impl<M: Machine> Kernel<M> {
         unsafe { &*core::ptr::with_exposed_provenance(context.0.get()) }
     }
 
+    /// Whose node it is, and which. A record begins where its frame does.
+    pub(crate) fn owner(&self, node: &Node) -> (ContextRef, usize) {
+        let place = core::ptr::from_ref(node).addr();
+        let context = ContextRef(NonZeroUsize::new(place & !(PAGE_SIZE - 1)).expect("the direct map does not begin at 0"));
+        (context, (place - self.context(context).nodes.as_ptr().addr()) / size_of::<Node>())
+    }
+
     /// A new, stopped context of the environment in `slot`, charged to it.
     pub(crate) fn new_context(&mut self, id: EnvId) -> Result<usize> {
         let env = self.env(id.slot());
@@ -84,8 +98,8 @@ impl<M: Machine> Kernel<M> {
             frame,
             root: env.root.get(),
             ran: &raw mut self.entry(id.slot()).ran,
-            env: Cell::new(id),
-            index: Cell::new(index),
+            env: id,
+            name: id.0 | (index as u64) << INDEX_SHIFT,
             run: Cell::new(Run::Stopped),
             preempted: Cell::new(false),
             upcall: Cell::new(None),

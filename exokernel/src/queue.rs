@@ -7,33 +7,26 @@ use core::cell::Cell;
 
 use arch::Machine;
 
-use crate::{Kernel, context::ContextRef};
+use crate::Kernel;
 
 const BUCKETS: usize = 64;
 /// The list of contexts that have a deadline.
 pub(crate) const TIMED: usize = BUCKETS;
 
-/// A node's name: the record's frame and the node's index in it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct NodeRef {
-    pub(crate) context: ContextRef,
-    pub(crate) index: usize,
-}
-
 /// A place in a list.
 #[derive(Default)]
 pub(crate) struct Node {
-    /// A word's address in the direct map, or a deadline.
+    /// A word's address in the direct map, or a deadline: set before the node is put into a list.
     pub(crate) key: Cell<u64>,
-    next: Cell<Option<NodeRef>>,
-    previous: Cell<Option<NodeRef>>,
+    next: Cell<Option<&'static Node>>,
+    previous: Cell<Option<&'static Node>>,
 }
 
 /// A list.
 #[derive(Clone, Copy)]
 pub(crate) struct Ends {
-    first: Option<NodeRef>,
-    last: Option<NodeRef>,
+    first: Option<&'static Node>,
+    last: Option<&'static Node>,
 }
 
 /// All lists.
@@ -46,48 +39,41 @@ pub(crate) fn bucket(key: u64) -> usize {
 }
 
 impl<M: Machine> Kernel<M> {
-    fn node<'a>(&self, node: NodeRef) -> &'a Node {
-        &self.context(node.context).nodes[node.index]
-    }
-
     /// Put a node at the end of a list.
-    pub(crate) fn enqueue(&mut self, list: usize, node: NodeRef, key: u64) {
+    pub(crate) fn enqueue(&mut self, list: usize, node: &'static Node) {
         let last = self.queues[list].last.replace(node);
-        let this = self.node(node);
-        this.key.set(key);
-        this.next.set(None);
-        this.previous.set(last);
+        node.next.set(None);
+        node.previous.set(last);
         match last {
-            Some(last) => self.node(last).next.set(Some(node)),
+            Some(last) => last.next.set(Some(node)),
             None => self.queues[list].first = Some(node),
         }
     }
 
     /// Take a node out of the list that it is in.
-    pub(crate) fn dequeue(&mut self, list: usize, node: NodeRef) {
-        let this = self.node(node);
-        let (next, previous) = (this.next.take(), this.previous.take());
+    pub(crate) fn dequeue(&mut self, list: usize, node: &Node) {
+        let (next, previous) = (node.next.get(), node.previous.get());
         match previous {
-            Some(previous) => self.node(previous).next.set(next),
+            Some(previous) => previous.next.set(next),
             None => self.queues[list].first = next,
         }
         match next {
-            Some(next) => self.node(next).previous.set(previous),
+            Some(next) => next.previous.set(previous),
             None => self.queues[list].last = previous,
         }
     }
 
-    fn nodes(&self, list: usize) -> impl Iterator<Item = NodeRef> {
-        core::iter::successors(self.queues[list].first, |&node| self.node(node).next.get())
+    fn nodes(&self, list: usize) -> impl Iterator<Item = &'static Node> {
+        core::iter::successors(self.queues[list].first, |node| node.next.get())
     }
 
     /// The first node whose key `matches`.
-    pub(crate) fn find_node(&self, list: usize, matches: impl Fn(u64) -> bool) -> Option<NodeRef> {
-        self.nodes(list).find(|&node| matches(self.node(node).key.get()))
+    pub(crate) fn find_node(&self, list: usize, matches: impl Fn(u64) -> bool) -> Option<&'static Node> {
+        self.nodes(list).find(|node| matches(node.key.get()))
     }
 
     /// The smallest key of a list.
     pub(crate) fn least_key(&self, list: usize) -> Option<u64> {
-        self.nodes(list).map(|node| self.node(node).key.get()).min()
+        self.nodes(list).map(|node| node.key.get()).min()
     }
 }

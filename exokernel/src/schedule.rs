@@ -7,8 +7,8 @@ use abi::{EnvId, Error, INFO_SLICES_PAGE, MAX_SLICES, NO_DEADLINE, SliceEntry};
 use arch::{Context, Interrupt, Machine};
 
 use crate::Kernel;
-use crate::context::{ContextRef, Run, TIMER_NODE};
-use crate::queue::{NodeRef, TIMED, bucket};
+use crate::context::{ContextRef, INDEX_SHIFT, NOBODY, Run, TIMER_NODE};
+use crate::queue::{TIMED, bucket};
 use crate::upcall::SLICE;
 
 /// `SliceEntry::context` of a slot that its owner leaves unused.
@@ -18,62 +18,51 @@ pub(crate) const UNUSED: u32 = u32::MAX;
 pub(crate) struct Schedule {
     /// Who runs; none: whoever `pick` finds.
     pub(crate) current: Option<ContextRef>,
-    /// Whose state is on the CPU.
-    pub(crate) loaded: Option<ContextRef>,
+    /// Whose state is on the CPU. One that died stays there until another is loaded, and so before it is reaped.
+    pub(crate) loaded: ContextRef,
     slot: usize,
     slice_end: u64,
+    /// When the timer goes off: not after what it is wanted for.
     timer: u64,
     /// Who runs in each slot.
-    runners: [Option<ContextRef>; MAX_SLICES],
+    pub(crate) runners: [Option<ContextRef>; MAX_SLICES],
     /// One past the last slot that is in use.
     end: usize,
 }
 
 impl Schedule {
     pub(crate) fn new() -> Self {
-        Schedule { current: None, loaded: None, slot: 0, slice_end: 0, timer: NO_DEADLINE, runners: [None; MAX_SLICES], end: 0 }
+        Schedule { current: None, loaded: NOBODY, slot: 0, slice_end: 0, timer: NO_DEADLINE, runners: [None; MAX_SLICES], end: 0 }
     }
 }
 
 impl<M: Machine> Kernel<M> {
-    /// The context to run, loaded.
+    /// Make a context the one that runs, if it is not.
     #[inline(always)]
-    pub(crate) fn next_context(&mut self) -> ContextRef {
-        let context = self.schedule.current.unwrap_or_else(|| self.pick());
-        if self.schedule.loaded != Some(context) {
+    pub(crate) fn load(&mut self, context: ContextRef) {
+        let previous = core::mem::replace(&mut self.schedule.loaded, context);
+        if previous != context {
             let now = self.machine.clock();
-            let previous = self.schedule.loaded.replace(context);
-            self.account(Some(context), now.wrapping_neg());
+            self.account(context, now.wrapping_neg());
             self.account(previous, now);
-            let previous = previous.map(|previous| self.context(previous).machine());
-            let next = self.context(context).machine();
-            // SAFETY: `loaded` is what was loaded last (`forget` unloads what goes away), and the context's root stays a sound table until
-            // its environment is reaped, which needs its death, which unloads it.
+            let (previous, next) = (self.context(previous).machine(), self.context(context).machine());
+            // SAFETY: the context's root stays a sound table until its environment is reaped, by another, which then is loaded.
             unsafe { self.machine.switch(previous, next) };
         }
-        context
     }
 
-    /// Add ticks to what a context's environment, if there is one, has run: the clock where its time ends, and less the clock where it begins.
-    #[inline(always)]
-    fn account(&self, context: Option<ContextRef>, ticks: u64) {
-        if let Some(ran) = context.map(|context| self.context(context).ran) {
-            // SAFETY: the word is in the environment table, which is the kernel's for good.
-            unsafe { *ran = (*ran).wrapping_add(ticks) };
-        }
+    /// Add ticks to what a context's environment has run: the clock where its time ends, and less the clock where it begins.
+    pub(crate) fn account(&self, context: ContextRef, ticks: u64) {
+        let ran = self.context(context).ran;
+        // SAFETY: the word is in the environment table, which is the kernel's for good.
+        unsafe { *ran = (*ran).wrapping_add(ticks) };
     }
 
     /// Begin the next slice that somebody can use; sleep while nobody can.
-    fn pick(&mut self) -> ContextRef {
+    pub(crate) fn pick(&mut self) -> ContextRef {
         loop {
             if let Some(slot) = self.next_slot() {
-                let context = self.schedule.runners[slot].expect("a used slot has a context");
-                self.schedule.slot = slot;
-                self.schedule.slice_end = self.machine.clock() + self.info_page().slice_ticks;
-                self.schedule.current = Some(context);
-                self.set_timer();
-                self.tell_slice(context);
-                return context;
+                return self.begin_slice(slot);
             }
             self.schedule.slice_end = NO_DEADLINE;
             self.set_timer();
@@ -85,8 +74,19 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
+    /// Begin the slice of a slot whose context can run.
+    pub(crate) fn begin_slice(&mut self, slot: usize) -> ContextRef {
+        let context = self.schedule.runners[slot].expect("a used slot has a context");
+        self.schedule.slot = slot;
+        self.schedule.slice_end = self.machine.clock() + self.info_page().slice_ticks;
+        self.schedule.current = Some(context);
+        self.set_timer();
+        self.tell_slice(context);
+        context
+    }
+
     /// The next slot, round from the last, whose context can run.
-    fn next_slot(&self) -> Option<usize> {
+    pub(crate) fn next_slot(&self) -> Option<usize> {
         let runnable = |slot: &usize| {
             let context = self.schedule.runners[*slot];
             context.is_some_and(|context| self.context(context).run.get() == Run::Runnable)
@@ -95,12 +95,12 @@ impl<M: Machine> Kernel<M> {
         (next..self.schedule.end).chain(0..next).find(runnable)
     }
 
-    /// Set the timer for what comes first: the slice's end, a sleeper's deadline or that of the context that runs.
+    /// Set the timer for what comes first: the slice's end, a sleeper's deadline or that of the context that runs. One that goes off before is
+    /// left as it is, and set anew when it has: most slices are given away long before their end.
     pub(crate) fn set_timer(&mut self) {
-        let now = self.machine.clock();
-        let own = self.schedule.current.and_then(|context| self.deadline(context, now)).map_or(NO_DEADLINE, |deadline| *deadline);
+        let own = self.schedule.current.and_then(|context| self.deadline(context)).map_or(NO_DEADLINE, |deadline| *deadline);
         let deadline = self.least_key(TIMED).unwrap_or(NO_DEADLINE).min(self.schedule.slice_end).min(own);
-        if deadline != self.schedule.timer {
+        if deadline < self.schedule.timer {
             self.schedule.timer = deadline;
             self.machine.set_timer(deadline);
         }
@@ -123,7 +123,7 @@ impl<M: Machine> Kernel<M> {
     fn tick(&mut self) {
         let now = self.machine.clock();
         while let Some(node) = self.find_node(TIMED, |deadline| deadline <= now) {
-            self.give_up(node.context, Error::TimedOut);
+            self.give_up(self.owner(node).0, Error::TimedOut);
         }
         if now >= self.schedule.slice_end
             && let Some(context) = self.schedule.current.take()
@@ -135,9 +135,9 @@ impl<M: Machine> Kernel<M> {
             }
         }
         // The timer fired: whatever it was set to is gone.
-        self.schedule.timer = 0;
+        self.schedule.timer = NO_DEADLINE;
         if let Some(context) = self.schedule.current {
-            if let Some(deadline) = self.deadline(context, now).filter(|deadline| **deadline <= now) {
+            if let Some(deadline) = self.deadline(context).filter(|deadline| **deadline <= now) {
                 *deadline = 0;
                 self.send(context, SLICE);
             }
@@ -155,7 +155,7 @@ impl<M: Machine> Kernel<M> {
 
     /// Give a slot to an environment, and to one of its contexts or to none.
     pub(crate) fn set_slice(&mut self, slot: usize, owner: EnvId, context: Option<ContextRef>) {
-        let index = context.map_or(UNUSED, |context| self.context(context).index.get() as u32);
+        let index = context.map_or(UNUSED, |context| (self.context(context).name >> INDEX_SHIFT) as u32);
         let entry = self.slice(slot);
         entry.context = index;
         let before = EnvId(core::mem::replace(&mut entry.owner, owner.0));
@@ -189,8 +189,8 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn wake_word(&mut self, word: *const u32, most: usize) -> usize {
         let word = word.addr() as u64;
         let wake_one = |_| {
-            let node = self.find_node(bucket(word), |key| key == word)?;
-            self.rouse(node.context, 0, node.index as u64);
+            let (context, index) = self.owner(self.find_node(bucket(word), |key| key == word)?);
+            self.rouse(context, 0, index as u64);
             Some(())
         };
         (0..most).map_while(wake_one).count()
@@ -204,14 +204,15 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// End a context's sleep, whatever it sleeps on, with the words that its call gives.
+    #[inline(never)]
     pub(crate) fn rouse(&mut self, context: ContextRef, status: i64, value: u64) {
         let record = self.context(context);
         if record.run.get() == Run::Waiting {
-            for index in 0..record.words.take() {
-                self.dequeue(bucket(record.nodes[index].key.get()), NodeRef { context, index });
+            for word in record.nodes.iter().take(record.words.take()) {
+                self.dequeue(bucket(word.key.get()), word);
             }
             if record.nodes[TIMER_NODE].key.get() != NO_DEADLINE {
-                self.dequeue(TIMED, NodeRef { context, index: TIMER_NODE });
+                self.dequeue(TIMED, &record.nodes[TIMER_NODE]);
             }
         }
         record.machine().set_result(status, value);
@@ -230,16 +231,13 @@ impl<M: Machine> Kernel<M> {
         for slot in 0..self.top {
             let contexts = if self.records[slot] == 0 { &[] } else { self.env(slot).contexts.as_slice() };
             for caller in contexts.iter().filter_map(core::cell::Cell::get) {
-                if matches!(self.context(caller).run.get(), Run::Calling(context) if self.context(context).env.get() == id) {
+                if matches!(self.context(caller).run.get(), Run::Calling(context) if self.context(context).env == id) {
                     self.give_up(caller, Error::Dead);
                 }
             }
         }
-        // Who runs while somebody dies is loaded.
-        if self.schedule.loaded.is_some_and(|loaded| self.context(loaded).env.get() == id) {
-            self.account(self.schedule.loaded, self.machine.clock());
-            (self.schedule.current, self.schedule.loaded) = (None, None);
-            self.machine.unload();
+        if self.context(self.schedule.loaded).env == id {
+            self.schedule.current = None;
         }
     }
 }

@@ -15,7 +15,7 @@ impl<M: Machine> Kernel<M> {
     /// The end of a context's environment by a trap that it cannot take.
     pub(crate) fn fatal(&mut self, context: ContextRef, kind: u32, address: u64) {
         let record = self.context(context);
-        self.kill(record.env.get(), EnvEntry::FAULTED + kind, address, record.machine().registers().pc);
+        self.kill(record.env, EnvEntry::FAULTED + kind, address, record.machine().registers().pc);
     }
 
     /// Send a fault. False, and nothing done: there is no entry for it, or another is being handled.
@@ -50,8 +50,8 @@ impl<M: Machine> Kernel<M> {
 
     /// The deadline in a context's upcall page, if there is one. While the context handles a fault, one that has passed is not seen: the
     /// timer would go off for it again and again.
-    pub(crate) fn deadline<'a>(&mut self, context: ContextRef, now: u64) -> Option<&'a mut u64> {
-        let page = self.page(context).filter(|page| page.fault_active == 0 || page.deadline > now)?;
+    pub(crate) fn deadline<'a>(&mut self, context: ContextRef) -> Option<&'a mut u64> {
+        let page = self.page(context).filter(|page| page.fault_active == 0 || page.deadline > self.machine.clock())?;
         Some(&mut page.deadline).filter(|deadline| **deadline != 0)
     }
 

@@ -8,6 +8,7 @@ use crate::{Kernel, Result};
 
 impl<M: Machine> Kernel<M> {
     /// The place, in the direct map, of `bytes` bytes at `address`, all in one page, if `root`'s space allows `need` there.
+    #[inline(always)]
     pub(crate) fn user(&self, root: u64, address: u64, bytes: usize, need: Rights) -> Result<*mut u8> {
         let offset = (address % PAGE_SIZE as u64) as usize;
         if address >= USER_TOP || offset + bytes > PAGE_SIZE {
@@ -22,6 +23,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The place of a value, which must be aligned to its size's power of two, and so is inside one page.
+    #[inline(always)]
     pub(crate) fn user_value<T: Copy>(&self, root: u64, address: u64, need: Rights) -> Result<*mut T> {
         if !address.is_multiple_of(align_of::<T>() as u64) {
             return Err(Error::BadAddress);

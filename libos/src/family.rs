@@ -90,6 +90,11 @@ impl<K: Kernel> Process<K> {
     pub fn hear(&self) {
         self.look_at_shared(None);
         self.look_at_rings();
+        self.hear_doorbell();
+    }
+
+    /// [`Process::hear`], but for words that threads wait on.
+    pub(crate) fn hear_doorbell(&self) {
         let rings = self.kernel.doorbell().value;
         if self.heard.swap(rings, Ordering::Relaxed) == rings {
             return;

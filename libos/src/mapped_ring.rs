@@ -11,6 +11,7 @@ use unix::ring::{RING_BYTES, RING_PAGES, RING_STEP};
 use crate::errno::Result;
 use crate::file::ring::RingPages;
 use crate::file::{Input, Output};
+use crate::user::UserMemory;
 
 /// The caller's own name.
 static OWN: AtomicU64 = AtomicU64::new(0);
@@ -71,6 +72,12 @@ impl RingPages for MappedRing {
     fn take(&self, at: usize, length: usize, input: &mut Input) -> Result<usize> {
         // SAFETY: as in `put`; in this process no other reference to the bytes exists, since it is in no other call of the library's.
         input.take(unsafe { &mut *self.bytes(at, length) })
+    }
+
+    #[inline(always)]
+    fn take_plain(&self, at: usize, length: usize, memory: &dyn UserMemory, address: usize) -> bool {
+        // SAFETY: as in `take`.
+        memory.read(address, unsafe { &mut *self.bytes(at, length) }).is_ok()
     }
 
     fn wake(&self, word: &AtomicU32) {

@@ -11,6 +11,8 @@ pub const INTERRUPT: u64 = u64::MAX;
 /// What it gives after a call whose context does not simply go on.
 pub const CALL: u64 = u64::MAX - 1;
 
+/// The exception class of an access to vector registers that was trapped.
+pub const VECTORS: u64 = 0x07;
 /// The exception class of a load or store by user mode that was refused.
 pub const DATA_ABORT: u64 = 0x24;
 

@@ -152,7 +152,7 @@ impl<P: Paging> Cpu for Fake<P> {
     type Context = FakeContext;
     type Paging = P;
 
-    unsafe fn switch(&mut self, _previous: Option<&mut FakeContext>, _next: &mut FakeContext) {
+    unsafe fn switch(&mut self, _previous: &mut FakeContext, _next: &mut FakeContext) {
         self.switches += 1;
     }
 
@@ -173,8 +173,6 @@ impl<P: Paging> Cpu for Fake<P> {
         }
         trap
     }
-
-    fn unload(&mut self) {}
 
     fn init_root(&mut self, _root: u64) {}
 

@@ -1,11 +1,11 @@
 //! Calls on the CPU: contexts, time, sleeping and waking.
 
-use abi::{Error, MAX_SLICES, MAX_WAIT_WORDS, NO_DEADLINE, Registers, Rights, RunState, WaitWord};
+use abi::{Error, MAX_SLICES, MAX_WAIT_WORDS, NO_DEADLINE, PAGE_SIZE, Registers, Rights, RunState, WaitWord};
 use arch::{Answer, Context, Machine, SET};
 
 use super::Caller;
 use crate::context::{Run, TIMER_NODE};
-use crate::queue::{NodeRef, TIMED, bucket};
+use crate::queue::{TIMED, bucket};
 use crate::schedule::UNUSED;
 use crate::{Kernel, Result};
 
@@ -68,11 +68,7 @@ impl<M: Machine> Kernel<M> {
 
     /// Give the rest of the slice away. `Busy`: the context cannot run.
     pub(super) fn yield_to(&mut self, caller: Caller, env: u64, index: u64) -> Result<u64> {
-        let target = if env == 0 { None } else { Some(self.living(caller.id, env).and_then(|id| self.context_of(id, index))?) };
-        if target.is_some_and(|target| self.context(target).run.get() != Run::Runnable) {
-            return Err(Error::Busy);
-        }
-        self.schedule.current = target;
+        self.schedule.current = if env == 0 { None } else { Some(self.in_state(caller, env, index, Run::Runnable)?) };
         Ok(0)
     }
 
@@ -84,28 +80,34 @@ impl<M: Machine> Kernel<M> {
         if count > MAX_WAIT_WORDS as u64 {
             return Err(Error::BadArgument);
         }
-        let mut keys = [0; MAX_WAIT_WORDS];
+        let record = self.context(caller.context);
+        let mut list = core::ptr::null::<WaitWord>();
         for index in 0..count {
-            let word: WaitWord = *self.read_user(caller.root, words.wrapping_add(index * size_of::<WaitWord>() as u64))?;
+            let address = words.wrapping_add(index * size_of::<WaitWord>() as u64);
+            // A page of the list is looked up once.
+            let is_near = index > 0 && !address.is_multiple_of(PAGE_SIZE as u64);
+            list = if is_near { list.wrapping_add(1) } else { self.read_user(caller.root, address)? };
+            // SAFETY: it is in the page that was looked up, aligned; any bytes are valid in it.
+            let word = unsafe { list.read() };
             let place = self.user_value::<u32>(caller.root, word.address, Rights::READ)?;
             // SAFETY: the word is in a mapped frame, aligned.
             if unsafe { place.read() } != word.value {
                 return Ok(index);
             }
-            keys[index as usize] = place.addr() as u64;
+            // Nobody looks at it before the node is in a list.
+            record.nodes[index as usize].key.set(place.addr() as u64);
         }
         if deadline != NO_DEADLINE && deadline <= self.machine.clock() {
             return Err(Error::TimedOut);
         }
-        for (index, &key) in keys.iter().enumerate().take(count as usize) {
-            self.enqueue(bucket(key), NodeRef { context: caller.context, index }, key);
+        for word in record.nodes.iter().take(count as usize) {
+            self.enqueue(bucket(word.key.get()), word);
         }
-        let record = self.context(caller.context);
         record.words.set(count as usize);
         record.run.set(Run::Waiting);
         record.nodes[TIMER_NODE].key.set(deadline);
         if deadline != NO_DEADLINE {
-            self.enqueue(TIMED, NodeRef { context: caller.context, index: TIMER_NODE }, deadline);
+            self.enqueue(TIMED, &record.nodes[TIMER_NODE]);
         }
         self.schedule.current = None;
         Ok(0)

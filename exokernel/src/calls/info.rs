@@ -36,15 +36,9 @@ impl<M: Machine> Kernel<M> {
     pub(super) fn debug_get(&mut self, caller: Caller, address: u64, length: u64) -> Result<u64> {
         self.check_privilege(caller.id, Privileges::CONSOLE)?;
         let (bytes, count) = self.console_bytes(caller, address, length, Rights::WRITE)?;
-        let mut done = 0;
-        while done < count
-            && let Some(byte) = self.machine.get()
-        {
-            // SAFETY: `count` bytes from `bytes` on are in one writable frame.
-            unsafe { bytes.add(done).write(byte) };
-            done += 1;
-        }
-        Ok(done as u64)
+        // SAFETY: `count` bytes from `bytes` on are in one writable frame.
+        let read = |index| self.machine.get().map(|byte| unsafe { bytes.add(index).write(byte) });
+        Ok((0..count).map_while(read).count() as u64)
     }
 
     fn console_bytes(&self, caller: Caller, address: u64, length: u64, need: Rights) -> Result<(*mut u8, usize)> {

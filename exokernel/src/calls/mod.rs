@@ -3,10 +3,11 @@
 //! `NoCall` for an unknown number; `NoEnv` for an `env` that never was or is gone, and `Denied` for one that the caller is not
 //! over, are given by every call that takes an `env` and not repeated there.
 
-use abi::{Call, EnvEntry, EnvId, Error};
+use abi::{Call, EnvEntry, EnvId, Error, MAX_ENVS};
 use arch::{Answer, Context, FOREIGN, Handlers, LEFT, Machine};
 
-use crate::{Kernel, Result, context::ContextRef};
+use crate::context::{ContextRef, Run};
+use crate::{Kernel, Result};
 
 mod cpu;
 mod environment;
@@ -37,22 +38,36 @@ impl<M: Machine> Kernel<M> {
         kernel.info_page().traps += 1;
         let context = kernel.schedule.current.expect("who calls runs");
         let record = kernel.context(context);
-        let caller = Caller { context, id: record.env.get(), root: record.root };
-        let answer = kernel.dispatch(caller, NUMBER, [a, b, c, d, e, f]).unwrap_or_else(|error| Answer { status: error as i64, value: 0 });
-        if kernel.schedule.current == Some(context) { answer } else { kernel.leave(context, answer) }
+        let caller = Caller { context, id: record.env, root: record.root };
+        kernel.dispatch(caller, NUMBER, [a, b, c, d, e, f]).unwrap_or_else(|error| Answer { status: error as i64, value: 0 })
     }
 
-    /// The answer where the caller sleeps, went on elsewhere, or is no more. If it goes on with other words, others set them.
-    fn leave(&mut self, caller: ContextRef, answer: Answer) -> Answer {
-        self.context(caller).machine().set_result(answer.status, answer.value);
-        let next = self.schedule.current.map(|_| self.next_context());
-        Answer { status: LEFT, value: next.map_or(0, |next| self.context(next).machine.get().expose_provenance() as u64) }
+    /// The answer where the caller sleeps, gave its time away, or is no more. If it goes on with another value, others set it.
+    #[inline(never)]
+    fn leave(&mut self, value: u64) -> Answer {
+        let caller = self.schedule.loaded;
+        self.context(caller).machine().set_result(0, value);
+        // The caller's own next slice begins where it has been left: all of its registers are in its record then.
+        let next = self.schedule.current.or_else(|| {
+            let slot = self.next_slot().filter(|&slot| self.schedule.runners[slot] != Some(caller))?;
+            Some(self.begin_slice(slot))
+        });
+        next.map_or(Answer { status: LEFT, value: 0 }, |next| self.turn_to(next))
+    }
+
+    /// The answer where another context goes on in the caller's place.
+    #[inline(always)]
+    fn turn_to(&mut self, next: ContextRef) -> Answer {
+        self.schedule.current = Some(next);
+        self.load(next);
+        Answer { status: LEFT, value: self.context(next).machine.get().expose_provenance() as u64 }
     }
 
     #[inline(always)]
     fn dispatch(&mut self, caller: Caller, number: u16, [a, b, c, d, e, f]: [u64; 6]) -> Result<Answer> {
         if usize::from(number) == FOREIGN {
             self.fatal(caller.context, EnvEntry::FOREIGN, 0);
+            return Ok(self.leave(0));
         }
         let value = match Call::try_from(number).map_err(|_| Error::NoCall)? {
             Call::Identify => caller.id.0,
@@ -80,8 +95,8 @@ impl<M: Machine> Kernel<M> {
             Call::UpcallSet => self.upcall_set(caller, a, b, c, d)?,
             Call::IrqBind => self.irq_bind(caller, a, b)?,
             Call::IrqAck => self.irq_ack(caller, a)?,
-            Call::TransferCall => self.transfer_call(caller, a, b, [c, d, e, f])?,
-            Call::TransferReply => self.transfer_reply(caller, a, b, [c, d, e, f])?,
+            Call::TransferCall => return self.transfer_call(caller, a, b, [c, d, e, f]),
+            Call::TransferReply => return self.transfer_reply(caller, a, b, [c, d, e, f]),
             Call::InfoMap => self.info_map(caller, a, b, c, d)?,
             Call::DebugPut => self.debug_put(caller, a, b)?,
             Call::DebugGet => self.debug_get(caller, a, b)?,
@@ -90,12 +105,29 @@ impl<M: Machine> Kernel<M> {
             // Where it means something, the entry assembly does it.
             Call::Return => return Err(Error::NotMapped),
         };
-        Ok(Answer { status: 0, value })
+        // Who is refused goes on: nothing was changed.
+        let goes_on = self.schedule.current == Some(caller.context);
+        Ok(if goes_on { Answer { status: 0, value } } else { self.leave(value) })
+    }
+
+    /// The context `index` of the living environment that `env` names, which does what `run` says, and is not stopped. `Busy`: it does something else.
+    #[inline(always)]
+    pub(crate) fn in_state(&mut self, caller: Caller, env: u64, index: u64, run: Run) -> Result<ContextRef> {
+        let id = if env == 0 { caller.id } else { EnvId(env) };
+        // Contexts of the dead are stopped, and each says itself whose it is: only a refusal is to be looked into.
+        let is_meant = |context: &ContextRef| self.context(*context).env == id && self.context(*context).run.get() == run;
+        self.context_of(id, index).ok().filter(is_meant).ok_or_else(|| self.refusal(caller, env, index))
+    }
+
+    #[cold]
+    fn refusal(&mut self, caller: Caller, env: u64, index: u64) -> Error {
+        self.living(caller.id, env).and_then(|id| self.context_of(id, index)).err().unwrap_or(Error::Busy)
     }
 
     /// The context `index` of an environment. `NoEnv`: there is none.
     pub(crate) fn context_of(&self, env: EnvId, index: u64) -> Result<ContextRef> {
-        let contexts = &self.env(env.slot()).contexts;
-        usize::try_from(index).ok().and_then(|index| contexts.get(index)).and_then(|context| context.get()).ok_or(Error::NoEnv)
+        let slot = env.slot() % MAX_ENVS;
+        let contexts = if self.records[slot] == 0 { &[] } else { self.env(slot).contexts.as_slice() };
+        usize::try_from(index).ok().and_then(|index| contexts.get(index)?.get()).ok_or(Error::NoEnv)
     }
 }

@@ -75,6 +75,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// One step of `page_alloc`, with frames by number.
+    #[cold]
     fn alloc_leaf(&mut self, caller: Caller, address: u64, level: usize, rights: Rights, first: u64) -> Result<()> {
         let pages = leaf_pages(level);
         if self.frames.kind(first) == FrameKind::Device as u32 {

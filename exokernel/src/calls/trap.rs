@@ -1,7 +1,7 @@
 //! Calls on traps: upcalls, interrupts, protected control transfer.
 
 use abi::{EnvId, Error, FrameKind, MAX_IRQS, PAGE_SIZE, Privileges, Rights, TransferFlags, USER_TOP, UpcallEntries};
-use arch::{Context, Leaf, Machine};
+use arch::{Answer, Context, Leaf, Machine};
 
 use super::Caller;
 use crate::context::{ContextRef, Run};
@@ -32,7 +32,7 @@ impl<M: Machine> Kernel<M> {
         record.entries.set(entries);
         let address = self.machine.frame(frame).cast();
         record.machine().set_upcall(address, page, entries);
-        if self.schedule.loaded == Some(context) {
+        if self.schedule.loaded == context {
             self.machine.reload(record.machine(), false);
         }
         Ok(0)
@@ -69,45 +69,34 @@ impl<M: Machine> Kernel<M> {
     /// Call: the receiver goes on in the caller's slice, the caller sleeps until it answers.
     ///
     /// - `Busy`: the receiver does not accept calls. `Dead`: it died before it answered. `Interrupted`: the caller was set runnable.
-    pub(super) fn transfer_call(&mut self, caller: Caller, env: u64, index: u64, words: [u64; 4]) -> Result<u64> {
-        let id = self.living(caller.id, env)?;
-        let receiver = self.context_of(id, index)?;
-        if self.context(receiver).run.get() != Run::Accepting {
-            return Err(Error::Busy);
-        }
+    pub(super) fn transfer_call(&mut self, caller: Caller, env: u64, index: u64, words: [u64; 4]) -> Result<Answer> {
+        let receiver = self.in_state(caller, env, index, Run::Accepting)?;
         self.context(caller.context).run.set(Run::Calling(receiver));
         self.deliver(caller.context, receiver, words);
-        self.schedule.current = Some(receiver);
-        Ok(0)
+        Ok(self.turn_to(receiver))
     }
 
     /// Answer a call, and accept the next.
     ///
     /// - `BadArgument`: flags that are none, or neither. `NoEnv`, `Busy`: the context to answer is gone, or does not wait for this.
     /// - `Interrupted`: the caller was set runnable while it accepted.
-    pub(super) fn transfer_reply(&mut self, caller: Caller, env: u64, index: u64, words: [u64; 4]) -> Result<u64> {
+    pub(super) fn transfer_reply(&mut self, caller: Caller, env: u64, index: u64, words: [u64; 4]) -> Result<Answer> {
         let flags = TransferFlags::from_bits(index >> 32).filter(|flags| !flags.is_empty()).ok_or(Error::BadArgument)?;
-        let mut answered = None;
-        if flags.contains(TransferFlags::REPLY) {
-            let id = self.living(caller.id, env)?;
-            let to = self.context_of(id, index & u64::from(u32::MAX))?;
-            if self.context(to).run.get() != Run::Calling(caller.context) {
-                return Err(Error::Busy);
-            }
-            self.deliver(caller.context, to, words);
-            answered = Some(to);
+        let [replies, accepts] = [TransferFlags::REPLY, TransferFlags::ACCEPT].map(|flag| flags.contains(flag));
+        let to = if replies { Some(self.in_state(caller, env, index & u64::from(u32::MAX), Run::Calling(caller.context))?) } else { None };
+        to.inspect(|&to| self.deliver(caller.context, to, words));
+        if !accepts {
+            return Ok(Answer { status: 0, value: 0 });
         }
-        if flags.contains(TransferFlags::ACCEPT) {
-            self.context(caller.context).run.set(Run::Accepting);
-            self.schedule.current = answered;
-        }
-        Ok(0)
+        self.context(caller.context).run.set(Run::Accepting);
+        self.schedule.current = None;
+        Ok(if let Some(to) = to { self.turn_to(to) } else { self.leave(0) })
     }
 
     /// Give a message to a context, which then can run.
-    fn deliver(&mut self, from: ContextRef, to: ContextRef, words: [u64; 4]) {
+    fn deliver(&self, from: ContextRef, to: ContextRef, words: [u64; 4]) {
         let [from, record] = [from, to].map(|context| self.context(context));
-        record.machine().set_result(0, from.env.get().0 | (from.index.get() as u64) << 56);
+        record.machine().set_result(0, from.name);
         record.machine().set_message(words);
         record.run.set(Run::Runnable);
     }

@@ -197,14 +197,20 @@ impl Description {
         if is_plain { self.file.read_plain(memory, address, length, offset as u64) } else { None }
     }
 
-    /// What of write(2) takes no more than a copy.
+    /// write(2) of one stretch, if nobody looks at it, or it takes nothing but a copy.
     #[inline(always)]
-    pub fn plain_writes(&self) -> Plain {
-        self.plain_writes
+    pub fn write_plain<W: World>(&self, world: &W, address: usize, length: usize) -> Option<usize> {
+        match self.plain_writes {
+            Plain::Null | Plain::Zero => Some(length),
+            Plain::Ring => self.file.write_plain(world, address, length, 0),
+            Plain::Contents => self.write_contents(world, address, length),
+            Plain::Nothing => None,
+        }
     }
 
-    /// write(2) of one stretch into contents, if that takes nothing but a copy.
-    pub fn write_plain(&self, world: &dyn World, address: usize, length: usize) -> Option<usize> {
+    /// [`Description::write_plain`], of a file that has contents.
+    #[inline(never)]
+    fn write_contents(&self, world: &dyn World, address: usize, length: usize) -> Option<usize> {
         if self.is_common() {
             return None;
         }
@@ -214,7 +220,7 @@ impl Description {
         Some(count)
     }
 
-    /// pwrite(2) of one stretch, if it takes nothing but a copy.
+    /// pwrite(2) of one stretch into contents, if it takes nothing but a copy.
     pub fn write_plain_at(&self, world: &dyn World, address: usize, length: usize, offset: i64) -> Option<usize> {
         let is_plain = self.plain_writes == Plain::Contents && offset >= 0 && self.flags() & O_APPEND == 0;
         if is_plain && world.file_size_limit() == u64::MAX { self.file.write_plain(world, address, length, offset as u64) } else { None }

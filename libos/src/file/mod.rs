@@ -128,6 +128,8 @@ pub enum Plain {
     Zero,
     /// Reading does, mostly, and writing over what there is: [`File::read_plain`], [`File::write_plain`].
     Contents,
+    /// Writing does, mostly, and a wake: [`File::write_plain`].
+    Ring,
 }
 
 /// Where a write goes.
@@ -194,9 +196,10 @@ pub trait File: Any + Send + Sync {
         None
     }
 
-    /// [`File::read_plain`], of a write into what there is.
-    fn write_plain(&self, memory: &dyn UserMemory, address: usize, length: usize, offset: u64) -> Option<usize> {
-        let _ = (memory, address, length, offset);
+    /// Write one stretch of the program's memory whole, over what there is or into a ring, if that takes a copy and at most the wake of somebody who
+    /// waits for it. `None`: it is to be written as all files are, from the beginning.
+    fn write_plain(&self, world: &dyn World, address: usize, length: usize, offset: u64) -> Option<usize> {
+        let _ = (world, address, length, offset);
         None
     }
 

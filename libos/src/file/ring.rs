@@ -18,6 +18,7 @@ use super::pipe::PIPE_BUF;
 use crate::errno::Result;
 use crate::file::transfer::whole_pages;
 use crate::file::{Access, Edges, Input, Output, Readiness};
+use crate::user::UserMemory;
 
 /// How often a writer lets another one go on before it says that it cannot get its turn, and how often indices are read until they agree.
 const TURNS_MOST: usize = 64;
@@ -36,6 +37,10 @@ pub trait RingPages: Send + Sync {
     /// # Errors
     /// As [`Input::take`].
     fn take(&self, at: usize, length: usize, input: &mut Input) -> Result<usize>;
+    /// [`RingPages::take`] of one stretch of the program's memory, which is to be taken whole; whether it was.
+    fn take_plain(&self, at: usize, length: usize, memory: &dyn UserMemory, address: usize) -> bool {
+        self.take(at, length, &mut Input::user(memory, address, length)) == Ok(length)
+    }
     /// Wake all who sleep on a word of it.
     fn wake(&self, word: &AtomicU32);
     /// What the caller's environment is called; never 0.
@@ -81,6 +86,10 @@ impl RingPages for Box<dyn RingPages> {
 
     fn take(&self, at: usize, length: usize, input: &mut Input) -> Result<usize> {
         (**self).take(at, length, input)
+    }
+
+    fn take_plain(&self, at: usize, length: usize, memory: &dyn UserMemory, address: usize) -> bool {
+        (**self).take_plain(at, length, memory, address)
     }
 
     fn wake(&self, word: &AtomicU32) {
@@ -234,10 +243,37 @@ impl<P: RingPages> Ring<P> {
         }
     }
 
+    /// [`Ring::write`] of one stretch of the program's memory, if it fits, lies in one piece and no other writes meanwhile; gives whether
+    /// somebody was woken. `None`: nothing was written.
+    pub fn write_plain(&self, memory: &dyn UserMemory, address: usize, length: usize) -> Option<bool> {
+        if self.words().readers.load(Ordering::Acquire) == 0 || !self.begin_alone() {
+            return None;
+        }
+        let is_written = self.write_piece(memory, address, length);
+        self.words().writer.store(0, Ordering::Release);
+        is_written.then(|| self.wake(Wish::Read))
+    }
+
+    #[inline(always)]
+    fn write_piece(&self, memory: &dyn UserMemory, address: usize, length: usize) -> bool {
+        let Some((_, tail, used)) = self.indices() else { return false };
+        let at = (tail % RING_BYTES as u64) as usize;
+        let room = self.capacity().saturating_sub(used).min(RING_BYTES - at).min(PIPE_BUF);
+        let fits = (1..=room).contains(&length) && self.pages.take_plain(at, length, memory, address);
+        // As in `write_alone`.
+        let next = tail.wrapping_add(length as u64);
+        fits && self.words().tail.compare_exchange(tail, next, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
     /// Be the one that writes; whether it is.
     #[inline(always)]
     fn begin_write(&self) -> bool {
-        self.words().writer.compare_exchange(0, self.pages.own(), Ordering::Acquire, Ordering::Relaxed).is_ok() || self.begin_after_others()
+        self.begin_alone() || self.begin_after_others()
+    }
+
+    #[inline(always)]
+    fn begin_alone(&self) -> bool {
+        self.words().writer.compare_exchange(0, self.pages.own(), Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
     #[cold]

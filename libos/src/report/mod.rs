@@ -80,7 +80,10 @@ impl<K: Kernel> World for Process<K> {
     }
 
     fn note_change(&self) {
-        Process::note_change(self);
+        // The thread that runs waits for nothing itself.
+        if !self.threads.with(|table| table.is_alone()) {
+            Process::note_change(self);
+        }
     }
 
     fn signal(&self, number: u32) {

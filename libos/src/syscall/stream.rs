@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 
 use crate::errno::{Errno, Result};
 use crate::file::terminal::TerminalFile;
-use crate::file::{Access, Description, Input, Output, Plain};
+use crate::file::{Access, Description, Input, Output};
 use crate::kernel::Kernel;
 use crate::process::Process;
 use crate::syscall::Arguments;
@@ -44,18 +44,7 @@ pub fn read<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Result<us
 /// The lane of [`write()`]: to where nobody looks, or a copy.
 #[inline(always)]
 pub fn write_plain<K: Kernel>(process: &Process<K>, arguments: &Arguments) -> Option<usize> {
-    let plain = process.files.try_table()?.get(arguments.int(0)).ok()?.description.plain_writes();
-    match plain {
-        Plain::Null | Plain::Zero => Some(arguments.word(2).min(MOST_BYTES)),
-        Plain::Contents => write_contents(process, arguments.int(0), arguments.word(1), arguments.word(2)),
-        Plain::Nothing => None,
-    }
-}
-
-/// [`write_plain`] into contents: apart, so that writing to nowhere keeps nothing for it.
-#[inline(never)]
-fn write_contents<K: Kernel>(process: &Process<K>, fd: i32, address: usize, length: usize) -> Option<usize> {
-    plainly(process, fd, |description| description.write_plain(process, address, length))
+    plainly(process, arguments.int(0), |description| description.write_plain(process, arguments.word(1), arguments.word(2).min(MOST_BYTES)))
 }
 
 /// write(2)

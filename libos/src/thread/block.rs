@@ -55,7 +55,7 @@ impl<K: Kernel> Process<K> {
         self.threads.watches.lock().clear();
         self.run_timers();
         self.family.sleeps.store(true, Ordering::Relaxed);
-        self.hear();
+        self.hear_doorbell();
         self.family.sleeps.store(false, Ordering::Relaxed);
         match deadline_ns {
             Some(deadline) if self.now_ns() >= deadline => Err(Errno::ETIMEDOUT),

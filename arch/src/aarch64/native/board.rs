@@ -168,5 +168,5 @@ pub(super) extern "C" fn start(device_tree: u64) -> ! {
     let gic = Gic::new(tree);
     forget_identity();
     // SAFETY: the binary defines it with this signature; this is its one call.
-    unsafe { kernel_main(Native { gic, console }, boot) }
+    unsafe { kernel_main(Native { gic, vectors: core::ptr::null(), console }, boot) }
 }

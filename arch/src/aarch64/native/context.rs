@@ -25,6 +25,8 @@ pub struct Context {
     pub(super) kernel_stack: u64,
     /// Root table and ASID: TTBR0_EL1.
     pub(super) translation: u64,
+    /// Whether it has ever used vector registers. What it has in them otherwise is what it began with: zeros.
+    pub(super) has_vectors: bool,
     pub(super) floating_control: u64,
     pub(super) floating_status: u64,
     pub(super) vectors: [u128; 32],

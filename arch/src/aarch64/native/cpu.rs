@@ -14,8 +14,8 @@ use crate::{Cpu, Handlers, Trap};
 /// Set up what user mode may do on this CPU, and its timer.
 pub(super) fn init() {
     assert!(ID_AA64MMFR0_EL1.read(ID_AA64MMFR0_EL1::ASIDBits) == 2, "ASIDs of 8 bits are too few");
-    CPACR_EL1.write(CPACR_EL1::FPEN::TrapNothing);
     CNTKCTL_EL1.write(CNTKCTL_EL1::EL0VCTEN::SET);
+    CPACR_EL1.write(CPACR_EL1::FPEN::TrapEl0);
     MDSCR_EL1.set(0);
     CNTV_CVAL_EL0.set(u64::MAX);
     CNTV_CTL_EL0.write(CNTV_CTL_EL0::ENABLE::SET);
@@ -34,18 +34,31 @@ pub(super) fn flush_all() {
     unsafe { asm!("dsb ishst", "tlbi vmalle1is", "dsb ish", "isb", options(nostack)) };
 }
 
+impl Native {
+    /// Have a context's vector state in the registers. One that has not used any, as the library OS and its servers do not, leaves there what is
+    /// there and cannot reach it: a call to a server and back moves no vectors.
+    #[inline(always)]
+    fn give_vectors(&mut self, next: &Context) {
+        if next.has_vectors && self.vectors != next {
+            // SAFETY: it has been initialised, and the kernel is compiled without vector registers.
+            unsafe { entry::load_vectors(next) };
+            self.vectors = next;
+        }
+        CPACR_EL1.write(if next.has_vectors { CPACR_EL1::FPEN::TrapNothing } else { CPACR_EL1::FPEN::TrapEl0 });
+    }
+}
+
 impl Cpu for Native {
     type Context = Context;
     type Paging = paging::Format;
 
-    unsafe fn switch(&mut self, previous: Option<&mut Context>, next: &mut Context) {
-        let previous = previous.map_or(core::ptr::null_mut(), |previous| {
-            previous.registers.tls = TPIDR_EL0.get();
-            core::ptr::from_mut(previous)
-        });
-        // SAFETY: `previous` is ours to write, and it is the one whose vector state is in the registers; the kernel is compiled without
-        // vector registers, so only user mode sees these.
-        unsafe { entry::switch_vectors(previous, next) };
+    unsafe fn switch(&mut self, previous: &mut Context, next: &mut Context) {
+        previous.registers.tls = TPIDR_EL0.get();
+        if previous.has_vectors {
+            // SAFETY: it is ours to write, and the one whose vector state is in the registers.
+            unsafe { entry::store_vectors(previous) };
+        }
+        self.give_vectors(next);
         self.reload(next, true);
         TTBR0_EL1.set(next.translation);
     }
@@ -58,14 +71,20 @@ impl Cpu for Native {
     }
 
     #[inline(always)]
-    fn run<K>(kernel: &mut K, _own: fn(&mut K) -> &mut Self, context: &UnsafeCell<Context>, calls: &Handlers<K>) -> Trap {
+    fn run<K>(kernel: &mut K, own: fn(&mut K) -> &mut Self, context: &UnsafeCell<Context>, calls: &Handlers<K>) -> Trap {
         // SAFETY: `switch` loaded this context, and its caller promised that the address space is sound.
-        trap::decode(unsafe { entry::enter_user(context, kernel, calls) }, || FAR_EL1.get())
-    }
-
-    fn unload(&mut self) {
-        TTBR0_EL1.set(memory::IDENTITY.address());
-        barrier::isb(barrier::SY);
+        let (syndrome, stopped) = unsafe { entry::enter_user(context, kernel, calls) };
+        if syndrome >> 26 & 0x3f == trap::VECTORS {
+            let machine = own(kernel);
+            machine.vectors = core::ptr::null();
+            // SAFETY: it is the loaded one, to which nobody has a reference now.
+            machine.give_vectors(unsafe {
+                (*stopped).has_vectors = true;
+                &*stopped
+            });
+            return Trap::Call;
+        }
+        trap::decode(syndrome, || FAR_EL1.get())
     }
 
     fn init_root(&mut self, _root: u64) {}
@@ -95,12 +114,10 @@ impl Cpu for Native {
         unsafe { asm!("dsb ish", "ic ialluis", "dsb ish", "isb", options(nostack)) };
     }
 
-    #[inline(always)]
     fn clock(&self) -> u64 {
         CNTVCT_EL0.get()
     }
 
-    #[inline(always)]
     fn set_timer(&mut self, deadline: u64) {
         CNTV_CVAL_EL0.set(deadline);
     }

@@ -29,15 +29,15 @@ global_asm!(
 .macro four operation, first, last
     \operation {{v\first\().2d-v\last\().2d}}, [x2], #64
 .endm
-// Load or store each two of these registers.
+// Load or store each two of these registers, in the context that sp points at.
 .macro pairs operation, first, second, others:vararg
     \operation x\first, x\second, [sp, #{X} + 8 * \first]
     .ifnb \others
     pairs \operation, \others
     .endif
 .endm
-.macro each_vector operation, context
-    add x2, \context, #{VECTORS}
+.macro each_vector operation
+    add x2, x0, #{VECTORS}
     .irp first, 0, 4, 8, 12, 16, 20, 24, 28
     four \operation, \first, %\first + 3
     .endr
@@ -71,12 +71,13 @@ synchronous:
     cbz x17, foreign
     cmp x17, #{RETURN}; b.eq return_call
     tbnz x16, #31, abort
+    cmp x17, #{FOREIGN}; b.lo call
     cmp x17, #16, lsl #12; b.hs leave_user
-    cmp x17, #{FOREIGN}; csel x17, x17, xzr, lo
+    mov x17, xzr
 
 // Entered with x17 = number. 1. Store what a function may change, but for x0 and x1; elr_el1 and spsr_el1 stay as they are. 2. Call the handler:
 // the arguments are where they are. 3. If the caller goes on, load that again; x0 and x1 are the answer. 4. If it is left, store the rest. Go on with
-// the next context, if there is one. 5. Back to the kernel's stack, and out of `enter_user`.
+// the next context, if there is one (`go_on`), or with the kernel, as `leave_user` does.
 call:
     pairs stp, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 18, 19
     mrs x16, sp_el0; stp x30, x16, [sp, #{X} + 30 * 8]
@@ -93,7 +94,14 @@ call:
     pairs stp, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29
     cbz x1, 2f
     mrs x18, elr_el1; mrs x19, spsr_el1; stp x18, x19, [sp, #{PC}]
-    mov sp, x17; str x1, [sp, #24]; mov x0, x1; b go_on
+    str x1, [x17, #24]; str x17, [x1, #{KERNEL_STACK}]
+    mov sp, x1
+go_on:
+    ldp x18, x19, [sp, #{PC}]; msr elr_el1, x18; msr spsr_el1, x19
+    ldp x30, x17, [sp, #{X} + 30 * 8]; msr sp_el0, x17
+    pairs ldp, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29
+    dsb ishst
+    return_to_user
 
 // 1. Store what user mode had, except x16 and x17, which are stored. 2. Back to the kernel's stack. 3. Return the syndrome (x16) out of
 // `enter_user`.
@@ -103,7 +111,7 @@ leave_user:
 2:  mrs x18, elr_el1; mrs x19, spsr_el1; stp x18, x19, [sp, #{PC}]
 3:  mov x0, x16
     ldr x17, [sp, #{KERNEL_STACK}]; mov sp, x17
-    ldr x19, [sp, #16]
+    ldp x19, x1, [sp, #16]
     ldp x29, x30, [sp], #48
     ret
 
@@ -166,33 +174,31 @@ return_call:
     ldp x16, x17, [x17, #{SAVED_SCRATCH}]
     return_to_user
 
-// extern "C" fn enter_user(context: *mut Context, kernel: *mut K, calls: &Handlers<K>) -> u64; returns the syndrome of the trap, clobbers
-// everything but sp, x19, x29.
-// 1. Leave a return path on the kernel's stack, what kernel calls need behind it, and that stack in the context. 2. Load user mode's registers. 3. Page-table entries written
-// since the last trap are seen by the walker (dsb) before user mode may need them; eret does the rest (it is a context
+// extern "C" fn enter_user(context: *mut Context, kernel: *mut K, calls: &Handlers<K>) -> (u64, *mut Context); returns the syndrome of the trap and
+// whose it is, clobbers everything but sp, x19, x29.
+// 1. Leave a return path on the kernel's stack, what kernel calls need behind it, and that stack in the context. 2. At `go_on`, load user mode's registers.
+// 3. Page-table entries written since the last trap are seen by the walker (dsb) before user mode may need them; eret does the rest (it is a context
 // synchronisation event).
 .global enter_user
 enter_user:
     stp x29, x30, [sp, #-48]!; stp x19, x0, [sp, #16]; stp x1, x2, [sp, #32]
-go_on:
     mov x1, sp; str x1, [x0, #{KERNEL_STACK}]
     mov sp, x0
-    ldp x18, x19, [sp, #{PC}]; msr elr_el1, x18; msr spsr_el1, x19
-    ldp x30, x17, [sp, #{X} + 30 * 8]; msr sp_el0, x17
-    pairs ldp, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29
-    dsb ishst
-    return_to_user
+    b go_on
 
 .arch_extension simd
-// extern "C" fn switch_vectors(previous: *mut Context, next: *const Context)
-// 1. Store the vector state in `previous`, unless that is null. 2. Load that of `next`.
-.global switch_vectors
-switch_vectors:
-    cbz x0, 1f
-    each_vector st1, x0
+// extern "C" fn store_vectors(context: *mut Context)
+.global store_vectors
+store_vectors:
+    each_vector st1
     mrs x2, fpcr; mrs x3, fpsr; stp x2, x3, [x0, #{FLOATING}]
-1:  each_vector ld1, x1
-    ldp x2, x3, [x1, #{FLOATING}]; msr fpcr, x2; msr fpsr, x3
+    ret
+
+// extern "C" fn load_vectors(context: *const Context)
+.global load_vectors
+load_vectors:
+    each_vector ld1
+    ldp x2, x3, [x0, #{FLOATING}]; msr fpcr, x2; msr fpsr, x3
     ret
 .arch_extension nofp
 "#,
@@ -211,27 +217,29 @@ switch_vectors:
 );
 
 unsafe extern "C" {
-    /// Store q0 to q31, FPCR and FPSR in the first context, unless it is null, and load those of the second.
-    pub(super) fn switch_vectors(previous: *mut Context, next: *const Context);
+    /// Store q0 to q31, FPCR and FPSR in a context.
+    pub(super) fn store_vectors(context: *mut Context);
+    /// Load them from there.
+    pub(super) fn load_vectors(context: *const Context);
 }
 
-/// Run the loaded context until it traps, and have its kernel calls answered; gives the syndrome.
+/// Run the loaded context until it, or one that its calls turned to, traps, and have their kernel calls answered; gives the syndrome, and the one that trapped.
 ///
 /// # Safety
 /// The context's address space is the loaded one, and what it maps for user mode is nothing that the kernel relies on.
 #[inline(always)]
-pub(super) unsafe fn enter_user<K>(context: &UnsafeCell<Context>, kernel: &mut K, calls: &Handlers<K>) -> u64 {
-    let syndrome;
+pub(super) unsafe fn enter_user<K>(context: &UnsafeCell<Context>, kernel: &mut K, calls: &Handlers<K>) -> (u64, *mut Context) {
+    let (syndrome, stopped);
     // SAFETY: `enter_user` restores sp, x19 and x29; everything else is declared as clobbered, so that the compiler keeps what it needs and
     // no more. The context is the only memory that is written, apart from user memory, the kernel's stack below sp, and what `calls` write, which
     // have the kernel for itself.
     unsafe {
         asm!(
             "bl enter_user",
-            inlateout("x0") context.get() => syndrome, in("x1") core::ptr::from_mut(kernel), in("x2") calls,
+            inlateout("x0") context.get() => syndrome, inlateout("x1") core::ptr::from_mut(kernel) => stopped, in("x2") calls,
             out("x20") _, out("x21") _, out("x22") _, out("x23") _, out("x24") _, out("x25") _, out("x26") _, out("x27") _, out("x28") _,
             clobber_abi("C"),
         );
     }
-    syndrome
+    (syndrome, stopped)
 }

@@ -31,13 +31,9 @@ const DIVIDE_BY_1: u32 = 0b1011;
 const MASKED: u32 = 1 << 16;
 const LEVEL: u32 = 1 << 15;
 
-fn local(register: u64) -> *mut u32 {
-    direct(LOCAL_APIC + register).cast()
-}
-
 fn write(register: u64, value: u32) {
     // SAFETY: a register of the local APIC, mapped uncached; the kernel alone uses it.
-    unsafe { local(register).write_volatile(value) }
+    unsafe { direct(LOCAL_APIC + register).cast::<u32>().write_volatile(value) }
 }
 
 /// Turn on the local APIC, and make all inputs level-triggered: before the devices start, whose lines would else go up unseen.
@@ -63,7 +59,7 @@ pub(super) fn set_timer(count: u32) {
 /// Ticks of the timer since it was set to its most.
 pub(super) fn timer_ticks() -> u64 {
     // SAFETY: as in `write`.
-    u64::from(u32::MAX - unsafe { local(CURRENT_COUNT).read_volatile() })
+    u64::from(u32::MAX - unsafe { direct(LOCAL_APIC + CURRENT_COUNT).cast::<u32>().read_volatile() })
 }
 
 /// Let an input's interrupt come, or not. One that no I/O APIC has does nothing.

@@ -70,7 +70,6 @@ macro_rules! by_width {
 }
 
 impl Board for Native {
-    #[inline]
     fn frame(&self, frame: u64) -> *mut u8 {
         memory::direct(frame << 12)
     }

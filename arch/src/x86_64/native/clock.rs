@@ -28,7 +28,6 @@ pub(super) struct Rates {
 }
 
 /// The TSC.
-#[inline]
 pub(super) fn counter() -> u64 {
     // SAFETY: every 64-bit CPU has a TSC, and the kernel may always read it.
     unsafe { core::arch::x86_64::_rdtsc() }

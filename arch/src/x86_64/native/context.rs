@@ -108,13 +108,11 @@ impl Context for UserContext {
         self.vectors.0[MXCSR..][..4].copy_from_slice(&0x1f80_u32.to_le_bytes());
     }
 
-    #[inline]
     fn set_result(&mut self, status: i64, value: u64) {
         self.general.rax = status as u64;
         self.general.rdx = value;
     }
 
-    #[inline]
     fn set_message(&mut self, words: [u64; 4]) {
         [self.general.rdi, self.general.r[2], self.general.r[0], self.general.r[1]] = words;
     }

@@ -16,7 +16,7 @@ use x86_64::structures::idt::{Entry, HandlerFunc};
 use x86_64::structures::{DescriptorTablePointer, tss::TaskStateSegment};
 use x86_64::{PrivilegeLevel, VirtAddr, instructions::tlb};
 
-use super::context::{FIRST_INTERRUPT, SET, SYSCALL, TRAP_TOP, UserContext, VECTOR_BYTES, VectorState, fault};
+use super::context::{FIRST_INTERRUPT, SET, SYSCALL, TRAP_TOP, UserContext, VECTOR_BYTES, fault};
 use super::entry::{self, GATE_BYTES, LAST_WORDS, VECTORS, chitin_gates, chitin_syscall};
 use super::{apic, clock, memory};
 use crate::x86_64::paging::PageFormat;
@@ -72,21 +72,6 @@ pub struct Native {
     pub(super) console: Uart16550<PioBackend>,
 }
 
-/// Save a context's vector state (if there is one whose state anybody wants back) and load another's, as much of it as the CPU has: by
-/// instructions for XSAVE, or for FXSAVE.
-macro_rules! vectors {
-    ($machine:ident, $from:expr, $to:expr, $extended:literal, $plain:literal) => {
-        // SAFETY: the areas are 64-byte aligned and have room for every component that XCR0 enables (`enable_features`); what is loaded
-        // comes from `Context::init` or from saving, hence is valid.
-        unsafe {
-            match $machine.features.contains(Cr4Flags::OSXSAVE) {
-                true => asm!($extended, "xrstor64 [{}]", in(reg) $from, in(reg) $to, in("eax") -1, in("edx") -1, options(nostack)),
-                false => asm!($plain, "fxrstor64 [{}]", in(reg) $from, in(reg) $to, options(nostack)),
-            }
-        }
-    };
-}
-
 impl Native {
     /// The first CPU, set up, with the rest of the machine around it.
     pub(super) fn new(rates: clock::Rates, console: Uart16550<PioBackend>) -> Self {
@@ -104,16 +89,19 @@ impl Cpu for Native {
     type Context = UserContext;
     type Paging = PageFormat;
 
-    unsafe fn switch(&mut self, previous: Option<&mut UserContext>, next: &mut UserContext) {
+    unsafe fn switch(&mut self, previous: &mut UserContext, next: &mut UserContext) {
         let cpu = self.cpu;
-        match previous {
-            Some(previous) => {
-                vectors!(self, &raw mut previous.vectors, &raw const next.vectors, "xsave64 [{}]", "fxsave64 [{}]");
-                if self.features.contains(Cr4Flags::FSGSBASE) {
-                    previous.general.tls = FS::read_base().as_u64();
-                }
+        let (from, to) = (&raw mut previous.vectors, &raw const next.vectors);
+        // SAFETY: the areas are 64-byte aligned and have room for every component that XCR0 enables (`enable_features`); what is loaded
+        // comes from `Context::init` or from saving, hence is valid.
+        unsafe {
+            match self.features.contains(Cr4Flags::OSXSAVE) {
+                true => asm!("xsave64 [{}]; xrstor64 [{}]", in(reg) from, in(reg) to, in("eax") -1, in("edx") -1, options(nostack)),
+                false => asm!("fxsave64 [{}]; fxrstor64 [{}]", in(reg) from, in(reg) to, options(nostack)),
             }
-            None => vectors!(self, core::ptr::null_mut::<VectorState>(), &raw const next.vectors, "/* {} */", "/* {} */"),
+        }
+        if self.features.contains(Cr4Flags::FSGSBASE) {
+            previous.general.tls = FS::read_base().as_u64();
         }
         memory::load_root(next.root);
         let address = core::ptr::from_mut(next).expose_provenance() as u64;
@@ -140,7 +128,6 @@ impl Cpu for Native {
         KernelGsBase::write(unsafe { VirtAddr::new_unsafe(context.upcall_address) });
     }
 
-    #[inline]
     fn run<K>(kernel: &mut K, own: fn(&mut K) -> &mut Self, context: &UnsafeCell<UserContext>, calls: &Handlers<K>) -> Trap {
         let context = entry::enter(context, kernel, calls);
         match context.vector {
@@ -151,11 +138,6 @@ impl Cpu for Native {
             }
             vector => Trap::Fault(fault(vector, context.error)),
         }
-    }
-
-    fn unload(&mut self) {
-        self.cpu.upcall.set(0);
-        memory::load_root(self.kernel_root);
     }
 
     fn init_root(&mut self, root: u64) {
@@ -174,7 +156,6 @@ impl Cpu for Native {
     /// Instruction fetch is coherent with stores on x86_64 (Intel SDM volume 3, section 13.6); the way back to user mode serialises.
     fn sync_icache(&mut self, _frame: u64) {}
 
-    #[inline]
     fn clock(&self) -> u64 {
         clock::counter()
     }

@@ -36,16 +36,15 @@ unsafe extern "C" {
 
 // unsafe extern "C" fn chitin_enter(context: *mut UserContext, kernel: *mut K, calls: &Handlers<K>) -> *mut UserContext
 //   1. Leave what kernel calls need on the stack, and remember where that is, for whatever trap comes next.
-//   2. Load all registers but rcx, r11 and rsp.
-//   3. If the context is in a `syscall`, leave by `sysret`: pc is in rcx and flags are in r11.
-//   4. Else leave by `iret`, through the frame that lies in the context.
-//   Comes back through chitin_syscall or chitin_trap, with the context that stopped, and no register preserved but rsp.
+//   2. Go on as chitin_syscall does with the next context.
+//   Comes back through chitin_syscall or chitin_trap, with the context that stopped, and no register preserved but rbx, rbp and rsp.
 //
 // chitin_syscall: rcx = pc, r11 = flags, all else the user's; interrupts, trap flag and direction flag are off.
 //   1. Put the stack pointer aside; sort out foreign syscalls by eax.
 //   2. Kernel call: store what a function may change, but for rax and rdx, and call the handler. The kernel is behind the arguments, on the
-//      stack. If the caller goes on, load that again; rax and rdx are the answer.
-//   3. If it is left, store the rest. Go on with the next context, if there is one, or return from chitin_enter.
+//      stack. If the caller goes on, load that again, pc to rcx and flags to r11; rax and rdx are the answer.
+//   3. If it is left, store the rest. Go on with the next context, if there is one, or return from chitin_enter. One that is in a `syscall` leaves by
+//      `sysret` as in 2., all others by `iret`, through the frame that lies in the context.
 //   4. Foreign, with an upcall page: store pc, sp and flags there and continue at its entry with the trap flag off. This is the
 //      reflection's whole path. rcx is the entry then, r11 the flags.
 //   5. Foreign, without one: as 2, with a number that no call has.
@@ -68,25 +67,18 @@ global_asm!(
 .set at_\register, offset
 .set offset, offset + 8
 .endr
-.macro store registers:vararg
-.irp register, \registers; mov [rsp + at_\register], \register; .endr
+.macro store base, registers:vararg
+.irp register, \registers; mov [\base + at_\register], \register; .endr
 .endm
 .macro load registers:vararg
 .irp register, \registers; mov \register, [rsp + at_\register]; .endr
 .endm
 
 chitin_enter:
-    push rdi; push rdx; push rsi
+    push rbx; push rbp; push rdi; push rdx; push rsi
     mov gs:[{kernel_sp}], rsp
     mov rsp, rdi
-5:  cmp qword ptr [rsp + {vector}], {syscall}
-    load rax, rbx, rdx, rsi, rdi, rbp, r8, r9, r10, r12, r13, r14, r15
-    jne 1f
-2:  mov rcx, [rsp + {pc}]; mov r11, [rsp + {flags}]; mov rsp, [rsp + {sp}]
-    swapgs; sysretq
-1: load rcx, r11
-    add rsp, {pc}
-    swapgs; iretq
+    jmp 5f
 
 .global chitin_syscall
 chitin_syscall:
@@ -96,7 +88,7 @@ chitin_syscall:
     jge 3f
     movzx eax, ax; cmp eax, {foreign_handler}; jae 6f
 1:  mov rsp, gs:[{context}]
-    store rsi, rdi, r8, r9, r10
+    store rsp, rsi, rdi, r8, r9, r10
     mov [rsp + {pc}], rcx; mov [rsp + {flags}], r11
     mov rcx, gs:[{user_sp}]; mov [rsp + {sp}], rcx
     mov rsp, gs:[{kernel_sp}]
@@ -104,25 +96,30 @@ chitin_syscall:
     cmp rax, {left}; jge 4f
     mov rsp, gs:[{context}]
     load rsi, rdi, r8, r9, r10
-    jmp 2b
+2:  mov rcx, [rsp + {pc}]; mov r11, [rsp + {flags}]; mov rsp, [rsp + {sp}]
+    swapgs; sysretq
 4: jne chitin_leave
-    mov rsp, [rsp + 16]
-    store rbx, rbp, r12, r13, r14, r15
-    mov qword ptr [rsp + {vector}], {syscall}
+    mov rcx, [rsp + 16]
+    store rcx, rbx, rbp, r12, r13, r14, r15
+    mov qword ptr [rcx + {vector}], {syscall}
     test rdx, rdx; jz chitin_leave
-    mov rsp, gs:[{kernel_sp}]
     mov [rsp + 16], rdx; mov rsp, rdx
-    jmp 5b
+5:  cmp qword ptr [rsp + {vector}], {syscall}
+    load rax, rbx, rdx, rsi, rdi, rbp, r8, r9, r10, r12, r13, r14, r15
+    je 2b
+    load rcx, r11
+    add rsp, {pc}
+    swapgs; iretq
 chitin_leave:
     mov rsp, gs:[{kernel_sp}]
     push {kernel_flags}; popfq
-    pop rsi; pop rdx; pop rax
+    pop rsi; pop rdx; pop rax; pop rbp; pop rbx
     ret
 6: xor eax, eax; jmp 1b
-2: mov eax, {foreign_handler}; jmp 1b
+7: mov eax, {foreign_handler}; jmp 1b
 3: mov rsp, gs:[{upcall}]
     test rsp, rsp
-    jz 2b
+    jz 7b
     mov [rsp + {saved_pc}], rcx; mov [rsp + {saved_flags}], r11
     mov rcx, gs:[{user_sp}]; mov [rsp + {saved_sp}], rcx; mov rsp, rcx
     mov rcx, gs:[{syscall_entry}]
@@ -134,7 +131,7 @@ chitin_trap:
     jz 4f
     swapgs
     sub rsp, {vector}
-    store rcx, r11
+    store rsp, rcx, r11
     mov rcx, gs:[{upcall}]; mov r11, [rsp + {fault_entry}]
     test rcx, rcx; jz 5f; test r11, r11; jz 5f
     cmp byte ptr [rsp + {vector}], {page_fault}; jne 5f; test byte ptr [rsp + {error}], {fetch}; jnz 5f
@@ -153,7 +150,7 @@ chitin_trap:
     mov ecx, r11d
     add rsp, {pc}
     swapgs; iretq
-5:  store rax, rbx, rdx, rsi, rdi, rbp, r8, r9, r10, r12, r13, r14, r15
+5:  store rsp, rax, rbx, rdx, rsi, rdi, rbp, r8, r9, r10, r12, r13, r14, r15
     jmp chitin_leave
 4: cmp qword ptr [rsp], {first_interrupt}
     jb chitin_last_words
@@ -209,15 +206,11 @@ chitin_gates:
 pub(super) fn enter<'a, K>(context: &UnsafeCell<UserContext>, kernel: &mut K, calls: &Handlers<K>) -> &'a UserContext {
     let stopped: *const UserContext;
     // SAFETY: 1. `context` is the loaded one, so that RSP0 and the per-CPU block point at it. 2. Every register that `chitin_enter` loses
-    // is declared, or (rbx and rbp, which cannot be) saved here. 3. It comes back with the stack pointer that it was called with. 4. `calls` have
+    // is declared (it keeps rbx and rbp, which cannot be). 3. It comes back with the stack pointer that it was called with. 4. `calls` have
     // the kernel for themselves; nobody writes to the context after them.
     unsafe {
         asm!(
-            "push rbx",
-            "push rbp",
             "call chitin_enter",
-            "pop rbp",
-            "pop rbx",
             in("rdi") context.get(), in("rsi") core::ptr::from_mut(kernel), in("rdx") calls, out("rax") stopped,
             out("r12") _, out("r13") _, out("r14") _, out("r15") _,
             clobber_abi("C"),

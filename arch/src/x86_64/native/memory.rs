@@ -37,7 +37,6 @@ unsafe extern "C" {
 }
 
 /// Physical memory, in the direct map.
-#[inline]
 pub(super) fn direct(physical: u64) -> *mut u8 {
     core::ptr::with_exposed_provenance_mut((DIRECT_MAP + physical) as usize)
 }

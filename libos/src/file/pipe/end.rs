@@ -13,7 +13,7 @@ use crate::errno::{Errno, Result};
 use crate::file::remote::{Handle, RemoteFile, traits_of};
 use crate::file::ring::{Ring, Step, Wish};
 use crate::file::transfer::{moved, whole_pages};
-use crate::file::{Access, Blocking, Edges, File, Input, Output, Place, Readiness, Telling, Watchers};
+use crate::file::{Access, Blocking, Edges, File, Input, Output, Place, Plain, Readiness, Telling, Watchers};
 use crate::mapped_ring::MappedRing;
 use crate::server::Server;
 use crate::vfs::world::World;
@@ -448,6 +448,17 @@ impl File for End {
             }
         }
         Ok((total, 0))
+    }
+
+    fn plain(&self) -> Plain {
+        Plain::Ring
+    }
+
+    fn write_plain(&self, world: &dyn World, address: usize, length: usize, _: u64) -> Option<usize> {
+        if self.ring()?.write_plain(world.memory(), address, length)? {
+            world.note_change();
+        }
+        Some(length)
     }
 
     fn is_pollable(&self) -> bool {

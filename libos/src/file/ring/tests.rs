@@ -235,6 +235,31 @@ fn what_could_not_be_copied_stays_where_it_was() {
     assert_eq!(ring.len(), PIPE_BUF - 10);
 }
 
+#[test]
+fn a_plain_write_is_whole_or_none() {
+    let (ring, pages) = ring();
+    let memory = Short(2 * PIPE_BUF);
+    let plain = |address, length| ring.write_plain(&memory, address, length);
+    assert_eq!(ring.announce(Wish::Read), 0);
+    assert_eq!((plain(0, 3), plain(0, 2), ring.len()), (Some(true), Some(false), 5));
+    assert_eq!(read(&ring, 9), (Step::Moved(5, false), vec![5; 5]));
+    // Nothing, too much, and what is not there.
+    assert_eq!((plain(0, 0), plain(0, PIPE_BUF + 1), plain(2 * PIPE_BUF - 1, 2)), (None, None, None));
+    // What there is no room for.
+    ring.set_capacity(PIPE_BUF);
+    assert_eq!((plain(0, 1), plain(0, PIPE_BUF)), (Some(false), None));
+    // While another writes, in two pieces, and with nobody to read.
+    pages.words.writer.store(9, Ordering::Relaxed);
+    assert_eq!(plain(0, 1), None);
+    pages.words.writer.store(0, Ordering::Relaxed);
+    for index in [&pages.words.head, &pages.words.tail] {
+        index.store(RING_BYTES as u64 - 1, Ordering::Relaxed);
+    }
+    assert_eq!((plain(0, 2), plain(0, 1), plain(0, 1)), (None, Some(false), Some(false)));
+    ring.set_ends(0, 1);
+    assert_eq!((plain(0, 1), ring.len()), (None, 2));
+}
+
 #[derive(Clone, Debug)]
 enum Deed {
     Write(usize),

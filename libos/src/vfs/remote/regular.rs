@@ -189,7 +189,7 @@ impl File for RegularFile {
         outcome.ok().map(|()| count)
     }
 
-    fn write_plain(&self, memory: &dyn UserMemory, address: usize, length: usize, offset: u64) -> Option<usize> {
+    fn write_plain(&self, world: &dyn World, address: usize, length: usize, offset: u64) -> Option<usize> {
         let (server, words) = (self.handle.tree.server, self.words);
         let is_inside = offset.checked_add(length as u64)? <= words.size();
         if !is_inside || self.known_seals().intersects(Seals::WRITES) || words.tells_writes(|| server.clock()) {
@@ -198,7 +198,7 @@ impl File for RegularFile {
         let generation = words.generation();
         let pages = self.pages.get()?;
         let to = pages.begin_plain_store(generation, offset, length)?;
-        let outcome = server.copy_in(memory, address, to, length);
+        let outcome = server.copy_in(world, address, to, length);
         pages.end_plain();
         // What went where the file is no more is written once more.
         (outcome.is_ok() && words.generation() == generation).then_some(length)
