@@ -19,7 +19,7 @@ pub use copies::{copy, exchange, fixup, load, load_long};
 pub use faults::fault;
 pub use machine::{capabilities, clock, entropy, read_thread_pointer, signal_frame_bytes, signal_return, write_thread_pointer};
 pub use resume::{CONTEXT_BYTES, can_resume, resume, resume_context, start};
-pub use switch::{proceed, suspend};
+pub use switch::{CallState, copied, proceed, suspend};
 pub use vectors::{clear_vectors, frame_vector_bytes, load_frame_vectors, pop_vectors, reload_vectors, save_vectors, store_frame_vectors};
 
 use crate::entry::start;
