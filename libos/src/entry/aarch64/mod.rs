@@ -13,7 +13,7 @@ mod vectors;
 
 use core::arch::naked_asm;
 
-pub use attempt::{FRAME_REFUSED, RETURN_REFUSED, Way, attempt, attempt_refused};
+pub use attempt::{Way, attempt, attempt_refused};
 pub use calls::{Frame, SIGRETURN, by_arguments, by_frame, foreign, return_by_frame, rewritten};
 pub use copies::{copy, exchange, fixup, load, load_long};
 pub use faults::fault;
