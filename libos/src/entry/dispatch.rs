@@ -5,6 +5,7 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering
 use abi::{FaultKind, PAGE_SIZE, Registers, Rights};
 use rewrite::aarch64::SPARED_BYTES;
 
+use crate::entry::isa::Way;
 use crate::entry::native::Native;
 use crate::entry::thread::Machine;
 use crate::entry::vdso;
@@ -107,9 +108,10 @@ pub extern "C" fn deliver(result: u64) -> u64 {
     result
 }
 
-/// A linked rt_sigreturn(2) of a program with this stack pointer. Comes back if the straight way is not to be gone.
-pub extern "C" fn return_straight(sp: u64) {
+/// A linked rt_sigreturn(2) of a program with this stack pointer. Comes back if the straight way is not to be gone, with the call's number.
+pub extern "C" fn return_straight(sp: u64) -> u64 {
     process().sigreturn_straight(sp);
+    isa::SIGRETURN.into()
 }
 
 /// The stack pointer of the program that returns from a handler.
@@ -121,13 +123,19 @@ pub fn note_return(sp: u64) {
     RETURNING.store(sp, Ordering::Relaxed);
 }
 
+/// Where who returns by a handler's frame goes on if that is not as the library wrote it, or not there.
+pub static RETURN_REFUSED: Way = Way::to(return_refused);
+
 /// A handler's frame was to be used in place, and is not there, or not as the CPU takes it.
-pub extern "C" fn return_refused() -> ! {
+extern "C" fn return_refused() -> ! {
     process().sigreturn_by_copies(RETURNING.load(Ordering::Relaxed))
 }
 
+/// Where who writes a handler's frame goes on if that is refused.
+pub static FRAME_REFUSED: Way = Way::to(frame_refused);
+
 /// A handler's frame was to be written, and its stack is not there.
-pub extern "C" fn frame_refused() -> ! {
+extern "C" fn frame_refused() -> ! {
     process().end_for_frame()
 }
 

@@ -700,7 +700,7 @@ impl Kernel for Native {
         if !fits || !address.is_multiple_of(align_of::<T>()) {
             return Err(Errno::EFAULT);
         }
-        LibraryWords::get().attempt_by(&isa::FRAME_REFUSED);
+        LibraryWords::get().attempt_by(&dispatch::FRAME_REFUSED);
         // SAFETY: as in `write_with`, for both; they are written one after the other. Should one not be writable, nothing here is come back to.
         unsafe {
             contents.fill(&mut *(address as *mut T));
@@ -799,7 +799,7 @@ impl Kernel for Native {
         }
         let words = LibraryWords::get();
         dispatch::note_return(sp);
-        words.attempt_by(&isa::RETURN_REFUSED);
+        words.attempt_by(&dispatch::RETURN_REFUSED);
         // SAFETY: as in `read_with`, but that nothing here is come back to.
         let found = look(unsafe { &*(address as *const T) });
         if let Some((vectors, context)) = found

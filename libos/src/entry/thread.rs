@@ -22,7 +22,7 @@ struct State {
     registers: Registers,
     vectors: VectorState,
     /// What the upcall page has of the call that is being served.
-    call: SavedState,
+    call: isa::CallState,
     /// The stack pointer of a thread that stopped in a call; 0 for one that stopped in the program.
     sp: u64,
     /// The top of its syscall stack.
@@ -42,7 +42,7 @@ const _: () = assert!(size_of::<Machine>() <= 2 * PAGE_SIZE && STACK_BYTES < pla
 
 impl State {
     fn new(stack_top: usize) -> State {
-        State { registers: Registers::default(), vectors: VectorState::new(), call: SavedState::default(), sp: 0, stack_top }
+        State { registers: Registers::default(), vectors: VectorState::new(), call: isa::CallState::default(), sp: 0, stack_top }
     }
 }
 
@@ -145,14 +145,16 @@ impl Machines {
 
 /// Where the kernel and the entries save the state of a call.
 #[inline(always)]
-fn call_state() -> *mut SavedState {
+fn call_state() -> *mut isa::CallState {
     let mut page = place::UPCALL_PAGE;
     // Else each word of it would come by an address of its own, all of them constants that take an instruction to load.
     // SAFETY: no instructions.
     unsafe { asm!("/* {} */", inout(reg) page, options(pure, nomem, nostack, preserves_flags)) };
     let page = page as *mut UpcallPage;
     // SAFETY: the address of a field of a page that `start` mapped.
-    unsafe { &raw mut (*page).syscall }
+    let state = unsafe { &raw mut (*page).syscall };
+    const { assert!(align_of::<isa::CallState>() <= align_of::<SavedState>() && size_of::<isa::CallState>() <= size_of::<SavedState>()) };
+    state.cast()
 }
 
 /// Keep what is in registers and in the upcall page of the thread that runs.
@@ -166,7 +168,7 @@ pub unsafe fn keep(machine: &'static Machine) {
         let state = machine.0.get();
         isa::save_vectors(&mut (*state).vectors);
         (*state).registers.tls = dispatch::process().kernel.thread_pointer();
-        (*state).call = call_state().read();
+        (*state).call = isa::copied(&*call_state());
     }
 }
 
@@ -255,7 +257,7 @@ pub unsafe fn enter(to: &'static Machine) -> ! {
         let state = &mut *to.0.get();
         LibraryWords::get().set_syscall_stack(state.stack_top);
         isa::reload_vectors(&state.vectors);
-        call_state().write(state.call);
+        *call_state() = isa::copied(&state.call);
         let by_kernel = process.kernel.load_thread_pointer(state.registers.tls);
         if state.sp == 0 {
             enter_program(state);

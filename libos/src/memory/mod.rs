@@ -376,6 +376,16 @@ impl Memory {
             // Which of the file's frames may be stored to, the next fault asks the file.
             self.discard_shown(kernel, part.clone());
         }
+        if self.shown.first_run(part.clone()).is_some() {
+            self.protect_shown(kernel, part, protection);
+        } else {
+            self.protect_own(kernel, part, protection);
+        }
+    }
+
+    /// [`Memory::protect_part`], where some of it shows files.
+    #[inline(never)]
+    fn protect_shown<K: Kernel>(&mut self, kernel: &K, part: Range<usize>, protection: Protection) {
         let mut at = part.start;
         // None of the rights is refused: frames of one's own are mapped with all to come, a file's with those of `shown`.
         while let Some(run) = self.shown.first_run(at..part.end) {
@@ -386,7 +396,17 @@ impl Memory {
         self.protect_own(kernel, at..part.end, protection);
     }
 
+    #[inline(always)]
     fn protect_own<K: Kernel>(&mut self, kernel: &K, range: Range<usize>, protection: Protection) {
+        if range.len() != PAGE_SIZE {
+            self.protect_runs(kernel, range, protection);
+        } else if self.resident.contains(range.start) {
+            let _ = kernel.page_protect(range.start, 1, rights(protection));
+        }
+    }
+
+    #[inline(never)]
+    fn protect_runs<K: Kernel>(&mut self, kernel: &K, range: Range<usize>, protection: Protection) {
         self.resident.for_runs(range, |run| {
             let _ = kernel.page_protect(run.start, run.len() / PAGE_SIZE, rights(protection));
         });
@@ -509,6 +529,7 @@ impl Memory {
     ///
     /// # Errors
     /// `ENOMEM`: they do not.
+    #[cold]
     fn may_protect_first(&self, range: &Range<usize>, protection: Protection) -> Result<()> {
         let Some((_, region)) = self.regions.find(range.start) else { return Ok(()) };
         let bytes = region.end.min(range.end) - range.start;

@@ -5,6 +5,7 @@
 //! boundary that moves is an entry out and another in.
 
 use alloc::vec::Vec;
+use core::cell::Cell;
 
 /// The most entries of a chunk: what putting one in moves about.
 const MOST: usize = 64;
@@ -21,6 +22,8 @@ pub struct Ordered<V> {
     /// None is empty.
     chunks: Vec<Vec<(usize, V)>>,
     count: usize,
+    /// Where an entry was that was asked for: mostly the next one that is asked for is there.
+    recent: Cell<Place>,
 }
 
 impl<V> Default for Ordered<V> {
@@ -33,7 +36,7 @@ impl<V> Ordered<V> {
     /// Nothing.
     #[must_use]
     pub const fn new() -> Ordered<V> {
-        Ordered { chunks: Vec::new(), count: 0 }
+        Ordered { chunks: Vec::new(), count: 0, recent: Cell::new(Place { chunk: 0, index: 0 }) }
     }
 
     /// How many entries.
@@ -46,13 +49,27 @@ impl<V> Ordered<V> {
     #[must_use]
     #[inline(always)]
     pub fn at_or_below(&self, address: usize) -> Option<Place> {
+        let recent = self.recent.get();
+        if let Some(&[(key, _), (next, _), ..]) = self.chunks.get(recent.chunk).and_then(|entries| entries.get(recent.index..))
+            && key <= address
+            && address < next
+        {
+            return Some(recent);
+        }
+        self.search(address)
+    }
+
+    #[inline(never)]
+    fn search(&self, address: usize) -> Option<Place> {
         let mut chunk = self.chunks.len();
         if chunk > 1 {
             chunk = self.chunks.partition_point(|entries| entries[0].0 <= address).max(1);
         }
         let chunk = chunk.checked_sub(1)?;
         let index = self.chunks[chunk].partition_point(|&(key, _)| key <= address).checked_sub(1)?;
-        Some(Place { chunk, index })
+        let place = Place { chunk, index };
+        self.recent.set(place);
+        Some(place)
     }
 
     /// The entry before another one.
@@ -93,33 +110,53 @@ impl<V> Ordered<V> {
     }
 
     /// Put an entry in right after another one, or after nothing; gives where it is.
+    #[inline(always)]
     pub fn insert_above(&mut self, place: Option<Place>, key: usize, value: V) -> Place {
+        let place = place.map_or(Place { chunk: 0, index: 0 }, |place| Place { index: place.index + 1, ..place });
         self.count += 1;
-        let (mut chunk, mut index) = place.map_or((0, 0), |place| (place.chunk, place.index + 1));
+        self.put(place, key, value)
+    }
+
+    #[inline(never)]
+    fn put(&mut self, mut place: Place, key: usize, value: V) -> Place {
+        if self.chunks.get(place.chunk).is_none_or(|entries| entries.len() == MOST) {
+            place = self.make_room(place);
+        }
+        self.chunks[place.chunk].insert(place.index, (key, value));
+        self.recent.set(place);
+        place
+    }
+
+    /// Make room for an entry in a chunk that is full, or that is not there; gives where it goes then.
+    #[cold]
+    fn make_room(&mut self, Place { chunk, index }: Place) -> Place {
         if self.chunks.is_empty() {
             self.chunks.push(Vec::with_capacity(MOST));
+            return Place { chunk, index };
         }
-        if self.chunks[chunk].len() == MOST {
-            let mut upper = Vec::with_capacity(MOST);
-            upper.extend(self.chunks[chunk].drain(MOST / 2..));
-            self.chunks.insert(chunk + 1, upper);
-            if index > MOST / 2 {
-                (chunk, index) = (chunk + 1, index - MOST / 2);
-            }
-        }
-        self.chunks[chunk].insert(index, (key, value));
-        Place { chunk, index }
+        let mut upper = Vec::with_capacity(MOST);
+        upper.extend(self.chunks[chunk].drain(MOST / 2..));
+        self.chunks.insert(chunk + 1, upper);
+        if index > MOST / 2 { Place { chunk: chunk + 1, index: index - MOST / 2 } } else { Place { chunk, index } }
     }
 
     /// Take an entry out.
+    #[inline(always)]
     pub fn remove(&mut self, place: Place) -> V {
         self.count -= 1;
         let entries = &mut self.chunks[place.chunk];
         let (_, value) = entries.remove(place.index);
+        // The one before is more likely to be asked for than the next, where the caller is to put one in again.
+        self.recent.set(Place { index: place.index.saturating_sub(1), ..place });
         if entries.is_empty() {
-            self.chunks.remove(place.chunk);
+            self.remove_chunk(place.chunk);
         }
         value
+    }
+
+    #[cold]
+    fn remove_chunk(&mut self, chunk: usize) {
+        self.chunks.remove(chunk);
     }
 
     /// An entry and all after it, in order.

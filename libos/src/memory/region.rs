@@ -36,6 +36,14 @@ pub struct FileMapping {
     pub may_write: bool,
 }
 
+impl FileMapping {
+    /// The same file, from so many bytes later on. Most regions have no file: who asks does not make room for this.
+    #[inline(never)]
+    fn advanced(&self, bytes: usize) -> Box<FileMapping> {
+        Box::new(FileMapping { offset: self.offset + bytes as u64, ..self.clone() })
+    }
+}
+
 /// What a region's pages start as.
 #[derive(Clone)]
 pub enum Contents {
@@ -43,6 +51,32 @@ pub enum Contents {
     Anonymous,
     /// A file's. Elsewhere, so that a region is small: most have no file, and the map moves them about.
     File(Box<FileMapping>),
+}
+
+impl Contents {
+    /// The same, from so many bytes later on.
+    #[inline(always)]
+    fn advanced(&self, bytes: usize) -> Contents {
+        match self {
+            Contents::Anonymous => Contents::Anonymous,
+            Contents::File(file) => Contents::File(file.advanced(bytes)),
+        }
+    }
+
+    /// Whether `next`, of a region that starts where one of `length` bytes with these ends, continues them.
+    #[inline(always)]
+    fn continue_in(&self, length: usize, next: &Contents) -> bool {
+        match (self, next) {
+            (Contents::Anonymous, Contents::Anonymous) => true,
+            (Contents::File(a), Contents::File(b)) => {
+                Arc::ptr_eq(&a.backing, &b.backing)
+                    && Arc::ptr_eq(&a.path, &b.path)
+                    && a.may_write == b.may_write
+                    && a.offset + length as u64 == b.offset
+            }
+            _ => false,
+        }
+    }
 }
 
 /// What `/proc/self/maps` calls a region that has no file.
@@ -91,33 +125,36 @@ impl Region {
     }
 
     /// The same region, starting `bytes` later.
+    #[inline(always)]
     fn advanced(&self, bytes: usize) -> Region {
-        let mut region = self.clone();
-        if let Contents::File(file) = &mut region.contents {
-            file.offset += bytes as u64;
-        }
-        region
+        let &Region { end, protection, shared, locked, label, .. } = self;
+        Region { end, protection, shared, locked, contents: self.contents.advanced(bytes), label }
     }
 
     /// Whether `next`, which starts where this region of `length` bytes ends, continues it.
+    #[inline(always)]
     fn continues(&self, length: usize, next: &Region) -> bool {
-        let same_contents = match (&self.contents, &next.contents) {
-            (Contents::Anonymous, Contents::Anonymous) => true,
-            (Contents::File(a), Contents::File(b)) => {
-                Arc::ptr_eq(&a.backing, &b.backing)
-                    && Arc::ptr_eq(&a.path, &b.path)
-                    && a.may_write == b.may_write
-                    && a.offset + length as u64 == b.offset
-            }
-            _ => false,
-        };
-        self.attributes() == next.attributes() && same_contents
+        self.attributes() == next.attributes() && self.contents.continue_in(length, &next.contents)
     }
 
     #[inline(always)]
-    fn attributes(&self) -> (Protection, bool, bool, Label) {
-        (self.protection, self.shared, self.locked, self.label)
+    fn attributes(&self) -> Attributes {
+        Attributes { protection: self.protection, shared: self.shared, locked: self.locked, label: self.label }
     }
+
+    #[inline(always)]
+    fn set_attributes(&mut self, Attributes { protection, shared, locked, label }: Attributes) {
+        (self.protection, self.shared, self.locked, self.label) = (protection, shared, locked, label);
+    }
+}
+
+/// What two neighbours have in common where one continues the other, beside contents that go on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Attributes {
+    protection: Protection,
+    shared: bool,
+    locked: bool,
+    label: Label,
 }
 
 /// What a search for room found out: between these addresses no gap has more bytes. Regions that come later only make gaps smaller.
@@ -259,28 +296,28 @@ impl Regions {
         let mut next = self.map.at_or_below(range.end - 1);
         while let Some(place) = next {
             next = self.map.below(place);
-            let (start, region) = self.map.get_mut(place);
-            let start = *start;
-            if region.end <= range.start {
+            let (start, region) = self.map.get(place);
+            let region_end = region.end;
+            if region_end <= range.start {
                 return;
             }
             self.recent = None;
-            // The gap may reach beyond the range.
-            if self.dense.as_ref().is_some_and(|dense| dense.range.start <= range.end && range.start <= dense.range.end) {
-                self.dense = None;
+            if let Some(dense) = &mut self.dense
+                && dense.range.start <= range.end
+            {
+                // The gap may reach beyond the range, up to the next region.
+                let above = self.map.above(Some(place)).map_or(usize::MAX, |above| self.map.get(above).0);
+                let next = if range.end < region_end { range.end } else { above };
+                dense.range.start = next.clamp(dense.range.start, dense.range.end);
             }
-            let upper = (range.end < region.end).then(|| region.advanced(range.end - start));
-            match upper {
-                Some(upper) if start < range.start => {
-                    region.end = range.start;
-                    self.map.insert_above(Some(place), range.end, upper);
+            match (start < range.start, range.end < region_end) {
+                (true, true) => {
+                    let upper = self.split(place, range.start);
+                    self.begin_later(upper, range.end);
                 }
-                Some(upper) => {
-                    let (start, region) = self.map.get_mut(place);
-                    (*start, *region) = (range.end, upper);
-                }
-                None if start < range.start => region.end = range.start,
-                None => drop(self.map.remove(place)),
+                (true, false) => self.map.get_mut(place).1.end = range.start,
+                (false, true) => self.begin_later(place, range.end),
+                (false, false) => drop(self.map.remove(place)),
             }
             // What is below is in no part of the range.
             if start <= range.start {
@@ -299,12 +336,13 @@ impl Regions {
     ///
     /// # Errors
     /// `ENOMEM`: the range begins in no region. `EACCES`: in one that may not come to allow this.
+    #[inline(always)]
     pub fn protect_first(&mut self, range: Range<usize>, protection: Protection) -> Result<(usize, bool)> {
         let mut is_shared = false;
         let end = self.change_first(range, |region| {
             is_shared = region.shared;
-            region.protection = protection;
-            if region.may_become(protection) { Ok(()) } else { Err(Errno::EACCES) }
+            let changed = Attributes { protection, ..region.attributes() };
+            if region.may_become(protection) { Ok(changed) } else { Err(Errno::EACCES) }
         })?;
         Ok((end, is_shared))
     }
@@ -313,73 +351,93 @@ impl Regions {
     pub fn lock(&mut self, range: Range<usize>, locked: bool) -> Result<()> {
         let mut at = range.start;
         while at < range.end {
-            at = self.change_first(at..range.end, |region| {
-                region.locked = locked;
-                Ok(())
-            })?;
+            at = self.change_first(at..range.end, |region| Ok(Attributes { locked, ..region.attributes() }))?;
         }
         Ok(())
     }
 
     /// Change attributes of a range as far as one region goes; gives where that ends.
-    fn change_first(&mut self, range: Range<usize>, change: impl FnOnce(&mut Region) -> Result<()>) -> Result<usize> {
-        let at = range.start;
-        let place = self.map.at_or_below(at).ok_or(Errno::ENOMEM)?;
-        let (&mut start, region) = self.map.get_mut(place);
-        if region.end <= at {
+    #[inline(always)]
+    fn change_first(&mut self, range: Range<usize>, change: impl FnOnce(&Region) -> Result<Attributes>) -> Result<usize> {
+        let place = self.map.at_or_below(range.start).ok_or(Errno::ENOMEM)?;
+        let (_, region) = self.map.get(place);
+        if region.end <= range.start {
             return Err(Errno::ENOMEM);
         }
-        let end = region.end.min(range.end);
-        let mut part = region.advanced(at - start);
-        part.end = end;
-        change(&mut part)?;
-        if part.attributes() == region.attributes() {
-            return Ok(end);
+        let part = range.start..region.end.min(range.end);
+        let end = part.end;
+        let changed = change(region)?;
+        if changed != region.attributes() {
+            self.recent = None;
+            self.change_part(place, part, changed);
         }
-        self.recent = None;
-        // What is left of the region above the part, and below it; the part then takes the place between.
-        let above = (end < region.end).then(|| region.advanced(end - start));
-        let below = if start < at {
-            region.end = at;
-            match above {
-                Some(above) => {
-                    let above = self.map.insert_above(Some(place), end, above);
-                    self.map.below(above)
-                }
-                None => Some(place),
-            }
-        } else if let Some(above) = above {
-            let (start, region) = self.map.get_mut(place);
-            (*start, *region) = (end, above);
-            self.map.below(place)
-        } else {
-            return Ok(self.change_whole(place, part));
-        };
-        self.put(below, at, part);
         Ok(end)
     }
 
-    /// Let a region be another one with the same addresses, joined with neighbours that it continues; gives where it ended.
-    fn change_whole(&mut self, place: Place, changed: Region) -> usize {
-        let end = changed.end;
-        let below = self.map.below(place);
+    /// Let a part of the region at a place have other attributes, joined with neighbours of the region that it then continues.
+    #[inline(never)]
+    fn change_part(&mut self, place: Place, part: Range<usize>, changed: Attributes) {
         let (start, region) = self.map.get(place);
-        let joins = |below: Place| {
+        let (begins_later, ends_earlier) = (start < part.start, part.end < region.end);
+        let joins_below = if begins_later { None } else { self.map.below(place) }.filter(|&below| {
             let (before, below) = self.map.get(below);
-            below.end == start && below.continues(start - before, &changed)
-        };
-        let joins_above = self.map.above(Some(place)).is_some_and(|above| {
-            let (next, above) = self.map.get(above);
-            next == end && changed.continues(end - start, above)
+            below.end == start && below.attributes() == changed && below.contents.continue_in(start - before, &region.contents)
         });
-        if joins_above || below.is_some_and(joins) {
-            debug_assert_eq!(region.end, end, "all of it is changed");
-            self.map.remove(place);
-            self.put(below, start, changed);
-        } else {
-            *self.map.get_mut(place).1 = changed;
+        let joins_above = if ends_earlier { None } else { self.map.above(Some(place)) }.filter(|&above| {
+            let (next, above) = self.map.get(above);
+            next == part.end && above.attributes() == changed && region.contents.continue_in(next - start, &above.contents)
+        });
+        match (joins_below, joins_above) {
+            (Some(below), _) => {
+                let end = joins_above.map_or(part.end, |above| self.map.remove(above).end);
+                if ends_earlier {
+                    self.begin_later(place, part.end);
+                } else {
+                    self.map.remove(place);
+                }
+                self.map.get_mut(below).1.end = end;
+            }
+            (None, Some(above)) if begins_later => {
+                let contents = region.contents.advanced(part.start - start);
+                self.map.get_mut(place).1.end = part.start;
+                let (next, above) = self.map.get_mut(above);
+                (*next, above.contents) = (part.start, contents);
+            }
+            (None, Some(above)) => {
+                let end = self.map.remove(above).end;
+                let (_, region) = self.map.get_mut(place);
+                region.end = end;
+                region.set_attributes(changed);
+            }
+            (None, None) => {
+                let mut place = place;
+                if ends_earlier {
+                    let above = self.split(place, part.end);
+                    place = self.map.below(above).unwrap_or(place);
+                }
+                if begins_later {
+                    place = self.split(place, part.start);
+                }
+                self.map.get_mut(place).1.set_attributes(changed);
+            }
         }
-        end
+    }
+
+    /// Make two of the region at a place; gives the place of the upper one.
+    #[inline(always)]
+    fn split(&mut self, place: Place, at: usize) -> Place {
+        let (start, region) = self.map.get_mut(place);
+        let upper = region.advanced(at - *start);
+        region.end = at;
+        self.map.insert_above(Some(place), at, upper)
+    }
+
+    /// Take the lower part of the region at a place from it.
+    #[inline(always)]
+    fn begin_later(&mut self, place: Place, at: usize) {
+        let (start, region) = self.map.get_mut(place);
+        region.contents = region.contents.advanced(at - *start);
+        *start = at;
     }
 
     /// Lower the start of the region at `start`: a stack that grows.

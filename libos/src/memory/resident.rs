@@ -20,7 +20,7 @@ pub struct Resident {
     bits: Vec<[u64; WORDS]>,
     /// Places in `bits` that no chunk has.
     free: Vec<usize>,
-    /// The chunk that was last asked for, and where its bits are: most pages are beside the one before.
+    /// The chunk that was last asked for, and where its bits are, or [`NOWHERE`]: most pages are beside the one before.
     recent: Cell<(usize, usize)>,
     pages: usize,
     /// Pages that were taken out so far.
@@ -30,7 +30,7 @@ pub struct Resident {
 /// Chunks that stay where nothing is resident in them any more: most will be used again.
 const KEPT: usize = 64;
 
-/// No chunk's number.
+/// No chunk's number, and no place.
 const NOWHERE: usize = usize::MAX;
 
 impl Default for Resident {
@@ -58,18 +58,24 @@ impl Resident {
         self.pages as u64 + self.removed
     }
 
-    /// Where a chunk's bits are.
+    /// The bits of a chunk in which something is resident.
     #[inline(always)]
-    fn place(&self, chunk: usize) -> Option<usize> {
+    fn bits(&self, chunk: usize) -> Option<&[u64; WORDS]> {
+        self.bits.get(self.place(chunk))
+    }
+
+    /// Where a chunk's bits are, or [`NOWHERE`].
+    #[inline(always)]
+    fn place(&self, chunk: usize) -> usize {
         let (recent, place) = self.recent.get();
-        if recent == chunk { Some(place) } else { self.find(chunk) }
+        if recent == chunk { place } else { self.find(chunk) }
     }
 
     #[inline(never)]
-    fn find(&self, chunk: usize) -> Option<usize> {
-        let place = self.chunks.get(&chunk).copied()?;
+    fn find(&self, chunk: usize) -> usize {
+        let place = self.chunks.get(&chunk).copied().unwrap_or(NOWHERE);
         self.recent.set((chunk, place));
-        Some(place)
+        place
     }
 
     /// Whether the page that holds an address is there.
@@ -77,14 +83,14 @@ impl Resident {
     #[inline(always)]
     pub fn contains(&self, address: usize) -> bool {
         let page = address / PAGE_SIZE;
-        self.place(page / CHUNK_PAGES).is_some_and(|place| bit(&self.bits[place], page % CHUNK_PAGES))
+        self.bits(page / CHUNK_PAGES).is_some_and(|bits| bit(bits, page % CHUNK_PAGES))
     }
 
     /// Where a chunk's bits are, made if need be.
     #[inline(always)]
     fn place_or_make(&mut self, chunk: usize) -> usize {
         let (recent, place) = self.recent.get();
-        if recent == chunk {
+        if recent == chunk && place != NOWHERE {
             return place;
         }
         let place = self.find_or_make(chunk);
@@ -122,16 +128,26 @@ impl Resident {
 
     /// The first run of resident pages in a range, as addresses.
     #[must_use]
+    #[inline(always)]
     pub fn first_run(&self, range: Range<usize>) -> Option<Range<usize>> {
-        let (first, last) = (range.start / PAGE_SIZE, range.end.div_ceil(PAGE_SIZE));
-        if first >= last || self.pages == 0 {
+        if self.pages == 0 {
             return None;
         }
-        if last - first == 1 {
+        let (first, last) = (range.start / PAGE_SIZE, range.end.div_ceil(PAGE_SIZE));
+        if last.wrapping_sub(first) == 1 {
             return self.contains(range.start).then(|| first * PAGE_SIZE..last * PAGE_SIZE);
         }
+        self.first_run_of_many(first, last)
+    }
+
+    /// [`Resident::first_run`] of the pages from `first` on, and below `last`.
+    #[inline(never)]
+    fn first_run_of_many(&self, first: usize, last: usize) -> Option<Range<usize>> {
+        if first >= last {
+            return None;
+        }
         if first / CHUNK_PAGES == (last - 1) / CHUNK_PAGES {
-            let bits = &self.bits[self.place(first / CHUNK_PAGES)?];
+            let bits = self.bits(first / CHUNK_PAGES)?;
             let base = first / CHUNK_PAGES * CHUNK_PAGES;
             let page = next_bit(bits, first - base, last - base, true);
             let end = next_bit(bits, page, last - base, false);
@@ -164,6 +180,7 @@ impl Resident {
     }
 
     /// Call `work` for each run of resident pages in a range.
+    #[inline(always)]
     pub fn for_runs(&self, range: Range<usize>, mut work: impl FnMut(Range<usize>)) {
         let mut at = range.start;
         while at < range.end
@@ -182,8 +199,8 @@ impl Resident {
         {
             at = run.end;
             for page in run.start / PAGE_SIZE..run.end / PAGE_SIZE {
-                let Some(place) = self.place(page / CHUNK_PAGES) else { continue };
-                let words = &mut self.bits[place];
+                let place = self.place(page / CHUNK_PAGES);
+                let Some(words) = self.bits.get_mut(place) else { continue };
                 words[page % CHUNK_PAGES / 64] &= !(1 << (page % 64));
                 let last = page % CHUNK_PAGES == CHUNK_PAGES - 1 || page + 1 == run.end / PAGE_SIZE;
                 if last && self.chunks.len() > KEPT && words.iter().all(|&word| word == 0) {

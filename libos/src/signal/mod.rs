@@ -252,14 +252,13 @@ impl Signals {
         set
     }
 
-    /// The turn is another thread's, which `ends` or not: let its own be at hand, and what it has to attend to; gives the own that was.
+    /// The turn is another thread's, which `ends` or not: let its own be at hand, and what it has to attend to; `own` then is what was so.
     #[inline(always)]
-    pub fn turn_to(&self, own: Box<Own>, ends: bool) -> Box<Own> {
+    pub fn turn_to(&self, own: &mut Box<Own>, ends: bool) {
         let mut state = self.state.lock();
-        let before = core::mem::replace(&mut state.own, own);
+        core::mem::swap(&mut state.own, own);
         let signal = if state.pending_set() & !state.own.blocked != 0 { attention::SIGNAL } else { 0 };
         // The turn that was asked for is this one. How the thread pointer is set is found anew where the machine goes on.
         self.attention.store(signal | if ends { attention::END } else { 0 }, Ordering::Relaxed);
-        before
     }
 }

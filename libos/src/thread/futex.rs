@@ -127,6 +127,21 @@ impl<K: Kernel> Process<K> {
             _ => return false,
         }
         let key = Key::private(address);
+        let mut table = self.threads.table.lock();
+        let Some((before, after)) = table.hand_over(key, || self.kernel.ran()) else {
+            drop(table);
+            return self.wait_for_turn(key);
+        };
+        let (from, to) = self.exchange(before, after);
+        drop(table);
+        self.follow_threads();
+        self.kernel.switch(from, to);
+        self.threads.outcome() == Outcome::Woken
+    }
+
+    /// [`Process::wait_until_woken`], where it is not yet said who runs meanwhile.
+    #[inline(never)]
+    fn wait_for_turn(&self, key: Key) -> bool {
         self.rest_whatever(|table| table.block(Waits::Futex(key), ALL, None)) == Outcome::Woken
     }
 
@@ -153,6 +168,16 @@ impl<K: Kernel> Process<K> {
     /// Wake the longest waiter of a private futex; gives whether there is one, and nothing, with nothing done, if that one waits for a lock.
     #[inline(always)]
     pub fn wake_first_on(&self, key: Key) -> Option<usize> {
+        let woken = self.threads.table.lock().wake_only(key);
+        match woken {
+            Some(woken) => Some(usize::from(woken)),
+            None => self.wake_first_of_several(key),
+        }
+    }
+
+    /// [`Process::wake_first_on`], where others wait too, or are ready.
+    #[inline(never)]
+    fn wake_first_of_several(&self, key: Key) -> Option<usize> {
         let mut table = self.threads.table.lock();
         let woken = table.wake_first(key, ALL).ok()?;
         let preempts = table.take_preempts();

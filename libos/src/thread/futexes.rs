@@ -185,6 +185,14 @@ impl Futexes {
         self.0[queue(waiter.key)].push(waiter);
     }
 
+    /// Where the only waiter of a futex is, if there is one, which waits for a wake; none if there is more to see.
+    #[inline(always)]
+    pub fn only(&mut self, key: Key) -> Option<&mut Option<Waiter>> {
+        let Queue { first, others } = &mut self.0[queue(key)];
+        let is_only = first.is_none_or(|first| first.is_for(key, u32::MAX) && first.kind == Kind::Plain && others.is_empty());
+        is_only.then_some(first)
+    }
+
     /// The longest waiter of a futex that a wake of these kinds is for.
     #[must_use]
     pub fn first(&self, key: Key, bits: u32) -> Option<&Waiter> {

@@ -134,16 +134,26 @@ impl<K: Kernel> Process<K> {
     #[inline(always)]
     fn exchange_threads(&self, table: &mut Table<K::Machine>, next: usize) -> Machines<K> {
         let (before, thread) = table.set_current(next, self.kernel.ran());
-        let own = thread.signals.take().expect("a thread that does not run keeps its own");
-        let to = thread.machine;
+        let Some(before) = before else { return (None, self.enter(&mut None, thread)) };
+        let (from, to) = self.exchange(before, thread);
+        (Some(from), to)
+    }
+
+    /// What makes another thread the one that runs, beside the table; gives the machines of both.
+    #[inline(always)]
+    fn exchange(&self, before: &mut Thread<K::Machine>, thread: &mut Thread<K::Machine>) -> (&'static K::Machine, &'static K::Machine) {
+        (before.machine, self.enter(&mut before.signals, thread))
+    }
+
+    /// Let a thread's own be at hand, and what was so before go to `place`, where nothing is; gives the thread's machine.
+    #[inline(always)]
+    fn enter(&self, place: &mut Option<Box<Own>>, thread: &mut Thread<K::Machine>) -> &'static K::Machine {
+        core::mem::swap(place, &mut thread.signals);
+        let own = place.as_mut().expect("a thread that does not run keeps its own");
         self.threads.outcome.store(thread.outcome as u8, Ordering::Relaxed);
         self.kernel.identity().set(crate::identity::Word::Thread, thread.id);
-        let own = self.signals.turn_to(own, thread.ends);
-        let from = before.map(|before| {
-            before.signals = Some(own);
-            before.machine
-        });
-        (from, to)
+        self.signals.turn_to(own, thread.ends);
+        thread.machine
     }
 
     /// Timers that go by a thread's clock run, or stand, as their threads do.

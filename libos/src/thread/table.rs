@@ -18,18 +18,18 @@ pub struct Table<M: 'static> {
     /// How many slots are taken.
     taken: usize,
     pub(super) current: usize,
-    turns: Turns,
+    pub(super) turns: Turns,
     /// Ends of waits, in ticks of the counter, and whose.
     pub(super) deadlines: BTreeSet<(u64, usize)>,
     pub(super) futexes: Futexes,
     /// Who waits on words that other processes may change.
     pub(super) shared: Vec<SharedWait>,
     /// Whether it was seen that no thread is ready, and none became so since.
-    nobody_is_ready: bool,
+    pub(super) nobody_is_ready: bool,
     /// Whether a thread became ready that goes before the one that runs.
     preempts: bool,
     /// When the current thread began to run, in ticks that the process has run.
-    since: u64,
+    pub(super) since: u64,
 }
 
 impl<M> Table<M> {

@@ -78,6 +78,28 @@ impl Turns {
         &mut *self.schedule
     }
 
+    /// The thread that is ready, alone and of no real-time policy; none if that cannot be said without the schedule.
+    #[inline(always)]
+    pub(super) fn only(&self) -> Option<usize> {
+        match self.ready {
+            Ready::One(thread) => Some(thread),
+            _ => None,
+        }
+    }
+
+    /// Let the thread that is ready alone be another one, or none, where there is nothing to ask the schedule before and after.
+    #[inline(always)]
+    pub(super) fn set_only(&mut self, thread: Option<usize>) {
+        debug_assert!(self.ready != Ready::Scheduled, "the schedule is to be told");
+        self.ready = thread.map_or(Ready::Nobody, Ready::One);
+    }
+
+    /// Whether nobody is ready, and who is next would be so alone.
+    #[inline(always)]
+    pub(super) fn has_nobody(&self) -> bool {
+        self.ready == Ready::Nobody
+    }
+
     /// The thread to run, which is then not ready any more.
     #[inline(always)]
     pub(super) fn next(&mut self) -> Option<usize> {

@@ -26,6 +26,21 @@ impl<M> Table<M> {
         self.futexes.push(Waiter { key, bits, index: 0, thread: current, kind });
     }
 
+    /// Let the thread that runs wait without end for a wake on a futex, and the one that is ready run from `now` on: gives both. None, with nothing
+    /// done, if it is not ready alone.
+    #[inline(always)]
+    pub fn hand_over(&mut self, key: Key, now: impl FnOnce() -> u64) -> Option<(&mut Thread<M>, &mut Thread<M>)> {
+        let (thread, next) = (self.current, self.turns.only()?);
+        let [Some(before), Some(after)] = self.slots.get_disjoint_mut([thread, next]).ok()? else { return None };
+        (before.waits, before.deadline) = (Waits::Futex(key), None);
+        self.futexes.push(Waiter { key, bits: u32::MAX, index: 0, thread, kind: Kind::Plain });
+        self.turns.set_only(None);
+        self.current = next;
+        let now = now();
+        before.used += now.saturating_sub(core::mem::replace(&mut self.since, now));
+        Some((before, after))
+    }
+
     #[inline(never)]
     fn note_deadline(&mut self, deadline: u64) {
         self.deadlines.insert((deadline, self.current));
@@ -114,6 +129,23 @@ impl<M> Table<M> {
             woken += 1;
         }
         Ok(woken)
+    }
+
+    /// Wake the only waiter of a futex, which then is ready alone; gives whether there is one. None, with nothing done, if there is more to it.
+    #[inline(always)]
+    pub fn wake_only(&mut self, key: Key) -> Option<bool> {
+        let place = self.futexes.only(key)?;
+        let Some(waiter) = place else { return Some(false) };
+        let thread = self.slots.get_mut(waiter.thread)?.as_mut()?;
+        let is_plain = matches!(thread.waits, Waits::Futex(_)) && thread.deadline.is_none() && thread.scheduling.priority == 0;
+        if !is_plain || !self.shared.is_empty() || !self.turns.has_nobody() {
+            return None;
+        }
+        (thread.waits, thread.outcome, thread.woken_on) = (Waits::No, Outcome::Woken, waiter.index);
+        self.turns.set_only(Some(waiter.thread));
+        self.nobody_is_ready = false;
+        *place = None;
+        Some(true)
     }
 
     /// Wake the longest waiter of a futex for one of these kinds; gives whether there is one.

@@ -4,7 +4,7 @@
 
 use core::arch::naked_asm;
 
-use crate::entry::{dispatch, words};
+use crate::entry::words;
 
 /// Where an attempt that was refused and is not come back to goes on: what [`attempt_refused`] takes for that attempt's stack.
 #[repr(C, align(16))]
@@ -12,13 +12,14 @@ pub struct Way {
     frame: u64,
     next: unsafe extern "C" fn() -> !,
     preserved: [u64; 10],
+    last: extern "C" fn() -> !,
 }
 
 impl Way {
-    /// To this function, which finds no stack.
+    /// To this function, on the syscall stack.
     #[must_use]
-    pub const fn to(next: unsafe extern "C" fn() -> !) -> Way {
-        Way { frame: 0, next, preserved: [0; 10] }
+    pub const fn to(last: extern "C" fn() -> !) -> Way {
+        Way { frame: 0, next: on_syscall_stack, preserved: [0; 10], last }
     }
 }
 
@@ -75,40 +76,19 @@ pub unsafe extern "C" fn attempt_refused() -> ! {
     )
 }
 
-/// On the syscall stack, which nobody else needs any more, call `next`.
-macro_rules! on_syscall_stack {
-    ($(#[$doc:meta])* $name:ident, $next:path) => {
-        $(#[$doc])*
-        ///
-        /// # Safety
-        /// Gone on to by [`attempt_refused`] only.
-        #[unsafe(naked)]
-        unsafe extern "C" fn $name() -> ! {
-            naked_asm!(
-                "mrs x16, tpidrro_el0",
-                "ldr x17, [x16, #{stack}]",
-                "and sp, x17, #-16",
-                "bl {next}",
-                "brk #0",
-                stack = const words::SYSCALL_STACK,
-                next = sym $next,
-            )
-        }
-    };
+/// Call what a [`Way`] names, on the syscall stack, which nobody else needs any more.
+///
+/// # Safety
+/// Gone on to by [`attempt_refused`] only, with the stack pointer behind what it took.
+#[unsafe(naked)]
+unsafe extern "C" fn on_syscall_stack() -> ! {
+    naked_asm!(
+        "ldr x9, [sp]",
+        "mrs x16, tpidrro_el0",
+        "ldr x17, [x16, #{stack}]",
+        "and sp, x17, #-16",
+        "blr x9",
+        "brk #0",
+        stack = const words::SYSCALL_STACK,
+    )
 }
-
-on_syscall_stack!(
-    /// A handler's frame cannot be written.
-    frame_refused,
-    dispatch::frame_refused
-);
-on_syscall_stack!(
-    /// The frame of a handler that returns is not as the library wrote it, or not there.
-    return_refused,
-    dispatch::return_refused
-);
-
-/// Where who writes a handler's frame goes on if that is refused.
-pub static FRAME_REFUSED: Way = Way::to(frame_refused);
-/// Where who returns by one goes on.
-pub static RETURN_REFUSED: Way = Way::to(return_refused);

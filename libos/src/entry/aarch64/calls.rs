@@ -204,11 +204,10 @@ pub extern "C" fn return_by_frame(_: u64, _: u64, _: u64, _: u64, _: u64, _: u64
         "mrs x16, tpidrro_el0",
         "ldr x0, [x16, #{sp}]",
         "bl {straight}",
-        "mov x8, #{number}",
+        "mov x8, x0",
         "b {by_frame}",
         sp = const offset_of!(UpcallPage, syscall.sp),
         straight = sym dispatch::return_straight,
-        number = const SIGRETURN,
         by_frame = sym by_frame,
     )
 }

@@ -2,6 +2,16 @@
 
 use core::arch::asm;
 
+/// What the upcall page has of a call that a thread is left in.
+pub type CallState = abi::SavedState;
+
+/// A copy of it, word by word: one of all at once is a call of `memmove`.
+#[inline(always)]
+pub fn copied(state: &CallState) -> CallState {
+    let &CallState { pc, sp, flags, scratch: [first, second] } = state;
+    CallState { pc, sp, flags, scratch: [first, second] }
+}
+
 /// Keep what C preserves on the stack, store the stack pointer, and go on at `next` with `to`, below. Returns by [`proceed`].
 ///
 /// Registers that the compiler may be told of it keeps itself, where it has something in them: in most places it has done so already.

@@ -4,20 +4,21 @@
 
 use core::arch::naked_asm;
 
-use crate::entry::{dispatch, words};
+use crate::entry::words;
 
 /// Where an attempt that was refused and is not come back to goes on: what [`attempt_refused`] takes for that attempt's stack.
 #[repr(C)]
 pub struct Way {
     preserved: [u64; 6],
     next: unsafe extern "C" fn() -> !,
+    last: extern "C" fn() -> !,
 }
 
 impl Way {
-    /// To this function, which finds no stack.
+    /// To this function, on the syscall stack.
     #[must_use]
-    pub const fn to(next: unsafe extern "C" fn() -> !) -> Way {
-        Way { preserved: [0; 6], next }
+    pub const fn to(last: extern "C" fn() -> !) -> Way {
+        Way { preserved: [0; 6], next: on_syscall_stack, last }
     }
 }
 
@@ -70,39 +71,18 @@ pub unsafe extern "C" fn attempt_refused() -> ! {
     )
 }
 
-/// On the syscall stack, which nobody else needs any more, call `next`.
-macro_rules! on_syscall_stack {
-    ($(#[$doc:meta])* $name:ident, $next:path) => {
-        $(#[$doc])*
-        ///
-        /// # Safety
-        /// Gone on to by [`attempt_refused`] only.
-        #[unsafe(naked)]
-        unsafe extern "C" fn $name() -> ! {
-            naked_asm!(
-                "mov rsp, gs:[{stack}]",
-                "and rsp, -16",
-                "call {next}",
-                "ud2",
-                stack = const words::SYSCALL_STACK,
-                next = sym $next,
-            )
-        }
-    };
+/// Call what a [`Way`] names, on the syscall stack, which nobody else needs any more.
+///
+/// # Safety
+/// Gone on to by [`attempt_refused`] only, with the stack pointer behind what it took.
+#[unsafe(naked)]
+unsafe extern "C" fn on_syscall_stack() -> ! {
+    naked_asm!(
+        "pop rax",
+        "mov rsp, gs:[{stack}]",
+        "and rsp, -16",
+        "call rax",
+        "ud2",
+        stack = const words::SYSCALL_STACK,
+    )
 }
-
-on_syscall_stack!(
-    /// A handler's frame cannot be written.
-    frame_refused,
-    dispatch::frame_refused
-);
-on_syscall_stack!(
-    /// The frame of a handler that returns is not as the library wrote it, or not there.
-    return_refused,
-    dispatch::return_refused
-);
-
-/// Where who writes a handler's frame goes on if that is refused.
-pub static FRAME_REFUSED: Way = Way::to(frame_refused);
-/// Where who returns by one goes on.
-pub static RETURN_REFUSED: Way = Way::to(return_refused);

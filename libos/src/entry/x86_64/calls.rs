@@ -186,11 +186,9 @@ pub extern "C" fn return_by_frame(_: u64, _: u64, _: u64, _: u64, _: u64, _: u64
         "sub rsp, 8",
         "call {straight}",
         "add rsp, 8",
-        "mov eax, {number}",
         "jmp {by_frame}",
         sp = const offset_of!(UpcallPage, syscall.sp),
         straight = sym dispatch::return_straight,
-        number = const SIGRETURN,
         by_frame = sym by_frame,
     )
 }

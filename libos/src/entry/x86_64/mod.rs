@@ -12,13 +12,13 @@ mod vectors;
 
 use core::arch::naked_asm;
 
-pub use attempt::{FRAME_REFUSED, RETURN_REFUSED, Way, attempt, attempt_refused};
+pub use attempt::{Way, attempt, attempt_refused};
 pub use calls::{Frame, SIGRETURN, by_arguments, by_frame, foreign, return_by_frame, rewritten};
 pub use copies::{copy, exchange, fixup, load, load_long};
 pub use faults::fault;
 pub use machine::{capabilities, clock, entropy, read_thread_pointer, signal_return, write_thread_pointer};
 pub use resume::{CONTEXT_BYTES, can_resume, resume, resume_context, start};
-pub use switch::{proceed, suspend};
+pub use switch::{CallState, copied, proceed, suspend};
 pub use vectors::{clear_vectors, frame_vector_bytes, load_frame_vectors, pop_vectors, reload_vectors};
 pub use vectors::{save_vectors, signal_frame_bytes, store_frame_vectors};
 

@@ -2,6 +2,15 @@
 
 use core::arch::asm;
 
+/// What the upcall page has of a call that a thread is left in: pc, sp and flags. The scratch registers are those that `syscall` changes.
+pub type CallState = [u64; 3];
+
+/// A copy of it.
+#[inline(always)]
+pub fn copied(state: &CallState) -> CallState {
+    *state
+}
+
 /// Keep what C preserves on the stack, store the stack pointer, and go on at `next` with `to`, below. Returns by [`proceed`].
 ///
 /// Registers that the compiler may be told of it keeps itself, where it has something in them: in most places it has done so already.
