@@ -8,12 +8,12 @@ use abi::Rights;
 pub struct Leaf {
     /// Number of the (first) frame.
     pub frame: u64,
-    /// Current and maximum rights, `COW` and `DEVICE`. An entry with no current rights still holds its frame.
+    /// Current and maximum rights, `COW`, `COPIED` and `DEVICE`. An entry with no current rights still holds its frame.
     pub rights: Rights,
 }
 
 /// Rights that only the kernel knows.
-const KEPT: Rights = Rights::MAY_ALL.union(Rights::COW);
+const KEPT: Rights = Rights::MAY_ALL.union(Rights::COW).union(Rights::COPIED);
 
 /// A page-table format, as pure functions on integers. `leaf(encode(leaf)) == leaf` for every consistent leaf, `next(table(frame))` is the frame, and
 /// the word 0 is nothing.
@@ -29,7 +29,7 @@ pub trait Paging: 'static {
     /// What every leaf has beside its frame and its rights, by level: user pages, not global, accessed and dirty from the start, write-back
     /// unless `DEVICE`.
     const LEAF: [u64; 2];
-    /// How far to the left of their place in [`Rights`] the `MAY_*` rights and `COW` are kept, of which the hardware knows nothing.
+    /// How far to the left of their place in [`Rights`] the `MAY_*` rights, `COW` and `COPIED` are kept, of which the hardware knows nothing.
     const KEPT: usize;
     /// The bits that stand for each of the other rights, once `REFUSALS` are turned over.
     const RIGHTS: [(Rights, u64); 4];
@@ -67,6 +67,12 @@ pub trait Paging: 'static {
     fn copy_on_write(word: u64) -> u64 {
         let [_, (_, write), ..] = Self::RIGHTS;
         word & !write | write & Self::REFUSALS | Rights::COW.bits() << Self::KEPT
+    }
+
+    /// A leaf's word, of a copy in another frame.
+    #[inline(always)]
+    fn copied(word: u64, frame: u64) -> u64 {
+        word & !(Self::ADDRESS | Rights::COW.bits() << Self::KEPT) | frame << 12
     }
 
     /// A leaf's word in a table of `level`: 4 KiB at level 0, 2 MiB at level 1.

@@ -46,7 +46,8 @@ fn the_hardware_allows_what_the_rights_say_and_nothing_else() {
             assert_eq!(word >> 8 & 0b11, 0b11, "inner shareable");
             assert_eq!(word >> 2 & 0b111, u64::from(rights.contains(Rights::DEVICE)), "MAIR index");
             assert_eq!(word >> 1 & 1 == 1, level == 0, "a page at level 0, a block at level 1");
-            assert_eq!(word >> 59, 0, "nothing that later architectures have given a meaning");
+            assert_eq!(word >> 60, 0, "nothing that later architectures have given a meaning");
+            assert_eq!(word >> 59 & 1 == 1, rights.contains(Rights::COPIED), "ignored while TCR_EL1.HWU059 and TCR2_EL1.AIE are clear");
         }
     }
 }

@@ -107,12 +107,6 @@ impl Frames {
         (free && frames.clone().all(|frame| self.take_at(frame, FrameKind::User).is_some())).then_some(frames)
     }
 
-    /// One more mapping or entry. Device and info frames are not counted: they are never freed.
-    pub(crate) fn hold(&mut self, frame: u64) {
-        let Some(index) = self.index(frame) else { return };
-        self.entry(index).count += 1;
-    }
-
     /// Which groups of a page table's entries were in use since it was empty: a bit each, in two fields of its entry.
     #[inline(always)]
     pub(crate) fn entry_groups(&mut self, table: u64) -> &mut u64 {
@@ -121,12 +115,15 @@ impl Frames {
         unsafe { &mut *entry.cast::<u64>().add(1) }
     }
 
-    /// One leaf more of the frames from `first` on. All leaves of 2 MiB together hold each of the frames once.
+    /// One leaf more of the frames from `first` on, or a pin of one. All leaves of 2 MiB together hold each of the frames once. Device and info
+    /// frames are not counted: they are never freed.
     #[inline(always)]
     pub(crate) fn hold_leaf(&mut self, first: u64, level: usize) {
         let mappings = self.known(first).map(|entry| &mut entry.next);
         if level == 0 || mappings.is_some_and(|mappings| core::mem::replace(mappings, *mappings + 1) == 0) {
-            (first..first + leaf_pages(level)).for_each(|frame| self.hold(frame));
+            for frame in first..first + leaf_pages(level) {
+                self.known(frame).into_iter().for_each(|entry| entry.count += 1);
+            }
         }
     }
 

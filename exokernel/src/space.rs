@@ -138,12 +138,16 @@ impl<M: Machine> Kernel<M> {
     ///
     /// `Occupied`: something is mapped there. `Quota`: for the pages or the tables.
     pub(crate) fn insert(&mut self, id: EnvId, address: u64, level: usize, leaf: Leaf) -> Result<()> {
-        self.insert_word(id, address, level, <M as Cpu>::Paging::encode(leaf, level))
+        let slot = self.open(id, address, level)?;
+        self.write(&slot, <M as Cpu>::Paging::encode(leaf, level));
+        self.hold_entries(&slot, index(address, level), 1);
+        self.frames.hold_leaf(leaf.frame, level);
+        Ok(())
     }
 
-    /// The same, with a leaf as a table has it.
+    /// The slot where a leaf is about to be added: the tables are there, and the charge is accepted. The same errors.
     #[inline(always)]
-    pub(crate) fn insert_word(&mut self, id: EnvId, address: u64, level: usize, leaf: u64) -> Result<()> {
+    pub(crate) fn open(&mut self, id: EnvId, address: u64, level: usize) -> Result<Slot> {
         let mut slot = self.find(self.env(id.slot()).root.get(), address, level);
         // SAFETY: as for `leaf_in`.
         if unsafe { slot.word.read() } != 0 {
@@ -153,10 +157,7 @@ impl<M: Machine> Kernel<M> {
         while slot.level > level {
             slot = self.add_table(&slot, address);
         }
-        self.write(&slot, leaf);
-        self.hold_entries(&slot, index(address, level), 1);
-        self.frames.hold_leaf(<M as Cpu>::Paging::frame(leaf), level);
-        Ok(())
+        Ok(slot)
     }
 
     /// A page table in an empty slot, which was charged; gives the slot of the address in it.
@@ -229,27 +230,29 @@ impl<M: Machine> Kernel<M> {
     /// The table's count stays what it was.
     pub(crate) fn fell(&mut self, table: u64, level: usize, work: &mut usize) -> bool {
         let (words, groups) = (self.machine.frame(table).cast::<u64>(), *self.frames.entry_groups(table));
-        let end = index(USER_TOP, level) + 1;
-        let mut at = next_used(words, groups, 0, end);
-        while at < end && *work > 0 {
+        let (end, mut at) = (index(USER_TOP, level) + 1, 0);
+        let mut left = self.frames.known(table).map_or(0, |entry| entry.count as usize);
+        loop {
+            at = if left == 0 { end } else { next_used(words, groups, at, end) };
+            if at == end || *work == 0 {
+                return at == end;
+            }
             let word = words.wrapping_add(at);
             // SAFETY: a word of the table, here and below.
             let (below, behind) = if level == 0 { (None, end - at - 1) } else { (<M as Cpu>::Paging::next(unsafe { word.read() }), 0) };
-            let gone = if let Some(below) = below {
-                if !self.fell(below, level - 1, work) {
-                    return false;
+            let gone = match below {
+                Some(below) if !self.fell(below, level - 1, work) => return false,
+                Some(below) => {
+                    // Nothing is looked for in this space any more.
+                    self.frames.free(below, true);
+                    // SAFETY: likewise.
+                    unsafe { word.write(0) };
+                    1
                 }
-                self.free_table(below, true);
-                // SAFETY: likewise.
-                unsafe { word.write(0) };
-                1
-            } else {
-                1 + self.let_leaves_go(word, level, behind)
+                None => 1 + self.let_leaves_go(word, level, behind),
             };
-            *work = work.saturating_sub(gone);
-            at = next_used(words, groups, at + gone, end);
+            (*work, at, left) = (work.saturating_sub(gone), at + gone, left.saturating_sub(gone));
         }
-        at == end
     }
 
     /// Do `step` for the leaves of a range, in order: see [`batch`]. It gets a leaf's word, level and address, and how many words of leaves

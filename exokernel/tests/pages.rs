@@ -23,6 +23,7 @@ on_both_formats! {
     a_frame_is_taken_by_number_only_while_it_is_free
     a_broken_copy_on_write_page_is_copied_once_and_then_taken_over
     a_mapping_of_a_copy_on_write_page_is_copy_on_write
+    a_page_that_is_marked_so_is_copied_at_once
     a_quota_is_never_passed_and_a_refusal_changes_nothing
     ranges_that_overflow_or_leave_user_space_are_bad_addresses
     a_held_page_without_rights_keeps_its_contents
@@ -185,6 +186,33 @@ fn a_mapping_of_a_copy_on_write_page_is_copy_on_write<P: Paging>() {
     assert!(alias.contains(Rights::COW) && !alias.contains(Rights::WRITE));
     assert_eq!(world.call(child, Call::PageProtect, &[0, A, 1, READ_WRITE]), Ok(1));
     assert!(!world.mapping(child, A).unwrap().leaf.rights.contains(Rights::WRITE), "protect does not break it");
+    world.check();
+}
+
+fn a_page_that_is_marked_so_is_copied_at_once<P: Paging>() {
+    const COPIED: u64 = Rights::COPIED.bits();
+    let mut world = World::<P>::new();
+    let child = world.child(0, 16);
+    let id = world.id(child);
+    alloc(&mut world, 0, A, 1).unwrap();
+    assert_eq!(world.call(0, Call::PageProtect, &[0, A, 1, READ_WRITE | COPIED]), Ok(1));
+    let original = world.mapping(0, A).unwrap().leaf;
+    assert!(original.rights.contains(Rights::COPIED | Rights::WRITE));
+    // SAFETY: the frame is RAM of the fake's.
+    unsafe { world.kernel.machine.frame(original.frame).write(42) };
+    assert_eq!(world.call(0, Call::PageMap, &[0, B, A, 1, READ_WRITE | COPIED]), Err(Error::BadArgument), "it is nothing to hand on");
+    assert_eq!(clone(&mut world, id, CloneMode::CopyOnWrite), Ok(u64::MAX));
+    world.check();
+    let copy = world.mapping(child, A).unwrap().leaf;
+    assert_eq!((world.read::<u8>(copy.frame, 0), copy.frame == original.frame), (42, false));
+    assert_eq!((copy.rights, world.mapping(0, A).unwrap().leaf), (original.rights, original), "both may write, and a copy is marked too");
+    // Marked or not, what may never be written is shared.
+    assert_eq!(world.call(child, Call::PageUnmap, &[0, A, 1]), Ok(1));
+    assert_eq!(world.call(0, Call::PageProtect, &[0, A, 1, READ_ONLY | COPIED]), Ok(1));
+    assert_eq!(clone(&mut world, id, CloneMode::CopyOnWrite), Ok(u64::MAX));
+    assert_eq!(world.mapping(child, A).unwrap().leaf.frame, original.frame);
+    assert_eq!(world.call(0, Call::PageProtect, &[0, A, 1, READ_ONLY]), Ok(1));
+    assert!(!world.mapping(0, A).unwrap().leaf.rights.contains(Rights::COPIED), "up to when its rights are set");
     world.check();
 }
 

@@ -129,6 +129,8 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn page_map(&self, target: usize, source: usize, pages: usize, rights: Rights) -> exo::Result<()>;
     /// Let a page that is copied on write be the process's own, and writable. Whether it was one.
     fn page_break(&self, address: usize) -> bool;
+    /// Whether forks copy a page at once that they else copy on write, up to when its rights are set.
+    fn page_copied(&self, address: usize, is_copied: bool);
     /// What is mapped at an address.
     fn page_query(&self, address: usize) -> exo::Result<exo::PageInfo>;
     /// How often a frame is mapped, by everybody; `None` behind the last one.

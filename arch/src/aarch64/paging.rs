@@ -1,7 +1,8 @@
 //! The VMSAv8-64 stage 1 translation table format: 4 KiB granule, 48-bit addresses (Arm ARM DDI 0487, D8.3).
 //!
-//! Rights that the hardware does not know are kept in bits 55 to 58, which it ignores. An entry without current rights has its valid bit
-//! clear, so that the hardware ignores all of it, and its access flag set, so that it is not the word 0.
+//! Rights that the hardware does not know are kept in bits 55 to 58, which it ignores, and in bit 59, to which it may give a meaning only where
+//! it is told to (`TCR_EL1.HWU059`, `TCR2_EL1.AIE`). An entry without current rights has its valid bit clear, so that the hardware ignores all
+//! of it, and its access flag set, so that it is not the word 0.
 
 use abi::Rights;
 

@@ -1,7 +1,7 @@
 //! The page-table format of four-level paging (Intel SDM volume 3, section 5.5).
 //!
 //! Bits 9 to 11 and 52 to 58 are software's. `LEAF` tells a mapping from a table and keeps a mapping that allows nothing now from
-//! being the word 0; the `MAY_*` half of the rights and `COW` have a bit each. Current rights are what the hardware reads: present is
+//! being the word 0; the `MAY_*` half of the rights, `COW` and `COPIED` have a bit each. Current rights are what the hardware reads: present is
 //! `READ`.
 
 use abi::Rights;

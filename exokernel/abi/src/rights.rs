@@ -26,6 +26,9 @@ bitflags! {
         /// Copy on write: stores fault until `page_break` gives this holder a frame of its own. Reported by `page_query`;
         /// set only by `page_clone`, and inherited by every mapping derived from such a page.
         const COW = 1 << 7;
+        /// Where a clone is on write, this page is copied at once: for what both will store to anyway, or must not fault. Set by `page_alloc`
+        /// and `page_protect`, as often as it is asked for; what is copied has it too, and other mappings of the frame do not.
+        const COPIED = 1 << 8;
         /// In `page_alloc`: one 2 MiB mapping. Address, frame number and page count are multiples of 512 pages.
         const LARGE = 1 << 9;
         /// Device memory: uncached, never executable. Reported by `page_query`; a property of the frame.

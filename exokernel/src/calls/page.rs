@@ -35,10 +35,10 @@ fn derive(held: Rights, asked: Rights) -> Result<Rights> {
 /// A leaf's word as a clone and its original have it; none if the page is to be copied.
 #[inline(always)]
 fn shared<M: Machine>(word: u64, mode: CloneMode) -> Option<u64> {
-    let rights = <M as Cpu>::Paging::leaf(word).rights & (Rights::MAY_WRITE | Rights::DEVICE);
+    let rights = <M as Cpu>::Paging::leaf(word).rights & (Rights::MAY_WRITE | Rights::DEVICE | Rights::COPIED);
     match mode {
         CloneMode::CopyOnWrite if rights == Rights::MAY_WRITE => Some(<M as Cpu>::Paging::copy_on_write(word)),
-        CloneMode::Copy if rights == Rights::MAY_WRITE => None,
+        CloneMode::CopyOnWrite | CloneMode::Copy if rights - Rights::COPIED == Rights::MAY_WRITE => None,
         _ => Some(word),
     }
 }
@@ -53,7 +53,7 @@ impl<M: Machine> Kernel<M> {
     /// - `Occupied`, `Quota`: see [`Kernel::insert`].
     pub(super) fn page_alloc(&mut self, caller: Caller, address: u64, pages: u64, rights: u64, frame: u64) -> Result<u64> {
         check_range(address, pages)?;
-        let rights = rights_argument(rights, Rights::LARGE)?;
+        let rights = rights_argument(rights, Rights::LARGE | Rights::COPIED)?;
         let level = usize::from(rights.contains(Rights::LARGE));
         let rights = rights - Rights::LARGE;
         if level == 1 && !(pages | frame).is_multiple_of(LARGE_PAGES as u64) {
@@ -65,7 +65,8 @@ impl<M: Machine> Kernel<M> {
         batch(pages, |done| {
             let address = address + done * BYTES;
             if frame == ANY_FRAME {
-                let frame = self.insert_any(caller.id, address, rights, true)?;
+                let frame = self.take(FrameKind::User, true).ok_or(Error::NoFrame)?;
+                self.insert(caller.id, address, 0, Leaf { frame, rights }).inspect_err(|_| self.frames.free(frame, true))?;
                 self.becomes_executable(frame, 1, Rights::empty(), rights);
             } else {
                 self.alloc_leaf(caller, address, level, rights, frame.saturating_add(done))?;
@@ -90,14 +91,6 @@ impl<M: Machine> Kernel<M> {
         frames.for_each(|frame| unsafe { self.machine.zero_frame(frame) });
         self.becomes_executable(first, pages, Rights::empty(), rights);
         Ok(())
-    }
-
-    /// Map any free frame, zeroed or as it is; answers which.
-    #[inline(always)]
-    fn insert_any(&mut self, id: EnvId, address: u64, rights: Rights, zeroed: bool) -> Result<u64> {
-        let frame = self.take(FrameKind::User, zeroed).ok_or(Error::NoFrame)?;
-        self.insert(id, address, 0, Leaf { frame, rights }).inspect_err(|_| self.frames.free(frame, zeroed))?;
-        Ok(frame)
     }
 
     /// Map pages held here into `env` too: one that the caller is over, or a peer whose window covers the target.
@@ -164,11 +157,11 @@ impl<M: Machine> Kernel<M> {
     pub(super) fn page_protect(&mut self, caller: Caller, env: u64, address: u64, pages: u64, rights: u64) -> Result<u64> {
         let id = self.under(caller.id, env)?;
         check_range(address, pages)?;
-        let asked = rights_argument(rights, Rights::empty())?;
+        let asked = rights_argument(rights, Rights::COPIED)?;
         let done = self.for_leaves(id, address, pages, |kernel, word, level, _, _| {
             // SAFETY: a word of a table.
             let leaf = <M as Cpu>::Paging::leaf(unsafe { word.read() });
-            let asked = asked.current() | (asked.maximum() & leaf.rights.maximum());
+            let asked = asked & !(Rights::MAY_ALL - leaf.rights);
             if !asked.is_consistent() {
                 return Err(Error::BadRights);
             }
@@ -196,65 +189,64 @@ impl<M: Machine> Kernel<M> {
         }
         let cloned = batch(count - index, |ranges| {
             let at = list.wrapping_add((index + ranges) * size_of::<CloneRange>() as u64);
-            let (pages, more) = self.clone_range(caller, id, at, done)?;
-            done = if more { done + pages } else { 0 };
-            Ok([u64::from(!more), pages + 1])
+            let range: CloneRange = *self.read_user(caller.root, at)?;
+            check_range(range.source, range.pages)?;
+            check_range(range.target, range.pages)?;
+            let mode = CloneMode::try_from(range.mode).map_err(|_| Error::BadArgument)?;
+            let left = range.pages.checked_sub(done).ok_or(Error::BadArgument)?;
+            let pages = self.for_leaves(caller.id, range.source + done * BYTES, left, |kernel, word, level, source, behind| {
+                kernel.clone_leaves(id, word, level, behind, range.target + (source - range.source), mode)
+            })?;
+            done = if pages < left { done + pages } else { 0 };
+            Ok([u64::from(pages == left), pages + 1])
         });
         self.flush(caller.id, 0, u64::MAX);
         index += cloned?;
         Ok(if index == count { u64::MAX } else { index << 40 | done })
     }
 
-    /// Clone a piece of one range, from page `done` of it on; answers how many pages, and whether more are left.
-    fn clone_range(&mut self, caller: Caller, id: EnvId, at: u64, done: u64) -> Result<(u64, bool)> {
-        let range: CloneRange = *self.read_user(caller.root, at)?;
-        check_range(range.source, range.pages)?;
-        check_range(range.target, range.pages)?;
-        let mode = CloneMode::try_from(range.mode).map_err(|_| Error::BadArgument)?;
-        let left = range.pages.checked_sub(done).ok_or(Error::BadArgument)?;
-        let pages = self.for_leaves(caller.id, range.source + done * BYTES, left, |kernel, word, level, source, behind| {
-            kernel.clone_leaves(id, word, level, behind, range.target + (source - range.source), mode)
-        })?;
-        Ok((pages, pages < left))
-    }
-
-    /// Clone a leaf, and those right behind it as far as both page tables go and none is to be copied: most of a fork's work. Answers how many
-    /// of these.
+    /// Clone a leaf, and those right behind it as far as both page tables go: most of a fork's work. Answers how many of these.
     #[inline(never)]
     fn clone_leaves(&mut self, id: EnvId, source: *mut u64, level: usize, behind: usize, target: u64, mode: CloneMode) -> Result<usize> {
-        if level > 0 && (mode == CloneMode::Copy || !target.is_multiple_of(LARGE_PAGES as u64 * BYTES)) {
+        // SAFETY: words of the two tables, here and below.
+        let is_shared = shared::<M>(unsafe { source.read() }, mode).is_some();
+        if level > 0 && !(is_shared && target.is_multiple_of(LARGE_PAGES as u64 * BYTES)) {
             return Err(Error::Occupied);
         }
-        // SAFETY: a word of a table.
-        let word = unsafe { source.read() };
-        let Some(cloned) = shared::<M>(word, mode) else {
-            let Leaf { frame: from, rights } = <M as Cpu>::Paging::leaf(word);
-            let rights = rights - Rights::COW;
-            let frame = self.insert_any(id, target, rights, false)?;
-            // SAFETY: both are whole frames; the second was just taken.
-            unsafe { self.machine.copy_frame(from, frame) };
-            self.becomes_executable(frame, 1, Rights::empty(), rights);
-            return Ok(0);
-        };
-        self.insert_word(id, target, level, cloned)?;
-        // SAFETY: likewise.
-        unsafe { source.write(cloned) };
-        let slot = self.find(self.env(id.slot()).root.get(), target, level);
-        let (first, entry) = (index(target, level) + 1, self.entry(id.slot()));
-        let (most, mut more) = (behind.min(TABLE_ENTRIES - first).min((entry.quota - entry.used) as usize), 0);
-        while more < most {
-            let [from, to] = [source, slot.word].map(|word| word.wrapping_add(more + 1));
-            // SAFETY: words of the two tables, here and below.
-            let (word, there) = unsafe { (from.read(), to.read()) };
-            let Some(cloned) = shared::<M>(word, mode).filter(|_| word != 0 && there == 0) else { break };
+        let slot = self.open(id, target, level)?;
+        let (first, entry) = (index(target, level), self.entry(id.slot()));
+        let (most, mut more) = (behind.min(TABLE_ENTRIES - 1 - first).min((entry.quota - entry.used) as usize), 0);
+        loop {
+            let [from, to] = [source, slot.word].map(|word| word.wrapping_add(more));
             // SAFETY: likewise.
-            unsafe { (from.write(cloned), to.write(cloned)) };
-            self.frames.hold(<M as Cpu>::Paging::frame(cloned));
+            let word = unsafe { from.read() };
+            let kept = shared::<M>(word, mode);
+            let cloned = kept.unwrap_or_else(|| {
+                let own = self.copy(<M as Cpu>::Paging::frame(word));
+                self.becomes_executable(own, 1, Rights::empty(), <M as Cpu>::Paging::leaf(word).rights);
+                <M as Cpu>::Paging::copied(word, own)
+            });
+            // SAFETY: likewise.
+            unsafe { (from.write(kept.unwrap_or(word)), to.write(cloned)) };
+            self.frames.hold_leaf(<M as Cpu>::Paging::frame(cloned), level);
+            // SAFETY: likewise, since there is one more.
+            if more == most || unsafe { from.add(1).read() == 0 || to.add(1).read() != 0 } {
+                break;
+            }
             more += 1;
         }
-        self.hold_entries(&slot, first, more);
+        self.hold_entries(&slot, first, more + 1);
         self.entry(id.slot()).used += more as u64;
         Ok(more)
+    }
+
+    /// A copy of a frame, for which a charge was accepted.
+    #[inline(always)]
+    fn copy(&mut self, frame: u64) -> u64 {
+        let own = self.take_charged(FrameKind::User, false);
+        // SAFETY: both are whole frames; the second was just taken.
+        unsafe { self.machine.copy_frame(frame, own) };
+        own
     }
 
     /// Make a copy-on-write page the caller's own and writable: take the frame over if nobody else maps it, else copy it.
@@ -277,10 +269,8 @@ impl<M: Machine> Kernel<M> {
         let mut own = Leaf { rights, ..leaf };
         if !sole {
             // Each use of a frame has a payer, and so has this mapping.
-            own.frame = self.take_charged(FrameKind::User, false);
-            // SAFETY: both are whole frames; the second was just taken.
-            unsafe { self.machine.copy_frame(leaf.frame, own.frame) };
-            self.frames.hold(own.frame);
+            own.frame = self.copy(leaf.frame);
+            self.frames.hold_leaf(own.frame, 0);
             self.let_go(leaf.frame);
         }
         self.write(&slot, <M as Cpu>::Paging::encode(own, slot.level));

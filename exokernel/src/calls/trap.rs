@@ -27,7 +27,7 @@ impl<M: Machine> Kernel<M> {
         if record.upcall.get().is_none() {
             self.charge(id.slot(), 1)?;
         }
-        self.frames.hold(frame);
+        self.frames.hold_leaf(frame, 0);
         record.upcall.replace(Some(frame)).into_iter().for_each(|before| self.let_go(before));
         record.entries.set(entries);
         let address = self.machine.frame(frame).cast();

@@ -11,6 +11,14 @@ use crate::entry::{channel, place};
 use crate::errno::Result;
 use crate::file::description::{Common, CommonPage};
 
+/// Where a page is: the first ones next to the words of inodes, with which a fork clones them.
+fn place_of(index: usize) -> usize {
+    match index.checked_sub(place::DESCRIPTIONS_FIRST) {
+        Some(index) => place::DESCRIPTIONS_MORE + index * PAGE_SIZE,
+        None => place::DESCRIPTIONS_END - (index + 1) * PAGE_SIZE,
+    }
+}
+
 /// Pages used so far, and those of them that are free again.
 static PAGES: Mutex<(usize, Vec<usize>)> = Mutex::new((0, Vec::new()));
 
@@ -41,9 +49,7 @@ pub fn page() -> Result<Arc<dyn CommonPage>> {
         let (used, free) = &mut *PAGES.lock();
         free.pop().unwrap_or_else(|| {
             *used += 1;
-            let index = *used - 1;
-            let more = index.checked_sub(place::DESCRIPTIONS_FIRST);
-            more.map_or(place::DESCRIPTIONS + index * PAGE_SIZE, |index| place::DESCRIPTIONS_MORE + index * PAGE_SIZE)
+            place_of(*used - 1)
         })
     };
     let rights = Rights::READ | Rights::WRITE | Rights::MAY_READ | Rights::MAY_WRITE;
@@ -58,6 +64,7 @@ pub fn page() -> Result<Arc<dyn CommonPage>> {
 #[must_use]
 pub fn ranges() -> [Range<usize>; 2] {
     let used = PAGES.lock().0;
-    let first = used.min(place::DESCRIPTIONS_FIRST);
-    [(place::DESCRIPTIONS, first), (place::DESCRIPTIONS_MORE, used - first)].map(|(start, pages)| start..start + pages * PAGE_SIZE)
+    let first = used.min(place::DESCRIPTIONS_FIRST) * PAGE_SIZE;
+    let more = used * PAGE_SIZE - first;
+    [place::DESCRIPTIONS_END - first..place::DESCRIPTIONS_END, place::DESCRIPTIONS_MORE..place::DESCRIPTIONS_MORE + more]
 }

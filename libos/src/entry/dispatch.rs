@@ -211,10 +211,19 @@ pub extern "C" fn resolve(kind: u64, address: u64) -> u64 {
 
 /// Pages of the library that were stored to after forks, while they were copied on write; 0s for less.
 static STORED: [AtomicUsize; 4] = [const { AtomicUsize::new(0) }; 4];
+/// Those that the kernel knows of.
+static TOLD: [AtomicUsize; 4] = [const { AtomicUsize::new(0) }; 4];
 
-/// Those pages: a fork that copies them at once saves each side a fault.
-pub fn stored_pages() -> [usize; 4] {
-    core::array::from_fn(|index| STORED[index].load(Ordering::Relaxed))
+/// Let a fork copy those pages at once: that saves each side a fault.
+pub fn tell_stored() {
+    for (stored, told) in STORED.iter().zip(&TOLD) {
+        let (page, before) = (stored.load(Ordering::Relaxed), told.load(Ordering::Relaxed));
+        if page != before {
+            native::set_copied(before, false);
+            native::set_copied(page, true);
+            told.store(page, Ordering::Relaxed);
+        }
+    }
 }
 
 /// Resolve a fault on a page of the library's own: one that is copied on write since a fork, or of a stack, where it is touched for the first time.
@@ -226,16 +235,17 @@ fn resolve_own(access: Access, page: usize) -> bool {
         place.store(page, Ordering::Relaxed);
         return true;
     }
-    let rights = Rights::READ | Rights::WRITE | Rights::MAY_READ | Rights::MAY_WRITE;
+    let mut rights = Rights::READ | Rights::WRITE | Rights::MAY_READ | Rights::MAY_WRITE;
+    rights.set(Rights::COPIED, place::FAULTS.contains(&page));
     Machine::is_on_a_stack(page) && channel::page_alloc(page, 1, rights).is_ok()
 }
 
 /// Whether pages of the library may be copied on write: what resolves a fault may then have faults of its own.
 static HAS_FORKED: AtomicBool = AtomicBool::new(false);
 
-/// From now on pages of the library may be copied on write.
-pub fn note_fork() {
-    HAS_FORKED.store(true, Ordering::Relaxed);
+/// From now on pages of the library may be copied on write; whether this is the first time.
+pub fn note_fork() -> bool {
+    !HAS_FORKED.swap(true, Ordering::Relaxed)
 }
 
 /// Resolve a fault of the program, or of a copy to or from it.

@@ -13,13 +13,13 @@
 //! **The library's own pages.** Most are copied on write. What resolves a fault must not have one of its own while the kernel holds the first
 //! one's state in the upcall page, so that page, the fault stack and the process's record, which that way writes to, are copied at once; and
 //! all other work on faults is done after that state was taken (`dispatch`), from the first fork on. The pages that both sides write to at
-//! once are copied too, since that is cheaper than two faults. Of stacks only what is in use is; the rest comes where it is touched,
-//! of the fault stack ahead of that.
+//! once are copied too, since that is cheaper than two faults. The kernel is told of these pages once, so that the list of ranges is short. Of
+//! stacks only what is in use is cloned; the rest comes where it is touched, of the fault stack ahead of that.
 
 use core::cell::UnsafeCell;
 use core::ops::Range;
 
-use abi::{CloneMode, CloneRange, EnvId, Error, LARGE_PAGES, MAX_CLONE_RANGES, PAGE_SIZE, Privileges, Registers, RunState, UpcallEntries};
+use abi::{CloneMode, CloneRange, EnvId, Error, MAX_CLONE_RANGES, PAGE_SIZE, Privileges, Registers, RunState, UpcallEntries};
 use unix::{Kin, Operation, Request};
 
 use crate::entry::native::{self, Native};
@@ -32,8 +32,8 @@ use crate::process::Process;
 
 /// Frames that a copy may use beside those that its original does.
 const SLACK: usize = 64;
-/// The most ranges that the library's own part makes: 5 that are shared, 10 that are copied, and of the heap 7 between them.
-const LIBRARY_MOST: usize = 22;
+/// The most ranges that the library's own part makes.
+const LIBRARY_MOST: usize = 6;
 /// What is written to below the stack pointer on the way back.
 const STACK_MARGIN: usize = 1024;
 
@@ -56,7 +56,10 @@ struct Attempt<'a> {
 
 /// See [`Kernel::fork`].
 pub fn fork(machine: &'static Machine, ranges: &mut CloneRanges, kin: Kin) -> Result<Side> {
-    dispatch::note_fork();
+    if dispatch::note_fork() {
+        tell_copied();
+    }
+    dispatch::tell_stored();
     placed::part_ends(ranges).map_err(errno)?;
     add_library(ranges, machine);
     let attempt = Attempt { machine, ranges, kin, outcome: UnsafeCell::new(Err(Errno::EAGAIN)) };
@@ -75,75 +78,50 @@ fn range(pages: Range<usize>, mode: CloneMode) -> CloneRange {
     CloneRange { source: start as u64, target: start as u64, pages, mode: mode as u64 }
 }
 
+/// Before the first fork: tell the kernel what forks copy at once.
+#[cold]
+fn tell_copied() {
+    // SAFETY: a process in a call uses no more of the stack for faults than a copy has.
+    let _ = unsafe { exo::page_unmap(EnvId::SELF, place::FAULT_STACK, (place::FAULT_STACK_BYTES - place::FAULT_STACK_READY) / PAGE_SIZE) };
+    let process = core::ptr::from_ref(dispatch::process()).addr();
+    let copied = [
+        (&raw const DATA).addr()..(&raw const DATA_END).addr(),
+        // The upcall page is above the fault stack.
+        place::UPCALL_PAGE - place::FAULT_STACK_READY..place::UPCALL_PAGE + PAGE_SIZE,
+        place::SYSCALL_STACK_TOP - PAGE_SIZE..place::SYSCALL_STACK_TOP,
+        // What the allocator keeps in its first page.
+        place::HEAP..place::HEAP + 1,
+        process..process + size_of::<Process<Native>>(),
+    ];
+    for part in copied {
+        (part.start & !(PAGE_SIZE - 1)..part.end).step_by(PAGE_SIZE).for_each(|page| native::set_copied(page, true));
+    }
+}
+
 /// What the copy gets of the library. A frame of its own, below that of who forks: what is on the stack ends here.
 #[inline(never)]
 fn add_library(ranges: &mut CloneRanges, machine: &'static Machine) {
     // A list that is on the heap does not grow below, where the heap's end is known.
     ranges.reserve(LIBRARY_MOST);
-    let image = exo::start::LIBOS_BASE;
-    let data = (&raw const DATA).addr()..(&raw const DATA_END).addr();
     let stack = machine.stack();
     let in_use = (core::ptr::from_ref(&stack).addr() - STACK_MARGIN).max(stack.start)..stack.end;
-    let process = core::ptr::from_ref(dispatch::process()).addr();
     let [first, more] = descriptions::ranges();
     // The words of inodes are the last of what the program's part shows of files, and between the two is nothing else.
     match ranges.last_mut().filter(|last| !first.is_empty() && last.source as usize == unix::place::INODES) {
         Some(inodes) => *inodes = range(first.start..unix::place::INODES + inodes.pages as usize * PAGE_SIZE, CloneMode::Share),
         None => ranges.extend(Some(first).filter(|first| !first.is_empty()).map(|first| range(first, CloneMode::Share))),
     }
-    let shared = [image..image + LARGE_PAGES * PAGE_SIZE, native::file_pages(), more];
+    let shared = [native::file_pages(), more];
     ranges.extend(shared.into_iter().filter(|part| !part.is_empty()).map(|part| range(part, CloneMode::Share)));
-    // What the allocator keeps in its first page.
-    let allocator = place::HEAP..place::HEAP + 1;
     let heap = heap::range();
-    let stored = |page| if heap.contains(&page) { page..page + 1 } else { heap.end..heap.end };
-    let [first, second, third, fourth] = dispatch::stored_pages().map(stored);
-    // In order as a rule, which sorts them soonest.
-    let mut copied = [
-        data,
-        // The upcall page is above the fault stack.
-        place::UPCALL_PAGE - place::FAULT_STACK_READY..place::UPCALL_PAGE + PAGE_SIZE,
-        machine.place(),
-        in_use,
-        allocator,
-        process..process + size_of::<Process<Native>>(),
-        first,
-        second,
-        third,
-        fourth,
-    ]
-    .map(|part| part.start & !(PAGE_SIZE - 1)..part.end.next_multiple_of(PAGE_SIZE));
-    copied.sort_unstable_by_key(|part| part.start);
-    add_private(ranges, heap, &copied);
-    // The last: the last page may not be the copy's (`fill`). Nothing is between what is counted of files and the info pages.
-    ranges.push(range(unix::place::CHANGES..place::INFO + 2 * PAGE_SIZE, CloneMode::Share));
-}
-
-/// What is copied at once, in order, and the rest of the heap, copied on write.
-fn add_private(ranges: &mut CloneRanges, heap: Range<usize>, copied: &[Range<usize>]) {
-    // One past what was copied last, and how far the heap was come to.
-    let (mut at, mut rest) = (0, heap.start);
-    for part in copied {
-        let part = part.start.max(at)..part.end;
-        if part.is_empty() {
-            continue;
-        }
-        let is_in_heap = heap.contains(&part.start);
-        if is_in_heap && rest < part.start {
-            ranges.push(range(rest..part.start, CloneMode::CopyOnWrite));
-        }
-        match ranges.last_mut() {
-            Some(last) if at == part.start => last.pages += (part.len() / PAGE_SIZE) as u64,
-            _ => ranges.push(range(part.clone(), CloneMode::Copy)),
-        }
-        at = part.end;
-        if is_in_heap {
-            rest = at;
-        }
+    if in_use.end == heap.start {
+        ranges.push(range(in_use.start..heap.end, CloneMode::CopyOnWrite));
+    } else {
+        // That of another thread, whose state is above it.
+        ranges.extend([range(in_use, CloneMode::Copy), range(heap, CloneMode::CopyOnWrite)]);
     }
-    if rest < heap.end {
-        ranges.push(range(rest..heap.end, CloneMode::CopyOnWrite));
-    }
+    // The last: the last page may not be the copy's (`fill`). What is only read, as the info pages are, is shared.
+    ranges.push(range(exo::start::LIBOS_BASE..place::INFO + 2 * PAGE_SIZE, CloneMode::CopyOnWrite));
 }
 
 /// Below the stack of the one that forks: make the copy, and go back.

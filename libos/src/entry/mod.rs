@@ -44,10 +44,12 @@ pub mod place {
     pub const FAULT_STACK_BYTES: usize = 0x1_0000;
     /// Bytes of it, at its top, that are always mapped: a fault that is no signal is resolved in them, with a fault of the library's own in it.
     pub const FAULT_STACK_READY: usize = 2 * abi::PAGE_SIZE;
+    /// All of it.
+    pub const FAULTS: core::ops::Range<usize> = FAULT_STACK..FAULT_STACK + FAULT_STACK_BYTES;
     /// The upcall page.
     pub const UPCALL_PAGE: usize = FAULT_STACK + FAULT_STACK_BYTES;
-    /// The first info page, and behind it the one with the environment's own entry.
-    pub const INFO: usize = 0x7e00_002c_0000;
+    /// The first info page, and behind it the one with the environment's own entry: the last of what a fork clones as one range.
+    pub const INFO: usize = unix::place::CHANGES + abi::PAGE_SIZE;
     /// A page of the frame table, while it is looked at.
     pub const FRAME_TABLE: usize = 0x7e00_002d_0000;
     /// The kernel's ledger, while it is read.
@@ -57,16 +59,15 @@ pub mod place {
     /// The most that the heap may be.
     pub const HEAP_BYTES: usize = 0x1fd0_0000;
 
-    /// What open file descriptions have in common with those of other processes, a page each: the first, for which the words of inodes have a
-    /// page table anyway.
-    pub const DESCRIPTIONS: usize = 0x7e00_2000_0000;
+    /// What open file descriptions have in common with those of other processes, a page each: the first go down from here, where the words of
+    /// inodes begin, which have a page table anyway.
+    pub const DESCRIPTIONS_END: usize = unix::place::INODES;
     /// How many they are.
     pub const DESCRIPTIONS_FIRST: usize = 0x100;
     /// The others.
     pub const DESCRIPTIONS_MORE: usize = 0x7e00_2800_0000;
     // Around the words of inodes and below the rings, and touching neither.
-    const _: () = assert!(DESCRIPTIONS >= HEAP + HEAP_BYTES);
-    const _: () = assert!(unix::place::INODES >= DESCRIPTIONS + DESCRIPTIONS_FIRST * abi::PAGE_SIZE);
+    const _: () = assert!(DESCRIPTIONS_END - DESCRIPTIONS_FIRST * abi::PAGE_SIZE >= HEAP + HEAP_BYTES);
     const _: () = assert!(DESCRIPTIONS_MORE >= unix::place::INODES + unix::place::INODES_PAGES * abi::PAGE_SIZE);
     const _: () = assert!(DESCRIPTIONS_MORE < unix::place::RINGS);
 

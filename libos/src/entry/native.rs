@@ -199,6 +199,17 @@ pub fn map_entry(env: EnvId, own: EnvId) -> exo::Result<()> {
     exo::info_map(env, place::INFO + PAGE_SIZE, INFO_ENVS_PAGE + own.slot() / ENTRIES, 1)
 }
 
+/// Let forks copy a page at once, or on write again.
+pub fn set_copied(page: usize, is_copied: bool) {
+    let Ok(exo::PageInfo { mut rights, .. }) = exo::page_query(EnvId::SELF, page) else { return };
+    if rights.contains(Rights::MAY_WRITE) && !rights.contains(Rights::LARGE) {
+        rights.remove(Rights::COW);
+        rights.set(Rights::COPIED, is_copied);
+        // SAFETY: nothing else changes: the kernel keeps what is copied on write so.
+        let _ = unsafe { exo::page_protect(EnvId::SELF, page, 1, rights) };
+    }
+}
+
 /// Whether the page of another environment's entry is that of this one's.
 pub fn shares_entry_page(other: EnvId) -> bool {
     dispatch::process().kernel.own().slot() / ENTRIES == other.slot() / ENTRIES
@@ -538,6 +549,10 @@ impl Kernel for Native {
 
     fn page_break(&self, address: usize) -> bool {
         placed::apart(address, 1, || exo::page_break(address)).is_ok()
+    }
+
+    fn page_copied(&self, address: usize, is_copied: bool) {
+        set_copied(address, is_copied);
     }
 
     fn page_query(&self, address: usize) -> exo::Result<exo::PageInfo> {

@@ -187,18 +187,11 @@ impl Machine {
 
     /// Whether a page is of some thread's stack, be it one that is or that could be, or of the stack for faults.
     pub fn is_on_a_stack(page: usize) -> bool {
-        let faults = place::FAULT_STACK..place::FAULT_STACK + place::FAULT_STACK_BYTES;
         let first = place::SYSCALL_STACK_TOP - exo::start::STACK_BYTES..place::SYSCALL_STACK_TOP;
         let others = place::THREADS..place::THREADS + place::THREADS_MOST * place::THREAD_STEP;
         first.contains(&page)
-            || faults.contains(&page)
+            || place::FAULTS.contains(&page)
             || others.contains(&page) && (page - place::THREADS) % place::THREAD_STEP < STACK_BYTES
-    }
-
-    /// Where the state itself is.
-    pub fn place(&self) -> core::ops::Range<usize> {
-        let address = core::ptr::from_ref(self).addr();
-        address..address + size_of::<Machine>()
     }
 
     /// Where the stack pointer of a thread that stopped in a call is stored.

@@ -466,6 +466,12 @@ impl Kernel for FakeKernel {
         false
     }
 
+    fn page_copied(&self, address: usize, is_copied: bool) {
+        if let Some(page) = self.pages.lock().get_mut(&(address / PAGE_SIZE)) {
+            page.rights.set(Rights::COPIED, is_copied);
+        }
+    }
+
     fn page_query(&self, address: usize) -> exo::Result<exo::PageInfo> {
         let rights = self.rights(address).ok_or(abi::Error::NotMapped)?;
         Ok(exo::PageInfo { frame: number(&self.pages.lock()[&(address / PAGE_SIZE)].frame), rights })

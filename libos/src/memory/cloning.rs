@@ -15,14 +15,15 @@ use smallvec::SmallVec;
 use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::memory::fault::Access;
-use crate::memory::{Contents, Memory, Protection, Region, Resident};
+use crate::memory::{Contents, Memory, Protection, Region};
 
-/// The pages that were stored to after forks, while they were copied on write: the last few of them.
+/// The pages that were stored to after forks, while they were copied on write: the last few of them; 0s for less.
 pub struct Broken {
     pages: [usize; Broken::MOST],
+    /// Those that the kernel knows of.
+    told: [usize; Broken::MOST],
     next: usize,
     forks: usize,
-    is_sorted: bool,
 }
 
 impl Broken {
@@ -32,7 +33,7 @@ impl Broken {
 
     /// None were.
     pub const fn new() -> Broken {
-        Broken { pages: [0; Broken::MOST], next: 0, forks: 0, is_sorted: true }
+        Broken { pages: [0; Broken::MOST], told: [0; Broken::MOST], next: 0, forks: 0 }
     }
 
     /// One was.
@@ -40,25 +41,28 @@ impl Broken {
         if !self.pages.contains(&page) {
             self.pages[self.next % Broken::MOST] = page;
             self.next += 1;
-            self.is_sorted = false;
+        } else if let Some(told) = self.told.iter_mut().find(|told| **told == page) {
+            // Its rights were set since.
+            *told = 0;
         }
     }
 
-    /// A fork: gives those to be copied, in order, and 0s before them.
-    fn begin_fork(&mut self) -> [usize; Broken::MOST] {
+    /// A fork: those are to be copied, and others no longer.
+    fn begin_fork(&mut self, mut tell: impl FnMut(usize, bool)) {
         self.forks += 1;
         if self.forks.is_multiple_of(Broken::FORKS) {
             self.pages = [0; Broken::MOST];
         }
-        if !core::mem::replace(&mut self.is_sorted, true) {
-            self.pages.sort_unstable();
+        if self.pages != self.told {
+            self.told.iter().filter(|page| **page != 0 && !self.pages.contains(page)).for_each(|page| tell(*page, false));
+            self.pages.iter().filter(|page| **page != 0 && !self.told.contains(page)).for_each(|page| tell(*page, true));
+            self.told = self.pages;
         }
-        self.pages
     }
 }
 
 /// A list of what is cloned. That of a usual process is on the stack: both sides of a fork let go of it, and would both write to a heap.
-pub type CloneRanges = SmallVec<[CloneRange; 36]>;
+pub type CloneRanges = SmallVec<[CloneRange; 24]>;
 
 /// Ranges in the making, in order. Those of one mode that are in one page table become one, since nothing is mapped between them.
 struct Ranges<'a>(&'a mut CloneRanges);
@@ -77,23 +81,6 @@ impl Ranges<'_> {
             self.0.push(CloneRange { source: address, target: address, pages, mode: mode as u64 });
         }
     }
-
-    /// A range that is copied on write, but for those of `pages` that are resident in it: they are copied at once. The pages are in order, and
-    /// those up to the range's end are taken away.
-    fn add_private(&mut self, range: Range<usize>, pages: &mut &[usize], resident: &Resident) {
-        let mut at = range.start;
-        while let Some((&page, rest)) = pages.split_first()
-            && page < range.end
-        {
-            *pages = rest;
-            if page >= range.start && resident.contains(page) {
-                self.add(at..page, CloneMode::CopyOnWrite);
-                self.add(page..page + PAGE_SIZE, CloneMode::Copy);
-                at = page + PAGE_SIZE;
-            }
-        }
-        self.add(at..range.end, CloneMode::CopyOnWrite);
-    }
 }
 
 impl Memory {
@@ -108,15 +95,16 @@ impl Memory {
         } else if core::mem::take(&mut self.may_have_copies) {
             self.end_copies(kernel);
         }
-        let mut ranges = Ranges(list);
-        let copied = self.broken.begin_fork();
-        let mut copied = copied.as_slice();
-        for (start, region) in self.regions.iter() {
-            if shares_all || region.shared {
-                ranges.add(start..region.end, CloneMode::Share);
-            } else {
-                ranges.add_private(start..region.end, &mut copied, &self.resident);
+        let resident = &self.resident;
+        self.broken.begin_fork(|page, is_copied| {
+            if resident.contains(page) {
+                kernel.page_copied(page, is_copied);
             }
+        });
+        let mut ranges = Ranges(list);
+        for (start, region) in self.regions.iter() {
+            let mode = if shares_all || region.shared { CloneMode::Share } else { CloneMode::CopyOnWrite };
+            ranges.add(start..region.end, mode);
         }
         Ok(())
     }
@@ -154,45 +142,42 @@ impl Memory {
 mod tests {
     use super::*;
 
-    const COPY: u64 = CloneMode::Copy as u64;
-    const WRITE: u64 = CloneMode::CopyOnWrite as u64;
-
-    fn told(ranges: &Ranges) -> Vec<(usize, usize, u64)> {
-        let page = |address: u64| address as usize / PAGE_SIZE;
-        ranges.0.iter().map(|range| (page(range.source), page(range.source) + range.pages as usize, range.mode)).collect()
-    }
-
-    fn add(ranges: &mut Ranges, pages: Range<usize>, broken: &mut Broken, resident: &Resident) {
-        ranges.add_private(pages.start * PAGE_SIZE..pages.end * PAGE_SIZE, &mut broken.begin_fork().as_slice(), resident);
+    /// What a fork tells the kernel.
+    fn told(broken: &mut Broken) -> Vec<(usize, bool)> {
+        let mut told = Vec::new();
+        broken.begin_fork(|page, is_copied| told.push((page, is_copied)));
+        told
     }
 
     #[test]
-    fn what_was_stored_to_is_copied_at_once_and_the_rest_on_write() {
-        let mut resident = Resident::new();
-        resident.insert(2 * PAGE_SIZE..6 * PAGE_SIZE);
+    fn what_was_stored_to_is_copied_at_once_for_some_forks() {
         let mut broken = Broken::new();
-        [5, 3, 5, 6, 40].into_iter().for_each(|page| broken.note(page * PAGE_SIZE));
-        let mut list = CloneRanges::new();
-        let mut ranges = Ranges(&mut list);
-        add(&mut ranges, 2..7, &mut broken, &resident);
-        assert_eq!(told(&ranges), [(2, 3, WRITE), (3, 4, COPY), (4, 5, WRITE), (5, 6, COPY), (6, 7, WRITE)], "6 is not there");
-        (100..100 + Broken::MOST).for_each(|page| broken.note(page * PAGE_SIZE));
-        let mut list = CloneRanges::new();
-        let mut ranges = Ranges(&mut list);
-        add(&mut ranges, 2..7, &mut broken, &resident);
-        assert_eq!(told(&ranges), [(2, 7, WRITE)], "only the last are known");
+        [5, 3, 5].into_iter().for_each(|page| broken.note(page));
+        assert_eq!(told(&mut broken), [(5, true), (3, true)]);
+        assert_eq!(told(&mut broken), [], "the kernel knows");
+        broken.note(3);
+        assert_eq!(told(&mut broken), [(3, true)], "it was stored to nevertheless");
+        (100..100 + Broken::MOST).for_each(|page| broken.note(page));
+        let next = told(&mut broken);
+        assert!(next.starts_with(&[(5, false), (3, false)]) && next.len() == 2 + Broken::MOST, "only the last are known: {next:?}");
+        let forgotten: Vec<_> = (4..=Broken::FORKS).flat_map(|_| told(&mut broken)).collect();
+        assert!(forgotten.len() == Broken::MOST && forgotten.iter().all(|(_, is_copied)| !is_copied), "{forgotten:?}");
     }
 
     #[test]
     fn neighbours_become_one_range() {
-        let (mut list, mut broken, resident) = (CloneRanges::new(), Broken::new(), Resident::new());
+        const WRITE: u64 = CloneMode::CopyOnWrite as u64;
+        let mut list = CloneRanges::new();
         let mut ranges = Ranges(&mut list);
-        add(&mut ranges, 2..7, &mut broken, &resident);
-        add(&mut ranges, 7..9, &mut broken, &resident);
-        add(&mut ranges, 100..101, &mut broken, &resident);
-        ranges.add(101 * PAGE_SIZE..103 * PAGE_SIZE, CloneMode::Share);
-        add(&mut ranges, 103..104, &mut broken, &resident);
-        add(&mut ranges, 4000..4001, &mut broken, &resident);
-        assert_eq!(told(&ranges), [(2, 101, WRITE), (101, 103, 0), (103, 104, WRITE), (4000, 4001, WRITE)]);
+        let mut add = |pages: Range<usize>, mode| ranges.add(pages.start * PAGE_SIZE..pages.end * PAGE_SIZE, mode);
+        add(2..7, CloneMode::CopyOnWrite);
+        add(7..9, CloneMode::CopyOnWrite);
+        add(100..101, CloneMode::CopyOnWrite);
+        add(101..103, CloneMode::Share);
+        add(103..104, CloneMode::CopyOnWrite);
+        add(4000..4001, CloneMode::CopyOnWrite);
+        let page = |address: u64| address as usize / PAGE_SIZE;
+        let told: Vec<_> = list.iter().map(|range| (page(range.source), page(range.source) + range.pages as usize, range.mode)).collect();
+        assert_eq!(told, [(2, 101, WRITE), (101, 103, 0), (103, 104, WRITE), (4000, 4001, WRITE)]);
     }
 }

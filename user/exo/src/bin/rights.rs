@@ -47,7 +47,7 @@ fn rights_at(address: usize) -> Rights {
 }
 
 fn meaningless(_: u64) -> u64 {
-    for bits in [1 << 3, 1 << 8, 1 << 11, 1 << 63, u64::MAX, Rights::COW.bits() | 0x11, Rights::DEVICE.bits() | 0x11] {
+    for bits in [1 << 3, 1 << 12, 1 << 11, 1 << 63, u64::MAX, Rights::COW.bits() | 0x11, Rights::DEVICE.bits() | 0x11] {
         let rights = Rights::from_bits_retain(bits);
         assert_eq!(exo::page_alloc(FREE, 1, rights, None), Err(Error::BadArgument), "{bits:#x}");
     }

@@ -56,11 +56,11 @@ pub fn keep_pipes() {
 const PLACES: [(usize, usize); 9] = [
     // The image: text, data.
     (0x7e00_0000_0000, 0x7e00_0028_0000),
-    // The upcall page, the fault stack.
+    // The upcall page, what is counted of files, info pages.
     (0x7e00_0028_0000, 0x7e00_002b_0000),
     // The bulletin, the mailbox.
     (0x7e00_002b_0000, 0x7e00_002c_0000),
-    // Info pages, the syscall stack.
+    // The syscall stack.
     (0x7e00_002c_0000, 0x7e00_0030_0000),
     // The heap.
     (0x7e00_0030_0000, 0x7e00_00b0_0000),
