@@ -137,6 +137,7 @@ impl<M: Machine> Kernel<M> {
     /// Add a leaf at `level` to an environment's space, with the tables that it needs. The frames are held once more.
     ///
     /// `Occupied`: something is mapped there. `Quota`: for the pages or the tables.
+    #[inline(always)]
     pub(crate) fn insert(&mut self, id: EnvId, address: u64, level: usize, leaf: Leaf) -> Result<()> {
         let slot = self.open(id, address, level)?;
         self.write(&slot, <M as Cpu>::Paging::encode(leaf, level));

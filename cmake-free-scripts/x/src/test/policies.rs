@@ -235,8 +235,8 @@ fn trade(isa: Isa) -> Result<()> {
     ensure!(asked > 0 && frames > 0 && gave > 0, "it printed:\n{output}");
     let (kept, [asked, _, none], output) = traded(vec!["paging=keep"])?;
     ensure!(asked > 0 && none == 0, "by a policy that keeps all it printed:\n{output}");
-    // A MiB more or less is where the last block ends.
-    ensure!((given - kept).abs_diff(gave / 256) <= 1, "{given} MiB where {gave} frames were given, {kept} where none were");
+    // Each run's last block ends somewhere in its MiB; what was granted ahead comes back too.
+    ensure!((given - kept).abs_diff(gave / 256) <= 2, "{given} MiB where {gave} frames were given, {kept} where none were");
     Ok(())
 }
 
