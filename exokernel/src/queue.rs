@@ -63,17 +63,12 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    fn nodes(&self, list: usize) -> impl Iterator<Item = &'static Node> {
+    pub(crate) fn nodes(&self, list: usize) -> impl Iterator<Item = &'static Node> {
         core::iter::successors(self.queues[list].first, |node| node.next.get())
     }
 
     /// The first node whose key `matches`.
     pub(crate) fn find_node(&self, list: usize, matches: impl Fn(u64) -> bool) -> Option<&'static Node> {
         self.nodes(list).find(|node| matches(node.key.get()))
-    }
-
-    /// The smallest key of a list.
-    pub(crate) fn least_key(&self, list: usize) -> Option<u64> {
-        self.nodes(list).map(|node| node.key.get()).min()
     }
 }

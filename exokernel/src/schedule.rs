@@ -99,7 +99,7 @@ impl<M: Machine> Kernel<M> {
     /// left as it is, and set anew when it has: most slices are given away long before their end.
     pub(crate) fn set_timer(&mut self) {
         let own = self.schedule.current.and_then(|context| self.deadline(context)).map_or(NO_DEADLINE, |deadline| *deadline);
-        let deadline = self.least_key(TIMED).unwrap_or(NO_DEADLINE).min(self.schedule.slice_end).min(own);
+        let deadline = self.nodes(TIMED).map(|node| node.key.get()).fold(self.schedule.slice_end.min(own), u64::min);
         if deadline < self.schedule.timer {
             self.schedule.timer = deadline;
             self.machine.set_timer(deadline);
