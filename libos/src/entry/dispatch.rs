@@ -235,8 +235,7 @@ fn resolve_own(access: Access, page: usize) -> bool {
         place.store(page, Ordering::Relaxed);
         return true;
     }
-    let mut rights = Rights::READ | Rights::WRITE | Rights::MAY_READ | Rights::MAY_WRITE;
-    rights.set(Rights::COPIED, place::FAULTS.contains(&page));
+    let rights = Rights::READ | Rights::WRITE | Rights::MAY_READ | Rights::MAY_WRITE;
     Machine::is_on_a_stack(page) && channel::page_alloc(page, 1, rights).is_ok()
 }
 

@@ -33,7 +33,7 @@ use crate::process::Process;
 /// Frames that a copy may use beside those that its original does.
 const SLACK: usize = 64;
 /// The most ranges that the library's own part makes.
-const LIBRARY_MOST: usize = 6;
+const LIBRARY_MOST: usize = 7;
 /// What is written to below the stack pointer on the way back.
 const STACK_MARGIN: usize = 1024;
 
@@ -81,8 +81,6 @@ fn range(pages: Range<usize>, mode: CloneMode) -> CloneRange {
 /// Before the first fork: tell the kernel what forks copy at once.
 #[cold]
 fn tell_copied() {
-    // SAFETY: a process in a call uses no more of the stack for faults than a copy has.
-    let _ = unsafe { exo::page_unmap(EnvId::SELF, place::FAULT_STACK, (place::FAULT_STACK_BYTES - place::FAULT_STACK_READY) / PAGE_SIZE) };
     let process = core::ptr::from_ref(dispatch::process()).addr();
     let copied = [
         (&raw const DATA).addr()..(&raw const DATA_END).addr(),
@@ -120,8 +118,11 @@ fn add_library(ranges: &mut CloneRanges, machine: &'static Machine) {
         // That of another thread, whose state is above it.
         ranges.extend([range(in_use, CloneMode::Copy), range(heap, CloneMode::CopyOnWrite)]);
     }
-    // The last: the last page may not be the copy's (`fill`). What is only read, as the info pages are, is shared.
-    ranges.push(range(exo::start::LIBOS_BASE..place::INFO + 2 * PAGE_SIZE, CloneMode::CopyOnWrite));
+    // What is below of the stack for faults stays this process's: where there is no frame left it may need it again. What is only read, as the info
+    // pages are, is shared. The last page may not be the copy's (`fill`).
+    let ready = place::UPCALL_PAGE - place::FAULT_STACK_READY;
+    let library = [exo::start::LIBOS_BASE..place::FAULT_STACK, ready..place::INFO + 2 * PAGE_SIZE];
+    ranges.extend(library.map(|part| range(part, CloneMode::CopyOnWrite)));
 }
 
 /// Below the stack of the one that forks: make the copy, and go back.

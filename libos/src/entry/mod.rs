@@ -43,7 +43,7 @@ pub mod place {
     /// Bytes of it. A fault in a fault (a signal frame for a lazy stack) goes on below.
     pub const FAULT_STACK_BYTES: usize = 0x1_0000;
     /// Bytes of it, at its top, that are always mapped: a fault that is no signal is resolved in them, with a fault of the library's own in it.
-    pub const FAULT_STACK_READY: usize = 2 * abi::PAGE_SIZE;
+    pub const FAULT_STACK_READY: usize = 3 * abi::PAGE_SIZE;
     /// All of it.
     pub const FAULTS: core::ops::Range<usize> = FAULT_STACK..FAULT_STACK + FAULT_STACK_BYTES;
     /// The upcall page.
