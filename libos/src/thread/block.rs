@@ -196,17 +196,15 @@ impl<K: Kernel> Process<K> {
     /// Sleep until the doorbell rings or a ring changes.
     fn wait_for_rings(&self, doorbell: WaitWord, earliest: Option<u64>) {
         let watches = self.threads.watches.lock();
-        let mut rings = watches.words();
         // Mostly there is one.
-        let first = rings.next();
-        let Some(second) = rings.next() else {
-            drop(rings);
+        if !watches.are_many() {
+            let ring = watches.words().next();
             drop(watches);
-            let words = [doorbell, first.unwrap_or(doorbell)];
-            let _ = self.kernel.wait(&words[..1 + usize::from(first.is_some())], earliest);
+            let words = [doorbell, ring.unwrap_or(doorbell)];
+            let _ = self.kernel.wait(&words[..1 + usize::from(ring.is_some())], earliest);
             return;
-        };
-        let words: Vec<WaitWord> = [doorbell].into_iter().chain(first).chain([second]).chain(rings).collect();
+        }
+        let words: Vec<WaitWord> = core::iter::once(doorbell).chain(watches.words()).collect();
         drop(watches);
         let _ = self.kernel.wait(&words[..words.len().min(abi::MAX_WAIT_WORDS)], earliest);
     }

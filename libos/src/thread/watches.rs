@@ -62,6 +62,12 @@ impl Watches {
         self.0.is_empty()
     }
 
+    /// Whether there is more than one.
+    #[must_use]
+    pub fn are_many(&self) -> bool {
+        self.0.len() > 1
+    }
+
     /// Whether a ring has changed.
     #[must_use]
     pub fn has_changed(&self) -> bool {
