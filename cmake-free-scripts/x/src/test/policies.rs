@@ -193,7 +193,8 @@ fn on_time(isa: Isa) -> Result<()> {
             flags: CommandFlags::BATCH,
             ..Guest::default()
         };
-        let latency = guest("/bin/latency 200 0", vec!["scheduling=deadline,others=100"]);
+        // Its wakes last longer than the other computes.
+        let latency = guest("/bin/latency 600 0", vec!["scheduling=deadline,others=100"]);
         let guest = Guest { files, beside: vec![guest(&format!("/bin/hog 500{hog}"), vec![])], ..latency };
         let output = output_of(&Machine { icount: true, ..Machine::default_for(isa) }, &guest)?;
         let number = |start: &str| -> Result<u64> {
@@ -207,7 +208,7 @@ fn on_time(isa: Isa) -> Result<()> {
     ensure!(!output.contains("had no time"), "it listened:\n{output}");
     let (late, had, output) = beside(" deaf")?;
     ensure!(late < 200_000, "{late} ns late beside one that does not listen:\n{output}");
-    ensure!((1..70).contains(&had) && output.contains("had no time"), "it did not listen and had {had} percent of the time:\n{output}");
+    ensure!((1..60).contains(&had) && output.contains("had no time"), "it did not listen and had {had} percent of the time:\n{output}");
     Ok(())
 }
 
@@ -235,8 +236,8 @@ fn trade(isa: Isa) -> Result<()> {
     ensure!(asked > 0 && frames > 0 && gave > 0, "it printed:\n{output}");
     let (kept, [asked, _, none], output) = traded(vec!["paging=keep"])?;
     ensure!(asked > 0 && none == 0, "by a policy that keeps all it printed:\n{output}");
-    // Each run's last block ends somewhere in its MiB; what was granted ahead comes back too.
-    ensure!((given - kept).abs_diff(gave / 256) <= 2, "{given} MiB where {gave} frames were given, {kept} where none were");
+    // A MiB more or less is where the last grant ends.
+    ensure!((given - kept).abs_diff(gave) <= 256, "{given} pages where {gave} frames were given, {kept} where none were");
     Ok(())
 }
 

@@ -13,8 +13,8 @@ const PAGE: usize = 4096;
 const UNUSED: usize = 8000;
 const USED: usize = 1000;
 /// What the other takes at once, in bytes, and how often where nobody refuses it.
-const BLOCK: usize = 1 << 20;
-const BLOCKS_MOST: usize = 256;
+const BLOCK: usize = 1 << 16;
+const BLOCKS_MOST: usize = 4096;
 
 fn main() {
     let words: Vec<String> = std::env::args().collect();
@@ -80,7 +80,7 @@ fn grow(folder: &Path) {
         (0..BLOCK).step_by(PAGE).for_each(|at| unsafe { block.add(at).write_volatile(1) });
         blocks.push(block);
     }
-    println!("grower: {} MiB", blocks.len());
+    println!("grower: {} pages", blocks.len() * BLOCK / PAGE);
     print_ledger("grower");
     blocks.iter().for_each(|&block| assert_eq!(unsafe { libc::munmap(block.cast(), BLOCK) }, 0));
     tell(&folder.join("grown"));
