@@ -368,8 +368,10 @@ impl Tree {
             0
         } else if accessed > modified && accessed > changed {
             InodeWords::FOR_GOOD
+        } else if accessed == tick.time {
+            tick.end
         } else {
-            if accessed == tick.time { tick.end } else { 0 }
+            0
         };
         let is_told = self.watches.want(Happening::MODIFY) || attributes.permissions & SET_IDS != 0;
         let writes = if !is_told && modified == tick.time && changed == tick.time { tick.end } else { 0 };
