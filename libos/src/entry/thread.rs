@@ -256,7 +256,7 @@ pub unsafe fn enter(to: &'static Machine) -> ! {
             enter_program(state);
         }
         if by_kernel {
-            process.signals.attend(attention::POINTER);
+            process.signals.attend(attention::REGISTERS);
         }
         isa::proceed(state.sp)
     }
@@ -269,7 +269,7 @@ pub unsafe fn enter(to: &'static Machine) -> ! {
 #[inline(never)]
 unsafe fn enter_program(state: &mut State) -> ! {
     let process = dispatch::process();
-    let _ = process.signals.take_attention(attention::POINTER);
+    let _ = process.signals.take_attention(attention::REGISTERS);
     process.deliver(&mut state.registers);
     // SAFETY: the caller's promise.
     unsafe { process.kernel.resume_unsafely(&mut state.registers) }

@@ -112,6 +112,8 @@ pub struct FakeKernel {
     pub deadline: AtomicU64,
     /// How often others were let have the rest of a slice.
     pub yields: AtomicU64,
+    /// Whether who lets another thread run goes on as if that one's turn had passed.
+    pub comes_back: AtomicBool,
     registers: Mutex<Registers>,
     /// Whether the call that is served is one that the registers are at hand for.
     pub has_registers: AtomicBool,
@@ -158,6 +160,7 @@ impl FakeKernel {
             thread_pointer: AtomicU64::new(0),
             deadline: AtomicU64::new(0),
             yields: AtomicU64::new(0),
+            comes_back: false.into(),
             registers: Mutex::new(Registers::default()),
             has_registers: true.into(),
             on_fault: Mutex::new(None),
@@ -327,7 +330,7 @@ impl Kernel for FakeKernel {
     }
 
     fn switch(&self, (): &'static (), (): &'static ()) {
-        panic!("{SWITCHED}")
+        assert!(self.comes_back.load(Ordering::Relaxed), "{SWITCHED}");
     }
 
     fn preempt(&self, (): &'static (), _: &Registers, (): &'static ()) -> ! {

@@ -39,8 +39,8 @@ pub mod attention {
     pub const SIGNAL: u8 = 1;
     /// Another thread's turn has come.
     pub const TURN: u8 = 2;
-    /// The thread pointer is to be set by the kernel.
-    pub const POINTER: u8 = 4;
+    /// The kernel is to set all registers: the thread pointer, which the library cannot, or what stands where others may have stored.
+    pub const REGISTERS: u8 = 4;
     /// The thread is to end.
     pub const END: u8 = 8;
 }

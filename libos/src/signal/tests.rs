@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 use core::mem::MaybeUninit;
-use core::sync::atomic::AtomicU8;
+use core::sync::atomic::{AtomicU8, Ordering};
 
 use abi::{FaultKind, PAGE_SIZE, Registers};
 
@@ -11,6 +11,7 @@ use crate::errno::Errno;
 use crate::fake::calls::{Caller, cpio};
 use crate::kernel::Kernel;
 use crate::memory::fault::Refusal;
+use crate::thread::Beginning;
 use crate::user::UserMemory;
 
 /// The top of the stack that frames go on: in the memory that a `Caller` has.
@@ -98,14 +99,25 @@ fn the_alternate_stack_is_used_where_asked() {
     assert_eq!(process.signals.with(|state| set_alternate(state, small, 0)), Err(Errno::ENOMEM));
 }
 
-/// What is delivered next, whatever is blocked.
 /// What a process's signals ask attention by.
 fn attention() -> &'static AtomicU8 {
     Box::leak(Box::default())
 }
 
+/// What is delivered next, whatever is blocked.
 fn take(state: &mut State) -> Option<Information> {
     state.take(!0, &mut MaybeUninit::uninit()).copied()
+}
+
+#[test]
+#[should_panic(expected = "continued at")]
+fn who_is_to_go_on_by_the_kernel_does_so_after_anothers_turn_too() {
+    let process = Caller::new(cpio(&[])).process;
+    process.begin_thread(Beginning::default()).unwrap();
+    process.kernel.comes_back.store(true, Ordering::Relaxed);
+    process.signals.attend(attention::REGISTERS);
+    process.signals.attend(attention::TURN);
+    process.leave_call(0);
 }
 
 #[test]

@@ -273,6 +273,8 @@ impl<K: Kernel> Process<K> {
     /// What is to be done on the way out of a call that answers `result`, where attention was asked for. Returns if the call is to leave the
     /// straight way.
     pub fn leave_call(&self, result: u64) {
+        // Another thread whose turn comes first has its own way.
+        let is_diverted = self.signals.take_attention(attention::REGISTERS);
         if self.signals.take_attention(attention::TURN) {
             self.hear();
             self.yield_turn();
@@ -283,7 +285,7 @@ impl<K: Kernel> Process<K> {
         if self.signals.is_pending() {
             self.deliver_after_call(result);
         }
-        if self.signals.take_attention(attention::POINTER) {
+        if self.signals.take_attention(attention::REGISTERS) || is_diverted {
             let mut registers = self.kernel.registers();
             crate::signal::frame::set_result(&mut registers, result);
             self.kernel.resume(&registers);

@@ -85,7 +85,7 @@ impl<K: Kernel> Process<K> {
                 }
                 if birth.shares_memory {
                     // The straight way out of a call may look at the program's stack, on which the child has run.
-                    self.signals.attend(attention::POINTER);
+                    self.signals.attend(attention::REGISTERS);
                 }
                 Ok(id as usize)
             }

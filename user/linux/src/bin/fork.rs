@@ -1,6 +1,7 @@
 //! fork(2) and its like: what the child has of its parent, and what it does not.
 
 use std::alloc::{Layout, alloc};
+use std::arch::naked_asm;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 use std::thread;
@@ -253,6 +254,87 @@ fn vfork() {
     println!("vectors: {sum}");
 }
 
+/// vfork(2) of a child that stores below the stack pointer that it shares, sends a signal to its parent, and ends; gives the child's id.
+#[unsafe(naked)]
+unsafe extern "C" fn vfork_and_store(parent: i32, signal: i32) -> i32 {
+    #[cfg(target_arch = "aarch64")]
+    naked_asm!(
+        "mov x9, x0",
+        "mov x10, x1",
+        "mov x8, #220",
+        "mov x0, #0x4111",
+        "mov x1, #0",
+        "svc #0",
+        "cbz x0, 1f",
+        "ret",
+        "1: sub x11, sp, #1024",
+        "mov x12, sp",
+        "2: str x12, [x11], #8",
+        "cmp x11, x12",
+        "b.ne 2b",
+        "mov x30, #0",
+        "mov x0, x9",
+        "mov x1, x10",
+        "mov x8, #129",
+        "svc #0",
+        "mov x0, #0",
+        "mov x8, #94",
+        "svc #0",
+        "brk #0",
+    );
+    #[cfg(target_arch = "x86_64")]
+    naked_asm!(
+        "mov r8d, edi",
+        "mov r9d, esi",
+        "mov eax, 58",
+        "syscall",
+        "test eax, eax",
+        "jz 1f",
+        "ret",
+        "1: lea rcx, [rsp - 1024]",
+        "2: mov [rcx], rcx",
+        "add rcx, 8",
+        "cmp rcx, rsp",
+        "jne 2b",
+        "mov edi, r8d",
+        "mov esi, r9d",
+        "mov eax, 62",
+        "syscall",
+        "xor edi, edi",
+        "mov eax, 231",
+        "syscall",
+        "ud2",
+    );
+}
+
+/// vfork(2) while another thread would run and a signal comes: what the parent needs to go on is not where the child may store.
+fn vfork_beside_a_thread() {
+    let end = AtomicBool::new(false);
+    // SAFETY: all-zero bytes are a set; the signal is one.
+    let set = unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigaddset(&raw mut set, libc::SIGUSR1);
+        libc::sigprocmask(libc::SIG_BLOCK, &raw const set, ptr::null_mut());
+        set
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !end.load(Ordering::Relaxed) {
+                std::hint::spin_loop();
+            }
+        });
+        for _ in 0..10 {
+            // SAFETY: nothing is kept below the stack pointer.
+            let ended = status(unsafe { vfork_and_store(libc::getpid(), libc::SIGUSR1) });
+            // SAFETY: the set is there.
+            println!("vfork beside a thread: {ended:#x} {}", unsafe { libc::sigwaitinfo(&raw const set, ptr::null_mut()) });
+        }
+        end.store(true, Ordering::Relaxed);
+    });
+    // SAFETY: the set is there.
+    unsafe { libc::sigprocmask(libc::SIG_UNBLOCK, &raw const set, ptr::null_mut()) };
+}
+
 /// clone(2)'s words, and what it refuses.
 fn clone() {
     let words = shared();
@@ -312,6 +394,7 @@ fn main() {
     signals();
     clone();
     vfork();
+    vfork_beside_a_thread();
     files();
     generations();
     threads();
