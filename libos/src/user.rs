@@ -49,6 +49,9 @@ pub const MOST_STRETCHES: usize = 1024;
 /// The most bytes that one read or write moves (`MAX_RW_COUNT`).
 pub const MOST_BYTES: usize = 0x7fff_f000;
 
+/// A page of zeros, to be copied from.
+pub static ZEROS: [u8; abi::PAGE_SIZE] = [0; abi::PAGE_SIZE];
+
 /// Words of eight bytes that a short string has at most, its NUL included.
 const SHORT_WORDS: usize = 12;
 
@@ -144,6 +147,16 @@ pub trait UserMemory {
     {
         // SAFETY: a `Plain` type has no padding, so that all its bytes are initialised.
         let bytes = unsafe { core::slice::from_raw_parts(core::ptr::from_ref(value).cast::<u8>(), size_of::<T>()) };
+        self.write(address, bytes)
+    }
+
+    /// Write values that follow one another.
+    fn write_values<T: Plain>(&self, address: usize, values: &[T]) -> Result<()>
+    where
+        Self: Sized,
+    {
+        // SAFETY: as in `write_value`, and there is no padding between the elements.
+        let bytes = unsafe { core::slice::from_raw_parts(values.as_ptr().cast::<u8>(), size_of_val(values)) };
         self.write(address, bytes)
     }
 

@@ -8,7 +8,7 @@ use spin::{Mutex, Once};
 
 use crate::errno::{Errno, Result};
 use crate::file::{Access, Blocking, File, Input, Output, Place, Plain, Seek, Seeking};
-use crate::user::UserMemory;
+use crate::user::{UserMemory, ZEROS};
 use crate::vfs::node::Entry;
 use crate::vfs::world::World;
 
@@ -392,7 +392,6 @@ impl Description {
 /// Write zeros to the program, if they are few.
 #[inline(always)]
 fn put_zeros<U: UserMemory>(memory: &U, address: usize, length: usize) -> Option<usize> {
-    const ZEROS: &[u8; 4096] = &[0; 4096];
     memory.write(address, ZEROS.get(..length)?).ok().map(|()| length)
 }
 

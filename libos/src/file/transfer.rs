@@ -8,7 +8,7 @@ use core::ops::Range;
 use abi::PAGE_SIZE;
 
 use crate::errno::{Errno, Result};
-use crate::user::{Stretch, UserMemory};
+use crate::user::{Stretch, UserMemory, ZEROS};
 
 /// Stretches of user memory, and how far a transfer got in them.
 struct Cursor<'a> {
@@ -182,7 +182,6 @@ impl<'a> Output<'a> {
     /// # Errors
     /// `EFAULT`: as [`Output::put`].
     pub fn put_zeros(&mut self, count: usize) -> Result<usize> {
-        const ZEROS: &[u8; 4096] = &[0; 4096];
         let before = self.done;
         while self.done - before < count {
             let chunk = ZEROS.len().min(count - (self.done - before));

@@ -3,13 +3,12 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use goblin::container::{Container, Ctx, Endian};
-use goblin::elf::Elf;
-use goblin::elf::header::{EI_CLASS, EI_DATA, ELFCLASS64, ELFDATA2LSB, ELFMAG, EM_AARCH64, EM_X86_64, ET_DYN, ET_EXEC, Header};
-use goblin::elf::program_header::{PF_X, PT_GNU_STACK, PT_INTERP, ProgramHeader};
 use goblin::elf64;
+use goblin::elf64::header::{ELFMAG, EM_AARCH64, EM_X86_64, ET_DYN, ET_EXEC, Header};
+use goblin::elf64::program_header::{PF_X, PT_GNU_STACK, PT_INTERP, ProgramHeader};
 
 use crate::errno::{Errno, Result};
+use crate::load::head::Head;
 use crate::memory::backing::Backing;
 
 /// The machine that this is built for.
@@ -38,8 +37,8 @@ impl Program {
     ///
     /// # Errors
     /// `ENOEXEC`: it is no ELF file for this machine, or its headers are wrong. `EIO`: the interpreter's path is past the file's end.
-    pub fn read(file: &dyn Backing) -> Result<Program> {
-        let mut program = Self::read_headers(file, Errno::ENOEXEC)?;
+    pub fn read(file: &dyn Backing, head: &Head) -> Result<Program> {
+        let mut program = Self::read_headers(file, head, Errno::ENOEXEC)?;
         if let Some(header) = program.headers.iter().find(|header| header.p_type == PT_INTERP) {
             program.interpreter = Some(interpreter(file, header)?);
         }
@@ -54,20 +53,15 @@ impl Program {
         if file.size() < HEADER_BYTES as u64 {
             return Err(Errno::EIO);
         }
-        Self::read_headers(file, Errno::ELIBBAD)
+        Self::read_headers(file, &Head::read(file)?, Errno::ELIBBAD)
     }
 
-    fn read_headers(file: &dyn Backing, wrong: Errno) -> Result<Program> {
-        // A shorter file reads as if zeros followed.
-        let mut bytes = [0; HEADER_BYTES];
-        file.read_at(0, &mut bytes)?;
-        if &bytes[..4] != ELFMAG {
+    /// Linux takes class and byte order from the machine alone, which are this one's: its structs stand in the file.
+    fn read_headers(file: &dyn Backing, head: &Head, wrong: Errno) -> Result<Program> {
+        let header = *Header::from_bytes(head.0.first_chunk::<HEADER_BYTES>().expect("it has more"));
+        if &header.e_ident[..4] != ELFMAG {
             return Err(wrong);
         }
-        // Linux goes by the machine alone, and takes the class and the byte order from it.
-        bytes[EI_CLASS] = ELFCLASS64;
-        bytes[EI_DATA] = ELFDATA2LSB;
-        let header = Elf::parse_header(&bytes).map_err(|_| wrong)?;
         if !matches!(header.e_type, ET_EXEC | ET_DYN) || header.e_machine != MACHINE {
             return Err(wrong);
         }
@@ -76,12 +70,18 @@ impl Program {
         if usize::from(header.e_phentsize) != PROGRAM_HEADER_BYTES || size == 0 || size > PROGRAM_HEADERS_MOST {
             return Err(wrong);
         }
-        let mut table = vec![0; size];
-        if file.read_at(header.e_phoff, &mut table)? != size {
-            return Err(wrong);
-        }
-        let context = Ctx::new(Container::Big, Endian::Little);
-        let headers = ProgramHeader::parse(&table, 0, usize::from(header.e_phnum), context).map_err(|_| wrong)?;
+        let end = header.e_phoff.checked_add(size as u64).filter(|&end| end <= file.size()).ok_or(wrong)?;
+        let count = usize::from(header.e_phnum);
+        let headers = match head.0.get(header.e_phoff as usize..end as usize) {
+            Some(table) => ProgramHeader::from_bytes(table, count),
+            None => {
+                let mut table = vec![0; size];
+                if file.read_at(header.e_phoff, &mut table)? != size {
+                    return Err(wrong);
+                }
+                ProgramHeader::from_bytes(&table, count)
+            }
+        };
         let executable_stack = headers.iter().any(|header| header.p_type == PT_GNU_STACK && header.p_flags & PF_X != 0);
         Ok(Program { header, headers, interpreter: None, executable_stack })
     }

@@ -7,6 +7,7 @@
 pub mod auxiliary;
 mod departure;
 pub mod elf;
+pub mod head;
 pub mod image;
 pub mod owners;
 pub mod script;
@@ -27,7 +28,9 @@ use crate::memory::backing::Backing;
 use crate::memory::{Label, Memory, Protection, Region, STACK_FIRST, STACK_TOP, pages_up};
 use crate::process::{Process, short_name};
 use crate::signal::{Ending, SIGSEGV};
+use crate::user::ZEROS;
 use elf::Program;
+use head::Head;
 use image::Image;
 use owners::Owners;
 use stack::Room;
@@ -145,19 +148,21 @@ impl<K: Kernel> Process<K> {
         let Request { mut file, name, unreachable, mut arguments, environment, mut room } = request;
         let mut depth = 0;
         let mut script = name.clone();
-        while let Some(line) = script::line(&file)? {
+        let mut head = Head::read(&*file.backing)?;
+        while let Some(line) = script::line(&head)? {
             if unreachable {
                 return Err(Errno::ENOENT);
             }
             line.put_before(script, &mut arguments, &mut room)?;
             file = self.open_executable(&line.interpreter)?;
+            head = Head::read(&*file.backing)?;
             script = line.interpreter;
             depth += 1;
             if depth > SCRIPTS_MOST {
                 return Err(Errno::ELOOP);
             }
         }
-        let program = Program::read(&*file.backing)?;
+        let program = Program::read(&*file.backing, &head)?;
         let interpreter = match &program.interpreter {
             None => None,
             Some(path) => {
@@ -194,11 +199,11 @@ impl<K: Kernel> Process<K> {
         self.random.fill(&mut random);
         let vector = auxiliary::vector(&self.kernel, program, &image, interpreter.as_ref().map_or(0, |interpreter| interpreter.bias));
         let layout = stack::Layout { arguments, environment, executable: name, platform: auxiliary::PLATFORM, random, vector: &vector };
-        let (sp, bytes) = layout.build(STACK_TOP);
-        self.map_stack(program.executable_stack, bytes.len());
-        self.kernel.write(sp, &bytes).map_err(|_| Fatal)?;
+        let stack = layout.build(STACK_TOP);
+        self.map_stack(program.executable_stack, STACK_TOP - stack.sp);
+        self.kernel.write_values(stack.sp, &stack.words).and_then(|()| self.kernel.write(stack.random, &stack.bytes)).map_err(|_| Fatal)?;
         self.note_program(file, name, arguments, environment, &vector);
-        Ok(first_registers(entry, sp))
+        Ok(first_registers(entry, stack.sp))
     }
 
     fn map_program(&self, program: &Program, file: &Executable) -> core::result::Result<Image, Fatal> {
@@ -220,9 +225,8 @@ impl<K: Kernel> Process<K> {
 
     /// Zero what lies between a segment's contents and its last page's end. A segment that cannot be written keeps it, as on Linux.
     fn clear_tails(&self, image: &Image) {
-        let zeros = [0; abi::PAGE_SIZE];
         for tail in &image.tails {
-            let _ = self.kernel.write(tail.start, &zeros[..tail.len()]);
+            let _ = self.kernel.write(tail.start, &ZEROS[..tail.len()]);
         }
     }
 

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::errno::{Errno, Result};
-use crate::load::Executable;
+use crate::load::head::Head;
 use crate::load::stack::Room;
 
 /// What Linux looks at of a file before it knows its format (`BINPRM_BUF_SIZE`).
@@ -21,10 +21,8 @@ pub struct Line {
 ///
 /// # Errors
 /// `ENOEXEC`: there is no path in it, or it is longer than can be. `EACCES`: the path is empty.
-pub fn line(file: &Executable) -> Result<Option<Line>> {
-    // A shorter file reads as if zeros followed.
-    let mut bytes = [0; LINE_MOST];
-    file.backing.read_at(0, &mut bytes)?;
+pub fn line(head: &Head) -> Result<Option<Line>> {
+    let bytes = &head.0[..LINE_MOST];
     let Some(rest) = bytes.strip_prefix(b"#!") else { return Ok(None) };
     let text = match rest.iter().position(|&byte| byte == b'\n') {
         Some(end) => &rest[..end],

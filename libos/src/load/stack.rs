@@ -5,7 +5,6 @@
 //!         auxiliary vector ─ NULL ─ environment pointers ─ NULL ─ argument pointers ─ argument count ─► sp
 //! ```
 
-use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::errno::{Errno, Result};
@@ -76,58 +75,51 @@ const AT_EXECFN: u64 = 31;
 /// `AT_NULL`
 const AT_NULL: u64 = 0;
 
+/// A first stack, as it is to stand in memory.
+pub struct FirstStack {
+    /// The stack pointer.
+    pub sp: usize,
+    /// What stands there: the count of arguments, the addresses, the auxiliary vector.
+    pub words: Vec<u64>,
+    /// Where the words end: what `AT_RANDOM` points at.
+    pub random: usize,
+    /// What stands there, up to the stack's top: those bytes, and the strings.
+    pub bytes: Vec<u8>,
+}
+
 impl Layout<'_> {
-    /// The stack below `top`: its pointer, and the bytes from there up to `top`.
+    /// The stack below `top`.
     #[must_use]
-    pub fn build(&self, top: usize) -> (usize, Vec<u8>) {
-        let mut strings =
-            Strings { bottom: top - size_of::<u64>(), bytes: Vec::with_capacity(2 + self.arguments.len() + self.environment.len()) };
-        let executable = strings.push(self.executable);
-        let environment: Vec<u64> = self.environment.iter().rev().map(|string| strings.push(string)).collect();
-        let arguments: Vec<u64> = self.arguments.iter().rev().map(|string| strings.push(string)).collect();
-        let platform = strings.push(self.platform);
-        strings.bottom &= !15;
-        strings.bottom -= self.random.len();
-        let random = strings.bottom;
-
-        let own = [(AT_RANDOM, random as u64), (AT_EXECFN, executable), (AT_PLATFORM, platform), (AT_NULL, 0)];
-        // The count of arguments, and the zeros behind them and behind the environment.
-        let words = 3 + arguments.len() + environment.len() + 2 * (self.vector.len() + own.len());
-        let sp = (strings.bottom - words * size_of::<u64>()) & !15;
-        let mut bytes = vec![0; top - sp];
-        let mut places = bytes.as_chunks_mut().0.iter_mut();
-        let mut put = |word: u64| {
-            if let Some(place) = places.next() {
-                *place = word.to_le_bytes();
-            }
+    pub fn build(&self, top: usize) -> FirstStack {
+        let Layout { arguments, environment, executable, platform, vector, .. } = self;
+        let length = |strings: &[Vec<u8>]| strings.iter().map(|string| string.len() + 1).sum::<usize>();
+        let length = platform.len() + 1 + length(arguments) + length(environment) + executable.len() + 1;
+        // The highest word is a null.
+        let start = top - size_of::<u64>() - length;
+        let random = (start & !15) - self.random.len();
+        let mut bytes = Vec::with_capacity(top - random);
+        bytes.extend_from_slice(&self.random);
+        bytes.resize(start - random, 0);
+        let mut place = |string: &[u8]| {
+            let address = random + bytes.len();
+            bytes.extend_from_slice(string);
+            bytes.push(0);
+            address as u64
         };
-        put(arguments.len() as u64);
-        arguments.iter().rev().for_each(|&address| put(address));
-        put(0);
-        environment.iter().rev().for_each(|&address| put(address));
-        put(0);
-        for &(key, value) in self.vector.iter().chain(&own) {
-            put(key);
-            put(value);
-        }
-        bytes[random - sp..][..self.random.len()].copy_from_slice(&self.random);
-        for (address, string) in strings.bytes {
-            bytes[address - sp..][..string.len()].copy_from_slice(string);
-        }
-        (sp, bytes)
-    }
-}
 
-/// Strings placed so far, each below the one before.
-struct Strings<'a> {
-    bottom: usize,
-    bytes: Vec<(usize, &'a [u8])>,
-}
-
-impl<'a> Strings<'a> {
-    fn push(&mut self, string: &'a [u8]) -> u64 {
-        self.bottom -= string.len() + 1;
-        self.bytes.push((self.bottom, string));
-        self.bottom as u64
+        let platform = place(platform);
+        // The count of arguments, and the zeros behind them and behind the environment; own entries of the vector; one to align the stack.
+        let mut words = Vec::with_capacity(3 + arguments.len() + environment.len() + 2 * (vector.len() + 4) + 1);
+        words.push(arguments.len() as u64);
+        words.extend(arguments.iter().map(|string| place(string)));
+        words.push(0);
+        words.extend(environment.iter().map(|string| place(string)));
+        words.push(0);
+        let own = [(AT_RANDOM, random as u64), (AT_EXECFN, place(executable)), (AT_PLATFORM, platform), (AT_NULL, 0)];
+        words.extend(vector.iter().chain(&own).flat_map(|&(key, value)| [key, value]));
+        bytes.resize(top - random, 0);
+        let sp = (random - words.len() * size_of::<u64>()) & !15;
+        words.resize((random - sp) / size_of::<u64>(), 0);
+        FirstStack { sp, words, random, bytes }
     }
 }

@@ -10,9 +10,10 @@ use alloc::vec::Vec;
 use abi::PAGE_SIZE;
 
 use super::elf::Program;
+use super::head::Head;
 use super::image;
 use super::script;
-use super::stack::{Layout, Room};
+use super::stack::{FirstStack, Layout, Room};
 use super::{Command, Executable};
 use crate::errno::{Errno, Result};
 use crate::fake::FakeKernel;
@@ -71,15 +72,19 @@ fn header(file: &mut [u8], index: usize, kind: u32, flags: u32, words: [u64; 5])
     }
 }
 
+fn read(file: &Bytes) -> Result<Program> {
+    Program::read(file, &Head::read(file)?)
+}
+
 /// The error before the point of no return.
 fn refused(file: Vec<u8>) -> Errno {
-    Program::read(&Bytes(file)).err().expect("refused")
+    read(&Bytes(file)).err().expect("refused")
 }
 
 /// Whether mapping fails, past the point of no return.
 fn fatal(file: Vec<u8>) -> bool {
     let bytes = Bytes(file);
-    let program = Program::read(&bytes).expect("readable");
+    let program = read(&bytes).expect("readable");
     let executable = Executable { backing: Arc::new(bytes), path: Arc::from(&b"/p"[..]), owners: Default::default() };
     image::map(&mut Memory::new(), &FakeKernel::new(64), &program, &executable, None).is_err()
 }
@@ -93,10 +98,10 @@ fn spoilt(at: usize, bytes: &[u8]) -> Vec<u8> {
 #[test]
 fn a_good_program_is_mapped_where_it_says() {
     let bytes = Bytes(program());
-    let read = Program::read(&bytes).unwrap();
+    let program = read(&bytes).unwrap();
     let executable = Executable { backing: Arc::new(bytes), path: Arc::from(&b"/p"[..]), owners: Default::default() };
     let mut memory = Memory::new();
-    let image = image::map(&mut memory, &FakeKernel::new(64), &read, &executable, None).unwrap();
+    let image = image::map(&mut memory, &FakeKernel::new(64), &program, &executable, None).unwrap();
     assert_eq!((image.entry, image.bias, image.headers, image.end), (0x40_1000, 0, 0x40_0040, 0x40_2000));
     assert!(memory.regions.covers(0x40_0000..0x40_2000));
 }
@@ -118,8 +123,8 @@ fn programs_for_something_else_are_refused() {
 
 #[test]
 fn the_machine_alone_says_what_class_a_program_is_of() {
-    assert!(Program::read(&Bytes(spoilt(4, &[1]))).is_ok());
-    assert!(Program::read(&Bytes(spoilt(5, &[2]))).is_ok());
+    assert!(read(&Bytes(spoilt(4, &[1]))).is_ok());
+    assert!(read(&Bytes(spoilt(5, &[2]))).is_ok());
 }
 
 #[test]
@@ -160,7 +165,7 @@ fn with_interpreter(offset: u64, size: u64) -> Vec<u8> {
 
 #[test]
 fn an_interpreters_path_is_checked() {
-    let good = Program::read(&Bytes(with_interpreter(0x800, 11))).unwrap();
+    let good = read(&Bytes(with_interpreter(0x800, 11))).unwrap();
     assert_eq!(good.interpreter.as_deref(), Some(&b"/lib/ld.so"[..]));
     assert_eq!(refused(with_interpreter(0x800, 1)), Errno::ENOEXEC, "too short");
     assert_eq!(refused(with_interpreter(0x800, 4097)), Errno::ENOEXEC, "too long");
@@ -178,9 +183,9 @@ fn a_relocatable_program_is_aligned_as_it_asks_and_zeros_follow_its_data() {
     header(&mut file, 1, 1, 6, [0x1000, 0x20_1000, 0x10, 0x3000, 0x20_0000]);
     put(&mut file, 24, &0x100u64.to_le_bytes());
     let bytes = Bytes(file);
-    let read = Program::read(&bytes).unwrap();
+    let program = read(&bytes).unwrap();
     let executable = Executable { backing: Arc::new(bytes), path: Arc::from(&b"/p"[..]), owners: Default::default() };
-    let image = image::map(&mut Memory::new(), &FakeKernel::new(64), &read, &executable, None).unwrap();
+    let image = image::map(&mut Memory::new(), &FakeKernel::new(64), &program, &executable, None).unwrap();
     assert_eq!(image.bias % 0x20_0000, 0);
     assert_eq!(image.entry, image.bias + 0x100);
     assert_eq!((image.tails.len(), image.tails[0].start, image.tails[0].end), (1, image.bias + 0x20_1010, image.bias + 0x20_2000));
@@ -227,7 +232,9 @@ fn the_first_stack_is_what_start_code_expects() {
             random: [9; 16],
             vector: &[(6, 4096), (3, 0x40_0040)],
         };
-        let (sp, bytes) = layout.build(0x7000_0000);
+        let FirstStack { sp, words, random, bytes } = layout.build(0x7000_0000);
+        assert_eq!(sp + 8 * words.len(), random);
+        let bytes = [words.iter().flat_map(|word| word.to_le_bytes()).collect(), bytes].concat();
         assert_eq!((sp % 16, sp + bytes.len()), (0, 0x7000_0000));
         let reader = Reader { sp, bytes: &bytes };
         assert_eq!(reader.word(sp), count);
@@ -266,9 +273,7 @@ fn too_long_a_command_is_refused() {
 #[test]
 fn a_script_names_its_interpreter() {
     let line = |text: &str| {
-        let executable =
-            Executable { backing: Arc::new(Bytes(text.as_bytes().to_vec())), path: Arc::from(&b"/s"[..]), owners: Default::default() };
-        let line = script::line(&executable)?;
+        let line = script::line(&Head::read(&Bytes(text.as_bytes().to_vec()))?)?;
         let mut arguments = vec![b"s".to_vec(), b"a".to_vec()];
         let put = line.map(|line| line.put_before(b"/s".to_vec(), &mut arguments, &mut Room::new(2, 0, 0).unwrap()));
         put.transpose().map(|put| put.map(|()| arguments))

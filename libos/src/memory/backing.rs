@@ -50,6 +50,11 @@ pub trait Backing: Send + Sync {
         if purpose == Purpose::Private { Ok(None) } else { Err(crate::errno::Errno::ENODEV) }
     }
 
+    /// So many pages from the first on are about to be used, if there are as many: they may come in together.
+    fn will_need(&self, pages: u64) {
+        let _ = pages;
+    }
+
     /// Whether a page is in memory, mapped or not: what mincore(2) says of a mapping that has not touched it.
     fn is_present(&self, page: u64) -> bool {
         let _ = page;

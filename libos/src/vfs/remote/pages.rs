@@ -373,6 +373,15 @@ impl Pages {
         Ok(Ok(window))
     }
 
+    /// [`Backing::will_need`](crate::memory::backing::Backing::will_need). Who really needs them is told what is wrong.
+    pub(super) fn will_need(&self, handle: &Handle, pages: u64) {
+        let mut state = self.state.lock();
+        self.settle(&mut state, handle);
+        if !handle.tree.chooses_pages() && state.windows.get(&0).is_none_or(|window| window.mapped & 1 == 0) {
+            let _ = self.bring(&mut state, handle, 0, pages.min(WINDOW_PAGES), TO_READ);
+        }
+    }
+
     /// [`Backing::frames`](crate::memory::backing::Backing::frames)
     pub(super) fn frames(&self, handle: &Handle, page: u64, most: usize, purpose: Purpose) -> Result<Frames> {
         let mut state = self.state.lock();

@@ -345,6 +345,10 @@ impl Backing for RegularFile {
         self.pages().frames(&self.handle, page, most, purpose).map(Some)
     }
 
+    fn will_need(&self, pages: u64) {
+        self.pages().will_need(&self.handle, pages);
+    }
+
     fn is_present(&self, page: u64) -> bool {
         self.ask(Operation::IsPresent, 0, [page, 0]).is_ok_and(|answer| answer[0] != 0)
     }
