@@ -1,5 +1,6 @@
 //! What is asked of the exokernel about oneself and about everybody.
 
+use core::ops::Range;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use abi::{
@@ -15,23 +16,9 @@ pub const INFO: usize = 0x7e0f_0000_0000;
 
 /// The first info page.
 #[must_use]
-pub fn info() -> InfoPage {
-    // SAFETY: mapped read-only before anything else ran; the kernel changes it behind our back, hence volatile.
-    unsafe { (INFO as *const InfoPage).read_volatile() }
-}
-
-/// Ticks of the clock a second.
-#[must_use]
-pub fn clock_hz() -> u64 {
-    // SAFETY: as above; this word stays what it is.
-    unsafe { (&raw const (*(INFO as *const InfoPage)).clock_hz).read_volatile() }
-}
-
-/// The console's interrupt.
-#[must_use]
-pub fn console_irq() -> usize {
-    // SAFETY: likewise.
-    unsafe { (&raw const (*(INFO as *const InfoPage)).console_irq).read_volatile() as usize }
+pub fn info() -> &'static InfoPage {
+    // SAFETY: mapped before anything else ran. What changes in it (counts) is read through `read_volatile` or waited on.
+    unsafe { &*(INFO as *const InfoPage) }
 }
 
 /// Nanoseconds since boot.
@@ -58,19 +45,19 @@ pub struct Tick {
 /// The tick that it is.
 #[must_use]
 pub fn tick() -> Tick {
-    let tick = coarse_tick(&info(), clock());
+    let tick = coarse_tick(info(), clock());
     Tick { time: Time::from_nanoseconds(clocks().ns(Linear::Realtime, tick.start)), end: tick.end }
 }
 
 fn clocks() -> &'static Clocks {
     static CLOCKS: Once<Clocks> = Once::new();
-    CLOCKS.call_once(|| Clocks::new(&info()))
+    CLOCKS.call_once(|| Clocks::new(info()))
 }
 
 /// Fill with random bytes.
 pub fn random(into: &mut [u8]) {
     static RANDOM: Once<Random> = Once::new();
-    RANDOM.call_once(|| Random::of_machine(&info(), clock, entropy)).fill(into);
+    RANDOM.call_once(|| Random::of_machine(info(), clock, entropy)).fill(into);
 }
 
 /// Address of an environment's public entry.
@@ -103,16 +90,18 @@ const FRAMES: usize = 0x7c00_0000_0000;
 /// How many mappings there are of a frame of memory, by whomever; 0: it is no such frame.
 #[must_use]
 pub fn frame_uses(frame: u64) -> u32 {
-    static TABLE: Once<bool> = Once::new();
-    let info = info();
-    let is_mapped = *TABLE.call_once(|| {
+    /// The frames that it has entries of; none if it cannot be mapped.
+    static TABLE: Once<Range<u64>> = Once::new();
+    let frames = TABLE.call_once(|| {
+        let info = info();
         let pages = (info.frame_count as usize * size_of::<FrameEntry>()).div_ceil(PAGE_SIZE);
-        exo::info_map(EnvId::SELF, FRAMES, info.frames_page as usize, pages).is_ok()
+        let is_mapped = exo::info_map(EnvId::SELF, FRAMES, info.frames_page as usize, pages).is_ok();
+        info.first_frame..info.first_frame + if is_mapped { info.frame_count } else { 0 }
     });
-    let index = frame.wrapping_sub(info.first_frame);
-    if !is_mapped || index >= info.frame_count {
+    if !frames.contains(&frame) {
         return 0;
     }
+    let index = frame - frames.start;
     // SAFETY: the table is mapped, and has an entry for each frame; volatile since the kernel changes it behind our back.
     let entry = unsafe { (FRAMES as *const FrameEntry).add(index as usize).read_volatile() };
     if entry.kind == FrameKind::User as u32 { entry.count } else { 0 }
@@ -147,9 +136,7 @@ pub fn cpu_ns(env: EnvId) -> u64 {
     let ran = entry(env).ran as i64;
     // Less the counter while it runs: see `EnvEntry::ran`.
     let ticks = if ran < 0 { ran.wrapping_add(clock() as i64) } else { ran };
-    // SAFETY: the page is mapped, and the word is not changed.
-    let scale = unsafe { (&raw const (*(INFO as *const InfoPage)).clock_mult).read_volatile() };
-    ((u128::from(ticks.max(0) as u64) * u128::from(scale)) >> 32) as u64
+    ((u128::from(ticks.max(0) as u64) * u128::from(info().clock_mult)) >> 32) as u64
 }
 
 /// The owner of a slot of the slice vector.

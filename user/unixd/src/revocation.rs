@@ -175,7 +175,7 @@ impl Server {
         }
         // Who waits does not listen, and needs what it has.
         self.answered(id);
-        let (now, second) = (machine::clock(), machine::clock_hz());
+        let (now, second) = (machine::clock(), machine::info().clock_hz);
         self.rounds.asked.retain(|asked| now.saturating_sub(asked.when) < REST_S * second);
         let is_waiting = |id| self.rounds.waiting.iter().any(|round| round.asker == id);
         let holders: Vec<Holder> = self

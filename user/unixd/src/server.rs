@@ -96,7 +96,7 @@ impl Server {
             system_v: SystemV::default(),
             terminals,
             notices: Notices::default(),
-            family: Family::new(machine::clock_hz()),
+            family: Family::new(machine::info().clock_hz),
             admission: SmallFirst,
             revocation: LargestFirst,
             rounds: Rounds::default(),

@@ -139,7 +139,7 @@ impl Server {
         if self.watch.next.is_none_or(|next| next > now) {
             return;
         }
-        let ticks = |ms| ms * machine::clock_hz() / 1000;
+        let ticks = |ms| ms * machine::info().clock_hz / 1000;
         let (mut tired, mut rested, mut any_rests) = (Vec::new(), Vec::new(), false);
         for process in self.processes.iter_mut() {
             let bulletin = process.channel.bulletin();

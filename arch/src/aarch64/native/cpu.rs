@@ -105,8 +105,9 @@ impl Cpu for Native {
         let types: u64;
         // SAFETY: reads a register that is always there.
         unsafe { asm!("mrs {0}, ctr_el0", out(reg) types, options(nomem, nostack)) };
-        // CTR_EL0.DminLine: the words of the smallest line, as a power of two.
-        for line in (start..start + abi::PAGE_SIZE as u64).step_by(4 << (types >> 16 & 0xf)) {
+        // CTR_EL0.IDC: nothing needs to be cleaned. DminLine: the words of the smallest line, as a power of two.
+        let bytes = if types >> 28 & 1 == 0 { abi::PAGE_SIZE as u64 } else { 0 };
+        for line in (start..start + bytes).step_by(4 << (types >> 16 & 0xf)) {
             // SAFETY: cleaning a line of the direct map, to where instruction fetch sees it, changes no memory.
             unsafe { asm!("dc cvau, {0}", in(reg) line, options(nostack)) };
         }

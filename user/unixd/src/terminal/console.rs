@@ -22,7 +22,7 @@ pub fn put(bytes: &[u8]) {
 #[must_use]
 pub fn word() -> *const u32 {
     let irqs = machine::INFO + core::mem::offset_of!(abi::InfoPage, irqs);
-    (irqs as *const u32).wrapping_add(machine::console_irq())
+    (irqs as *const u32).wrapping_add(machine::info().console_irq as usize)
 }
 
 /// As [`seen`] tells: what the second context waits on.
@@ -47,7 +47,7 @@ impl Server {
         SEEN.store(unsafe { word().read_volatile() }, Ordering::Relaxed);
         let console = self.terminals.console.clone();
         if self.empty_console(&console) {
-            let _ = exo::irq_ack(machine::console_irq());
+            let _ = exo::irq_ack(machine::info().console_irq as usize);
             self.empty_console(&console);
         }
     }
