@@ -25,6 +25,7 @@ use exo::command::CommandFlags;
 use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::memory::backing::Backing;
+use crate::memory::fault::Access;
 use crate::memory::{Label, Memory, Protection, Region, STACK_FIRST, STACK_TOP, pages_up};
 use crate::process::{Process, short_name};
 use crate::signal::{Ending, SIGSEGV};
@@ -201,8 +202,10 @@ impl<K: Kernel> Process<K> {
         let layout = stack::Layout { arguments, environment, executable: name, platform: auxiliary::PLATFORM, random, vector: &vector };
         let stack = layout.build(STACK_TOP);
         self.map_stack(program.executable_stack, STACK_TOP - stack.sp);
+        self.ready(stack.sp, Access::Write);
         self.kernel.write_values(stack.sp, &stack.words).and_then(|()| self.kernel.write(stack.random, &stack.bytes)).map_err(|_| Fatal)?;
         self.note_program(file, name, arguments, environment, &vector);
+        self.ready(entry, Access::Execute);
         Ok(first_registers(entry, stack.sp))
     }
 
@@ -226,8 +229,14 @@ impl<K: Kernel> Process<K> {
     /// Zero what lies between a segment's contents and its last page's end. A segment that cannot be written keeps it, as on Linux.
     fn clear_tails(&self, image: &Image) {
         for tail in &image.tails {
+            self.ready(tail.start, Access::Write);
             let _ = self.kernel.write(tail.start, &ZEROS[..tail.len()]);
         }
+    }
+
+    /// Let an address be accessible without a fault, since it is about to be accessed. Who does that sees what is wrong with it.
+    fn ready(&self, address: usize, access: Access) {
+        let _ = self.memory.lock().resolve(&self.kernel, address, access);
     }
 
     fn map_stack(&self, executable: bool, used: usize) {
