@@ -94,7 +94,9 @@ impl<M: Machine> Kernel<M> {
     /// Run one context, and those that its calls turn to, until one traps, and do what the trap asks for.
     pub fn step(&mut self) {
         let first = self.schedule.current.unwrap_or_else(|| self.pick());
-        self.load(first);
+        if first != self.schedule.loaded {
+            self.load(first);
+        }
         let trap = M::run(self, |kernel| &mut kernel.machine, &self.context(first).machine, &Self::HANDLERS);
         let context = self.schedule.loaded;
         self.info_page().traps += u64::from(trap != Trap::Call);

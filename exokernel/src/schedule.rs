@@ -37,18 +37,17 @@ impl Schedule {
 }
 
 impl<M: Machine> Kernel<M> {
-    /// Make a context the one that runs, if it is not.
+    /// Make a context that is not loaded the one that runs.
     #[inline(always)]
     pub(crate) fn load(&mut self, context: ContextRef) {
         let previous = core::mem::replace(&mut self.schedule.loaded, context);
-        if previous != context {
-            let now = self.machine.clock();
-            self.account(context, now.wrapping_neg());
-            self.account(previous, now);
-            let (previous, next) = (self.context(previous).machine(), self.context(context).machine());
-            // SAFETY: the context's root stays a sound table until its environment is reaped, by another, which then is loaded.
-            unsafe { self.machine.switch(previous, next) };
-        }
+        debug_assert_ne!(previous, context);
+        let now = self.machine.clock();
+        self.account(context, now.wrapping_neg());
+        self.account(previous, now);
+        let (previous, next) = (self.context(previous).machine(), self.context(context).machine());
+        // SAFETY: the context's root stays a sound table until its environment is reaped, by another, which then is loaded.
+        unsafe { self.machine.switch(previous, next) };
     }
 
     /// Add ticks to what a context's environment has run: the clock where its time ends, and less the clock where it begins.

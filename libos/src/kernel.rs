@@ -63,6 +63,9 @@ pub trait Fill<T> {
 pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     /// What the machine has of a thread while it does not run, and the stack that its calls are served on.
     type Machine: Sync + 'static;
+    /// Room on a stack of the program's for any signal frame.
+    #[cfg(target_arch = "x86_64")]
+    type Room: Copy;
 
     /// The byte that is not 0 while the way out of a call is not the straight one.
     fn attention(&self) -> &'static AtomicU8;
@@ -192,6 +195,15 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     {
         self.write_frame(address, vectors, |frame| contents.fill(frame))
     }
+    /// Room for a signal frame below `top`, if there is some without a look at more than this.
+    #[cfg(target_arch = "x86_64")]
+    fn room_below(&self, top: u64) -> Option<Self::Room>;
+    /// [`Kernel::write_last_frame`], for who writes the program's registers to it after that; gives its address, 8 below a multiple of 16. `contents` is
+    /// told where the vector state is, behind it.
+    #[cfg(target_arch = "x86_64")]
+    fn write_frame_in<T: Plain, F: Fill<T>>(&self, room: Self::Room, contents: impl FnOnce(u64) -> F) -> u64
+    where
+        Self: Sized;
     /// Look at a signal frame, as [`UserMemory::read_with`], and load the vector state that is where `look` says (0: there is none), reduced to what the
     /// CPU takes.
     fn read_frame<T: Plain, R: Copy>(&self, address: usize, look: impl Fn(&T) -> (R, usize)) -> Result<R>
@@ -214,10 +226,11 @@ pub trait Kernel: UserMemory + Send + Sync + Sized + 'static {
     fn stack_pointer(&self) -> u64;
     /// An address in use of the stack that the call that is being served returns by: the program's stack pointer, or the word below it.
     fn stack_in_use(&self) -> u64;
-    /// Continue the program with the vector state and the registers of a signal frame, which are where `look` says, from where they are in its
-    /// memory. Returns if `look` gives nothing, or if that cannot be: then they are to be read first. If the program's memory is refused, this goes on
-    /// with [`Process::sigreturn_by_copies`](crate::process::Process::sigreturn_by_copies) and `sp`.
-    fn resume_frame<T: Plain>(&self, address: usize, sp: u64, look: impl FnOnce(&T) -> Option<(usize, usize)>)
+    /// Continue the program with the vector state of a signal frame, which is where `look` says, and its registers, which are `context` bytes behind its
+    /// beginning, from where they are in its memory. Returns if `look` gives nothing, or if that cannot be: then they are to be read first. If the
+    /// program's memory is refused, this goes on with [`Process::sigreturn_by_copies`](crate::process::Process::sigreturn_by_copies) and `sp`. Nothing asks
+    /// for attention where `look` gives something: the thread pointer is the program's.
+    fn resume_frame<T: Plain>(&self, address: usize, sp: u64, context: usize, look: impl FnOnce(&T) -> Option<usize>)
     where
         Self: Sized;
     /// Start a handler of the program with these registers, whose frame is written.

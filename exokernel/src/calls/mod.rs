@@ -55,7 +55,7 @@ impl<M: Machine> Kernel<M> {
         next.map_or(Answer { status: LEFT, value: 0 }, |next| self.turn_to(next))
     }
 
-    /// The answer where another context goes on in the caller's place.
+    /// The answer where another context than the caller's goes on in its place.
     #[inline(always)]
     fn turn_to(&mut self, next: ContextRef) -> Answer {
         self.schedule.current = Some(next);
@@ -116,12 +116,12 @@ impl<M: Machine> Kernel<M> {
         let id = if env == 0 { caller.id } else { EnvId(env) };
         // Contexts of the dead are stopped, and each says itself whose it is: only a refusal is to be looked into.
         let is_meant = |context: &ContextRef| self.context(*context).env == id && self.context(*context).run.get() == run;
-        self.context_of(id, index).ok().filter(is_meant).ok_or_else(|| self.refusal(caller, env, index))
+        self.context_of(id, index).ok().filter(is_meant).ok_or_else(|| self.refusal(id, index))
     }
 
     #[cold]
-    fn refusal(&mut self, caller: Caller, env: u64, index: u64) -> Error {
-        self.living(caller.id, env).and_then(|id| self.context_of(id, index)).err().unwrap_or(Error::Busy)
+    fn refusal(&mut self, id: EnvId, index: u64) -> Error {
+        self.living(id, id.0).and_then(|id| self.context_of(id, index)).err().unwrap_or(Error::Busy)
     }
 
     /// The context `index` of an environment. `NoEnv`: there is none.

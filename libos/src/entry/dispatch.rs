@@ -29,6 +29,7 @@ static PROCESS: AtomicPtr<Process<Native>> = AtomicPtr::new(core::ptr::null_mut(
 /// The upcall page is prepared, and the program has not begun.
 pub unsafe fn install(process: &'static Process<Native>) {
     PROCESS.store(core::ptr::from_ref(process).cast_mut(), Ordering::Release);
+    IS_PLAIN.store(!HAS_FORKED.load(Ordering::Relaxed), Ordering::Relaxed);
     vdso::install(&process.times.clocks);
     LibraryWords::choose_way(process.trace.is_on);
 }
@@ -192,7 +193,16 @@ fn access(kind: u64) -> Option<Access> {
 
 /// Resolve a fault if that is all it needs. Called while `fault_active` is set: nothing here touches the program's memory.
 pub extern "C" fn resolve(kind: u64, address: u64) -> u64 {
-    let access = match access(kind) {
+    match access(kind) {
+        Some(access) if address < PROGRAM_TOP as u64 && IS_PLAIN.load(Ordering::Relaxed) => resolve_program(access, address),
+        access => resolve_otherwise(access, kind, address),
+    }
+}
+
+/// [`resolve`], but for an access to the program's memory in a process that has not forked.
+#[inline(never)]
+fn resolve_otherwise(access: Option<Access>, kind: u64, address: u64) -> u64 {
+    let access = match access {
         Some(access) => access,
         None if kind == SLICE => return slice_ended(),
         None => return UNEXPLAINED,
@@ -207,6 +217,36 @@ pub extern "C" fn resolve(kind: u64, address: u64) -> u64 {
         return POSTPONED;
     }
     resolve_program(access, address)
+}
+
+/// How a handler begins: where its frame is, and where it is itself.
+#[cfg(target_arch = "x86_64")]
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Beginning {
+    frame: u64,
+    handler: u64,
+}
+
+/// Let the handler begin of an access that [`resolve`] says is [`DENIED`]. Of its frame all is written but the registers, which are given, the thread
+/// pointer excepted. Does not come back where there is more to it than that.
+#[cfg(target_arch = "x86_64")]
+pub extern "C" fn denied(registers: &mut Registers, kind: u64, address: u64, code: u64) -> Beginning {
+    if registers.pc < PROGRAM_TOP as u64
+        && let trap = (Trap { kind, address, code, refusal: Some(Refusal::Denied) })
+        && let Some((frame, handler)) = process().raise_denied(registers.sp, &trap)
+    {
+        return Beginning { frame, handler };
+    }
+    trapped_otherwise(registers, kind, address, code)
+}
+
+/// [`denied`], for what else there is.
+#[cfg(target_arch = "x86_64")]
+#[inline(never)]
+fn trapped_otherwise(registers: &mut Registers, kind: u64, address: u64, code: u64) -> ! {
+    (registers.tls, registers.reserved) = (0, 0);
+    trapped(registers, kind, address, code, DENIED)
 }
 
 /// Pages of the library that were stored to after forks, while they were copied on write; 0s for less.
@@ -241,13 +281,17 @@ fn resolve_own(access: Access, page: usize) -> bool {
 
 /// Whether pages of the library may be copied on write: what resolves a fault may then have faults of its own.
 static HAS_FORKED: AtomicBool = AtomicBool::new(false);
+/// Whether there is a process, and it has not forked.
+static IS_PLAIN: AtomicBool = AtomicBool::new(false);
 
 /// From now on pages of the library may be copied on write; whether this is the first time.
 pub fn note_fork() -> bool {
+    IS_PLAIN.store(false, Ordering::Relaxed);
     !HAS_FORKED.swap(true, Ordering::Relaxed)
 }
 
-/// Resolve a fault of the program, or of a copy to or from it.
+/// Resolve a fault of the program, or of a copy to or from it. A part of who calls it: there are few of them, and one is on the way of each fault.
+#[inline(always)]
 fn resolve_program(access: Access, address: u64) -> u64 {
     let process = process();
     // Of what takes the lock only a copy to or from the program can fault on the program's pages, and no copy is made with this lock held.
@@ -263,6 +307,12 @@ const TEXTS: u64 = 0x200;
 
 const REFUSALS: [Refusal; 6] =
     [Refusal::Unmapped, Refusal::Denied, Refusal::PastEnd, Refusal::Unreadable, Refusal::Taken, Refusal::NoMemory];
+
+/// The answer for an access that its region denies.
+#[cfg(target_arch = "x86_64")]
+pub const DENIED: u64 = UNEXPLAINED + 2;
+#[cfg(target_arch = "x86_64")]
+const _: () = assert!(matches!(REFUSALS[1], Refusal::Denied));
 
 fn refusal_code(refusal: Refusal) -> u64 {
     UNEXPLAINED + 1 + REFUSALS.iter().position(|&other| other == refusal).unwrap_or(0) as u64

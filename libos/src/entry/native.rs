@@ -27,7 +27,7 @@ use crate::entry::words::LibraryWords;
 use crate::errno::{Errno, Result};
 use crate::file::description::CommonPage;
 use crate::identity::Identity;
-use crate::kernel::{Fill, Kernel, Side};
+use crate::kernel::{Fill, Kernel, Side, VectorState};
 use crate::memory::CloneRanges;
 use crate::pool::{Pool, Source};
 use crate::server::Server;
@@ -247,6 +247,28 @@ const fn is_value_programs<T>(address: usize) -> bool {
     address <= PROGRAM_TOP - size_of::<T>()
 }
 
+/// Room for a signal frame with an extended area.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy)]
+pub struct Room {
+    /// [`Room::BYTES`] below this are the program's.
+    top: u64,
+    area: isa::Area,
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Room {
+    /// More than any frame takes.
+    const BYTES: u64 = 0x4000;
+
+    #[inline(always)]
+    fn below(top: u64) -> Option<Room> {
+        // All of it, that is: nothing wraps then.
+        let is_programs = top.wrapping_sub(Self::BYTES) < PROGRAM_TOP as u64 - Self::BYTES;
+        if is_programs { isa::known_area().map(|area| Room { top, area }) } else { None }
+    }
+}
+
 impl UserMemory for Native {
     fn read(&self, address: usize, into: &mut [u8]) -> Result<()> {
         if !is_copyable(address, into.len()) {
@@ -399,6 +421,8 @@ pub fn file_pool() -> Arc<Pool> {
 
 impl Kernel for Native {
     type Machine = Machine;
+    #[cfg(target_arch = "x86_64")]
+    type Room = Room;
 
     fn attention(&self) -> &'static AtomicU8 {
         &LibraryWords::get().attention
@@ -724,6 +748,27 @@ impl Kernel for Native {
         Ok(())
     }
 
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    fn room_below(&self, top: u64) -> Option<Room> {
+        Room::below(top)
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    fn write_frame_in<T: Plain, F: Fill<T>>(&self, room: Room, contents: impl FnOnce(u64) -> F) -> u64 {
+        const { assert!(align_of::<T>() <= 8 && size_of::<VectorState>() + 64 + size_of::<T>() + 16 + 8 <= Room::BYTES as usize) };
+        let vectors = (room.top - room.area.frame_bytes() as u64) & !63;
+        let address = ((vectors - size_of::<T>() as u64) & !15) - 8;
+        LibraryWords::get().attempt_by(&dispatch::FRAME_REFUSED);
+        // SAFETY: as in `write_last_frame`: all of the room is the program's, and both are aligned.
+        unsafe {
+            contents(vectors).fill(&mut *(address as *mut T));
+            isa::store_frame_area(room.area, vectors as usize);
+        }
+        address
+    }
+
     #[inline(always)]
     fn read_frame<T: Plain, R: Copy>(&self, address: usize, look: impl Fn(&T) -> (R, usize)) -> Result<R> {
         let mut seen = None;
@@ -808,8 +853,11 @@ impl Kernel for Native {
     }
 
     #[inline(always)]
-    fn resume_frame<T: Plain>(&self, address: usize, sp: u64, look: impl FnOnce(&T) -> Option<(usize, usize)>) {
-        if !self.has_thread_pointer_access() || !is_value_programs::<T>(address) || !address.is_multiple_of(align_of::<T>()) {
+    fn resume_frame<T: Plain>(&self, address: usize, sp: u64, context: usize, look: impl FnOnce(&T) -> Option<usize>) {
+        if !address.is_multiple_of(align_of::<T>()) {
+            return;
+        }
+        if !is_value_programs::<T>(address) || context + isa::CONTEXT_BYTES > size_of::<T>() {
             return;
         }
         let words = LibraryWords::get();
@@ -817,15 +865,15 @@ impl Kernel for Native {
         words.attempt_by(&dispatch::RETURN_REFUSED);
         // SAFETY: as in `read_with`, but that nothing here is come back to.
         let found = look(unsafe { &*(address as *const T) });
-        if let Some((vectors, context)) = found
-            && is_programs(vectors, isa::frame_vector_bytes())
-            && is_programs(context, isa::CONTEXT_BYTES)
+        // No vector state of a frame is larger than that.
+        if let Some(vectors) = found
+            && is_value_programs::<VectorState>(vectors)
         {
             // SAFETY: 1. Both ranges are the program's: what the CPU does not take of them, or may not read, breaks the attempt off. 2. What is
             // loaded is checked or the program's own to choose. 3. Nothing is held that somebody waits for.
             unsafe {
                 if isa::load_frame_vectors(vectors) {
-                    isa::resume_context(context);
+                    isa::resume_context(address + context);
                 }
             }
         }

@@ -19,6 +19,8 @@ use unix::{Bulletin, Kin, Operation, Request};
 use crate::errno::{Errno, Result};
 use crate::file::description::{Common, CommonPage};
 use crate::identity::Identity;
+#[cfg(target_arch = "x86_64")]
+use crate::kernel::Fill;
 use crate::kernel::{Kernel, Side};
 use crate::limits::Limits;
 use crate::memory::CloneRanges;
@@ -316,6 +318,8 @@ impl CommonPage for OnePage {
 
 impl Kernel for FakeKernel {
     type Machine = ();
+    #[cfg(target_arch = "x86_64")]
+    type Room = u64;
 
     fn attention(&self) -> &'static AtomicU8 {
         Box::leak(Box::default())
@@ -618,7 +622,21 @@ impl Kernel for FakeKernel {
         self.registers.lock().sp
     }
 
-    fn resume_frame<T: Plain>(&self, _: usize, _: u64, _: impl FnOnce(&T) -> Option<(usize, usize)>) {}
+    fn resume_frame<T: Plain>(&self, _: usize, _: u64, _: usize, _: impl FnOnce(&T) -> Option<usize>) {}
+
+    #[cfg(target_arch = "x86_64")]
+    fn room_below(&self, top: u64) -> Option<u64> {
+        Some(top).filter(|&top| top > 0x4000)
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn write_frame_in<T: Plain, F: Fill<T>>(&self, top: u64, contents: impl FnOnce(u64) -> F) -> u64 {
+        let vectors = (top - self.vector_bytes() as u64) & !63;
+        let address = ((vectors - size_of::<T>() as u64) & !15) - 8;
+        let contents = contents(vectors);
+        self.write_frame(address as usize, vectors as usize, |frame| contents.fill(frame)).expect("a stack");
+        address
+    }
 
     fn start(&self, registers: &Registers) -> ! {
         self.resume(registers)

@@ -249,13 +249,13 @@ impl Memory {
 /// Whether a region allows an access.
 #[inline(always)]
 pub(super) fn allows(protection: Protection, access: Access) -> bool {
-    let needed = match access {
+    let enough = match access {
         // Neither ISA can map a page for stores or fetches that does not allow loads.
-        Access::Read => return !protection.is_empty(),
+        Access::Read => Protection::all(),
         Access::Write => Protection::WRITE,
         Access::Execute => Protection::EXECUTE,
     };
-    protection.contains(needed)
+    protection.intersects(enough)
 }
 
 /// The rights that serve an access: of a page that may be both written and executed, the half that is asked for.

@@ -49,7 +49,7 @@ pub struct AlternateStack {
     pub address: u64,
     /// `SS_*`
     pub flags: u32,
-    /// Zero.
+    /// Nothing: zero, and not looked at.
     pub reserved: u32,
     /// Bytes.
     pub size: u64,
@@ -74,7 +74,7 @@ impl AlternateStack {
     #[inline(always)]
     pub fn is_recorded_as(&self, recorded: &AlternateStack) -> bool {
         let as_set = recorded.flags & !Self::ON_STACK;
-        self.address == recorded.address && self.size == recorded.size && self.flags == as_set && self.reserved == recorded.reserved
+        self.address == recorded.address && self.size == recorded.size && self.flags == as_set
     }
 
     /// Whether a stack pointer is on it.

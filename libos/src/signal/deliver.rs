@@ -95,6 +95,26 @@ impl<K: Kernel> Process<K> {
         self.start_handler::<true>(registers, &information, &action, &entering, &trap.words());
     }
 
+    /// [`Process::raise_fault`] for an access that its region denies, of a program with this stack pointer: the address of a frame in which all but the
+    /// registers is written, and of the handler. None, and nothing done, where there may be more to it than that.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    pub fn raise_denied(&self, sp: u64, trap: &Trap) -> Option<(u64, u64)> {
+        if self.trace.is_on {
+            return None;
+        }
+        let (action, entering, room) = self.signals.enter_straight(SIGSEGV, |action, alternate| {
+            let top = stack_for(action, alternate, sp, frame::RED_ZONE);
+            if action.flags & Action::RESTORER != 0 { self.kernel.room_below(top) } else { None }
+        })?;
+        if entering.held_back != 0 {
+            self.reoffer();
+        }
+        // What the signal is told to be for does not depend on where the program was.
+        let information = trap.information(0);
+        Some((frame::begin(&self.kernel, room, sp, &information, &action, &entering, &trap.words()), action.handler))
+    }
+
     /// A fault's signal has no handler that can run.
     #[cold]
     fn end_for_fault(&self, registers: &mut Registers, trap: &Trap, signal: u32) -> ! {
@@ -188,11 +208,10 @@ impl<K: Kernel> Process<K> {
         entering: &Entering,
         words: &[u64; 3],
     ) {
-        let Entering { mask, alternate, held_back } = entering;
-        if *held_back != 0 {
+        if entering.held_back != 0 {
             self.reoffer();
         }
-        if frame::push::<K, IS_LAST>(&self.kernel, registers, information, action, *mask, alternate, words).is_err() {
+        if frame::push::<K, IS_LAST>(&self.kernel, registers, information, action, entering, words).is_err() {
             self.end_for_frame();
         }
     }
@@ -249,7 +268,9 @@ pub fn set_alternate(state: &mut super::State, new: AlternateStack, sp: u64) -> 
     match new.flags & !AlternateStack::AUTODISARM {
         AlternateStack::DISABLED => state.own.alternate = AlternateStack::NONE,
         0 | AlternateStack::ON_STACK if new.size < AlternateStack::LEAST => return Err(Errno::ENOMEM),
-        0 | AlternateStack::ON_STACK => state.own.alternate = AlternateStack { flags: new.flags & AlternateStack::AUTODISARM, ..new },
+        0 | AlternateStack::ON_STACK => {
+            state.own.alternate = AlternateStack { flags: new.flags & AlternateStack::AUTODISARM, reserved: 0, ..new };
+        }
         _ => return Err(Errno::EINVAL),
     }
     Ok(())
@@ -264,6 +285,10 @@ pub(super) fn stack_for(action: &Action, alternate: &AlternateStack, sp: u64, re
 /// The alternate stack as a frame records it.
 #[inline(always)]
 pub(super) fn recorded(alternate: &AlternateStack, sp: u64) -> AlternateStack {
-    let on = if alternate.flags & AlternateStack::DISABLED == 0 && alternate.holds(sp) { AlternateStack::ON_STACK } else { 0 };
-    AlternateStack { flags: alternate.flags | on, ..*alternate }
+    let recorded = AlternateStack { reserved: 0, ..*alternate };
+    if alternate.flags & AlternateStack::DISABLED != 0 {
+        return recorded;
+    }
+    let on = if alternate.holds(sp) { AlternateStack::ON_STACK } else { 0 };
+    AlternateStack { flags: alternate.flags | on, ..recorded }
 }

@@ -13,6 +13,7 @@ use static_assertions::const_assert_eq;
 use crate::errno::{Errno, Result};
 use crate::kernel::{Fill, Kernel};
 use crate::signal::deliver::{recorded, stack_for};
+use crate::signal::state::Entering;
 use crate::signal::{Action, AlternateStack, Information, Returned, Set, Told};
 use crate::user::Plain;
 
@@ -119,19 +120,19 @@ pub fn set_result(registers: &mut Registers, result: u64) {
 /// # Errors
 /// `EFAULT`: the stack cannot be written.
 #[inline(always)]
-pub fn push<K: Kernel, const IS_LAST: bool>(
+pub(super) fn push<K: Kernel, const IS_LAST: bool>(
     kernel: &K,
     registers: &mut Registers,
     information: &Information,
     action: &Action,
-    mask: Set,
-    alternate: &AlternateStack,
+    entering: &Entering,
     words: &[u64; 3],
 ) -> Result<()> {
+    let Entering { mask, alternate, .. } = entering;
     let top = stack_for(action, alternate, registers.sp, 0);
     let sp = (top & !15).checked_sub(size_of::<Whole>() as u64).ok_or(Errno::EFAULT)?;
     let part = |offset: usize| sp + offset as u64;
-    let contents = Contents { registers, information, alternate, mask, words };
+    let contents = Contents { registers, information, alternate, mask: *mask, words };
     let (address, vectors) = (sp as usize, part(offset_of!(Whole, vectors)) as usize);
     if IS_LAST {
         kernel.write_last_frame(address, vectors, contents)?;
@@ -176,12 +177,12 @@ pub fn resume<K: Kernel>(kernel: &K, sp: u64, is_meant: impl FnOnce(Set, &Altern
     if !address.is_multiple_of(16) {
         return;
     }
-    kernel.resume_frame(address, sp, |opened: &Opened| {
+    kernel.resume_frame(address, sp, offset_of!(Frame, x), |opened: &Opened| {
         let (mask, alternate, header) = (opened.frame.mask, opened.frame.alternate, opened.header);
         // The frame may turn out to be unreadable, where nothing is held yet.
         compiler_fence(Ordering::SeqCst);
         let is_first = header == [VECTOR_MAGIC, VECTOR_BYTES as u32];
-        (is_first && is_meant(mask, &alternate)).then(|| (address + size_of::<Frame>(), address + offset_of!(Frame, x)))
+        (is_first && is_meant(mask, &alternate)).then(|| address + size_of::<Frame>())
     });
 }
 

@@ -13,6 +13,7 @@ use static_assertions::const_assert_eq;
 use crate::errno::{Errno, Result};
 use crate::kernel::{Fill, Kernel};
 use crate::signal::deliver::{recorded, stack_for};
+use crate::signal::state::Entering;
 use crate::signal::{Action, AlternateStack, Information, Returned, Set, Told};
 use crate::user::Plain;
 
@@ -54,13 +55,25 @@ const_assert_eq!(offset_of!(Frame, r), 8 + 40);
 const_assert_eq!(offset_of!(Frame, mask), 8 + 40 + 256);
 const_assert_eq!(size_of::<Frame>(), 8 + 40 + 256 + 8 + 128);
 
+/// Offset in the frame of the registers: r8 to r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip, flags.
+pub const CONTEXT: usize = offset_of!(Frame, r);
+/// Offset of `ucontext_t`.
+pub const USER_CONTEXT: usize = offset_of!(Frame, flags);
+/// Offset of `siginfo_t`.
+pub const INFORMATION: usize = offset_of!(Frame, information);
+
 /// What a frame says.
 struct Contents<'a> {
     registers: &'a Registers,
+    rest: Rest<'a>,
+}
+
+/// What it says beside the registers.
+struct Rest<'a> {
+    sp: u64,
     information: &'a Information,
     restorer: u64,
-    alternate: &'a AlternateStack,
-    mask: Set,
+    entering: &'a Entering,
     words: &'a [u64; 3],
     vectors: u64,
 }
@@ -68,11 +81,8 @@ struct Contents<'a> {
 impl Fill<Frame> for Contents<'_> {
     #[inline(always)]
     fn fill(&self, frame: &mut Frame) {
+        self.rest.fill(frame);
         let registers = self.registers;
-        frame.return_address = self.restorer;
-        frame.flags = CONTEXT_FLAGS;
-        frame.link = 0;
-        frame.alternate = recorded(self.alternate, registers.sp);
         frame.r = registers.r;
         frame.rdi = registers.rdi;
         frame.rsi = registers.rsi;
@@ -84,13 +94,23 @@ impl Fill<Frame> for Contents<'_> {
         frame.rsp = registers.sp;
         frame.rip = registers.pc;
         frame.rflags = registers.flags;
+    }
+}
+
+impl Fill<Frame> for Rest<'_> {
+    #[inline(always)]
+    fn fill(&self, frame: &mut Frame) {
+        frame.return_address = self.restorer;
+        frame.flags = CONTEXT_FLAGS;
+        frame.link = 0;
+        frame.alternate = recorded(&self.entering.alternate, self.sp);
         frame.selectors = SELECTORS;
         frame.error = self.words[0];
         frame.trap = self.words[1];
-        frame.old_mask = self.mask;
+        frame.old_mask = self.entering.mask;
         frame.cr2 = self.words[2];
         frame.vectors = self.vectors;
-        frame.mask = self.mask;
+        frame.mask = self.entering.mask;
         frame.information.tell(self.information);
     }
 }
@@ -99,7 +119,8 @@ impl Fill<Frame> for Contents<'_> {
 const CONTEXT_FLAGS: u64 = 7;
 /// cs and ss of user mode, as Linux has them.
 const SELECTORS: u64 = 0x33 | 0x2b << 48;
-const RED_ZONE: u64 = 128;
+/// What a program has in use below its stack pointer.
+pub(super) const RED_ZONE: u64 = 128;
 
 /// Set the register in which a call's result is.
 pub fn set_result(registers: &mut Registers, result: u64) {
@@ -111,22 +132,22 @@ pub fn set_result(registers: &mut Registers, result: u64) {
 /// # Errors
 /// `EFAULT`: the stack cannot be written, or the action names no place to return to.
 #[inline(always)]
-pub fn push<K: Kernel, const IS_LAST: bool>(
+pub(super) fn push<K: Kernel, const IS_LAST: bool>(
     kernel: &K,
     registers: &mut Registers,
     information: &Information,
     action: &Action,
-    mask: Set,
-    alternate: &AlternateStack,
+    entering: &Entering,
     words: &[u64; 3],
 ) -> Result<()> {
     if action.flags & Action::RESTORER == 0 {
         return Err(Errno::EFAULT);
     }
-    let top = stack_for(action, alternate, registers.sp, RED_ZONE);
+    let top = stack_for(action, &entering.alternate, registers.sp, RED_ZONE);
     let vectors = top.checked_sub(kernel.vector_bytes() as u64).ok_or(Errno::EFAULT)? & !63;
     let sp = (vectors.checked_sub(size_of::<Frame>() as u64).ok_or(Errno::EFAULT)? & !15) - 8;
-    let contents = Contents { registers, information, restorer: action.restorer, alternate, mask, words, vectors };
+    let rest = Rest { sp: registers.sp, information, restorer: action.restorer, entering, words, vectors };
+    let contents = Contents { registers, rest };
     let (address, vectors) = (sp as usize, vectors as usize);
     if IS_LAST {
         kernel.write_last_frame(address, vectors, contents)?;
@@ -134,14 +155,28 @@ pub fn push<K: Kernel, const IS_LAST: bool>(
         kernel.write_frame(address, vectors, |frame: &mut Frame| contents.fill(frame))?;
     }
     registers.rdi = information.signal as u64;
-    registers.rsi = sp + offset_of!(Frame, information) as u64;
-    registers.rdx = sp + offset_of!(Frame, flags) as u64;
+    registers.rsi = sp + INFORMATION as u64;
+    registers.rdx = sp + USER_CONTEXT as u64;
     registers.rax = 0;
     registers.sp = sp;
     registers.pc = action.handler;
     // The direction and trap flags are clear in a handler.
     registers.flags &= !(1 << 10 | 1 << 8);
     Ok(())
+}
+
+/// Write a frame, but for its registers, where there is room; gives its address.
+#[inline(always)]
+pub(super) fn begin<K: Kernel>(
+    kernel: &K,
+    room: K::Room,
+    sp: u64,
+    information: &Information,
+    action: &Action,
+    entering: &Entering,
+    words: &[u64; 3],
+) -> u64 {
+    kernel.write_frame_in(room, |vectors| Rest { sp, information, restorer: action.restorer, entering, words, vectors })
 }
 
 /// Read the frame that a handler returned to with this stack pointer, its registers excepted, and load its vector state.
@@ -152,7 +187,7 @@ pub fn open<K: Kernel>(kernel: &K, sp: u64) -> Result<Returned> {
     // The handler's return took the return address.
     let address = (sp as usize).wrapping_sub(size_of::<u64>());
     let (mask, alternate) = kernel.read_frame(address, |frame: &Frame| ((frame.mask, frame.alternate), frame.vectors as usize))?;
-    Ok(Returned { mask, alternate, context: address.wrapping_add(offset_of!(Frame, r)) })
+    Ok(Returned { mask, alternate, context: address.wrapping_add(CONTEXT) })
 }
 
 /// Continue with the frame that a handler returned to with this stack pointer, if `is_meant`, told its mask and alternate stack, says so. Returns
@@ -160,11 +195,11 @@ pub fn open<K: Kernel>(kernel: &K, sp: u64) -> Result<Returned> {
 #[inline(always)]
 pub fn resume<K: Kernel>(kernel: &K, sp: u64, is_meant: impl FnOnce(Set, &AlternateStack) -> bool) {
     let address = (sp as usize).wrapping_sub(size_of::<u64>());
-    kernel.resume_frame(address, sp, |frame: &Frame| {
+    kernel.resume_frame(address, sp, CONTEXT, |frame: &Frame| {
         let (mask, alternate, vectors) = (frame.mask, frame.alternate, frame.vectors as usize);
         // The frame may turn out to be unreadable, where nothing is held yet.
         compiler_fence(Ordering::SeqCst);
-        (vectors != 0 && is_meant(mask, &alternate)).then(|| (vectors, address + offset_of!(Frame, r)))
+        (vectors != 0 && is_meant(mask, &alternate)).then_some(vectors)
     });
 }
 

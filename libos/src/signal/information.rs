@@ -90,7 +90,14 @@ impl Told {
     /// Tell it in place.
     #[inline(always)]
     pub fn tell(&mut self, information: &Information) {
-        self.information = *information;
+        // Word by word: what is known to be zero is stored as that.
+        let &Information { signal, errno, code, reserved, payload: [first, second, third, fourth] } = information;
+        let told = &mut self.information;
+        (told.signal, told.errno, told.code, told.reserved) = (signal, errno, code, reserved);
+        told.payload[0] = first;
+        told.payload[1] = second;
+        told.payload[2] = third;
+        told.payload[3] = fourth;
         self.rest = [0; 10];
     }
 }

@@ -143,7 +143,7 @@ impl Signals {
     /// nothing asks for attention. Whether that was done.
     #[inline(always)]
     pub fn return_quietly(&self, mask: Set, alternate: &AlternateStack) -> bool {
-        let mut state = self.state.lock();
+        let Some(mut state) = self.state.try_lock() else { return false };
         let is_quiet = self.attention.load(Ordering::Relaxed) == 0
             && state.pending_set() & !(mask & !UNSTOPPABLE) == 0
             && state.own.alternate.is_recorded_as(alternate);
@@ -158,11 +158,31 @@ impl Signals {
     fn enter_of_fault(&self, signal: u32) -> Option<(Action, state::Entering)> {
         let enter = |state: &mut State| {
             let action = state.action(signal);
-            let is_handled = !matches!(action.handler, DEFAULT | IGNORE) && state.own.blocked & bit(signal) == 0 && signal != SIGKILL;
+            let is_handled = state.is_taken_at_once(signal, &action) && signal != SIGKILL;
             is_handled.then(|| (action, state.enter_handler(signal, &action)))
         };
         // The mask only grows: what was not pending before is not now.
         if self.is_pending() { self.with(enter) } else { enter(&mut self.state.lock()) }
+    }
+
+    /// [`Signals::enter_of_fault`], if nothing is pending and `look` finds a use for its action and the alternate stack. Else none, and nothing is changed.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    fn enter_straight<T>(
+        &self,
+        signal: u32,
+        look: impl FnOnce(&Action, &AlternateStack) -> Option<T>,
+    ) -> Option<(Action, state::Entering, T)> {
+        if self.is_pending() {
+            return None;
+        }
+        let mut state = self.state.try_lock()?;
+        let action = state.action(signal);
+        if !state.is_taken_at_once(signal, &action) {
+            return None;
+        }
+        let found = look(&action, &state.own.alternate)?;
+        Some((action, state.enter_handler(signal, &action), found))
     }
 
     /// Let the handler of a signal begin that nothing stands before: it is not blocked, nothing is pending or asks for attention, nobody reads it from a

@@ -166,20 +166,37 @@ impl State {
         Some((information, action, entering))
     }
 
+    /// Whether a signal with this action has a handler that may begin.
+    #[inline(always)]
+    pub(super) fn is_taken_at_once(&self, signal: u32, action: &Action) -> bool {
+        !matches!(action.handler, DEFAULT | IGNORE) && self.own.blocked & bit(signal) == 0
+    }
+
     /// A handler begins: what it blocks is blocked, and what is left of its action is set.
     #[inline(always)]
     pub(super) fn enter_handler(&mut self, signal: u32, action: &Action) -> Entering {
-        let mask = self.own.suspended.take().unwrap_or(self.own.blocked);
+        let mut mask = self.own.blocked;
+        if self.own.suspended.is_some() {
+            mask = self.own.suspended.take().unwrap_or(mask);
+        }
         let deferred = if action.flags & Action::NO_DEFER == 0 { bit(signal) } else { 0 };
         self.set_blocked(self.own.blocked | action.mask | deferred);
         if action.flags & Action::RESET != 0 {
             self.actions[signal as usize - 1].handler = DEFAULT;
         }
         let alternate = self.own.alternate;
-        if alternate.flags & AlternateStack::AUTODISARM != 0 && action.flags & Action::ON_STACK != 0 {
-            self.own.alternate = AlternateStack::NONE;
+        if alternate.flags & AlternateStack::AUTODISARM != 0 {
+            self.disarm(action);
         }
         Entering { mask, alternate, held_back: self.shared.set() & self.own.blocked }
+    }
+
+    /// The alternate stack is to be forgotten while a handler uses it.
+    #[cold]
+    fn disarm(&mut self, action: &Action) {
+        if action.flags & Action::ON_STACK != 0 {
+            self.own.alternate = AlternateStack::NONE;
+        }
     }
 
     /// Drop what was sent to the thread that runs, or to the process, and is so.

@@ -53,6 +53,33 @@ fn a_handlers_frame_gives_back_every_register_and_the_mask() {
 }
 
 #[test]
+#[cfg(target_arch = "x86_64")]
+fn a_denied_accesss_frame_is_that_of_any_fault_but_for_the_registers() {
+    const WORDS: usize = 55;
+    let trap = Trap { refusal: Some(Refusal::Denied), ..fault() };
+    let [one, other] = [(); 2].map(|()| {
+        let process = Caller::new(cpio(&[])).process;
+        process.signals.with(|state| state.set_action(SIGSEGV, Some(action(0x5000, 0))).unwrap());
+        process
+    });
+    let mut registers = stopped();
+    one.raise_fault(&mut registers, &trap);
+    assert_eq!(other.raise_denied(stopped().sp, &trap), Some((registers.sp, registers.pc)));
+    let [expected, written] = [&one, &other].map(|process| {
+        let mut words: [u64; WORDS] = process.read_value(registers.sp as usize).unwrap();
+        let context = frame::CONTEXT / size_of::<u64>();
+        words[context..context + 18].fill(0);
+        words
+    });
+    assert_eq!(written, expected);
+    assert_eq!(registers.rsi, registers.sp + frame::INFORMATION as u64);
+    assert_eq!(registers.rdx, registers.sp + frame::USER_CONTEXT as u64);
+    assert_eq!(other.signals.mask(), one.signals.mask());
+    // It is blocked now: there is more to the next one.
+    assert_eq!(other.raise_denied(stopped().sp, &trap), None);
+}
+
+#[test]
 fn a_faults_information_says_where() {
     let trap = fault();
     let information = trap.information(0x1234);

@@ -56,7 +56,7 @@ pub struct UserContext {
     pub(super) flags: u64,
     pub(super) sp: u64,
     ss: u64,
-    /// The upcall page in the direct map, or 0 if foreign syscalls are not reflected.
+    /// The upcall page in the direct map, where there is an entry.
     pub(super) upcall: u64,
     /// The upcall page in user space.
     pub(super) upcall_address: u64,
@@ -130,7 +130,7 @@ impl Context for UserContext {
     }
 
     fn set_upcall(&mut self, page: *mut UpcallPage, address: u64, entries: UpcallEntries) {
-        self.upcall = if entries.syscall == 0 { 0 } else { page.expose_provenance() as u64 };
+        self.upcall = page.expose_provenance() as u64;
         self.upcall_address = address & LOWER_HALF;
         (self.syscall_entry, self.fault_entry) = (entries.syscall & LOWER_HALF, entries.fault & LOWER_HALF);
     }

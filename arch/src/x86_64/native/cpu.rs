@@ -90,18 +90,19 @@ impl Cpu for Native {
     type Paging = PageFormat;
 
     unsafe fn switch(&mut self, previous: &mut UserContext, next: &mut UserContext) {
-        let cpu = self.cpu;
-        let (from, to) = (&raw mut previous.vectors, &raw const next.vectors);
-        // SAFETY: the areas are 64-byte aligned and have room for every component that XCR0 enables (`enable_features`); what is loaded
-        // comes from `Context::init` or from saving, hence is valid.
+        const AREA: usize = core::mem::offset_of!(UserContext, vectors);
+        let (cpu, from, to) = (self.cpu, &raw mut *previous, &raw const *next);
+        // SAFETY: 1. The areas are 64-byte aligned and have room for every component that XCR0 enables (`enable_features`); what is loaded
+        // comes from `Context::init` or from saving, hence is valid. 2. The base is as in `reload`, and FSGSBASE is on where OSXSAVE is.
         unsafe {
-            match self.features.contains(Cr4Flags::OSXSAVE) {
-                true => asm!("xsave64 [{}]; xrstor64 [{}]", in(reg) from, in(reg) to, in("eax") -1, in("edx") -1, options(nostack)),
-                false => asm!("fxsave64 [{}]; fxrstor64 [{}]", in(reg) from, in(reg) to, options(nostack)),
+            if self.features.contains(Cr4Flags::OSXSAVE) {
+                asm!("xsave64 [{}+{A}]; xrstor64 [{}+{A}]", in(reg) from, in(reg) to, in("eax") -1, in("edx") -1, A = const AREA, options(nostack));
+                previous.general.tls = FS::read_base().as_u64();
+                FS::write_base(VirtAddr::new_unsafe(next.general.tls));
+            } else {
+                asm!("fxsave64 [{}+{A}]; fxrstor64 [{}+{A}]", in(reg) from, in(reg) to, A = const AREA, options(nostack));
+                FsBase::write(VirtAddr::new_unsafe(next.general.tls));
             }
-        }
-        if self.features.contains(Cr4Flags::FSGSBASE) {
-            previous.general.tls = FS::read_base().as_u64();
         }
         memory::load_root(next.root);
         let address = core::ptr::from_mut(next).expose_provenance() as u64;
@@ -109,7 +110,7 @@ impl Cpu for Native {
         // SAFETY: nothing else refers to the task state, which the CPU reads when a trap leaves user mode; the direct map's addresses are
         // canonical.
         unsafe { (*cpu.task.get()).privilege_stack_table[0] = VirtAddr::new_unsafe(address + TRAP_TOP as u64) };
-        self.reload(next, true);
+        self.reload(next, false);
     }
 
     fn reload(&mut self, context: &UserContext, registers: bool) {
@@ -228,8 +229,8 @@ fn enable_features() -> Cr4Flags {
     let structured = (__cpuid(0).eax >= 7).then(|| __cpuid_count(7, 0));
     let (ebx, ecx) = structured.map_or((0, 0), |leaf| (leaf.ebx, leaf.ecx));
     let optional = [
-        (Cr4Flags::OSXSAVE, __cpuid(1).ecx, 26),
-        (Cr4Flags::FSGSBASE, ebx, 0),
+        // Both or neither: a switch of contexts asks once, and knows two kinds of CPUs instead of four.
+        (Cr4Flags::OSXSAVE | Cr4Flags::FSGSBASE, __cpuid(1).ecx >> 26 & ebx, 0),
         (Cr4Flags::SUPERVISOR_MODE_EXECUTION_PROTECTION, ebx, 7),
         (Cr4Flags::SUPERVISOR_MODE_ACCESS_PREVENTION, ebx, 20),
         (Cr4Flags::USER_MODE_INSTRUCTION_PREVENTION, ecx, 2),

@@ -45,13 +45,13 @@ unsafe extern "C" {
 //      stack. If the caller goes on, load that again, pc to rcx and flags to r11; rax and rdx are the answer.
 //   3. If it is left, store the rest. Go on with the next context, if there is one, or return from chitin_enter. One that is in a `syscall` leaves by
 //      `sysret` as in 2., all others by `iret`, through the frame that lies in the context.
-//   4. Foreign, with an upcall page: store pc, sp and flags there and continue at its entry with the trap flag off. This is the
+//   4. Foreign, with an entry for it: store pc, sp and flags there and continue at its entry with the trap flag off. This is the
 //      reflection's whole path. rcx is the entry then, r11 the flags.
 //   5. Foreign, without one: as 2, with a number that no call has.
 //
 // chitin_trap: stack = vector, error code, pc, cs, flags, sp, ss
-//   1. From user mode the stack is the end of the loaded context. A load or store that a page refused, where the library has entries for
-//      syscalls and for faults and handles no fault: tell it in the upcall page, and continue at the entry, with the trap flag off. This is
+//   1. From user mode the stack is the end of the loaded context. A load or store that a page refused, where the library has an entry for
+//      faults and handles none: tell it in the upcall page, and continue at the entry, with the trap flag off. This is
 //      the reflection's whole path. rcx and r11 are the fault's address then.
 //   2. All else from user mode: store the registers in the context, and return from chitin_enter, with flags that the user did not choose
 //      (interrupt gates leave AC and DF).
@@ -117,9 +117,9 @@ chitin_leave:
     ret
 6: xor eax, eax; jmp 1b
 7: mov eax, {foreign_handler}; jmp 1b
-3: mov rsp, gs:[{upcall}]
-    test rsp, rsp
-    jz 7b
+3: cmp qword ptr gs:[{syscall_entry}], 0
+    je 7b
+    mov rsp, gs:[{upcall}]
     mov [rsp + {saved_pc}], rcx; mov [rsp + {saved_flags}], r11
     mov rcx, gs:[{user_sp}]; mov [rsp + {saved_sp}], rcx; mov rsp, rcx
     mov rcx, gs:[{syscall_entry}]
@@ -131,14 +131,14 @@ chitin_trap:
     jz 4f
     swapgs
     sub rsp, {vector}
-    store rsp, rcx, r11
-    mov rcx, gs:[{upcall}]; mov r11, [rsp + {fault_entry}]
-    test rcx, rcx; jz 5f; test r11, r11; jz 5f
+    store rsp, rcx
+    cmp qword ptr [rsp + {fault_entry}], 0; je 5f
     cmp byte ptr [rsp + {vector}], {page_fault}; jne 5f; test byte ptr [rsp + {error}], {fetch}; jnz 5f
+    mov rcx, gs:[{upcall}]
     cmp qword ptr [rcx + {active}], 0; jne 5f
     mov qword ptr [rcx + {active}], 1
+    mov [rcx + {scratch} + 8], r11
     mov r11, [rsp + at_rcx]; mov [rcx + {scratch}], r11
-    mov r11, [rsp + at_r11]; mov [rcx + {scratch} + 8], r11
     mov r11, [rsp + {pc}]; mov [rcx + {fault_pc}], r11
     mov r11, [rsp + {sp}]; mov [rcx + {fault_sp}], r11
     mov r11, [rsp + {flags}]; mov [rcx + {fault_flags}], r11
@@ -150,7 +150,7 @@ chitin_trap:
     mov ecx, r11d
     add rsp, {pc}
     swapgs; iretq
-5:  store rsp, rax, rbx, rdx, rsi, rdi, rbp, r8, r9, r10, r12, r13, r14, r15
+5:  store rsp, rax, rbx, rdx, rsi, rdi, rbp, r8, r9, r10, r11, r12, r13, r14, r15
     jmp chitin_leave
 4: cmp qword ptr [rsp], {first_interrupt}
     jb chitin_last_words

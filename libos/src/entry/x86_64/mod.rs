@@ -19,8 +19,8 @@ pub use faults::fault;
 pub use machine::{capabilities, clock, entropy, read_thread_pointer, signal_return, write_thread_pointer};
 pub use resume::{CONTEXT_BYTES, can_resume, resume, resume_context, start};
 pub use switch::{CallState, copied, proceed, suspend};
-pub use vectors::{clear_vectors, frame_vector_bytes, load_frame_vectors, pop_vectors, reload_vectors};
-pub use vectors::{save_vectors, signal_frame_bytes, store_frame_vectors};
+pub use vectors::{Area, clear_vectors, frame_vector_bytes, known_area, load_frame_vectors, pop_vectors, reload_vectors};
+pub use vectors::{save_vectors, signal_frame_bytes, store_frame_area, store_frame_vectors};
 
 use crate::entry::start;
 

@@ -32,13 +32,37 @@ static FRAME_BYTES: AtomicU64 = AtomicU64::new(0);
 /// The features in the extended area; 0 where there is none, and before anybody asked.
 static FEATURES: AtomicU64 = AtomicU64::new(0);
 
-/// Bytes of the extended area and the features in it, if the kernel has it enabled.
-fn extended_area() -> Option<(usize, u64)> {
-    let bytes = match AREA.load(Ordering::Relaxed) {
-        UNKNOWN => find_area(),
-        bytes => bytes,
-    };
-    (bytes != ABSENT).then(|| (bytes as usize, FEATURES.load(Ordering::Relaxed)))
+/// An extended area.
+#[derive(Clone, Copy, Debug)]
+pub struct Area {
+    bytes: usize,
+    features: u64,
+}
+
+impl Area {
+    /// Bytes of a vector state in a signal frame: fewer than [`VectorState`] has.
+    #[must_use]
+    #[inline(always)]
+    pub fn frame_bytes(self) -> usize {
+        self.bytes + MAGIC_2_BYTES
+    }
+}
+
+/// The extended area, if it is known that there is one.
+#[must_use]
+#[inline(always)]
+pub fn known_area() -> Option<Area> {
+    let bytes = AREA.load(Ordering::Relaxed);
+    (bytes > ABSENT).then(|| Area { bytes: bytes as usize, features: FEATURES.load(Ordering::Relaxed) })
+}
+const _: () = assert!(UNKNOWN < ABSENT);
+
+/// The extended area, if the kernel has it enabled.
+fn extended_area() -> Option<Area> {
+    if AREA.load(Ordering::Relaxed) == UNKNOWN {
+        find_area();
+    }
+    known_area()
 }
 
 /// The features in it; 0 where there is none.
@@ -52,7 +76,7 @@ fn features() -> u64 {
 
 #[cold]
 fn find_features() -> u64 {
-    extended_area().map_or(0, |(_, features)| features)
+    extended_area().map_or(0, |area| area.features)
 }
 
 #[cold]
@@ -112,7 +136,7 @@ fn restore_vectors(state: &mut VectorState, length: usize) {
     // The mask of MXCSR's valid bits, as every CPU with SSE2 has them.
     state.bytes[MXCSR + 2..MXCSR + 4].fill(0);
     match extended_area() {
-        Some((bytes, features)) if length >= bytes => {
+        Some(Area { bytes, features }) if length >= bytes => {
             let header = &mut state.bytes[HEADER..HEADER + HEADER_BYTES];
             let mut held = u64::from_le_bytes(header[..8].try_into().expect("eight bytes"));
             held &= features;
@@ -153,7 +177,7 @@ pub fn clear_vectors() {
     match extended_area() {
         // SAFETY: the area is aligned, its header says that every feature is in its initial state, so that nothing behind the header is
         // read, and the instruction exists. The library uses no vector register.
-        Some((_, features)) => unsafe {
+        Some(Area { features, .. }) => unsafe {
             core::arch::asm!("xrstor64 [{}]", in(reg) area, in("eax") features as u32, in("edx") (features >> 32) as u32, options(nostack, readonly));
         },
         // SAFETY: the area is aligned and 512 bytes long; every x86_64 has the instruction.
@@ -178,11 +202,22 @@ pub fn frame_vector_bytes() -> usize {
 /// `address` is a multiple of 64, with room for [`frame_vector_bytes`] that nobody refers to.
 #[inline(always)]
 pub unsafe fn store_frame_vectors(address: usize) {
-    let area = address as *mut u8;
-    let Some((bytes, features)) = extended_area() else {
+    match extended_area() {
+        // SAFETY: the caller's promise.
+        Some(area) => unsafe { store_frame_area(area, address) },
         // SAFETY: the caller's promise; every x86_64 has the instruction.
-        return unsafe { core::arch::asm!("fxsave64 [{}]", in(reg) area, options(nostack)) };
-    };
+        None => unsafe { core::arch::asm!("fxsave64 [{}]", in(reg) address, options(nostack)) },
+    }
+}
+
+/// [`store_frame_vectors`], where it is known that there is an extended area.
+///
+/// # Safety
+/// As [`store_frame_vectors`].
+#[inline(always)]
+pub unsafe fn store_frame_area(area: Area, address: usize) {
+    let Area { bytes, features } = area;
+    let area = address as *mut u8;
     // SAFETY: 1. All of this is in the frame's vector state, the caller's promise. 2. XSAVE has these features, in so many bytes; it leaves the
     // words for software as they are, and of the header's those that XRSTOR wants to be zero, which are among the first three (Intel SDM volume
     // 1, sections 13.7 and 13.8.1).
@@ -194,14 +229,15 @@ pub unsafe fn store_frame_vectors(address: usize) {
     }
 }
 
-/// Load what [`store_frame_vectors`] stored, if all that marks it is there still; whether it is. The CPU refuses a state that is malformed.
+/// Load what [`store_frame_vectors`] stored, if it is known how that is done and all that marks it is there still; whether that is so. The CPU
+/// refuses a state that is malformed.
 ///
 /// # Safety
 /// As [`store_frame_vectors`].
 #[inline(always)]
 pub unsafe fn load_frame_vectors(address: usize) -> bool {
     let area = address as *const u8;
-    let Some((bytes, features)) = extended_area() else { return false };
+    let Some(Area { bytes, features }) = known_area() else { return false };
     // SAFETY: 1. All of this is in the frame's vector state, the caller's promise. 2. XRSTOR has these features, in so many bytes. The library
     // uses no vector register.
     unsafe {
