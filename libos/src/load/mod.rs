@@ -24,6 +24,7 @@ use exo::command::CommandFlags;
 use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::memory::backing::Backing;
+use crate::memory::fault::Access;
 use crate::memory::{Label, Memory, Protection, Region, STACK_FIRST, STACK_TOP, pages_up};
 use crate::process::{Process, short_name};
 use crate::signal::{Ending, SIGSEGV};
@@ -196,7 +197,11 @@ impl<K: Kernel> Process<K> {
         let layout = stack::Layout { arguments, environment, executable: name, platform: auxiliary::PLATFORM, random, vector: &vector };
         let (sp, bytes) = layout.build(STACK_TOP);
         self.map_stack(program.executable_stack, bytes.len());
+        self.bring(sp, Access::Write);
         self.kernel.write(sp, &bytes).map_err(|_| Fatal)?;
+        // Every C library looks at the headers before `main`.
+        self.bring(entry, Access::Execute);
+        self.bring(image.headers, Access::Read);
         self.note_program(file, name, arguments, environment, &vector);
         Ok(first_registers(entry, sp))
     }
@@ -220,10 +225,17 @@ impl<K: Kernel> Process<K> {
 
     /// Zero what lies between a segment's contents and its last page's end. A segment that cannot be written keeps it, as on Linux.
     fn clear_tails(&self, image: &Image) {
-        let zeros = [0; abi::PAGE_SIZE];
+        /// Not on the stack, which would be a page deeper for it.
+        const ZEROS: &[u8; abi::PAGE_SIZE] = &[0; abi::PAGE_SIZE];
         for tail in &image.tails {
-            let _ = self.kernel.write(tail.start, &zeros[..tail.len()]);
+            self.bring(tail.start, Access::Write);
+            let _ = self.kernel.write(tail.start, &ZEROS[..tail.len()]);
         }
+    }
+
+    /// Bring in a page that is about to be used: cheaper than the fault. What cannot be had is refused where it is used.
+    fn bring(&self, address: usize, access: Access) {
+        let _ = self.memory.lock().resolve(&self.kernel, address, access);
     }
 
     fn map_stack(&self, executable: bool, used: usize) {
