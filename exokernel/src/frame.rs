@@ -119,11 +119,10 @@ impl Frames {
     /// frames are not counted: they are never freed.
     #[inline(always)]
     pub(crate) fn hold_leaf(&mut self, first: u64, level: usize) {
-        let mappings = self.known(first).map(|entry| &mut entry.next);
-        if level == 0 || mappings.is_some_and(|mappings| core::mem::replace(mappings, *mappings + 1) == 0) {
-            for frame in first..first + leaf_pages(level) {
-                self.known(frame).into_iter().for_each(|entry| entry.count += 1);
-            }
+        let Some(entry) = self.known(first) else { return };
+        *if level == 0 { &mut entry.count } else { &mut entry.next } += 1;
+        if level > 0 && entry.next == 1 {
+            (first..first + leaf_pages(level)).for_each(|frame| self.known(frame).into_iter().for_each(|entry| entry.count += 1));
         }
     }
 

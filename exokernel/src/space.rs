@@ -59,17 +59,16 @@ fn near_key(root: u64, address: u64) -> (u64, usize) {
 #[inline(always)]
 fn next_used(words: *const u64, groups: u64, mut at: usize, end: usize) -> usize {
     while at < end {
-        if at.is_multiple_of(ENTRY_GROUP) {
-            let group = at / ENTRY_GROUP;
-            at = (group + (groups >> group).trailing_zeros() as usize) * ENTRY_GROUP;
-        }
+        let group = at / ENTRY_GROUP;
+        at = at.max((group + (groups >> group).trailing_zeros() as usize) * ENTRY_GROUP);
+        let behind = (at / ENTRY_GROUP + 1) * ENTRY_GROUP;
         // SAFETY: callers name the words of a table, and `at` is below `end`.
-        if at >= end || unsafe { words.add(at).read() } != 0 {
-            break;
+        if let Some(used) = (at..behind.min(end)).find(|&at| unsafe { words.add(at).read() } != 0) {
+            return used;
         }
-        at += 1;
+        at = behind;
     }
-    at.min(end)
+    end
 }
 
 impl<M: Machine> Kernel<M> {

@@ -5,6 +5,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
+use smallvec::SmallVec;
 use spin::Mutex;
 use unix::{ChildActions, Operation, Request, SIGNAL_BYTES, Setting};
 
@@ -139,7 +140,7 @@ impl<K: Kernel> Process<K> {
     ///
     /// # Errors
     /// `ENOSYS`: there is nobody to ask.
-    pub fn fetch_signals(&self) -> Result<Vec<(u32, Information)>> {
+    pub fn fetch_signals(&self) -> Result<SmallVec<[(u32, Information); 1]>> {
         let [count, continues, ..] = self.ask(Operation::TakeSignals, 0, 0, [0; 3])?;
         self.family.continues.store(continues as u32, Ordering::Relaxed);
         let letters = (0..count as usize)

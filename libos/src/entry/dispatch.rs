@@ -254,8 +254,15 @@ static STORED: [AtomicUsize; 4] = [const { AtomicUsize::new(0) }; 4];
 /// Those that the kernel knows of.
 static TOLD: [AtomicUsize; 4] = [const { AtomicUsize::new(0) }; 4];
 
+/// They are all forgotten after so many forks: of one that is copied at once nobody sees whether it is stored to.
+const FORKS: usize = 64;
+
 /// Let a fork copy those pages at once: that saves each side a fault.
 pub fn tell_stored() {
+    static SINCE: AtomicUsize = AtomicUsize::new(0);
+    if SINCE.fetch_add(1, Ordering::Relaxed) % FORKS == FORKS - 1 {
+        STORED.iter().for_each(|page| page.store(0, Ordering::Relaxed));
+    }
     for (stored, told) in STORED.iter().zip(&TOLD) {
         let (page, before) = (stored.load(Ordering::Relaxed), told.load(Ordering::Relaxed));
         if page != before {

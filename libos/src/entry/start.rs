@@ -29,11 +29,13 @@ pub extern "C" fn start() -> ! {
     channel::connect(EnvId(start.server));
     prepare().expect("the environment's quota holds what the library needs");
     // SAFETY: the creator mapped the range for as long as the process lives, and nobody writes to them.
-    let command = unsafe { core::slice::from_raw_parts(start.command_address as *const u8, start.command_length as usize) };
-    let command = Command::parse(command).expect("a command block with a program in it");
+    let block = unsafe { core::slice::from_raw_parts(start.command_address as *const u8, start.command_length as usize) };
+    let flags = exo::command::Command::parse(block).expect("a command block").flags;
     let kernel = Native::new();
     kernel.identity().begin(start.id as u32, start.parent as u32);
-    let process = Box::leak(Box::new(Process::new(kernel, &[], Trace::new(command.flags))));
+    // The first of what is on the heap: forks copy at once what they write to, which is then in few pages, however long the command is.
+    let process = Box::leak(Box::new(Process::new(kernel, &[], Trace::new(flags))));
+    let command = Command::parse(block).expect("a command block with a program in it");
     // SAFETY: `prepare` did its part, and the program is not loaded yet.
     unsafe { dispatch::install(process) };
     process.kernel.arm_slice();

@@ -76,14 +76,12 @@ impl Files {
     }
 
     /// Addresses at which `unixd` maps pages for the process: a child sees the same there. Files that nobody read lately show none.
-    #[must_use]
-    pub fn shown_pages(&self) -> Vec<core::ops::Range<usize>> {
-        let mut pages = self.tree.as_ref().map_or_else(Vec::new, |tree| {
+    pub fn shown_pages(&self, mut show: impl FnMut(core::ops::Range<usize>)) {
+        if let Some(tree) = &self.tree {
             tree.give_back_unread();
-            tree.shown_pages()
-        });
-        pages.extend(self.rings().into_iter().map(mapped_ring::range));
-        pages
+            tree.shown_pages().into_iter().for_each(&mut show);
+        }
+        self.rings().into_iter().map(mapped_ring::range).for_each(show);
     }
 
     /// The rings of the pipes that are open.

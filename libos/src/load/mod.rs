@@ -202,10 +202,12 @@ impl<K: Kernel> Process<K> {
         let layout = stack::Layout { arguments, environment, executable: name, platform: auxiliary::PLATFORM, random, vector: &vector };
         let stack = layout.build(STACK_TOP);
         self.map_stack(program.executable_stack, STACK_TOP - stack.sp);
-        self.ready(stack.sp, Access::Write);
+        self.bring(stack.sp, Access::Write);
         self.kernel.write_values(stack.sp, &stack.words).and_then(|()| self.kernel.write(stack.random, &stack.bytes)).map_err(|_| Fatal)?;
+        // Every C library looks at the headers before `main`.
+        self.bring(entry, Access::Execute);
+        self.bring(image.headers, Access::Read);
         self.note_program(file, name, arguments, environment, &vector);
-        self.ready(entry, Access::Execute);
         Ok(first_registers(entry, stack.sp))
     }
 
@@ -229,13 +231,13 @@ impl<K: Kernel> Process<K> {
     /// Zero what lies between a segment's contents and its last page's end. A segment that cannot be written keeps it, as on Linux.
     fn clear_tails(&self, image: &Image) {
         for tail in &image.tails {
-            self.ready(tail.start, Access::Write);
+            self.bring(tail.start, Access::Write);
             let _ = self.kernel.write(tail.start, &ZEROS[..tail.len()]);
         }
     }
 
-    /// Let an address be accessible without a fault, since it is about to be accessed. Who does that sees what is wrong with it.
-    fn ready(&self, address: usize, access: Access) {
+    /// Bring in a page that is about to be used: cheaper than the fault. What cannot be had is refused where it is used.
+    fn bring(&self, address: usize, access: Access) {
         let _ = self.memory.lock().resolve(&self.kernel, address, access);
     }
 

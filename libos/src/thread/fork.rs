@@ -63,10 +63,10 @@ impl<K: Kernel> Process<K> {
         }
         let mut program = CloneRanges::new();
         self.memory.lock().clone_ranges(&self.kernel, birth.shares_memory, &mut program)?;
-        program.extend(self.files.shown_pages().into_iter().map(|pages| {
+        self.files.shown_pages(|pages| {
             let (start, count) = (pages.start as u64, pages.len().div_ceil(PAGE_SIZE) as u64);
-            CloneRange { source: start, target: start, pages: count, mode: CloneMode::Share as u64 }
-        }));
+            program.push(CloneRange { source: start, target: start, pages: count, mode: CloneMode::Share as u64 });
+        });
         let (machine, thread) = self.threads.with(|table| (table.current().machine, table.current().id));
         let kin = Kin { exit_signal: birth.exit_signal, thread, is_sibling: birth.is_sibling };
         match self.kernel.fork(machine, &mut program, kin)? {

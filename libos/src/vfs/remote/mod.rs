@@ -65,7 +65,7 @@ pub struct Tree {
     /// Where pages of files may be mapped.
     windows: Mutex<Windows>,
     /// What is known of open inodes, by their places among the words that `unixd` shows.
-    inodes: Mutex<BTreeMap<u32, Weak<Pages>>>,
+    inodes: Mutex<BTreeMap<u32, Known>>,
     /// One past the highest of these places so far.
     places: AtomicU32,
     /// What was prepared for executable mappings, by device and inode.
@@ -86,6 +86,14 @@ pub struct Tree {
     removals: AtomicU32,
     /// Whether files are watched, as far as that was heard.
     is_watched: AtomicBool,
+}
+
+/// What is known of an open inode. What every look at all of them needs is in the map itself: to hold the pages is to write to them, which after
+/// a fork costs more than the look.
+struct Known {
+    pages: Weak<Pages>,
+    /// The generation up to which the program's mappings were told what happened.
+    told: u32,
 }
 
 /// A handle, given up when it is dropped: with the next request.
@@ -212,17 +220,17 @@ impl Tree {
             self.note_name_changed();
             self.flush();
         }
-        let known: Vec<Arc<Pages>> = self.inodes.lock().values().filter_map(Weak::upgrade).filter(|pages| pages.is_stale()).collect();
-        for pages in known {
-            pages.refresh(world);
+        let is_stale = |(place, known): &(&u32, &Known)| self.server.inode(**place).generation() != known.told;
+        let stale: Vec<Arc<Pages>> = self.inodes.lock().iter().filter(is_stale).filter_map(|(_, known)| known.pages.upgrade()).collect();
+        for pages in stale {
+            pages.refresh(self, world);
         }
     }
 
     /// Empty windows, at least so many pages of them if there are so many; what is read again comes again.
     pub fn give_back(&self, wanted: usize) {
-        let known: Vec<Arc<Pages>> = self.inodes.lock().values().filter_map(Weak::upgrade).collect();
         let mut given = 0;
-        for pages in known {
+        for pages in self.all_known() {
             if given >= wanted {
                 break;
             }
@@ -232,15 +240,16 @@ impl Tree {
 
     /// Empty the windows of files that nobody read since this was done last: who is about to make a child, which gets all windows, does it.
     pub fn give_back_unread(&self) {
-        let known: Vec<Arc<Pages>> = self.inodes.lock().values().filter_map(Weak::upgrade).collect();
-        known.iter().for_each(|pages| pages.give_back_unread(self));
+        if !self.windows.lock().are_free() {
+            self.all_known().iter().for_each(|pages| pages.give_back_unread(self));
+        }
     }
 
     /// Addresses at which `unixd` has mapped pages for the process: windows, and the words of inodes.
     #[must_use]
-    pub fn shown_pages(&self) -> Vec<Range<usize>> {
+    pub fn shown_pages(&self) -> [Range<usize>; 2] {
         let words = place::INODES..place::INODES + self.places.load(Ordering::Relaxed) as usize * size_of::<InodeWords>();
-        Vec::from([self.windows.lock().used(), words])
+        [self.windows.lock().used(), words]
     }
 
     fn entry(self: &Arc<Tree>, handle: u32, kind: Kind, special: u64, mount: bool) -> Arc<Entry> {
@@ -290,17 +299,32 @@ impl Tree {
     /// What is known of an open inode.
     fn pages(self: &Arc<Tree>, place: u32, identity: (u64, u64)) -> Arc<Pages> {
         let mut inodes = self.inodes.lock();
-        if let Some(pages) = inodes.get(&place).and_then(Weak::upgrade) {
+        if let Some(pages) = inodes.get(&place).and_then(|known| known.pages.upgrade()) {
             return pages;
         }
-        let pages = Pages::new(self, place, identity);
-        inodes.insert(place, Arc::downgrade(&pages));
+        let generation = self.server.inode(place).generation();
+        let pages = Pages::new(self, place, identity, generation);
+        inodes.insert(place, Known { pages: Arc::downgrade(&pages), told: generation });
         pages
     }
 
     /// The same, if anything is known yet.
     fn known(&self, place: u32) -> Option<Arc<Pages>> {
-        self.inodes.lock().get(&place).and_then(Weak::upgrade)
+        self.inodes.lock().get(&place)?.pages.upgrade()
+    }
+
+    /// What is known of all open inodes.
+    fn all_known(&self) -> Vec<Arc<Pages>> {
+        self.inodes.lock().values().filter_map(|known| known.pages.upgrade()).collect()
+    }
+
+    /// The generation of an inode up to which the program's mappings were told what happened.
+    fn told(&self, place: u32) -> Option<u32> {
+        Some(self.inodes.lock().get(&place)?.told)
+    }
+
+    fn note_told(&self, place: u32, generation: u32) {
+        self.inodes.lock().get_mut(&place).into_iter().for_each(|known| known.told = generation);
     }
 
     /// Let a policy say which pages of files stay mapped; none: all do.
@@ -308,8 +332,7 @@ impl Tree {
         if policy.is_none() && !self.chooses_pages() {
             return;
         }
-        let known: Vec<Arc<Pages>> = self.inodes.lock().values().filter_map(Weak::upgrade).collect();
-        known.iter().for_each(|pages| pages.empty(self));
+        self.all_known().iter().for_each(|pages| pages.empty(self));
         self.has_cache.store(policy.is_some(), Ordering::Relaxed);
         *self.cache.lock() = policy.map(Cache::new);
     }

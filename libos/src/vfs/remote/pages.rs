@@ -12,8 +12,8 @@ use core::ops::Range;
 
 use abi::PAGE_SIZE;
 use spin::Mutex;
+use unix::Operation;
 use unix::place::{WINDOWS, WINDOWS_BYTES};
-use unix::{InodeWords, Operation};
 
 use super::cache::WindowName;
 use super::{Handle, Tree};
@@ -45,6 +45,11 @@ impl Windows {
     /// Addresses that were ever taken.
     pub(super) fn used(&self) -> Range<usize> {
         WINDOWS..self.fresh
+    }
+
+    /// Whether none of them is taken now.
+    pub(super) fn are_free(&self) -> bool {
+        self.free.len() * WINDOW_BYTES == self.fresh - WINDOWS
     }
 
     fn take(&mut self) -> Result<usize> {
@@ -82,8 +87,6 @@ pub(super) struct Pages {
 struct State {
     /// The generation that the windows show.
     shown: u32,
-    /// The generation up to which the program's mappings were told what happened.
-    told: u32,
     /// The generation at which the program's mappings last let go of all that they show.
     shed: u32,
     windows: BTreeMap<u64, Window>,
@@ -122,36 +125,19 @@ pub(super) enum Piece {
 }
 
 impl Pages {
-    pub(super) fn new(tree: &Arc<Tree>, place: u32, identity: (u64, u64)) -> Arc<Pages> {
-        let generation = tree.server.inode(place).generation();
-        let state = State { shown: generation, told: generation, shed: generation, ..State::default() };
+    pub(super) fn new(tree: &Arc<Tree>, place: u32, identity: (u64, u64), generation: u32) -> Arc<Pages> {
+        let state = State { shown: generation, shed: generation, ..State::default() };
         Arc::new(Pages { tree: Arc::downgrade(tree), place, identity, state: Mutex::new(state) })
     }
 
-    /// The tree outlives every inode of it: it goes with the process.
-    fn with_tree<T>(&self, work: impl FnOnce(&Tree, &InodeWords) -> Result<T>) -> Result<T> {
-        let tree = self.tree.upgrade().ok_or(Errno::EIO)?;
-        work(&tree, tree.server.inode(self.place))
-    }
-
-    pub(super) fn is_stale(&self) -> bool {
-        let told = self.state.lock().told;
-        self.with_tree(|_, words| Ok(words.generation() != told)).unwrap_or(false)
-    }
-
     /// Tell the program's mappings what happened to pages that they may show.
-    pub(super) fn refresh(&self, world: &dyn World) {
-        let _ = self.with_tree(|tree, words| {
-            loop {
-                let told = self.state.lock().told;
-                if told == words.generation() {
-                    return Ok(());
-                }
-                let answer = tree.ask(Operation::Moved, 0, [u64::from(self.place), u64::from(told), 0])?;
-                self.state.lock().told = answer[0] as u32;
-                world.contents_moved(self.identity, answer[1]..answer[2], answer[3] != 0);
-            }
-        });
+    pub(super) fn refresh(&self, tree: &Tree, world: &dyn World) {
+        let words = tree.server.inode(self.place);
+        while let Some(told) = tree.told(self.place).filter(|&told| told != words.generation()) {
+            let Ok(answer) = tree.ask(Operation::Moved, 0, [u64::from(self.place), u64::from(told), 0]) else { return };
+            tree.note_told(self.place, answer[0] as u32);
+            world.contents_moved(self.identity, answer[1]..answer[2], answer[3] != 0);
+        }
     }
 
     /// Put what there is of `length` bytes from `offset` on, which are inside the contents, up to where another stretch of pages begins.
@@ -490,7 +476,7 @@ impl Drop for Pages {
         }
         discard(&tree, take(&mut state.windows).into_values().chain(state.retired.drain(..)));
         let mut inodes = tree.inodes.lock();
-        if inodes.get(&self.place).is_some_and(|known| known.strong_count() == 0) {
+        if inodes.get(&self.place).is_some_and(|known| known.pages.strong_count() == 0) {
             inodes.remove(&self.place);
         }
     }

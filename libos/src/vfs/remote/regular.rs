@@ -73,7 +73,7 @@ impl RegularFile {
     /// Tell the program's mappings what became of pages that they may show, whichever descriptor they were made by.
     fn refresh(&self, world: &dyn World) {
         if let Some(pages) = self.handle.tree.known(self.place) {
-            pages.refresh(world);
+            pages.refresh(&self.handle.tree, world);
         }
     }
 
@@ -312,7 +312,8 @@ impl File for RegularFile {
             return Ok(Some(self.own_handle()?.number));
         }
         // From now on this open file description is known elsewhere, or has locks: when it is closed it ends.
-        if self.is_kept.swap(false, Ordering::Relaxed) {
+        if self.is_kept.load(Ordering::Relaxed) {
+            self.is_kept.store(false, Ordering::Relaxed);
             self.handle.tree.names.lock().part_with(self);
         }
         Ok(Some(self.handle.number))
