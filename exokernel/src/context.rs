@@ -91,25 +91,17 @@ impl<M: Machine> Kernel<M> {
         let env = self.env(id.slot());
         let index = env.contexts.iter().position(|context| context.get().is_none()).ok_or(abi::Error::Full)?;
         self.charge(id.slot(), 1)?;
-        let frame = self.take_charged(abi::FrameKind::Kernel, false);
-        let record = Record::<<M as Cpu>::Context> {
-            // SAFETY: a context's zeroed bytes are what `Context::init` expects.
-            machine: unsafe { core::mem::zeroed() },
-            frame,
-            root: env.root.get(),
-            ran: &raw mut self.entry(id.slot()).ran,
-            env: id,
-            name: id.0 | (index as u64) << INDEX_SHIFT,
-            run: Cell::new(Run::Stopped),
-            preempted: Cell::new(false),
-            upcall: Cell::new(None),
-            entries: Cell::new(UpcallEntries::default()),
-            words: Cell::new(0),
-            nodes: Default::default(),
-        };
+        let frame = self.take_charged(abi::FrameKind::Kernel, true);
         let place = self.machine.frame(frame).cast::<Record<<M as Cpu>::Context>>();
-        // SAFETY: the frame was just taken; it is large enough (see `context`) and page-aligned.
-        unsafe { place.write(record) };
+        // SAFETY: the frame was just taken; it is large enough (see `context`) and page-aligned. Zeros are values of all other parts, and of the
+        // machine's what `Context::init` expects.
+        let record = unsafe {
+            (&raw mut (*place).run).write(Cell::new(Run::Stopped));
+            (&raw mut (*place).upcall).write(Cell::new(None));
+            &mut *place
+        };
+        (record.frame, record.root, record.env) = (frame, env.root.get(), id);
+        (record.ran, record.name) = (&raw mut self.entry(id.slot()).ran, id.0 | (index as u64) << INDEX_SHIFT);
         let context = ContextRef(NonZeroUsize::new(place.expose_provenance()).expect("the direct map does not begin at 0"));
         self.context(context).machine().init(env.root.get(), env.asid());
         env.contexts[index].set(Some(context));

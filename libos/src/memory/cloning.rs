@@ -53,7 +53,8 @@ impl Broken {
         if self.forks.is_multiple_of(Broken::FORKS) {
             self.pages = [0; Broken::MOST];
         }
-        if self.pages != self.told {
+        // By words: whole arrays would be compared by bytes.
+        if self.pages.iter().zip(&self.told).any(|(page, told)| page != told) {
             self.told.iter().filter(|page| **page != 0 && !self.pages.contains(page)).for_each(|page| tell(*page, false));
             self.pages.iter().filter(|page| **page != 0 && !self.told.contains(page)).for_each(|page| tell(*page, true));
             self.told = self.pages;
