@@ -13,6 +13,7 @@ use crate::entry::words::LibraryWords;
 use crate::entry::{channel, isa, native, place};
 use crate::errno::Errno;
 use crate::kernel::Kernel;
+use crate::memory::FORKS_REMEMBERED;
 use crate::memory::fault::{Access, Refusal};
 use crate::process::Process;
 use crate::signal::{Trap, attention};
@@ -254,13 +255,10 @@ static STORED: [AtomicUsize; 4] = [const { AtomicUsize::new(0) }; 4];
 /// Those that the kernel knows of.
 static TOLD: [AtomicUsize; 4] = [const { AtomicUsize::new(0) }; 4];
 
-/// They are all forgotten after so many forks: of one that is copied at once nobody sees whether it is stored to.
-const FORKS: usize = 64;
-
 /// Let a fork copy those pages at once: that saves each side a fault.
 pub fn tell_stored() {
     static SINCE: AtomicUsize = AtomicUsize::new(0);
-    if SINCE.fetch_add(1, Ordering::Relaxed) % FORKS == FORKS - 1 {
+    if SINCE.fetch_add(1, Ordering::Relaxed) % FORKS_REMEMBERED == FORKS_REMEMBERED - 1 {
         STORED.iter().for_each(|page| page.store(0, Ordering::Relaxed));
     }
     for (stored, told) in STORED.iter().zip(&TOLD) {

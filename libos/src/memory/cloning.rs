@@ -17,6 +17,9 @@ use crate::kernel::Kernel;
 use crate::memory::fault::Access;
 use crate::memory::{Contents, Memory, Protection, Region};
 
+/// Pages that forks copy at once are all forgotten after so many forks: of one that is copied at once nobody sees whether it is stored to.
+pub const FORKS_REMEMBERED: usize = 64;
+
 /// The pages that were stored to after forks, while they were copied on write: the last few of them; 0s for less.
 pub struct Broken {
     pages: [usize; Broken::MOST],
@@ -28,8 +31,6 @@ pub struct Broken {
 
 impl Broken {
     const MOST: usize = 8;
-    /// They are all forgotten after so many forks: of one that is copied at once nobody sees whether it is stored to.
-    const FORKS: usize = 64;
 
     /// None were.
     pub const fn new() -> Broken {
@@ -50,7 +51,7 @@ impl Broken {
     /// A fork: those are to be copied, and others no longer.
     fn begin_fork(&mut self, mut tell: impl FnMut(usize, bool)) {
         self.forks += 1;
-        if self.forks.is_multiple_of(Broken::FORKS) {
+        if self.forks.is_multiple_of(FORKS_REMEMBERED) {
             self.pages = [0; Broken::MOST];
         }
         // By words: whole arrays would be compared by bytes.
@@ -161,7 +162,7 @@ mod tests {
         (100..100 + Broken::MOST).for_each(|page| broken.note(page));
         let next = told(&mut broken);
         assert!(next.starts_with(&[(5, false), (3, false)]) && next.len() == 2 + Broken::MOST, "only the last are known: {next:?}");
-        let forgotten: Vec<_> = (4..=Broken::FORKS).flat_map(|_| told(&mut broken)).collect();
+        let forgotten: Vec<_> = (4..=FORKS_REMEMBERED).flat_map(|_| told(&mut broken)).collect();
         assert!(forgotten.len() == Broken::MOST && forgotten.iter().all(|(_, is_copied)| !is_copied), "{forgotten:?}");
     }
 

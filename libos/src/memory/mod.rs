@@ -37,7 +37,7 @@ use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::user::PROGRAM_TOP;
 use backing::Backing;
-pub use cloning::CloneRanges;
+pub use cloning::{CloneRanges, FORKS_REMEMBERED};
 pub use region::{Contents, FileMapping, Label, Protection, Region, Regions};
 pub use resident::Resident;
 
