@@ -239,7 +239,11 @@ impl<K: Kernel> Process<K> {
 
     /// The process is a copy, or runs another program: ids for threads are not its any more, and it holds no futex.
     pub fn begin_again(&self) {
-        *self.family.ids.lock() = ThreadIds::default();
+        let mut ids = self.family.ids.lock();
+        // What its room was is left there: a copy has enough to do.
+        ids.used.clear();
+        ids.fresh = (0, 0);
+        drop(ids);
         self.family.has_will.store(false, Ordering::Relaxed);
     }
 

@@ -75,9 +75,9 @@ impl Machine {
 struct Spare {
     /// Those that are there.
     made: Vec<&'static Machine>,
-    /// Places below `end` where none is: since a fork.
-    holes: Vec<usize>,
-    /// Places that were ever used.
+    /// The place of the one that a fork kept, if it is not below `end`.
+    kept: Option<usize>,
+    /// Places that were ever used, but for that.
     end: usize,
 }
 
@@ -87,7 +87,7 @@ pub struct Machines(Mutex<Spare>);
 impl Machines {
     /// None yet.
     pub const fn new() -> Machines {
-        Machines(Mutex::new(Spare { made: Vec::new(), holes: Vec::new(), end: 0 }))
+        Machines(Mutex::new(Spare { made: Vec::new(), kept: None, end: 0 }))
     }
 
     /// A machine that will begin in the program with these registers and the vector state of the thread that runs.
@@ -109,18 +109,18 @@ impl Machines {
 
     /// In a new process: no machine is there but this one.
     pub fn keep_only(&self, machine: &'static Machine) {
-        let kept = core::ptr::from_ref(machine).addr().wrapping_sub(place::THREADS) / place::THREAD_STEP;
+        let offset = core::ptr::from_ref(machine).addr().checked_sub(place::THREADS);
         let mut spare = self.0.lock();
         spare.made.clear();
-        spare.holes = (0..spare.end).rev().filter(|&index| index != kept).collect();
+        (spare.kept, spare.end) = (offset.map(|offset| offset / place::THREAD_STEP), 0);
     }
 
     // Most calls that may come here do not, and need no room on the stack for a machine.
     #[inline(never)]
     fn make(&self) -> exo::Result<&'static Machine> {
         let mut spare = self.0.lock();
-        let index = spare.holes.last().copied().unwrap_or(spare.end);
-        if index == place::THREADS_MOST {
+        let index = if spare.kept == Some(spare.end) { spare.end + 1 } else { spare.end };
+        if index >= place::THREADS_MOST {
             return Err(abi::Error::Full);
         }
         let base = place::THREADS + index * place::THREAD_STEP;
@@ -130,9 +130,7 @@ impl Machines {
             let _ = unsafe { exo::page_unmap(EnvId::SELF, base, STACK_BYTES / PAGE_SIZE) };
             return Err(error);
         }
-        if spare.holes.pop().is_none() {
-            spare.end += 1;
-        }
+        spare.end = index + 1;
         let address = (base + STACK_BYTES - size_of::<Machine>()) & !(align_of::<Machine>() - 1);
         let machine = address as *mut Machine;
         // SAFETY: the memory was just mapped, is aligned and large enough, and is nobody else's, for ever.

@@ -92,6 +92,7 @@ impl Memory {
     /// `ENOMEM`: not all pages of shared anonymous memory are to be had.
     pub fn clone_ranges<K: Kernel>(&mut self, kernel: &K, shares_all: bool, list: &mut CloneRanges) -> Result<()> {
         self.complete_shared(kernel)?;
+        self.read_losses(kernel);
         if !shares_all {
             self.may_have_copies = true;
         } else if core::mem::take(&mut self.may_have_copies) {

@@ -34,13 +34,18 @@ impl Memory {
         self.losses = Losses { seen: kernel.taken(), any: false };
     }
 
-    /// Whether a resident page was taken by force.
-    pub(super) fn is_taken<K: Kernel>(&mut self, kernel: &K, page: usize) -> bool {
+    /// Read what the ledger got since it was read last. Who is about to make a child reads it for all of them: what it had not read, each would.
+    pub(super) fn read_losses<K: Kernel>(&mut self, kernel: &K) {
         let taken = kernel.taken();
         if taken != self.losses.seen {
             let (own, all): (Vec<LedgerEntry>, bool) = kernel.losses(self.losses.seen);
             self.losses = Losses { seen: taken, any: self.losses.any || !own.is_empty() || !all };
         }
+    }
+
+    /// Whether a resident page was taken by force.
+    pub(super) fn is_taken<K: Kernel>(&mut self, kernel: &K, page: usize) -> bool {
+        self.read_losses(kernel);
         self.losses.any && kernel.page_query(page).is_err()
     }
 

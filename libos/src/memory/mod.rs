@@ -299,6 +299,7 @@ impl Memory {
         self.may_have_copies = false;
         self.broken = cloning::Broken::new();
         self.barriers.clear();
+        self.forget_losses(kernel);
         Remains {
             _regions: core::mem::take(&mut self.regions),
             _placed: core::mem::take(&mut self.placed),

@@ -25,6 +25,12 @@ pub fn first(set: Set) -> Option<u32> {
 }
 
 impl Pending {
+    /// Forget all; the room stays, so that a copy of a process need not give it back.
+    pub fn clear(&mut self) {
+        self.set = 0;
+        self.queue.clear();
+    }
+
     /// Nothing.
     #[must_use]
     pub const fn new() -> Pending {

@@ -120,7 +120,8 @@ impl State {
 
     /// In a new process: nothing is pending.
     pub fn forget_pending(&mut self) {
-        (self.own.pending, self.shared) = (Pending::new(), Pending::new());
+        self.own.pending.clear();
+        self.shared.clear();
     }
 
     /// What is pending.

@@ -32,12 +32,18 @@ pub struct Table<M: 'static> {
     pub(super) since: u64,
 }
 
+/// As many threads as most processes ever have at a time.
+const FEW: usize = 4;
+
 impl<M> Table<M> {
     /// With the first thread, which runs.
     #[must_use]
     pub fn new(first: Thread<M>, now: u64) -> Table<M> {
+        // Room for a few from the start: a table that moves leaves the pages that forks copy at once.
+        let mut slots = Vec::with_capacity(FEW);
+        slots.push(Some(first));
         Table {
-            slots: alloc::vec![Some(first)],
+            slots,
             taken: 1,
             current: 0,
             turns: Turns::default(),
