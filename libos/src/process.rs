@@ -10,6 +10,7 @@ use core::mem::MaybeUninit;
 use core::sync::atomic::AtomicU32;
 
 use abi::Registers;
+use linux_raw_sys::general::AT_FDCWD;
 use spin::Mutex;
 
 use crate::errno::{Errno, Result};
@@ -34,8 +35,9 @@ use crate::time::{Linear, Times};
 use crate::timer::Timers;
 use crate::user::{Plain, UserMemory};
 use crate::vfs::attributes::Kind;
-use crate::vfs::node::{Entry, Role};
+use crate::vfs::node::{Contents, Entry, Role, Runnable};
 use crate::vfs::permission::{Subject, Wanted};
+use crate::vfs::walk::{Journey, Last, PATH_MAX, Start, relative, walk, walk_on};
 
 /// What runs, as `/proc/self` tells it.
 #[derive(Default)]
@@ -136,17 +138,37 @@ impl<K: Kernel> Process<K> {
     /// The file of a path that execve(2) is to run.
     ///
     /// # Errors
-    /// Those of the walk and of [`executable`].
+    /// Those of [`Process::open_to_run`].
     pub fn open_executable(&self, path: &[u8]) -> Result<Executable> {
-        executable(&self.files.find(self, path)?, Role::Program)
+        self.open_to_run(AT_FDCWD, path, Last::Follow, Role::Program)
     }
 
     /// The file of a path that is to load what execve(2) runs.
     ///
     /// # Errors
-    /// As [`Process::open_executable`].
+    /// Those of [`Process::open_to_run`].
     pub fn open_interpreter(&self, path: &[u8]) -> Result<Executable> {
-        executable(&self.files.find(self, path)?, Role::Interpreter)
+        self.open_to_run(AT_FDCWD, path, Last::Follow, Role::Interpreter)
+    }
+
+    /// The file of a path from a directory that is to be run.
+    ///
+    /// # Errors
+    /// Those of the walk and of [`executable`].
+    pub fn open_to_run(&self, directory: i32, path: &[u8], last: Last, as_what: Role) -> Result<Executable> {
+        let start = self.files.start(directory, path)?;
+        let at = if path.first() == Some(&b'/') { &start.root } else { &start.from };
+        if path.len() >= PATH_MAX {
+            return Err(Errno::ENAMETOOLONG);
+        }
+        let found = match at.node.run_on(&Journey { root: &start.root, path, last, links: 0 }, as_what) {
+            None => walk(self, &start, path, last)?,
+            Some(outcome) => match outcome? {
+                Runnable::Contents(contents) => return Ok(Executable::of(contents, None)),
+                Runnable::On(from, rest, links) => walk_on(self, &Start { root: start.root.clone(), from }, relative(&rest), last, links)?,
+            },
+        };
+        executable(&found.existing()?, as_what)
     }
 
     /// Note what runs now: the executable, what it is called, and what it was given.
@@ -223,9 +245,17 @@ pub fn executable(entry: &Arc<Entry>, as_what: Role) -> Result<Executable> {
         Kind::Regular => Subject::ROOT.may(&entry.node.attributes(), Wanted::EXECUTE)?,
         _ => return Err(Errno::EACCES),
     }
-    let (backing, path) = Arc::clone(&entry.node).run(as_what)?;
-    let owners = if backing.gives_ids() { Owners::of(&entry.node.attributes()) } else { Owners::default() };
-    Ok(Executable { backing, path: Arc::from(path.unwrap_or_else(|| entry.path())), owners })
+    Ok(Executable::of(Arc::clone(&entry.node).run(as_what)?, Some(entry)))
+}
+
+impl Executable {
+    /// What was opened to be run, at an entry; none: the one that it tells itself.
+    fn of((backing, path): Contents, entry: Option<&Arc<Entry>>) -> Executable {
+        let entry = || entry.cloned().or_else(|| backing.entry());
+        let owners = if backing.gives_ids() { entry().map(|entry| Owners::of(&entry.node.attributes())) } else { None };
+        let path = path.or_else(|| entry().map(|entry| entry.path())).unwrap_or_default();
+        Executable { path: Arc::from(path), owners: owners.unwrap_or_default(), backing }
+    }
 }
 
 /// What a process is called that runs a program of this name.

@@ -1,6 +1,5 @@
 //! execve(2) and execveat(2).
 
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use abi::Registers;
@@ -8,14 +7,15 @@ use linux_raw_sys::general::AT_FDCWD;
 
 use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
-use crate::load::Request;
 use crate::load::stack::{Room, STRING_MOST};
+use crate::load::{Executable, Request};
 use crate::process::{Process, executable};
 use crate::signal::attention;
 use crate::syscall::Arguments;
-use crate::syscall::path::{find_at, path};
+use crate::syscall::path::path;
 use crate::user::UserMemory;
-use crate::vfs::node::{Entry, Role};
+use crate::vfs::node::Role;
+use crate::vfs::walk::Last;
 
 const AT_SYMLINK_NOFOLLOW: u32 = 0x100;
 const AT_EMPTY_PATH: u32 = 0x1000;
@@ -74,7 +74,7 @@ fn replace_with<K: Kernel>(process: &Process<K>, named: &Named, arguments: usize
     if flags & !(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) != 0 {
         return Err(Errno::EINVAL);
     }
-    let file = executable(&named.find(process)?, Role::Program)?;
+    let file = named.open(process)?;
     let called = named.called();
     let (arguments, environment) = (pointers(process, arguments)?, pointers(process, environment)?);
     let mut room = Room::new(arguments.len(), environment.len(), process.memory.lock().stack_limit)?;
@@ -109,11 +109,14 @@ impl Named {
         called
     }
 
-    fn find<K: Kernel>(&self, process: &Process<K>) -> Result<Arc<Entry>> {
+    fn open<K: Kernel>(&self, process: &Process<K>) -> Result<Executable> {
         match (self.path.is_empty(), self.directory) {
-            (true, AT_FDCWD) => Ok(process.files.current_directory()),
-            (true, fd) => Ok(process.files.get(fd)?.entry.clone()),
-            _ => find_at(process, self.directory, &self.path, self.flags & AT_SYMLINK_NOFOLLOW == 0),
+            (true, AT_FDCWD) => executable(&process.files.current_directory(), Role::Program),
+            (true, fd) => executable(&process.files.get(fd)?.entry, Role::Program),
+            _ => {
+                let last = if self.flags & AT_SYMLINK_NOFOLLOW == 0 { Last::Follow } else { Last::Keep };
+                process.open_to_run(self.directory, &self.path, last, Role::Program)
+            }
         }
     }
 

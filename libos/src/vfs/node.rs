@@ -245,6 +245,12 @@ pub trait Node: Any + Send + Sync {
         None
     }
 
+    /// Walk on from this directory and open what is found to run it, if its tree is kept elsewhere.
+    fn run_on(&self, journey: &Journey, as_what: Role) -> Option<Result<Runnable>> {
+        let _ = (journey, as_what);
+        None
+    }
+
     /// Walk on from this directory and take the name away that the way ends at, if its tree is kept elsewhere and the way stays there.
     fn remove_on(&self, journey: &Journey, is_directory: bool) -> Option<Result<()>> {
         let _ = (journey, is_directory);
@@ -276,6 +282,17 @@ pub enum Role {
     Program,
     /// What loads the program.
     Interpreter,
+}
+
+/// Pages that a file most likely needs to be run: small programs come in as a whole.
+pub const PAGES_TO_RUN: u64 = 32;
+
+/// What opening a path to run what is there gave.
+pub enum Runnable {
+    /// The contents.
+    Contents(Contents),
+    /// The way leads on: from this entry, with the rest of the path, so many links having been followed.
+    On(Arc<Entry>, Vec<u8>, u32),
 }
 
 /// What opening a path gave.
