@@ -23,6 +23,7 @@ use crate::limits::Limits;
 use crate::load::Executable;
 use crate::load::auxiliary::Entry as VectorEntry;
 use crate::load::owners::Owners;
+use crate::load::strings::Strings;
 use crate::memory::Memory;
 use crate::policies::Policies;
 use crate::random::Random;
@@ -43,13 +44,11 @@ use crate::vfs::walk::{Journey, Last, PATH_MAX, Start, relative, walk, walk_on};
 #[derive(Default)]
 pub struct Running {
     /// The executable's absolute path.
-    pub path: Vec<u8>,
+    pub path: Arc<[u8]>,
     /// The executable, which others do not write to as long as it is here.
     pub program: Option<Executable>,
-    /// The arguments, each with its NUL.
-    pub arguments: Vec<u8>,
-    /// The environment strings, each with its NUL.
-    pub environment: Vec<u8>,
+    /// What it is called, its environment and its arguments.
+    pub strings: Strings,
     /// The auxiliary vector.
     pub vector: Vec<VectorEntry>,
 }
@@ -172,15 +171,9 @@ impl<K: Kernel> Process<K> {
     }
 
     /// Note what runs now: the executable, what it is called, and what it was given.
-    pub fn note_program(&self, program: &Executable, name: &[u8], arguments: &[Vec<u8>], environment: &[Vec<u8>], vector: &[VectorEntry]) {
-        *self.running.lock() = Running {
-            path: program.path.to_vec(),
-            program: Some(program.clone()),
-            arguments: with_ends(arguments),
-            environment: with_ends(environment),
-            vector: vector.to_vec(),
-        };
-        self.threads.with(|table| table.current().name = short_name(name).to_vec());
+    pub fn note_program(&self, program: Executable, strings: Strings, vector: Vec<VectorEntry>) {
+        self.threads.with(|table| table.current().name = short_name(strings.name()).to_vec());
+        *self.running.lock() = Running { path: program.path.clone(), program: Some(program), strings, vector };
     }
 
     /// The first thread's name, which is the process's; the thread's that runs, if the first has ended.
@@ -263,15 +256,6 @@ impl Executable {
 pub fn short_name(name: &[u8]) -> &[u8] {
     let name = name.rsplit(|&byte| byte == b'/').next().unwrap_or(name);
     &name[..name.len().min(unix::NAME_BYTES - 1)]
-}
-
-fn with_ends(strings: &[Vec<u8>]) -> Vec<u8> {
-    let mut all = Vec::with_capacity(strings.iter().map(|string| string.len() + 1).sum());
-    for string in strings {
-        all.extend_from_slice(string);
-        all.push(0);
-    }
-    all
 }
 
 impl<K: Kernel> UserMemory for Process<K> {
