@@ -530,6 +530,10 @@ impl Entry {
         }
     }
 
+    fn with_name(&self, work: impl FnOnce(&[u8])) {
+        if self.view.is_none() { work(&self.place.lock().name) } else { work(&self.name()) }
+    }
+
     /// Whether the name was taken away since.
     #[must_use]
     pub fn is_removed(&self) -> bool {
@@ -565,32 +569,34 @@ impl Entry {
     /// The path from the root; a removed name says so at its end, one outside every directory stands for itself.
     #[must_use]
     pub fn path(self: &Arc<Entry>) -> Vec<u8> {
-        let mut names = Vec::new();
+        /// Most paths have no more.
+        const USUAL: usize = 64;
+        // From its end on, which comes first.
+        let mut backwards = Vec::with_capacity(USUAL);
         let mut at = self.clone();
-        let mut path = Vec::new();
-        loop {
+        let mut path = loop {
             if let Some(elsewhere) = at.node.elsewhere() {
-                path = elsewhere.path();
-                if names.is_empty() {
+                let mut path = elsewhere.path();
+                if backwards.is_empty() {
                     return path;
                 }
                 path.truncate(path.trim_ascii_end().len() - usize::from(path == b"/"));
-                break;
+                backwards.reverse();
+                path.append(&mut backwards);
+                break path;
             }
-            let (parent, name) = (at.parent(), at.name());
-            let Some(parent) = parent else {
+            let Some(parent) = at.parent() else {
+                let name = at.name();
                 if !name.is_empty() {
                     return name;
                 }
-                break;
+                backwards.reverse();
+                break backwards;
             };
-            names.push(name);
+            at.with_name(|name| backwards.extend(name.iter().rev()));
+            backwards.push(b'/');
             at = parent;
-        }
-        for name in names.iter().rev() {
-            path.push(b'/');
-            path.extend_from_slice(name);
-        }
+        };
         if path.is_empty() {
             path.push(b'/');
         }
