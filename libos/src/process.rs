@@ -10,6 +10,7 @@ use core::mem::MaybeUninit;
 use core::sync::atomic::AtomicU32;
 
 use abi::Registers;
+use linux_raw_sys::general::AT_FDCWD;
 use spin::Mutex;
 
 use crate::errno::{Errno, Result};
@@ -22,6 +23,7 @@ use crate::limits::Limits;
 use crate::load::Executable;
 use crate::load::auxiliary::Entry as VectorEntry;
 use crate::load::owners::Owners;
+use crate::load::strings::Strings;
 use crate::memory::Memory;
 use crate::policies::Policies;
 use crate::random::Random;
@@ -34,20 +36,19 @@ use crate::time::{Linear, Times};
 use crate::timer::Timers;
 use crate::user::{Plain, UserMemory};
 use crate::vfs::attributes::Kind;
-use crate::vfs::node::{Entry, Role};
+use crate::vfs::node::{Contents, Entry, Role, Runnable};
 use crate::vfs::permission::{Subject, Wanted};
+use crate::vfs::walk::{Journey, Last, PATH_MAX, Start, relative, walk, walk_on};
 
 /// What runs, as `/proc/self` tells it.
 #[derive(Default)]
 pub struct Running {
     /// The executable's absolute path.
-    pub path: Vec<u8>,
+    pub path: Arc<[u8]>,
     /// The executable, which others do not write to as long as it is here.
     pub program: Option<Executable>,
-    /// The arguments, each with its NUL.
-    pub arguments: Vec<u8>,
-    /// The environment strings, each with its NUL.
-    pub environment: Vec<u8>,
+    /// What it is called, its environment and its arguments.
+    pub strings: Strings,
     /// The auxiliary vector.
     pub vector: Vec<VectorEntry>,
 }
@@ -136,29 +137,43 @@ impl<K: Kernel> Process<K> {
     /// The file of a path that execve(2) is to run.
     ///
     /// # Errors
-    /// Those of the walk and of [`executable`].
+    /// Those of [`Process::open_to_run`].
     pub fn open_executable(&self, path: &[u8]) -> Result<Executable> {
-        executable(&self.files.find(self, path)?, Role::Program)
+        self.open_to_run(AT_FDCWD, path, Last::Follow, Role::Program)
     }
 
     /// The file of a path that is to load what execve(2) runs.
     ///
     /// # Errors
-    /// As [`Process::open_executable`].
+    /// Those of [`Process::open_to_run`].
     pub fn open_interpreter(&self, path: &[u8]) -> Result<Executable> {
-        executable(&self.files.find(self, path)?, Role::Interpreter)
+        self.open_to_run(AT_FDCWD, path, Last::Follow, Role::Interpreter)
+    }
+
+    /// The file of a path from a directory that is to be run.
+    ///
+    /// # Errors
+    /// Those of the walk and of [`executable`].
+    pub fn open_to_run(&self, directory: i32, path: &[u8], last: Last, as_what: Role) -> Result<Executable> {
+        let start = self.files.start(directory, path)?;
+        let at = if path.first() == Some(&b'/') { &start.root } else { &start.from };
+        if path.len() >= PATH_MAX {
+            return Err(Errno::ENAMETOOLONG);
+        }
+        let found = match at.node.run_on(&Journey { root: &start.root, path, last, links: 0 }, as_what) {
+            None => walk(self, &start, path, last)?,
+            Some(outcome) => match outcome? {
+                Runnable::Contents(contents) => return Ok(Executable::of(contents, None)),
+                Runnable::On(from, rest, links) => walk_on(self, &Start { root: start.root.clone(), from }, relative(&rest), last, links)?,
+            },
+        };
+        executable(&found.existing()?, as_what)
     }
 
     /// Note what runs now: the executable, what it is called, and what it was given.
-    pub fn note_program(&self, program: &Executable, name: &[u8], arguments: &[Vec<u8>], environment: &[Vec<u8>], vector: &[VectorEntry]) {
-        *self.running.lock() = Running {
-            path: program.path.to_vec(),
-            program: Some(program.clone()),
-            arguments: with_ends(arguments),
-            environment: with_ends(environment),
-            vector: vector.to_vec(),
-        };
-        self.threads.with(|table| table.current().name = short_name(name).to_vec());
+    pub fn note_program(&self, program: Executable, strings: Strings, vector: Vec<VectorEntry>) {
+        self.threads.with(|table| table.current().name = short_name(strings.name()).to_vec());
+        *self.running.lock() = Running { path: program.path.clone(), program: Some(program), strings, vector };
     }
 
     /// The first thread's name, which is the process's; the thread's that runs, if the first has ended.
@@ -223,9 +238,17 @@ pub fn executable(entry: &Arc<Entry>, as_what: Role) -> Result<Executable> {
         Kind::Regular => Subject::ROOT.may(&entry.node.attributes(), Wanted::EXECUTE)?,
         _ => return Err(Errno::EACCES),
     }
-    let (backing, path) = Arc::clone(&entry.node).run(as_what)?;
-    let owners = if backing.gives_ids() { Owners::of(&entry.node.attributes()) } else { Owners::default() };
-    Ok(Executable { backing, path: Arc::from(path.unwrap_or_else(|| entry.path())), owners })
+    Ok(Executable::of(Arc::clone(&entry.node).run(as_what)?, Some(entry)))
+}
+
+impl Executable {
+    /// What was opened to be run, at an entry; none: the one that it tells itself.
+    fn of((backing, path): Contents, entry: Option<&Arc<Entry>>) -> Executable {
+        let entry = || entry.cloned().or_else(|| backing.entry());
+        let owners = if backing.gives_ids() { entry().map(|entry| Owners::of(&entry.node.attributes())) } else { None };
+        let path = path.or_else(|| entry().map(|entry| entry.path())).unwrap_or_default();
+        Executable { path: Arc::from(path), owners: owners.unwrap_or_default(), backing }
+    }
 }
 
 /// What a process is called that runs a program of this name.
@@ -233,15 +256,6 @@ pub fn executable(entry: &Arc<Entry>, as_what: Role) -> Result<Executable> {
 pub fn short_name(name: &[u8]) -> &[u8] {
     let name = name.rsplit(|&byte| byte == b'/').next().unwrap_or(name);
     &name[..name.len().min(unix::NAME_BYTES - 1)]
-}
-
-fn with_ends(strings: &[Vec<u8>]) -> Vec<u8> {
-    let mut all = Vec::with_capacity(strings.iter().map(|string| string.len() + 1).sum());
-    for string in strings {
-        all.extend_from_slice(string);
-        all.push(0);
-    }
-    all
 }
 
 impl<K: Kernel> UserMemory for Process<K> {

@@ -42,12 +42,8 @@ pub fn vector<K: Kernel>(kernel: &K, program: &Program, image: &Image, base: usi
     let (capabilities, more_capabilities) = kernel.capabilities();
     let words = [Word::User, Word::EffectiveUser, Word::UserGroup, Word::EffectiveUserGroup];
     let [user, effective_user, group, effective_group] = words.map(|word| u64::from(kernel.identity().get(word)));
-    let mut vector = Vec::new();
     let vdso = kernel.vdso() as u64;
-    if vdso != 0 {
-        vector.push((AT_SYSINFO_EHDR, vdso));
-    }
-    vector.extend([
+    let entries = [
         (AT_MINSIGSTKSZ, kernel.signal_frame_bytes() as u64),
         (AT_HWCAP, capabilities),
         (AT_PAGESZ, PAGE_SIZE as u64),
@@ -64,6 +60,6 @@ pub fn vector<K: Kernel>(kernel: &K, program: &Program, image: &Image, base: usi
         (AT_EGID, effective_group),
         (AT_SECURE, u64::from(user != effective_user || group != effective_group)),
         (AT_HWCAP2, more_capabilities),
-    ]);
-    vector
+    ];
+    (vdso != 0).then_some((AT_SYSINFO_EHDR, vdso)).into_iter().chain(entries).collect()
 }

@@ -2,11 +2,10 @@
 
 use crate::errno::Result;
 use crate::memory::backing::Backing;
+use crate::vfs::node::PAGES_TO_RUN;
 
 /// What is read of a file at first: more than Linux does (`BINPRM_BUF_SIZE`), so that the program headers of most programs are in it.
 pub const HEAD_BYTES: usize = 512;
-/// Pages that a file most likely needs to be run: small programs come in as a whole.
-const PAGES: u64 = 32;
 
 /// A file's first bytes; zeros where it has fewer. Aligned as the structs of an ELF file.
 #[repr(C, align(8))]
@@ -18,7 +17,7 @@ impl Head {
     /// # Errors
     /// Those of reading.
     pub fn read(file: &dyn Backing) -> Result<Head> {
-        file.will_need(PAGES);
+        file.will_need(PAGES_TO_RUN);
         let mut head = Head([0; HEAD_BYTES]);
         file.read_at(0, &mut head.0)?;
         Ok(head)

@@ -12,6 +12,7 @@ pub mod image;
 pub mod owners;
 pub mod script;
 pub mod stack;
+pub mod strings;
 #[cfg(test)]
 mod tests;
 
@@ -34,7 +35,7 @@ use elf::Program;
 use head::Head;
 use image::Image;
 use owners::Owners;
-use stack::Room;
+use strings::Strings;
 
 /// What to run, as the environment's creator left it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,23 +78,15 @@ pub struct Executable {
 pub struct Request {
     /// The file.
     pub file: Executable,
-    /// What it is called: `AT_EXECFN`, and the path that a script's interpreter is given.
-    pub name: Vec<u8>,
+    /// What it is called, which is `AT_EXECFN` and the path that a script's interpreter is given; the environment strings; the arguments.
+    pub strings: Strings,
     /// Whether that name leads to nothing once descriptors are closed: a script's interpreter could not open it.
     pub unreachable: bool,
-    /// The arguments.
-    pub arguments: Vec<Vec<u8>>,
-    /// The environment strings.
-    pub environment: Vec<Vec<u8>>,
-    /// The room that they leave.
-    pub room: Room,
 }
 
 /// A program that can be started: everything that could be refused was asked.
 pub struct Prepared {
-    name: Vec<u8>,
-    arguments: Vec<Vec<u8>>,
-    environment: Vec<Vec<u8>>,
+    strings: Strings,
     file: Executable,
     program: Program,
     interpreter: Option<(Program, Executable)>,
@@ -110,7 +103,7 @@ impl Prepared {
     /// What the program is called by who runs it.
     #[must_use]
     pub fn name(&self) -> &[u8] {
-        &self.name
+        self.strings.name()
     }
 }
 
@@ -120,23 +113,12 @@ impl<K: Kernel> Process<K> {
     /// # Errors
     /// execve(2)'s. What Linux answers with `SIGSEGV` ends the process.
     pub fn execute(&self, command: &Command) -> Result<Registers> {
-        let name = command.arguments.first().ok_or(Errno::EFAULT)?.clone();
-        let mut room = Room::new(command.arguments.len(), command.environment.len(), self.memory.lock().stack_limit)?;
-        for string in [&name].into_iter().chain(&command.arguments).chain(&command.environment) {
-            room.take(string)?;
-        }
-        let request = Request {
-            file: self.open_executable(&name)?,
-            name,
-            unreachable: false,
-            arguments: command.arguments.clone(),
-            environment: command.environment.clone(),
-            room,
-        };
-        let prepared = self.prepare(request)?;
+        let name = command.arguments.first().ok_or(Errno::EFAULT)?;
+        let strings = Strings::of(name, &command.arguments, &command.environment, self.memory.lock().stack_limit)?;
+        let prepared = self.prepare(Request { file: self.open_executable(name)?, strings, unreachable: false })?;
         self.memory.lock().rewrites = command.flags.contains(CommandFlags::REWRITE);
-        let registers = self.begin_or_end(&prepared);
-        let _ = self.name_thread(self.id(), short_name(&prepared.name));
+        let registers = self.begin_or_end(prepared);
+        let _ = self.name_thread(self.id(), short_name(name));
         Ok(registers)
     }
 
@@ -146,18 +128,19 @@ impl<K: Kernel> Process<K> {
     /// `ENOEXEC`: no program, nor a script. `ELOOP`: scripts that lead to scripts. `E2BIG`: what a script adds does not fit. `ENOENT`: a
     /// script that its interpreter could not open. Those of opening and reading an interpreter.
     pub fn prepare(&self, request: Request) -> Result<Prepared> {
-        let Request { mut file, name, unreachable, mut arguments, environment, mut room } = request;
+        let Request { mut file, mut strings, unreachable } = request;
         let mut depth = 0;
-        let mut script = name.clone();
+        let mut script: Option<Vec<u8>> = None;
         let mut head = Head::read(&*file.backing)?;
         while let Some(line) = script::line(&head)? {
             if unreachable {
                 return Err(Errno::ENOENT);
             }
-            line.put_before(script, &mut arguments, &mut room)?;
+            let path = script.take().unwrap_or_else(|| strings.name().to_vec());
+            line.put_before(&path, &mut strings)?;
             file = self.open_executable(&line.interpreter)?;
             head = Head::read(&*file.backing)?;
-            script = line.interpreter;
+            script = Some(line.interpreter);
             depth += 1;
             if depth > SCRIPTS_MOST {
                 return Err(Errno::ELOOP);
@@ -171,11 +154,11 @@ impl<K: Kernel> Process<K> {
                 Some((Program::read_interpreter(&*file.backing)?, file))
             }
         };
-        Ok(Prepared { name, arguments, environment, file, program, interpreter })
+        Ok(Prepared { strings, file, program, interpreter })
     }
 
     /// Start a program in the empty address space; gives its first registers. What fails now ends the process.
-    pub fn begin_or_end(&self, prepared: &Prepared) -> Registers {
+    pub fn begin_or_end(&self, prepared: Prepared) -> Registers {
         self.begin(prepared).unwrap_or_else(|Fatal| self.end(Ending::Signal(SIGSEGV)))
     }
 
@@ -183,14 +166,14 @@ impl<K: Kernel> Process<K> {
     ///
     /// # Errors
     /// [`Fatal`]: its segments make no sense, or there is no memory.
-    fn begin(&self, prepared: &Prepared) -> core::result::Result<Registers, Fatal> {
-        let Prepared { name, arguments, environment, file, program, interpreter } = prepared;
+    fn begin(&self, prepared: Prepared) -> core::result::Result<Registers, Fatal> {
+        let Prepared { mut strings, file, program, interpreter } = prepared;
         self.choose_for(&file.path).map_err(|what| {
             self.report(&what);
             Fatal
         })?;
-        let image = self.map_program(program, file)?;
-        let interpreter = match interpreter {
+        let image = self.map_program(&program, &file)?;
+        let interpreter = match &interpreter {
             None => None,
             Some((program, file)) => Some(self.map_interpreter(program, file)?),
         };
@@ -198,16 +181,19 @@ impl<K: Kernel> Process<K> {
         let entry = interpreter.as_ref().map_or(image.entry, |interpreter| interpreter.entry);
         let mut random = [0; 16];
         self.random.fill(&mut random);
-        let vector = auxiliary::vector(&self.kernel, program, &image, interpreter.as_ref().map_or(0, |interpreter| interpreter.bias));
-        let layout = stack::Layout { arguments, environment, executable: name, platform: auxiliary::PLATFORM, random, vector: &vector };
+        let vector = auxiliary::vector(&self.kernel, &program, &image, interpreter.as_ref().map_or(0, |interpreter| interpreter.bias));
+        let layout = stack::Layout { strings: &mut strings, platform: auxiliary::PLATFORM, random, vector: &vector };
         let stack = layout.build(STACK_TOP);
         self.map_stack(program.executable_stack, STACK_TOP - stack.sp);
         self.bring(stack.sp, Access::Write);
-        self.kernel.write_values(stack.sp, &stack.words).and_then(|()| self.kernel.write(stack.random, &stack.bytes)).map_err(|_| Fatal)?;
+        self.kernel
+            .write_values(stack.sp, &stack.words)
+            .and_then(|()| self.kernel.write(stack.random, strings.bytes()))
+            .map_err(|_| Fatal)?;
         // Every C library looks at the headers before `main`.
         self.bring(entry, Access::Execute);
         self.bring(image.headers, Access::Read);
-        self.note_program(file, name, arguments, environment, &vector);
+        self.note_program(file, strings, vector);
         Ok(first_registers(entry, stack.sp))
     }
 

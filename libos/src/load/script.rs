@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::errno::{Errno, Result};
 use crate::load::head::Head;
-use crate::load::stack::Room;
+use crate::load::strings::Strings;
 
 /// What Linux looks at of a file before it knows its format (`BINPRM_BUF_SIZE`).
 const LINE_MOST: usize = 256;
@@ -69,16 +69,10 @@ impl Line {
     ///
     /// # Errors
     /// `E2BIG`: there is no room.
-    pub fn put_before(&self, path: Vec<u8>, arguments: &mut Vec<Vec<u8>>, room: &mut Room) -> Result<()> {
-        if let Some(zeroth) = arguments.first() {
-            room.give(zeroth);
-        }
-        let replaced = 0..arguments.len().min(1);
-        let new = [Some(self.interpreter.clone()), self.argument.clone(), Some(path)];
-        for string in new.iter().flatten() {
-            room.take(string)?;
-        }
-        arguments.splice(replaced, new.into_iter().flatten());
-        Ok(())
+    pub fn put_before(&self, path: &[u8], strings: &mut Strings) -> Result<()> {
+        strings.take_first();
+        strings.put(path)?;
+        self.argument.iter().try_for_each(|argument| strings.put(argument))?;
+        strings.put(&self.interpreter)
     }
 }

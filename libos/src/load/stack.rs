@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 
 use crate::errno::{Errno, Result};
 use crate::load::auxiliary::Entry;
+use crate::load::strings::Strings;
 use crate::memory::STACK_LIMIT;
 
 /// The most bytes that one argument or environment string may have, its NUL included (`MAX_ARG_STRLEN`).
@@ -18,7 +19,7 @@ pub const STRING_MOST: usize = 32 * 4096;
 const ROOM: core::ops::RangeInclusive<usize> = STRING_MOST..=STACK_LIMIT / 4 * 3;
 
 /// How much more may be put on a stack, as `fs/exec.c` counts it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Room(usize);
 
 impl Room {
@@ -44,20 +45,16 @@ impl Room {
         Ok(())
     }
 
-    /// Take a string away.
-    pub fn give(&mut self, string: &[u8]) {
-        self.0 += string.len() + 1;
+    /// Take a string of so many bytes away.
+    pub fn give(&mut self, length: usize) {
+        self.0 += length + 1;
     }
 }
 
 /// What goes on the stack.
 pub struct Layout<'a> {
-    /// The arguments.
-    pub arguments: &'a [Vec<u8>],
-    /// The environment strings.
-    pub environment: &'a [Vec<u8>],
-    /// The path that was executed: `AT_EXECFN`.
-    pub executable: &'a [u8],
+    /// The path that was executed, which is `AT_EXECFN`, the environment strings and the arguments: what else stands there comes below them.
+    pub strings: &'a mut Strings,
     /// The platform's name: `AT_PLATFORM`.
     pub platform: &'a [u8],
     /// What `AT_RANDOM` points at.
@@ -81,45 +78,36 @@ pub struct FirstStack {
     pub sp: usize,
     /// What stands there: the count of arguments, the addresses, the auxiliary vector.
     pub words: Vec<u64>,
-    /// Where the words end: what `AT_RANDOM` points at.
+    /// Where the words end: what `AT_RANDOM` points at. From there on up to the stack's top stand [`Strings::bytes`].
     pub random: usize,
-    /// What stands there, up to the stack's top: those bytes, and the strings.
-    pub bytes: Vec<u8>,
 }
 
 impl Layout<'_> {
     /// The stack below `top`.
     #[must_use]
-    pub fn build(&self, top: usize) -> FirstStack {
-        let Layout { arguments, environment, executable, platform, vector, .. } = self;
-        let length = |strings: &[Vec<u8>]| strings.iter().map(|string| string.len() + 1).sum::<usize>();
-        let length = platform.len() + 1 + length(arguments) + length(environment) + executable.len() + 1;
-        // The highest word is a null.
-        let start = top - size_of::<u64>() - length;
-        let random = (start & !15) - self.random.len();
-        let mut bytes = Vec::with_capacity(top - random);
-        bytes.extend_from_slice(&self.random);
-        bytes.resize(start - random, 0);
-        let mut place = |string: &[u8]| {
-            let address = random + bytes.len();
-            bytes.extend_from_slice(string);
-            bytes.push(0);
-            address as u64
-        };
+    pub fn build(self, top: usize) -> FirstStack {
+        let Layout { strings, platform, random, vector } = self;
+        let address = |depth: usize| (top - depth) as u64;
+        let platform = address(strings.put_below(platform));
+        let start = top - strings.depth();
+        let below = strings.lower(random.len() + start % 16);
+        let (copied, zeros) = below.split_at_mut(random.len());
+        copied.copy_from_slice(&random);
+        zeros.fill(0);
+        let random = top - strings.depth();
 
-        let platform = place(platform);
+        let (executable, environment, arguments) = strings.depths();
         // The count of arguments, and the zeros behind them and behind the environment; own entries of the vector; one to align the stack.
         let mut words = Vec::with_capacity(3 + arguments.len() + environment.len() + 2 * (vector.len() + 4) + 1);
         words.push(arguments.len() as u64);
-        words.extend(arguments.iter().map(|string| place(string)));
+        words.extend(arguments.iter().rev().map(|&depth| address(depth)));
         words.push(0);
-        words.extend(environment.iter().map(|string| place(string)));
+        words.extend(environment.iter().rev().map(|&depth| address(depth)));
         words.push(0);
-        let own = [(AT_RANDOM, random as u64), (AT_EXECFN, place(executable)), (AT_PLATFORM, platform), (AT_NULL, 0)];
+        let own = [(AT_RANDOM, random as u64), (AT_EXECFN, address(executable)), (AT_PLATFORM, platform), (AT_NULL, 0)];
         words.extend(vector.iter().chain(&own).flat_map(|&(key, value)| [key, value]));
-        bytes.resize(top - random, 0);
         let sp = (random - words.len() * size_of::<u64>()) & !15;
         words.resize((random - sp) / size_of::<u64>(), 0);
-        FirstStack { sp, words, random, bytes }
+        FirstStack { sp, words, random }
     }
 }

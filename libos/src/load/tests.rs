@@ -14,6 +14,7 @@ use super::head::Head;
 use super::image;
 use super::script;
 use super::stack::{FirstStack, Layout, Room};
+use super::strings::Strings;
 use super::{Command, Executable};
 use crate::errno::{Errno, Result};
 use crate::fake::FakeKernel;
@@ -224,17 +225,11 @@ fn the_first_stack_is_what_start_code_expects() {
     let arguments = [b"prog".to_vec(), b"".to_vec(), b"two words".to_vec()];
     let environment = [b"A=1".to_vec(), b"B=2".to_vec()];
     for count in 0..=arguments.len() {
-        let layout = Layout {
-            arguments: &arguments[..count],
-            environment: &environment,
-            executable: b"/bin/prog",
-            platform: b"machine",
-            random: [9; 16],
-            vector: &[(6, 4096), (3, 0x40_0040)],
-        };
-        let FirstStack { sp, words, random, bytes } = layout.build(0x7000_0000);
+        let mut strings = Strings::of(b"/bin/prog", &arguments[..count], &environment, 0).unwrap();
+        let layout = Layout { strings: &mut strings, platform: b"machine", random: [9; 16], vector: &[(6, 4096), (3, 0x40_0040)] };
+        let FirstStack { sp, words, random } = layout.build(0x7000_0000);
         assert_eq!(sp + 8 * words.len(), random);
-        let bytes = [words.iter().flat_map(|word| word.to_le_bytes()).collect(), bytes].concat();
+        let bytes = [words.iter().flat_map(|word| word.to_le_bytes()).collect(), strings.bytes().to_vec()].concat();
         assert_eq!((sp % 16, sp + bytes.len()), (0, 0x7000_0000));
         let reader = Reader { sp, bytes: &bytes };
         assert_eq!(reader.word(sp), count);
@@ -265,7 +260,7 @@ fn too_long_a_command_is_refused() {
         let mut left = Room::new(2, 1, limit).unwrap();
         let string = [b'x'; 1023];
         assert_eq!((0..).find(|_| left.take(&string).is_err()), Some((room - 24) / 1024));
-        left.give(&string);
+        left.give(string.len());
         assert_eq!((left.take(&string), left.take(&string)), (Ok(()), Err(Errno::E2BIG)));
     }
 }
@@ -274,11 +269,11 @@ fn too_long_a_command_is_refused() {
 fn a_script_names_its_interpreter() {
     let line = |text: &str| {
         let line = script::line(&Head::read(&Bytes(text.as_bytes().to_vec()))?)?;
-        let mut arguments = vec![b"s".to_vec(), b"a".to_vec()];
-        let put = line.map(|line| line.put_before(b"/s".to_vec(), &mut arguments, &mut Room::new(2, 0, 0).unwrap()));
-        put.transpose().map(|put| put.map(|()| arguments))
+        let mut strings = Strings::of(b"/s", &[b"s".to_vec(), b"a".to_vec()], &[], 0).unwrap();
+        let put = line.map(|line| line.put_before(b"/s", &mut strings));
+        put.transpose().map(|put| put.map(|()| strings.argument_bytes().to_vec()))
     };
-    let strings = |texts: &[&str]| Ok(Some(texts.iter().map(|text| text.as_bytes().to_vec()).collect::<Vec<_>>()));
+    let strings = |texts: &[&str]| Ok(Some(texts.iter().flat_map(|text| [text.as_bytes(), b"\0"].concat()).collect::<Vec<_>>()));
     assert_eq!(line("#!/bin/sh\necho"), strings(&["/bin/sh", "/s", "a"]));
     assert_eq!(line("#! /bin/awk  -f x \n"), strings(&["/bin/awk", "-f x", "/s", "a"]));
     assert_eq!(line("#!/bin/sh"), strings(&["/bin/sh", "/s", "a"]));

@@ -157,7 +157,7 @@ impl<K: Kernel> World for Process<K> {
     fn executable(&self) -> Target {
         let running = self.running.lock();
         let entry = running.program.as_ref().and_then(|program| program.backing.entry());
-        entry.map_or_else(|| Target::Path(running.path.clone()), Target::Entry)
+        entry.map_or_else(|| Target::Path(running.path.to_vec()), Target::Entry)
     }
 
     fn files(&self) -> Option<&Files> {

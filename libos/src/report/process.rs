@@ -34,8 +34,8 @@ impl<K: Kernel> Process<K> {
             Report::Stat => self.stat(number)?.line().into_bytes(),
             Report::Status => self.stat(number)?.lines().into_bytes(),
             Report::Statm => format!("{}", self.sizes()).into_bytes(),
-            Report::CommandLine => self.running.lock().arguments.clone(),
-            Report::Environment => self.running.lock().environment.clone(),
+            Report::CommandLine => self.running.lock().strings.argument_bytes().to_vec(),
+            Report::Environment => self.running.lock().strings.environment_bytes().to_vec(),
             Report::AuxiliaryVector => self.vector(),
             Report::Command => [self.thread_name(number)?.as_slice(), b"\n"].concat(),
             Report::Limits => self.limits.lock().text().into_bytes(),
@@ -51,7 +51,7 @@ impl<K: Kernel> Process<K> {
                 format!("pos:\t{offset}\nflags:\t0{flags:o}\nmnt_id:\t1\nino:\t{inode}\n").into_bytes()
             }
             Report::DescriptorPath => self.files.path_of(&self.files.get(number as i32).map_err(|_| Errno::ENOENT)?.entry),
-            Report::Executable => self.running.lock().path.clone(),
+            Report::Executable => self.running.lock().path.to_vec(),
             Report::CurrentDirectory => self.files.path_of(&self.files.current_directory()),
             Report::RootDirectory => self.files.path_of(&self.files.root()),
             _ => return Err(Errno::EINVAL),

@@ -1,6 +1,5 @@
 //! execve(2) and execveat(2).
 
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use abi::Registers;
@@ -8,14 +7,16 @@ use linux_raw_sys::general::AT_FDCWD;
 
 use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
-use crate::load::Request;
-use crate::load::stack::{Room, STRING_MOST};
+use crate::load::stack::STRING_MOST;
+use crate::load::strings::Strings;
+use crate::load::{Executable, Request};
 use crate::process::{Process, executable};
 use crate::signal::attention;
 use crate::syscall::Arguments;
-use crate::syscall::path::{find_at, path};
+use crate::syscall::path::path;
 use crate::user::UserMemory;
-use crate::vfs::node::{Entry, Role};
+use crate::vfs::node::Role;
+use crate::vfs::walk::Last;
 
 const AT_SYMLINK_NOFOLLOW: u32 = 0x100;
 const AT_EMPTY_PATH: u32 = 0x1000;
@@ -74,21 +75,19 @@ fn replace_with<K: Kernel>(process: &Process<K>, named: &Named, arguments: usize
     if flags & !(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) != 0 {
         return Err(Errno::EINVAL);
     }
-    let file = executable(&named.find(process)?, Role::Program)?;
+    let file = named.open(process)?;
     let called = named.called();
     let (arguments, environment) = (pointers(process, arguments)?, pointers(process, environment)?);
-    let mut room = Room::new(arguments.len(), environment.len(), process.memory.lock().stack_limit)?;
-    room.take(&called)?;
-    let environment = strings(process, &environment, &mut room)?;
-    let mut arguments = strings(process, &arguments, &mut room)?;
+    let mut strings = Strings::new(arguments.len(), environment.len(), process.memory.lock().stack_limit)?;
+    strings.put(&called)?;
+    put_all(process, &environment, &mut strings)?;
+    put_all(process, &arguments, &mut strings)?;
     if arguments.is_empty() {
-        room.take(b"")?;
-        arguments.push(Vec::new());
+        strings.put(b"")?;
     }
-    let request = Request { file, unreachable: named.is_closed_on_exec(process), name: called, arguments, environment, room };
-    let prepared = process.prepare(request)?;
+    let prepared = process.prepare(Request { file, strings, unreachable: named.is_closed_on_exec(process) })?;
     process.depart(prepared.name())?;
-    Ok(process.begin_or_end(&prepared))
+    Ok(process.begin_or_end(prepared))
 }
 
 impl Named {
@@ -109,11 +108,14 @@ impl Named {
         called
     }
 
-    fn find<K: Kernel>(&self, process: &Process<K>) -> Result<Arc<Entry>> {
+    fn open<K: Kernel>(&self, process: &Process<K>) -> Result<Executable> {
         match (self.path.is_empty(), self.directory) {
-            (true, AT_FDCWD) => Ok(process.files.current_directory()),
-            (true, fd) => Ok(process.files.get(fd)?.entry.clone()),
-            _ => find_at(process, self.directory, &self.path, self.flags & AT_SYMLINK_NOFOLLOW == 0),
+            (true, AT_FDCWD) => executable(&process.files.current_directory(), Role::Program),
+            (true, fd) => executable(&process.files.get(fd)?.entry, Role::Program),
+            _ => {
+                let last = if self.flags & AT_SYMLINK_NOFOLLOW == 0 { Last::Follow } else { Last::Keep };
+                process.open_to_run(self.directory, &self.path, last, Role::Program)
+            }
         }
     }
 
@@ -137,15 +139,14 @@ fn pointers<K: Kernel>(process: &Process<K>, address: usize) -> Result<Vec<usize
     }
 }
 
-/// Strings of the program, the last first as Linux copies them: which error comes first depends on it.
-fn strings<K: Kernel>(process: &Process<K>, pointers: &[usize], room: &mut Room) -> Result<Vec<Vec<u8>>> {
-    let mut strings = Vec::with_capacity(pointers.len());
+/// Put strings of the program, the last first.
+fn put_all<K: Kernel>(process: &Process<K>, pointers: &[usize], strings: &mut Strings) -> Result<()> {
+    let too_long = |errno| if errno == Errno::ENAMETOOLONG { Errno::E2BIG } else { errno };
     for &pointer in pointers.iter().rev() {
-        let string =
-            process.read_string(pointer, STRING_MOST).map_err(|errno| if errno == Errno::ENAMETOOLONG { Errno::E2BIG } else { errno })?;
-        room.take(&string)?;
-        strings.push(string);
+        match process.with_short(pointer, |string| strings.put(string)) {
+            Some(outcome) => outcome?,
+            None => strings.put(&process.read_string(pointer, STRING_MOST).map_err(too_long)?)?,
+        }
     }
-    strings.reverse();
-    Ok(strings)
+    Ok(())
 }

@@ -245,6 +245,12 @@ pub trait Node: Any + Send + Sync {
         None
     }
 
+    /// Walk on from this directory and open what is found to run it, if its tree is kept elsewhere.
+    fn run_on(&self, journey: &Journey, as_what: Role) -> Option<Result<Runnable>> {
+        let _ = (journey, as_what);
+        None
+    }
+
     /// Walk on from this directory and take the name away that the way ends at, if its tree is kept elsewhere and the way stays there.
     fn remove_on(&self, journey: &Journey, is_directory: bool) -> Option<Result<()>> {
         let _ = (journey, is_directory);
@@ -276,6 +282,17 @@ pub enum Role {
     Program,
     /// What loads the program.
     Interpreter,
+}
+
+/// Pages that a file most likely needs to be run: small programs come in as a whole.
+pub const PAGES_TO_RUN: u64 = 32;
+
+/// What opening a path to run what is there gave.
+pub enum Runnable {
+    /// The contents.
+    Contents(Contents),
+    /// The way leads on: from this entry, with the rest of the path, so many links having been followed.
+    On(Arc<Entry>, Vec<u8>, u32),
 }
 
 /// What opening a path gave.
@@ -513,6 +530,10 @@ impl Entry {
         }
     }
 
+    fn with_name(&self, work: impl FnOnce(&[u8])) {
+        if self.view.is_none() { work(&self.place.lock().name) } else { work(&self.name()) }
+    }
+
     /// Whether the name was taken away since.
     #[must_use]
     pub fn is_removed(&self) -> bool {
@@ -548,32 +569,34 @@ impl Entry {
     /// The path from the root; a removed name says so at its end, one outside every directory stands for itself.
     #[must_use]
     pub fn path(self: &Arc<Entry>) -> Vec<u8> {
-        let mut names = Vec::new();
+        /// Most paths have no more.
+        const USUAL: usize = 64;
+        // From its end on, which comes first.
+        let mut backwards = Vec::with_capacity(USUAL);
         let mut at = self.clone();
-        let mut path = Vec::new();
-        loop {
+        let mut path = loop {
             if let Some(elsewhere) = at.node.elsewhere() {
-                path = elsewhere.path();
-                if names.is_empty() {
+                let mut path = elsewhere.path();
+                if backwards.is_empty() {
                     return path;
                 }
                 path.truncate(path.trim_ascii_end().len() - usize::from(path == b"/"));
-                break;
+                backwards.reverse();
+                path.append(&mut backwards);
+                break path;
             }
-            let (parent, name) = (at.parent(), at.name());
-            let Some(parent) = parent else {
+            let Some(parent) = at.parent() else {
+                let name = at.name();
                 if !name.is_empty() {
                     return name;
                 }
-                break;
+                backwards.reverse();
+                break backwards;
             };
-            names.push(name);
+            at.with_name(|name| backwards.extend(name.iter().rev()));
+            backwards.push(b'/');
             at = parent;
-        }
-        for name in names.iter().rev() {
-            path.push(b'/');
-            path.extend_from_slice(name);
-        }
+        };
         if path.is_empty() {
             path.push(b'/');
         }

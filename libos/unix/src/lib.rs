@@ -31,7 +31,7 @@ pub use changes::{ChangeCounts, Changes};
 pub use family::{ChildActions, Kin, SIGNAL_BYTES, SetIds, Setting, WaitOptions, Whom, wait_status};
 pub use inode::InodeWords;
 pub use message::Object;
-pub use operation::{BY_PLACE, GIVES_IDS, OpenPurpose, Operation, PATH_LENGTH, QUIETLY, REAL_IDS, Request};
+pub use operation::{BY_PLACE, GIVES_IDS, OpenPurpose, Operation, PAGES_AHEAD, PATH_AT, PATH_LENGTH, QUIETLY, REAL_IDS, Request};
 pub use ring::RingWords;
 pub use terminal::TerminalFlags;
 

@@ -63,9 +63,13 @@ operations! {
     Resize = 0x4c,
     /// `(handle) → bytes, removed; path`. Where an entry is.
     Path = 0x4d,
-    /// `(handle, access; small: [`OpenPurpose`]) → OpenAnswer`. Open what an entry names. `EACCES`: its mode does not allow it. `ETXTBSY`: it
-    /// is executed, or to be executed and open for writing.
+    /// `(handle, access, window; small: [`OpenPurpose`]) → OpenAnswer`. Open what an entry names; with a window, to run it. `EACCES`: its mode does
+    /// not allow it. `ETXTBSY`: it is executed, or to be executed and open for writing.
     OpenEntry = 0x4e,
+    /// `(from, root; length, last, links; window; path; small: [`OpenPurpose::Execute`] or `Interpret`) → WalkAnswer`. Walk a path and open the
+    /// regular file that it leads to, to be run. `ELOOP`: it is a symbolic link. `EACCES`: it is something else, or may not be run. `ETXTBSY`: it is
+    /// open for writing.
+    Run = 0x4f,
     /// `(handle; page, pages, purpose; address) → pages, writable`. Map pages of an open file into the process's windows. Words only.
     MapFile = 0x50,
     /// `(handle, offset or END, length; bytes) → bytes, offset behind them`.
@@ -372,8 +376,15 @@ pub const BY_PLACE: u16 = 1;
 /// In the place that is told of a file that was opened to be run: it has a set-user-id or a set-group-id bit.
 pub const GIVES_IDS: u64 = 1 << 32;
 
-/// From which bit on the length of its path stands in that word; the path itself is in the mailbox. 0: it is not told.
+/// From which bit on the length of its path stands in that word; the path itself is in the mailbox, from [`PATH_AT`] on. 0: it is not told.
 pub const PATH_LENGTH: u32 = 40;
+
+/// Where in the mailbox. Before it stands the generation of the file's pages that were mapped on the way.
+pub const PATH_AT: usize = 8;
+
+/// From which bit on of the first word of that answer it stands how many these are: the first ones, in a window that the request named by its address
+/// and, in the lowest bits, by the pages that it has room for. None, if the process may have pages of the file already.
+pub const PAGES_AHEAD: u32 = 24;
 
 /// What [`Operation::OpenEntry`] opens a file for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -10,6 +10,7 @@ use spin::Mutex;
 use unix::{MAILBOX_BYTES, OpenPurpose, Operation, Request};
 
 use super::names::{Kept, Question, Stated};
+use super::pages::WindowAhead;
 use super::regular::RegularFile;
 use super::shelf;
 use super::{Handle, Haste, NONE, ROOT, Tree, high, low};
@@ -19,7 +20,7 @@ use crate::file::{self, Access, Blocking, File, Output, Seeking};
 use crate::server::Server;
 use crate::vfs::attributes::{Attributes, Change, Kind, Time};
 use crate::vfs::device;
-use crate::vfs::node::{self, Elsewhere, Entry, Listed, New, Node, Opened, Rename, Role, Statistics, Target, Visitor};
+use crate::vfs::node::{self, Elsewhere, Entry, Listed, New, Node, Opened, Rename, Role, Runnable, Statistics, Target, Visitor};
 use crate::vfs::opening::Opening;
 use crate::vfs::permission::{Actor, Wanted};
 use crate::vfs::status::Status;
@@ -70,6 +71,14 @@ pub fn handle_of(entry: &Arc<Entry>) -> Option<u32> {
 /// The count of an inode's changes, if it is told.
 fn counted(word: u64) -> Option<u32> {
     (high(word) != 0).then_some(low(word))
+}
+
+/// What a file is opened for that is run.
+fn purpose(as_what: Role) -> u16 {
+    match as_what {
+        Role::Program => OpenPurpose::Execute as u16,
+        Role::Interpreter => OpenPurpose::Interpret as u16,
+    }
 }
 
 /// The inode behind an entry, if it is of this tree.
@@ -153,21 +162,36 @@ impl RemoteNode {
     }
 
     fn open_handle(&self, access: Access, purpose: OpenPurpose) -> Result<Arc<dyn File>> {
-        let answer = self.ask_to_open(access, purpose)?;
-        Ok(self.opened(access, purpose, &answer))
+        let answer = self.ask(Operation::OpenEntry, purpose as u16, [self.number(), u64::from(access.bits()), 0])?;
+        Ok(self.tree().file(Handle::opened_for(self.tree(), high(answer[0]), access), self.kind, &answer))
     }
 
-    fn ask_to_open(&self, access: Access, purpose: OpenPurpose) -> Result<[u64; 4]> {
-        self.ask(Operation::OpenEntry, purpose as u16, [self.number(), u64::from(access.bits()), 0])
-    }
-
-    /// The file that an answer tells of.
-    fn opened(&self, access: Access, purpose: OpenPurpose, answer: &[u64; 4]) -> Arc<dyn File> {
-        let handle = match purpose {
-            OpenPurpose::Execute => Handle::with_haste(self.tree(), high(answer[0]), Haste::Soon),
-            _ => Handle::opened_for(self.tree(), high(answer[0]), access),
+    /// What an answer tells of that was opened to be run.
+    fn contents(&self, answer: &[u64; 4], as_what: Role, window: WindowAhead) -> node::Contents {
+        let haste = match as_what {
+            Role::Program => Haste::Soon,
+            Role::Interpreter => Haste::Later,
         };
-        self.tree().file(handle, self.kind, answer)
+        let file = self.tree().regular_file(Handle::with_haste(self.tree(), high(answer[0]), haste), answer);
+        let pages = low(answer[0]) >> unix::PAGES_AHEAD;
+        if pages > 0 {
+            let mut generation = [0; 8];
+            self.tree().server.fetch(0, &mut generation);
+            file.take_window(window, pages, u64::from_le_bytes(generation) as u32);
+        }
+        let length = (answer[1] >> unix::PATH_LENGTH) as usize;
+        let path = (length > 0).then(|| self.text(unix::PATH_AT, length));
+        (file, path)
+    }
+
+    fn run_path(&self, journey: &Journey, as_what: Role) -> Result<Runnable> {
+        let window = WindowAhead::new(self.tree());
+        let answer = self.travel(Operation::Run, journey, purpose(as_what), window.word())?;
+        if answer[0] & 0xf == FOREIGN {
+            let (entry, rest) = self.foreign(journey, &answer)?;
+            return Ok(Runnable::On(entry, rest, high(answer[1])));
+        }
+        Ok(Runnable::Contents(self.contents(&answer, as_what, window)))
     }
 
     /// Open what is no file of the tree.
@@ -317,17 +341,13 @@ impl Node for RemoteNode {
     }
 
     fn run(self: Arc<Self>, as_what: Role) -> Result<node::Contents> {
-        let purpose = match as_what {
-            Role::Program => OpenPurpose::Execute,
-            Role::Interpreter => OpenPurpose::Interpret,
-        };
         if self.kind != Kind::Regular {
             return Err(Errno::EACCES);
         }
-        let answer = self.ask_to_open(Access::READ, purpose)?;
-        let length = (answer[1] >> unix::PATH_LENGTH) as usize;
-        let path = (length > 0).then(|| self.text(0, length));
-        Ok((self.opened(Access::READ, purpose, &answer).backing().ok_or(Errno::EACCES)?, path))
+        let window = WindowAhead::new(self.tree());
+        let words = [self.number(), u64::from(Access::READ.bits()), window.word()];
+        let answer = self.ask(Operation::OpenEntry, purpose(as_what), words)?;
+        Ok(self.contents(&answer, as_what, window))
     }
 
     fn watch(&self, instance: u32, mask: u32) -> Result<i32> {
@@ -361,6 +381,10 @@ impl Node for RemoteNode {
 
     fn open_on(&self, journey: &Journey, opening: &Opening, world: &dyn World) -> Option<Result<Opened>> {
         Some(self.open_path(journey, opening, world))
+    }
+
+    fn run_on(&self, journey: &Journey, as_what: Role) -> Option<Result<Runnable>> {
+        Some(self.run_path(journey, as_what))
     }
 }
 

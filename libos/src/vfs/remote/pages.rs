@@ -20,6 +20,7 @@ use super::{Handle, Tree};
 use crate::errno::{Errno, Result};
 use crate::file::Output;
 use crate::memory::backing::{Frames, Purpose};
+use crate::vfs::node::PAGES_TO_RUN;
 use crate::vfs::world::World;
 
 /// Pages of a window: as many as a word has bits.
@@ -71,6 +72,33 @@ struct Window {
     mapped: u64,
     /// Those that may be stored to.
     writable: u64,
+}
+
+/// Room for the first pages of a file that is about to be opened; given back, unless it is used.
+pub(super) struct WindowAhead<'a> {
+    tree: &'a Tree,
+    /// None: there is no room, or a policy says what is mapped.
+    address: Option<usize>,
+}
+
+impl<'a> WindowAhead<'a> {
+    pub(super) fn new(tree: &'a Tree) -> WindowAhead<'a> {
+        let address = if tree.chooses_pages() { None } else { tree.windows.lock().take().ok() };
+        WindowAhead { tree, address }
+    }
+
+    /// As a word of a request.
+    pub(super) fn word(&self) -> u64 {
+        self.address.map_or(0, |address| address as u64 | PAGES_TO_RUN)
+    }
+}
+
+impl Drop for WindowAhead<'_> {
+    fn drop(&mut self) {
+        if let Some(address) = self.address {
+            self.tree.windows.lock().free.push(address);
+        }
+    }
 }
 
 /// What is known of an open inode.
@@ -357,6 +385,20 @@ impl Pages {
             tree.with_cache(|cache| cache.note_mapped(self.place, self.identity.1, page..page + u64::from(count)));
         }
         Ok(Ok(window))
+    }
+
+    /// So many of the first pages were mapped into a window when the file was opened. If it has one already, or they may be others by now, they are
+    /// given back.
+    pub(super) fn take_window(&self, handle: &Handle, mut window: WindowAhead, pages: u32, generation: u32) {
+        let Some(address) = window.address.take() else { return };
+        let mut state = self.state.lock();
+        self.settle(&mut state, handle);
+        let taken = Window { address, mapped: u64::MAX >> (WINDOW_PAGES as u32 - pages.clamp(1, WINDOW_PAGES as u32)), writable: 0 };
+        if generation == state.shown && !state.windows.contains_key(&0) {
+            state.windows.insert(0, taken);
+        } else {
+            discard(&handle.tree, core::iter::once(taken));
+        }
     }
 
     /// [`Backing::will_need`](crate::memory::backing::Backing::will_need). Who really needs them is told what is wrong.

@@ -9,7 +9,7 @@ use spin::Once;
 use unix::{InodeWords, OpenPurpose, Operation};
 
 use super::node::RemoteNode;
-use super::pages::Pages;
+use super::pages::{Pages, WindowAhead};
 use super::{Handle, Haste, high};
 use crate::errno::{Errno, Result};
 use crate::file::transfer::moved;
@@ -60,6 +60,11 @@ impl RegularFile {
                 Ok(own.call_once(|| Handle::new(&self.handle.tree, high(answer[0]))))
             }
         }
+    }
+
+    /// So many of its first pages, of this generation, were mapped into a window when it was opened.
+    pub(super) fn take_window(&self, window: WindowAhead, pages: u32, generation: u32) {
+        self.pages().take_window(&self.handle, window, pages, generation);
     }
 
     fn known_seals(&self) -> Seals {

@@ -302,6 +302,12 @@ impl Contents {
         shown + state.pages.len() - hiding
     }
 
+    /// Pages with storage of their own.
+    #[must_use]
+    pub fn stored(&self) -> usize {
+        self.state.lock().pages.len()
+    }
+
     /// Copy out from `offset` on.
     ///
     /// # Errors

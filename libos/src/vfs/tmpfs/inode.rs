@@ -482,9 +482,9 @@ impl Backing for Inode {
 
     fn frames(&self, page: u64, most: usize, purpose: Purpose) -> Result<Option<Frames>> {
         let contents = self.regular()?;
-        let before = contents.pages();
+        let before = contents.stored();
         let found = contents.frames(page, most, purpose);
-        if contents.pages() != before {
+        if contents.stored() != before {
             self.counts.note_state();
         }
         found

@@ -14,7 +14,7 @@ use libos::vfs::world::World;
 use unix::{Request, place};
 
 use super::world::RequestWorld;
-use super::{Asked, Tree, inode_of, map};
+use super::{Asked, Tree, inode_of, map, send};
 use crate::handles::Opened;
 use crate::machine;
 use crate::server::{Answer, value};
@@ -91,6 +91,21 @@ impl Tree {
             self.settle(&opened.entry, world.tick);
         }
         self.map_frames(asked, world, &opened, (page, pages, target), purpose)
+    }
+
+    /// Map the first pages of a program that was just opened into a window, if its process has none of them; gives how many. Who really needs them is
+    /// told what is wrong.
+    pub(super) fn map_ahead(&self, asked: &mut Asked, world: &RequestWorld, handle: u32, window: u64) -> u64 {
+        let (target, pages) = (window as usize & !(PAGE_SIZE - 1), window as usize % PAGE_SIZE);
+        let Ok(opened) = opened(asked, handle, Access::READ) else { return 0 };
+        let (Some(shown), Ok(inode)) = (&opened.shown, inode_of(&opened.entry)) else { return 0 };
+        let is_window = pages > 0 && pages <= PAGES_MOST && in_windows(target, pages);
+        if !is_window || shown.is_mapper(asked.id) || Backing::size(inode) == 0 || !inode.is_present(0) {
+            return 0;
+        }
+        let generation = u64::from(shown.generation());
+        let mapped = self.map_frames(asked, world, &opened, (0, pages, target), Purpose::Shared);
+        mapped.and_then(|answer| send(asked, 0, &generation.to_le_bytes()).map(|()| answer[0])).unwrap_or(0)
     }
 
     fn map_frames(

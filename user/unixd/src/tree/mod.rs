@@ -211,6 +211,7 @@ impl Tree {
             Operation::Resize => self.truncate(asked, world, handle, words[1], request.small == unix::BY_PLACE),
             Operation::Path => names::path(asked, handle),
             Operation::OpenEntry => self.open_entry(asked, world, request),
+            Operation::Run => self.run(asked, world, request),
             Operation::Permits => names::permits(asked, world, handle, request.small),
             Operation::MapFile => self.map_file(asked, world, request),
             Operation::WriteFile => self.write(asked, world, words),
@@ -303,27 +304,10 @@ impl Tree {
         if entry.node.kind() == Kind::Directory && access.contains(Access::WRITE) {
             return Err(Errno::EISDIR);
         }
-        let attributes = entry.node.attributes();
         if is_for(OpenPurpose::Execute) || is_for(OpenPurpose::Interpret) {
-            world.subject.may(&attributes, Wanted::EXECUTE)?;
-            let flags = entry.mount_flags();
-            if flags & NO_PROGRAMS != 0 {
-                return Err(Errno::EACCES);
-            }
-            let what = is_for(OpenPurpose::Execute).then_some(Use::Run);
-            if what.is_none() {
-                // What loads a program may be written to afterwards.
-                drop(InUse::begin(&entry, Use::Run)?);
-            }
-            let path = entry.path();
-            let mut answer = self.open_to(asked, world, entry, access & Access::READ, what)?;
-            answer[1] |= if attributes.permissions & SET_IDS != 0 && flags & NO_SET_IDS == 0 { unix::GIVES_IDS } else { 0 };
-            // Who runs it wants to know its path: that saves the question.
-            if send(asked, 0, &path).is_ok() {
-                answer[1] |= (path.len() as u64) << unix::PATH_LENGTH;
-            }
-            return Ok(answer);
+            return self.open_program(asked, world, request, entry, access & Access::READ);
         }
+        let attributes = entry.node.attributes();
         world.subject.may(&attributes, access.into())?;
         if is_for(OpenPurpose::Keep) {
             return self.open_quietly(asked, world, entry, access & Access::READ, None, None);
@@ -332,6 +316,30 @@ impl Tree {
             return self.open_to(asked, world, entry, access, None);
         }
         self.open_new(asked, world, entry, access)
+    }
+
+    /// Open a file that is to be run, or to load what is run; its path is told, and its first pages come into the window that the request names.
+    fn open_program(&self, asked: &mut Asked, world: &RequestWorld, request: &Request, entry: Arc<Entry>, access: Access) -> Answer {
+        let attributes = entry.node.attributes();
+        world.subject.may(&attributes, Wanted::EXECUTE)?;
+        let flags = entry.mount_flags();
+        if flags & NO_PROGRAMS != 0 {
+            return Err(Errno::EACCES);
+        }
+        let what = (request.small == OpenPurpose::Execute as u16).then_some(Use::Run);
+        if what.is_none() {
+            // What loads a program may be written to afterwards.
+            drop(InUse::begin(&entry, Use::Run)?);
+        }
+        let path = entry.path();
+        let mut answer = self.open_to(asked, world, entry, access, what)?;
+        answer[1] |= if attributes.permissions & SET_IDS != 0 && flags & NO_SET_IDS == 0 { unix::GIVES_IDS } else { 0 };
+        // Who runs it wants to know its path: that saves the question.
+        if send(asked, unix::PATH_AT, &path).is_ok() {
+            answer[1] |= (path.len() as u64) << unix::PATH_LENGTH;
+        }
+        answer[0] |= self.map_ahead(asked, world, (answer[0] >> 32) as u32, request.words[2]) << unix::PAGES_AHEAD;
+        Ok(answer)
     }
 
     /// Show a regular file to processes, the one that asks among them.

@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use libos::errno::{Errno, Result};
+use libos::file::Access;
 use libos::file::inotify::Happening;
 use libos::vfs::attributes::{Change, Kind};
 use libos::vfs::mount::NO_PROGRAMS;
@@ -127,6 +128,24 @@ impl Tree {
         }
     }
 
+    /// Open what a path leads to, to be run.
+    pub(super) fn run(&self, asked: &mut Asked, world: &RequestWorld, request: &Request) -> Answer {
+        let walk = self.read_walk(asked, request.words)?;
+        let found = walk_on(world, &walk.start, &walk.path, walk.last, walk.links)?;
+        check_reach(world, &found)?;
+        if found.rest.is_some() {
+            return answer(asked, found, walk.last);
+        }
+        let entry = found.existing()?;
+        match entry.node.kind() {
+            Kind::Regular => {}
+            Kind::Link => return Err(Errno::ELOOP),
+            _ => return Err(Errno::EACCES),
+        }
+        world.may_use(&entry, b"", Wanted::EXECUTE | Wanted::READ)?;
+        self.open_program(asked, world, request, entry, Access::READ)
+    }
+
     pub(super) fn change(&self, asked: &mut Asked, world: &RequestWorld, handle: u32, parts: u16) -> Answer {
         let bytes = letter(asked, wire::CHANGE_WORDS * 8)?;
         let entry = asked.handles.entry(handle)?;
@@ -141,7 +160,7 @@ impl Tree {
     pub(super) fn truncate(&self, asked: &mut Asked, world: &RequestWorld, handle: u32, size: u64, by_place: bool) -> Answer {
         if let Held::Open(opened) = asked.handles.get(handle)?
             && !by_place
-            && !opened.access.contains(libos::file::Access::WRITE)
+            && !opened.access.contains(Access::WRITE)
         {
             return Err(Errno::EINVAL);
         }

@@ -105,15 +105,14 @@ impl Showcase {
     #[must_use]
     pub fn mapped_at(&self, place: u32, process: u32) -> Option<Arc<Shown>> {
         let shown = self.places.lock().by_place.get(place as usize).and_then(Weak::upgrade)?;
-        let has = shown.state.lock().mappers.contains(process);
-        has.then_some(shown)
+        shown.is_mapper(process).then_some(shown)
     }
 
     /// A process's mappings are also those of a child that it forked.
     pub fn clone_mappings(&self, parent: u32, child: u32) {
         let all = self.places.lock().known_to(parent);
         for shown in all {
-            if shown.state.lock().mappers.contains(parent) {
+            if shown.is_mapper(parent) {
                 shown.note_mapper(child);
             }
         }
@@ -192,6 +191,12 @@ impl Shown {
     #[must_use]
     pub fn openers(&self) -> Vec<u32> {
         self.state.lock().openers.as_slice().to_vec()
+    }
+
+    /// Whether a process may have pages mapped.
+    #[must_use]
+    pub fn is_mapper(&self, process: u32) -> bool {
+        self.state.lock().mappers.contains(process)
     }
 
     /// Note that a process may have pages mapped.
