@@ -74,6 +74,7 @@ fn ours() -> Vec<Case> {
         "splices",
         "scheduling",
         "wait",
+        "wait_signals",
         "kill",
         "groups",
         "owned_locks",
