@@ -74,7 +74,6 @@ fn ours() -> Vec<Case> {
         "splices",
         "scheduling",
         "wait",
-        "wait_signals",
         "kill",
         "groups",
         "owned_locks",

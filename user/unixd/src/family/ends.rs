@@ -16,7 +16,7 @@ impl Family {
         (member.stop_by, member.look_at_cpu, member.unseen_stop, member.unseen_continue) = (None, None, None, false);
         let (watchers, watched) = (core::mem::take(&mut member.watchers), core::mem::take(&mut member.watched));
         for watcher in watchers {
-            self.effects.push_back(Effect::Ring(watcher));
+            self.tell(watcher);
             self.members.get_mut(&watcher).map(|watcher| watcher.watched.remove(id));
         }
         for other in watched {

@@ -1,11 +1,10 @@
 //! `SIGCHLD` while its sender is waited for: dropped where nobody wants it, and there where somebody does; and what is known of children that have
 //! nothing to tell yet.
-#![expect(clippy::undocumented_unsafe_blocks, reason = "each block is a plain call, on numbers and on the program's own variables")]
 
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use linux_programs::called;
-use linux_programs::family::{await_number, block, child, end_of, handle, run, shared, signal_set, sleep_ms, sleep_on, wait};
+use linux_programs::family::{await_number, block, child, end_of, handle, shared, signal_set, sleep_ms, sleep_on, wait};
 
 static COUNT: AtomicI32 = AtomicI32::new(0);
 
@@ -212,19 +211,18 @@ fn a_grandchild_that_has_stopped() {
     }
 }
 
-fn main() {
-    run(&[
-        ("dropped-in-the-wait", dropped_in_the_wait),
-        ("dropped-though-another-ended", dropped_though_another_ended),
-        ("dropped-before-it-is-blocked", dropped_before_it_is_blocked),
-        ("blocked", blocked),
-        ("ignored-when-it-is-unblocked", ignored_when_it_is_unblocked),
-        ("by-descriptor", by_descriptor),
-        ("polls", polls),
-        ("beside-another-signal", beside_another_signal),
-        ("handled", handled),
-        ("stops", stops),
-        ("nothing-yet", nothing_yet),
-        ("a-grandchild-that-has-stopped", a_grandchild_that_has_stopped),
-    ]);
-}
+/// All of it.
+pub const CASES: [(&str, fn()); 12] = [
+    ("dropped-in-the-wait", dropped_in_the_wait),
+    ("dropped-though-another-ended", dropped_though_another_ended),
+    ("dropped-before-it-is-blocked", dropped_before_it_is_blocked),
+    ("blocked", blocked),
+    ("ignored-when-it-is-unblocked", ignored_when_it_is_unblocked),
+    ("by-descriptor", by_descriptor),
+    ("polls", polls),
+    ("beside-another-signal", beside_another_signal),
+    ("handled", handled),
+    ("stops-signals", stops),
+    ("nothing-yet", nothing_yet),
+    ("a-grandchild-that-has-stopped", a_grandchild_that_has_stopped),
+];
