@@ -14,8 +14,7 @@ use crate::identity::Word;
 use crate::kernel::Kernel;
 use crate::limits::RESOURCES;
 use crate::process::Process;
-use crate::signal::{Action, Ending, IGNORE, Information, SIGCHLD, SIGKILL};
-use crate::thread::Waits;
+use crate::signal::{Action, Ending, IGNORE, Information, SIGCHLD, SIGKILL, Set};
 
 /// What a process remembers of what it asked and heard.
 #[derive(Debug, Default)]
@@ -91,11 +90,11 @@ impl<K: Kernel> Process<K> {
     pub fn hear(&self) {
         self.look_at_shared(None);
         self.look_at_rings();
-        self.hear_doorbell();
+        self.hear_doorbell(0);
     }
 
-    /// [`Process::hear`], but for words that threads wait on.
-    pub(crate) fn hear_doorbell(&self) {
+    /// [`Process::hear`], but for words that threads wait on. If no other signals wait than `left`, these are not taken.
+    pub(crate) fn hear_doorbell(&self, left: Set) {
         let rings = self.kernel.doorbell().value;
         if self.heard.swap(rings, Ordering::Relaxed) == rings {
             return;
@@ -115,7 +114,7 @@ impl<K: Kernel> Process<K> {
         if self.family.limit_changes.swap(changes, Ordering::Relaxed) != changes {
             self.hear_limits();
         }
-        while bulletin.signals.load(Ordering::Relaxed) != 0 && self.take_signals().is_ok() {}
+        while bulletin.signals.load(Ordering::Relaxed) & !left != 0 && self.take_signals().is_ok() {}
         self.answer_questions();
     }
 
@@ -190,17 +189,9 @@ impl<K: Kernel> Process<K> {
         self.hear();
     }
 
-    /// Ask again and again, whenever something changed, until the answer is another than `EAGAIN`.
-    ///
-    /// # Errors
-    /// What is answered. `EINTR`: a signal came.
-    pub fn ask_until<T>(&self, mut ask: impl FnMut() -> Result<T>) -> Result<T> {
-        loop {
-            match ask() {
-                Err(Errno::EAGAIN) => self.block(Waits::Change, None)?,
-                outcome => return outcome,
-            }
-        }
+    /// Whether no thread of the process takes notice of `SIGCHLD`, wherever it was sent.
+    pub fn drops_child_signals(&self) -> bool {
+        self.threads.with(|table| table.is_alone()) && self.signals.is_dropped(SIGCHLD)
     }
 
     /// An id for a new thread.

@@ -74,6 +74,9 @@ pub const SWITCHED: &str = "another thread runs";
 /// The upcall that resolves a page fault of a copy, as the native entry does.
 type OnFault = Box<dyn Fn(usize, Access) -> bool + Send + Sync>;
 
+/// What happens while the process sleeps without an end.
+type OnSleep = Box<dyn FnMut(&[WaitWord]) + Send>;
+
 /// What answers for `unixd`.
 type OnAsk = Box<dyn FnMut(Request) -> Result<[u64; 4]> + Send>;
 
@@ -120,6 +123,8 @@ pub struct FakeKernel {
     /// Whether the call that is served is one that the registers are at hand for.
     pub has_registers: AtomicBool,
     on_fault: Mutex<Option<OnFault>>,
+    /// What happens in such a sleep.
+    pub on_sleep: Mutex<Option<OnSleep>>,
     /// What `unixd` answers.
     pub on_ask: Mutex<OnAsk>,
     /// The mailbox.
@@ -166,6 +171,7 @@ impl FakeKernel {
             registers: Mutex::new(Registers::default()),
             has_registers: true.into(),
             on_fault: Mutex::new(None),
+            on_sleep: Mutex::new(None),
             on_ask: Mutex::new(Box::new(alone)),
             mailbox: Mutex::new([0; unix::MAILBOX_BYTES]),
             bulletin: Bulletin::default(),
@@ -529,8 +535,11 @@ impl Kernel for FakeKernel {
         self.clock() - self.slept.load(Ordering::Relaxed)
     }
 
-    fn wait(&self, _words: &[WaitWord], deadline: Option<u64>) -> exo::Result<usize> {
-        let deadline = deadline.expect("a wait that ends");
+    fn wait(&self, words: &[WaitWord], deadline: Option<u64>) -> exo::Result<usize> {
+        let Some(deadline) = deadline else {
+            (self.on_sleep.lock().as_mut().expect("a wait that ends"))(words);
+            return Ok(0);
+        };
         let before = self.ticks.fetch_max(deadline, Ordering::Relaxed);
         self.slept.fetch_add(deadline.saturating_sub(before), Ordering::Relaxed);
         Err(abi::Error::TimedOut)

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::process::Process;
-use crate::signal::attention;
+use crate::signal::{SIGCHLD, attention, bit};
 use crate::thread::Table;
 use crate::thread::record::{Outcome, Waits};
 use crate::time::ticks_at;
@@ -31,20 +31,20 @@ impl<K: Kernel> Process<K> {
 
     #[inline(always)]
     fn block_untraced(&self, waits: Waits, deadline_ns: Option<u64>) -> Result<()> {
-        if waits != Waits::Change {
+        if !matches!(waits, Waits::Change | Waits::Child) {
             return self.block_with_others(waits, deadline_ns);
         }
         if self.threads.with(|table| table.is_alone()) {
-            return self.block_alone(deadline_ns);
+            return self.block_alone(waits, deadline_ns);
         }
-        let outcome = self.block_with_others(waits, deadline_ns);
+        let outcome = self.block_with_others(Waits::Change, deadline_ns);
         let thread = self.threads.with(|table| table.current_slot());
         self.threads.watches.lock().forget(thread);
         outcome
     }
 
     /// The only thread waits for a change: there is nobody else to run.
-    fn block_alone(&self, deadline_ns: Option<u64>) -> Result<()> {
+    fn block_alone(&self, waits: Waits, deadline_ns: Option<u64>) -> Result<()> {
         if self.signals.is_wait_over() {
             return if self.is_interrupted() || self.signals.is_end_due() { Err(Errno::EINTR) } else { Ok(()) };
         }
@@ -55,7 +55,8 @@ impl<K: Kernel> Process<K> {
         self.threads.watches.lock().clear();
         self.run_timers();
         self.family.sleeps.store(true, Ordering::Relaxed);
-        self.hear_doorbell();
+        // What tells of a child's end, and is dropped, is left to the wait that is asked for next.
+        self.hear_doorbell(if waits == Waits::Child && self.drops_child_signals() { bit(SIGCHLD) } else { 0 });
         self.family.sleeps.store(false, Ordering::Relaxed);
         match deadline_ns {
             Some(deadline) if self.now_ns() >= deadline => Err(Errno::ETIMEDOUT),

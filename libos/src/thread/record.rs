@@ -17,6 +17,8 @@ pub enum Waits {
     Signal,
     /// Something that another thread does to a file.
     Change,
+    /// News of a child.
+    Child,
     /// That a child lets go of the process's memory. Signals do not end it.
     Release,
     /// A wake on this futex.

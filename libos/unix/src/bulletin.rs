@@ -8,8 +8,11 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 pub struct Bulletin {
     /// Counted up, and woken, whenever something happened that the process may care for.
     pub doorbell: AtomicU32,
-    /// Not 0 while signals from elsewhere wait to be taken.
-    pub signals: AtomicU32,
+    /// Signals from elsewhere that wait to be taken: a set.
+    pub signals: AtomicU64,
+    /// A child that lives and whose end sends `SIGCHLD`, while none of all the children has anything to tell: to wait for that one, or for any, is to
+    /// wait indeed. 0: it is to be asked.
+    pub quiet_child: AtomicU32,
     /// The parent's id.
     pub parent: AtomicU32,
     /// The process group's id.

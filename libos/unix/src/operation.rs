@@ -232,8 +232,9 @@ operations! {
     QueueAttributes = 0xb6,
 
     // Their families: 0x10.
-    /// `(large: options, whom, thread) → id`, words 1-3: status | user << 32, nanoseconds of the CPU, most pages resident | faults << 32.
-    /// Options and whom are [`WaitOptions`](crate::WaitOptions) and [`Whom`](crate::Whom). `EAGAIN`: a ring tells when to ask again. `ECHILD`: there is no such child.
+    /// `(small: a signal that the caller would drop, or 0, large: options, whom, thread) → id`, words 1-3: status | user << 32, nanoseconds of the
+    /// CPU, most pages resident | faults << 32. Options and whom are [`WaitOptions`](crate::WaitOptions) and [`Whom`](crate::Whom). The signal does not wait
+    /// for the caller any more. `EAGAIN`: a ring tells when to ask again. `ECHILD`: there is no such child.
     Wait = 0x10,
     /// `(small: signal, large: id, thread, birth) → 0`, word 1: whether the caller is among those meant, who is left out. As kill(2); with a
     /// thread, as tgkill(2); with a birth, as pidfd_send_signal(2).

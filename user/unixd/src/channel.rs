@@ -4,6 +4,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use abi::{EnvId, PAGE_SIZE, Rights};
 use alloc::vec::Vec;
+use libos::signal::Set;
 use unix::{Bulletin, Changes, MAILBOX_BYTES, MAILBOX_PAGES, place};
 
 /// Where the channels are here: a bulletin and a mailbox each, and a page that is never mapped.
@@ -59,6 +60,11 @@ impl Channel {
     /// Set a word of the bulletin.
     pub fn tell(&self, word: fn(&Bulletin) -> &AtomicU32, value: u32) {
         word(self.bulletin()).store(value, Ordering::Relaxed);
+    }
+
+    /// Say which signals wait to be taken.
+    pub fn tell_signals(&self, set: Set) {
+        self.bulletin().signals.store(set, Ordering::Relaxed);
     }
 
     /// Count a word of the bulletin up.

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use libos::errno::Errno;
 use libos::limits::{Limit, RESOURCES};
-use libos::signal::Information;
+use libos::signal::{Information, bit};
 use unix::{ChildActions, MAILBOX_BYTES, Operation, Request, SIGNAL_BYTES, SetIds, Setting, WaitOptions, Whom};
 
 use crate::family::control::Whose;
@@ -27,7 +27,7 @@ impl Server {
         let &Request { operation, small, large, words } = request;
         let family = &mut self.family;
         match operation {
-            Operation::Wait => self.wait(id, large, words),
+            Operation::Wait => self.wait(id, u32::from(small), large, words),
             Operation::Kill | Operation::Queue => self.signal(id, request),
             Operation::TakeSignals => self.take_signals(id),
             Operation::Stop => family.stop(id, u32::from(small), large).map(|is_stopped| [u64::from(is_stopped), 0, 0, 0]),
@@ -76,9 +76,12 @@ impl Server {
         }
     }
 
-    fn wait(&mut self, id: u32, options: u32, words: [u64; 3]) -> Answer {
+    fn wait(&mut self, id: u32, dropped: u32, options: u32, words: [u64; 3]) -> Answer {
         let whom = Whom::unpack(words[0]).ok_or(Errno::EINVAL)?;
         let asked = Asked { whom, options: WaitOptions::from_bits_truncate(options), thread: words[1] as u32 };
+        if dropped != 0 {
+            self.family.drop_signal(id, dropped)?;
+        }
         let found = self.family.wait(id, &asked)?;
         let resident = u64::from(found.usage.most_resident) | u64::from(found.usage.faults) << 32;
         Ok([u64::from(found.id), u64::from(found.status) | u64::from(found.user) << 32, found.usage.cpu_ns, resident])
@@ -177,7 +180,8 @@ impl Server {
         channel.tell(|bulletin| &bulletin.group, member.group);
         channel.tell(|bulletin| &bulletin.session, member.session);
         channel.tell(|bulletin| &bulletin.stopped, u32::from(member.is_stopped()));
-        channel.tell(|bulletin| &bulletin.signals, u32::from(!member.queue.is_empty()));
+        channel.tell_signals(member.queue.iter().fold(0, |set, (_, information)| set | bit(information.signal as u32)));
+        channel.tell(|bulletin| &bulletin.quiet_child, member.quiet_child);
         channel.tell(|bulletin| &bulletin.killed, u32::from(member.end_by.is_some()));
         channel.tell(|bulletin| &bulletin.limit_changes, member.limit_changes);
     }

@@ -16,7 +16,7 @@ impl Family {
         (member.stop_by, member.look_at_cpu, member.unseen_stop, member.unseen_continue) = (None, None, None, false);
         let (watchers, watched) = (core::mem::take(&mut member.watchers), core::mem::take(&mut member.watched));
         for watcher in watchers {
-            self.effects.push_back(Effect::Ring(watcher));
+            self.tell(watcher);
             self.members.get_mut(&watcher).map(|watcher| watcher.watched.remove(id));
         }
         for other in watched {
@@ -88,6 +88,8 @@ impl Family {
             (member.parent, member.parent_thread, member.exit_signal) = (heir, 0, SIGCHLD);
             let death_signal = member.death_signal;
             self.members.get_mut(&heir).map(|heir| heir.children.insert(child));
+            // It may have stopped, of which its parent is told once.
+            self.set_quiet_child(heir, 0);
             self.tell(child);
             if death_signal != 0 {
                 let _ = self.send(child, 0, Information::new(death_signal, Information::USER, 0));
@@ -145,7 +147,7 @@ impl Family {
     fn tell_parent_of_end(&mut self, id: u32) {
         let member = &self.members[&id];
         let (parent, signal) = (member.parent, member.exit_signal);
-        let actions = self.members.get(&parent).map_or(ChildActions::IGNORED, |parent| parent.child_actions);
+        let actions = self.expect_news(parent);
         let is_ignored = signal == SIGCHLD && actions.contains(ChildActions::IGNORED);
         let is_unwanted = signal == SIGCHLD && actions.intersects(ChildActions::IGNORED | ChildActions::NO_WAIT);
         if signal != 0 && !is_ignored && parent != unix::SERVER_ID {

@@ -113,6 +113,8 @@ pub struct Member {
     pub cpu_warning: u64,
     /// Its children that have not been waited for.
     pub children: Ids,
+    /// A child whose end sends `SIGCHLD`, if none of all the children has news. 0: some may have, or there is no such child.
+    pub quiet_child: u32,
     /// Who wants to know of its end: readers of pidfds.
     pub watchers: Ids,
     /// Those of whose end it wants to know.
@@ -161,6 +163,7 @@ impl Member {
             look_at_cpu: None,
             cpu_warning: 0,
             children: Ids::new(),
+            quiet_child: 0,
             watchers: Ids::new(),
             watched: Ids::new(),
             threads: Vec::new(),
@@ -199,6 +202,12 @@ impl Member {
     #[must_use]
     pub fn is_dead(&self) -> bool {
         matches!(self.life, Life::Zombie(_))
+    }
+
+    /// Whether there is something that its parent could be told by a wait.
+    #[must_use]
+    pub fn has_news(&self) -> bool {
+        self.is_dead() || self.unseen_stop.is_some() || self.unseen_continue
     }
 
     /// Whether signals are any good to it: not to `unixd`, nor to who has ended or is to end at once.

@@ -12,6 +12,8 @@ pub mod groups;
 pub mod limits;
 pub mod member;
 pub mod notices;
+#[cfg(test)]
+mod quiet_tests;
 pub mod signals;
 pub mod stops;
 #[cfg(test)]
@@ -203,8 +205,12 @@ impl Family {
         if limit != [libos::limits::UNLIMITED; 2] {
             (child.cpu_warning, child.look_at_cpu, self.is_due_changed) = (limit[0], Some(0), true);
         }
+        let (parent, is_usual) = (child.parent, child.exit_signal == libos::signal::SIGCHLD);
         self.add(child);
         self.effects.push_back(Effect::Publish(id));
+        if is_usual && self.members.get(&parent).is_some_and(|parent| parent.quiet_child != 0 || parent.children.as_slice() == [id]) {
+            self.set_quiet_child(parent, id);
+        }
         Ok(())
     }
 
@@ -219,7 +225,11 @@ impl Family {
     pub fn forget(&mut self, id: u32) {
         let Some(member) = self.members.remove(&id) else { return };
         self.stopped -= usize::from(member.is_stopped());
-        self.members.get_mut(&member.parent).map(|parent| parent.children.remove(id));
+        let Some(parent) = self.members.get_mut(&member.parent) else { return };
+        parent.children.remove(id);
+        if parent.quiet_child == id {
+            self.set_quiet_child(member.parent, 0);
+        }
     }
 
     /// A process runs another program, of this name: execve(2).
@@ -270,8 +280,11 @@ impl Family {
     /// Let a process know that something changed.
     fn tell(&mut self, id: u32) {
         if self.members.get(&id).is_some_and(|member| !member.is_dead()) && id != unix::SERVER_ID {
-            self.effects.push_back(Effect::Publish(id));
-            self.effects.push_back(Effect::Ring(id));
+            // What was told just now is told with the rest.
+            if self.effects.back() != Some(&Effect::Ring(id)) {
+                self.effects.push_back(Effect::Publish(id));
+                self.effects.push_back(Effect::Ring(id));
+            }
         }
     }
 }

@@ -140,6 +140,16 @@ impl Family {
         }
     }
 
+    /// A signal is nothing to a process: it does not wait for it any more.
+    ///
+    /// # Errors
+    /// `ESRCH`: there is no such process.
+    pub fn drop_signal(&mut self, id: u32, signal: u32) -> Result<()> {
+        self.member_mut(id)?.queue.retain(|(_, information)| information.signal as u32 != signal);
+        self.effects.push_back(Effect::Publish(id));
+        Ok(())
+    }
+
     /// Take at most `most` signals that are on their way to a process; and how often it was sent `SIGCONT`.
     ///
     /// # Errors

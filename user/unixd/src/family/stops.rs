@@ -58,9 +58,16 @@ impl Family {
         self.tell_parent_of_stop(id);
     }
 
+    /// A process is about to be told of a child of its, and what it does about that: from now on it is to ask.
+    pub(super) fn expect_news(&mut self, id: u32) -> ChildActions {
+        let Some(member) = self.members.get_mut(&id) else { return ChildActions::IGNORED };
+        member.quiet_child = 0;
+        member.child_actions
+    }
+
     fn tell_parent_of_stop(&mut self, id: u32) {
         let parent = self.members[&id].parent;
-        let actions = self.members.get(&parent).map_or(ChildActions::IGNORED, |parent| parent.child_actions);
+        let actions = self.expect_news(parent);
         if parent != unix::SERVER_ID && !actions.intersects(ChildActions::IGNORED | ChildActions::NO_STOPS) {
             let _ = self.send(parent, 0, self.about_child(id, SIGCHLD));
         }

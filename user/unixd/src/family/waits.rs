@@ -4,7 +4,7 @@ use libos::errno::Errno;
 use libos::signal::SIGCHLD;
 use unix::{WaitOptions, Whom, wait_status};
 
-use super::{Family, Life, Member, Result, Usage};
+use super::{Effect, Family, Life, Member, Result, Usage};
 use crate::ids::Ids;
 
 /// What a wait is for.
@@ -53,6 +53,7 @@ impl Family {
         let children = core::mem::take(&mut waiting.children);
         let mut refusal = Errno::ECHILD;
         let mut found = None;
+        let mut silent = None;
         for id in asked.among(&children) {
             let Some(child) = self.members.get_mut(id).filter(|child| is_meant(child, asked, own_group)) else { continue };
             if let Some(status) = report(child, asked.options) {
@@ -62,16 +63,47 @@ impl Family {
             }
             if !child.is_dead() {
                 refusal = Errno::EAGAIN;
+                silent = Some(child.id);
             }
         }
         self.member_mut(waiter)?.children = children;
-        let found = found.ok_or(refusal)?;
+        let Some(found) = found else {
+            if let Some(child) = silent {
+                self.look_for_quiet(waiter, child);
+            }
+            return Err(refusal);
+        };
         if !asked.options.contains(WaitOptions::KEEP) && self.member(found.id)?.is_dead() {
             self.forget(found.id);
-            let waiter = self.member_mut(waiter)?;
-            waiter.children_usage = waiter.children_usage.and(found.usage);
+            let own = self.member_mut(waiter)?;
+            own.children_usage = own.children_usage.and(found.usage);
+            if let Some(&next) = own.children.as_slice().first() {
+                self.look_for_quiet(waiter, next);
+            }
         }
         Ok(found)
+    }
+
+    /// If none of a process's children has news, let it know that a wait for this one is in vain so far.
+    fn look_for_quiet(&mut self, id: u32, child: u32) {
+        /// Of more children nobody looks at all for this alone.
+        const FEW: usize = 16;
+        let Some(member) = self.members.get(&id).filter(|member| member.children.as_slice().len() <= FEW) else { return };
+        let is_usual = self.members.get(&child).is_some_and(|child| child.exit_signal == SIGCHLD);
+        let has_news = |child| self.members.get(child).is_some_and(|child| child.has_news());
+        if is_usual && (member.quiet_child != 0 || !member.children.as_slice().iter().any(has_news)) {
+            self.set_quiet_child(id, child);
+        }
+    }
+
+    /// Let a process know of which child it can tell by itself that a wait for it is in vain; 0: of none.
+    pub(super) fn set_quiet_child(&mut self, id: u32, child: u32) {
+        if let Some(member) = self.members.get_mut(&id)
+            && member.quiet_child != child
+        {
+            member.quiet_child = child;
+            self.effects.push_back(Effect::Publish(id));
+        }
     }
 }
 

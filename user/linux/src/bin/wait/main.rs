@@ -1,6 +1,8 @@
 //! Children and what becomes of them: wait4(2), waitid(2), `SIGCHLD`, orphans.
 #![expect(clippy::undocumented_unsafe_blocks, reason = "each block is a plain call, on numbers and on the program's own variables")]
 
+mod signals;
+
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use linux_programs::called;
@@ -427,7 +429,7 @@ fn other_exit_signals() {
 }
 
 fn main() {
-    run(&[
+    let cases: [(&str, fn()); 21] = [
         ("exit-codes", exit_codes),
         ("signals-end", signals_end),
         ("no-children", no_children),
@@ -449,5 +451,6 @@ fn main() {
         ("many", many),
         ("from-threads", from_threads),
         ("other-exit-signals", other_exit_signals),
-    ]);
+    ];
+    run(&[&cases[..], &signals::CASES].concat());
 }
