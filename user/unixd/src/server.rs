@@ -230,9 +230,6 @@ impl Server {
 
     /// Whether a process would be granted so many frames more.
     fn could_have(&self, id: u32, wanted: usize) -> Answer {
-        /// Frames that it may come to need beside those that it asks about: page tables, and what others take meanwhile.
-        const BESIDES: usize = 256;
-        let wanted = wanted.saturating_add(wanted / 512 + BESIDES);
         let (_, used) = self.process(id)?.frames();
         let grant = || self.admission.grant(Asking { wanted, used, available: memory::available() });
         if grant() < wanted {
