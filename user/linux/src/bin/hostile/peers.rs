@@ -107,7 +107,8 @@ fn take_lock(shared: &Shared) -> i32 {
     if lock(file, libc::F_WRLCK, libc::F_SETLKW) == 0 { 0 } else { 1 }
 }
 
-/// The offset may be anything; calls that use it answer what they may.
+/// The offset may be anything, and so may the file's length, which the hostile process may change as well; calls that use them answer what they
+/// may.
 fn share_offset(shared: &Shared) -> i32 {
     unsafe { libc::close(shared.pipe[1]) };
     shared.await_hostile();
@@ -123,6 +124,9 @@ fn share_offset(shared: &Shared) -> i32 {
     }
     // Nobody else uses it any more.
     unsafe {
+        if libc::ftruncate(shared.file, FILE_BYTES) != 0 {
+            return 3;
+        }
         if libc::lseek(shared.file, 5, libc::SEEK_SET) != 5 || libc::read(shared.file, bytes.as_mut_ptr().cast(), 7) != 7 {
             return 2;
         }
