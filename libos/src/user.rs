@@ -184,6 +184,19 @@ pub trait UserMemory {
         None
     }
 
+    /// The same for one that ends in the last bytes of a page, which are read from what is before it on: where a stack's top is, whatever
+    /// a program was given ends so.
+    fn with_last<T>(&self, address: usize, work: impl FnOnce(&[u8]) -> T) -> Option<T>
+    where
+        Self: Sized,
+    {
+        const BYTES: usize = SHORT_WORDS * 8;
+        let start = (address | (abi::PAGE_SIZE - 1)) - (BYTES - 1);
+        let bytes: [u8; BYTES] = self.read_value(start).ok()?;
+        let bytes = bytes.get(address.checked_sub(start)?..)?;
+        Some(work(&bytes[..bytes.iter().position(|&byte| byte == 0)?]))
+    }
+
     /// Read a NUL-terminated string, without the NUL. `ENAMETOOLONG` if there is none in the first `most` bytes.
     fn read_string(&self, address: usize, most: usize) -> Result<Vec<u8>>
     where

@@ -13,6 +13,8 @@ impl<K: Kernel> Process<K> {
     ///
     /// # Errors
     /// `EINTR`: another thread is at it already, and ends this one. Nothing was taken away.
+    // What it needs of the stack is free again when a program is mapped, which needs much.
+    #[inline(never)]
     pub fn depart(&self, name: &[u8]) -> Result<()> {
         self.end_others()?;
         let remains = self.memory.lock().clear(&self.kernel);

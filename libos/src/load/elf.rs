@@ -53,7 +53,9 @@ impl Program {
         if file.size() < HEADER_BYTES as u64 {
             return Err(Errno::EIO);
         }
-        Self::read_headers(file, &Head::read(file)?, Errno::ELIBBAD)
+        let mut head = Head::default();
+        head.read(file)?;
+        Self::read_headers(file, &head, Errno::ELIBBAD)
     }
 
     /// Linux takes class and byte order from the machine alone, which are this one's: its structs stand in the file.

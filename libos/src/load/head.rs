@@ -11,15 +11,21 @@ pub const HEAD_BYTES: usize = 512;
 #[repr(C, align(8))]
 pub struct Head(pub [u8; HEAD_BYTES]);
 
+impl Default for Head {
+    fn default() -> Head {
+        Head([0; HEAD_BYTES])
+    }
+}
+
 impl Head {
     /// Read them of a file that is about to be run.
     ///
     /// # Errors
     /// Those of reading.
-    pub fn read(file: &dyn Backing) -> Result<Head> {
+    pub fn read(&mut self, file: &dyn Backing) -> Result<()> {
         file.will_need(PAGES_TO_RUN);
-        let mut head = Head([0; HEAD_BYTES]);
-        file.read_at(0, &mut head.0)?;
-        Ok(head)
+        let count = file.read_at(0, &mut self.0)?;
+        self.0[count..].fill(0);
+        Ok(())
     }
 }

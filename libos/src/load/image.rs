@@ -18,6 +18,7 @@ use crate::memory::{
     Contents, FileMapping, Label, MAPPING_TOP, Memory, PROGRAM_BOTTOM, Placement, Protection, Region, is_in_a_file, may_reserve, pages_up,
 };
 use crate::user::PROGRAM_TOP;
+use crate::vfs::node::Role;
 
 /// Where a position-independent program goes: two thirds up, where Linux puts it without randomization.
 const RELOCATABLE_BASE: usize = if cfg!(target_arch = "x86_64") { 0x5555_5555_4000 } else { 0x5555_5555_0000 };
@@ -41,14 +42,14 @@ pub struct Image {
 ///
 /// # Errors
 /// `EINVAL`: no segments, or one that makes no sense. Others as `Memory::map`.
-pub fn map<K: Kernel>(memory: &mut Memory, kernel: &K, program: &Program, file: &Executable, interpreter: Option<()>) -> Result<Image> {
+pub fn map<K: Kernel>(memory: &mut Memory, kernel: &K, program: &Program, file: &Executable, role: Role) -> Result<Image> {
     let segments: Vec<&ProgramHeader> = program.headers.iter().filter(|header| header.p_type == PT_LOAD).collect();
     for segment in &segments {
         check(segment)?;
     }
     let text = memory.prepare_text(kernel, &file.backing);
     let room = text.as_ref().map_or(0, Preparation::end);
-    let bias = if program.is_relocatable() { bias(memory, &segments, interpreter.is_some(), room)? } else { 0 };
+    let bias = if program.is_relocatable() { bias(memory, &segments, role, room)? } else { 0 };
     let text = text.and_then(|text| memory.place_text(text, bias));
     let entry = (program.header.e_entry as usize).wrapping_add(bias);
     let mut image = Image { bias, entry, headers: 0, end: 0, tails: Vec::new() };
@@ -80,7 +81,7 @@ fn check(segment: &ProgramHeader) -> Result<()> {
 }
 
 /// Where a relocatable program goes: all of its span free, up to its address `room` at least, at a multiple of its largest alignment.
-fn bias(memory: &mut Memory, segments: &[&ProgramHeader], interpreter: bool, room: u64) -> Result<usize> {
+fn bias(memory: &mut Memory, segments: &[&ProgramHeader], role: Role, room: u64) -> Result<usize> {
     let low = segments.iter().map(|segment| segment.p_vaddr as usize).min().ok_or(Errno::EINVAL)? & !(PAGE_SIZE - 1);
     let high = segments.iter().map(|segment| (segment.p_vaddr + segment.p_memsz) as usize).max().ok_or(Errno::EINVAL)?;
     let high = high.max(room as usize);
@@ -88,7 +89,7 @@ fn bias(memory: &mut Memory, segments: &[&ProgramHeader], interpreter: bool, roo
     let aligned = segments.iter().map(|segment| segment.p_align as usize).filter(|align| align.is_power_of_two());
     let alignment = aligned.max().unwrap_or(PAGE_SIZE).max(PAGE_SIZE);
     let base = RELOCATABLE_BASE.checked_next_multiple_of(alignment).ok_or(Errno::ENOMEM)?;
-    let free = !interpreter && base.checked_add(span).is_some_and(|end| end <= MAPPING_TOP && memory.regions.is_free(base..end));
+    let free = role == Role::Program && base.checked_add(span).is_some_and(|end| end <= MAPPING_TOP && memory.regions.is_free(base..end));
     let start = if free { base } else { memory.regions.gap(span, alignment, PROGRAM_BOTTOM..MAPPING_TOP).ok_or(Errno::ENOMEM)? };
     Ok(start.wrapping_sub(low))
 }

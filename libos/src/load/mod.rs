@@ -16,6 +16,7 @@ pub mod strings;
 #[cfg(test)]
 mod tests;
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -31,6 +32,7 @@ use crate::memory::{Label, Memory, Protection, Region, STACK_FIRST, STACK_TOP, p
 use crate::process::{Process, short_name};
 use crate::signal::{Ending, SIGSEGV};
 use crate::user::ZEROS;
+use crate::vfs::node::Role;
 use elf::Program;
 use head::Head;
 use image::Image;
@@ -89,7 +91,8 @@ pub struct Prepared {
     strings: Strings,
     file: Executable,
     program: Program,
-    interpreter: Option<(Program, Executable)>,
+    /// Apart, as few programs have one.
+    interpreter: Option<Box<(Program, Executable)>>,
 }
 
 /// Why a program did not start that was past the point of no return: `SIGSEGV`.
@@ -131,7 +134,8 @@ impl<K: Kernel> Process<K> {
         let Request { mut file, mut strings, unreachable } = request;
         let mut depth = 0;
         let mut script: Option<Vec<u8>> = None;
-        let mut head = Head::read(&*file.backing)?;
+        let mut head = Head::default();
+        head.read(&*file.backing)?;
         while let Some(line) = script::line(&head)? {
             if unreachable {
                 return Err(Errno::ENOENT);
@@ -139,7 +143,7 @@ impl<K: Kernel> Process<K> {
             let path = script.take().unwrap_or_else(|| strings.name().to_vec());
             line.put_before(&path, &mut strings)?;
             file = self.open_executable(&line.interpreter)?;
-            head = Head::read(&*file.backing)?;
+            head.read(&*file.backing)?;
             script = Some(line.interpreter);
             depth += 1;
             if depth > SCRIPTS_MOST {
@@ -151,7 +155,7 @@ impl<K: Kernel> Process<K> {
             None => None,
             Some(path) => {
                 let file = self.open_interpreter(path)?;
-                Some((Program::read_interpreter(&*file.backing)?, file))
+                Some(Box::new((Program::read_interpreter(&*file.backing)?, file)))
             }
         };
         Ok(Prepared { strings, file, program, interpreter })
@@ -166,50 +170,31 @@ impl<K: Kernel> Process<K> {
     ///
     /// # Errors
     /// [`Fatal`]: its segments make no sense, or there is no memory.
-    fn begin(&self, prepared: Prepared) -> core::result::Result<Registers, Fatal> {
-        let Prepared { mut strings, file, program, interpreter } = prepared;
-        self.choose_for(&file.path).map_err(|what| {
+    fn begin(&self, mut prepared: Prepared) -> core::result::Result<Registers, Fatal> {
+        self.choose_for(&prepared.file.path).map_err(|what| {
             self.report(&what);
             Fatal
         })?;
-        let image = self.map_program(&program, &file)?;
-        let interpreter = match &interpreter {
+        let image = self.map(&prepared.program, &prepared.file, Role::Program)?;
+        self.memory.lock().heap = image.end..image.end;
+        let interpreter = match prepared.interpreter.as_deref() {
             None => None,
-            Some((program, file)) => Some(self.map_interpreter(program, file)?),
+            Some((program, file)) => Some(self.map(program, file, Role::Interpreter)?),
         };
-        self.take_ids(file.owners);
+        self.take_ids(prepared.file.owners);
         let entry = interpreter.as_ref().map_or(image.entry, |interpreter| interpreter.entry);
-        let mut random = [0; 16];
-        self.random.fill(&mut random);
-        let vector = auxiliary::vector(&self.kernel, &program, &image, interpreter.as_ref().map_or(0, |interpreter| interpreter.bias));
-        let layout = stack::Layout { strings: &mut strings, platform: auxiliary::PLATFORM, random, vector: &vector };
-        let stack = layout.build(STACK_TOP);
-        self.map_stack(program.executable_stack, STACK_TOP - stack.sp);
-        self.bring(stack.sp, Access::Write);
-        self.kernel
-            .write_values(stack.sp, &stack.words)
-            .and_then(|()| self.kernel.write(stack.random, strings.bytes()))
-            .map_err(|_| Fatal)?;
+        let base = interpreter.as_ref().map_or(0, |interpreter| interpreter.bias);
+        let vector = auxiliary::vector(&self.kernel, &prepared.program, &image, base);
+        let sp = self.write_stack(&mut prepared, &vector)?;
         // Every C library looks at the headers before `main`.
         self.bring(entry, Access::Execute);
         self.bring(image.headers, Access::Read);
-        self.note_program(file, strings, vector);
-        Ok(first_registers(entry, stack.sp))
+        self.note_program(prepared.file, prepared.strings, vector);
+        Ok(first_registers(entry, sp))
     }
 
-    fn map_program(&self, program: &Program, file: &Executable) -> core::result::Result<Image, Fatal> {
-        let mut memory = self.memory.lock();
-        let image = image::map(&mut memory, &self.kernel, program, file, None).map_err(|_| Fatal)?;
-        memory.heap = image.end..image.end;
-        drop(memory);
-        self.clear_tails(&image);
-        Ok(image)
-    }
-
-    fn map_interpreter(&self, program: &Program, file: &Executable) -> core::result::Result<Image, Fatal> {
-        let mut memory = self.memory.lock();
-        let image = image::map(&mut memory, &self.kernel, program, file, Some(())).map_err(|_| Fatal)?;
-        drop(memory);
+    fn map(&self, program: &Program, file: &Executable, role: Role) -> core::result::Result<Image, Fatal> {
+        let image = image::map(&mut self.memory.lock(), &self.kernel, program, file, role).map_err(|_| Fatal)?;
         self.clear_tails(&image);
         Ok(image)
     }
@@ -225,6 +210,21 @@ impl<K: Kernel> Process<K> {
     /// Bring in a page that is about to be used: cheaper than the fault. What cannot be had is refused where it is used.
     fn bring(&self, address: usize, access: Access) {
         let _ = self.memory.lock().resolve(&self.kernel, address, access);
+    }
+
+    /// Map the stack and write what a program finds on it; gives its stack pointer.
+    fn write_stack(&self, prepared: &mut Prepared, vector: &[auxiliary::Entry]) -> core::result::Result<usize, Fatal> {
+        let mut random = [0; 16];
+        self.random.fill(&mut random);
+        let strings = &mut prepared.strings;
+        let stack = stack::Layout { strings, platform: auxiliary::PLATFORM, random, vector }.build(STACK_TOP);
+        self.map_stack(prepared.program.executable_stack, STACK_TOP - stack.sp);
+        self.bring(stack.sp, Access::Write);
+        self.kernel
+            .write_values(stack.sp, &stack.words)
+            .and_then(|()| self.kernel.write(stack.random, prepared.strings.bytes()))
+            .map_err(|_| Fatal)?;
+        Ok(stack.sp)
     }
 
     fn map_stack(&self, executable: bool, used: usize) {

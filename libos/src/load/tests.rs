@@ -20,6 +20,7 @@ use crate::errno::{Errno, Result};
 use crate::fake::FakeKernel;
 use crate::memory::Memory;
 use crate::memory::backing::Backing;
+use crate::vfs::node::Role;
 
 struct Bytes(Vec<u8>);
 
@@ -73,8 +74,14 @@ fn header(file: &mut [u8], index: usize, kind: u32, flags: u32, words: [u64; 5])
     }
 }
 
+fn head(file: &Bytes) -> Result<Head> {
+    let mut head = Head::default();
+    head.read(file)?;
+    Ok(head)
+}
+
 fn read(file: &Bytes) -> Result<Program> {
-    Program::read(file, &Head::read(file)?)
+    Program::read(file, &head(file)?)
 }
 
 /// The error before the point of no return.
@@ -87,7 +94,7 @@ fn fatal(file: Vec<u8>) -> bool {
     let bytes = Bytes(file);
     let program = read(&bytes).expect("readable");
     let executable = Executable { backing: Arc::new(bytes), path: Arc::from(&b"/p"[..]), owners: Default::default() };
-    image::map(&mut Memory::new(), &FakeKernel::new(64), &program, &executable, None).is_err()
+    image::map(&mut Memory::new(), &FakeKernel::new(64), &program, &executable, Role::Program).is_err()
 }
 
 fn spoilt(at: usize, bytes: &[u8]) -> Vec<u8> {
@@ -102,7 +109,7 @@ fn a_good_program_is_mapped_where_it_says() {
     let program = read(&bytes).unwrap();
     let executable = Executable { backing: Arc::new(bytes), path: Arc::from(&b"/p"[..]), owners: Default::default() };
     let mut memory = Memory::new();
-    let image = image::map(&mut memory, &FakeKernel::new(64), &program, &executable, None).unwrap();
+    let image = image::map(&mut memory, &FakeKernel::new(64), &program, &executable, Role::Program).unwrap();
     assert_eq!((image.entry, image.bias, image.headers, image.end), (0x40_1000, 0, 0x40_0040, 0x40_2000));
     assert!(memory.regions.covers(0x40_0000..0x40_2000));
 }
@@ -186,7 +193,7 @@ fn a_relocatable_program_is_aligned_as_it_asks_and_zeros_follow_its_data() {
     let bytes = Bytes(file);
     let program = read(&bytes).unwrap();
     let executable = Executable { backing: Arc::new(bytes), path: Arc::from(&b"/p"[..]), owners: Default::default() };
-    let image = image::map(&mut Memory::new(), &FakeKernel::new(64), &program, &executable, None).unwrap();
+    let image = image::map(&mut Memory::new(), &FakeKernel::new(64), &program, &executable, Role::Program).unwrap();
     assert_eq!(image.bias % 0x20_0000, 0);
     assert_eq!(image.entry, image.bias + 0x100);
     assert_eq!((image.tails.len(), image.tails[0].start, image.tails[0].end), (1, image.bias + 0x20_1010, image.bias + 0x20_2000));
@@ -268,7 +275,7 @@ fn too_long_a_command_is_refused() {
 #[test]
 fn a_script_names_its_interpreter() {
     let line = |text: &str| {
-        let line = script::line(&Head::read(&Bytes(text.as_bytes().to_vec()))?)?;
+        let line = script::line(&head(&Bytes(text.as_bytes().to_vec()))?)?;
         let mut strings = Strings::of(b"/s", &[b"s".to_vec(), b"a".to_vec()], &[], 0).unwrap();
         let put = line.map(|line| line.put_before(b"/s", &mut strings));
         put.transpose().map(|put| put.map(|()| strings.argument_bytes().to_vec()))

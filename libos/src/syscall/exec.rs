@@ -75,17 +75,7 @@ fn replace_with<K: Kernel>(process: &Process<K>, named: &Named, arguments: usize
     if flags & !(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) != 0 {
         return Err(Errno::EINVAL);
     }
-    let file = named.open(process)?;
-    let called = named.called();
-    let (arguments, environment) = (pointers(process, arguments)?, pointers(process, environment)?);
-    let mut strings = Strings::new(arguments.len(), environment.len(), process.memory.lock().stack_limit)?;
-    strings.put(&called)?;
-    put_all(process, &environment, &mut strings)?;
-    put_all(process, &arguments, &mut strings)?;
-    if arguments.is_empty() {
-        strings.put(b"")?;
-    }
-    let prepared = process.prepare(Request { file, strings, unreachable: named.is_closed_on_exec(process) })?;
+    let prepared = process.prepare(named.request(process, arguments, environment)?)?;
     process.depart(prepared.name())?;
     Ok(process.begin_or_end(prepared))
 }
@@ -119,34 +109,60 @@ impl Named {
         }
     }
 
+    /// What is to be run, and what it is given.
+    // As for `depart`: what this needs of the stack is free again.
+    #[inline(never)]
+    fn request<K: Kernel>(&self, process: &Process<K>, arguments: usize, environment: usize) -> Result<Request> {
+        let file = self.open(process)?;
+        let called = self.called();
+        let (arguments, environment) = (Pointers::read(process, arguments)?, Pointers::read(process, environment)?);
+        let mut strings = Strings::new(arguments.count, environment.count, process.memory.lock().stack_limit)?;
+        strings.put(&called)?;
+        environment.put_all(process, &mut strings)?;
+        arguments.put_all(process, &mut strings)?;
+        if arguments.count == 0 {
+            strings.put(b"")?;
+        }
+        Ok(Request { file, strings, unreachable: self.is_closed_on_exec(process) })
+    }
+
     /// Whether the name leads through a descriptor that the new program will not have.
     fn is_closed_on_exec<K: Kernel>(&self, process: &Process<K>) -> bool {
         !self.is_by_path() && process.files.with_table(|table| table.get(self.directory).is_ok_and(|slot| slot.close_on_exec))
     }
 }
 
-/// An array of pointers up to its null; none if it has no address itself.
-fn pointers<K: Kernel>(process: &Process<K>, address: usize) -> Result<Vec<usize>> {
-    let mut pointers = Vec::with_capacity(8);
-    if address == 0 {
-        return Ok(pointers);
-    }
-    loop {
-        match process.read_value(address.wrapping_add(pointers.len() * size_of::<usize>()))? {
-            0 => return Ok(pointers),
-            pointer => pointers.push(pointer),
-        }
-    }
+/// An array of pointers to strings, which ends with a null. As on Linux they are counted first, and read again one by one.
+struct Pointers {
+    address: usize,
+    count: usize,
 }
 
-/// Put strings of the program, the last first.
-fn put_all<K: Kernel>(process: &Process<K>, pointers: &[usize], strings: &mut Strings) -> Result<()> {
-    let too_long = |errno| if errno == Errno::ENAMETOOLONG { Errno::E2BIG } else { errno };
-    for &pointer in pointers.iter().rev() {
-        match process.with_short(pointer, |string| strings.put(string)) {
-            Some(outcome) => outcome?,
-            None => strings.put(&process.read_string(pointer, STRING_MOST).map_err(too_long)?)?,
+impl Pointers {
+    /// None, if it has no address itself.
+    fn read<K: Kernel>(process: &Process<K>, address: usize) -> Result<Pointers> {
+        let mut pointers = Pointers { address, count: 0 };
+        while address != 0 && pointers.get(process, pointers.count)? != 0 {
+            pointers.count += 1;
         }
+        Ok(pointers)
     }
-    Ok(())
+
+    fn get<K: Kernel>(&self, process: &Process<K>, index: usize) -> Result<usize> {
+        process.read_value(self.address.wrapping_add(index * size_of::<usize>()))
+    }
+
+    /// Put the strings, the last first.
+    fn put_all<K: Kernel>(&self, process: &Process<K>, strings: &mut Strings) -> Result<()> {
+        let too_long = |errno| if errno == Errno::ENAMETOOLONG { Errno::E2BIG } else { errno };
+        for index in (0..self.count).rev() {
+            let pointer = self.get(process, index)?;
+            let put = process.with_short(pointer, |string| strings.put(string));
+            match put.or_else(|| process.with_last(pointer, |string| strings.put(string))) {
+                Some(outcome) => outcome?,
+                None => strings.put(&process.read_string(pointer, STRING_MOST).map_err(too_long)?)?,
+            }
+        }
+        Ok(())
+    }
 }
