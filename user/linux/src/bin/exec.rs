@@ -11,6 +11,7 @@ use std::time::Duration;
 use std::{env, thread};
 
 use linux_programs::call;
+use linux_programs::family::{child, end_of};
 
 /// Times that the program executes itself to show that nothing is left behind.
 const ROUNDS: usize = 1000;
@@ -121,6 +122,7 @@ fn refusals() {
     chains();
     sizes();
     pointers();
+    edges();
     by_descriptor();
 }
 
@@ -176,6 +178,45 @@ fn pointers() {
     ] {
         // SAFETY: the kernel checks addresses; nothing is executed.
         println!("{label}: {:?}", unsafe { call(libc::SYS_execve, &words) });
+    }
+}
+
+/// Strings near the end of a page, with another page behind it that can be read, or cannot.
+fn edges() {
+    const PAGE: usize = 4096;
+    let anywhere = std::ptr::null_mut();
+    // SAFETY: fresh pages, of which the last cannot be used from then on.
+    let pages = unsafe {
+        let pages = libc::mmap(anywhere, 3 * PAGE, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0);
+        assert!(pages != libc::MAP_FAILED && libc::munmap(pages.byte_add(2 * PAGE), PAGE) == 0);
+        std::slice::from_raw_parts_mut(pages.cast::<u8>(), 2 * PAGE)
+    };
+    let path = string("./program");
+    let run = |arguments: &[usize]| {
+        // SAFETY: the strings are what is tried, the array ends as it should.
+        unsafe { call(libc::SYS_execve, &[path.as_ptr() as usize, arguments.as_ptr() as usize, 0]) }.expect_err("an error")
+    };
+    for length in [1, 7, 8, 95, 96, 97, 300] {
+        pages[2 * PAGE - length..].fill(b'x');
+        println!("{length} bytes without an end: {}", run(&[path.as_ptr() as usize, &raw const pages[2 * PAGE - length] as usize, 0]));
+    }
+    // Each ends a page: the first of them where one more can be read, the others where none can.
+    let (near, far) = pages.split_at_mut(PAGE);
+    for length in [0, 1, 7, 8, 94, 95, 96, 300] {
+        for page in [&mut *near, &mut *far] {
+            page[PAGE - length - 1..PAGE - 1].copy_from_slice(&(0..length).map(|at| b'a' + (at % 26) as u8).collect::<Vec<u8>>());
+            page[PAGE - 1] = 0;
+        }
+        // One that goes on in the other page.
+        far[..length].fill(b'z');
+        far[length] = 0;
+        let ends = [&raw const near[PAGE - length - 1] as usize, &raw const far[PAGE - length - 1] as usize];
+        let stage = string("edge");
+        let run = |other: usize| run(&[path.as_ptr() as usize, stage.as_ptr() as usize, ends[0], ends[1], other, 0]);
+        println!("{length} bytes at the end: {}", end_of(child(|| unreachable!("{}", run(ends[1])))));
+        near[PAGE - 1] = b'y';
+        let over = &raw const near[PAGE - length - 1] as usize;
+        println!("{length} bytes and more in another page: {}", end_of(child(|| unreachable!("{}", run(over)))));
     }
 }
 
@@ -501,6 +542,7 @@ fn main() {
             println!("not executed: {}", execute("./program", &["zeroth", "round", &ROUNDS.to_string(), "0"], &[]));
         }
         Some("round") => round(),
+        Some("edge") => println!("{:?}", env::args().skip(2).collect::<Vec<_>>()),
         Some(other) => println!("no stage {other:?}"),
     }
 }
