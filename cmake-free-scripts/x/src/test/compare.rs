@@ -79,6 +79,8 @@ pub struct Case {
     pub networked: bool,
     /// Mount options of the file system that it runs in: in the guest the root, on Linux a tmpfs of a name space of its own.
     pub mounted: Option<&'static str>,
+    /// Whether it is to panic, or to be ended by a signal.
+    pub crashes: bool,
 }
 
 impl Case {
@@ -99,6 +101,7 @@ impl Case {
             memory: None,
             mounted: None,
             networked: false,
+            crashes: false,
             program,
         }
     }
@@ -217,6 +220,9 @@ impl Case {
     /// Run on both and compare.
     pub fn run(&self, machine: &Machine) -> Result<()> {
         let truth = self.on_linux(machine.isa).context("on Linux")?;
+        // A program that fails everywhere in the same way shows nothing.
+        let has_crashed = truth.status == PANICKED || truth.status > SIGNALLED;
+        ensure!(self.crashes || !has_crashed, "status {} on Linux; it printed:\n{}", truth.status, tail(&truth.output));
         let found = self.on_chitin(machine)?;
         let output = without_log(&found.output);
         let code = match found.end {
@@ -301,6 +307,11 @@ fn mounted(binary: &Path, directory: &Path, options: &str) -> Command {
     command
 }
 
+/// The status of a Rust program that panicked.
+const PANICKED: u8 = 101;
+/// What a shell adds to a signal's number.
+const SIGNALLED: u8 = 128;
+
 /// What Linux gave.
 struct Truth {
     status: u8,
@@ -309,7 +320,7 @@ struct Truth {
 
 /// A status as a shell has it: the exit code, or 128 plus the signal.
 pub fn status_byte(status: ExitStatus) -> u8 {
-    status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)) as u8
+    status.code().unwrap_or_else(|| i32::from(SIGNALLED) + status.signal().unwrap_or(0)) as u8
 }
 
 fn wait(command: &mut Command, timeout: Duration) -> Result<ExitStatus> {

@@ -179,7 +179,7 @@ fn ways_in() -> Vec<Case> {
 
 fn endings() -> Vec<Case> {
     let ways = ["0", "1", "33", "127", "128", "255", "256", "abort", "null", "readonly", "noexec", "illegal", "recursion", "panic"];
-    let named = |way: &&str| Case { name: format!("linux/exits/{way}"), ..Case::new(Program::Ours("exits"), &[way]) };
+    let named = |way: &&str| Case { name: format!("linux/exits/{way}"), crashes: true, ..Case::new(Program::Ours("exits"), &[way]) };
     ways.iter().map(named).collect()
 }
 

@@ -1,6 +1,7 @@
 //! What a process is told of children that have nothing to tell: never that there is nothing where there is.
 
 use alloc::collections::BTreeMap;
+use alloc::vec;
 use alloc::vec::Vec;
 
 use libos::signal::{Information, SIGCHLD, SIGCONT, SIGKILL, SIGSTOP, SIGUSR1, bit};
@@ -97,6 +98,19 @@ fn the_only_child_is_quiet_from_its_fork_to_its_end() {
     assert_eq!(world.quiet(FIRST), 0);
     assert_eq!(world.wait(FIRST, Whom::Process(child), ALL_NEWS), Ok(child));
     assert_eq!(world.quiet(FIRST), 0);
+}
+
+#[test]
+fn who_watches_its_child_by_a_pidfd_too_is_told_at_its_end_that_it_is_not_quiet() {
+    let mut world = World::new();
+    let child = world.fork(FIRST, SIGCHLD);
+    let birth = world.family.birth(child).unwrap();
+    assert!(!world.family.has_ended(FIRST, child, birth));
+    assert_eq!(world.quiet(FIRST), child);
+    world.family.end(child, 0, Usage::default());
+    assert_eq!((world.settle(), world.quiet(FIRST)), (vec![FIRST], 0));
+    assert!(world.family.has_ended(FIRST, child, birth));
+    assert_eq!(world.wait(FIRST, Whom::Process(child), ALL_NEWS), Ok(child));
 }
 
 #[test]
