@@ -1,6 +1,7 @@
 //! A Linux program, run on Linux and on Chitin: the output's bytes and the status must be the same.
 
 use std::fs::{self, File};
+use std::ops::RangeInclusive;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
@@ -221,7 +222,7 @@ impl Case {
     pub fn run(&self, machine: &Machine) -> Result<()> {
         let truth = self.on_linux(machine.isa).context("on Linux")?;
         // A program that fails everywhere in the same way shows nothing.
-        let has_crashed = truth.status == PANICKED || truth.status > SIGNALLED;
+        let has_crashed = truth.status == PANICKED || SIGNALS.contains(&truth.status.saturating_sub(SIGNALLED));
         ensure!(self.crashes || !has_crashed, "status {} on Linux; it printed:\n{}", truth.status, tail(&truth.output));
         let found = self.on_chitin(machine)?;
         let output = without_log(&found.output);
@@ -309,6 +310,8 @@ fn mounted(binary: &Path, directory: &Path, options: &str) -> Command {
 
 /// The status of a Rust program that panicked.
 const PANICKED: u8 = 101;
+/// The signals that there are.
+const SIGNALS: RangeInclusive<u8> = 1..=64;
 /// What a shell adds to a signal's number.
 const SIGNALLED: u8 = 128;
 
