@@ -5,8 +5,8 @@
  * Each instruction counts itself, since a block that faults in its middle is not run to its end: an instruction that faults is counted again
  * when it is run again, and nothing else differs from the emulator's own count.
  *
- * A program may mark sections of its run by two instructions that do nothing (user/c/bench/mark.h): what ran in a section goes, behind a line
- * `section`, to the file of the same name with `.sections` behind it.
+ * A program may mark sections of its run by instructions that do nothing (user/c/bench/mark.h): what ran in a section goes, behind a line
+ * `section`, to the file of the same name with `.sections` behind it. A third mark is a line `operation` there: what the next sections are of.
  *
  * The declarations are those of QEMU's qemu-plugin.h, interface version 4 (QEMU 9.2 and later), which distributions do not package. */
 #include <inttypes.h>
@@ -62,10 +62,11 @@ static struct qemu_plugin_scoreboard *score;
 static char *path;
 static FILE *sections;
 
-/* The marks on x86_64 (nopl with a far displacement) and on aarch64 (movz xzr), as they stand in memory: beginning, end. */
-static const unsigned char marks[2][2][8] = {
-	{{7, 0x0f, 0x1f, 0x80, 'o', 'p', 'e', 'n'}, {7, 0x0f, 0x1f, 0x80, 's', 'h', 'u', 't'}},
-	{{4, 0xff, 0x82, 0x98, 0xd2}, {4, 0x1f, 0x83, 0x98, 0xd2}},
+/* The marks on x86_64 (nopl with a far displacement) and on aarch64 (movz xzr), as they stand in memory: operation, beginning, end. */
+enum { MARKS = 3 };
+static const unsigned char marks[2][MARKS][8] = {
+	{{7, 0x0f, 0x1f, 0x80, 'n', 'e', 'x', 't'}, {7, 0x0f, 0x1f, 0x80, 'o', 'p', 'e', 'n'}, {7, 0x0f, 0x1f, 0x80, 's', 'h', 'u', 't'}},
+	{{4, 0xdf, 0x82, 0x98, 0xd2}, {4, 0xff, 0x82, 0x98, 0xd2}, {4, 0x1f, 0x83, 0x98, 0xd2}},
 };
 
 /* There is one processor. */
@@ -82,6 +83,21 @@ static void print(FILE *file, const struct block *block, uint64_t instructions)
 	fputc('\n', file);
 }
 
+/* A line of the sections' file. */
+static void head(const char *line)
+{
+	char name[4096];
+	snprintf(name, sizeof name, "%s.sections", path);
+	if (!sections && !(sections = fopen(name, "w"))) abort();
+	fputs(line, sections);
+}
+
+static void on_operation(unsigned int vcpu, void *data)
+{
+	(void)vcpu, (void)data;
+	head("operation\n");
+}
+
 static void on_beginning(unsigned int vcpu, void *data)
 {
 	(void)vcpu, (void)data;
@@ -90,22 +106,19 @@ static void on_beginning(unsigned int vcpu, void *data)
 
 static void on_end(unsigned int vcpu, void *data)
 {
-	char name[4096];
 	(void)vcpu, (void)data;
-	snprintf(name, sizeof name, "%s.sections", path);
-	if (!sections && !(sections = fopen(name, "w"))) abort();
-	fputs("section\n", sections);
+	head("section\n");
 	for (struct block *block = blocks; block; block = block->next) print(sections, block, ran(block) - block->before);
 	fflush(sections);
 }
 
 static void look_for_marks(struct qemu_plugin_insn *insn, const unsigned char *bytes, size_t size)
 {
-	static void (*const callbacks[2])(unsigned int, void *) = {on_beginning, on_end};
+	static void (*const callbacks[MARKS])(unsigned int, void *) = {on_operation, on_beginning, on_end};
 	for (int isa = 0; isa < 2; isa++)
-		for (int end = 0; end < 2; end++)
-			if (size == marks[isa][end][0] && !memcmp(bytes, marks[isa][end] + 1, size))
-				qemu_plugin_register_vcpu_insn_exec_cb(insn, callbacks[end], QEMU_PLUGIN_CB_NO_REGS, 0);
+		for (int mark = 0; mark < MARKS; mark++)
+			if (size == marks[isa][mark][0] && !memcmp(bytes, marks[isa][mark] + 1, size))
+				qemu_plugin_register_vcpu_insn_exec_cb(insn, callbacks[mark], QEMU_PLUGIN_CB_NO_REGS, 0);
 }
 
 static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)

@@ -60,19 +60,24 @@ impl Profile {
         format!("file={},out={}", self.plugin.display(), self.scratch.path("blocks").display())
     }
 
-    /// What ran in each section that the guest marked, by symbol: stacks as in the graph. `is_ours`: Chitin ran, and not a system that there are
-    /// no symbols of.
-    pub fn sections(&self, isa: Isa, is_ours: bool) -> Result<Vec<BTreeMap<String, u64>>> {
+    /// What ran in each section that the guest marked, of each operation that it did, by symbol: stacks as in the graph. `is_ours`: Chitin ran, and
+    /// not a system that there are no symbols of.
+    pub fn operations(&self, isa: Isa, is_ours: bool) -> Result<Vec<Vec<BTreeMap<String, u64>>>> {
         let counted = std::fs::read_to_string(self.scratch.path("blocks.sections")).context("no section was marked: QEMU 9.2 is needed")?;
         let mut images = Images::new(if is_ours { system(isa)? } else { Vec::new() });
-        let (mut sections, mut known) = (Vec::new(), BTreeMap::new());
+        let (mut operations, mut known) = (Vec::<Vec<BTreeMap<String, u64>>>::new(), BTreeMap::new());
         for line in counted.lines() {
+            if line == "operation" {
+                operations.push(Vec::new());
+                continue;
+            }
+            let sections = operations.last_mut().context("a section before the first operation")?;
             if line == "section" {
                 sections.push(BTreeMap::new());
                 continue;
             }
             let block = block(line).with_context(|| format!("{line}: no block"))?;
-            let section: &mut BTreeMap<String, u64> = sections.last_mut().context("a block before the first section")?;
+            let section = sections.last_mut().context("a block before the first section")?;
             let place = (block.address, block.bytes);
             let stack = known.entry(place).or_insert_with_key(|(address, bytes)| match images.stack(*address, bytes) {
                 stack if !stack.starts_with(ELSEWHERE) => stack,
@@ -81,7 +86,7 @@ impl Profile {
             });
             *section.entry(stack.clone()).or_default() += block.instructions;
         }
-        Ok(sections)
+        Ok(operations)
     }
 
     /// Draw what was counted. `guest`: whose files ran, where it was not a program of the bare kernel's.

@@ -127,6 +127,7 @@ static void measure(const struct operation *operation, long divisor)
 	at = operation->at;
 	printf("begin %s\n", operation->name);
 	say();
+	mark_operation();
 	errno = 0;
 	if (!setjmp(given_up)) {
 		if (in_cycles) measure_cycles(operation);

@@ -27,26 +27,30 @@ pub fn measure(isa: Isa, column: Column, known: &[Operation], names: &[&str], di
     let work = Work { divisor, ..Work::of(names.to_vec()) };
     let transcript = session::boot_profiled(isa, column, &work, profile.option())?;
     let is_ours = matches!(column, Column::Chitin(_));
-    let sections = profile.sections(isa, is_ours)?;
-    // In the program's order, which is that of the passes.
-    let figure = |operation: &&Operation| transcript.measured.get(&operation.name).and_then(Measured::median);
-    let measured: Vec<(&Operation, f64)> = known
-        .iter()
-        .filter(|operation| operation.name == "loop" || names.contains(&operation.name.as_str()))
-        .filter_map(|operation| Some((operation, figure(&operation)?)))
-        .collect();
-    ensure!(sections.len() == PASSES * measured.len(), "{} passes of {} operations were marked", sections.len(), measured.len());
+    let operations = profile.operations(isa, is_ours)?;
+    let begun = &transcript.begun;
+    ensure!(operations.len() == begun.len(), "{} operations of {} were marked", operations.len(), begun.len());
+    let left_out = |name: &str, why: &str| eprintln!("cargo x bench: {isa} {}: {name} {why}: left out", column.name());
     let mut all = BTreeMap::new();
-    for ((operation, figure), passes) in measured.into_iter().zip(sections.chunks(PASSES)) {
+    for (name, passes) in begun.iter().zip(operations) {
+        let figure = match transcript.measured.get(name) {
+            Some(Measured::Figure { median, .. }) => *median,
+            Some(Measured::Missing { reason }) => {
+                left_out(name, &format!("gave up ({reason})"));
+                continue;
+            }
+            None => continue,
+        };
+        ensure!(passes.len() == PASSES, "{} passes of {name} were marked", passes.len());
+        let operation = known.iter().find(|operation| operation.name == *name).with_context(|| format!("{name} is unknown"))?;
         let total = |pass: &&BTreeMap<String, u64>| pass.values().sum::<u64>();
         let mut passes: Vec<&BTreeMap<String, u64>> = passes[1..].iter().collect();
         passes.sort_by_key(total);
         // The figure is the median pass's too.
         let pass = passes[passes.len() / 2];
-        let (name, rounds) = (&operation.name, operation.rounds(divisor));
-        let counted = total(&pass) as f64 / rounds as f64;
+        let counted = total(&pass) as f64 / operation.rounds(divisor) as f64;
         if (counted / figure - 1.0).abs() > TOLERANCE {
-            eprintln!("cargo x bench: {isa} {}: {name} takes {figure} by the clock, {counted:.1} by the profile: left out", column.name());
+            left_out(name, &format!("takes {figure} by the clock, {counted:.1} by the profile"));
             continue;
         }
         let stacks = pass.iter().map(|(stack, &count)| (stack.clone(), count as f64 / total(&pass) as f64 * figure)).collect();

@@ -39,6 +39,8 @@ impl Measured {
 pub struct Transcript {
     /// By operation.
     pub measured: BTreeMap<String, Measured>,
+    /// What was begun, in that order.
+    pub begun: Vec<String>,
     /// What was begun and not done.
     pub running: Option<String>,
     /// Whether all was done.
@@ -59,7 +61,10 @@ impl Transcript {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words[..] {
             ["end"] => self.ended = true,
-            ["begin", name] => self.running = Some(name.into()),
+            ["begin", name] => {
+                self.begun.push(name.into());
+                self.running = Some(name.into());
+            }
             [name, "-", ..] if self.running.as_deref() == Some(name) => {
                 let reason = words[2..].join(" ");
                 self.done(name, Measured::Missing { reason });
@@ -94,6 +99,7 @@ mod tests {
         let transcript = Transcript::read(b"boot 5 5 5\r\nbegin loop\r\nloop 2.00 2.00 2.01\r\nchitin: a b c\nbegin fork\nOops 1 2 3\n");
         assert_eq!(transcript.measured["loop"], Measured::Figure { median: 2.0, least: 2.0, most: 2.01 });
         assert_eq!(transcript.running.as_deref(), Some("fork"));
+        assert_eq!(transcript.begun, ["loop", "fork"]);
         assert!(!transcript.ended && transcript.measured.len() == 2);
     }
 
