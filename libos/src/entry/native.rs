@@ -652,15 +652,18 @@ impl Kernel for Native {
     }
 
     fn could_have(&self, frames: usize) -> bool {
-        /// The most frames that are left beside those that are asked about, and how many for each of these: for page tables, and for what the
-        /// process does once it is refused. So who is refused much may still have a little.
-        const BESIDES: (u64, u64) = (256, 8);
+        /// Frames that are left for each that is asked about, and the most of them: for what the process does once it is refused. So who is
+        /// refused much may still have a little.
+        const LEFT_FOR_EACH: u64 = 8;
+        const LEFT_MOST: u64 = 256;
+        /// Pages of a page table.
+        const TABLE: u64 = 512;
         let entry = core::ptr::from_ref(self.entry());
         // SAFETY: the kernel changes these words, one aligned store each.
         let (quota, used) = unsafe { ((&raw const (*entry).quota).read_volatile(), (&raw const (*entry).used).read_volatile()) };
         let frames = frames as u64;
-        let wanted = (frames.saturating_add(frames / 512 + (frames.saturating_mul(BESIDES.1)).min(BESIDES.0)))
-            .saturating_sub(quota.saturating_sub(used));
+        let left = frames.saturating_mul(LEFT_FOR_EACH).min(LEFT_MOST);
+        let wanted = frames.saturating_add(frames / TABLE + left).saturating_sub(quota.saturating_sub(used));
         let request = Request { small: 1, ..Request::new(Operation::MoreFrames, [wanted, 0, 0]) };
         wanted == 0 || channel::server() == EnvId::SELF || channel::call_patiently(request).is_ok()
     }

@@ -175,11 +175,11 @@ impl<K: Kernel> Process<K> {
             self.report(&what);
             Fatal
         })?;
-        let image = self.map(&prepared.program, &prepared.file, Role::Program)?;
+        let image = self.map_image(&prepared.program, &prepared.file, Role::Program)?;
         self.memory.lock().heap = image.end..image.end;
         let interpreter = match prepared.interpreter.as_deref() {
             None => None,
-            Some((program, file)) => Some(self.map(program, file, Role::Interpreter)?),
+            Some((program, file)) => Some(self.map_image(program, file, Role::Interpreter)?),
         };
         self.take_ids(prepared.file.owners);
         let entry = interpreter.as_ref().map_or(image.entry, |interpreter| interpreter.entry);
@@ -193,7 +193,8 @@ impl<K: Kernel> Process<K> {
         Ok(first_registers(entry, sp))
     }
 
-    fn map(&self, program: &Program, file: &Executable, role: Role) -> core::result::Result<Image, Fatal> {
+    /// Map a program or an interpreter, with zeros where its segments' contents end.
+    fn map_image(&self, program: &Program, file: &Executable, role: Role) -> core::result::Result<Image, Fatal> {
         let image = image::map(&mut self.memory.lock(), &self.kernel, program, file, role).map_err(|_| Fatal)?;
         self.clear_tails(&image);
         Ok(image)

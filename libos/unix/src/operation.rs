@@ -187,7 +187,6 @@ operations! {
     PipePeers = 0x8f,
     /// `(handle; capacity, or 0 to leave it) → capacity`: `F_SETPIPE_SZ`, `F_GETPIPE_SZ`.
     PipeCapacity = 0x8a,
-    /// `(frames, environment) → id`. The process is about to make a child of itself of an environment that it made, which needs so many frames
     /// `(small, large: [`Kin`](crate::Kin), frames, environment) → id`. The process is about to make a child of itself of an environment that it made, which needs so many frames
     /// more: they are added to the process's own quota. `EAGAIN`: there are as many processes as there can be. `ENOMEM`: it is not to have
     /// the frames.
