@@ -178,9 +178,10 @@ fn ways_in() -> Vec<Case> {
 }
 
 fn endings() -> Vec<Case> {
-    let ways = ["0", "1", "33", "127", "128", "255", "256", "abort", "null", "readonly", "noexec", "illegal", "recursion", "panic"];
-    let named = |way: &&str| Case { name: format!("linux/exits/{way}"), crashes: true, ..Case::new(Program::Ours("exits"), &[way]) };
-    ways.iter().map(named).collect()
+    let codes = ["0", "1", "33", "127", "128", "255", "256"].map(|way| (way, false));
+    let crashes = ["abort", "null", "readonly", "noexec", "illegal", "recursion", "panic"].map(|way| (way, true));
+    let named = |(way, crashes)| Case { name: format!("linux/exits/{way}"), crashes, ..Case::new(Program::Ours("exits"), &[way]) };
+    codes.into_iter().chain(crashes).map(named).collect()
 }
 
 fn text_tools() -> Vec<Case> {

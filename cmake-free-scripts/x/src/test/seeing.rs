@@ -114,12 +114,14 @@ fn sort(bytes: &[u8], lookup: &mut Lookup) -> Result<Told> {
     Ok(told)
 }
 
-/// Whether cat's execve is there with its value: in its own line, or where it goes on after a line of its parent's, which may come in between.
+/// Whether cat's execve is there with its value: in its own line, or in another of the same process, if a line of its parent's came in between.
 fn has_executed(lines: &str) -> bool {
     const BEGIN: &str = "execve(\"/bin/cat\", [\"cat\", \"/text\", \"/none\"], 0x";
-    let Some((_, rest)) = lines.split_once(BEGIN) else { return false };
+    let Some((before, rest)) = lines.split_once(BEGIN) else { return false };
+    let whose = before.rsplit('\n').next().unwrap_or_default();
     let (line, later) = rest.split_once('\n').unwrap_or((rest, ""));
-    let is_rest = |line: &str| line.contains("<... execve resumed>)") && line.ends_with(" = 0");
+    let is_rest =
+        |line: &str| line.strip_prefix(whose).is_some_and(|line| line.starts_with("<... execve resumed>)")) && line.ends_with(" = 0");
     line.ends_with(" vars */) = 0") || line.ends_with(" vars */ <unfinished ...>") && later.lines().any(is_rest)
 }
 
@@ -242,4 +244,27 @@ fn debugger(isa: Isa) -> Result<()> {
     }
     ensure!(text.lines().any(|line| line.starts_with('*') && line.ends_with("process 2")), "the process does not run:\n{text}");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_executed;
+
+    #[test]
+    fn an_execve_that_another_line_comes_into_is_there_with_its_own_value() {
+        const CALL: &str = "[pid     3] execve(\"/bin/cat\", [\"cat\", \"/text\", \"/none\"], 0x7ff0 /* 1 vars */";
+        let resumed = |thread: u32, value: &str| {
+            format!("{CALL} <unfinished ...>\n[pid     2] wait4(-1, \n[pid     {thread}] <... execve resumed>)      = {value}\n")
+        };
+        assert!(has_executed(&format!("[pid     2] getpid() = 2\n{CALL}) = 0\n")));
+        assert!(has_executed(&resumed(3, "0")));
+        let others = [
+            format!("{CALL}) = -1 ENOENT\n"),
+            resumed(4, "0"),
+            resumed(3, "-1 ENOENT"),
+            format!("{CALL} <unfinished ...>\n"),
+            String::new(),
+        ];
+        assert!(others.iter().all(|lines| !has_executed(lines)));
+    }
 }
